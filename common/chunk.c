@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a long trace. The writing half runs in a sandbox, the copying half in a
+ * relay, which trusts neither turn nor size: whatever they say, it copies at most what
+ * there is room for.
+ */
+#include "common/chunk.h"
+
+#include <string.h>
+
+static int newer(const struct ring_shared *shared)
+{
+    return atomic_load_explicit(&shared->chunks[1].turn, memory_order_acquire) >
+           atomic_load_explicit(&shared->chunks[0].turn, memory_order_acquire);
+}
+
+void chunk_begin(struct ring_shared *shared)
+{
+    int last = newer(shared);
+    struct ring_chunk *next = &shared->chunks[!last];
+
+    /* Emptied before it is the newer one: a death in between leaves the other chunk
+     * alone. */
+    atomic_store_explicit(&next->size, 0, memory_order_release);
+    atomic_store_explicit(&next->turn, shared->chunks[last].turn + 1,
+                          memory_order_release);
+}
+
+size_t chunk_room(const struct ring_shared *shared)
+{
+    const struct ring_chunk *chunk = &shared->chunks[newer(shared)];
+    uint64_t used = atomic_load_explicit(&chunk->size, memory_order_relaxed);
+
+    return chunk->turn == 0 || used > sizeof(chunk->data) ? 0
+                                                          : sizeof(chunk->data) - used;
+}
+
+bool chunk_append(struct ring_shared *shared, const void *record, size_t size)
+{
+    struct ring_chunk *chunk = &shared->chunks[newer(shared)];
+    uint64_t used = atomic_load_explicit(&chunk->size, memory_order_relaxed);
+
+    if (size > chunk_room(shared)) {
+        return false;
+    }
+    memcpy(chunk->data + used, record, size);
+    atomic_store_explicit(&chunk->size, used + size, memory_order_release);
+    return true;
+}
+
+void chunk_clear(struct ring_shared *shared)
+{
+    for (size_t i = 0; i < 2; i++) {
+        atomic_store_explicit(&shared->chunks[i].size, 0, memory_order_release);
+        atomic_store_explicit(&shared->chunks[i].turn, 0, memory_order_release);
+    }
+}
+
+static size_t copy_one(const struct ring_chunk *chunk, unsigned char *to)
+{
+    uint64_t size = atomic_load_explicit(&chunk->size, memory_order_acquire);
+
+    if (size > sizeof(chunk->data)) {
+        return 0;
+    }
+    memcpy(to, chunk->data, size);
+    return size;
+}
+
+size_t chunk_copy(const struct ring_shared *shared, void *to)
+{
+    int last = newer(shared);
+    size_t older = copy_one(&shared->chunks[!last], to);
+
+    return older + copy_one(&shared->chunks[last], (unsigned char *)to + older);
+}

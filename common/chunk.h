@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two chunks of the ring's memory that hold the end of a long trace (common/ring.h).
+ * Each chunk is decodable by itself: it begins with `dropped` and `sync` records. When
+ * the newer one is full the older one is begun anew, so that at any moment at least the
+ * last RING_CHUNK bytes of records are there, also after a SIGKILL.
+ */
+#pragma once
+
+#include "common/ring.h"
+
+/* ---- writer: the sandbox ---- */
+
+/* Empties the older chunk, which becomes the newer one. */
+void chunk_begin(struct ring_shared *shared);
+/* Appends one record to the newer chunk; false if there is none or it is full. */
+bool chunk_append(struct ring_shared *shared, const void *record, size_t size);
+/* Bytes that the newer chunk has left; 0 if there is none. */
+size_t chunk_room(const struct ring_shared *shared);
+/* As if no chunk had ever been begun. */
+void chunk_clear(struct ring_shared *shared);
+
+/* ---- either end ---- */
+
+/* Copies the older and then the newer chunk into `to` (2 * RING_CHUNK bytes). Returns the
+ * count; sizes that cannot be are taken as 0. */
+size_t chunk_copy(const struct ring_shared *shared, void *to);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every size, count and depth that something outside a process can choose has its bound
+ * here, and is checked against it before anything is allocated.
+ */
+#pragma once
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+/* ---- jobs: what a client may send ---- */
+#define LIMIT_JOB_ID 64      /* characters of a job id, [A-Za-z0-9_-] */
+#define LIMIT_QUEUE  64      /* characters of a queue's name, [A-Za-z0-9_.-] */
+#define LIMIT_ZIP    MIB(50) /* bytes of a ZIP, whatever the operator configures */
+#define LIMIT_STDIN  MIB(1)  /* bytes of the field `stdin` */
+#define LIMIT_ARGV   KIB(16) /* bytes of the field `argv` */
+#define LIMIT_ENTRY  256     /* bytes of the field `entry` */
+
+/* ---- what a sandbox may say ---- */
+#define LIMIT_REPORT 4096    /* bytes of a claim's report text */
+#define LIMIT_RECORD KIB(32) /* bytes of one record of a recording, framing included */
+#define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
+
+/* ---- between Paddock's own processes ---- */
+#define LIMIT_MESSAGE                                                                    \
+    KIB(16)                /* bytes of one message, header included (common/message.h) */
+#define LIMIT_FDS      4   /* file descriptors that travel with one message */
+#define LIMIT_WORKERS  256 /* workers of one pool */
+#define LIMIT_PATH     4096
+#define LIMIT_LOG_LINE 2048

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages between Paddock's own processes, over SOCK_SEQPACKET socketpairs: one packet
+ * is one message, a fixed header and a fixed structure, with file descriptors beside it
+ * where its row says so. Both ends are the same build. Each receiver has a permit table:
+ * what it accepts from that peer; anything else is -EBADMSG and ends the connection. No
+ * message ever comes from a sandbox.
+ *
+ * Who sends what (S supervisor, Z zygote, R relay):
+ *
+ *   S>Z  SETUP    once, first: what to preload and how to lock down
+ *   Z>S  READY    locked; layers in force
+ *   S>R  RELAY    once, first: which Redis and queue, who it is
+ *   R>S  READY    connected to Redis, library loaded
+ *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
+ *   S>R  LINK     +fd: the other end
+ *   S>R  DRAIN    finish the running job, claim no other, exit
+ *   R>S  LOAD     depth and oldest wait of the queue, from time to time
+ *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
+ *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
+ *   Z>R  FORKED   +pidfd: it exists and locks itself
+ *   R>Z  START    its job begins: arm the CPU timer
+ *   R>Z  KILL     end it, for this cause
+ *   Z>R  EXITED   reaped, with the evidence
+ *
+ * EOF means that the peer is gone: a zygote kills the slot's sandboxes, a relay stops its
+ * sandbox and gives back its lease, everybody exits when the supervisor is gone.
+ */
+#pragma once
+
+#include "common/limits.h"
+#include "common/verdict.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MESSAGE_VERSION 1 /* bumped with any change below */
+
+/* identifier, payload structure, fds */
+#define MESSAGES(M)                                                                      \
+    M(SETUP, struct message_setup, 0)                                                    \
+    M(RELAY, struct message_relay, 0)                                                    \
+    M(READY, struct message_ready, 0)                                                    \
+    M(LINK, struct message_link, 1)                                                      \
+    M(DRAIN, struct message_drain, 0)                                                    \
+    M(LOAD, struct message_load, 0)                                                      \
+    M(LINKED, struct message_linked, 0)                                                  \
+    M(REQUEST, struct message_request, 3)                                                \
+    M(FORKED, struct message_forked, 1)                                                  \
+    M(START, struct message_start, 0)                                                    \
+    M(KILL, struct message_kill, 0)                                                      \
+    M(EXITED, struct message_exited, 0)
+
+enum message_type {
+    MESSAGE_NONE,
+#define MESSAGE_ENUM(id, payload, fds) MESSAGE_##id,
+    MESSAGES(MESSAGE_ENUM)
+#undef MESSAGE_ENUM
+        MESSAGE_COUNT,
+};
+
+/* The layers of the sandbox, as bits: which are in force is said by READY and printed by
+ * `check`. */
+enum layer {
+    LAYER_SECCOMP = 1 << 0,
+    LAYER_RLIMITS = 1 << 1,
+    LAYER_NO_NEW_PRIVS = 1 << 2,
+    LAYER_UNPRIVILEGED_UID = 1 << 3,
+    LAYER_CLOSED_FDS = 1 << 4,
+    LAYER_NO_NETWORK = 1 << 5,
+    LAYER_NO_FILESYSTEM = 1 << 6,
+    LAYER_OWN_UID = 1 << 7, /* a uid per live sandbox */
+    LAYER_NOTIFY = 1 << 8,  /* forbidden calls are named */
+    LAYER_USER_NS = 1 << 9,
+    LAYER_PID_NS = 1 << 10,
+    LAYER_NET_NS = 1 << 11,
+    LAYER_MOUNT_NS = 1 << 12,
+    LAYER_IPC_NS = 1 << 13,
+    LAYER_UTS_NS = 1 << 14,
+    LAYER_EMPTY_ROOT = 1 << 15,
+    LAYER_LANDLOCK = 1 << 16,
+    LAYER_NOT_DUMPABLE = 1 << 17,
+};
+
+/* Without these nothing runs. */
+#define LAYERS_MANDATORY                                                                 \
+    (LAYER_SECCOMP | LAYER_RLIMITS | LAYER_NO_NEW_PRIVS | LAYER_UNPRIVILEGED_UID |       \
+     LAYER_CLOSED_FDS | LAYER_NO_NETWORK | LAYER_NO_FILESYSTEM)
+
+/* How far the supervisor got with namespaces and ids. */
+enum isolation {
+    ISOLATION_RANGE,  /* user namespace with 65,536 mapped ids, all other namespaces */
+    ISOLATION_SINGLE, /* user namespace with one mapped id, all other namespaces */
+    ISOLATION_ROOT,   /* no namespaces, but root: ids of its own per sandbox */
+    ISOLATION_NONE,   /* no namespaces, one id for all */
+};
+
+struct message_setup {
+    uint32_t isolation; /* enum isolation */
+    uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
+                           all */
+    uint32_t uid_count;
+    uint32_t memory_mb;    /* the operator's maximum of a job */
+    uint32_t verbose;      /* enum log_level */
+    uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */
+    char preload[8192];    /* module names, separated by spaces */
+};
+
+struct message_relay {
+    uint32_t slot;
+    uint32_t verbose;
+    uint32_t lease_ms;
+    uint32_t max_deliveries;
+    uint32_t zip_mb; /* the operator's maximum of a ZIP */
+    int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb;
+    char redis[1024]; /* unix:/path, host:port, or redis://[user:password@]host:port/db */
+    char queue[LIMIT_QUEUE + 1];
+    char owner[128]; /* stable for the slot: HOST.POOL.SLOT */
+};
+
+struct message_ready {
+    uint32_t version; /* MESSAGE_VERSION */
+    uint32_t layers;  /* enum layer; of a zygote */
+    uint32_t landlock_abi;
+    uint32_t modules; /* preloaded */
+};
+
+struct message_link {
+    uint32_t slot;
+};
+
+struct message_drain {
+    uint32_t unused;
+};
+
+struct message_load {
+    uint32_t slot;
+    uint32_t busy;    /* 1: a job runs */
+    uint64_t waiting; /* jobs in the queue */
+    uint64_t done;    /* jobs finished by this relay */
+};
+
+struct message_linked {
+    uint32_t slot;
+};
+
+/* `sandbox` numbers the sandboxes of a link, given by the relay, never reused on that
+ * link. */
+struct message_request {
+    uint64_t sandbox;
+};
+
+struct message_forked {
+    uint64_t sandbox;
+    int32_t
+        error; /* 0, or a negative errno: there is none (and the fd is of /dev/null) */
+};
+
+struct message_start {
+    uint64_t sandbox;
+    int64_t cpu_ms;
+};
+
+enum kill_cause {
+    KILL_NONE,
+    KILL_CPU,       /* the zygote's timer */
+    KILL_FORBIDDEN, /* the zygote's notification */
+    KILL_WALL,      /* the relay's: */
+    KILL_OUTPUT,
+    KILL_CANCEL,
+    KILL_FAULT, /* no longer wanted; no verdict comes of it */
+};
+
+struct message_kill {
+    uint64_t sandbox;
+    uint32_t cause; /* enum kill_cause */
+};
+
+struct message_exited {
+    uint64_t sandbox;
+    uint32_t cause; /* enum kill_cause: the first reason for which Paddock killed it */
+    int32_t exited; /* 1: status is an exit status; 0: a signal */
+    int32_t status;
+    int64_t cpu_us;     /* since START, all threads, user and system */
+    int64_t max_rss_kb; /* of the process, shared pages of the zygote included */
+    char call[32];      /* KILL_FORBIDDEN: name of the system call */
+};
+
+union message_payload {
+#define MESSAGE_MEMBER(id, payload, fds) payload id##_;
+    MESSAGES(MESSAGE_MEMBER)
+#undef MESSAGE_MEMBER
+};
+
+struct message {
+    enum message_type type;
+    union message_payload payload; /* the member of `type` is valid */
+    int fds[LIMIT_FDS]; /* as many as the row says; the receiver owns them; else -1 */
+};
+
+const char *message_type_name(enum message_type type);
+
+/* A connected pair, CLOEXEC, non-blocking. */
+int message_pair(int ret_fds[2]) must_check;
+
+/* Sends a message with the payload of its type, and with `fds` (as many as its row says;
+ * they stay the caller's). Returns 0, -EPIPE if the peer is gone, -EAGAIN if it does not
+ * read, or a negative errno. */
+int message_send(int socket, enum message_type type, const void *payload,
+                 const int *fds) must_check;
+
+/* Receives one message. `permitted` is a bit set of 1 << enum message_type. Returns 1, 0
+ * at the end of the connection, -EAGAIN if there is none, -EBADMSG for one that is not
+ * permitted or has the wrong size or number of fds (its fds are closed), or a negative
+ * errno. */
+int message_receive(int socket, uint32_t permitted, struct message *ret) must_check;
+/* Closes the fds that came with it and were not taken (steal_fd). */
+void message_done(struct message *message);

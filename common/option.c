@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options by one table. Runs at start-up and reload, on a file and a command line that
+ * the operator wrote: trusted to mean well, not to be right.
+ */
+#include "common/option.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- values ---- */
+
+static void *at(const struct option_row *row, void *values)
+{
+    return (char *)values + row->offset;
+}
+
+static int parse_integer(const char *text, int64_t *ret)
+{
+    char *end;
+    long long number;
+
+    errno = 0;
+    number = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0') {
+        return -EINVAL;
+    }
+    *ret = number;
+    return 0;
+}
+
+static bool set_number(const struct option_row *row, const char *text, void *value)
+{
+    int64_t number;
+
+    if (parse_integer(text, &number) < 0 || number < row->min || number > row->max) {
+        return false;
+    }
+    memcpy(value, &number, sizeof(number));
+    return true;
+}
+
+static bool set_flag(const struct option_row *row, const char *text, void *value)
+{
+    int64_t number = strcmp(text, "yes") == 0;
+
+    if (number == 0 && strcmp(text, "no") != 0) {
+        return false;
+    }
+    memcpy(value, &number, sizeof(number));
+    return true;
+}
+
+static bool set_text(const struct option_row *row, const char *text, void *value)
+{
+    size_t size = strlen(text);
+
+    if (size > (size_t)row->max) {
+        return false;
+    }
+    memcpy(value, text, size + 1);
+    return true;
+}
+
+static bool set_choice(const struct option_row *row, const char *text, void *value)
+{
+    int64_t index = 0;
+
+    for (const char *word = row->choices; *word != '\0'; index++) {
+        size_t length = strcspn(word, " ");
+
+        if (length == strlen(text) && memcmp(word, text, length) == 0) {
+            memcpy(value, &index, sizeof(index));
+            return true;
+        }
+        word += length + (word[length] == ' ');
+    }
+    return false;
+}
+
+static void say_number(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to, "a whole number from %lld to %lld", (long long)row->min,
+                  (long long)row->max);
+}
+
+static void say_flag(const struct option_row *row, struct buffer *to)
+{
+    buffer_add_text(to, "yes or no");
+}
+
+static void say_text(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to, "a text of at most %lld bytes", (long long)row->max);
+}
+
+static void say_choice(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to, "one of: %s", row->choices);
+}
+
+static const struct {
+    bool (*set)(const struct option_row *row, const char *text, void *value);
+    void (*say)(const struct option_row *row, struct buffer *to);
+} types[] = {
+    [OPTION_NUMBER] = {set_number, say_number},
+    [OPTION_FLAG] = {set_flag, say_flag},
+    [OPTION_TEXT] = {set_text, say_text},
+    [OPTION_CHOICE] = {set_choice, say_choice},
+};
+
+void option_defaults(const struct option_table *table, void *values)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+
+        if (!types[row->type].set(row, row->initial, at(row, values))) {
+            abort(); /* a default outside its own range is a bug in the table */
+        }
+    }
+}
+
+/* ---- names ---- */
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance, of names of at most 63 characters. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64];
+    size_t length = strlen(b);
+
+    if (length >= array_size(row)) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= length; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= length; j++) {
+            size_t above = row[j];
+
+            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[length];
+}
+
+const char *option_nearest(const struct option_table *table, const char *name)
+{
+    const char *nearest = NULL;
+    size_t best = 3;
+
+    for (size_t i = 0; i < table->count; i++) {
+        size_t far = distance(name, table->rows[i].name);
+
+        if (far < best) {
+            best = far;
+            nearest = table->rows[i].name;
+        }
+    }
+    return nearest;
+}
+
+static const struct option_row *find(const struct option_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (strcmp(table->rows[i].name, name) == 0) {
+            return &table->rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void say_unknown(const struct option_table *table, const char *name,
+                        struct buffer *why)
+{
+    const char *nearest = option_nearest(table, name);
+
+    buffer_printf(why, "there is no option '%s'", name);
+    if (nearest != NULL) {
+        buffer_printf(why, "; did you mean '%s'?", nearest);
+    }
+}
+
+int option_set(const struct option_table *table, void *values, const char *name,
+               const char *value, struct buffer *why)
+{
+    const struct option_row *row = find(table, name);
+
+    if (row == NULL) {
+        say_unknown(table, name, why);
+        return -EINVAL;
+    }
+    if (!types[row->type].set(row, value, at(row, values))) {
+        buffer_printf(why, "%s = %s: takes ", name, value);
+        types[row->type].say(row, why);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* ---- files ---- */
+
+struct parser {
+    const struct option_table *table;
+    void *values;
+    const char *file;
+    struct buffer *why;
+    int line;
+    const char *section; /* of the table; NULL before the first one */
+    uint64_t seen[4];    /* options of the table that the file has set */
+};
+
+static int refuse(struct parser *parser, const char *format, ...) printf_like(2, 3);
+static int refuse(struct parser *parser, const char *format, ...)
+{
+    va_list args;
+
+    buffer_printf(parser->why, "%s:%d: ", parser->file, parser->line);
+    va_start(args, format);
+    buffer_vprintf(parser->why, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* Cuts white space off both ends, in place. */
+static char *trim(char *text)
+{
+    size_t size;
+
+    text += strspn(text, " \t\r");
+    size = strlen(text);
+    while (size > 0 && strchr(" \t\r", text[size - 1]) != NULL) {
+        text[--size] = '\0';
+    }
+    return text;
+}
+
+static int enter_section(struct parser *parser, char *line)
+{
+    size_t size = strlen(line);
+
+    if (line[size - 1] != ']') {
+        return refuse(parser, "a section is written [NAME]");
+    }
+    line[size - 1] = '\0';
+    for (size_t i = 0; i < parser->table->count; i++) {
+        if (strcmp(parser->table->rows[i].section, line + 1) == 0) {
+            parser->section = parser->table->rows[i].section;
+            return 0;
+        }
+    }
+    return refuse(parser, "there is no section [%s]", line + 1);
+}
+
+static int check_place(struct parser *parser, const struct option_row *row)
+{
+    size_t index = (size_t)(row - parser->table->rows);
+
+    if (parser->section == NULL || strcmp(parser->section, row->section) != 0) {
+        return refuse(parser, "'%s' belongs into section [%s]", row->name, row->section);
+    }
+    if ((parser->seen[index / 64] >> index % 64 & 1) != 0) {
+        return refuse(parser, "'%s' is set twice", row->name);
+    }
+    parser->seen[index / 64] |= 1ull << index % 64;
+    return 0;
+}
+
+static int parse_setting(struct parser *parser, char *line)
+{
+    char *equals = strchr(line, '=');
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    const struct option_row *row;
+    int error;
+
+    if (equals == NULL) {
+        return refuse(parser, "expected NAME = VALUE, got '%s'", line);
+    }
+    *equals = '\0';
+    line = trim(line);
+    row = find(parser->table, line);
+    if (row != NULL) {
+        error = check_place(parser, row);
+        if (error < 0) {
+            return error;
+        }
+    }
+    if (option_set(parser->table, parser->values, line, trim(equals + 1), &why) < 0) {
+        return refuse(parser, "%s", why.data != NULL ? why.data : "a bad value");
+    }
+    return 0;
+}
+
+static int parse_line(struct parser *parser, char *line)
+{
+    line = trim(line);
+    if (*line == '\0' || *line == '#' || *line == ';') {
+        return 0;
+    }
+    return *line == '[' ? enter_section(parser, line) : parse_setting(parser, line);
+}
+
+int option_parse(const struct option_table *table, void *values, const char *file,
+                 const char *text, struct buffer *why)
+{
+    struct parser parser = {.table = table, .values = values, .file = file, .why = why};
+    int error = 0;
+
+    if (table->count > sizeof(parser.seen) * 8) {
+        abort(); /* a bug: the table has outgrown `seen` */
+    }
+    while (error == 0 && *text != '\0') {
+        size_t size = strcspn(text, "\n");
+        autofree char *line = strndup(text, size);
+
+        parser.line++;
+        error = line != NULL ? parse_line(&parser, line) : -ENOMEM;
+        text += size + (text[size] == '\n');
+    }
+    return error;
+}
+
+/* ---- texts ---- */
+
+/* Appends `text` in lines of at most 90 columns, each behind `prefix`. */
+static void wrap(const char *text, const char *prefix, struct buffer *to)
+{
+    size_t room = 90 - strlen(prefix);
+
+    while (*text != '\0') {
+        size_t size = strlen(text);
+
+        if (size > room) {
+            size = room;
+            while (size > 1 && text[size] != ' ') {
+                size--;
+            }
+        }
+        buffer_printf(to, "%s%.*s\n", prefix, (int)size, text);
+        text += size;
+        text += strspn(text, " ");
+    }
+}
+
+static void say_range(const struct option_row *row, struct buffer *to)
+{
+    types[row->type].say(row, to);
+    if (*row->unit != '\0') {
+        buffer_printf(to, " (%s)", row->unit);
+    }
+    if (row->reloads) {
+        buffer_add_text(to, "; reloads");
+    }
+}
+
+void option_sample(const struct option_table *table, struct buffer *to)
+{
+    const char *section = "";
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        autobuffer struct buffer range = BUFFER_INIT(1024);
+
+        if (strcmp(section, row->section) != 0) {
+            section = row->section;
+            buffer_printf(to, "%s[%s]\n", i > 0 ? "\n" : "", section);
+        }
+        say_range(row, &range);
+        buffer_add_char(to, '\n');
+        wrap(row->help, "# ", to);
+        wrap(range.data != NULL ? range.data : "", "# ", to);
+        buffer_printf(to, "%s =%s%s\n", row->name, *row->initial != '\0' ? " " : "",
+                      row->initial);
+    }
+}
+
+void option_help(const struct option_table *table, struct buffer *to)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        autobuffer struct buffer text = BUFFER_INIT(16384);
+
+        buffer_printf(to, "  --%s=VALUE\n", row->name);
+        buffer_printf(&text, "%s. Takes ", row->help);
+        say_range(row, &text);
+        if (strlen(row->initial) < 60) {
+            buffer_printf(&text, "; default: %s",
+                          *row->initial != '\0' ? row->initial : "none");
+        }
+        wrap(text.data != NULL ? text.data : "", "        ", to);
+    }
+}

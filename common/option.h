@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration by one table: name, type, range, default and help of every option.
+ * Parsing (INI file and
+ * --name=value), `--help`, the commented sample file and the man page's list follow it.
+ *
+ * The file: `[section]` lines, `name = value` lines, comments from # or ; at the start of
+ * a line. An option of a section is written in it; sections that are no part of the table
+ * are errors, as are unknown names and bad values, each with file:line.
+ */
+#pragma once
+
+#include "common/buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum option_type {
+    OPTION_NUMBER, /* int64_t, min..max */
+    OPTION_FLAG,   /* int64_t, yes or no */
+    OPTION_TEXT,   /* char [max + 1] */
+    OPTION_CHOICE, /* int64_t, the index in `choices` (separated by spaces) */
+};
+
+struct option_row {
+    const char *section;
+    const char *name;
+    enum option_type type;
+    size_t offset; /* of the value in the caller's structure */
+    int64_t min, max;
+    const char *initial; /* the default, as it would be written */
+    const char *choices;
+    bool reloads;     /* takes effect at SIGHUP */
+    const char *unit; /* "", "ms", "MB": for the help */
+    const char *help;
+};
+
+struct option_table {
+    const struct option_row *rows;
+    size_t count;
+};
+
+/* Sets every option to its default. */
+void option_defaults(const struct option_table *table, void *values);
+
+/* Sets one option by name (unique over sections). Returns 0, or -EINVAL with a sentence
+ * in `why`. */
+int option_set(const struct option_table *table, void *values, const char *name,
+               const char *value, struct buffer *why) must_check;
+
+/* The name of the table that is nearest to a mistyped one, or NULL if none is near. */
+const char *option_nearest(const struct option_table *table, const char *name);
+
+/* Reads a file's text. `file` names it in messages. Returns 0, or -EINVAL with
+ * "file:line: sentence" in `why`; stops at the first error. */
+int option_parse(const struct option_table *table, void *values, const char *file,
+                 const char *text, struct buffer *why) must_check;
+
+/* The commented sample file, with every option at its default. */
+void option_sample(const struct option_table *table, struct buffer *to);
+/* One line per option, for --help. */
+void option_help(const struct option_table *table, struct buffer *to);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory that a sandbox and its relay share: a single-producer, single-consumer ring
+ * of bytes for the recording, a claim area for the program's own verdict, and the word
+ * that starts the job. It is a memfd that the relay creates, so it survives the sandbox's
+ * death: whatever was published before a SIGKILL can be read after it.
+ *
+ * Trust: the writer (the sandbox) is hostile. The reader copies every index once, checks
+ * it against what it knows, and copies bytes before anything is decided; the memfd is
+ * sealed against resizing (a truncated mapping would kill the reader by SIGBUS). The
+ * writer trusts nothing either, but only because that costs nothing.
+ *
+ * Publishing: a record becomes visible as a whole by one release store of `head`, so
+ * whatever the reader sees ends at a record boundary. `head` and `tail` count bytes since
+ * the start and never wrap in practice (2^64).
+ *
+ * The doorbell is an eventfd that the writer rings when the reader has said that it
+ * sleeps.
+ */
+#pragma once
+
+#include "common/limits.h"
+#include "common/verdict.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RING_DATA KIB(256) /* a power of two; no larger than the largest slice */
+#define RING_LINE 64       /* a cache line: what each side writes is kept apart */
+
+struct ring_claim {
+    _Atomic uint32_t made; /* 1: the rest is complete (release store) */
+    uint32_t verdict;      /* enum verdict, one that may be claimed */
+    int32_t exit_code;
+    uint32_t report_size;
+    char report[LIMIT_REPORT];
+};
+
+/* The end of a trace that has grown over the recording's size: two chunks, written in
+ * turn, of which the relay appends the older and then the newer to the recording when the
+ * program is gone (common/chunk.h). */
+#define RING_CHUNK KIB(32)
+
+struct ring_chunk {
+    _Atomic uint64_t turn; /* 0: never begun; the higher of the two is the newer */
+    _Atomic uint64_t size; /* bytes of whole records (release store) */
+    unsigned char data[RING_CHUNK - 16];
+};
+
+struct ring_shared {
+    /* written by the relay */
+    _Alignas(RING_LINE) _Atomic uint64_t tail;
+    _Atomic uint32_t start;         /* futex: 0 wait, 1 the inbox is filled: run */
+    _Atomic uint32_t room_sequence; /* futex: changes whenever tail moves */
+    _Atomic uint32_t reader_sleeps; /* 1: ring the doorbell after publishing */
+    /* written by the sandbox */
+    _Alignas(RING_LINE) _Atomic uint64_t head;
+    _Atomic uint32_t writer_waits; /* 1: wake room_sequence after moving tail */
+    _Atomic uint32_t
+        over_output; /* 1: the program printed more than output_kb; it waits to be
+                        killed, and gains nothing by saying so wrongly */
+    _Alignas(4096) struct ring_claim claim;
+    _Alignas(4096) struct ring_chunk chunks[2];
+    _Alignas(4096) unsigned char data[RING_DATA];
+};
+
+/* ---- reader: the relay ---- */
+
+struct ring_reader {
+    struct ring_shared *shared; /* mapped, owned */
+    uint64_t tail;              /* our own copy: the shared one is not believed */
+};
+
+#define RING_READER_INIT ((struct ring_reader){0})
+
+/* Creates the memory. *ret_fd is the caller's, to be passed to the sandbox and closed. */
+int ring_reader_init(struct ring_reader *ring, int *ret_fd) must_check;
+void ring_reader_done(struct ring_reader *ring);
+/* Lets the sandbox run: its inbox is filled. */
+void ring_reader_start(struct ring_reader *ring);
+/* Copies what is published and not yet read, at most RING_DATA bytes, into `to`
+ * (RING_DATA bytes) and makes room. Returns the count, always up to a record boundary, or
+ * -EBADMSG if the indexes are impossible: a hostile writer. */
+ssize_t ring_reader_take(struct ring_reader *ring, void *to) must_check;
+/* How many bytes wait; -EBADMSG as above. */
+ssize_t ring_reader_waiting(const struct ring_reader *ring) must_check;
+/* Says whether the doorbell is wanted. After ring_reader_sleep(ring, true) look once more
+ * with ring_reader_waiting before blocking. */
+void ring_reader_sleep(struct ring_reader *ring, bool sleeps);
+/* Whether the writer says that the program's output is over its limit. */
+bool ring_reader_over_output(const struct ring_reader *ring);
+/* Copies the claim. Returns true and a claim that is in range (verdict may be claimed,
+ * exit code 0-255, report_size <= LIMIT_REPORT), or false if there is none or it is
+ * nonsense. */
+bool ring_reader_claim(const struct ring_reader *ring, struct ring_claim *ret);
+
+/* ---- writer: the sandbox ---- */
+
+struct ring_writer {
+    struct ring_shared *shared;
+    uint64_t head; /* our own copy */
+    int doorbell;  /* eventfd; borrowed */
+};
+
+/* Maps an existing ring; the fd stays the caller's. */
+int ring_writer_init(struct ring_writer *ring, int fd, int doorbell) must_check;
+/* Blocks until ring_reader_start, without any fd. */
+void ring_writer_wait_start(struct ring_writer *ring);
+/* Publishes one record (1..LIMIT_RECORD bytes), waiting while the ring is full. Not
+ * reentrant: the caller serialises. */
+void ring_writer_put(struct ring_writer *ring, const void *record, size_t size);
+/* Says that the output is over its limit, rings, and waits for the end: does not return.
+ */
+_Noreturn void ring_writer_over_output(struct ring_writer *ring);
+/* Publishes the claim; the first one stands. */
+void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,
+                       const char *report, size_t report_size);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* UTF-8 by the table of well-formed sequences (Unicode 15, table 3-7). Used on hostile
+ * bytes. */
+#include "common/utf8.h"
+
+#include "common/cleanup.h"
+
+#include <string.h>
+
+static const struct sequence {
+    unsigned char first_low, first_high; /* range of the first byte */
+    unsigned char second_low, second_high;
+    int length;
+} sequences[] = {
+    {0x00, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+    {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+    {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
+static const struct sequence *sequence_of(unsigned char first)
+{
+    for (size_t i = 0; i < array_size(sequences); i++) {
+        if (first >= sequences[i].first_low && first <= sequences[i].first_high) {
+            return &sequences[i];
+        }
+    }
+    return NULL;
+}
+
+int utf8_sequence(const char *bytes, size_t size)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    const struct sequence *row = size > 0 ? sequence_of(at[0]) : NULL;
+
+    if (row == NULL) {
+        return size > 0 ? 0 : -1;
+    }
+    for (int i = 1; i < row->length; i++) {
+        unsigned char low = i == 1 ? row->second_low : 0x80;
+        unsigned char high = i == 1 ? row->second_high : 0xbf;
+
+        if ((size_t)i >= size) {
+            return -1;
+        }
+        if (at[i] < low || at[i] > high) {
+            return 0;
+        }
+    }
+    return row->length;
+}
+
+bool utf8_valid(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        int length = utf8_sequence(bytes + i, size - i);
+
+        if (length <= 0) {
+            return false;
+        }
+        i += (size_t)length;
+    }
+    return true;
+}
+
+static bool is_control(unsigned char c)
+{
+    return (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+}
+
+size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < size;) {
+        int length = utf8_sequence(from + i, size - i);
+        bool clean = length > 0 && !is_control((unsigned char)from[i]);
+        size_t takes = clean ? (size_t)length : 1;
+
+        if (used + takes >= room) {
+            break;
+        }
+        if (clean) {
+            memcpy(to + used, from + i, takes);
+        } else {
+            to[used] = '?';
+        }
+        used += takes;
+        i += takes;
+    }
+    to[used] = '\0';
+    return used;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of verdicts and its sentences. Used by the relay, the sandbox, the command,
+ * and the program that makes the Functions library's table. The report in a sentence is a
+ * program's own text: cleaned by whoever passes it.
+ */
+#include "common/verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    C = VERDICT_FROM_CLAIM,
+    E = VERDICT_FROM_EVIDENCE,
+    Q = VERDICT_FROM_QUEUE,
+};
+
+static const struct verdict_row rows[VERDICT_COUNT] = {
+    [VERDICT_OK] = {"ok", C, 0, "Your program ran to its end.", ""},
+    [VERDICT_EXIT] = {"exit", C, -1, "Your program ended itself with exit({exit_code}).",
+                      ""},
+    [VERDICT_EXCEPTION] = {"exception", C, 1,
+                           "Your program stopped with an error: {report}.",
+                           "The last lines of its output show where."},
+    [VERDICT_COMPILE_ERROR] = {"compile_error", C, 1,
+                               "Python cannot read your program: {report}.",
+                               "Look at that line and the one above it."},
+    [VERDICT_BAD_ZIP] = {"bad_zip", C, 80, "The ZIP cannot be used: {report}", ""},
+    [VERDICT_NO_ENTRY] = {"no_entry", C, 81, "{report}", ""},
+    [VERDICT_MATCH_OVER] = {"match_over", C, 82, "The match is over.", ""},
+    [VERDICT_CPU_LIMIT] =
+        {"cpu_limit", E, 83,
+         "Your program used more than {cpu} of computing time and was stopped.",
+         "Look for a loop that never ends."},
+    [VERDICT_WALL_LIMIT] =
+        {"wall_limit", E, 84,
+         "Your program was not finished after {wall} and was stopped.",
+         "Look for long sleeps, or for something that it waits for in vain."},
+    [VERDICT_MEMORY_LIMIT] =
+        {"memory_limit", C | E, 85,
+         "Your program needed more than the {memory} of memory that it may use.",
+         "Look for a list or a text that grows without end."},
+    [VERDICT_OUTPUT_LIMIT] =
+        {"output_limit", E, 86,
+         "Your program printed more than {output} and was stopped.",
+         "Print less, or less often; all it printed before is kept."},
+    [VERDICT_FORBIDDEN] =
+        {"forbidden", E, 87,
+         "Your program made a call that Paddock does not allow ({call}) and was "
+         "stopped.",
+         "Programs here cannot reach the machine that they run on."},
+    [VERDICT_CRASHED] = {"crashed", E, 88,
+                         "Python itself crashed while it ran your program.",
+                         "Very deep recursion is the usual cause."},
+    [VERDICT_VANISHED] = {"vanished", E, 89,
+                          "Your program ended at once, without coming to its end.",
+                          "os._exit() does that: use exit() instead."},
+    [VERDICT_CANCELLED] = {"cancelled", Q, 90, "The run was cancelled.", ""},
+    [VERDICT_EXPIRED] = {"expired", Q, 91, "Your program waited too long for its turn.",
+                         "Please try again when there is less to do."},
+    [VERDICT_FAULT] =
+        {"fault", Q, 99,
+         "Something went wrong on our side, several times, while your program ran.",
+         "This is not your program's fault: please tell whoever runs this service."},
+};
+
+const struct verdict_row *verdict_row(enum verdict verdict)
+{
+    return &rows[verdict];
+}
+
+enum verdict verdict_by_name(const char *name)
+{
+    for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            return (enum verdict)i;
+        }
+    }
+    return VERDICT_NONE;
+}
+
+bool verdict_is_claim(uint32_t code)
+{
+    return code > VERDICT_NONE && code < VERDICT_COUNT &&
+           (rows[code].sources & VERDICT_FROM_CLAIM) != 0;
+}
+
+/* ---- sentences ---- */
+
+static void add_duration(const struct verdict_facts *facts, int64_t ms, struct buffer *to)
+{
+    if (ms < 1000) {
+        buffer_printf(to, "%lld ms", (long long)ms);
+    } else {
+        buffer_printf(to, "%lld.%lld s", (long long)(ms / 1000),
+                      (long long)(ms % 1000 / 100));
+    }
+}
+
+static void add_exit_code(const struct verdict_facts *facts, struct buffer *to)
+{
+    buffer_printf(to, "%d", facts->exit_code);
+}
+
+static void add_cpu(const struct verdict_facts *facts, struct buffer *to)
+{
+    add_duration(facts, facts->cpu_ms, to);
+}
+
+static void add_wall(const struct verdict_facts *facts, struct buffer *to)
+{
+    add_duration(facts, facts->wall_ms, to);
+}
+
+static void add_memory(const struct verdict_facts *facts, struct buffer *to)
+{
+    buffer_printf(to, "%lld MB", (long long)facts->memory_mb);
+}
+
+static void add_output(const struct verdict_facts *facts, struct buffer *to)
+{
+    buffer_printf(to, "%lld KB", (long long)facts->output_kb);
+}
+
+static void add_call(const struct verdict_facts *facts, struct buffer *to)
+{
+    buffer_add_text(to, facts->call != NULL && *facts->call != '\0' ? facts->call
+                                                                    : "unknown");
+}
+
+static void add_report(const struct verdict_facts *facts, struct buffer *to)
+{
+    buffer_add_text(to, facts->report != NULL ? facts->report : "");
+}
+
+static const struct {
+    const char *name;
+    void (*add)(const struct verdict_facts *facts, struct buffer *to);
+} placeholders[] = {
+    {"{exit_code}", add_exit_code}, {"{cpu}", add_cpu},       {"{wall}", add_wall},
+    {"{memory}", add_memory},       {"{output}", add_output}, {"{call}", add_call},
+    {"{report}", add_report},
+};
+
+/* Appends what the placeholder at `at` stands for; returns its length, 0 if there is
+ * none. */
+static size_t add_placeholder(const char *at, const struct verdict_facts *facts,
+                              struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(placeholders); i++) {
+        size_t length = strlen(placeholders[i].name);
+
+        if (strncmp(at, placeholders[i].name, length) == 0) {
+            placeholders[i].add(facts, to);
+            return length;
+        }
+    }
+    return 0;
+}
+
+static void fill(const char *text, const struct verdict_facts *facts, struct buffer *to)
+{
+    while (*text != '\0') {
+        size_t length = *text == '{' ? add_placeholder(text, facts, to) : 0;
+
+        if (length == 0) {
+            buffer_add_char(to, *text);
+            length = 1;
+        }
+        text += length;
+    }
+}
+
+void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
+                      struct buffer *to)
+{
+    const struct verdict_row *row = verdict_row(verdict);
+
+    fill(row->happened, facts, to);
+    if (*row->try_this != '\0') {
+        buffer_add_char(to, ' ');
+        fill(row->try_this, facts, to);
+    }
+}

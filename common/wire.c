@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of the recording. The encoder runs in the sandbox, the decoder in the `paddock`
+ * command, on bytes that a hostile program may have made: it never reads beyond what it
+ * was given, and bounds every count.
+ */
+#include "common/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct wire_record wire_records[WIRE_KIND_LIMIT] = {
+#define WIRE_ROW(number, id, name, fields, help) [number] = {name, fields, help},
+    WIRE_RECORDS(WIRE_ROW)
+#undef WIRE_ROW
+};
+
+/* ---- encoder ---- */
+
+static void add(struct wire_writer *record, const void *bytes, size_t size)
+{
+    if (size > wire_room(record)) {
+        record->overflow = true;
+        return;
+    }
+    memcpy(record->bytes + record->size, bytes, size);
+    record->size += size;
+}
+
+void wire_begin(struct wire_writer *record, enum wire_kind kind)
+{
+    record->size = 1;
+    record->overflow = false;
+    record->bytes[0] = (unsigned char)kind;
+}
+
+void wire_unsigned(struct wire_writer *record, uint64_t value)
+{
+    unsigned char bytes[10];
+    size_t size = 0;
+
+    while (value >= 0x80) {
+        bytes[size++] = (unsigned char)(value | 0x80);
+        value >>= 7;
+    }
+    bytes[size++] = (unsigned char)value;
+    add(record, bytes, size);
+}
+
+void wire_signed(struct wire_writer *record, int64_t value)
+{
+    wire_unsigned(record, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+}
+
+void wire_bytes(struct wire_writer *record, const void *bytes, size_t size)
+{
+    wire_unsigned(record, size);
+    add(record, bytes, size);
+}
+
+void wire_text(struct wire_writer *record, const char *text)
+{
+    wire_bytes(record, text, strlen(text));
+}
+
+/* ---- decoder ---- */
+
+/* Where decoding stands. Functions return 1 when done, 0 when more bytes are needed, or
+ * -EBADMSG. */
+struct cursor {
+    const unsigned char *bytes;
+    size_t size;
+    size_t at;
+};
+
+static int take_varint(struct cursor *cursor, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+        unsigned char byte;
+
+        if (cursor->at >= cursor->size) {
+            return 0;
+        }
+        byte = cursor->bytes[cursor->at++];
+        if (shift == 63 && byte > 1) {
+            return -EBADMSG; /* more than 64 bits */
+        }
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *ret = value;
+            return 1;
+        }
+    }
+    return -EBADMSG;
+}
+
+static int take_number(struct cursor *cursor, struct wire_field *field)
+{
+    return take_varint(cursor, &field->number);
+}
+
+static int take_signed(struct cursor *cursor, struct wire_field *field)
+{
+    int result = take_varint(cursor, &field->number);
+
+    field->integer = (int64_t)(field->number >> 1) ^ -(int64_t)(field->number & 1);
+    return result;
+}
+
+static int take_bytes(struct cursor *cursor, struct wire_field *field)
+{
+    uint64_t size;
+    int result = take_varint(cursor, &size);
+
+    if (result != 1) {
+        return result;
+    }
+    if (size > LIMIT_RECORD) {
+        return -EBADMSG;
+    }
+    if (size > cursor->size - cursor->at) {
+        return 0;
+    }
+    field->bytes = (const char *)cursor->bytes + cursor->at;
+    field->size = (size_t)size;
+    cursor->at += (size_t)size;
+    return 1;
+}
+
+static const struct {
+    char letter;
+    int (*take)(struct cursor *cursor, struct wire_field *field);
+} letters[] = {
+    {'u', take_number}, {'t', take_number}, {'s', take_signed},
+    {'b', take_bytes},  {'x', take_bytes},  {'[', take_number},
+};
+
+/* One word of a `fields` string: "u:function", "[:frames" or "]". */
+struct word {
+    char letter;
+    const char *name;
+    size_t name_size;
+};
+
+/* Reads the word at *fields and moves past it and the space behind it. Returns false at
+ * the end. */
+static bool next_word(const char **fields, struct word *ret)
+{
+    size_t size = strcspn(*fields, " ");
+
+    if (size == 0) {
+        return false;
+    }
+    *ret = (struct word){.letter = **fields};
+    if (size > 2) {
+        ret->name = *fields + 2;
+        ret->name_size = size - 2;
+    }
+    *fields += size;
+    *fields += strspn(*fields, " ");
+    return true;
+}
+
+static int take_field(struct cursor *cursor, const struct word *word,
+                      struct wire_decoded *ret)
+{
+    struct wire_field *field;
+
+    if (ret->field_count == WIRE_FIELDS_MAX) {
+        return -EBADMSG;
+    }
+    field = &ret->fields[ret->field_count++];
+    *field = (struct wire_field){
+        .type = word->letter, .name = word->name, .name_size = word->name_size};
+    for (size_t i = 0; i < array_size(letters); i++) {
+        if (letters[i].letter == word->letter) {
+            return letters[i].take(cursor, field);
+        }
+    }
+    return -EBADMSG;
+}
+
+static int take_group(struct cursor *cursor, const char **fields, uint64_t count,
+                      struct wire_decoded *ret)
+{
+    const char *inner = *fields;
+    struct word word;
+    int result = 1;
+
+    if (count > WIRE_FIELDS_MAX) {
+        return -EBADMSG;
+    }
+    for (uint64_t i = 0; i < count && result == 1; i++) {
+        inner = *fields;
+        while (result == 1 && next_word(&inner, &word) && word.letter != ']') {
+            result = take_field(cursor, &word, ret);
+        }
+    }
+    /* Past the group, also when it is empty. */
+    while (next_word(fields, &word) && word.letter != ']') {
+    }
+    return result;
+}
+
+static int take_fields(struct cursor *cursor, const char *fields,
+                       struct wire_decoded *ret)
+{
+    struct word word;
+    int result = 1;
+
+    while (result == 1 && next_word(&fields, &word)) {
+        result = take_field(cursor, &word, ret);
+        if (result == 1 && word.letter == '[') {
+            result = take_group(cursor, &fields, ret->fields[ret->field_count - 1].number,
+                                ret);
+        }
+    }
+    return result;
+}
+
+/* `t` fields are relative on the wire and absolute here. */
+static void advance_clock(struct wire_reader *reader, struct wire_decoded *record)
+{
+    for (size_t i = 0; i < record->field_count; i++) {
+        struct wire_field *field = &record->fields[i];
+
+        if (field->type == 't') {
+            reader->time_us = record->kind == WIRE_SYNC ? field->number
+                                                        : reader->time_us + field->number;
+            field->number = reader->time_us;
+        }
+    }
+    record->time_us = reader->time_us;
+}
+
+/* Returns NULL, or what is wrong with this record in this place. */
+static const char *check_place(const struct wire_reader *reader,
+                               const struct wire_decoded *record)
+{
+    const struct wire_field *magic = &record->fields[0];
+
+    if (!reader->started && record->kind != WIRE_HEADER) {
+        return "this is not the beginning of a recording";
+    }
+    if (reader->started && record->kind == WIRE_HEADER) {
+        return "a second header";
+    }
+    if (record->kind != WIRE_HEADER) {
+        return NULL;
+    }
+    if (magic->size != strlen(WIRE_MAGIC) ||
+        memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0) {
+        return "this is not a recording of Paddock";
+    }
+    return record->fields[1].number == WIRE_VERSION
+               ? NULL
+               : "a version that this program cannot read";
+}
+
+static ssize_t refuse(const struct wire_reader *reader, const char *reason,
+                      struct buffer *why)
+{
+    if (why != NULL) {
+        buffer_printf(why, "at byte %llu: %s", (unsigned long long)reader->offset,
+                      reason);
+    }
+    return -EBADMSG;
+}
+
+ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
+                    struct wire_decoded *ret, struct buffer *why)
+{
+    struct cursor cursor = {.bytes = bytes, .size = size, .at = 1};
+    const char *reason;
+    int result;
+
+    if (size == 0) {
+        return 0;
+    }
+    if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
+        wire_records[cursor.bytes[0]].name == NULL) {
+        return refuse(reader, "no such kind of record", why);
+    }
+    ret->kind = (enum wire_kind)cursor.bytes[0];
+    ret->field_count = 0;
+    result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
+    if (result < 0 || (result == 0 && size >= LIMIT_RECORD)) {
+        return refuse(reader, "a malformed record", why);
+    }
+    if (result == 0) {
+        return 0;
+    }
+    reason = check_place(reader, ret);
+    if (reason != NULL) {
+        return refuse(reader, reason, why);
+    }
+    reader->started = true;
+    advance_clock(reader, ret);
+    reader->offset += cursor.at;
+    return (ssize_t)cursor.at;
+}
+
+const struct wire_field *wire_find(const struct wire_decoded *record, const char *name)
+{
+    for (size_t i = 0; i < record->field_count; i++) {
+        const struct wire_field *field = &record->fields[i];
+
+        if (field->name_size == strlen(name) &&
+            memcmp(field->name, name, field->name_size) == 0) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
+/* ---- JSON ---- */
+
+static void add_value(const struct wire_field *field, struct buffer *to)
+{
+    if (field->type == 'b' || field->type == 'x') {
+        buffer_add_json_string(to, field->bytes, field->size);
+    } else if (field->type == 's') {
+        buffer_printf(to, "%lld", (long long)field->integer);
+    } else {
+        buffer_printf(to, "%llu", (unsigned long long)field->number);
+    }
+}
+
+static void add_name(const struct wire_field *field, struct buffer *to)
+{
+    buffer_printf(to, "\"%.*s\":", (int)field->name_size, field->name);
+}
+
+/* The group's fields stand behind its '[' field, `number` times as many as the row has
+ * words. */
+static size_t group_to_json(const struct wire_decoded *record, size_t at,
+                            struct buffer *to)
+{
+    uint64_t count = record->fields[at].number;
+    size_t words = count > 0 ? (record->field_count - at - 1) / (size_t)count : 0;
+
+    buffer_add_char(to, '[');
+    for (size_t i = 0; i < (size_t)count * words; i++) {
+        const struct wire_field *field = &record->fields[at + 1 + i];
+
+        buffer_add_text(to, i % words == 0 ? (i == 0 ? "{" : "},{") : ",");
+        add_name(field, to);
+        add_value(field, to);
+    }
+    buffer_add_text(to, count > 0 && words > 0 ? "}]" : "]");
+    return at + 1 + (size_t)count * words;
+}
+
+void wire_to_json(const struct wire_decoded *record, struct buffer *to)
+{
+    buffer_printf(to, "{\"kind\":\"%s\"", wire_records[record->kind].name);
+    for (size_t i = 0; i < record->field_count;) {
+        const struct wire_field *field = &record->fields[i];
+
+        buffer_add_char(to, ',');
+        add_name(field, to);
+        if (field->type == '[') {
+            i = group_to_json(record, i, to);
+        } else {
+            add_value(field, to);
+            i++;
+        }
+    }
+    buffer_add_char(to, '}');
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recording's records: their closed list, an encoder that writes straight into the
+ * ring, and an incremental decoder. docs/PROTOCOL.md is the specification byte by byte;
+ * its table of records is generated from wire_records.
+ *
+ * A record is one byte, its kind, and then the kind's fields in order. There is no length
+ * in front of it: the kind's row says what follows. Field types, one letter each in
+ * `wire_record.fields`:
+ *
+ *   u  unsigned varint, LEB128, at most 64 bits
+ *   s  signed varint, zigzag-coded (0, -1, 1, -2 ... as 0, 1, 2, 3 ...)
+ *   t  time: microseconds since the previous record that has a `t`, as u. Of a `sync`
+ * record: since the start of the job b  bytes: u length, then that many bytes x  text: as
+ * b, UTF-8 [  start of a group that is repeated: u count, then the fields up to ] that
+ * many times
+ *
+ * "t:time u:function" names the fields for the JSON form and the documentation.
+ */
+#pragma once
+
+#include "common/buffer.h"
+#include "common/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_VERSION 1
+#define WIRE_MAGIC   "PADDOCK" /* first field of the header record */
+
+/* kind number, identifier, wire name, fields, what it says */
+#define WIRE_RECORDS(R)                                                                  \
+    R(1, HEADER, "header", "x:magic u:version x:level x:engine",                         \
+      "Once, first. Version of this format, the trace level, who wrote it")              \
+    R(2, FILE, "file", "u:file x:path",                                                  \
+      "A file of the program, once before its first use")                                \
+    R(3, FUNCTION, "function", "u:function u:file u:line x:name",                        \
+      "A function of the program, once before its first use")                            \
+    R(4, THREAD, "thread", "u:thread",                                                   \
+      "The records that follow are of this thread (0: the first)")                       \
+    R(5, CALL, "call", "t:time u:function", "A function was entered")                    \
+    R(6, RETURN, "return", "t:time", "The innermost call of this thread returned")       \
+    R(7, UNWIND, "unwind", "t:time",                                                     \
+      "The innermost call of this thread was left by an exception")                      \
+    R(11, OUT, "out", "t:time b:data", "Bytes written to standard output")               \
+    R(12, ERR, "err", "t:time b:data", "Bytes written to standard error")                \
+    R(17, ERROR, "error",                                                                \
+      "t:time x:relation x:type x:message [:frames x:file u:line u:column u:end_line "   \
+      "u:end_column x:function x:source ]",                                              \
+      "The exception that ended the program; causes and contexts come first")            \
+    R(18, DROPPED, "dropped", "t:time u:produced",                                       \
+      "Trace records are missing here, over the recording's size: so many had been "     \
+      "produced so "                                                                     \
+      "far; a reader knows how many of them it saw")                                     \
+    R(19, SYNC, "sync", "t:time u:thread [:stack u:function ]",                          \
+      "Absolute values: decoding can go on from here without what came before, tables "  \
+      "excepted")                                                                        \
+    R(20, END, "end", "t:time u:produced",                                               \
+      "Once, last: the program ended by itself, having produced so many trace records")
+
+enum wire_kind {
+#define WIRE_ENUM(number, id, name, fields, help) WIRE_##id = number,
+    WIRE_RECORDS(WIRE_ENUM)
+#undef WIRE_ENUM
+        WIRE_KIND_LIMIT = 32,
+};
+
+struct wire_record {
+    const char *name; /* NULL: no such kind */
+    const char *fields;
+    const char *help;
+};
+
+extern const struct wire_record wire_records[WIRE_KIND_LIMIT];
+
+/* ---- encoder ---- */
+
+/* One record being put together. Bytes beyond LIMIT_RECORD set `overflow` instead of
+ * being written; whoever fills variable fields keeps them short enough (wire_room). */
+struct wire_writer {
+    size_t size;
+    bool overflow;
+    unsigned char bytes[LIMIT_RECORD];
+};
+
+void wire_begin(struct wire_writer *record, enum wire_kind kind);
+void wire_unsigned(struct wire_writer *record, uint64_t value);
+void wire_signed(struct wire_writer *record, int64_t value);
+void wire_bytes(struct wire_writer *record, const void *bytes, size_t size);
+void wire_text(struct wire_writer *record, const char *text);
+static inline size_t wire_room(const struct wire_writer *record)
+{
+    return sizeof(record->bytes) - record->size;
+}
+
+/* ---- decoder ---- */
+
+#define WIRE_FIELDS_MAX 256 /* fields of one record, groups counted out */
+
+struct wire_field {
+    char type;        /* 'u', 's', 't', 'b', 'x', or '[' with the count in `number` */
+    const char *name; /* into the table; not NUL-terminated: */
+    size_t name_size;
+    uint64_t number;   /* 'u', 't' (already absolute) and '[' */
+    int64_t integer;   /* 's' */
+    const char *bytes; /* 'b' and 'x': into the caller's buffer */
+    size_t size;
+};
+
+struct wire_decoded {
+    enum wire_kind kind;
+    uint64_t time_us; /* since the start of the job: the clock after this record */
+    size_t field_count;
+    struct wire_field fields[WIRE_FIELDS_MAX];
+};
+
+struct wire_reader {
+    uint64_t time_us;
+    uint64_t offset; /* bytes decoded so far: for error messages */
+    bool started;    /* the header has been seen */
+};
+
+/* Decodes the record at the start of `bytes`. Returns its length, 0 when more bytes are
+ * needed, or -EBADMSG: no such kind, a malformed field, a missing or repeated header, a
+ * newer version (`why` then holds a sentence with the offset). Never reads beyond `size`.
+ */
+ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
+                    struct wire_decoded *ret, struct buffer *why) must_check;
+
+/* Returns a field by name, or NULL. Fields of groups are found by walking. */
+const struct wire_field *wire_find(const struct wire_decoded *record, const char *name);
+
+/* Appends the record as one JSON object without newline:
+ * {"kind":"out","time":1234,"data":"..."}. Bytes that are no UTF-8 become U+FFFD. Groups
+ * become arrays of objects. */
+void wire_to_json(const struct wire_decoded *record, struct buffer *to);

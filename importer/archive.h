@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ZIP in memory, hostile until proven otherwise: the archive's directory is checked as
+ * a whole before a byte is inflated, and every cap is on bytes that were actually
+ * inflated, never on declared sizes. On libzip, without Python, so that it can be fuzzed
+ * alone.
+ *
+ * A single bare source is an archive too, of one member.
+ */
+#pragma once
+
+#include "common/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct archive;
+
+/* One table, archive.c; the defaults are those of a class of students. */
+struct archive_limits {
+    size_t bytes; /* of the ZIP itself */
+    size_t entries;
+    size_t name;   /* bytes of a member's name */
+    size_t depth;  /* folders above a member */
+    size_t member; /* inflated bytes of one member */
+    size_t total;  /* inflated bytes of all that is read */
+    size_t ratio;  /* inflated : deflated, of members over 1 MiB */
+};
+
+extern const struct archive_limits archive_limits_default;
+
+/* Opens `size` bytes (borrowed: they must live as long as the archive). A single common
+ * top folder is stripped; __MACOSX/, ._*, .git/ are left out; backslashes of Windows are
+ * slashes. Returns 0 and *ret (freed by archive_free), or -EINVAL with a student's
+ * sentence in `why` that names the member and the reason, or -ENOMEM. */
+int archive_open(const void *data, size_t size, const struct archive_limits *limits,
+                 struct archive **ret, struct buffer *why) must_check;
+/* An archive of one member `name` with these bytes (borrowed). */
+int archive_open_source(const char *name, const void *data, size_t size,
+                        const struct archive_limits *limits, struct archive **ret,
+                        struct buffer *why) must_check;
+void archive_free(struct archive *archive);
+
+/* Members in byte order of their names: "robot.py", "user/robot.py". Directories are
+ * implied by their members' names; explicit directory entries without members count as
+ * directories too. */
+size_t archive_count(const struct archive *archive);
+const char *archive_name(const struct archive *archive, size_t index);
+/* Returns the index, or -1. */
+ssize_t archive_find(const struct archive *archive, const char *name);
+bool archive_is_directory(const struct archive *archive, const char *name);
+
+/* Inflates a member into fresh memory (*ret, owned by the caller, with a NUL behind it
+ * that is not counted): CRC checked, size as declared or it is refused. Returns 0,
+ * -EINVAL with a sentence in `why`, or -ENOMEM. */
+int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
+                 struct buffer *why) must_check;
+
+/* ---- where a program starts (DESIGN.md's order) ---- */
+
+struct archive_entry {
+    char member[512];   /* "user/robot.py"; "" for a module */
+    char module[512];   /* to be imported under its own name; "" for a file that runs as
+                           __main__ */
+    char function[256]; /* to be called without arguments; "" for none */
+    char folder[512];   /* import root within the archive: "user", or "" */
+};
+
+/* `entry` is the job's field: "", "module", "module:function", or a member's path.
+ * Returns 0, or -ENOENT with a student's sentence in `why` that says what was looked for
+ * and what was found. */
+int archive_find_entry(const struct archive *archive, const char *entry,
+                       struct archive_entry *ret, struct buffer *why) must_check;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Python modules from a ZIP in memory: a path-entry hook on virtual roots, finder and
+ * loader in C (PEP 302, 420, 451). Paths such as /robot/robot.py appear in __file__,
+ * tracebacks and recordings, and exist nowhere on disk. No function here logs, exits, or
+ * touches a file.
+ *
+ * Every function wants the GIL. Functions that return PyObject * return a new reference,
+ * or NULL with a Python exception set; int functions return 0, or -1 with an exception
+ * set.
+ */
+#pragma once
+
+#include <Python.h>
+
+#include "importer/archive.h"
+
+/* Readies types and interned names, and puts the hook into sys.path_hooks, in front. Call
+ * once per interpreter, before any mount; costs nothing per program afterwards (a zygote
+ * calls it before it forks). */
+int importer_init(void);
+
+/* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a
+ * sub-folder,
+ * "/robot/user", for its members below it). Replaces what was mounted at that root. The
+ * archive is the importer's from now on, also on error; its bytes must live until
+ * importer_unmount. */
+int importer_mount(struct archive *archive, const char *root);
+int importer_unmount(const char *root);
+
+/* The code object of a member (a path in the archive mounted at `root`), compiled with
+ * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */
+PyObject *importer_compile(const char *root, const char *member);
+
+/* Makes sys.modules['__main__'] a fresh module as `python FILE` would have it (__file__,
+ * __spec__ None, __loader__ so that tracebacks and inspect find the source) and returns
+ * it. */
+PyObject *importer_main_module(const char *root, const char *member);

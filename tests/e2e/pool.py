@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""A real pool for the tests: paddock-supervisor with its own Redis in a folder of its own, and a client
+that speaks plain Redis only, as a backend in any language would."""
+
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import zipfile
+
+import redis
+
+BIN = os.environ.get("PADDOCK_BIN", "build/dev/bin")
+SANITIZED = bool(os.environ.get("PADDOCK_SANITIZED"))
+# A watchdog, not an expectation: ten times what anything here should take.
+PATIENCE = 120
+
+
+def program(name):
+    return os.path.join(BIN, name)
+
+
+def make_zip(files, compression=zipfile.ZIP_DEFLATED):
+    """A ZIP of {name: text or bytes}; a text alone is robot.py."""
+    if isinstance(files, str):
+        files = {"robot.py": files}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def children_of(pid):
+    """All living descendants of a process, as {pid: command}."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                head, _, tail = file.read().rpartition(")")
+        except OSError:
+            continue
+        state, parent = tail.split()[:2]
+        if state != "Z":
+            parents[int(entry)] = (int(parent), head.partition("(")[2])
+    found = {}
+    grown = True
+    while grown:
+        grown = False
+        for child, (parent, command) in parents.items():
+            if child not in found and (parent == pid or parent in found):
+                found[child] = command
+                grown = True
+    return found
+
+
+def wait_until(condition, what, seconds=PATIENCE):
+    """Polls until the condition holds: a watchdog for what must happen, not a measurement."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"never happened: {what}")
+
+
+class Job:
+    def __init__(self, entries):
+        self.entries = entries
+        states = [json.loads(e[b"d"]) for e in entries if e[b"k"] == b"state"]
+        results = [json.loads(e[b"d"]) for e in entries if e[b"k"] == b"result"]
+        assert len(results) == 1, f"{len(results)} results"
+        assert entries[-1][b"k"] == b"result", "something follows the result"
+        self.states = states
+        self.result = results[0]
+        self.attempt = entries[-1][b"a"]
+        self.recording = b"".join(
+            e[b"d"] for e in entries if e[b"k"] == b"slice" and e[b"a"] == self.attempt)
+
+    @property
+    def verdict(self):
+        return self.result["verdict"]
+
+
+class Client:
+    """The queue, by plain Redis commands."""
+
+    def __init__(self, connection, queue):
+        self.redis = connection
+        self.prefix = f"paddock:{{{queue}}}:"
+
+    def key(self, name, job=""):
+        return self.prefix + name + job
+
+    def enqueue(self, data, job=None, **fields):
+        job = job or secrets.token_hex(8)
+        upload = secrets.token_hex(8)
+        flat = [x for pair in fields.items() for x in pair]
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.set(self.key("up:", upload), data, ex=60)
+        pipe.execute_command("FCALL", "paddock_enqueue", 1, self.key("open"), job, "upload", upload,
+                             *flat)
+        answer = pipe.execute()[1].decode()
+        assert answer.startswith("queued"), answer
+        return job
+
+    def entries(self, job):
+        """The entries of the job's Stream up to its result, as they come."""
+        last = "0-0"
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            answer = self.redis.xread({self.key("frames:", job): last}, block=1000)
+            for _, entries in answer:
+                for last, fields in entries:
+                    yield fields
+                    if fields[b"k"] == b"result":
+                        return
+        raise AssertionError(f"job {job} has no result")
+
+    def wait(self, job):
+        return Job(list(self.entries(job)))
+
+    def run(self, files, **fields):
+        data = files if isinstance(files, bytes) else make_zip(files)
+        return self.wait(self.enqueue(data, **fields))
+
+    def cancel(self, job):
+        return self.redis.execute_command("FCALL", "paddock_cancel", 1, self.key("open"), job)
+
+    def job(self, job):
+        return {k.decode(): v for k, v in self.redis.hgetall(self.key("job:", job)).items()}
+
+
+class Pool:
+    """with Pool(workers=2) as pool: pool.client.run("print('hello')")"""
+
+    def __init__(self, workers=2, queue="test", user=None, **options):
+        self.queue = queue
+        self.options = {"workers": workers, "queue": queue, "log_level": "info", **options}
+        self.user = user
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="paddock-test-")
+        self.runtime = os.path.join(self.folder, "run")
+        self.log_path = os.path.join(self.folder, "log")
+        ours, theirs = socket.socketpair()
+        command = [program("paddock-supervisor"), "--ready-fd", str(theirs.fileno()),
+                   f"--runtime_dir={self.runtime}"]
+        command += [f"--{name}={value}" for name, value in self.options.items()]
+        self.log = open(self.log_path, "wb")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.ready = ours
+        ours.settimeout(PATIENCE)
+        if ours.recv(16) != b"ready\n":
+            self.process.wait()
+            raise AssertionError("the pool did not start:\n" + self.read_log())
+        self.redis = redis.Redis(unix_socket_path=os.path.join(self.runtime, "redis.sock"))
+        self.client = Client(self.redis, self.queue)
+        return self
+
+    def read_log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def processes(self, command=None):
+        """Pids of the pool's processes, by command name if one is given."""
+        found = children_of(self.process.pid)
+        return [p for p, c in found.items() if command is None or c == command[:15]]
+
+    def relays(self):
+        return self.processes("paddock-relay")
+
+    def zygote(self):
+        """The oldest of its name: its sandboxes bear the same."""
+        found = self.processes("paddock-zygote")
+        return min(found) if found else None
+
+    def sandboxes(self):
+        zygote = self.zygote()
+        return [p for p in self.processes("paddock-zygote") if p != zygote]
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(PATIENCE)
+        return self.process.returncode
+
+    def __exit__(self, kind, value, traceback):
+        before = list(children_of(self.process.pid))
+        try:
+            self.stop()
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.ready.close()
+            self.log.close()
+            if kind is not None:
+                print(self.read_log())
+            left = [pid for pid in before if os.path.exists(f"/proc/{pid}")]
+            leftovers = os.listdir(self.runtime) if os.path.exists(self.runtime) else []
+            shutil.rmtree(self.folder)
+        if kind is None:
+            assert not left, f"processes left behind: {left}"
+            assert not leftovers, f"files left behind: {leftovers}"
+
+
+def keys_without_expiry(client):
+    """Keys of jobs that would stay for ever: there should be none once all jobs are final."""
+    found = []
+    for key in client.redis.scan_iter(client.prefix + "*"):
+        name = key.decode()[len(client.prefix):]
+        if re.match(r"(job|zip|frames|ctl|up):", name) and client.redis.ttl(key) < 0:
+            found.append(name)
+    return found

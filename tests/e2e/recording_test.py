@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What a recording holds: order, calls, errors, caps, and the last call before a kill."""
+
+import unittest
+
+import pool
+import recording
+
+BEES = """\
+class Bee:
+    def buzz(self, times):
+        for _ in range(times):
+            self.hum()
+        return times
+
+    def hum(self):
+        print('bzz')
+"""
+ROBOT = """\
+from bees import Bee
+
+def main():
+    Bee().buzz(2)
+
+main()
+"""
+
+
+class Recording(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pool.Pool(workers=2)
+        cls.pool.__enter__()
+        cls.client = cls.pool.client
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.__exit__(None, None, None)
+
+    def run_program(self, files, verdict, **fields):
+        job = self.client.run(files, **fields)
+        self.assertEqual(job.verdict, verdict, job.result)
+        return job, recording.decode(job.recording, partial=verdict not in ("ok", "exit", "exception"))
+
+    def test_calls_in_order_with_output(self):
+        _, records = self.run_program({"robot.py": ROBOT, "bees.py": BEES}, "ok", trace="calls")
+        self.assertEqual(records[0], {"kind": "header", "magic": "PADDOCK", "version": 1,
+                                      "level": "calls", "engine": records[0]["engine"]})
+        names = [name for _, _, name in recording.calls(records)]
+        self.assertEqual(names, ["<module>", "<module>", "Bee", "main", "Bee.buzz", "Bee.hum", "Bee.hum"])
+        self.assertIn(("/robot/bees.py", 2, "Bee.buzz"), recording.calls(records))
+        flow = [r["kind"] for r in records if r["kind"] in ("call", "return", "out")]
+        self.assertEqual(flow[-9:], ["call", "out", "return", "call", "out", "return", "return", "return",
+                                     "return"])
+        times = [r["time"] for r in records if "time" in r]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(records[-1]["kind"], "end")
+        self.assertEqual(records[-1]["produced"], flow.count("call") + flow.count("return"))
+
+    def test_off_records_no_calls(self):
+        _, records = self.run_program({"robot.py": ROBOT, "bees.py": BEES}, "ok")
+        self.assertEqual([r["kind"] for r in records], ["header", "out", "out", "end"])
+
+    def test_threads_are_told_apart(self):
+        code = ("import threading\ndef work():\n    print('w')\n"
+                "t = threading.Thread(target=work)\nt.start()\nt.join()\n")
+        _, records = self.run_program(code, "ok", trace="calls")
+        self.assertEqual([r["thread"] for r in records if r["kind"] == "thread"][:1], [1])
+        self.assertIn("work", [name for _, _, name in recording.calls(records)])
+
+    def test_every_prefix_decodes(self):
+        job, records = self.run_program({"robot.py": ROBOT, "bees.py": BEES}, "ok", trace="calls")
+        for size in range(len(job.recording)):
+            prefix = recording.decode(job.recording[:size], partial=True)
+            self.assertEqual(prefix, records[:len(prefix)])
+
+    def test_error_is_structured(self):
+        code = {"robot.py": "import deep\ndeep.go({})\n",
+                "deep.py": "def go(d):\n    try:\n        return d['x']\n    except KeyError as e:\n"
+                           "        raise ValueError('no x') from e\n"}
+        _, records = self.run_program(code, "exception")
+        errors = [r for r in records if r["kind"] == "error"]
+        self.assertEqual([(e["type"], e["relation"]) for e in errors],
+                         [("KeyError", "cause"), ("ValueError", "")])
+        frame = errors[1]["frames"][-1]
+        self.assertEqual((frame["file"], frame["line"], frame["function"]), ("/robot/deep.py", 5, "go"))
+        self.assertEqual(frame["source"].strip(), "raise ValueError('no x') from e")
+        self.assertEqual(errors[1]["frames"][0]["file"], "/robot/robot.py")
+        traceback = recording.text(records, "err")
+        self.assertIn("deep.go({})", traceback)
+        self.assertIn("ValueError: no x", traceback)
+        self.assertNotIn("paddock", traceback)
+
+    def test_compile_error_has_file_line_and_column(self):
+        job, records = self.run_program({"robot.py": "import broken\n", "broken.py": "x = 1\ny = (2\n"},
+                                        "compile_error")
+        error = [r for r in records if r["kind"] == "error"][0]
+        frame = error["frames"][-1]
+        self.assertEqual((frame["file"], frame["line"], frame["column"]), ("/robot/broken.py", 2, 5))
+        self.assertIn("broken.py, line 2", job.result["sentence"])
+
+    def test_raw_writes_keep_their_order(self):
+        code = ("import os, sys\nprint('a')\nos.write(1, b'b\\n')\nprint('c', file=sys.stderr)\n"
+                "os.write(2, b'd\\n')\nprint('e')\n")
+        _, records = self.run_program(code, "ok")
+        data = [(r["kind"], r["data"]) for r in records if r["kind"] in ("out", "err")]
+        self.assertEqual(data, [("out", b"a\n"), ("out", b"b\n"), ("err", b"c\n"), ("err", b"d\n"),
+                                ("out", b"e\n")])
+
+    def test_stdin(self):
+        code = "import sys\nprint(input('name? '))\nprint(sys.stdin.read())\ninput()\n"
+        job, records = self.run_program(code, "exception", stdin="Ada\nline\n")
+        self.assertEqual(recording.text(records), "name? Ada\nline\n\n")
+        self.assertIn("EOFError", job.result["sentence"])
+
+    def test_last_call_of_a_killed_program_is_there(self):
+        code = ("def work(n):\n    return n + 1\ndef last(n):\n    while True:\n        pass\n"
+                "print('begin')\nn = 0\nfor _ in range(300000):\n    n = work(n)\nlast(n)\n")
+        job, records = self.run_program(code, "cpu_limit", trace="calls", recording_kb=64, cpu_ms=3000)
+        self.assertEqual(recording.text(records), "begin\n")
+        self.assertEqual(recording.calls(records)[-1][2], "last")
+        self.assertLess(len(job.recording), 64 * 1024 + 2 * 32 * 1024 + 4096)
+
+    def test_output_limit_keeps_what_came_before(self):
+        code = "while True:\n    print('0123456789')\n"
+        job, records = self.run_program(code, "output_limit", output_kb=10)
+        self.assertEqual(len(recording.text(records)), 10 * 1024)
+        self.assertTrue(recording.text(records).startswith("0123456789\n"))
+
+    def test_output_comes_while_the_program_runs(self):
+        job = self.client.enqueue(pool.make_zip("print('now')\nwhile True: pass\n"))
+        for entry in self.client.entries(job):
+            if entry[b"k"] == b"slice" and b"now" in entry[b"d"]:
+                self.assertEqual(self.client.job(job)["state"], b"running")
+                self.assertEqual(self.client.cancel(job), b"requested")
+        self.assertEqual(self.client.wait(job).verdict, "cancelled")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""What Paddock changes in the interpreter before any program is there.
+
+Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
+list of module names) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
+"""
+
+import _thread
+import importlib
+import linecache
+import os
+import random
+import sys
+import threading
+import traceback
+
+loaded = []
+missing = []
+
+# Hooks that preloaded modules want to run after a fork are dropped: they repair locks and threads that a
+# single-threaded parent can not have left in disorder. random is seeded anew in C.
+_register_at_fork = os.register_at_fork
+os.register_at_fork = lambda **hooks: None
+
+for _name in PRELOAD:
+    try:
+        importlib.import_module(_name)
+        loaded.append(_name)
+    except ImportError as _error:
+        missing.append(f"{_name}: {_error}")
+
+os.register_at_fork = _register_at_fork
+
+# Raw memory and system calls are for pools that test the sandbox. The filter holds without this, too.
+if ALLOW_CTYPES:
+    importlib.import_module("ctypes")
+else:
+    for _name in ("_ctypes", "ctypes"):
+        sys.modules.pop(_name, None)
+
+
+def _print_thread_exception(args):
+    """threading.excepthook with source lines: the built-in one looks for them on the disk."""
+    if args.exc_type is SystemExit:
+        return
+    name = args.thread.name if args.thread is not None else _thread.get_ident()
+    print(f"Exception in thread {name}:", file=sys.stderr)
+    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+threading.excepthook = _print_thread_exception
+
+# Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
+threading.stack_size(1 << 20)
+
+# Nothing may be looked up on the disk from here on: there is none.
+linecache.checkcache = lambda filename=None: None
+os.environ.clear()
+os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
+
+# The parts of a program's life that guest.c calls.
+random_instance = random._inst
+print_exception = traceback.print_exception
+shutdown_threads = threading._shutdown

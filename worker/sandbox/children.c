@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forking, timing, killing and reaping sandboxes. Runs in the zygote, after its lock.
+ * Trusts the relays for which sandbox they mean (each speaks for its own slot only) and
+ * nothing that a sandbox says: all that is read of one is what the kernel knows. Must
+ * never block on a child.
+ */
+#include "worker/sandbox/children.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/sandbox/policy.h"
+
+#include <Python.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int free_place(const struct children *children)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        if (children->places[i].pid == 0) {
+            return i;
+        }
+    }
+    return -EAGAIN;
+}
+
+int children_fork(struct children *children, uint32_t slot, uint64_t sandbox,
+                  const int fds[SANDBOX_FDS])
+{
+    int place = free_place(children);
+    pid_t pid;
+
+    if (place < 0) {
+        return place;
+    }
+    PyOS_BeforeFork();
+    pid = fork();
+    if (pid == 0) {
+        sandbox_main(&children->settings, (uint32_t)place, fds); /* does not return */
+    }
+    PyOS_AfterFork_Parent();
+    if (pid < 0) {
+        return -errno;
+    }
+    children->places[place] =
+        (struct child){.pid = pid, .slot = slot, .sandbox = sandbox};
+    return place;
+}
+
+int children_find(const struct children *children, uint32_t slot, uint64_t sandbox)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &children->places[i];
+
+        if (child->pid != 0 && !child->forsaken && child->slot == slot &&
+            child->sandbox == sandbox) {
+            return i;
+        }
+    }
+    return -ENOENT;
+}
+
+/* clock_getcpuclockid(3) of another process, which for one that is alive cannot fail. */
+static clockid_t cpu_clock(const struct child *child)
+{
+    clockid_t id = CLOCK_PROCESS_CPUTIME_ID;
+
+    (void)clock_getcpuclockid(child->pid, &id);
+    return id;
+}
+
+int children_start(struct children *children, int place, int64_t cpu_ms)
+{
+    struct child *child = &children->places[place];
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = children->timer_signal,
+                             .sigev_value.sival_int = place};
+    struct itimerspec when;
+    int64_t end_ns;
+
+    if (child->started) {
+        return -EALREADY;
+    }
+    child->cpu_base_ns = clock_ns(cpu_clock(child));
+    if (timer_create(cpu_clock(child), &event, &child->timer) != 0) {
+        return -errno;
+    }
+    child->started = true;
+    memset(&when, 0, sizeof(when));
+    end_ns = child->cpu_base_ns + cpu_ms * 1000000;
+    when.it_value.tv_sec = end_ns / 1000000000;
+    when.it_value.tv_nsec = end_ns % 1000000000;
+    return timer_settime(child->timer, TIMER_ABSTIME, &when, NULL) == 0 ? 0 : -errno;
+}
+
+void children_kill(struct children *children, int place, enum kill_cause cause)
+{
+    struct child *child = &children->places[place];
+
+    if (child->pid == 0) {
+        return;
+    }
+    if (child->cause == KILL_NONE) {
+        child->cause = cause;
+    }
+    /* Not yet reaped, so the number is still its own; ESRCH would mean a bug, not a race.
+     */
+    (void)kill(child->pid, SIGKILL);
+}
+
+void children_forsake(struct children *children, uint32_t slot)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        if (children->places[i].pid != 0 && children->places[i].slot == slot) {
+            children->places[i].forsaken = true;
+            children_kill(children, i, KILL_FAULT);
+        }
+    }
+}
+
+bool children_any(const struct children *children, uint32_t slot)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        if (children->places[i].pid != 0 && children->places[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int place_of(const struct children *children, pid_t pid)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        if (children->places[i].pid == pid) {
+            return i;
+        }
+    }
+    return -ENOENT;
+}
+
+static int64_t timeval_us(const struct timeval *time)
+{
+    return (int64_t)time->tv_sec * 1000000 + time->tv_usec;
+}
+
+static void take_evidence(const struct child *child, int status,
+                          const struct rusage *usage, struct message_exited *ret)
+{
+    *ret = (struct message_exited){
+        .sandbox = child->sandbox,
+        .cause = child->cause,
+        .exited = WIFEXITED(status),
+        .status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+        .max_rss_kb = usage->ru_maxrss,
+    };
+    if (child->started) {
+        ret->cpu_us = timeval_us(&usage->ru_utime) + timeval_us(&usage->ru_stime) -
+                      child->cpu_base_ns / 1000;
+        ret->cpu_us = ret->cpu_us > 0 ? ret->cpu_us : 0;
+    }
+    (void)snprintf(ret->call, sizeof(ret->call), "%s", child->call);
+}
+
+int children_reap(struct children *children, struct message_exited *ret,
+                  struct child *ret_child)
+{
+    struct rusage usage;
+    int status;
+    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    int place;
+
+    if (pid <= 0) {
+        return -EAGAIN;
+    }
+    place = place_of(children, pid);
+    if (place < 0) {
+        /* As init of its namespace the zygote would also reap a stranger. */
+        return children_reap(children, ret, ret_child);
+    }
+    *ret_child = children->places[place];
+    take_evidence(ret_child, status, &usage, ret);
+    if (ret_child->started) {
+        (void)timer_delete(ret_child->timer);
+    }
+    children->places[place] = (struct child){0};
+    return place;
+}
+
+/* Whose thread is this? A notification names the thread, and /proc is out of reach. */
+static int place_of_thread(const struct children *children, pid_t thread)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        pid_t pid = children->places[i].pid;
+
+        if (pid != 0 && (pid == thread || syscall(SYS_tgkill, pid, thread, 0) == 0)) {
+            return i;
+        }
+    }
+    return -ENOENT;
+}
+
+void children_forbid(struct children *children, int listener)
+{
+    struct seccomp_notif notification = {0};
+    const char *name;
+    int place;
+
+    /* It may be gone already: killed for another reason between poll() and here. */
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) {
+        return;
+    }
+    place = place_of_thread(children, (pid_t)notification.pid);
+    if (place < 0) {
+        return;
+    }
+    name = policy_call_name(notification.data.nr);
+    if (children->places[place].cause == KILL_NONE) {
+        (void)snprintf(children->places[place].call, sizeof(children->places[place].call),
+                       "%s", name != NULL ? name : "unknown");
+    }
+    children_kill(children, place, KILL_FORBIDDEN);
+}

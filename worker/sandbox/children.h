@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The zygote's children: who lives, under which id, for which slot, what limits it and
+ * why it was killed. A fixed table; a place (and with it a uid) is used again only after
+ * its child was reaped.
+ */
+#pragma once
+
+#include "common/message.h"
+#include "worker/sandbox/sandbox.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define CHILDREN_MAX (2 * LIMIT_WORKERS + 8)
+
+struct child {
+    pid_t pid; /* 0: the place is free */
+    uint32_t slot;
+    uint64_t sandbox;      /* the relay's number for it */
+    enum kill_cause cause; /* the first reason for which it was killed */
+    char call[32];         /* of KILL_FORBIDDEN */
+    bool started;
+    bool forsaken;       /* its link is gone: nobody wants to hear of its end */
+    int64_t cpu_base_ns; /* on its CPU clock when its job began */
+    timer_t timer;       /* valid while `started` */
+};
+
+struct children {
+    struct sandbox_settings settings;
+    int timer_signal; /* delivered to the signalfd, with the place as its value */
+    struct child places[CHILDREN_MAX];
+};
+
+/* Forks a sandbox with these three fds (they stay the caller's). Returns its place,
+ * -EAGAIN when every place is taken, or a negative errno. */
+int children_fork(struct children *children, uint32_t slot, uint64_t sandbox,
+                  const int fds[SANDBOX_FDS]);
+
+/* Returns the place of a slot's sandbox, or -ENOENT. */
+int children_find(const struct children *children, uint32_t slot, uint64_t sandbox);
+
+/* Its job begins: arms the CPU timer. */
+int children_start(struct children *children, int place, int64_t cpu_ms);
+
+/* Kills, and remembers the cause if it is the first. */
+void children_kill(struct children *children, int place, enum kill_cause cause);
+
+/* Kills all sandboxes of a slot, whose link is gone. */
+void children_forsake(struct children *children, uint32_t slot);
+bool children_any(const struct children *children, uint32_t slot);
+
+/* Reaps one dead child. Returns its place with the evidence in *ret and *ret_child (a
+ * copy: the place is free again), or -EAGAIN if none is dead. */
+int children_reap(struct children *children, struct message_exited *ret,
+                  struct child *ret_child);
+
+/* Reads one notification of a forbidden call and kills its caller. */
+void children_forbid(struct children *children, int listener);

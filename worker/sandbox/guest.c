@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running one program. Runs in a locked sandbox. Theory of operation:
+ *
+ *   prologue   the job's limits are applied while every byte that has run is ours; they
+ * can only be lowered load       the ZIP is opened, its entry found; a refusal ends here,
+ * with its sentence run        the entry runs as __main__, or its function is called end
+ * what Python would do before it exits: threads joined, atexit, buffers flushed claim how
+ * it ended by itself, as one code and one line of text; then the process is gone
+ *
+ * From `run` on the program shares our memory: what this file says afterwards is no more
+ * than the program's own word, and is treated so by the relay.
+ */
+#include "worker/sandbox/guest.h"
+
+#include "importer/importer.h"
+#include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/recorder.h"
+#include "worker/sandbox/report.h"
+#include "worker/sandbox/rlimits.h"
+#include "worker/sandbox/stdio.h"
+#include "worker/sandbox/tracer.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct outcome {
+    enum verdict verdict;
+    int exit_code;
+    struct buffer report;
+};
+
+struct program {
+    const struct job_inbox *inbox;
+    struct archive_entry entry;
+    char root[sizeof(PROGRAM_ROOT) + 512]; /* import root: /robot or /robot/FOLDER */
+};
+
+static PyObject *shutdown_threads;   /* threading._shutdown */
+static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
+
+int guest_prepare(PyObject *globals)
+{
+    PyObject *print_exception = PyDict_GetItemString(globals, "print_exception");
+    PyObject *atexit = PyImport_ImportModule("atexit");
+
+    shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
+    if (atexit != NULL) {
+        run_exit_functions = PyObject_GetAttrString(atexit, "_run_exitfuncs");
+        Py_DECREF(atexit);
+    }
+    if (print_exception == NULL || shutdown_threads == NULL ||
+        run_exit_functions == NULL) {
+        return -1;
+    }
+    return report_prepare(print_exception);
+}
+
+/* ---- load ---- */
+
+static int open_archive(const struct program *program, struct archive **ret,
+                        struct buffer *why)
+{
+    struct job_part_bytes code = job_inbox_part(program->inbox, JOB_PART_CODE);
+    struct job_part_bytes source = job_inbox_part(program->inbox, JOB_PART_SOURCE);
+    struct job_part_bytes entry = job_inbox_part(program->inbox, JOB_PART_ENTRY);
+    char name[LIMIT_ENTRY + 1] = "main.py";
+
+    if (source.size != 2 || memcmp(source.bytes, "py", 2) != 0) {
+        return archive_open(code.bytes, code.size, &archive_limits_default, ret, why);
+    }
+    if (entry.size > 0) {
+        (void)snprintf(name, sizeof(name), "%.*s", (int)entry.size,
+                       (const char *)entry.bytes);
+    }
+    return archive_open_source(name, code.bytes, code.size, &archive_limits_default, ret,
+                               why);
+}
+
+static int find_entry(struct program *program, const struct archive *archive,
+                      struct buffer *why)
+{
+    struct job_part_bytes wanted = job_inbox_part(program->inbox, JOB_PART_ENTRY);
+    char name[LIMIT_ENTRY + 1];
+    int error;
+
+    (void)snprintf(name, sizeof(name), "%.*s", (int)wanted.size,
+                   (const char *)wanted.bytes);
+    error = archive_find_entry(archive, name, &program->entry, why);
+    if (error == 0) {
+        (void)snprintf(program->root, sizeof(program->root), "%s%s%s", PROGRAM_ROOT,
+                       program->entry.folder[0] != '\0' ? "/" : "",
+                       program->entry.folder);
+    }
+    return error;
+}
+
+/* Opens the archive, finds the entry and mounts it. Returns false with the outcome
+ * decided. */
+static bool load(struct program *program, struct outcome *outcome)
+{
+    struct archive *archive = NULL;
+
+    if (open_archive(program, &archive, &outcome->report) < 0) {
+        outcome->verdict = VERDICT_BAD_ZIP;
+        return false;
+    }
+    if (find_entry(program, archive, &outcome->report) < 0) {
+        outcome->verdict = VERDICT_NO_ENTRY;
+        archive_free(archive);
+        return false;
+    }
+    return importer_mount(archive, PROGRAM_ROOT) == 0;
+}
+
+/* ---- sys.argv and sys.path ---- */
+
+/* argv[0] and then one argument per line of the job's field. */
+static int set_argv(const struct program *program)
+{
+    struct job_part_bytes part = job_inbox_part(program->inbox, JOB_PART_ARGV);
+    PyObject *name = PyUnicode_FromFormat("%s/%s", PROGRAM_ROOT, program->entry.member);
+    PyObject *text = PyUnicode_DecodeUTF8(part.bytes, (Py_ssize_t)part.size, "replace");
+    PyObject *newline = PyUnicode_FromString("\n");
+    PyObject *list = NULL;
+    int error = -1;
+
+    if (name == NULL || text == NULL || newline == NULL) {
+        goto out;
+    }
+    list = part.size > 0 ? PyUnicode_Split(text, newline, -1) : PyList_New(0);
+    if (list != NULL && PyList_Insert(list, 0, name) == 0) {
+        error = PySys_SetObject("argv", list);
+    }
+out:
+    Py_XDECREF(name);
+    Py_XDECREF(text);
+    Py_XDECREF(newline);
+    Py_XDECREF(list);
+    return error;
+}
+
+static int set_path(const struct program *program)
+{
+    PyObject *path = PySys_GetObject("path");
+    PyObject *root = PyUnicode_FromString(program->root);
+    int error = root != NULL && path != NULL ? PyList_Insert(path, 0, root) : -1;
+
+    Py_XDECREF(root);
+    return error;
+}
+
+/* ---- run ---- */
+
+static PyObject *run_file(const struct program *program)
+{
+    PyObject *code = importer_compile(PROGRAM_ROOT, program->entry.member);
+    PyObject *module = NULL;
+    PyObject *result = NULL;
+
+    if (code != NULL) {
+        module = importer_main_module(PROGRAM_ROOT, program->entry.member);
+    }
+    if (module != NULL &&
+        tracer_start((enum job_trace)program->inbox->limits.trace) == 0) {
+        PyObject *globals = PyModule_GetDict(module);
+
+        result = PyEval_EvalCode(code, globals, globals);
+    }
+    Py_XDECREF(module);
+    Py_XDECREF(code);
+    return result;
+}
+
+static PyObject *run_module(const struct program *program)
+{
+    PyObject *module = NULL;
+    PyObject *function = NULL;
+    PyObject *result = NULL;
+
+    if (tracer_start((enum job_trace)program->inbox->limits.trace) != 0) {
+        return NULL;
+    }
+    module = PyImport_ImportModule(program->entry.module);
+    if (module == NULL || program->entry.function[0] == '\0') {
+        return module;
+    }
+    function = PyObject_GetAttrString(module, program->entry.function);
+    if (function != NULL) {
+        result = PyObject_CallNoArgs(function);
+    }
+    Py_XDECREF(function);
+    Py_DECREF(module);
+    return result;
+}
+
+static PyObject *run(const struct program *program)
+{
+    if (set_argv(program) != 0 || set_path(program) != 0) {
+        return NULL;
+    }
+    return program->entry.module[0] != '\0' ? run_module(program) : run_file(program);
+}
+
+/* ---- outcome ---- */
+
+/* SystemExit as the interpreter itself understands it: None is 0, a number is the status,
+ * anything else is printed and means 1. */
+static void judge_exit(PyObject *exception, struct outcome *outcome)
+{
+    PyObject *code = ((PySystemExitObject *)exception)->code;
+
+    outcome->exit_code = 0;
+    if (code != NULL && PyLong_Check(code)) {
+        outcome->exit_code = (int)(PyLong_AsUnsignedLongMask(code) & 0xff);
+    } else if (code != NULL && code != Py_None) {
+        PyObject *errors = PySys_GetObject("stderr");
+
+        outcome->exit_code = 1;
+        if (errors != NULL && errors != Py_None &&
+            PyFile_WriteObject(code, errors, Py_PRINT_RAW) == 0) {
+            (void)PyFile_WriteString("\n", errors);
+        }
+    }
+    PyErr_Clear();
+    outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
+}
+
+static void judge_exception(PyObject *exception, struct outcome *outcome)
+{
+    outcome->verdict = VERDICT_EXCEPTION;
+    outcome->exit_code = 1;
+    if (PyErr_GivenExceptionMatches(exception, PyExc_MemoryError)) {
+        outcome->verdict = VERDICT_MEMORY_LIMIT;
+        rlimits_open_reserve();
+    } else if (report_is_compile_error(exception)) {
+        outcome->verdict = VERDICT_COMPILE_ERROR;
+    }
+    report_print(exception);
+    recorder_settle();
+    report_record(exception);
+    report_line(exception, &outcome->report);
+}
+
+static void judge(PyObject *result, struct outcome *outcome)
+{
+    PyObject *type, *value, *traceback;
+
+    if (result != NULL) {
+        outcome->verdict = VERDICT_OK;
+        Py_DECREF(result);
+        return;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL && value != NULL) {
+        (void)PyException_SetTraceback(value, traceback);
+    }
+    if (value != NULL && PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
+        judge_exit(value, outcome);
+    } else if (value != NULL) {
+        judge_exception(value, outcome);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+/* ---- end ---- */
+
+static void call_and_forget(PyObject *function)
+{
+    PyObject *result = PyObject_CallNoArgs(function);
+
+    Py_XDECREF(result);
+    PyErr_Clear();
+}
+
+static void flush(const char *name)
+{
+    PyObject *file = PySys_GetObject(name);
+    PyObject *result =
+        file != NULL && file != Py_None ? PyObject_CallMethod(file, "flush", NULL) : NULL;
+
+    Py_XDECREF(result);
+    PyErr_Clear();
+}
+
+/* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
+ * vanish. */
+static void end_program(void)
+{
+    call_and_forget(shutdown_threads);
+    call_and_forget(run_exit_functions);
+    flush("stdout");
+    flush("stderr");
+    tracer_stop();
+}
+
+static void run_program(struct program *program, struct outcome *outcome)
+{
+    if (!load(program, outcome)) {
+        if (outcome->verdict == VERDICT_NONE) {
+            judge(NULL, outcome);
+        }
+        return;
+    }
+    judge(run(program), outcome);
+    end_program();
+}
+
+_Noreturn void guest_run(const struct sandbox_settings *settings,
+                         const struct job_inbox *inbox, struct ring_writer *ring)
+{
+    static struct program program;
+    struct outcome outcome = {.report = BUFFER_INIT(LIMIT_REPORT)};
+    struct job_part_bytes input;
+
+    program.inbox = inbox;
+    if (inbox->magic != JOB_INBOX_MAGIC || rlimits_lower(settings, &inbox->limits) < 0) {
+        _exit(SANDBOX_EXIT_BIRTH);
+    }
+    input = job_inbox_part(inbox, JOB_PART_STDIN);
+    stdio_set_input(input.bytes, input.size);
+    recorder_start(&inbox->limits);
+    run_program(&program, &outcome);
+    recorder_settle();
+    recorder_end();
+    ring_writer_claim(ring, outcome.verdict, outcome.exit_code,
+                      outcome.report.data != NULL ? outcome.report.data : "",
+                      outcome.report.size);
+    _exit(outcome.exit_code);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One job, from its inbox to its claim: prologue (limits, input, recording), the
+ * program's archive and entry, its run as `python FILE` would have it, its end (threads
+ * joined, atexit, buffers flushed), the claim.
+ */
+#pragma once
+
+#include "common/job.h"
+#include "common/ring.h"
+#include "worker/sandbox/sandbox.h"
+
+#include <Python.h>
+
+/* In the zygote: takes what it needs from bootstrap.py's globals, so that nothing is
+ * looked up later. Returns 0, or -1 with an exception. */
+int guest_prepare(PyObject *bootstrap_globals);
+
+/* In a locked sandbox whose job has come. */
+_Noreturn void guest_run(const struct sandbox_settings *settings,
+                         const struct job_inbox *inbox, struct ring_writer *ring);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting Python in the zygote. Runs before the lock and before any job: trusts the
+ * operator's configuration and the machine's Python, reads the disk, and leaves nothing
+ * open.
+ */
+#include "worker/sandbox/interpreter.h"
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "importer/importer.h"
+#include "worker/sandbox/bootstrap.h"
+#include "worker/sandbox/guest.h"
+#include "worker/sandbox/tracer.h"
+
+#include <Python.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+/* random.Random's own instance; borrowed from the module, which lives as long as we do.
+ */
+static PyObject *random_instance;
+static PyObject *random_seed;
+
+/* Programs see pipes: what has been decided about a file object's nature (seekable, a
+ * terminal) when Python creates sys.stdin and sys.stdout is what it will be in the
+ * sandbox. */
+static int use_pipes_as_stdio(void)
+{
+    int ends[2];
+
+    if (pipe(ends) != 0 || dup2(ends[0], STDIN_FILENO) < 0 ||
+        dup2(ends[1], STDOUT_FILENO) < 0) {
+        return -errno;
+    }
+    close_fd(&ends[0]);
+    close_fd(&ends[1]);
+    return 0;
+}
+
+static PyStatus configure(PyConfig *config)
+{
+    static const wchar_t *const paths[] = {PADDOCK_PYTHON_STDLIB,
+                                           PADDOCK_PYTHON_STDLIB L"/lib-dynload",
+                                           L"/usr/lib/python3/dist-packages"};
+    PyStatus status = PyStatus_Ok();
+
+    config->site_import = 0;
+    config->write_bytecode = 0;
+    config->install_signal_handlers = 0;
+    config->parse_argv = 0;
+    config->buffered_stdio = 1;
+    config->pathconfig_warnings = 0;
+    config->module_search_paths_set = 1;
+    for (size_t i = 0; i < array_size(paths) && !PyStatus_Exception(status); i++) {
+        status = PyWideStringList_Append(&config->module_search_paths, paths[i]);
+    }
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetString(config, &config->stdlib_dir, PADDOCK_PYTHON_STDLIB);
+    }
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetString(config, &config->program_name, L"python3");
+    }
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetString(config, &config->stdio_encoding, L"utf-8");
+    }
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetString(config, &config->stdio_errors, L"strict");
+    }
+    return status;
+}
+
+static int start_python(void)
+{
+    PyPreConfig preconfig;
+    PyConfig config;
+    PyStatus status;
+
+    PyPreConfig_InitIsolatedConfig(&preconfig);
+    preconfig.utf8_mode = 1;
+    status = Py_PreInitialize(&preconfig);
+    if (PyStatus_Exception(status)) {
+        log_error("unable to start Python: %s", status.err_msg);
+        return -EINVAL;
+    }
+    PyConfig_InitIsolatedConfig(&config);
+    status = configure(&config);
+    if (!PyStatus_Exception(status)) {
+        status = Py_InitializeFromConfig(&config);
+    }
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(status)) {
+        log_error("unable to start Python: %s", status.err_msg);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Logs the current exception as one line and clears it. */
+static int python_failure(const char *doing)
+{
+    PyObject *type, *value, *traceback, *text;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    text = value != NULL ? PyObject_Str(value) : NULL;
+    log_error("unable to %s: %s: %s", doing,
+              type != NULL ? ((PyTypeObject *)type)->tp_name : "error",
+              text != NULL ? PyUnicode_AsUTF8(text) : "?");
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -EINVAL;
+}
+
+static PyObject *split_names(const char *names)
+{
+    PyObject *text = PyUnicode_FromString(names);
+    PyObject *list = text != NULL ? PyUnicode_Split(text, NULL, -1) : NULL;
+
+    Py_XDECREF(text);
+    return list;
+}
+
+/* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
+static PyObject *run_bootstrap(const struct message_setup *setup)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *names = split_names(setup->preload);
+    PyObject *result = NULL;
+
+    if (globals != NULL && names != NULL &&
+        PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0 &&
+        PyDict_SetItemString(globals, "__name__",
+                             PyUnicode_InternFromString("paddock")) == 0 &&
+        PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
+        PyDict_SetItemString(globals, "ALLOW_CTYPES",
+                             setup->allow_ctypes ? Py_True : Py_False) == 0) {
+        result = PyRun_String(bootstrap_source, Py_file_input, globals, globals);
+    }
+    Py_XDECREF(names);
+    if (result == NULL) {
+        Py_CLEAR(globals);
+    }
+    Py_XDECREF(result);
+    return globals;
+}
+
+static void log_missing(PyObject *globals)
+{
+    PyObject *missing = PyDict_GetItemString(globals, "missing");
+
+    for (Py_ssize_t i = 0; missing != NULL && i < PyList_GET_SIZE(missing); i++) {
+        log_warning("unable to preload %s",
+                    PyUnicode_AsUTF8(PyList_GET_ITEM(missing, i)));
+    }
+}
+
+static int take_from_bootstrap(PyObject *globals, struct interpreter *interpreter)
+{
+    PyObject *loaded = PyDict_GetItemString(globals, "loaded");
+
+    random_instance = PyDict_GetItemString(globals, "random_instance");
+    if (random_instance == NULL || loaded == NULL || !PyList_Check(loaded)) {
+        return -EINVAL;
+    }
+    /* The C method, not random.Random.seed, which is Python. */
+    random_seed =
+        PyObject_GetAttrString((PyObject *)Py_TYPE(random_instance)->tp_base, "seed");
+    interpreter->modules = (uint32_t)PyList_GET_SIZE(loaded);
+    log_missing(globals);
+    return random_seed != NULL ? guest_prepare(globals) : -EINVAL;
+}
+
+int interpreter_start(const struct message_setup *setup, struct interpreter *ret)
+{
+    PyObject *globals = NULL;
+    int error;
+
+    /* One malloc arena: further ones would cost a job's memory limit 64 MiB of address
+     * space each. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    error = use_pipes_as_stdio();
+    if (error < 0) {
+        return log_failure(error, "unable to make pipes");
+    }
+    error = start_python();
+    if (error < 0) {
+        return error;
+    }
+    globals = run_bootstrap(setup);
+    if (globals == NULL) {
+        return python_failure("prepare Python");
+    }
+    if (importer_init() != 0 || tracer_init() != 0) {
+        return python_failure("prepare the importer");
+    }
+    error = take_from_bootstrap(globals, ret);
+    if (error < 0) {
+        return python_failure("prepare Python");
+    }
+    /* The globals stay alive: functions of bootstrap.py refer to them. */
+    return 0;
+}
+
+static int read_pages(struct interpreter *interpreter)
+{
+    autofree char *text = NULL;
+    size_t size;
+    int error = fd_read_file("/proc/self/statm", 4096, &text, &size);
+
+    if (error < 0) {
+        return error;
+    }
+    /* total resident shared text lib data dirty */
+    if (sscanf(text, "%ld %*d %*d %*d %*d %ld", &interpreter->total_pages,
+               &interpreter->data_pages) != 2) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int interpreter_settle(struct interpreter *interpreter)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *result = NULL;
+    PyObject *path = PyList_New(0);
+    int error = 0;
+
+    if (gc == NULL || path == NULL || PySys_SetObject("path", path) != 0) {
+        error = python_failure("empty sys.path");
+        goto out;
+    }
+    PyDict_Clear(PySys_GetObject("path_importer_cache"));
+    result = PyObject_CallMethod(gc, "collect", NULL);
+    Py_XDECREF(result);
+    result = PyObject_CallMethod(gc, "freeze", NULL);
+    if (result == NULL) {
+        error = python_failure("freeze objects");
+        goto out;
+    }
+    error = read_pages(interpreter);
+out:
+    Py_XDECREF(result);
+    Py_XDECREF(path);
+    Py_XDECREF(gc);
+    return error;
+}
+
+void interpreter_after_fork(void)
+{
+    PyObject *result;
+
+    PyOS_AfterFork_Child();
+    result = PyObject_CallOneArg(random_seed, random_instance);
+    if (result == NULL) {
+        _exit(1);
+    }
+    Py_DECREF(result);
+}

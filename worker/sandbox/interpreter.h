@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The zygote's Python: started once, isolated, with everything imported that programs may
+ * import, so that a job finds it running. Only Debian's libpython 3.11 and its own
+ * standard library.
+ */
+#pragma once
+
+#include "common/message.h"
+
+#include <stddef.h>
+
+/* The root under which a program's files appear. */
+#define PROGRAM_ROOT "/robot"
+
+struct interpreter {
+    uint32_t modules; /* modules of the preload list that were imported */
+    long data_pages;  /* private writable pages of the process, before any job */
+    long total_pages; /* its whole address space */
+};
+
+/* Starts Python, imports the modules named in `preload` (separated by spaces; one that
+ * can not be imported is logged and left out), the importer and what Paddock itself
+ * needs. Returns 0, or a negative errno after logging the reason. Reads the disk: to be
+ * called before the lock. */
+int interpreter_start(const struct message_setup *setup, struct interpreter *ret);
+
+/* The last things before the lock: forgets the disk (sys.path is emptied) and freezes
+ * what is there, so that the collector leaves the pages shared with the children alone.
+ */
+int interpreter_settle(struct interpreter *interpreter);
+
+/* Called in a fresh child, instead of the after-fork hooks of threading, random and
+ * logging, which have nothing to repair in the child of a single-threaded process (and
+ * touch 200 pages): seeds `random` anew. */
+void interpreter_after_fork(void);

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serving the relays. Runs in the zygote. Relays are Paddock's own, but they read what
+ * sandboxes wrote; so a malformed message costs a relay its link (its sandboxes die, the
+ * supervisor starts it anew), never the zygote.
+ */
+#include "worker/sandbox/links.h"
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static const uint32_t permitted =
+    1u << MESSAGE_REQUEST | 1u << MESSAGE_START | 1u << MESSAGE_KILL;
+
+void links_init(struct links *links, struct children *children)
+{
+    links->children = children;
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        links->slots[i] = (struct link){.socket = -1};
+    }
+}
+
+static void drop(struct links *links, uint32_t slot)
+{
+    close_fd(&links->slots[slot].socket);
+    links->slots[slot].greeted = false;
+    children_forsake(links->children, slot);
+}
+
+static void greet(struct links *links, uint32_t slot)
+{
+    const struct message_linked linked = {.slot = slot};
+    struct link *link = &links->slots[slot];
+
+    if (link->socket < 0 || link->greeted || children_any(links->children, slot)) {
+        return;
+    }
+    link->greeted = true;
+    if (message_send(link->socket, MESSAGE_LINKED, &linked, NULL) < 0) {
+        drop(links, slot);
+    }
+}
+
+void links_replace(struct links *links, uint32_t slot, int socket)
+{
+    drop(links, slot);
+    links->slots[slot].socket = socket;
+    greet(links, slot);
+}
+
+size_t links_poll(const struct links *links, struct pollfd *fds, uint32_t *slots)
+{
+    size_t count = 0;
+
+    for (uint32_t slot = 0; slot < LIMIT_WORKERS; slot++) {
+        if (links->slots[slot].socket >= 0) {
+            fds[count] =
+                (struct pollfd){.fd = links->slots[slot].socket, .events = POLLIN};
+            slots[count++] = slot;
+        }
+    }
+    return count;
+}
+
+/* ---- messages ---- */
+
+/* FORKED carries the pidfd of the child; where there is no child, a duplicate of the link
+ * itself. */
+static int answer_request(struct links *links, uint32_t slot, uint64_t sandbox, int place)
+{
+    struct message_forked forked = {.sandbox = sandbox, .error = place < 0 ? place : 0};
+    autoclose int pidfd = -1;
+    int error = 0;
+
+    if (place >= 0) {
+        error = fd_pidfd_open(links->children->places[place].pid, &pidfd);
+    }
+    if (error < 0) {
+        children_kill(links->children, place, KILL_FAULT);
+        forked.error = error;
+    }
+    if (pidfd < 0) {
+        pidfd = fcntl(links->slots[slot].socket, F_DUPFD_CLOEXEC, 3);
+    }
+    return message_send(links->slots[slot].socket, MESSAGE_FORKED, &forked, &pidfd);
+}
+
+static int on_request(struct links *links, uint32_t slot, struct message *message)
+{
+    uint64_t sandbox = message->payload.REQUEST_.sandbox;
+    int place = children_fork(links->children, slot, sandbox, message->fds);
+
+    return answer_request(links, slot, sandbox, place);
+}
+
+static int on_start(struct links *links, uint32_t slot, struct message *message)
+{
+    const struct message_start *start = &message->payload.START_;
+    int place = children_find(links->children, slot, start->sandbox);
+    int error;
+
+    if (place < 0) {
+        return 0; /* it died in the meantime: EXITED is on its way */
+    }
+    error = children_start(links->children, place, start->cpu_ms);
+    if (error < 0) {
+        (void)log_failure(error, "unable to arm the CPU timer");
+        children_kill(links->children, place, KILL_FAULT);
+    }
+    return 0;
+}
+
+static int on_kill(struct links *links, uint32_t slot, struct message *message)
+{
+    const struct message_kill *kill = &message->payload.KILL_;
+    int place = children_find(links->children, slot, kill->sandbox);
+
+    if (place >= 0) {
+        children_kill(links->children, place, (enum kill_cause)kill->cause);
+    }
+    return 0;
+}
+
+static int (*const handlers[MESSAGE_COUNT])(struct links *, uint32_t,
+                                            struct message *) = {
+    [MESSAGE_REQUEST] = on_request,
+    [MESSAGE_START] = on_start,
+    [MESSAGE_KILL] = on_kill,
+};
+
+void links_service(struct links *links, uint32_t slot)
+{
+    struct message message;
+    int result;
+
+    while ((result = message_receive(links->slots[slot].socket, permitted, &message)) ==
+           1) {
+        result = handlers[message.type](links, slot, &message);
+        message_done(&message);
+        if (result < 0) {
+            break;
+        }
+    }
+    if (result == -EAGAIN) {
+        return;
+    }
+    if (result < 0) {
+        (void)log_failure(result, "slot %u: link lost", slot);
+    }
+    drop(links, slot);
+}
+
+/* ---- deaths ---- */
+
+static void tell(struct links *links, const struct child *child,
+                 const struct message_exited *exited)
+{
+    struct link *link = &links->slots[child->slot];
+
+    if (child->forsaken || link->socket < 0) {
+        return;
+    }
+    if (message_send(link->socket, MESSAGE_EXITED, exited, NULL) < 0) {
+        drop(links, child->slot);
+    }
+}
+
+void links_reap(struct links *links)
+{
+    struct message_exited exited;
+    struct child child;
+
+    while (children_reap(links->children, &exited, &child) >= 0) {
+        tell(links, &child, &exited);
+        greet(links, child.slot);
+    }
+}

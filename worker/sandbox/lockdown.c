@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Putting the zygote's lock on. Runs in the zygote, once, before it knows of any job;
+ * needs the power that a fresh user namespace gives and ends by giving it up. Must never
+ * leave a layer half done without saying so.
+ */
+#include "worker/sandbox/lockdown.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "worker/sandbox/policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- empty root ---- */
+
+static int mount_nothing(void)
+{
+    /* Any existing folder will do: what lies below it is hidden in this namespace only.
+     */
+    static const char here[] = "/tmp";
+
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", here, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "size=4k,nr_inodes=2,mode=555") != 0 ||
+        chdir(here) != 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+/* pivot_root(".", ".") stacks the old root on the new one, from where it is taken off. */
+static int enter_empty_root(void)
+{
+    int error = mount_nothing();
+
+    if (error < 0) {
+        return error;
+    }
+    if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+        mount(NULL, "/", NULL,
+              MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              NULL) != 0 ||
+        chdir("/") != 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+/* ---- Landlock ---- */
+
+/* What each ABI brought, as the kernel's landlock(7) lists it. Debian 12's header ends at
+ * ABI 2. */
+static const struct {
+    uint32_t abi;
+    uint64_t fs, net, scoped;
+    const char *what;
+} landlock_abis[] = {
+    {1, 0x1fff, 0, 0, "files and folders"},
+    {2, 1 << 13, 0, 0, "moving between folders"},
+    {3, 1 << 14, 0, 0, "truncating"},
+    {4, 0, 0x3, 0, "TCP bind and connect"},
+    {5, 1 << 15, 0, 0, "ioctl on devices"},
+    {6, 0, 0, 0x3, "abstract Unix sockets, signals"},
+};
+
+struct landlock_attr_all {
+    uint64_t handled_access_fs;
+    uint64_t handled_access_net;
+    uint64_t scoped;
+};
+
+/* Everything that the kernel can deny is handled, and no rule allows any of it. */
+static int restrict_by_landlock(uint32_t *ret_abi)
+{
+    struct landlock_attr_all attr = {0};
+    long abi =
+        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    autoclose int ruleset = -1;
+    size_t size = sizeof(attr.handled_access_fs);
+
+    if (abi <= 0) {
+        return -ENOSYS;
+    }
+    for (size_t i = 0; i < array_size(landlock_abis); i++) {
+        if (landlock_abis[i].abi <= (uint32_t)abi) {
+            attr.handled_access_fs |= landlock_abis[i].fs;
+            attr.handled_access_net |= landlock_abis[i].net;
+            attr.scoped |= landlock_abis[i].scoped;
+        }
+    }
+    if (attr.handled_access_net != 0) {
+        size = sizeof(uint64_t) * 2;
+    }
+    if (attr.scoped != 0) {
+        size = sizeof(attr);
+    }
+    ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) {
+        return -errno;
+    }
+    *ret_abi = (uint32_t)abi;
+    return 0;
+}
+
+/* ---- capabilities ---- */
+
+static int drop_bounding_set(uint64_t keep)
+{
+    for (int cap = 0; cap <= 63; cap++) {
+        if ((keep >> cap & 1) == 0 && prctl(PR_CAPBSET_READ, cap) == 1 &&
+            prctl(PR_CAPBSET_DROP, cap) != 0) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+/* Keeps what it takes to give a child an id of its own and to kill it. */
+static int drop_capabilities(bool changes_ids)
+{
+    uint64_t keep =
+        changes_ids ? 1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_KILL : 0;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+    int error = geteuid() == 0 ? drop_bounding_set(keep) : 0;
+
+    if (error < 0) {
+        return error;
+    }
+    data[0].effective = data[0].permitted = (uint32_t)keep;
+    if (syscall(SYS_capset, &header, data) != 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+/* ---- the order ---- */
+
+static bool has_namespaces(enum isolation isolation)
+{
+    return isolation == ISOLATION_RANGE || isolation == ISOLATION_SINGLE;
+}
+
+static int lock_root(enum isolation isolation, struct lockdown *lockdown)
+{
+    int error;
+
+    if (!has_namespaces(isolation)) {
+        return 0;
+    }
+    lockdown->layers |= LAYER_USER_NS | LAYER_PID_NS | LAYER_NET_NS | LAYER_MOUNT_NS |
+                        LAYER_IPC_NS | LAYER_UTS_NS;
+    error = enter_empty_root();
+    if (error < 0) {
+        return log_failure(error, "unable to enter an empty root");
+    }
+    lockdown->layers |= LAYER_EMPTY_ROOT;
+    return 0;
+}
+
+static int lock_capabilities(enum isolation isolation)
+{
+    int error =
+        drop_capabilities(isolation == ISOLATION_RANGE || isolation == ISOLATION_ROOT);
+
+    return error < 0 ? log_failure(error, "unable to drop capabilities") : 0;
+}
+
+int lockdown_zygote(enum isolation isolation, struct lockdown *ret)
+{
+    struct lockdown lockdown = {.listener = -1};
+    int error = lock_root(isolation, &lockdown);
+
+    if (error < 0) {
+        return error;
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return log_failure(-errno, "unable to set no_new_privs");
+    }
+    error = lock_capabilities(isolation);
+    if (error < 0) {
+        return error;
+    }
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) {
+        return log_failure(-errno, "unable to become non-dumpable");
+    }
+    error = restrict_by_landlock(&lockdown.landlock_abi);
+    if (error == 0) {
+        lockdown.layers |= LAYER_LANDLOCK;
+    } else {
+        (void)log_failure(error, "this kernel has no Landlock");
+    }
+    error = policy_install_notify(&lockdown.listener);
+    if (error == 0) {
+        lockdown.layers |= LAYER_NOTIFY;
+    } else {
+        (void)log_failure(error, "forbidden calls will be denied without their names");
+    }
+    *ret = lockdown;
+    return 0;
+}

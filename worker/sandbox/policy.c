@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of system calls, and putting the filters on. The table is read by the build (policy_compile), by the
+ * zygote (names, printing) and by tests; the filters are put on by the zygote and by each sandbox at its
+ * birth. A row that is wrong here is a hole, so each has its reason and its probe.
+ */
+#include "worker/sandbox/policy.h"
+
+#include "worker/sandbox/policy_filters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- conditions ---- */
+
+#define IS(i, v)         {POLICY_EQUAL, (i), (v), 0}
+#define IS_NOT(i, v)     {POLICY_NOT_EQUAL, (i), (v), 0}
+#define AT_MOST(i, v)    {POLICY_AT_MOST, (i), (v), 0}
+#define MASKED(i, m, v)  {POLICY_MASKED, (i), (m), (v)}
+#define ONLY_BITS(i, b)  {POLICY_MASKED, (i), ~(uint64_t)(b), 0}
+
+/* ---- rows ---- */
+
+#define ROW(group, call, action, error, why, ...)                                                  \
+    {group, #call, SYS_##call, action, error, {__VA_ARGS__}, why},
+#define ALLOW(group, call, why, ...)        ROW(group, call, POLICY_ALLOW, 0, why, __VA_ARGS__)
+#define DENY(group, call, error, why, ...)  ROW(group, call, POLICY_ERRNO, error, why, __VA_ARGS__)
+#define FORBID(group, call, why, ...)       ROW(group, call, POLICY_FORBIDDEN, 0, why, __VA_ARGS__)
+#define TRAP(group, call, why, ...)         ROW(group, call, POLICY_TRAP, 0, why, __VA_ARGS__)
+#define ANY                                 {POLICY_ANY, 0, 0, 0}
+
+/* What glibc's pthread_create passes: nothing more, nothing less. */
+#define THREAD_FLAGS                                                                               \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
+     CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+#ifdef PADDOCK_SANITIZED
+/* AddressSanitizer maps its shadow at fixed places. Test builds only. */
+#define MAP_OPTIONAL (MAP_NORESERVE | MAP_STACK | MAP_FIXED)
+#else
+#define MAP_OPTIONAL (MAP_NORESERVE | MAP_STACK)
+#endif
+
+#define FUTEX_ROW(operation)                                                                       \
+    ALLOW("threads", futex, "locks and the ring", MASKED(1, 0x7f, operation))
+
+const struct policy_row policy_rows[] = {
+    /* clang-format off */
+    TRAP("stdio", write, "standard output goes into the recording", IS(0, 1))
+    TRAP("stdio", write, "standard error goes into the recording", IS(0, 2))
+    ALLOW("stdio", write, "the doorbell: 8 bytes to an eventfd", IS(0, 0), IS(2, 8))
+    TRAP("stdio", writev, "as write", IS(0, 1))
+    TRAP("stdio", writev, "as write", IS(0, 2))
+    TRAP("stdio", read, "standard input comes from the job", IS(0, 0))
+    TRAP("stdio", readv, "as read", IS(0, 0))
+    ALLOW("stdio", close, "its own three fds; closing them harms itself only", ANY)
+    ALLOW("stdio", fstat, "file objects look at what they wrap", ANY)
+    ALLOW("stdio", newfstatat, "fstat(3) of glibc", MASKED(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
+    ALLOW("stdio", fcntl, "flags of its own fds", IS(1, F_GETFD))
+    ALLOW("stdio", fcntl, "flags of its own fds", IS(1, F_GETFL))
+    ALLOW("stdio", fcntl, "flags of its own fds", IS(1, F_SETFD))
+    DENY("stdio", lseek, ESPIPE, "the three streams are pipes to a program", ANY)
+    DENY("stdio", ioctl, ENOTTY, "no terminal: TIOCSTI and the like never reach the kernel", ANY)
+
+    ALLOW("memory", mmap, "private anonymous memory, not executable",
+          MASKED(2, PROT_EXEC, 0), MASKED(3, ~(uint64_t)MAP_OPTIONAL, MAP_PRIVATE | MAP_ANONYMOUS))
+    FORBID("memory", mmap, "no new code", MASKED(2, PROT_EXEC, PROT_EXEC))
+    ALLOW("memory", mprotect, "never executable", ONLY_BITS(2, PROT_READ | PROT_WRITE))
+    FORBID("memory", mprotect, "no new code", MASKED(2, PROT_EXEC, PROT_EXEC))
+    ALLOW("memory", munmap, "freeing", ANY)
+    ALLOW("memory", mremap, "realloc of large blocks", ANY)
+    ALLOW("memory", brk, "malloc", ANY)
+    ALLOW("memory", madvise, "giving memory back", IS(2, MADV_DONTNEED))
+    ALLOW("memory", madvise, "giving memory back", IS(2, MADV_FREE))
+
+    ALLOW("threads", clone, "pthread_create, with exactly its flags", IS(0, THREAD_FLAGS))
+    DENY("threads", clone3, ENOSYS, "its flags cannot be seen; glibc falls back to clone", ANY)
+    FUTEX_ROW(0) FUTEX_ROW(1) FUTEX_ROW(3) FUTEX_ROW(4) FUTEX_ROW(5) FUTEX_ROW(9) FUTEX_ROW(10)
+    ALLOW("threads", set_robust_list, "each thread's start", ANY)
+    ALLOW("threads", rseq, "each thread's start", ANY)
+    ALLOW("threads", set_tid_address, "each thread's start", ANY)
+    ALLOW("threads", sched_yield, "waiting", ANY)
+    ALLOW("threads", sched_getaffinity, "os.cpu_count", ANY)
+    ALLOW("threads", gettid, "threading.get_native_id", ANY)
+
+    ALLOW("signals", rt_sigaction, "signal.signal; SIGSYS is ours", IS_NOT(0, SIGSYS))
+    ALLOW("signals", rt_sigprocmask, "its own mask; SIGKILL cannot be blocked", ANY)
+    ALLOW("signals", rt_sigreturn, "end of a handler", ANY)
+    ALLOW("signals", sigaltstack, "faulthandler", ANY)
+    ALLOW("signals", kill, "itself only", IS(0, POLICY_OWN_PID))
+    ALLOW("signals", tgkill, "raise and abort: itself only", IS(0, POLICY_OWN_PID))
+    ALLOW("signals", pause, "waiting for its own signals", ANY)
+    ALLOW("signals", restart_syscall, "a sleep after SIGSTOP and SIGCONT", ANY)
+
+    ALLOW("time", clock_gettime, "where the vDSO does not serve", AT_MOST(0, 7))
+    ALLOW("time", clock_getres, "time.get_clock_info", AT_MOST(0, 7))
+    ALLOW("time", clock_nanosleep, "time.sleep", AT_MOST(0, 1))
+    ALLOW("time", nanosleep, "time.sleep", ANY)
+    ALLOW("time", gettimeofday, "where the vDSO does not serve", ANY)
+    ALLOW("time", time, "where the vDSO does not serve", ANY)
+    ALLOW("time", times, "os.times", ANY)
+    ALLOW("time", getrusage, "resource.getrusage of itself", AT_MOST(0, 1))
+    ALLOW("time", poll, "a sleep: no fds", IS(1, 0))
+    ALLOW("time", select, "a sleep: no fds", IS(0, 0))
+    ALLOW("time", pselect6, "a sleep: no fds", IS(0, 0))
+
+    ALLOW("identity", getpid, "a number within its own namespace", ANY)
+    ALLOW("identity", getppid, "a number within its own namespace", ANY)
+    ALLOW("identity", getuid, "its own id", ANY)
+    ALLOW("identity", geteuid, "its own id", ANY)
+    ALLOW("identity", getgid, "its own id", ANY)
+    ALLOW("identity", getegid, "its own id", ANY)
+    ALLOW("identity", getgroups, "its own groups: none", ANY)
+    ALLOW("identity", getrandom, "random, uuid, secrets", AT_MOST(2, 3))
+    ALLOW("identity", prlimit64, "its own limits, which can only be lowered", IS(0, 0))
+    ALLOW("identity", getrlimit, "its own limits", ANY)
+
+    ALLOW("end", exit, "a thread ends", ANY)
+    ALLOW("end", exit_group, "the process ends", ANY)
+
+    /* Honest programs try these; the errno is what a machine without files or network would say. */
+    DENY("files", open, ENOENT, "there is no file", ANY)
+    DENY("files", openat, ENOENT, "there is no file", MASKED(2, O_ACCMODE | O_CREAT, O_RDONLY))
+    DENY("files", openat, EROFS, "and none can be made", MASKED(2, O_ACCMODE, O_WRONLY))
+    DENY("files", openat, EROFS, "and none can be made", MASKED(2, O_ACCMODE, O_RDWR))
+    DENY("files", newfstatat, ENOENT, "there is no file", MASKED(3, AT_EMPTY_PATH, 0))
+    DENY("files", stat, ENOENT, "there is no file", ANY)
+    DENY("files", lstat, ENOENT, "there is no file", ANY)
+    DENY("files", statx, ENOENT, "there is no file", ANY)
+    DENY("files", access, ENOENT, "there is no file", ANY)
+    DENY("files", faccessat, ENOENT, "there is no file", ANY)
+    DENY("files", faccessat2, ENOENT, "there is no file", ANY)
+    DENY("files", readlink, ENOENT, "there is no file", ANY)
+    DENY("files", readlinkat, ENOENT, "there is no file", ANY)
+    DENY("files", chdir, ENOENT, "there is no folder", ANY)
+    DENY("files", getcwd, ENOENT, "there is no folder", ANY)
+    DENY("files", creat, EROFS, "nothing can be made", ANY)
+    DENY("files", mkdir, EROFS, "nothing can be made", ANY)
+    DENY("files", mkdirat, EROFS, "nothing can be made", ANY)
+    DENY("files", rmdir, EROFS, "nothing can be removed", ANY)
+    DENY("files", unlink, EROFS, "nothing can be removed", ANY)
+    DENY("files", unlinkat, EROFS, "nothing can be removed", ANY)
+    DENY("files", rename, EROFS, "nothing can be renamed", ANY)
+    DENY("files", renameat, EROFS, "nothing can be renamed", ANY)
+    DENY("files", renameat2, EROFS, "nothing can be renamed", ANY)
+    DENY("files", symlink, EROFS, "nothing can be made", ANY)
+    DENY("files", symlinkat, EROFS, "nothing can be made", ANY)
+    DENY("files", link, EROFS, "nothing can be made", ANY)
+    DENY("files", linkat, EROFS, "nothing can be made", ANY)
+    DENY("files", chmod, EROFS, "nothing can be changed", ANY)
+    DENY("files", truncate, EROFS, "nothing can be changed", ANY)
+    DENY("network", socket, EACCES, "there is no network", ANY)
+    DENY("network", socketpair, EACCES, "there is no network", ANY)
+
+    FORBID("other processes", ptrace, "reading and steering another process", ANY)
+    FORBID("other processes", process_vm_readv, "reading another process", ANY)
+    FORBID("other processes", process_vm_writev, "writing another process", ANY)
+    FORBID("other processes", process_madvise, "acting on another process", ANY)
+    FORBID("other processes", pidfd_getfd, "taking another process's fds", ANY)
+    FORBID("other processes", execve, "another program", ANY)
+    FORBID("other processes", execveat, "another program", ANY)
+    FORBID("kernel", bpf, "code in the kernel", ANY)
+    FORBID("kernel", userfaultfd, "holding the kernel in a page fault", ANY)
+    FORBID("kernel", perf_event_open, "observing the machine", ANY)
+    FORBID("kernel", io_uring_setup, "calls past this filter", ANY)
+    FORBID("kernel", io_uring_enter, "calls past this filter", ANY)
+    FORBID("kernel", io_uring_register, "calls past this filter", ANY)
+    FORBID("kernel", seccomp, "another filter", ANY)
+    FORBID("kernel", personality, "READ_IMPLIES_EXEC, no address randomisation", ANY)
+    FORBID("kernel", modify_ldt, "a large and old attack surface", ANY)
+    FORBID("kernel", init_module, "code in the kernel", ANY)
+    FORBID("kernel", finit_module, "code in the kernel", ANY)
+    FORBID("kernel", delete_module, "code in the kernel", ANY)
+    FORBID("kernel", kexec_load, "another kernel", ANY)
+    FORBID("kernel", kexec_file_load, "another kernel", ANY)
+    FORBID("kernel", reboot, "the machine's end", ANY)
+    FORBID("kernel", add_key, "keyrings cross namespaces", ANY)
+    FORBID("kernel", request_key, "keyrings cross namespaces", ANY)
+    FORBID("kernel", keyctl, "keyrings cross namespaces", ANY)
+    FORBID("namespaces", unshare, "namespaces with more power", ANY)
+    FORBID("namespaces", setns, "another namespace", ANY)
+    FORBID("namespaces", mount, "another view of files", ANY)
+    FORBID("namespaces", umount2, "another view of files", ANY)
+    FORBID("namespaces", pivot_root, "another root", ANY)
+    FORBID("namespaces", chroot, "another root", ANY)
+    FORBID("namespaces", fsopen, "the new mount interface", ANY)
+    FORBID("namespaces", fsconfig, "the new mount interface", ANY)
+    FORBID("namespaces", fsmount, "the new mount interface", ANY)
+    FORBID("namespaces", fspick, "the new mount interface", ANY)
+    FORBID("namespaces", open_tree, "the new mount interface", ANY)
+    FORBID("namespaces", move_mount, "the new mount interface", ANY)
+    FORBID("namespaces", mount_setattr, "the new mount interface", ANY)
+    FORBID("namespaces", open_by_handle_at, "files past their names", ANY)
+    FORBID("namespaces", name_to_handle_at, "files past their names", ANY)
+    FORBID("namespaces", memfd_create, "files without a name", ANY)
+    /* clang-format on */
+};
+const size_t policy_row_count = array_size(policy_rows);
+
+/* ---- putting the filters on ---- */
+
+static int load_notify(struct sock_fprog *program)
+{
+    long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                            SECCOMP_FILTER_FLAG_NEW_LISTENER, program);
+
+    return listener < 0 ? -errno : (int)listener;
+}
+
+/* Without a listener the calls must still not succeed: the same filter, killing. */
+static int load_killing(const struct sock_fprog *program)
+{
+    struct sock_filter code[POLICY_FILTER_MAX];
+    struct sock_fprog killing = {.len = program->len, .filter = code};
+
+    memcpy(code, program->filter, program->len * sizeof(*code));
+    for (unsigned short i = 0; i < program->len; i++) {
+        if (code[i].code == (BPF_RET | BPF_K) && code[i].k == SECCOMP_RET_USER_NOTIF) {
+            code[i].k = SECCOMP_RET_KILL_PROCESS;
+        }
+    }
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &killing) == 0 ? 0 : -errno;
+}
+
+int policy_install_notify(int *ret_listener)
+{
+    struct sock_fprog program = {.len = policy_notify_filter.length,
+                                 .filter = (struct sock_filter *)policy_notify_filter.code};
+    int listener = load_notify(&program);
+
+    if (listener >= 0) {
+        *ret_listener = listener;
+        return 0;
+    }
+    *ret_listener = -1;
+    return load_killing(&program);
+}
+
+int policy_install_sandbox(pid_t self)
+{
+    struct sock_filter code[POLICY_FILTER_MAX];
+    struct sock_fprog program = {.len = policy_sandbox_filter.length, .filter = code};
+
+    memcpy(code, policy_sandbox_filter.code, program.len * sizeof(*code));
+    for (unsigned short i = 0; i < program.len; i++) {
+        if (code[i].k == POLICY_OWN_PID) {
+            code[i].k = (uint32_t)self;
+        }
+    }
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
+}
+
+/* ---- names ---- */
+
+const char *policy_call_name(int number)
+{
+    for (size_t i = 0; i < policy_row_count; i++) {
+        if (policy_rows[i].number == number) {
+            return policy_rows[i].name;
+        }
+    }
+    return NULL;
+}
+
+/* ---- printing ---- */
+
+static void print_argument(const struct policy_argument *argument, struct buffer *to)
+{
+    static const char *const signs[] = {
+        [POLICY_EQUAL] = "==", [POLICY_NOT_EQUAL] = "!=", [POLICY_AT_MOST] = "<="};
+    unsigned long long value = argument->value;
+
+    if (argument->compare == POLICY_MASKED) {
+        buffer_printf(to, " arg%u & 0x%llx == 0x%llx", argument->index, value,
+                      (unsigned long long)argument->masked);
+    } else if (argument->compare != POLICY_ANY) {
+        buffer_printf(to, " arg%u %s 0x%llx", argument->index, signs[argument->compare], value);
+    }
+}
+
+void policy_print(struct buffer *to)
+{
+    static const char *const actions[] = {
+        [POLICY_ALLOW] = "allow",
+        [POLICY_ERRNO] = "errno",
+        [POLICY_FORBIDDEN] = "kill",
+        [POLICY_TRAP] = "serve",
+    };
+
+    for (size_t i = 0; i < policy_row_count; i++) {
+        const struct policy_row *row = &policy_rows[i];
+
+        buffer_printf(to, "%-16s %-6s %-18s %s;", row->group, actions[row->action], row->name,
+                      row->why);
+        if (row->action == POLICY_ERRNO) {
+            buffer_printf(to, " %s;", strerrorname_np(row->error));
+        }
+        for (size_t k = 0; k < POLICY_ARGUMENTS; k++) {
+            print_argument(&row->arguments[k], to);
+        }
+        buffer_add_char(to, '\n');
+    }
+    buffer_add_text(to, "everything else  errno  EPERM; another architecture's calls: killed\n");
+}

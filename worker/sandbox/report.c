@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Telling an exception. Runs in the sandbox on objects of a program that may be hostile:
+ * every attribute may raise, lie or run code, so all of it happens under the job's
+ * limits, every length is capped, and no error in it is more than a missing word.
+ */
+#include "worker/sandbox/report.h"
+
+#include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/recorder.h"
+
+#include <frameobject.h>
+#include <string.h>
+
+#define CHAIN_MAX   8   /* exceptions of a chain */
+#define FRAMES_MAX  20  /* innermost frames of one exception */
+#define TEXT_MAX    256 /* bytes of a name or a source line */
+#define MESSAGE_MAX 2048
+
+static PyObject *print_function; /* traceback.print_exception */
+static PyObject *source_getline; /* linecache.getline */
+static PyObject *original_hook;  /* sys.__excepthook__ */
+
+struct location {
+    PyObject *file; /* borrowed */
+    int line, column, end_line, end_column;
+};
+
+int report_prepare(PyObject *print_exception)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+
+    if (linecache != NULL) {
+        source_getline = PyObject_GetAttrString(linecache, "getline");
+        Py_DECREF(linecache);
+    }
+    print_function = Py_NewRef(print_exception);
+    original_hook = Py_XNewRef(PySys_GetObject("__excepthook__"));
+    return source_getline != NULL && original_hook != NULL ? 0 : -1;
+}
+
+/* ---- stderr ---- */
+
+void report_print(PyObject *exception)
+{
+    PyObject *hook = PySys_GetObject("excepthook");
+    PyObject *traceback = PyException_GetTraceback(exception);
+    PyObject *shown = traceback != NULL ? traceback : Py_None;
+    PyObject *result;
+
+    /* The built-in hook looks for source lines on the disk; a program's own is honoured.
+     */
+    if (hook == NULL || hook == Py_None || hook == original_hook) {
+        hook = print_function;
+    }
+    result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
+                                          shown, NULL);
+    PyErr_Clear();
+    Py_XDECREF(result);
+    Py_XDECREF(traceback);
+}
+
+/* ---- texts ---- */
+
+static void write_text(struct wire_writer *record, PyObject *text, size_t most)
+{
+    Py_ssize_t size = 0;
+    const char *bytes = text != NULL && PyUnicode_Check(text)
+                            ? PyUnicode_AsUTF8AndSize(text, &size)
+                            : NULL;
+    if (bytes == NULL) {
+        PyErr_Clear();
+        bytes = "";
+        size = 0;
+    }
+    if ((size_t)size > most) {
+        size = (Py_ssize_t)most;
+        while (size > 0 && (bytes[size] & 0xc0) == 0x80) {
+            size--; /* not within a character */
+        }
+    }
+    wire_bytes(record, bytes, (size_t)size);
+}
+
+/* Returns a new reference; never NULL with an exception left set. */
+static PyObject *message_of(PyObject *exception)
+{
+    PyObject *text = PyObject_Str(exception);
+
+    if (text == NULL) {
+        PyErr_Clear();
+        text = PyUnicode_FromString("<its text could not be made>");
+    }
+    PyErr_Clear();
+    return text;
+}
+
+static bool is_program_file(PyObject *path)
+{
+    const char *text =
+        path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+
+    PyErr_Clear();
+    return text != NULL && strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
+}
+
+static PyObject *source_line(const struct location *where)
+{
+    PyObject *number = PyLong_FromLong(where->line);
+    PyObject *text =
+        number != NULL
+            ? PyObject_CallFunctionObjArgs(source_getline, where->file, number, NULL)
+            : NULL;
+    PyObject *stripped = NULL;
+
+    if (text != NULL && PyUnicode_Check(text)) {
+        stripped = PyObject_CallMethod(text, "rstrip", "s", "\r\n");
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(number);
+    return stripped;
+}
+
+/* ---- frames ---- */
+
+static void locate(PyTracebackObject *entry, PyCodeObject *code, struct location *ret)
+{
+    int line = 0, column = -1, end_line = 0, end_column = -1;
+
+    *ret = (struct location){.file = code->co_filename, .line = entry->tb_lineno};
+    if (PyCode_Addr2Location(code, entry->tb_lasti, &line, &column, &end_line,
+                             &end_column)) {
+        ret->line = line > 0 ? line : ret->line;
+        ret->column = column + 1;
+        ret->end_line = end_line > 0 ? end_line : 0;
+        ret->end_column = end_column + 1;
+    }
+}
+
+static void write_unsigned_int(struct wire_writer *record, int value)
+{
+    wire_unsigned(record, value > 0 ? (uint64_t)value : 0);
+}
+
+static void write_location(struct wire_writer *record, const struct location *where,
+                           PyObject *function, PyObject *source)
+{
+    write_text(record, where->file, TEXT_MAX);
+    write_unsigned_int(record, where->line);
+    write_unsigned_int(record, where->column);
+    write_unsigned_int(record, where->end_line);
+    write_unsigned_int(record, where->end_column);
+    write_text(record, function, TEXT_MAX);
+    write_text(record, source, TEXT_MAX);
+}
+
+struct frames {
+    size_t count;                           /* of the program */
+    PyTracebackObject *entries[FRAMES_MAX]; /* borrowed: the innermost, as a ring */
+};
+
+static void collect_frames(PyTracebackObject *entry, struct frames *ret)
+{
+    ret->count = 0;
+    while (entry != NULL) {
+        PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
+
+        if (is_program_file(code->co_filename)) {
+            ret->entries[ret->count++ % FRAMES_MAX] = entry;
+        }
+        Py_DECREF(code);
+        entry = entry->tb_next;
+    }
+}
+
+static void write_frame(struct wire_writer *record, PyTracebackObject *entry,
+                        PyObject *source)
+{
+    PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
+    struct location where;
+
+    locate(entry, code, &where);
+    write_location(record, &where, code->co_qualname, source);
+    Py_DECREF(code);
+}
+
+static PyObject *frame_source(PyTracebackObject *entry)
+{
+    PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
+    struct location where;
+    PyObject *source;
+
+    locate(entry, code, &where);
+    source = source_line(&where);
+    Py_DECREF(code);
+    return source;
+}
+
+/* ---- SyntaxError: where it points ---- */
+
+static int int_attribute(PyObject *object, const char *name)
+{
+    PyObject *value = PyObject_GetAttrString(object, name);
+    long number = value != NULL && PyLong_Check(value) ? PyLong_AsLong(value) : 0;
+
+    PyErr_Clear();
+    Py_XDECREF(value);
+    return number > 0 && number < INT32_MAX ? (int)number : 0;
+}
+
+static bool is_syntax_error(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_SyntaxError);
+}
+
+bool report_is_compile_error(PyObject *exception)
+{
+    PyObject *file;
+    bool ours;
+
+    if (!is_syntax_error(exception)) {
+        return false;
+    }
+    file = PyObject_GetAttrString(exception, "filename");
+    PyErr_Clear();
+    ours = is_program_file(file);
+    Py_XDECREF(file);
+    return ours;
+}
+
+static void write_syntax_location(struct wire_writer *record, PyObject *exception,
+                                  PyObject *file, PyObject *source)
+{
+    struct location where = {.file = file,
+                             .line = int_attribute(exception, "lineno"),
+                             .column = int_attribute(exception, "offset"),
+                             .end_line = int_attribute(exception, "end_lineno"),
+                             .end_column = int_attribute(exception, "end_offset")};
+
+    write_location(record, &where, NULL, source);
+}
+
+/* ---- records ---- */
+
+struct told {
+    PyObject *message;                     /* owned */
+    PyObject *traceback;                   /* owned */
+    PyObject *syntax_file, *syntax_source; /* owned; of a SyntaxError in the program */
+    struct frames frames;
+    size_t shown;
+    PyObject *sources[FRAMES_MAX]; /* owned */
+};
+
+/* Everything that may run the program's code comes first: the record is put together
+ * under a lock. */
+static void prepare(PyObject *exception, struct told *told)
+{
+    memset(told, 0, sizeof(*told));
+    told->message = message_of(exception);
+    told->traceback = PyException_GetTraceback(exception);
+    collect_frames((PyTracebackObject *)told->traceback, &told->frames);
+    told->shown = told->frames.count < FRAMES_MAX ? told->frames.count : FRAMES_MAX;
+    for (size_t i = 0; i < told->shown; i++) {
+        size_t at = (told->frames.count - told->shown + i) % FRAMES_MAX;
+
+        told->sources[i] = frame_source(told->frames.entries[at]);
+    }
+    if (report_is_compile_error(exception)) {
+        told->syntax_file = PyObject_GetAttrString(exception, "filename");
+        told->syntax_source = PyObject_GetAttrString(exception, "text");
+        PyErr_Clear();
+    }
+}
+
+static void forget(struct told *told)
+{
+    for (size_t i = 0; i < told->shown; i++) {
+        Py_XDECREF(told->sources[i]);
+    }
+    Py_XDECREF(told->syntax_file);
+    Py_XDECREF(told->syntax_source);
+    Py_XDECREF(told->traceback);
+    Py_XDECREF(told->message);
+}
+
+static void record_one(PyObject *exception, const char *relation)
+{
+    struct told told;
+    struct wire_writer *record;
+
+    prepare(exception, &told);
+    record = recorder_timed(WIRE_ERROR);
+    wire_text(record, relation);
+    wire_bytes(record, Py_TYPE(exception)->tp_name,
+               strnlen(Py_TYPE(exception)->tp_name, TEXT_MAX));
+    write_text(record, told.message, MESSAGE_MAX);
+    wire_unsigned(record, told.shown + (told.syntax_file != NULL ? 1 : 0));
+    for (size_t i = 0; i < told.shown; i++) {
+        size_t at = (told.frames.count - told.shown + i) % FRAMES_MAX;
+
+        write_frame(record, told.frames.entries[at], told.sources[i]);
+    }
+    if (told.syntax_file != NULL) {
+        write_syntax_location(record, exception, told.syntax_file, told.syntax_source);
+    }
+    recorder_publish();
+    forget(&told);
+}
+
+/* Returns the exception (new reference) that is told before this one, and how this one
+ * relates to it. */
+static PyObject *earlier(PyObject *exception, const char **ret_relation)
+{
+    PyObject *cause = PyException_GetCause(exception);
+
+    *ret_relation = "cause";
+    if (cause != NULL) {
+        return cause;
+    }
+    *ret_relation = "context";
+    if (((PyBaseExceptionObject *)exception)->suppress_context) {
+        return NULL;
+    }
+    return PyException_GetContext(exception);
+}
+
+void report_record(PyObject *exception)
+{
+    PyObject *chain[CHAIN_MAX]; /* owned, the last one first */
+    const char *relations[CHAIN_MAX];
+    size_t count = 0;
+
+    for (PyObject *one = Py_NewRef(exception); one != NULL && count < CHAIN_MAX;
+         count++) {
+        chain[count] = one;
+        one = earlier(one, &relations[count]);
+        if (count + 1 == CHAIN_MAX) {
+            Py_XDECREF(one);
+        }
+    }
+    while (count-- > 0) {
+        /* How the next one to be told relates to this one. */
+        record_one(chain[count], count == 0 ? "" : relations[count - 1]);
+        Py_DECREF(chain[count]);
+    }
+}
+
+/* ---- one line ---- */
+
+static void add_where(PyObject *exception, struct buffer *to)
+{
+    PyObject *traceback = PyException_GetTraceback(exception);
+    PyObject *file = NULL;
+    struct frames frames;
+    int line = 0;
+
+    collect_frames((PyTracebackObject *)traceback, &frames);
+    if (report_is_compile_error(exception)) {
+        file = PyObject_GetAttrString(exception, "filename");
+        line = int_attribute(exception, "lineno");
+    } else if (frames.count > 0) {
+        PyTracebackObject *innermost = frames.entries[(frames.count - 1) % FRAMES_MAX];
+        PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
+
+        file = Py_NewRef(code->co_filename);
+        line = innermost->tb_lineno;
+        Py_DECREF(code);
+    }
+    if (is_program_file(file)) {
+        buffer_printf(to, " (%s, line %d)", PyUnicode_AsUTF8(file) + sizeof(PROGRAM_ROOT),
+                      line);
+    }
+    PyErr_Clear();
+    Py_XDECREF(file);
+    Py_XDECREF(traceback);
+}
+
+void report_line(PyObject *exception, struct buffer *to)
+{
+    PyObject *message;
+    const char *text;
+
+    if (is_syntax_error(exception)) {
+        message = PyObject_GetAttrString(exception, "msg");
+        PyErr_Clear();
+    } else {
+        message = message_of(exception);
+    }
+    text = message != NULL && PyUnicode_Check(message) ? PyUnicode_AsUTF8(message) : NULL;
+    PyErr_Clear();
+    buffer_add_text(to, Py_TYPE(exception)->tp_name);
+    if (text != NULL && *text != '\0') {
+        buffer_printf(to, ": %.*s", MESSAGE_MAX, text);
+    }
+    add_where(exception, to);
+    Py_XDECREF(message);
+}

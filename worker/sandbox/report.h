@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exception that ended the program, told three times: as text on its own stderr, as
+ * `error` records (one for each exception of the chain), and as one line for the claim.
+ * Only frames of the program appear; source lines come from the archive.
+ */
+#pragma once
+
+#include "common/buffer.h"
+
+#include <Python.h>
+#include <stdbool.h>
+
+/* In the zygote: looks up traceback and linecache. 0, or -1 with an exception. */
+int report_prepare(PyObject *print_exception);
+
+/* `exception` is borrowed. Python errors on the way are swallowed: a program's __str__
+ * may fail or lie. */
+void report_print(PyObject *exception);
+void report_record(PyObject *exception);
+/* "NameError: name 'x' is not defined (robot.py, line 3)" */
+void report_line(PyObject *exception, struct buffer *to);
+
+/* A SyntaxError in a file of the program. */
+bool report_is_compile_error(PyObject *exception);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The resource limits of a sandbox (setrlimit(2)), one row each with its reason. Set hard
+ * at birth to the operator's maxima, lowered by the job's own limits before a byte of its
+ * program is looked at.
+ */
+#pragma once
+
+#include "common/buffer.h"
+#include "common/job.h"
+#include "worker/sandbox/sandbox.h"
+
+/* At birth. Returns 0 or a negative errno. */
+int rlimits_set(const struct sandbox_settings *settings) must_check;
+/* At the start of the job: can only lower. */
+int rlimits_lower(const struct sandbox_settings *settings,
+                  const struct job_limits *job) must_check;
+/* After a MemoryError has ended the program: the little that it takes to say so. */
+void rlimits_open_reserve(void);
+/* One line per row. */
+void rlimits_print(struct buffer *to);

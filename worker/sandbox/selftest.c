@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attacking our own sandbox. The attacks run in children of the zygote that never see a
+ * job; the zygote reads nothing of them but one word of shared memory, the notification
+ * of a forbidden call and how they ended. Must never report a layer that was not
+ * attacked, except the namespaces of IPC and names, which a locked process has no
+ * harmless way to test.
+ */
+#include "worker/sandbox/selftest.h"
+
+#include "common/cleanup.h"
+#include "common/fd.h"
+
+#include <Python.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- attacks on a whole sandbox ---- */
+
+static bool unknown_call_denied(const struct sandbox_settings *settings)
+{
+    return syscall(999) == -1 && errno == EPERM && syscall(SYS_sysinfo, NULL) == -1 &&
+           errno == EPERM;
+}
+
+static bool no_socket(const struct sandbox_settings *settings)
+{
+    return socket(AF_INET, SOCK_STREAM, 0) < 0 && socket(AF_UNIX, SOCK_STREAM, 0) < 0;
+}
+
+static bool no_file(const struct sandbox_settings *settings)
+{
+    return open("/", O_RDONLY) < 0 && open("/etc/passwd", O_RDONLY) < 0 &&
+           open("/dev/null", O_WRONLY) < 0 && open("x", O_CREAT | O_WRONLY, 0600) < 0;
+}
+
+/* ---- attacks on the layers below the filter ---- */
+
+static bool limits_hold(const struct sandbox_settings *settings)
+{
+    static const int zero[] = {RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MEMLOCK,
+                               RLIMIT_MSGQUEUE};
+    struct rlimit limit;
+
+    for (size_t i = 0; i < array_size(zero); i++) {
+        if (getrlimit(zero[i], &limit) != 0 || limit.rlim_max != 0) {
+            return false;
+        }
+        limit.rlim_cur = limit.rlim_max = 1;
+        if (setrlimit(zero[i], &limit) == 0) {
+            return false;
+        }
+    }
+    return getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_max != RLIM_INFINITY;
+}
+
+static bool gains_nothing(const struct sandbox_settings *settings)
+{
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
+static bool powerless(const struct sandbox_settings *settings)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+
+    /* With one mapped id its number is 0 and means nothing: what counts is that it has no
+     * power. */
+    return syscall(SYS_capget, &header, data) == 0 && data[0].effective == 0 &&
+           data[0].permitted == 0 && data[1].permitted == 0 && setgroups(0, NULL) != 0 &&
+           (settings->uid_first == 0 || setresuid(0, 0, 0) != 0);
+}
+
+static bool own_uid(const struct sandbox_settings *settings)
+{
+    return settings->uid_first != 0 && getuid() == settings->uid_first &&
+           geteuid() == getuid();
+}
+
+static bool three_fds(const struct sandbox_settings *settings)
+{
+    int open_fds = 0;
+
+    for (int fd = 0; fd < 4096; fd++) {
+        open_fds += fcntl(fd, F_GETFD) >= 0;
+    }
+    return open_fds == 3;
+}
+
+static bool root_is_empty(const struct sandbox_settings *settings)
+{
+    struct stat status;
+
+    return stat("/etc", &status) != 0 && stat("/proc", &status) != 0 &&
+           mkdir("/x", 0700) != 0;
+}
+
+static bool files_closed(const struct sandbox_settings *settings)
+{
+    return open("/", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES;
+}
+
+static bool parent_is_init(const struct sandbox_settings *settings)
+{
+    return getppid() == 1;
+}
+
+static bool network_unreachable(const struct sandbox_settings *settings)
+{
+    const struct sockaddr_in somewhere = {.sin_family = AF_INET,
+                                          .sin_port = htons(9),
+                                          .sin_addr.s_addr = htonl(0xc0000201)};
+    autoclose int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    return fd < 0 ||
+           connect(fd, (const struct sockaddr *)&somewhere, sizeof(somewhere)) != 0;
+}
+
+static bool not_dumpable(const struct sandbox_settings *settings)
+{
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+struct attack {
+    uint32_t layer;
+    bool filtered; /* on the whole sandbox; else on one without the filter */
+    bool (*holds)(const struct sandbox_settings *settings);
+};
+
+static const struct attack attacks[] = {
+    {LAYER_SECCOMP, true, unknown_call_denied},
+    {LAYER_NO_NETWORK, true, no_socket},
+    {LAYER_NO_FILESYSTEM, true, no_file},
+    {LAYER_RLIMITS, false, limits_hold},
+    {LAYER_NO_NEW_PRIVS, false, gains_nothing},
+    {LAYER_UNPRIVILEGED_UID, false, powerless},
+    {LAYER_OWN_UID, false, own_uid},
+    {LAYER_CLOSED_FDS, false, three_fds},
+    {LAYER_EMPTY_ROOT | LAYER_MOUNT_NS, false, root_is_empty},
+    {LAYER_LANDLOCK, false, files_closed},
+    {LAYER_PID_NS, false, parent_is_init},
+    {LAYER_NET_NS, false, network_unreachable},
+    {LAYER_NOT_DUMPABLE, false, not_dumpable},
+};
+
+#define LAYERS_OF_SANDBOX (LAYERS_MANDATORY | LAYER_OWN_UID | LAYER_NOT_DUMPABLE)
+
+/* ---- children ---- */
+
+static _Noreturn void attack(const struct sandbox_settings *settings, bool filtered,
+                             _Atomic uint32_t *held)
+{
+    int doorbell = eventfd(0, EFD_NONBLOCK);
+
+    PyOS_AfterFork_Child();
+    if (doorbell < 0) {
+        _exit(SANDBOX_EXIT_BIRTH);
+    }
+    sandbox_lock(settings, 0, doorbell, filtered);
+    for (size_t i = 0; i < array_size(attacks); i++) {
+        if (attacks[i].filtered == filtered && attacks[i].holds(settings)) {
+            atomic_fetch_or(held, attacks[i].layer);
+        }
+    }
+    if (filtered) {
+        (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL); /* to be killed for, by name */
+    }
+    _exit(0);
+}
+
+static pid_t fork_attacker(const struct sandbox_settings *settings, bool filtered,
+                           _Atomic uint32_t *held)
+{
+    pid_t pid;
+
+    PyOS_BeforeFork();
+    pid = fork();
+    if (pid == 0) {
+        attack(settings, filtered, held);
+    }
+    PyOS_AfterFork_Parent();
+    return pid;
+}
+
+/* Waits for the forbidden call and kills for it. */
+static bool call_was_reported(int listener)
+{
+    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    struct seccomp_notif notification = {0};
+
+    return listener >= 0 && poll(&ready, 1, 5000) == 1 &&
+           ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0 &&
+           notification.data.nr == SYS_ptrace;
+}
+
+static bool run_attacker(const struct sandbox_settings *settings,
+                         const struct lockdown *lockdown, bool filtered,
+                         _Atomic uint32_t *held)
+{
+    pid_t pid = fork_attacker(settings, filtered, held);
+    int status;
+
+    if (pid < 0) {
+        return false;
+    }
+    if (filtered && call_was_reported(lockdown->listener)) {
+        atomic_fetch_or(held, (uint32_t)LAYER_NOTIFY);
+        (void)kill(pid, SIGKILL);
+    }
+    return waitpid(pid, &status, 0) == pid &&
+           !(WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_EXIT_BIRTH);
+}
+
+uint32_t selftest_run(const struct sandbox_settings *settings,
+                      const struct lockdown *lockdown)
+{
+    _Atomic uint32_t *held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint32_t layers = 0;
+
+    if (held == MAP_FAILED) {
+        return 0;
+    }
+    if (run_attacker(settings, lockdown, true, held) &&
+        run_attacker(settings, lockdown, false, held)) {
+        layers =
+            *held | (lockdown->layers & (LAYER_IPC_NS | LAYER_UTS_NS | LAYER_USER_NS));
+        layers &= lockdown->layers | LAYERS_OF_SANDBOX;
+    }
+    (void)munmap(held, sizeof(*held));
+    return layers;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * At every start, before the first job, the zygote attacks sandboxes of its own: children
+ * that are locked as every other and then try what must not succeed. A layer counts as in
+ * force only if its attack failed. A second child does without the filter, so that the
+ * layers below it are put to the test too.
+ */
+#pragma once
+
+#include "worker/sandbox/lockdown.h"
+#include "worker/sandbox/sandbox.h"
+
+#include <stdint.h>
+
+/* Returns the layers (enum layer) that held; 0 if the children could not be born. */
+uint32_t selftest_run(const struct sandbox_settings *settings,
+                      const struct lockdown *lockdown);

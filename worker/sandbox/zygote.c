@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paddock-zygote. Theory of operation:
+ *
+ * The supervisor starts this program inside namespaces of its own, where it is process 1.
+ * It starts Python once, imports what programs may import, and then locks itself: from
+ * there on it sees no file and no network, and keeps no power but to change ids and to
+ * kill. For each REQUEST of a relay it forks a sandbox, which locks itself further and
+ * waits for its job. The zygote never sees a job: the ZIP and the recording are memory
+ * that relay and sandbox share. What it knows is what a parent knows: who lives, who died
+ * of what, how much CPU it took; that is the evidence in EXITED.
+ *
+ * Single-threaded, one poll() loop over: the supervisor (fd 3), a signalfd (SIGCHLD, and
+ * one real-time signal for CPU timers), the listener for forbidden calls, and the links
+ * to the relays. It holds no secret, because every sandbox can read all that it was
+ * forked from. It trusts the supervisor and, for their own slot, the relays. When the
+ * supervisor is gone it ends, and with it (as process 1) every sandbox.
+ */
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/message.h"
+#include "common/role.h"
+#include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/links.h"
+#include "worker/sandbox/lockdown.h"
+#include "worker/sandbox/policy.h"
+#include "worker/sandbox/rlimits.h"
+#include "worker/sandbox/selftest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { POLL_PEER, POLL_SIGNALS, POLL_LISTENER, POLL_LINKS };
+
+struct zygote {
+    int signals;
+    struct message_setup setup;
+    struct interpreter interpreter;
+    struct lockdown lockdown;
+    struct children children;
+    struct links links;
+};
+
+/* ---- set-up, in order ---- */
+
+static int receive_setup(struct zygote *zygote)
+{
+    struct pollfd peer = {.fd = ROLE_PEER, .events = POLLIN};
+    struct message message;
+
+    if (poll(&peer, 1, 10000) != 1 ||
+        message_receive(ROLE_PEER, 1u << MESSAGE_SETUP, &message) != 1) {
+        log_error("no set-up came; this program is started by paddock-supervisor");
+        return -EPROTO;
+    }
+    zygote->setup = message.payload.SETUP_;
+    zygote->setup.preload[sizeof(zygote->setup.preload) - 1] = '\0';
+    return 0;
+}
+
+static int watch_signals(struct zygote *zygote)
+{
+    sigset_t set;
+
+    zygote->children.timer_signal = SIGRTMIN;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    (void)sigaddset(&set, SIGRTMIN);
+    (void)sigaddset(&set, SIGINT); /* the supervisor alone says when to end */
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGPIPE);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -errno;
+    }
+    zygote->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return zygote->signals >= 0 ? 0 : -errno;
+}
+
+static int start_interpreter(struct zygote *zygote)
+{
+    int error = interpreter_start(&zygote->setup, &zygote->interpreter);
+
+    return error < 0 ? error : interpreter_settle(&zygote->interpreter);
+}
+
+static int lock(struct zygote *zygote)
+{
+    return lockdown_zygote((enum isolation)zygote->setup.isolation, &zygote->lockdown);
+}
+
+static int prepare_children(struct zygote *zygote)
+{
+    zygote->children.settings = (struct sandbox_settings){
+        .isolation = (enum isolation)zygote->setup.isolation,
+        .uid_first = zygote->setup.uid_first,
+        .uid_count = zygote->setup.uid_count,
+        .memory_mb = zygote->setup.memory_mb,
+        .data_pages = zygote->interpreter.data_pages,
+        .total_pages = zygote->interpreter.total_pages,
+    };
+    links_init(&zygote->links, &zygote->children);
+    return 0;
+}
+
+static int report_ready(struct zygote *zygote)
+{
+    struct message_ready ready = {
+        .version = MESSAGE_VERSION,
+        .layers = selftest_run(&zygote->children.settings, &zygote->lockdown),
+        .landlock_abi = zygote->lockdown.landlock_abi,
+        .modules = zygote->interpreter.modules,
+    };
+
+    return message_send(ROLE_PEER, MESSAGE_READY, &ready, NULL);
+}
+
+static const struct {
+    const char *what;
+    int (*step)(struct zygote *);
+} steps[] = {
+    {"receive the set-up", receive_setup},       {"watch signals", watch_signals},
+    {"start Python", start_interpreter},         {"lock the zygote", lock},
+    {"prepare for sandboxes", prepare_children}, {"report", report_ready},
+};
+
+static int set_up(struct zygote *zygote)
+{
+    for (size_t i = 0; i < array_size(steps); i++) {
+        int error = steps[i].step(zygote);
+
+        if (error < 0) {
+            return log_failure(error, "unable to %s", steps[i].what);
+        }
+    }
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+static void on_signals(struct zygote *zygote)
+{
+    struct signalfd_siginfo info;
+
+    while (read(zygote->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if ((int)info.ssi_signo == zygote->children.timer_signal && info.ssi_int >= 0 &&
+            info.ssi_int < CHILDREN_MAX) {
+            children_kill(&zygote->children, info.ssi_int, KILL_CPU);
+        }
+    }
+    links_reap(&zygote->links);
+}
+
+/* Returns 0, or -EPIPE when the supervisor is gone. */
+static int on_peer(struct zygote *zygote)
+{
+    struct message message;
+    int result;
+
+    while ((result = message_receive(ROLE_PEER, 1u << MESSAGE_LINK, &message)) == 1) {
+        uint32_t slot = message.payload.LINK_.slot;
+
+        if (slot < LIMIT_WORKERS) {
+            links_replace(&zygote->links, slot, steal_fd(&message.fds[0]));
+        }
+        message_done(&message);
+    }
+    return result == -EAGAIN ? 0 : -EPIPE;
+}
+
+static int loop(struct zygote *zygote)
+{
+    struct pollfd fds[POLL_LINKS + LIMIT_WORKERS];
+    uint32_t slots[LIMIT_WORKERS];
+
+    for (;;) {
+        size_t links = links_poll(&zygote->links, fds + POLL_LINKS, slots);
+
+        fds[POLL_PEER] = (struct pollfd){.fd = ROLE_PEER, .events = POLLIN};
+        fds[POLL_SIGNALS] = (struct pollfd){.fd = zygote->signals, .events = POLLIN};
+        fds[POLL_LISTENER] =
+            (struct pollfd){.fd = zygote->lockdown.listener, .events = POLLIN};
+        if (poll(fds, POLL_LINKS + links, -1) < 0 && errno != EINTR) {
+            return log_failure(-errno, "unable to wait");
+        }
+        if ((fds[POLL_LISTENER].revents & POLLIN) != 0) {
+            children_forbid(&zygote->children, zygote->lockdown.listener);
+        }
+        if (fds[POLL_SIGNALS].revents != 0) {
+            on_signals(zygote);
+        }
+        if (fds[POLL_PEER].revents != 0 && on_peer(zygote) < 0) {
+            return 0;
+        }
+        for (size_t i = 0; i < links; i++) {
+            if (fds[POLL_LINKS + i].revents != 0 &&
+                zygote->links.slots[slots[i]].socket >= 0) {
+                links_service(&zygote->links, slots[i]);
+            }
+        }
+    }
+}
+
+/* ---- the command line ---- */
+
+static int print_policy(void)
+{
+    struct buffer text = BUFFER_INIT(MIB(1));
+
+    policy_print(&text);
+    rlimits_print(&text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    buffer_done(&text);
+    return ROLE_EXIT_OK;
+}
+
+static int print_usage(FILE *to)
+{
+    (void)fprintf(
+        to, "usage: paddock-zygote --policy | --help\n"
+            "Started by paddock-supervisor. --policy prints the sandbox's tables.\n");
+    return to == stdout ? ROLE_EXIT_OK : ROLE_EXIT_CONFIG;
+}
+
+int main(int argc, char **argv)
+{
+    static struct zygote zygote;
+
+    if (argc > 1) {
+        if (strcmp(argv[1], "--policy") == 0) {
+            return print_policy();
+        }
+        return print_usage(strcmp(argv[1], "--help") == 0 ? stdout : stderr);
+    }
+    log_open("zygote", LOG_INFO);
+    (void)prctl(PR_SET_PDEATHSIG,
+                SIGKILL); /* fails for nobody; the peer's EOF says the same */
+    if (set_up(&zygote) < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
+    return loop(&zygote) < 0 ? ROLE_EXIT_SYSTEM : ROLE_EXIT_OK;
+}
