@@ -53,6 +53,9 @@ threading.excepthook = _print_thread_exception
 # Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
 threading.stack_size(1 << 20)
 
+# What a program prints appears line by line, as on a terminal, though it writes into a pipe.
+sys.stdout.reconfigure(line_buffering=True)
+
 # Nothing may be looked up on the disk from here on: there is none.
 linecache.checkcache = lambda filename=None: None
 os.environ.clear()
