@@ -1,0 +1,517 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The queue, as a library of Redis Functions: every change of state is one call, and so one step. The build puts
+-- the tables VERSION, FIELDS and VERDICTS in front of this text. Runs inside Redis (Lua 5.1, sandboxed). Callers are
+-- clients (enqueue, cancel, position) and relays; neither can name a key of another queue: all keys are made
+-- from the one that is passed, paddock:{QUEUE}:open.
+--
+-- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
+-- running; it stands in one waiting list or in `delayed` if and only if it is queued and was not cancelled; it has one
+-- `result` entry if and only if it is final. docs/PROTOCOL.md has the keys.
+
+local CLASSES = {interactive = 0, normal = 1, batch = 2}
+local STREAM_SPARE_S = 3600    -- how long frames outlive a job that never becomes final
+local REAP_AT_MOST = 20        -- expired leases and waits per call
+local PROMOTE_AT_MOST = 100    -- delayed jobs per call
+local SKIP_AT_MOST = 1000      -- cancelled ids passed over per claim
+local WAKE_TOKENS = 64
+local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000}
+
+---- small things ----
+
+local function prefix_of(keys)
+  return (string.gsub(keys[1], "open$", ""))
+end
+
+local function now_ms()
+  local time = redis.call("TIME")
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function whole(number)
+  return string.format("%.0f", number)
+end
+
+local function field(P, id, name)
+  return redis.call("HGET", P .. "job:" .. id, name) or nil
+end
+
+local function number_field(P, id, name)
+  return tonumber(field(P, id, name) or 0) or 0
+end
+
+local function count(P, key, name, by)
+  if redis.call("HINCRBY", P .. key, name, by) <= 0 then
+    redis.call("HDEL", P .. key, name)
+  end
+end
+
+local function wake(P)
+  redis.call("LPUSH", P .. "wake", "1")
+  redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+end
+
+-- Bytes of a program may be in a text; JSON is UTF-8. What is no UTF-8 becomes '?'.
+local function utf8(text)
+  if not string.find(text, "[\128-\255]") then
+    return text
+  end
+  local out, i, size = {}, 1, #text
+  while i <= size do
+    local found
+    for _, pattern in ipairs({"^[%z\1-\127]", "^[\194-\223][\128-\191]", "^\224[\160-\191][\128-\191]",
+                              "^[\225-\236\238\239][\128-\191][\128-\191]", "^\237[\128-\159][\128-\191]",
+                              "^\240[\144-\191][\128-\191][\128-\191]",
+                              "^[\241-\243][\128-\191][\128-\191][\128-\191]",
+                              "^\244[\128-\143][\128-\191][\128-\191]"}) do
+      found = string.match(text, pattern, i)
+      if found then break end
+    end
+    out[#out + 1] = found or "?"
+    i = i + (found and #found or 1)
+  end
+  return table.concat(out)
+end
+
+-- A JSON object from {name, value, name, value ...}: the order is kept, and "kind" comes first.
+local function json_object(pairs_in_order)
+  local parts = {}
+  for i = 1, #pairs_in_order, 2 do
+    local value = pairs_in_order[i + 1]
+    if type(value) == "number" then
+      value = whole(value)
+    else
+      value = cjson.encode(utf8(value))
+    end
+    parts[#parts + 1] = cjson.encode(pairs_in_order[i]) .. ":" .. value
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function tell(P, id, kind, attempt, object)
+  redis.call("XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object))
+end
+
+local function configured(P, name)
+  return tonumber(redis.call("HGET", P .. "conf", name) or "") or DEFAULTS[name]
+end
+
+---- waiting ----
+
+local function waiting_list(P, class, tenant)
+  return P .. "t" .. class .. ":" .. tenant
+end
+
+-- Puts a job into its tenant's list: at the end, or (given back) at the front. A tenant that had nothing to do
+-- takes its place beside the one that was served least.
+local function put_in_line(P, id, front)
+  local tenant, class = field(P, id, "tenant"), CLASSES[field(P, id, "priority")]
+  local line, round = waiting_list(P, class, tenant), P .. "rr" .. class
+  redis.call(front and "RPUSH" or "LPUSH", line, id)
+  if not redis.call("ZSCORE", round, tenant) then
+    local least = redis.call("ZRANGE", round, 0, 0, "WITHSCORES")
+    redis.call("ZADD", round, least[2] or 0, tenant)
+  end
+  wake(P)
+end
+
+---- the one way to become final ----
+
+-- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
+local function finish(P, id, state, result)
+  local job = P .. "job:" .. id
+  local tenant, attempt = field(P, id, "tenant") or "default", number_field(P, id, "attempt")
+  local keep_s = number_field(P, id, "keep_s")
+  local was_running = redis.call("ZREM", P .. "lease", id) == 1
+  redis.call("UNLINK", P .. "zip:" .. id, P .. "ctl:" .. id)
+  if redis.call("ZREM", P .. "open", id) == 1 then
+    redis.call("DECRBY", P .. "bytes", number_field(P, id, "bytes"))
+    count(P, "topen", tenant, -1)
+  end
+  redis.call("ZREM", P .. "delayed", id)
+  if was_running then
+    count(P, "tact", tenant, -1)
+  end
+  local set, object = {"state", state, "ended_ms", whole(now_ms())}, {"kind", "result", "id", id}
+  for i = 1, #result, 2 do
+    set[#set + 1], set[#set + 2] = result[i], type(result[i + 1]) == "number" and whole(result[i + 1])
+                                              or result[i + 1]
+    object[#object + 1], object[#object + 2] = result[i], result[i + 1]
+  end
+  object[#object + 1], object[#object + 2] = "state", state
+  object[#object + 1], object[#object + 2] = "attempt", attempt
+  object[#object + 1], object[#object + 2] = "queue_ms", number_field(P, id, "queue_ms")
+  local meta = field(P, id, "meta")
+  if meta and meta ~= "" then
+    object[#object + 1], object[#object + 2] = "meta", meta
+  end
+  redis.call("HSET", job, unpack(set))
+  tell(P, id, "result", attempt, object)
+  redis.call("EXPIRE", job, keep_s)
+  redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
+end
+
+-- The result of a job that the queue itself ends: no figures, the sentence of the table.
+local function finish_by_queue(P, id, state, verdict, detail)
+  finish(P, id, state, {"verdict", verdict, "exit_code", VERDICTS[verdict].exit_code,
+                        "sentence", VERDICTS[verdict].sentence, "detail", detail})
+end
+
+---- given back ----
+
+local function release(P, id)
+  redis.call("ZREM", P .. "lease", id)
+  redis.call("UNLINK", P .. "ctl:" .. id)
+  redis.call("HDEL", P .. "job:" .. id, "token", "owner")
+  redis.call("HSET", P .. "job:" .. id, "state", "queued")
+  count(P, "tact", field(P, id, "tenant"), -1)
+end
+
+-- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
+local function give_back(P, id, detail)
+  local lost = redis.call("HINCRBY", P .. "job:" .. id, "lost", 1)
+  if field(P, id, "cancel") then
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail)
+    return "cancelled"
+  end
+  if lost >= math.max(number_field(P, id, "max_deliveries"), 1) then
+    finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail)
+    redis.call("ZADD", P .. "dead", whole(now_ms()), id)
+    return "dead"
+  end
+  release(P, id)
+  put_in_line(P, id, true)
+  return "queued"
+end
+
+-- Is this the attempt that runs? A token that is not the job's belongs to an attempt that was given up.
+local function holds(P, id, token)
+  return redis.call("ZSCORE", P .. "lease", id) and field(P, id, "token") == token
+end
+
+---- time passes ----
+
+local function reap_leases(P, now)
+  local expired = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST)
+  for _, id in ipairs(expired) do
+    give_back(P, id, "its lease ran out: the worker or its host is gone")
+  end
+end
+
+-- Jobs whose wait is over stand in `waits`, by the time at which it is.
+local function reap_waits(P, now)
+  local over = redis.call("ZRANGE", P .. "waits", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST)
+  for _, id in ipairs(over) do
+    redis.call("ZREM", P .. "waits", id)
+    if field(P, id, "state") == "queued" then
+      local line = waiting_list(P, CLASSES[field(P, id, "priority")], field(P, id, "tenant"))
+      redis.call("LREM", line, 1, id)
+      finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
+    end
+  end
+end
+
+local function promote(P, now)
+  local due = redis.call("ZRANGE", P .. "delayed", "-inf", whole(now), "BYSCORE", "LIMIT", 0, PROMOTE_AT_MOST)
+  for _, id in ipairs(due) do
+    redis.call("ZREM", P .. "delayed", id)
+    put_in_line(P, id, false)
+  end
+end
+
+---- enqueue ----
+
+local CHECKS = {
+  text = function(row, value) return #value <= row.max and not string.find(value, "%z") end,
+  bytes = function(row, value) return #value <= row.max end,
+  name = function(row, value)
+    return #value >= row.min and #value <= row.max and not string.find(value, "[^%w_.:-]")
+  end,
+  choice = function(row, value) return row.choices[value] == true end,
+  number = function(row, value)
+    return #value <= 18 and string.match(value, "^%d+$") and tonumber(value) >= row.min
+           and tonumber(value) <= row.max
+  end,
+}
+
+-- Returns the job's fields with every default, or nil and an error.
+local function read_fields(args)
+  local job = {}
+  for name, row in pairs(FIELDS) do
+    job[name] = row.default
+  end
+  if #args % 2 == 0 then
+    return nil, "BADFIELD " .. args[#args] .. ": has no value"
+  end
+  for i = 4, #args, 2 do
+    local name, value = args[i], args[i + 1]
+    local row = FIELDS[name]
+    if not row then
+      return nil, "BADFIELD " .. string.gsub(string.sub(name, 1, 64), "[%c]", "?") .. ": there is no such field"
+    end
+    if not CHECKS[row.type](row, value) then
+      return nil, "BADFIELD " .. name .. ": takes " .. row.takes
+    end
+    job[name] = value
+  end
+  return job
+end
+
+local function full(P, tenant, size)
+  if redis.call("ZCARD", P .. "open") >= configured(P, "max_jobs") then
+    return "jobs"
+  end
+  if tonumber(redis.call("GET", P .. "bytes") or 0) + size > configured(P, "max_mb") * 1048576 then
+    return "bytes"
+  end
+  if tonumber(redis.call("HGET", P .. "topen", tenant) or 0) >= configured(P, "max_tenant_jobs") then
+    return "tenant"
+  end
+end
+
+local function store(P, id, upload, job, size, now)
+  local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
+               "enqueued_ms", whole(now)}
+  for name, value in pairs(job) do
+    set[#set + 1], set[#set + 2] = name, value
+  end
+  redis.call("DEL", P .. "frames:" .. id)
+  redis.call("RENAME", upload, P .. "zip:" .. id)
+  -- A leak guard: claims and final states go by max_wait_s and by the lease.
+  redis.call("EXPIRE", P .. "zip:" .. id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000)
+                                          + STREAM_SPARE_S)
+  redis.call("HSET", P .. "job:" .. id, unpack(set))
+  redis.call("ZADD", P .. "open", whole(now), id)
+  redis.call("INCRBY", P .. "bytes", size)
+  count(P, "topen", job.tenant, 1)
+  redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
+end
+
+local function enqueue(keys, args)
+  local P, id = prefix_of(keys), args[1] or ""
+  if not string.match(id, "^[%w_-]+$") or #id > 64 then
+    return redis.error_reply("BADFIELD id: takes 1 to 64 letters, digits, _ and -")
+  end
+  if args[2] ~= "upload" or not string.match(args[3] or "", "^[%w_-]+$") then
+    return redis.error_reply("BADFIELD upload: takes the name of the uploaded key")
+  end
+  local upload = P .. "up:" .. args[3]
+  local known = field(P, id, "state")
+  if known then
+    redis.call("UNLINK", upload)
+    return redis.status_reply("duplicate " .. known)
+  end
+  local job, problem = read_fields(args)
+  if not job then
+    redis.call("UNLINK", upload)
+    return redis.error_reply(problem)
+  end
+  local size = redis.call("STRLEN", upload)
+  if redis.call("EXISTS", upload) == 0 then
+    return redis.error_reply("NOUPLOAD " .. args[3])
+  end
+  if size > configured(P, "max_zip_mb") * 1048576 then
+    redis.call("UNLINK", upload)
+    return redis.error_reply("TOOBIG " .. whole(configured(P, "max_zip_mb") * 1048576))
+  end
+  local reason = full(P, job.tenant, size)
+  if reason then
+    redis.call("UNLINK", upload)
+    return redis.status_reply("full " .. reason .. " 1000")
+  end
+  local now, delay = now_ms(), tonumber(job.delay_ms)
+  store(P, id, upload, job, size, now)
+  if delay > 0 then
+    redis.call("ZADD", P .. "delayed", whole(now + delay), id)
+  else
+    put_in_line(P, id, false)
+  end
+  return redis.status_reply("queued " .. whole(redis.call("ZCARD", P .. "open") - 1))
+end
+
+---- claim ----
+
+-- The next id of a class: the tenant that was served least has its turn. nil if nobody waits.
+local function next_of_class(P, class)
+  local round = P .. "rr" .. class
+  for _ = 1, SKIP_AT_MOST do
+    local first = redis.call("ZRANGE", round, 0, 0)
+    local tenant = first[1]
+    if not tenant then
+      return nil
+    end
+    local id = redis.call("RPOP", waiting_list(P, class, tenant))
+    if not id then
+      redis.call("ZREM", round, tenant)
+    elseif field(P, id, "state") == "queued" then
+      redis.call("ZINCRBY", round, 1, tenant)
+      return id
+    end
+  end
+end
+
+local function start(P, id, owner, lease_ms, max_deliveries, now)
+  local attempt = redis.call("HINCRBY", P .. "job:" .. id, "attempt", 1)
+  local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
+  local queue_ms = math.max(now - number_field(P, id, "enqueued_ms") - number_field(P, id, "delay_ms"), 0)
+  redis.call("ZREM", P .. "waits", id)
+  redis.call("ZADD", P .. "lease", whole(now + lease_ms), id)
+  count(P, "tact", field(P, id, "tenant"), 1)
+  redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
+             whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries))
+  tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
+                                 "queue_ms", queue_ms})
+  redis.call("EXPIRE", P .. "frames:" .. id, number_field(P, id, "keep_s") + STREAM_SPARE_S)
+  return token, attempt
+end
+
+local function claim(keys, args)
+  local P, owner, now = prefix_of(keys), args[1], now_ms()
+  local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
+  reap_leases(P, now)
+  reap_waits(P, now)
+  promote(P, now)
+  if redis.call("EXISTS", P .. "paused") == 1 then
+    return {}
+  end
+  for class = 0, 2 do
+    local id = next_of_class(P, class)
+    if id then
+      local token, attempt = start(P, id, owner, lease_ms, max_deliveries, now)
+      local answer = {"id", id, "token", token, "attempt", whole(attempt)}
+      for name in pairs(FIELDS) do
+        answer[#answer + 1], answer[#answer + 2] = name, field(P, id, name) or ""
+      end
+      return answer
+    end
+  end
+  return {}
+end
+
+---- while it runs ----
+
+local function beat(keys, args)
+  local P, id, token = prefix_of(keys), args[1], args[2]
+  if not holds(P, id, token) then
+    return redis.status_reply("lost")
+  end
+  redis.call("ZADD", P .. "lease", whole(now_ms() + tonumber(args[3])), id)
+  return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
+end
+
+local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true,
+                 frames_dropped = true}
+
+local function finish_running(keys, args)
+  local P, id, token = prefix_of(keys), args[1], args[2]
+  if not holds(P, id, token) then
+    return redis.status_reply("stale")
+  end
+  local result, state = {}, "done"
+  for i = 3, #args - 1, 2 do
+    result[#result + 1] = args[i]
+    result[#result + 1] = NUMBERS[args[i]] and (tonumber(args[i + 1]) or 0) or args[i + 1]
+    if args[i] == "verdict" and args[i + 1] == "cancelled" then
+      state = "cancelled"
+    end
+  end
+  finish(P, id, state, result)
+  return redis.status_reply("done")
+end
+
+local function lost(keys, args)
+  local P, id, token = prefix_of(keys), args[1], args[2]
+  if not holds(P, id, token) then
+    return redis.status_reply("stale")
+  end
+  return redis.status_reply(give_back(P, id, args[3] or "no reason given"))
+end
+
+local function requeue(keys, args)
+  local P, id, token = prefix_of(keys), args[1], args[2]
+  if not holds(P, id, token) then
+    return redis.status_reply("stale")
+  end
+  if field(P, id, "cancel") then
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran")
+    return redis.status_reply("cancelled")
+  end
+  release(P, id)
+  put_in_line(P, id, true)
+  return redis.status_reply("queued")
+end
+
+local function recover(keys, args)
+  local P, owner, found = prefix_of(keys), args[1], {}
+  for _, id in ipairs(redis.call("ZRANGE", P .. "lease", 0, -1)) do
+    if field(P, id, "owner") == owner then
+      give_back(P, id, "its worker process ended")
+      found[#found + 1] = id
+    end
+  end
+  return found
+end
+
+---- clients ----
+
+local function cancel(keys, args)
+  local P, id = prefix_of(keys), args[1] or ""
+  local state = field(P, id, "state")
+  if not state then
+    return redis.status_reply("unknown")
+  end
+  if state == "queued" then
+    -- Its id stays in the waiting list and is passed over when its turn comes.
+    redis.call("ZREM", P .. "waits", id)
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
+    return redis.status_reply("cancelled")
+  end
+  if state == "running" then
+    redis.call("HSET", P .. "job:" .. id, "cancel", "1")
+    redis.call("LPUSH", P .. "ctl:" .. id, "cancel")
+    redis.call("EXPIRE", P .. "ctl:" .. id, 600)
+    return redis.status_reply("requested")
+  end
+  return redis.status_reply("final")
+end
+
+local function position(keys, args)
+  local P, id = prefix_of(keys), args[1] or ""
+  local rank = redis.call("ZRANK", P .. "open", id)
+  if not rank then
+    return {-1, 0}
+  end
+  local running = redis.call("ZCARD", P .. "lease")
+  local ahead = math.max(rank - running, 0)
+  return {ahead, 0}
+end
+
+local function depth(keys)
+  local P = prefix_of(keys)
+  local running = redis.call("ZCARD", P .. "lease")
+  local oldest = redis.call("ZRANGE", P .. "open", 0, 0, "WITHSCORES")
+  local wait = oldest[2] and math.max(now_ms() - tonumber(oldest[2]), 0) or 0
+  return {redis.call("ZCARD", P .. "open") - running, running, wait}
+end
+
+local function version()
+  return VERSION
+end
+
+---- registration ----
+
+local function register(name, callback, ...)
+  redis.register_function({function_name = "paddock_" .. name, callback = callback, flags = {...}})
+end
+
+register("enqueue", enqueue)
+register("claim", claim)
+register("cancel", cancel, "allow-oom")
+register("beat", beat, "allow-oom")
+register("finish", finish_running, "allow-oom")
+register("lost", lost, "allow-oom")
+register("requeue", requeue, "allow-oom")
+register("recover", recover, "allow-oom")
+register("position", position, "no-writes")
+register("depth", depth, "no-writes")
+register("version", version, "no-writes")

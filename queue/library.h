@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The Functions library: the generated tables and functions.lua, as one text (library.c,
+ * made by the build). */
+#pragma once
+
+extern const char library_text[];
+extern const int library_version;
