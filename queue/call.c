@@ -95,13 +95,18 @@ struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...)
 
 /* ---- what a server must be ---- */
 
-static int refuse(struct redis *redis, struct buffer *why, const char *sentence,
-                  const char *what)
+static int refuse(struct redis *redis, struct buffer *why, const char *format, ...)
+    printf_like(3, 4);
+static int refuse(struct redis *redis, struct buffer *why, const char *format, ...)
 {
+    va_list args;
+
     if (why != NULL) {
         buffer_add_text(why, "the Redis at ");
         redis_address_print(redis_address(redis), why);
-        buffer_printf(why, sentence, what);
+        va_start(args, format);
+        buffer_vprintf(why, format, args);
+        va_end(args);
     }
     return -ENOTSUP;
 }
@@ -131,7 +136,7 @@ int redis_check_server(struct redis *redis, struct buffer *why)
         if (reply != NULL) {
             freeReplyObject(reply);
         }
-        return refuse(redis, why, " does not answer %s", "INFO");
+        return refuse(redis, why, " does not answer");
     }
     info_value(reply->str, "redis_version", version, sizeof(version));
     info_value(reply->str, "maxmemory_policy", policy, sizeof(policy));
