@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime folder. Runs in the supervisor. It may lie in /tmp: a folder that is not ours, or a symbolic link, is
+ * refused rather than used.
+ */
+#include "supervisor/runtime.h"
+
+#include "common/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const files[] = {"pool", "pool.new", "redis.sock", "lock"};
+
+void runtime_path(const struct runtime *runtime, const char *name, char to[LIMIT_PATH])
+{
+    (void)snprintf(to, LIMIT_PATH, "%s/%s", runtime->path, name);
+}
+
+static int check_folder(const char *path, struct buffer *why)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0) {
+        buffer_printf(why, "runtime_dir %s: %s", path, strerror(errno));
+        return -errno;
+    }
+    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+        buffer_printf(why, "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
+                      path);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static int take_lock(struct runtime *runtime, struct buffer *why)
+{
+    char path[LIMIT_PATH], holder[32] = "";
+
+    runtime_path(runtime, "lock", path);
+    runtime->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (runtime->lock < 0) {
+        buffer_printf(why, "unable to make %s: %s", path, strerror(errno));
+        return -errno;
+    }
+    if (flock(runtime->lock, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t size = pread(runtime->lock, holder, sizeof(holder) - 1, 0);
+
+        close_fd(&runtime->lock);
+        buffer_printf(why, "another supervisor (process %.*s) runs in %s",
+                      size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?", runtime->path);
+        return -EBUSY;
+    }
+    (void)snprintf(holder, sizeof(holder), "%d\n", (int)getpid());
+    if (ftruncate(runtime->lock, 0) != 0 || pwrite(runtime->lock, holder, strlen(holder), 0) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why)
+{
+    int error;
+
+    runtime->path = config->runtime_dir;
+    runtime->made = mkdir(runtime->path, 0700) == 0;
+    if (!runtime->made && errno != EEXIST) {
+        error = -errno;
+        buffer_printf(why, "unable to make runtime_dir %s: %s", runtime->path, strerror(-error));
+        return error;
+    }
+    error = check_folder(runtime->path, why);
+    return error < 0 ? error : take_lock(runtime, why);
+}
+
+int runtime_publish(const struct runtime *runtime, const char *queue, const char *redis)
+{
+    char path[LIMIT_PATH], fresh[LIMIT_PATH], text[2048];
+    autoclose int fd = -1;
+    int error;
+
+    runtime_path(runtime, "pool", path);
+    runtime_path(runtime, "pool.new", fresh);
+    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n", queue, redis);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    error = fd_write_full(fd, text, strlen(text));
+    if (error == 0 && rename(fresh, path) != 0) {
+        error = -errno;
+    }
+    return error;
+}
+
+void runtime_close(struct runtime *runtime)
+{
+    char path[LIMIT_PATH];
+
+    if (runtime->lock < 0) {
+        return; /* nothing in there is ours */
+    }
+    for (size_t i = 0; i < array_size(files); i++) {
+        runtime_path(runtime, files[i], path);
+        (void)unlink(path);
+    }
+    if (runtime->made) {
+        (void)rmdir(runtime->path);
+    }
+    close_fd(&runtime->lock);
+}

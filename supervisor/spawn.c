@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Creating processes. Runs in the supervisor, which is single-threaded; between fork and exec only calls that are safe
+ * there. Failures of the child come back over a close-on-exec pipe with the name of the step. Must never leave
+ * a child behind that is not held by a pidfd.
+ */
+#include "supervisor/spawn.h"
+
+#include "common/fd.h"
+#include "common/limits.h"
+#include "common/role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define IDS 65536
+
+static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS |
+                                   CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+/* ---- finding programs ---- */
+
+int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
+{
+    char here[LIMIT_PATH];
+    char path[2][LIMIT_PATH + 64];
+    ssize_t size = readlink("/proc/self/exe", here, sizeof(here) - 1);
+    char *slash;
+
+    here[size > 0 ? size : 0] = '\0';
+    slash = strrchr(here, '/');
+    (void)snprintf(path[0], sizeof(path[0]), "%.*s/%s", slash != NULL ? (int)(slash - here) : 0, here,
+                   name);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/%s", PADDOCK_LIBEXEC, name);
+    for (size_t i = 0; i < 2; i++) {
+        int fd = open(path[i], O_RDONLY | O_CLOEXEC);
+
+        if (fd >= 0) {
+            *ret_fd = fd;
+            return 0;
+        }
+    }
+    buffer_printf(why, "unable to find %s, neither as %s nor as %s", name, path[0], path[1]);
+    return -ENOENT;
+}
+
+/* ---- the child's side ---- */
+
+struct birth {
+    const struct spawn *spawn;
+    int go;       /* read end: the parent has written the id maps */
+    int failures; /* write end */
+};
+
+static _Noreturn void give_up(const struct birth *birth, const char *step)
+{
+    char message[128];
+    int size = snprintf(message, sizeof(message), "%s: %s", step, strerror(errno));
+
+    if (size > 0 && write(birth->failures, message, (size_t)size) < 0) {
+        _exit(ROLE_EXIT_SYSTEM);
+    }
+    _exit(ROLE_EXIT_SYSTEM);
+}
+
+static void reset_signals(const struct birth *birth)
+{
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int signo = 1; signo < NSIG; signo++) {
+        (void)sigaction(signo, &usual, NULL);
+    }
+    (void)sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) != 0) {
+        give_up(birth, "reset signals");
+    }
+}
+
+static void take_ids(const struct birth *birth)
+{
+    char byte;
+
+    if (!birth->spawn->namespaces || birth->spawn->isolation > ISOLATION_SINGLE) {
+        return;
+    }
+    if (read(birth->go, &byte, 1) != 1) {
+        give_up(birth, "wait for the id maps");
+    }
+    if (birth->spawn->isolation == ISOLATION_RANGE && setgroups(0, NULL) != 0) {
+        give_up(birth, "drop groups");
+    }
+    if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
+        give_up(birth, "take the namespace's ids");
+    }
+}
+
+/* dup3 keeps no CLOEXEC without the flag; sources are moved out of the way of the targets first. */
+static void place_fds(const struct birth *birth, int *ret_binary)
+{
+    const struct spawn *spawn = birth->spawn;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int input = fcntl(spawn->input >= 0 ? spawn->input : null, F_DUPFD_CLOEXEC, 10);
+    int peer = spawn->peer >= 0 ? fcntl(spawn->peer, F_DUPFD_CLOEXEC, 10) : -1;
+    int binary = fcntl(spawn->binary, F_DUPFD_CLOEXEC, 10);
+
+    if (null < 0 || input < 0 || binary < 0 || dup2(input, 0) < 0 || dup2(null, 1) < 0 ||
+        (spawn->quiet && dup2(null, 2) < 0) || (peer >= 0 && dup2(peer, ROLE_PEER) < 0)) {
+        give_up(birth, "place file descriptors");
+    }
+    /* All others close at the exec. */
+    if (close_range(peer >= 0 ? ROLE_PEER + 1 : 3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
+        give_up(birth, "close file descriptors");
+    }
+    *ret_binary = binary;
+}
+
+static void leave_session(const struct birth *birth)
+{
+    (void)setsid(); /* fails for a group leader only, which a fresh child is not */
+    (void)umask(077);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || chdir("/") != 0) {
+        give_up(birth, "leave the session");
+    }
+}
+
+static _Noreturn void run_child(const struct birth *birth)
+{
+    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", NULL};
+    int binary;
+
+    reset_signals(birth);
+    take_ids(birth);
+    leave_session(birth);
+    place_fds(birth, &binary);
+    /* After the ids: changing them clears it. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        give_up(birth, "die with the supervisor");
+    }
+    (void)syscall(SYS_execveat, binary, "", birth->spawn->argv, environment, AT_EMPTY_PATH);
+    give_up(birth, errno == EACCES ? "run the program (is it executable for everybody?)"
+                                   : "run the program");
+}
+
+/* ---- the parent's side ---- */
+
+static int write_file(pid_t pid, const char *name, const char *text)
+{
+    char path[64];
+    autoclose int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd_write_full(fd, text, strlen(text));
+}
+
+static int write_maps(const struct spawn *spawn, pid_t pid)
+{
+    bool range = spawn->isolation == ISOLATION_RANGE;
+    char uids[64], gids[64];
+    int error;
+
+    (void)snprintf(uids, sizeof(uids), "0 %lld %d", range ? (long long)spawn->uid_first : geteuid(),
+                   range ? IDS : 1);
+    (void)snprintf(gids, sizeof(gids), "0 %lld %d", range ? (long long)spawn->uid_first : getegid(),
+                   range ? IDS : 1);
+    error = range ? 0 : write_file(pid, "setgroups", "deny");
+    if (error == 0) {
+        error = write_file(pid, "uid_map", uids);
+    }
+    return error == 0 ? write_file(pid, "gid_map", gids) : error;
+}
+
+static pid_t make_process(const struct spawn *spawn, int *ret_pidfd)
+{
+    int flags = CLONE_PIDFD | SIGCHLD;
+
+    if (spawn->namespaces && spawn->isolation <= ISOLATION_SINGLE) {
+        flags |= namespace_flags;
+    }
+    /* As fork(2): no stack of its own. */
+    return (pid_t)syscall(SYS_clone, flags, NULL, ret_pidfd, NULL, NULL);
+}
+
+/* Reads what the child had to say before its exec. Empty: it was well. */
+static int read_failure(int fd, struct buffer *why)
+{
+    char message[128];
+    ssize_t size;
+
+    do {
+        size = read(fd, message, sizeof(message) - 1);
+    } while (size < 0 && errno == EINTR);
+    if (size <= 0) {
+        return 0;
+    }
+    buffer_printf(why, "unable to %.*s", (int)size, message);
+    return -ECHILD;
+}
+
+static int see_through(const struct spawn *spawn, pid_t pid, int go, int failures, struct buffer *why)
+{
+    if (spawn->namespaces && spawn->isolation <= ISOLATION_SINGLE) {
+        int error = write_maps(spawn, pid);
+
+        if (error < 0) {
+            buffer_printf(why, "unable to map ids: %s", strerror(-error));
+            return error;
+        }
+        if (write(go, "x", 1) != 1) {
+            return -errno;
+        }
+    }
+    return read_failure(failures, why);
+}
+
+int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *why)
+{
+    autoclose int go_read = -1, go_write = -1, fail_read = -1, fail_write = -1;
+    int go[2], failures[2], pidfd = -1, status, error;
+    pid_t pid;
+
+    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failures, O_CLOEXEC) != 0) {
+        return -errno;
+    }
+    go_read = go[0], go_write = go[1], fail_read = failures[0], fail_write = failures[1];
+    pid = make_process(spawn, &pidfd);
+    if (pid == 0) {
+        const struct birth birth = {.spawn = spawn, .go = go_read, .failures = fail_write};
+
+        run_child(&birth);
+    }
+    if (pid < 0) {
+        buffer_printf(why, "unable to make a process: %s", strerror(errno));
+        return -errno;
+    }
+    close_fd(&fail_write);
+    *ret = (struct process){pid, pidfd};
+    error = see_through(spawn, pid, go_write, fail_read, why);
+    if (error < 0) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status, 0);
+        close_fd(&ret->pidfd);
+        *ret = PROCESS_INIT;
+    }
+    return error;
+}
+
+/* ---- what this machine grants ---- */
+
+static bool grants(enum isolation isolation, int64_t uid_first)
+{
+    static const char *const argv[] = {"true", NULL};
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    autoclose int binary = open("/bin/true", O_RDONLY | O_CLOEXEC);
+    const struct spawn spawn = {.binary = binary,
+                                .argv = argv,
+                                .input = -1,
+                                .peer = -1,
+                                .quiet = true,
+                                .namespaces = true,
+                                .isolation = isolation,
+                                .uid_first = uid_first};
+    struct process process = PROCESS_INIT;
+    int status;
+
+    if (binary < 0 || spawn_start(&spawn, &process, &why) < 0) {
+        return false;
+    }
+    (void)waitpid(process.pid, &status, 0);
+    close_fd(&process.pidfd);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+enum isolation spawn_best_isolation(void)
+{
+    bool root = geteuid() == 0;
+
+    if (root && grants(ISOLATION_RANGE, 1879048192)) {
+        return ISOLATION_RANGE;
+    }
+    if (grants(ISOLATION_SINGLE, 0)) {
+        return ISOLATION_SINGLE;
+    }
+    return root ? ISOLATION_ROOT : ISOLATION_NONE;
+}
+
+/* ---- afterwards ---- */
+
+int process_reap(struct process *process, int *ret_status)
+{
+    if (process->pid == 0 || waitpid(process->pid, ret_status, WNOHANG) != process->pid) {
+        return 0;
+    }
+    close_fd(&process->pidfd);
+    process->pid = 0;
+    return 1;
+}
+
+void process_signal(const struct process *process, int signo)
+{
+    if (process->pid != 0) {
+        (void)fd_pidfd_send_signal(process->pidfd, signo);
+    }
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor's children, all of one kind of record: what each is, where it stands, and when it may be started again.
+ * A child that dies is started anew: at once if it had served for a while, else after a delay that
+ * doubles with each failure in a row. Exit codes 100 and 125 mean that it would end the same way again.
+ */
+#pragma once
+
+#include "common/message.h"
+#include "supervisor/spawn.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY };
+
+enum unit_state {
+    UNIT_OFF,      /* not running; started when `start_ms` has come */
+    UNIT_STARTING, /* running, not yet READY */
+    UNIT_READY,
+    UNIT_ENDED,    /* not running, and not to be started */
+};
+
+struct unit {
+    enum unit_kind kind;
+    uint32_t slot;      /* of a relay */
+    enum unit_state state;
+    struct process process;
+    int peer;           /* socket to it; -1: none; owned */
+    int64_t start_ms;   /* when it may be started */
+    int64_t ready_ms;   /* since when it is READY */
+    unsigned failures;  /* deaths in a row */
+};
+
+const char *unit_name(const struct unit *unit);
+
+void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot);
+void unit_started(struct unit *unit, struct process process, int peer);
+void unit_ready(struct unit *unit);
+
+enum unit_death {
+    UNIT_RESTARTS,  /* start_ms says when */
+    UNIT_PERMANENT, /* it must not be started again: the pool cannot go on */
+};
+
+/* After process_reap: what is to be done, by the state it died in and its exit status. */
+enum unit_death unit_died(struct unit *unit, int status);
