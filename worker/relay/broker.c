@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections to Redis and its errors. Runs in the relay. Redis is trusted, but not to be
+ * there, nor to be in time: after the start nothing here waits for it longer than
+ * CONNECT_MS.
+ */
+#include "worker/relay/broker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/relay/relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#define CONNECT_MS   200  /* the most that the loop waits for a connection */
+#define START_MS     1000 /* the same before there is a loop */
+#define REST_MIN_MS  50
+#define REST_MAX_MS  1000
+#define REASON_BYTES 512
+
+enum reaction {
+    REACT_REST,      /* time heals it: ask again later */
+    REACT_RECONNECT, /* another connection may find a server that will do */
+    REACT_RELOAD,    /* the library is missing */
+};
+
+struct error_row {
+    const char *prefix;
+    enum reaction reaction;
+    const char *why;
+};
+
+static const struct error_row error_rows[] = {
+    {"LOADING", REACT_REST, "it reads its data"},
+    {"BUSY", REACT_REST, "a script of somebody else runs"},
+    {"TRYAGAIN", REACT_REST, "a slot moves"},
+    {"MASTERDOWN", REACT_REST, "a replica without its master"},
+    {"CLUSTERDOWN", REACT_REST, "the cluster has no quorum"},
+    {"OOM", REACT_REST, "its memory is full; finishing jobs frees some"},
+    {"MISCONF", REACT_REST, "it can not save and refuses writes"},
+    {"NOREPLICAS", REACT_REST, "too few replicas"},
+    {"NOPERM", REACT_REST, "an ACL; only the operator can help"},
+    {"READONLY", REACT_RECONNECT, "it has become a replica"},
+    {"UNBLOCKED", REACT_RECONNECT, "it has become a replica while we waited"},
+    {"MOVED", REACT_RECONNECT, "the slot is elsewhere"},
+    {"NOAUTH", REACT_RECONNECT, "its password was set meanwhile"},
+    {"WRONGPASS", REACT_RECONNECT, "its password was changed"},
+    {"ERR Function not found", REACT_RELOAD, "it was restarted empty, or flushed"},
+    {"", REACT_REST, "not one that is known"},
+};
+
+static const struct error_row *error_row(const char *text)
+{
+    const struct error_row *row = error_rows;
+
+    while (strncmp(text, row->prefix, strlen(row->prefix)) != 0) { /* "" fits all */
+        row++;
+    }
+    return row;
+}
+
+static void rest(struct broker *broker)
+{
+    int64_t pause = REST_MIN_MS << (broker->errors < 5 ? broker->errors : 5);
+
+    broker->errors++;
+    broker->rest_ms = clock_now_ms() + (pause < REST_MAX_MS ? pause : REST_MAX_MS);
+}
+
+bool broker_accept(struct relay *relay, enum broker_line_name line, const char *what,
+                   const struct redisReply *reply)
+{
+    struct broker *broker = &relay->broker;
+    const struct error_row *row;
+
+    if (reply == NULL) {
+        return false;
+    }
+    if (reply->type != REDIS_REPLY_ERROR) {
+        if (line == BROKER_COMMANDS) {
+            broker->errors = 0;
+        }
+        return true;
+    }
+    row = error_row(reply->str);
+    log_event(broker->errors == 0 ? LOG_WARNING : LOG_DEBUG,
+              "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
+    rest(broker);
+    broker->lines[line].drop |= row->reaction != REACT_REST;
+    if (row->reaction == REACT_RELOAD) {
+        broker->reload = true;
+        broker->lines[BROKER_COMMANDS].drop = true;
+    }
+    return false;
+}
+
+bool broker_ready(const struct relay *relay, int64_t now_ms)
+{
+    const struct broker_line *line = &relay->broker.lines[BROKER_COMMANDS];
+
+    return line->up && !line->drop && redis_is_up(line->redis) &&
+           now_ms >= relay->broker.rest_ms;
+}
+
+struct redis *broker_commands(struct relay *relay)
+{
+    return relay->broker.lines[BROKER_COMMANDS].redis;
+}
+
+/* ---- coming back ---- */
+
+static const char *const line_names[BROKER_LINES] = {"commands", "waiting"};
+
+static void notice_down(struct relay *relay, enum broker_line_name name, int64_t now_ms)
+{
+    struct broker_line *line = &relay->broker.lines[name];
+
+    line->up = false;
+    line->retry_ms = now_ms + redis_retry_ms(line->redis);
+    if (name == BROKER_WAITING) {
+        watch_down(relay);
+    }
+}
+
+static int reach(struct relay *relay, enum broker_line_name name, struct buffer *why)
+{
+    struct broker *broker = &relay->broker;
+    struct redis *redis = broker->lines[name].redis;
+    int r = redis_connect(redis, CONNECT_MS, why);
+
+    if (r == 0 && name == BROKER_COMMANDS && broker->reload) {
+        r = redis_load_functions(redis, why);
+        broker->reload = r < 0;
+    }
+    return r;
+}
+
+static void notice_up(struct relay *relay, enum broker_line_name name)
+{
+    struct broker_line *line = &relay->broker.lines[name];
+
+    line->up = true;
+    if (line->complained) {
+        log_info("connected to Redis again (%s)", line_names[name]);
+    }
+    line->complained = false;
+    if (name == BROKER_WAITING) {
+        watch_up(relay);
+    } else {
+        lease_hurry(relay);
+        run_redis_is_back(relay);
+    }
+}
+
+static void try_again(struct relay *relay, enum broker_line_name name, int64_t now_ms)
+{
+    struct broker_line *line = &relay->broker.lines[name];
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int r = reach(relay, name, &why);
+
+    if (r == 0) {
+        notice_up(relay, name);
+        return;
+    }
+    if (!line->complained) {
+        log_warning("Redis is away (%s): %s", line_names[name],
+                    why.data != NULL ? why.data : strerror(-r));
+        line->complained = true;
+    }
+    redis_drop(line->redis);
+    line->retry_ms = now_ms + redis_retry_ms(line->redis);
+}
+
+void broker_tend(struct relay *relay, int64_t now_ms)
+{
+    for (int name = 0; name < BROKER_LINES; name++) {
+        struct broker_line *line = &relay->broker.lines[name];
+
+        if (line->drop) {
+            line->drop = false;
+            redis_drop(line->redis);
+        }
+        if (line->up && !redis_is_up(line->redis)) {
+            notice_down(relay, name, now_ms);
+        }
+        if (!line->up && now_ms >= line->retry_ms) {
+            try_again(relay, name, now_ms);
+        }
+    }
+}
+
+int64_t broker_deadline(const struct relay *relay)
+{
+    const struct broker *broker = &relay->broker;
+    int64_t deadline = broker->rest_ms > clock_now_ms() ? broker->rest_ms : CLOCK_NEVER;
+
+    for (int name = 0; name < BROKER_LINES; name++) {
+        const struct broker_line *line = &broker->lines[name];
+        int64_t next = line->up ? redis_deadline_ms(line->redis) : line->retry_ms;
+
+        if (line->drop || (line->up && !redis_is_up(line->redis))) {
+            return 0; /* broker_tend has not seen it yet */
+        }
+        deadline = next < deadline ? next : deadline;
+    }
+    return deadline;
+}
+
+/* ---- the start ---- */
+
+/* Errors that trying again does not mend: what the server is, and what it thinks of our
+ * password. */
+static bool is_final(int error)
+{
+    return error == -ENOTSUP || error == -EACCES || error == -EPERM || error == -EINVAL;
+}
+
+static int open_commands(struct redis *redis, struct buffer *why)
+{
+    int r = redis_connect(redis, START_MS, why);
+
+    if (r == 0) {
+        r = redis_check_server(redis, why);
+    }
+    return r == 0 ? redis_load_functions(redis, why) : r;
+}
+
+static int open_both(struct broker *broker, struct buffer *why)
+{
+    int r = open_commands(broker->lines[BROKER_COMMANDS].redis, why);
+
+    return r == 0 ? redis_connect(broker->lines[BROKER_WAITING].redis, START_MS, why) : r;
+}
+
+/* Waits before the next try. Returns false when the supervisor is gone. */
+static bool pause_at_start(struct relay *relay)
+{
+    struct pollfd peer = {.fd = relay->peer, .events = 0};
+
+    (void)poll(&peer, 1, redis_retry_ms(broker_commands(relay)));
+    return (peer.revents & (POLLHUP | POLLERR)) == 0;
+}
+
+static int open_patiently(struct relay *relay, int patience_ms, struct buffer *why)
+{
+    int64_t deadline = clock_now_ms() + patience_ms;
+    int r;
+
+    do {
+        buffer_reset(why);
+        r = open_both(&relay->broker, why);
+        if (r == 0 || is_final(r)) {
+            return r;
+        }
+        redis_drop(relay->broker.lines[BROKER_COMMANDS].redis);
+        if (!pause_at_start(relay)) {
+            return -EPIPE;
+        }
+    } while (clock_now_ms() < deadline);
+    return r;
+}
+
+static int prepare(struct relay *relay, struct buffer *why)
+{
+    for (int name = 0; name < BROKER_LINES; name++) {
+        int r = redis_new(relay->setup.redis, &relay->broker.lines[name].redis, why);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int broker_open(struct relay *relay, int patience_ms)
+{
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int r = prepare(relay, &why);
+
+    if (r == 0) {
+        r = open_patiently(relay, patience_ms, &why);
+    }
+    if (r < 0) {
+        log_error("unable to use Redis: %s", why.data != NULL ? why.data : strerror(-r));
+        return r;
+    }
+    for (int name = 0; name < BROKER_LINES; name++) {
+        notice_up(relay, name);
+    }
+    return 0;
+}
+
+void broker_done(struct relay *relay)
+{
+    for (int name = 0; name < BROKER_LINES; name++) {
+        redis_free(relay->broker.lines[name].redis);
+        relay->broker.lines[name].redis = NULL;
+    }
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay's two connections to Redis: one for commands, one that always waits. Each
+ * comes back by itself after it went down.
+ */
+#pragma once
+
+#include "queue/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+enum broker_line_name { BROKER_COMMANDS, BROKER_WAITING, BROKER_LINES };
+
+struct broker_line {
+    struct redis *redis; /* owned */
+    bool up;             /* as far as we have noticed */
+    bool drop;           /* take it down at the next turn */
+    bool complained;     /* its loss has been logged */
+    int64_t retry_ms;    /* when to connect again */
+};
+
+struct broker {
+    struct broker_line lines[BROKER_LINES];
+    bool reload;     /* the library is missing: load it with the next connection */
+    int64_t rest_ms; /* after an error that time heals: send nothing before */
+    unsigned errors; /* in a row */
+};
+
+/* Both connections, the server checked, the library loaded. Tries for at most
+ * `patience_ms` where the server can not be reached. Returns 0, or a negative errno after
+ * logging the reason. */
+int broker_open(struct relay *relay, int patience_ms);
+void broker_done(struct relay *relay);
+
+/* Takes down what is to be dropped, and connects again where it is time. */
+void broker_tend(struct relay *relay, int64_t now_ms);
+int64_t broker_deadline(const struct relay *relay);
+
+/* Commands can be sent now. */
+bool broker_ready(const struct relay *relay, int64_t now_ms);
+struct redis *broker_commands(struct relay *relay);
+
+/* Looks at an answer. Returns true if it is none of an error; else logs it, does what its
+ * row says, and returns false: whatever was asked is to be asked again, unless it no
+ * longer matters. NULL (the connection went down) is false too. `what` names the command.
+ */
+bool broker_accept(struct relay *relay, enum broker_line_name line, const char *what,
+                   const struct redisReply *reply);

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls to the queue and the reading of a claim. Runs in the relay. Field values come
+ * from clients: their ranges were checked by the library, and are checked again here
+ * before they become a limit. Must never look into the job's bytes.
+ */
+#include "worker/relay/claims.h"
+
+#include "common/log.h"
+#include "queue/keys.h"
+#include "worker/relay/relay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMMAND_MS 5000
+#define FETCH_MS   15000 /* a large ZIP over a slow line */
+#define ARGUMENTS  48
+
+struct number {
+    char text[24];
+};
+
+static struct number number(int64_t value)
+{
+    struct number number;
+
+    (void)snprintf(number.text, sizeof(number.text), "%" PRId64, value);
+    return number;
+}
+
+/* ---- sending ---- */
+
+/* FCALL (or FCALL_RO) FUNCTION 1 P:open ARGUMENT..., to a NULL. */
+static int call(struct relay *relay, redis_answer *answer, const char *how,
+                const char *function, ...) __attribute__((sentinel));
+
+static int call(struct relay *relay, redis_answer *answer, const char *how,
+                const char *function, ...)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "open", "");
+    const char *argv[ARGUMENTS] = {how, function, "1", key.text};
+    int argc = 4;
+    va_list args;
+
+    va_start(args, function);
+    while (argc < ARGUMENTS && (argv[argc] = va_arg(args, const char *)) != NULL) {
+        argc++;
+    }
+    va_end(args);
+    return redis_send(broker_commands(relay), COMMAND_MS, answer, relay, argc, argv,
+                      NULL);
+}
+
+int claims_claim(struct relay *relay)
+{
+    return call(relay, run_on_claim, "FCALL", "paddock_claim", relay->setup.owner,
+                number(relay->setup.lease_ms).text,
+                number(relay->setup.max_deliveries).text, NULL);
+}
+
+int claims_fetch(struct relay *relay)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "zip:", relay->run.job.id);
+
+    return redis_send_text(broker_commands(relay), FETCH_MS, run_on_code, relay, "GET",
+                           key.text, NULL);
+}
+
+int claims_beat(struct relay *relay)
+{
+    const struct claims_job *job = &relay->run.job;
+
+    return call(relay, lease_on_beat, "FCALL", "paddock_beat", job->id, job->token,
+                number(relay->setup.lease_ms).text, NULL);
+}
+
+int claims_recover(struct relay *relay)
+{
+    return call(relay, lease_on_recovered, "FCALL", "paddock_recover", relay->setup.owner,
+                NULL);
+}
+
+int claims_settle(struct relay *relay, const char *function, int argc,
+                  const char *const *argv)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "open", "");
+    const char *all[ARGUMENTS] = {"FCALL",  function,          "1",
+                                  key.text, relay->run.job.id, relay->run.job.token};
+
+    if (argc > ARGUMENTS - 6) {
+        return -E2BIG;
+    }
+    memcpy(all + 6, argv, (size_t)argc * sizeof(*argv));
+    return redis_send(broker_commands(relay), COMMAND_MS, settle_on_answer, relay,
+                      6 + argc, all, NULL);
+}
+
+int claims_depth(struct relay *relay)
+{
+    return call(relay, relay_on_depth, "FCALL_RO", "paddock_depth", NULL);
+}
+
+/* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
+int claims_publish(struct relay *relay, const void *bytes, size_t size,
+                   redis_answer *answer)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "frames:", relay->run.job.id);
+    struct number attempt = number(relay->run.job.attempt);
+    const char *argv[] = {"XADD",  key.text, "NOMKSTREAM", "*", "k",
+                          "slice", "a",      attempt.text, "d", bytes};
+    size_t lengths[array_size(argv)];
+
+    for (size_t i = 0; i + 1 < array_size(argv); i++) {
+        lengths[i] = strlen(argv[i]);
+    }
+    lengths[array_size(argv) - 1] = size;
+    return redis_send(broker_commands(relay), COMMAND_MS, answer, relay, array_size(argv),
+                      argv, lengths);
+}
+
+int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "frames:", relay->run.job.id);
+    char after[64] = "-";
+
+    if (last_id[0] != '\0') {
+        (void)snprintf(after, sizeof(after), "(%s", last_id);
+    }
+    return redis_send_text(broker_commands(relay), COMMAND_MS, answer, relay, "XRANGE",
+                           key.text, after, "+", NULL);
+}
+
+void claims_wake_another(struct relay *relay)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "wake", "");
+
+    if (redis_send_text(broker_commands(relay), COMMAND_MS, NULL, relay, "LPUSH",
+                        key.text, "1", NULL) < 0) {
+        log_debug(
+            "a wake-up is lost"); /* idle relays look by themselves every few seconds */
+    }
+}
+
+/* ---- reading ---- */
+
+static bool is_text(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+}
+
+static bool is_pair(const struct redisReply *pair, const char *name, const char *value)
+{
+    return is_text(&pair[0]) && is_text(&pair[1]) && strcmp(pair[0].str, name) == 0 &&
+           strcmp(pair[1].str, value) == 0;
+}
+
+const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt)
+{
+    const struct redisReply *fields;
+    bool is_slice = false, is_ours = false;
+
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+        !is_text(entry->element[0]) || entry->element[1]->type != REDIS_REPLY_ARRAY) {
+        return NULL;
+    }
+    fields = entry->element[1];
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const struct redisReply pair[2] = {*fields->element[i], *fields->element[i + 1]};
+
+        is_slice = is_slice || is_pair(pair, "k", "slice");
+        is_ours = is_ours || is_pair(pair, "a", number(attempt).text);
+    }
+    return is_slice && is_ours ? entry->element[0]->str : NULL;
+}
+
+void claims_job_done(struct claims_job *job)
+{
+    for (int part = 0; part < JOB_PART_COUNT; part++) {
+        free(job->parts[part].bytes);
+    }
+    *job = (struct claims_job){0};
+}
+
+/* Which fields travel to the sandbox as they are. */
+static const struct {
+    const char *field;
+    enum job_part part;
+    size_t maximum;
+} part_rows[] = {
+    {"entry", JOB_PART_ENTRY, LIMIT_ENTRY},
+    {"argv", JOB_PART_ARGV, LIMIT_ARGV},
+    {"stdin", JOB_PART_STDIN, LIMIT_STDIN},
+    {"source", JOB_PART_SOURCE, 8},
+};
+
+static int keep_part(struct claims_job *job, const char *name,
+                     const struct redisReply *value)
+{
+    for (size_t i = 0; i < array_size(part_rows); i++) {
+        enum job_part part = part_rows[i].part;
+
+        if (strcmp(part_rows[i].field, name) != 0) {
+            continue;
+        }
+        if (value->len > part_rows[i].maximum || job->parts[part].bytes != NULL) {
+            return -EPROTO;
+        }
+        job->parts[part].bytes = malloc(value->len + 1);
+        if (job->parts[part].bytes == NULL) {
+            return -ENOMEM;
+        }
+        memcpy(job->parts[part].bytes, value->str, value->len);
+        job->parts[part].size = value->len;
+    }
+    return 0;
+}
+
+static int keep_text(char *to, size_t room, const struct redisReply *value)
+{
+    int length = snprintf(to, room, "%s", value->str);
+
+    return length > 0 && (size_t)length < room ? 0 : -EPROTO;
+}
+
+static int keep_attempt(struct claims_job *job, const char *text)
+{
+    char *end;
+    unsigned long attempt = strtoul(text, &end, 10);
+
+    if (*end != '\0' || attempt == 0 || attempt > UINT32_MAX) {
+        return -EPROTO;
+    }
+    job->attempt = (uint32_t)attempt;
+    return 0;
+}
+
+static int keep_field(struct claims_job *job, const char *name,
+                      const struct redisReply *value)
+{
+    if (strcmp(name, "id") == 0) {
+        return keep_text(job->id, sizeof(job->id), value);
+    }
+    if (strcmp(name, "token") == 0) {
+        return keep_text(job->token, sizeof(job->token), value);
+    }
+    if (strcmp(name, "attempt") == 0) {
+        return keep_attempt(job, value->str);
+    }
+    if (job_limits_set(&job->limits, name, value->str) < 0) {
+        return -EPROTO;
+    }
+    return keep_part(job, name, value);
+}
+
+static void cap(int64_t *value, int64_t maximum)
+{
+    if (maximum > 0 && *value > maximum) {
+        *value = maximum;
+    }
+}
+
+static void cap_limits(struct job_limits *limits, const struct message_relay *setup)
+{
+    cap(&limits->cpu_ms, setup->max_cpu_ms);
+    cap(&limits->wall_ms, setup->max_wall_ms);
+    cap(&limits->memory_mb, setup->max_memory_mb);
+    cap(&limits->output_kb, setup->max_output_kb);
+    cap(&limits->recording_kb, setup->max_recording_kb);
+}
+
+static int read_pairs(const struct redisReply *reply, struct claims_job *job)
+{
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const struct redisReply *name = reply->element[i];
+        struct redisReply value = *reply->element[i + 1];
+        struct number text;
+        int r;
+
+        if (value.type == REDIS_REPLY_INTEGER) {
+            text = number(value.integer);
+            value.type = REDIS_REPLY_STRING;
+            value.str = text.text;
+            value.len = strlen(text.text);
+        }
+        if (!is_text(name) || !is_text(&value)) {
+            return -EPROTO;
+        }
+        r = keep_field(job, name->str, &value);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return queue_id_valid(job->id) && job->token[0] != '\0' && job->attempt > 0 ? 0
+                                                                                : -EPROTO;
+}
+
+int claims_read(const struct relay *relay, const struct redisReply *reply,
+                struct claims_job *ret)
+{
+    int r;
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return reply->type == REDIS_REPLY_NIL ? 0 : -EPROTO;
+    }
+    if (reply->elements == 0) {
+        return 0;
+    }
+    *ret = (struct claims_job){.limits = job_limits_default()};
+    r = read_pairs(reply, ret);
+    if (r < 0) {
+        claims_job_done(ret);
+        return r;
+    }
+    cap_limits(&ret->limits, &relay->setup);
+    return 1;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a relay says to the queue (docs/PROTOCOL.md): the calls of the Functions library
+ * that are a relay's own, and the few plain commands beside them. Each returns 0 when it
+ * is under way, or a negative errno when the connection is down; the answer comes to the
+ * function that is named, in the order of the calls.
+ */
+#pragma once
+
+#include "common/job.h"
+#include "common/limits.h"
+#include "queue/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+/* A job as it was claimed. */
+struct claims_job {
+    char id[LIMIT_JOB_ID + 1];
+    char token[192];
+    uint32_t attempt;
+    struct job_limits limits; /* after the operator's maxima */
+    struct {
+        char *bytes; /* owned; NULL: empty */
+        size_t size;
+    } parts[JOB_PART_COUNT]; /* all but the code */
+};
+
+void claims_job_done(struct claims_job *job);
+
+/* -> run_on_claim */
+int claims_claim(struct relay *relay);
+/* Reads a claim's answer. Returns 1 and a job, 0 when nothing waits, or -EPROTO. */
+int claims_read(const struct relay *relay, const struct redisReply *reply,
+                struct claims_job *ret);
+/* The job's bytes -> run_on_code */
+int claims_fetch(struct relay *relay);
+/* -> lease_on_beat */
+int claims_beat(struct relay *relay);
+/* -> lease_on_recovered */
+int claims_recover(struct relay *relay);
+/* A function with the job's id and token and `argc` more arguments -> settle_on_answer */
+int claims_settle(struct relay *relay, const char *function, int argc,
+                  const char *const *argv);
+/* -> relay_on_depth */
+int claims_depth(struct relay *relay);
+
+/* A slice of the running job's recording. */
+int claims_publish(struct relay *relay, const void *bytes, size_t size,
+                   redis_answer *answer);
+/* The entries of its Stream after `last_id` ("": all). */
+int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer);
+/* Returns the id of an entry that is a slice of this attempt, or NULL. */
+const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt);
+
+/* Puts a wake-up that we took and can not use back for another relay. */
+void claims_wake_another(struct relay *relay);

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slices of the recording. Runs in the relay. The ring is written by a hostile process:
+ * bytes are copied out of it and never looked at. Must never wait for Redis; when Redis
+ * is slow or away, the ring fills up and the program waits, for which it is not charged.
+ * Cutting the stream instead would leave it undecodable, so that happens only where Redis
+ * refuses a slice.
+ *
+ * Pace: the first record after a quiet time rings the doorbell and is sent at once. Then
+ * there are pauses in which the bell is not listened to: a writer can not make us spin.
+ * They are short while the ring fills fast (it must not stand) and longer for a trickle.
+ *
+ * A lost connection leaves slices that were sent and not answered. Redis is asked what it
+ * has of them before anything else is sent.
+ */
+#include "worker/relay/forward.h"
+
+#include "common/chunk.h"
+#include "common/clock.h"
+#include "worker/relay/claims.h"
+#include "worker/relay/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAUSE_MIN_MS 5
+#define PAUSE_MAX_MS 50 /* also: the ring is looked at that often, bell or not */
+#define FAST_BYTES   (RING_DATA / 4)
+
+/* How much may wait: while Redis answers, little; while it is away, so much that an
+ * ordinary job can go on to its end. The rest of BACKLOG_MAX is for what a dead sandbox
+ * leaves in its ring. */
+#define BACKLOG_UP   MIB(1)
+#define BACKLOG_MAX  MIB(4)
+#define BACKLOG_DOWN (BACKLOG_MAX - RING_DATA - 2 * RING_CHUNK)
+
+/* ---- the backlog ---- */
+
+static void append(struct forward *forward, const void *bytes, size_t size)
+{
+    struct forward_slice *slice = NULL;
+
+    if (size <= BACKLOG_MAX - forward->bytes) {
+        slice = malloc(sizeof(*slice) + size);
+    }
+    if (slice == NULL) {
+        forward->dropped++;
+        return;
+    }
+    slice->next = NULL;
+    slice->size = size;
+    memcpy(slice->bytes, bytes, size);
+    *(forward->first != NULL ? &forward->last->next : &forward->first) = slice;
+    forward->last = slice;
+    forward->unsent = forward->unsent != NULL ? forward->unsent : slice;
+    forward->bytes += size;
+}
+
+static void pop(struct forward *forward)
+{
+    struct forward_slice *slice = forward->first;
+
+    forward->first = slice->next;
+    forward->last = slice->next != NULL ? forward->last : NULL;
+    forward->unsent = forward->unsent == slice ? slice->next : forward->unsent;
+    forward->bytes -= slice->size;
+    free(slice);
+}
+
+/* ---- out of the ring ---- */
+
+static bool may_take(const struct relay *relay, int64_t now_ms)
+{
+    const struct forward *forward = &relay->forward;
+    bool flows = broker_ready(relay, now_ms) && lease_holds(relay, now_ms);
+
+    return forward->bytes < (flows ? BACKLOG_UP : BACKLOG_DOWN);
+}
+
+/* Returns the number of bytes that were there. */
+static size_t take(struct relay *relay)
+{
+    static unsigned char slice[RING_DATA];
+    struct forward *forward = &relay->forward;
+    ssize_t size;
+
+    if (forward->hostile) {
+        return 0;
+    }
+    size = ring_reader_take(&relay->link.current.ring, slice);
+    if (size < 0) {
+        forward->hostile = true;
+        return 0;
+    }
+    if (size > 0) {
+        forward->taken += (uint64_t)size;
+        append(forward, slice, (size_t)size);
+    }
+    return (size_t)size;
+}
+
+static void account_block(struct relay *relay, bool taking)
+{
+    struct forward *forward = &relay->forward;
+    ssize_t waiting = taking ? 0 : ring_reader_waiting(&relay->link.current.ring);
+    bool full = waiting > (ssize_t)(RING_DATA - LIMIT_RECORD);
+
+    if (full && forward->blocked_since_us == 0) {
+        forward->blocked_since_us = clock_now_us();
+    }
+    if (!full && forward->blocked_since_us != 0) {
+        forward->blocked_us += clock_now_us() - forward->blocked_since_us;
+        forward->blocked_since_us = 0;
+    }
+}
+
+/* After this the writer rings for its next record, or has already written one (then it is
+ * true). */
+static bool fall_asleep(struct relay *relay)
+{
+    struct forward *forward = &relay->forward;
+    struct ring_reader *ring = &relay->link.current.ring;
+
+    ring_reader_sleep(ring, true);
+    if (ring_reader_waiting(ring) != 0) {
+        ring_reader_sleep(ring, false);
+        return true;
+    }
+    forward->sleeping = true;
+    forward->pause_ms = 0;
+    return false;
+}
+
+static int next_pause(int last_ms, size_t taken)
+{
+    int pause = taken >= FAST_BYTES ? PAUSE_MIN_MS : last_ms * 2;
+
+    if (pause < PAUSE_MIN_MS) {
+        return PAUSE_MIN_MS;
+    }
+    return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
+static void look(struct relay *relay, int64_t now_ms)
+{
+    struct forward *forward = &relay->forward;
+    bool taking = may_take(relay, now_ms);
+    size_t taken = 0;
+
+    if (forward->sleeping) {
+        ring_reader_sleep(&relay->link.current.ring, false);
+        forward->sleeping = false;
+    }
+    account_block(relay, taking);
+    if (taking) {
+        taken = take(relay);
+        if (taken == 0 && (forward->hostile || !fall_asleep(relay))) {
+            forward->look_ms = now_ms + PAUSE_MAX_MS;
+            return;
+        }
+    }
+    forward->pause_ms = next_pause(forward->pause_ms, taken);
+    forward->look_ms = now_ms + forward->pause_ms;
+}
+
+/* ---- into the Stream ---- */
+
+static void on_published(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct forward *forward = &relay->forward;
+
+    if (forward->strays > 0) {
+        forward->strays--;
+        return;
+    }
+    forward->in_flight--;
+    if (reply == NULL) { /* the connection went down: not known */
+        forward->doubtful++;
+        forward->unsent = forward->first;
+        return;
+    }
+    if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply) &&
+        reply->type == REDIS_REPLY_STRING) {
+        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
+    } else {
+        forward->dropped++; /* refused, or there is no such Stream any more */
+    }
+    pop(forward);
+}
+
+/* Redis has the first `count` of the slices that were in doubt. */
+static void settle_doubt(struct forward *forward, size_t count, const char *last_id)
+{
+    if (count > 0) {
+        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", last_id);
+    }
+    for (size_t i = 0; i < count && i < forward->doubtful && forward->first != NULL;
+         i++) {
+        pop(forward);
+    }
+    forward->unsent = forward->first;
+    forward->doubtful = 0;
+}
+
+static void on_found(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct forward *forward = &relay->forward;
+    const char *last_id = "";
+    size_t count = 0;
+
+    if (forward->strays > 0) {
+        forward->strays--;
+        return;
+    }
+    forward->asking = false;
+    if (!broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply)) {
+        return;
+    }
+    for (size_t i = 0; i < reply->elements; i++) {
+        const char *id = claims_slice_id(reply->element[i], relay->run.job.attempt);
+
+        count += id != NULL;
+        last_id = id != NULL ? id : last_id;
+    }
+    settle_doubt(forward, count, last_id);
+}
+
+static void send_slices(struct relay *relay)
+{
+    struct forward *forward = &relay->forward;
+
+    if (forward->doubtful > 0) {
+        forward->asking =
+            forward->asking || claims_find_slices(relay, forward->last_id, on_found) == 0;
+        return;
+    }
+    while (forward->unsent != NULL &&
+           claims_publish(relay, forward->unsent->bytes, forward->unsent->size,
+                          on_published) == 0) {
+        forward->unsent = forward->unsent->next;
+        forward->in_flight++;
+    }
+}
+
+/* ---- what run.c sees ---- */
+
+void forward_begin(struct relay *relay)
+{
+    struct forward *forward = &relay->forward;
+
+    forward->active = true;
+    forward->sleeping = true;
+    forward->look_ms = clock_now_ms() + PAUSE_MAX_MS;
+    ring_reader_sleep(&relay->link.current.ring, true);
+}
+
+void forward_drain(struct relay *relay)
+{
+    static unsigned char chunks[2 * RING_CHUNK];
+    struct forward *forward = &relay->forward;
+    size_t size;
+
+    if (!forward->active) {
+        return;
+    }
+    account_block(relay, true);
+    while (take(relay) > 0) { /* at most twice: nobody writes any more */
+    }
+    size = forward->hostile ? 0 : chunk_copy(relay->link.current.ring.shared, chunks);
+    if (size > 0) {
+        append(forward, chunks, size);
+    }
+    forward->active = false;
+    forward->sleeping = false;
+}
+
+void forward_reset(struct relay *relay)
+{
+    struct forward *forward = &relay->forward;
+    size_t strays = forward->strays + forward->in_flight + (forward->asking ? 1 : 0);
+
+    while (forward->first != NULL) {
+        pop(forward);
+    }
+    *forward = (struct forward){.strays = strays};
+}
+
+void forward_tend(struct relay *relay, int64_t now_ms, bool rang)
+{
+    struct forward *forward = &relay->forward;
+
+    if (forward->active && ((rang && forward->sleeping) || now_ms >= forward->look_ms)) {
+        look(relay, now_ms);
+    }
+    if (forward->first != NULL && broker_ready(relay, now_ms) &&
+        lease_holds(relay, now_ms)) {
+        send_slices(relay);
+    }
+}
+
+int64_t forward_deadline(const struct relay *relay)
+{
+    return relay->forward.active ? relay->forward.look_ms : CLOCK_NEVER;
+}
+
+bool forward_listens(const struct relay *relay)
+{
+    return relay->forward.active && relay->forward.sleeping;
+}
+
+bool forward_all_sent(const struct relay *relay)
+{
+    return relay->forward.unsent == NULL && relay->forward.doubtful == 0;
+}
+
+int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
+{
+    const struct forward *forward = &relay->forward;
+    int64_t since = forward->blocked_since_us;
+
+    return forward->blocked_us + (since != 0 ? now_us - since : 0);
+}
+
+bool forward_over_total(const struct relay *relay)
+{
+    const struct job_limits *limits = &relay->run.job.limits;
+    uint64_t honest = (uint64_t)(limits->output_kb + limits->recording_kb + 64) * 1024;
+
+    return relay->forward.taken > honest + honest / 8;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recording on its way from the ring to the job's Stream. A slice is what the ring
+ * held at one look; it is kept until Redis has acknowledged it, and published only while
+ * the lease is known to be ours, so that nothing is missing, double or late when a
+ * connection was lost.
+ */
+#pragma once
+
+#include "common/ring.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct relay;
+
+struct forward_slice {
+    struct forward_slice *next;
+    size_t size;
+    unsigned char bytes[];
+};
+
+struct forward {
+    bool active;      /* a job's ring is being read */
+    bool hostile;     /* its indexes were impossible: it is read no more */
+    uint64_t taken;   /* bytes out of the ring */
+    uint64_t dropped; /* slices that did not get into the Stream */
+    /* slices, the oldest first, owned */
+    struct forward_slice *first; /* not acknowledged */
+    struct forward_slice *last;
+    struct forward_slice *unsent; /* the first one that was not sent on this connection */
+    size_t bytes;                 /* of all of them */
+    size_t in_flight;             /* how many are sent and not answered */
+    size_t strays;                /* answers to come for slices that are forgotten */
+    size_t doubtful;  /* sent when the connection went down: Redis may have them */
+    bool asking;      /* ... and is being asked */
+    char last_id[48]; /* of the newest acknowledged entry; "" before the first */
+    /* pace */
+    bool sleeping;   /* the writer will ring */
+    int pause_ms;    /* of the last pause */
+    int64_t look_ms; /* when to look at the ring, ring or not */
+    /* time that the program stood before a full ring because we took nothing */
+    int64_t blocked_us;
+    int64_t blocked_since_us; /* 0: it does not */
+};
+
+/* A job is about to begin in the current sandbox: from here its ring is read. */
+void forward_begin(struct relay *relay);
+/* The sandbox is gone: takes all that is left. */
+void forward_drain(struct relay *relay);
+/* Forgets the job, and what was not sent. */
+void forward_reset(struct relay *relay);
+
+/* Looks at the ring if it is time or the bell rang, and sends what can be sent. */
+void forward_tend(struct relay *relay, int64_t now_ms, bool rang);
+int64_t forward_deadline(const struct relay *relay);
+/* The doorbell is worth waiting for. */
+bool forward_listens(const struct relay *relay);
+
+/* Every slice was sent on the connection that is up now. */
+bool forward_all_sent(const struct relay *relay);
+/* The program's wall-clock time, without the time for which it stood because of us. */
+int64_t forward_blocked_us(const struct relay *relay, int64_t now_us);
+/* More bytes came than an honest sandbox can write. */
+bool forward_over_total(const struct relay *relay);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verdict, by one table: the first rule that applies decides. Runs in the relay.
+ * Evidence comes before the claim in the table, so a program can not talk its way out of
+ * a limit: its word counts only where it ended by itself. Must never look into the
+ * report: that is text for people.
+ */
+#include "worker/relay/judge.h"
+
+#include <signal.h>
+
+struct rule {
+    bool (*applies)(const struct judge_case *facts, int what);
+    int what;
+    enum verdict verdict; /* VERDICT_NONE: the one that is claimed */
+    const char *detail;
+};
+
+static bool is_hostile(const struct judge_case *facts, int unused)
+{
+    return facts->hostile;
+}
+
+static bool killed_for(const struct judge_case *facts, int cause)
+{
+    return facts->exited->cause == (uint32_t)cause;
+}
+
+static bool died_of(const struct judge_case *facts, int signo)
+{
+    return !facts->exited->exited && facts->exited->status == signo;
+}
+
+/* RLIMIT_CPU sends XCPU, then KILL. A program can send itself the former: only the time
+ * it used makes it a limit. */
+static bool ran_out_of_cpu(const struct judge_case *facts, int signo)
+{
+    return died_of(facts, signo) && facts->exited->cpu_us >= facts->limits->cpu_ms * 1000;
+}
+
+static bool died_of_any(const struct judge_case *facts, int unused)
+{
+    return !facts->exited->exited;
+}
+
+static bool claimed(const struct judge_case *facts, int unused)
+{
+    return facts->claim != NULL;
+}
+
+/* The recording's header is written before a byte of the program is looked at. */
+static bool never_began(const struct judge_case *facts, int unused)
+{
+    return !facts->recorded;
+}
+
+static bool always(const struct judge_case *facts, int unused)
+{
+    return true;
+}
+
+static const struct rule rules[] = {
+    {is_hostile, 0, VERDICT_FORBIDDEN, "impossible indexes in the ring"},
+    {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
+    {killed_for, KILL_WALL, VERDICT_WALL_LIMIT, ""},
+    {killed_for, KILL_OUTPUT, VERDICT_OUTPUT_LIMIT, ""},
+    {killed_for, KILL_FORBIDDEN, VERDICT_FORBIDDEN, ""},
+    {killed_for, KILL_CANCEL, VERDICT_CANCELLED, ""},
+    {killed_for, KILL_FAULT, VERDICT_FAULT, "stopped for a fault of ours"},
+    {ran_out_of_cpu, SIGXCPU, VERDICT_CPU_LIMIT, "by RLIMIT_CPU"},
+    {ran_out_of_cpu, SIGKILL, VERDICT_CPU_LIMIT, "by RLIMIT_CPU"},
+    {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
+    {died_of, SIGKILL, VERDICT_FAULT, "the sandbox was killed from outside (SIGKILL)"},
+    {died_of_any, 0, VERDICT_CRASHED, ""},
+    {claimed, 0, VERDICT_NONE, ""},
+    {never_began, 0, VERDICT_FAULT, "the sandbox ended before the job began"},
+    {always, 0, VERDICT_VANISHED, "ended without a claim"},
+};
+
+static const struct rule *first_rule(const struct judge_case *facts)
+{
+    const struct rule *rule = rules;
+
+    while (!rule->applies(facts, rule->what)) { /* the last one always does */
+        rule++;
+    }
+    return rule;
+}
+
+static const char *forbidden_call(const struct judge_case *facts)
+{
+    if (facts->hostile) {
+        return "recording";
+    }
+    return facts->exited->call[0] != '\0' ? facts->exited->call : "unknown";
+}
+
+void judge(const struct judge_case *facts, struct judgement *ret)
+{
+    const struct rule *rule = first_rule(facts);
+    enum verdict verdict = rule->verdict != VERDICT_NONE
+                               ? rule->verdict
+                               : (enum verdict)facts->claim->verdict;
+    int exit_code = verdict_row(verdict)->exit_code;
+
+    *ret = (struct judgement){
+        .verdict = verdict,
+        .exit_code = exit_code,
+        .signal = facts->exited->exited ? 0 : facts->exited->status,
+        .call = verdict == VERDICT_FORBIDDEN ? forbidden_call(facts) : "",
+        .detail = rule->detail,
+    };
+    if (exit_code <
+        0) { /* a verdict that only a claim can give: the code is the program's own */
+        ret->exit_code = facts->claim != NULL ? facts->claim->exit_code : 1;
+    }
+}

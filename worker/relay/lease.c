@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeping a job, and hearing that it is lost or cancelled. Runs in the relay. Redis alone
+ * says whose a job is; until it has said so, in time, we act as if it were somebody
+ * else's.
+ */
+#include "worker/relay/lease.h"
+
+#include "common/log.h"
+#include "worker/relay/claims.h"
+#include "worker/relay/relay.h"
+
+#include <string.h>
+
+#define RETRY_MS 100
+
+void lease_begin(struct relay *relay, int64_t sent_ms)
+{
+    relay->lease.until_ms = sent_ms + relay->setup.lease_ms;
+    relay->lease.beat_ms = sent_ms + relay->setup.lease_ms / 3;
+}
+
+void lease_hurry(struct relay *relay)
+{
+    relay->lease.beat_ms = 0;
+}
+
+bool lease_holds(const struct relay *relay, int64_t now_ms)
+{
+    return run_has_job(relay) && now_ms < relay->lease.until_ms;
+}
+
+/* ---- beats ---- */
+
+static bool beats(const struct relay *relay)
+{
+    return run_has_job(relay) && !relay->lease.asked && !relay->settlement.asked;
+}
+
+static void beat(struct relay *relay, int64_t now_ms)
+{
+    struct lease *lease = &relay->lease;
+
+    if (beats(relay) && now_ms >= lease->beat_ms && broker_ready(relay, now_ms)) {
+        lease->asked = claims_beat(relay) == 0;
+        lease->sent_ms = now_ms;
+        lease->beat_ms = now_ms + relay->setup.lease_ms / 3;
+    }
+}
+
+void lease_on_beat(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct lease *lease = &relay->lease;
+
+    lease->asked = false;
+    if (!run_has_job(relay)) {
+        return;
+    }
+    if (!broker_accept(relay, BROKER_COMMANDS, "renew a lease", reply) ||
+        (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_STRING)) {
+        lease->beat_ms = clock_now_ms() + RETRY_MS;
+        return;
+    }
+    if (strcmp(reply->str, "lost") == 0) {
+        run_lease_lost(relay);
+        return;
+    }
+    lease->until_ms = lease->sent_ms + relay->setup.lease_ms;
+    if (strcmp(reply->str, "cancel") == 0) {
+        run_cancel(relay);
+    }
+}
+
+/* ---- jobs that we know nothing of ---- */
+
+/* Only when the sandboxes of whoever had this slot before are reaped: else their jobs
+ * could run twice at once. */
+static void recover(struct relay *relay, int64_t now_ms)
+{
+    struct lease *lease = &relay->lease;
+
+    if (lease->recover && !lease->recover_asked && relay->run.state == RUN_IDLE &&
+        relay->link.linked && broker_ready(relay, now_ms)) {
+        lease->recover_asked = claims_recover(relay) == 0;
+    }
+}
+
+void lease_on_recovered(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+
+    relay->lease.recover_asked = false;
+    if (!broker_accept(relay, BROKER_COMMANDS, "give back old jobs", reply)) {
+        return;
+    }
+    relay->lease.recover = false;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_STRING) {
+            log_warning("job=%s was left behind, and is given back",
+                        reply->element[i]->str);
+        }
+    }
+}
+
+/* ---- time ---- */
+
+void lease_tend(struct relay *relay, int64_t now_ms)
+{
+    beat(relay, now_ms);
+    recover(relay, now_ms);
+}
+
+int64_t lease_deadline(const struct relay *relay)
+{
+    int64_t rest = relay->broker.rest_ms;
+    int64_t next = relay->lease.beat_ms > rest ? relay->lease.beat_ms : rest;
+
+    return beats(relay) && relay->broker.lines[BROKER_COMMANDS].up ? next : CLOCK_NEVER;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose is the job? The lease on the running one, renewed by beats, and jobs that the
+ * queue believes to be ours although we know nothing of them.
+ */
+#pragma once
+
+#include "queue/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+struct lease {
+    int64_t until_ms; /* before that nobody else can have the job */
+    int64_t beat_ms;  /* when to beat next */
+    int64_t sent_ms;  /* when the last beat was sent */
+    bool asked;       /* and it is not answered */
+    bool recover; /* there may be jobs that we know nothing of: before any claim they are
+                     given back */
+    bool recover_asked;
+};
+
+/* A job is ours by a claim that was sent at that time. */
+void lease_begin(struct relay *relay, int64_t sent_ms);
+/* The connection is back: to be renewed at once. */
+void lease_hurry(struct relay *relay);
+/* Beyond the lease somebody else may have the job: nothing is published until a beat has
+ * said that it is still ours. */
+bool lease_holds(const struct relay *relay, int64_t now_ms);
+
+void lease_tend(struct relay *relay, int64_t now_ms);
+int64_t lease_deadline(const struct relay *relay);
+
+redis_answer lease_on_beat;
+redis_answer lease_on_recovered;

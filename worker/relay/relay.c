@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paddock-relay. Theory of operation:
+ *
+ * A relay is the trusted half of one worker. It claims a job from the queue, copies the
+ * job's bytes into a memory that only its sandbox sees, has the zygote start that
+ * sandbox, forwards what the program records to the job's Stream while it runs, and
+ * settles the job: with a verdict, or back into the queue when the fault was ours. It
+ * holds the Redis password and is therefore the one process that must never run, parse or
+ * interpret anything that a program wrote: the recording passes through as bytes, the
+ * claim is one number and a text for people.
+ *
+ * Single-threaded, one poll() loop over: the supervisor (fd 3), the link to the zygote,
+ * the doorbell of the running sandbox, its pidfd when the zygote is gone, and two
+ * connections to Redis. Nothing in the loop waits: each turn looks at what came, then
+ * every module tends what time demands, then all that was queued for Redis goes out in
+ * one write. A sandbox is always asked for ahead, and a finished job's result travels
+ * together with the claim of the next.
+ *
+ * Who is believed: the supervisor; the zygote on who lives and who died of what; Redis on
+ * whose a job is. The sandbox is not.
+ *
+ *   supervisor gone  the sandbox is killed, the job given back, the relay ends
+ *   DRAIN            the running job is finished, the relay ends
+ *   zygote gone      the sandbox dies with it; when it is dead its job is given back as
+ * lost Redis away       the job goes on; its result waits; nothing is published until the
+ * lease is known to be ours again relay gone       the zygote kills its sandboxes; the
+ * next relay of the slot gives the job back
+ */
+#include "worker/relay/relay.h"
+
+#include "common/log.h"
+#include "common/role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+#define PATIENCE_MS 5000 /* for a Redis that is not there at the start */
+#define STOP_MS     1000 /* for a job that is given back because the supervisor is gone */
+#define LOAD_MS     1000
+
+void relay_break(struct relay *relay, int exit_code)
+{
+    if (!relay->broken) {
+        relay->broken = true;
+        relay->exit_code = exit_code;
+    }
+}
+
+/* ---- the supervisor ---- */
+
+static void stop(struct relay *relay)
+{
+    if (relay->mode == RELAY_STOPPING) {
+        return;
+    }
+    log_info("the supervisor is gone");
+    relay->mode = RELAY_STOPPING;
+    relay->stop_ms = clock_now_ms() + STOP_MS;
+    run_stop(relay);
+}
+
+static void on_link(struct relay *relay, struct message *message)
+{
+    sandbox_link_replace(relay, steal_fd(&message->fds[0]));
+}
+
+static void on_drain(struct relay *relay, struct message *message)
+{
+    if (relay->mode == RELAY_SERVING) {
+        log_info("draining");
+        relay->mode = RELAY_DRAINING;
+    }
+}
+
+static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct message *) = {
+    [MESSAGE_LINK] = on_link,
+    [MESSAGE_DRAIN] = on_drain,
+};
+
+static void service_peer(struct relay *relay)
+{
+    const uint32_t permitted = 1u << MESSAGE_LINK | 1u << MESSAGE_DRAIN;
+    struct message message;
+    int r;
+
+    while ((r = message_receive(relay->peer, permitted, &message)) == 1) {
+        handlers[message.type](relay, &message);
+        message_done(&message);
+    }
+    if (r == -EAGAIN) {
+        return;
+    }
+    if (r < 0) {
+        (void)log_failure(r, "unable to understand the supervisor");
+    }
+    stop(relay);
+}
+
+/* ---- the queue's depth, for the supervisor ---- */
+
+void relay_on_depth(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct message_load load = {
+        .slot = relay->setup.slot,
+        .busy = relay->run.state >= RUN_FETCHING,
+        .done = relay->jobs_done,
+    };
+
+    relay->depth_asked = false;
+    if (!broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) ||
+        reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+        reply->element[0]->type != REDIS_REPLY_INTEGER ||
+        reply->element[0]->integer < 0) {
+        return;
+    }
+    load.waiting = (uint64_t)reply->element[0]->integer;
+    if (message_send(relay->peer, MESSAGE_LOAD, &load, NULL) < 0) {
+        log_debug("the supervisor does not listen"); /* the next one is a second away */
+    }
+}
+
+static void tend_load(struct relay *relay, int64_t now_ms)
+{
+    if (now_ms >= relay->load_ms && !relay->depth_asked && broker_ready(relay, now_ms)) {
+        relay->load_ms = now_ms + LOAD_MS;
+        relay->depth_asked = claims_depth(relay) == 0;
+    }
+}
+
+static int64_t load_deadline(const struct relay *relay)
+{
+    bool asks = !relay->depth_asked && relay->broker.lines[BROKER_COMMANDS].up;
+    int64_t rest = relay->broker.rest_ms;
+
+    if (!asks) {
+        return CLOCK_NEVER;
+    }
+    return relay->load_ms > rest ? relay->load_ms : rest;
+}
+
+/* ---- the loop ---- */
+
+enum {
+    POLL_PEER,
+    POLL_LINK,
+    POLL_DOORBELL,
+    POLL_PIDFD,
+    POLL_REDIS,
+    POLL_COUNT = POLL_REDIS + BROKER_LINES
+};
+
+static void fill_redis(const struct relay *relay, struct pollfd *fds)
+{
+    for (int name = 0; name < BROKER_LINES; name++) {
+        const struct broker_line *line = &relay->broker.lines[name];
+
+        fds[name] = (struct pollfd){.fd = -1};
+        if (line->up && redis_is_up(line->redis)) {
+            fds[name].fd = redis_fd(line->redis);
+            fds[name].events = redis_events(line->redis);
+        }
+    }
+}
+
+/* poll() skips negative fds. */
+static void fill(const struct relay *relay, struct pollfd fds[POLL_COUNT])
+{
+    const struct sandbox *current = &relay->link.current;
+    bool orphaned = relay->run.state == RUN_ORPHANED;
+    bool peered = relay->mode != RELAY_STOPPING;
+
+    fds[POLL_PEER] = (struct pollfd){.fd = peered ? relay->peer : -1, .events = POLLIN};
+    fds[POLL_LINK] = (struct pollfd){.fd = relay->link.socket, .events = POLLIN};
+    fds[POLL_DOORBELL] = (struct pollfd){
+        .fd = forward_listens(relay) ? current->doorbell : -1, .events = POLLIN};
+    fds[POLL_PIDFD] =
+        (struct pollfd){.fd = orphaned ? current->pidfd : -1, .events = POLLIN};
+    fill_redis(relay, fds + POLL_REDIS);
+}
+
+static int64_t deadline(const struct relay *relay)
+{
+    const int64_t deadlines[] = {
+        broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
+        lease_deadline(relay),  run_deadline(relay),          watch_deadline(relay),
+        load_deadline(relay),
+    };
+    int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;
+
+    for (size_t i = 0; i < array_size(deadlines); i++) {
+        first = deadlines[i] < first ? deadlines[i] : first;
+    }
+    return first;
+}
+
+static bool heard_doorbell(const struct relay *relay, short revents)
+{
+    eventfd_t rings; /* how often is no matter */
+
+    return (revents & POLLIN) != 0 &&
+           eventfd_read(relay->link.current.doorbell, &rings) == 0;
+}
+
+static void service_redis(struct relay *relay, const struct pollfd *fds)
+{
+    for (int name = 0; name < BROKER_LINES; name++) {
+        struct broker_line *line = &relay->broker.lines[name];
+
+        if (line->up) {
+            redis_service(line->redis, fds != NULL ? fds[name].revents : POLLOUT);
+        }
+    }
+}
+
+/* What came. The doorbell's fd belongs to the sandbox that was current when poll() was
+ * called, so it is read before anything can replace that. Returns whether it rang. */
+static bool service(struct relay *relay, const struct pollfd fds[POLL_COUNT])
+{
+    bool rang = heard_doorbell(relay, fds[POLL_DOORBELL].revents);
+
+    if ((fds[POLL_PIDFD].revents & POLLIN) != 0) {
+        run_sandbox_dead(relay);
+    }
+    if (fds[POLL_LINK].revents != 0) {
+        sandbox_link_service(relay);
+    }
+    if (fds[POLL_PEER].revents != 0) {
+        service_peer(relay);
+    }
+    service_redis(relay, fds + POLL_REDIS);
+    return rang;
+}
+
+static void tend(struct relay *relay, bool rang)
+{
+    int64_t now_ms = clock_now_ms();
+
+    broker_tend(relay, now_ms);
+    forward_tend(relay, now_ms, rang);
+    lease_tend(relay, now_ms);
+    run_tend(relay, now_ms);
+    sandbox_link_tend(relay, now_ms);
+    watch_tend(relay, now_ms);
+    tend_load(relay, now_ms);
+    service_redis(relay, NULL);
+}
+
+static bool is_over(const struct relay *relay)
+{
+    if (relay->broken) {
+        return true;
+    }
+    if (relay->mode == RELAY_STOPPING && clock_now_ms() >= relay->stop_ms) {
+        return true;
+    }
+    return relay->mode != RELAY_SERVING && run_is_over(relay);
+}
+
+static void loop(struct relay *relay)
+{
+    struct pollfd fds[POLL_COUNT];
+
+    while (!is_over(relay)) {
+        fill(relay, fds);
+        if (poll(fds, POLL_COUNT, clock_poll_ms(deadline(relay), clock_now_ms())) < 0 &&
+            errno != EINTR) {
+            (void)log_failure(-errno, "unable to wait");
+            relay_break(relay, ROLE_EXIT_SYSTEM);
+            return;
+        }
+        tend(relay, service(relay, fds));
+    }
+}
+
+/* ---- set-up, in order ---- */
+
+static int ignore_signals(struct relay *relay)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    for (size_t i = 0; i < array_size(ignored); i++) {
+        if (sigaction(ignored[i], &ignore, NULL) != 0) {
+            return log_failure(-errno, "unable to ignore signals");
+        }
+    }
+    return 0;
+}
+
+static void terminate_texts(struct message_relay *setup)
+{
+    setup->redis[sizeof(setup->redis) - 1] = '\0';
+    setup->queue[sizeof(setup->queue) - 1] = '\0';
+    setup->owner[sizeof(setup->owner) - 1] = '\0';
+}
+
+static int receive_setup(struct relay *relay)
+{
+    static char role[16];
+    struct pollfd peer = {.fd = relay->peer, .events = POLLIN};
+    struct message message;
+
+    if (poll(&peer, 1, 10000) != 1 ||
+        message_receive(relay->peer, 1u << MESSAGE_RELAY, &message) != 1) {
+        log_error("no set-up came; this program is started by paddock-supervisor");
+        return -EPROTO;
+    }
+    relay->setup = message.payload.RELAY_;
+    terminate_texts(&relay->setup);
+    (void)snprintf(role, sizeof(role), "relay-%u", relay->setup.slot);
+    log_open(role, (enum log_level)relay->setup.verbose);
+    return 0;
+}
+
+static int open_broker(struct relay *relay)
+{
+    return broker_open(relay, PATIENCE_MS);
+}
+
+static int report_ready(struct relay *relay)
+{
+    struct message_ready ready = {.version = MESSAGE_VERSION};
+    int r = message_send(relay->peer, MESSAGE_READY, &ready, NULL);
+
+    return r < 0 ? log_failure(r, "unable to report to the supervisor") : 0;
+}
+
+static const struct {
+    int (*step)(struct relay *);
+    int exit_code; /* where it fails */
+} steps[] = {
+    {ignore_signals, ROLE_EXIT_SYSTEM},
+    {receive_setup, ROLE_EXIT_CONFIG},
+    {open_broker, ROLE_EXIT_PERMANENT},
+    {report_ready, ROLE_EXIT_SYSTEM},
+};
+
+static int set_up(struct relay *relay)
+{
+    for (size_t i = 0; i < array_size(steps); i++) {
+        if (steps[i].step(relay) < 0) {
+            return steps[i].exit_code;
+        }
+    }
+    return ROLE_EXIT_OK;
+}
+
+static void done(struct relay *relay)
+{
+    broker_done(relay);
+    forward_reset(relay);
+    settlement_done(&relay->settlement);
+    run_done(&relay->run);
+    sandbox_link_done(&relay->link);
+}
+
+int main(int argc, char **argv)
+{
+    /* A relay before this one may have left jobs behind. */
+    static struct relay relay = {.peer = ROLE_PEER, .lease = {.recover = true}};
+
+    if (argc > 1) {
+        (void)fputs("usage: paddock-relay\nStarted by paddock-supervisor.\n", stderr);
+        return ROLE_EXIT_CONFIG;
+    }
+    log_open("relay", LOG_INFO);
+    sandbox_link_init(&relay.link);
+    run_init(&relay.run);
+    relay.exit_code = set_up(&relay);
+    if (relay.exit_code == ROLE_EXIT_OK) {
+        loop(&relay);
+    }
+    done(&relay);
+    return relay.exit_code;
+}

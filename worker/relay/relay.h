@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All that a relay knows, in one structure that its modules pass on (theory of operation:
+ * relay.c).
+ *
+ *   relay.c         life of the process: set-up, the supervisor, the poll() loop
+ *   broker.c        two connections to Redis, and what an error of Redis means
+ *   watch.c         the connection that always waits: for work, or for word about the
+ * running job claims.c        calls of the Functions library, and their answers
+ *   sandbox_link.c  the zygote: sandboxes asked for, started, killed
+ *   lease.c         whose the job is
+ *   run.c           one job's life, by a table of state and event
+ *   forward.c       the recording: from the ring to the job's Stream
+ *   settle.c        how a job is given out of hand: finished, lost or given back
+ *   judge.c         the verdict
+ */
+#pragma once
+
+#include "common/clock.h"
+#include "common/message.h"
+#include "worker/relay/broker.h"
+#include "worker/relay/forward.h"
+#include "worker/relay/lease.h"
+#include "worker/relay/run.h"
+#include "worker/relay/sandbox_link.h"
+#include "worker/relay/settle.h"
+#include "worker/relay/watch.h"
+
+#include <poll.h>
+#include <stdint.h>
+
+enum relay_mode {
+    RELAY_SERVING,
+    RELAY_DRAINING, /* finish the running job, claim no other */
+    RELAY_STOPPING, /* the supervisor is gone: end the job, give it back */
+};
+
+struct relay {
+    struct message_relay setup;
+    int peer; /* the supervisor */
+    enum relay_mode mode;
+    int64_t stop_ms; /* RELAY_STOPPING: when to leave in any case */
+    int exit_code;
+    bool broken;     /* can not go on: leave with exit_code */
+    int64_t load_ms; /* when to look at the queue's depth again */
+    bool depth_asked;
+    uint64_t jobs_done;
+    struct broker broker;
+    struct watch watch;
+    struct sandbox_link link;
+    struct lease lease;
+    struct run run;
+    struct forward forward;
+    struct settlement settlement;
+};
+
+redis_answer relay_on_depth;
+
+/* Something happened that no later turn of the loop can repair: the supervisor starts
+ * another. */
+void relay_break(struct relay *relay, int exit_code);

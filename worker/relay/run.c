@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One job's life. Runs in the relay. It trusts Redis on whose the job is, and the zygote
+ * on how its sandbox ended; it never believes the sandbox, and never waits for any of
+ * them: every handler returns at once.
+ *
+ * Events come from the queue, the zygote, the clock and the supervisor. What each means
+ * depends on how far the job is: the table at the end of this file is the whole of it.
+ */
+#include "worker/relay/run.h"
+
+#include "common/log.h"
+#include "common/role.h"
+#include "worker/relay/relay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum run_event {
+    RUN_EVENT_JOB,        /* the claim brought a job */
+    RUN_EVENT_NO_JOB,     /* it brought none */
+    RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
+    RUN_EVENT_EXITED,     /* the program has ended */
+    RUN_EVENT_LINK_LOST,  /* the zygote is gone */
+    RUN_EVENT_REAPED,     /* and so is every sandbox that it left */
+    RUN_EVENT_LEASE_LOST, /* the job is not ours any more */
+    RUN_EVENT_CANCEL,
+    RUN_EVENT_STOP, /* the supervisor is gone */
+    RUN_EVENT_SETTLED,
+    RUN_EVENTS,
+};
+
+typedef void run_handler(struct relay *relay, const void *detail);
+
+static void handle(struct relay *relay, enum run_event event, const void *detail);
+
+void run_init(struct run *run)
+{
+    *run = (struct run){.wanted = true};
+}
+
+void run_done(struct run *run)
+{
+    claims_job_done(&run->job);
+}
+
+/* ---- leaving a job ---- */
+
+/* Nothing of the job remains here. */
+static void forget(struct relay *relay, const void *unused)
+{
+    struct run *run = &relay->run;
+
+    forward_reset(relay);
+    settlement_done(&relay->settlement);
+    sandbox_link_forget(relay);
+    claims_job_done(&run->job);
+    run->killed = KILL_NONE;
+    run->forsaken = false;
+    run->started_us = 0;
+    run->wanted = run->wanted || !run->claim_asked;
+    run->state = run->claim_asked ? RUN_CLAIMING : RUN_IDLE;
+}
+
+static void settle(struct relay *relay)
+{
+    relay->run.state = RUN_SETTLING;
+    settle_tend(relay, clock_now_ms());
+}
+
+static void give_back(struct relay *relay, const void *unused)
+{
+    settle_give_back(relay);
+    settle(relay);
+}
+
+/* ---- claiming ---- */
+
+static bool may_claim(const struct relay *relay)
+{
+    const struct run *run = &relay->run;
+
+    return relay->mode == RELAY_SERVING && sandbox_link_ready(relay) &&
+           !relay->lease.recover && !run->claim_asked &&
+           (run->state == RUN_IDLE || run->state == RUN_SETTLING);
+}
+
+void run_claim(struct relay *relay, int64_t now_ms)
+{
+    struct run *run = &relay->run;
+
+    if (!may_claim(relay) || !broker_ready(relay, now_ms) || claims_claim(relay) < 0) {
+        return;
+    }
+    run->claim_asked = true;
+    run->claim_sent_ms = now_ms;
+    run->wanted = false;
+    if (run->state == RUN_IDLE) {
+        run->state = RUN_CLAIMING;
+    }
+}
+
+bool run_wants_wake(const struct relay *relay)
+{
+    return may_claim(relay) && relay->run.state == RUN_IDLE && !relay->run.wanted;
+}
+
+void run_wake(struct relay *relay, bool popped)
+{
+    relay->run.wanted = true;
+    if (popped && !(may_claim(relay) && relay->run.state == RUN_IDLE)) {
+        claims_wake_another(relay);
+    }
+}
+
+void run_on_claim(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct run *run = &relay->run;
+    struct claims_job job;
+    int r;
+
+    run->claim_asked = false;
+    if (!broker_accept(relay, BROKER_COMMANDS, "claim a job", reply)) {
+        relay->lease.recover |= reply == NULL; /* it may have been carried out */
+        run->wanted = true;
+        handle(relay, RUN_EVENT_NO_JOB, NULL);
+        return;
+    }
+    r = claims_read(relay, reply, &job);
+    if (r < 0) {
+        (void)log_failure(r, "unable to understand a claimed job");
+        relay->lease.recover = true;
+    }
+    handle(relay, r == 1 ? RUN_EVENT_JOB : RUN_EVENT_NO_JOB, &job);
+}
+
+static void no_job(struct relay *relay, const void *unused)
+{
+    relay->run.state = RUN_IDLE;
+}
+
+/* The one before could not be settled although this claim was answered: the queue is
+ * asked to take it back as soon as there is room to think. */
+static void stray(struct relay *relay, const void *job)
+{
+    struct claims_job copy = *(const struct claims_job *)job;
+
+    log_warning("job=%s came while another is not settled", copy.id);
+    claims_job_done(&copy);
+    relay->lease.recover = true;
+}
+
+static void accept_job(struct relay *relay, const void *job)
+{
+    struct run *run = &relay->run;
+
+    run->job = *(const struct claims_job *)job;
+    lease_begin(relay, run->claim_sent_ms);
+    run->state = RUN_FETCHING;
+    log_debug("job=%s attempt=%" PRIu32 " claimed", run->job.id, run->job.attempt);
+    if (relay->mode == RELAY_STOPPING || !sandbox_link_ready(relay)) {
+        give_back(relay, NULL);
+        return;
+    }
+    run->code_asked = claims_fetch(relay) == 0;
+}
+
+/* ---- starting ---- */
+
+static int fill_inbox(struct relay *relay, const struct redisReply *code)
+{
+    const struct claims_job *job = &relay->run.job;
+    struct job_part_bytes parts[JOB_PART_COUNT];
+
+    for (int part = 0; part < JOB_PART_COUNT; part++) {
+        const char *bytes = job->parts[part].bytes;
+
+        parts[part] =
+            (struct job_part_bytes){bytes != NULL ? bytes : "", job->parts[part].size};
+    }
+    parts[JOB_PART_CODE] = (struct job_part_bytes){code->str, code->len};
+    return job_inbox_fill(relay->link.next.inbox, job->attempt, &job->limits, parts);
+}
+
+static int start(struct relay *relay, const struct redisReply *code)
+{
+    struct run *run = &relay->run;
+    int r = fill_inbox(relay, code);
+
+    if (r == 0) {
+        r = sandbox_link_start(relay, run->job.limits.cpu_ms);
+    }
+    if (r == 0) {
+        run->state = RUN_RUNNING;
+        run->started_us = clock_now_us();
+        forward_begin(relay);
+        ring_reader_start(&relay->link.current.ring);
+    }
+    return r;
+}
+
+static void refuse_size(struct relay *relay)
+{
+    char report[96];
+
+    (void)snprintf(report, sizeof(report),
+                   "it is larger than the %" PRIu32 " MB that are taken here.",
+                   relay->setup.zip_mb);
+    settle_verdict(relay, VERDICT_BAD_ZIP, report);
+    settle(relay);
+}
+
+static void refuse_start(struct relay *relay, int error)
+{
+    (void)log_failure(error, "job=%s: unable to start it", relay->run.job.id);
+    sandbox_link_discard(relay);
+    if (error == -EPIPE) { /* the zygote died just now: no fault of the job */
+        settle_give_back(relay);
+    } else {
+        settle_lost(relay, "its sandbox could not be started");
+    }
+    settle(relay);
+}
+
+void run_on_code(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    size_t maximum = MIB(relay->setup.zip_mb);
+    int r;
+
+    relay->run.code_asked = false;
+    if (relay->run.state != RUN_FETCHING ||
+        !broker_accept(relay, BROKER_COMMANDS, "fetch a job", reply)) {
+        return; /* asked again by run_tend where it still matters */
+    }
+    if (reply->type != REDIS_REPLY_STRING || reply->len == 0) {
+        settle_lost(relay, "its ZIP is gone");
+        settle(relay);
+        return;
+    }
+    if (reply->len > maximum || reply->len > LIMIT_ZIP) {
+        refuse_size(relay);
+        return;
+    }
+    r = start(relay, reply);
+    if (r < 0) {
+        refuse_start(relay, r);
+    }
+}
+
+/* ---- ending ---- */
+
+static void kill_for(struct relay *relay, enum kill_cause cause)
+{
+    struct run *run = &relay->run;
+
+    if (run->killed == KILL_NONE) {
+        run->killed = cause;
+        sandbox_link_kill(relay, cause);
+    }
+}
+
+static void judge_end(struct relay *relay, const struct message_exited *exited)
+{
+    struct ring_claim claim;
+    bool claimed = ring_reader_claim(&relay->link.current.ring, &claim);
+
+    settle_judged(relay, &(const struct judge_case){
+                             .exited = exited,
+                             .limits = &relay->run.job.limits,
+                             .claim = claimed ? &claim : NULL,
+                             .hostile = relay->forward.hostile,
+                             .recorded = relay->forward.taken > 0,
+                         });
+}
+
+static void exited(struct relay *relay, const void *detail)
+{
+    const struct message_exited *evidence = detail;
+
+    forward_drain(relay);
+    if (relay->run.forsaken) {
+        forget(relay, NULL);
+        return;
+    }
+    if (relay->mode == RELAY_STOPPING && evidence->cause == KILL_FAULT) {
+        settle_give_back(relay);
+    } else {
+        judge_end(relay, evidence);
+    }
+    sandbox_link_forget(relay);
+    settle(relay);
+}
+
+/* The sandbox dies with its zygote, but may not be dead yet: giving the job back now
+ * could let it run twice at once. */
+static void orphan(struct relay *relay, const void *unused)
+{
+    relay->run.state = RUN_ORPHANED;
+}
+
+static void reaped(struct relay *relay, const void *unused)
+{
+    forward_drain(relay);
+    if (relay->run.forsaken) {
+        forget(relay, NULL);
+        return;
+    }
+    if (relay->mode == RELAY_STOPPING) {
+        settle_give_back(relay);
+    } else {
+        settle_lost(relay, "the sandbox's host process died");
+    }
+    sandbox_link_forget(relay);
+    settle(relay);
+}
+
+static void forsake(struct relay *relay, const void *unused)
+{
+    log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
+                relay->run.job.attempt);
+    relay->run.forsaken = true;
+    kill_for(relay, KILL_FAULT);
+}
+
+static void lose_early(struct relay *relay, const void *unused)
+{
+    log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
+                relay->run.job.attempt);
+    forget(relay, NULL);
+}
+
+static void cancel_early(struct relay *relay, const void *unused)
+{
+    settle_verdict(relay, VERDICT_CANCELLED, "");
+    settle(relay);
+}
+
+static void cancel(struct relay *relay, const void *unused)
+{
+    if (relay->run.killed == KILL_NONE) {
+        log_info("job=%s is cancelled", relay->run.job.id);
+    }
+    kill_for(relay, KILL_CANCEL);
+}
+
+static void stop(struct relay *relay, const void *unused)
+{
+    kill_for(relay, KILL_FAULT);
+}
+
+bool run_has_job(const struct relay *relay)
+{
+    return relay->run.state >= RUN_FETCHING && !relay->run.forsaken;
+}
+
+void run_redis_is_back(struct relay *relay)
+{
+    relay->run.wanted = true;
+}
+
+/* ---- the limits that are the relay's ---- */
+
+int64_t run_wall_us(const struct relay *relay, int64_t now_us)
+{
+    return now_us - relay->run.started_us - forward_blocked_us(relay, now_us);
+}
+
+static bool is_hostile(const struct relay *relay)
+{
+    return relay->forward.hostile;
+}
+
+static bool is_over_output(const struct relay *relay)
+{
+    return ring_reader_over_output(&relay->link.current.ring) ||
+           forward_over_total(relay);
+}
+
+static bool is_over_wall(const struct relay *relay)
+{
+    return run_wall_us(relay, clock_now_us()) >= relay->run.job.limits.wall_ms * 1000;
+}
+
+/* A hostile ring is remembered by itself: whatever the cause, the verdict comes of that.
+ */
+static const struct {
+    bool (*is_over)(const struct relay *relay);
+    enum kill_cause cause;
+} limits[] = {
+    {is_hostile, KILL_FAULT},
+    {is_over_output, KILL_OUTPUT},
+    {is_over_wall, KILL_WALL},
+};
+
+static void enforce(struct relay *relay)
+{
+    for (size_t i = 0; i < array_size(limits); i++) {
+        if (relay->run.state == RUN_RUNNING && relay->run.killed == KILL_NONE &&
+            limits[i].is_over(relay)) {
+            kill_for(relay, limits[i].cause);
+        }
+    }
+}
+
+/* ---- the table ---- */
+
+static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
+    [RUN_IDLE] =
+        {
+            [RUN_EVENT_JOB] = stray,
+        },
+    [RUN_CLAIMING] =
+        {
+            [RUN_EVENT_JOB] = accept_job,
+            [RUN_EVENT_NO_JOB] = no_job,
+        },
+    [RUN_FETCHING] =
+        {
+            [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_NO_SANDBOX] = give_back,
+            [RUN_EVENT_LINK_LOST] = give_back,
+            [RUN_EVENT_LEASE_LOST] = lose_early,
+            [RUN_EVENT_CANCEL] = cancel_early,
+            [RUN_EVENT_STOP] = give_back,
+        },
+    [RUN_RUNNING] =
+        {
+            [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_EXITED] = exited,
+            [RUN_EVENT_LINK_LOST] = orphan,
+            [RUN_EVENT_LEASE_LOST] = forsake,
+            [RUN_EVENT_CANCEL] = cancel,
+            [RUN_EVENT_STOP] = stop,
+        },
+    [RUN_ORPHANED] =
+        {
+            [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_REAPED] = reaped,
+            [RUN_EVENT_LEASE_LOST] = lose_early,
+        },
+    [RUN_SETTLING] =
+        {
+            [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_LEASE_LOST] = lose_early,
+            [RUN_EVENT_SETTLED] = forget,
+        },
+};
+
+static void handle(struct relay *relay, enum run_event event, const void *detail)
+{
+    run_handler *handler = handlers[relay->run.state][event];
+
+    if (handler != NULL) {
+        handler(relay, detail);
+    }
+}
+
+void run_cancel(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_CANCEL, NULL);
+}
+
+void run_lease_lost(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_LEASE_LOST, NULL);
+}
+
+void run_stop(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_STOP, NULL);
+}
+
+void run_sandbox_dead(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_REAPED, NULL);
+}
+
+void run_linked(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_REAPED, NULL);
+}
+
+void run_link_lost(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_LINK_LOST, NULL);
+}
+
+void run_sandbox_lost(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_NO_SANDBOX, NULL);
+}
+
+void run_exited(struct relay *relay, const struct message_exited *evidence)
+{
+    handle(relay, RUN_EVENT_EXITED, evidence);
+}
+
+void run_settled(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_SETTLED, NULL);
+}
+
+/* ---- time ---- */
+
+void run_tend(struct relay *relay, int64_t now_ms)
+{
+    struct run *run = &relay->run;
+
+    enforce(relay);
+    settle_tend(relay, now_ms);
+    if (run->state == RUN_FETCHING && !run->code_asked && broker_ready(relay, now_ms)) {
+        run->code_asked = claims_fetch(relay) == 0;
+    }
+    if (run->wanted && run->state == RUN_IDLE) {
+        run_claim(relay, now_ms);
+    }
+}
+
+/* The wall clock stands while the program does, because of us; then forward.c looks again
+ * soon. */
+int64_t run_deadline(const struct relay *relay)
+{
+    const struct run *run = &relay->run;
+
+    if (run->state != RUN_RUNNING || run->killed != KILL_NONE ||
+        relay->forward.blocked_since_us != 0) {
+        return CLOCK_NEVER;
+    }
+    return (run->started_us + relay->forward.blocked_us) / 1000 +
+           run->job.limits.wall_ms + 1;
+}
+
+bool run_is_over(const struct relay *relay)
+{
+    return relay->run.state == RUN_IDLE && !relay->run.claim_asked;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One job's life in a relay, from claim to settlement, by a table of state and event. A
+ * relay has one job at a time.
+ */
+#pragma once
+
+#include "common/message.h"
+#include "worker/relay/claims.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum run_state {
+    RUN_IDLE,
+    RUN_CLAIMING, /* the queue was asked for a job */
+    RUN_FETCHING, /* it is ours; its bytes are under way */
+    RUN_RUNNING,  /* a sandbox runs it */
+    RUN_ORPHANED, /* the zygote is gone, and the sandbox with it or soon */
+    RUN_SETTLING, /* it is over; the queue has not acknowledged that yet */
+    RUN_STATES,
+};
+
+struct run {
+    enum run_state state;
+    struct claims_job job; /* from RUN_FETCHING on */
+    bool wanted;           /* something may be waiting in the queue */
+    bool claim_asked;      /* paddock_claim is not answered; also while RUN_SETTLING */
+    int64_t claim_sent_ms;
+    bool code_asked; /* GET is not answered */
+    /* the program */
+    int64_t started_us;
+    enum kill_cause killed; /* the first reason for which we had it killed */
+    bool forsaken; /* somebody else has the job: nothing is published or settled */
+};
+
+void run_init(struct run *run);
+void run_done(struct run *run);
+
+/* ---- from relay.c ---- */
+
+/* Limits, beats, claims: what the time demands. */
+void run_tend(struct relay *relay, int64_t now_ms);
+int64_t run_deadline(const struct relay *relay);
+/* The supervisor is gone: the job is to be given back. */
+void run_stop(struct relay *relay);
+/* The current sandbox's pidfd says that it is dead. */
+void run_sandbox_dead(struct relay *relay);
+/* Nothing is under way any more. */
+bool run_is_over(const struct relay *relay);
+
+/* ---- from sandbox_link.c ---- */
+
+void run_linked(struct relay *relay);
+void run_link_lost(struct relay *relay);
+void run_sandbox_lost(struct relay *relay); /* the waiting one */
+void run_exited(struct relay *relay, const struct message_exited *exited);
+
+/* ---- from Redis ---- */
+
+void run_redis_is_back(struct relay *relay);
+void run_wake(struct relay *relay, bool popped);
+void run_cancel(struct relay *relay);
+void run_lease_lost(struct relay *relay);
+void run_settled(struct relay *relay);
+redis_answer run_on_claim;
+redis_answer run_on_code;
+
+/* ---- what others ask ---- */
+
+/* A job is ours, as far as we know. */
+bool run_has_job(const struct relay *relay);
+bool run_wants_wake(const struct relay *relay);
+/* Asks for the next job if everything is ready for it. */
+void run_claim(struct relay *relay, int64_t now_ms);
+int64_t run_wall_us(const struct relay *relay, int64_t now_us);

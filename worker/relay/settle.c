@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settling a job with the queue. Runs in the relay. The result is composed here; when it
+ * may become final is decided by the Functions library, by the job's token. Must never
+ * settle a job before its last slice was sent.
+ */
+#include "worker/relay/settle.h"
+
+#include "common/log.h"
+#include "common/utf8.h"
+#include "common/wire.h"
+#include "worker/relay/claims.h"
+#include "worker/relay/relay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REFUSALS_MAX 8 /* then the lease is left to run out */
+
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+#define SETTLE_VERSIONS "paddock " PADDOCK_VERSION ", recording " TEXT(WIRE_VERSION)
+
+void settlement_done(struct settlement *settlement)
+{
+    for (int i = 0; i < settlement->argc; i++) {
+        free(settlement->argv[i]);
+    }
+    *settlement = (struct settlement){0};
+}
+
+/* ---- composing ---- */
+
+static void begin(struct relay *relay, const char *function)
+{
+    settlement_done(&relay->settlement);
+    relay->settlement.function = function;
+}
+
+/* Without memory for its own words a relay can do nothing sensible: the job is lost with
+ * it, and run again. */
+static void add(struct relay *relay, const char *text)
+{
+    struct settlement *settlement = &relay->settlement;
+    char *copy = strdup(text);
+
+    if (copy == NULL || settlement->argc == (int)array_size(settlement->argv)) {
+        abort();
+    }
+    settlement->argv[settlement->argc++] = copy;
+}
+
+static void add_field(struct relay *relay, const char *name, const char *value)
+{
+    if (value[0] != '\0') {
+        add(relay, name);
+        add(relay, value);
+    }
+}
+
+static void add_number(struct relay *relay, const char *name, int64_t value)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%" PRId64, value);
+    add_field(relay, name, text);
+}
+
+static void add_sentence(struct relay *relay, enum verdict verdict,
+                         const struct verdict_facts *facts)
+{
+    struct buffer sentence autobuffer = BUFFER_INIT(KIB(16));
+
+    verdict_sentence(verdict, facts, &sentence);
+    add_field(relay, "sentence", sentence.data != NULL ? sentence.data : "");
+}
+
+/* The figures of a limit that was met are the limit's own: "over its 5 s", not 5.003. */
+static struct verdict_facts facts_of(const struct judge_case *facts,
+                                     const struct judgement *judged, int64_t wall_ms,
+                                     const char *report)
+{
+    const struct job_limits *limits = facts->limits;
+    int64_t cpu_ms = facts->exited->cpu_us / 1000;
+
+    return (struct verdict_facts){
+        .exit_code = judged->exit_code,
+        .cpu_ms = judged->verdict == VERDICT_CPU_LIMIT ? limits->cpu_ms : cpu_ms,
+        .wall_ms = judged->verdict == VERDICT_WALL_LIMIT ? limits->wall_ms : wall_ms,
+        .memory_mb = limits->memory_mb,
+        .output_kb = limits->output_kb,
+        .call = judged->call,
+        .report = report,
+    };
+}
+
+static void add_judged(struct relay *relay, const struct judge_case *facts,
+                       const struct judgement *judged)
+{
+    int64_t wall_ms = run_wall_us(relay, clock_now_us()) / 1000;
+    struct verdict_facts figures;
+    char report[LIMIT_REPORT + 1] = "";
+
+    if (facts->claim != NULL) {
+        (void)utf8_copy_clean(report, sizeof(report), facts->claim->report,
+                              facts->claim->report_size);
+    }
+    figures = facts_of(facts, judged, wall_ms, report);
+    add_field(relay, "verdict", verdict_row(judged->verdict)->name);
+    add_sentence(relay, judged->verdict, &figures);
+    add_field(relay, "detail", judged->detail);
+    add_number(relay, "exit_code", judged->exit_code);
+    add_number(relay, "signal", judged->signal);
+    add_field(relay, "call", judged->call);
+    add_number(relay, "cpu_ms", facts->exited->cpu_us / 1000);
+    add_number(relay, "wall_ms", wall_ms);
+    add_number(relay, "max_rss_kb", facts->exited->max_rss_kb);
+    add_field(relay, "claim", report);
+    add_number(relay, "frames_dropped", (int64_t)relay->forward.dropped);
+    add_field(relay, "versions", SETTLE_VERSIONS);
+}
+
+/* ---- deciding ---- */
+
+void settle_lost(struct relay *relay, const char *detail)
+{
+    log_warning("job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.id,
+                relay->run.job.attempt, detail);
+    begin(relay, "paddock_lost");
+    add(relay, detail);
+}
+
+void settle_give_back(struct relay *relay)
+{
+    log_info("job=%s attempt=%" PRIu32 " given back", relay->run.job.id,
+             relay->run.job.attempt);
+    begin(relay, "paddock_requeue");
+}
+
+void settle_verdict(struct relay *relay, enum verdict verdict, const char *report)
+{
+    const struct verdict_facts figures = {.call = "", .report = report};
+
+    log_info("job=%s attempt=%" PRIu32 " verdict=%s without a run", relay->run.job.id,
+             relay->run.job.attempt, verdict_row(verdict)->name);
+    begin(relay, "paddock_finish");
+    add_field(relay, "verdict", verdict_row(verdict)->name);
+    add_sentence(relay, verdict, &figures);
+    add_number(relay, "exit_code", verdict_row(verdict)->exit_code);
+    add_field(relay, "versions", SETTLE_VERSIONS);
+}
+
+void settle_judged(struct relay *relay, const struct judge_case *facts)
+{
+    struct judgement judged;
+
+    judge(facts, &judged);
+    if (judged.verdict == VERDICT_FAULT) {
+        settle_lost(relay, judged.detail);
+        return;
+    }
+    begin(relay, "paddock_finish");
+    add_judged(relay, facts, &judged);
+    log_info("job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64 " signal=%d%s%s",
+             relay->run.job.id, relay->run.job.attempt, verdict_row(judged.verdict)->name,
+             facts->exited->cpu_us / 1000, judged.signal,
+             judged.call[0] != '\0' ? " call=" : "", judged.call);
+}
+
+/* ---- sending ---- */
+
+void settle_tend(struct relay *relay, int64_t now_ms)
+{
+    struct settlement *settlement = &relay->settlement;
+
+    if (settlement->function == NULL || settlement->asked ||
+        !broker_ready(relay, now_ms) || !forward_all_sent(relay)) {
+        return;
+    }
+    settlement->asked = claims_settle(relay, settlement->function, settlement->argc,
+                                      (const char *const *)settlement->argv) == 0;
+    if (settlement->asked) {
+        run_claim(relay, now_ms); /* the next job, in the same write */
+    }
+}
+
+static void done(struct relay *relay, const char *answer)
+{
+    log_event(strcmp(answer, "stale") == 0 ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s",
+              relay->run.job.id, relay->settlement.function, answer);
+    relay->jobs_done += strcmp(answer, "done") == 0;
+    settlement_done(&relay->settlement);
+    run_settled(relay);
+}
+
+void settle_on_answer(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct settlement *settlement = &relay->settlement;
+
+    if (settlement->function == NULL) {
+        return; /* of a job that was taken from us meanwhile */
+    }
+    settlement->asked = false;
+    if (broker_accept(relay, BROKER_COMMANDS, "settle a job", reply)) {
+        done(relay, reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING
+                        ? reply->str
+                        : "an answer that is not known");
+        return;
+    }
+    settlement->refused += reply != NULL;
+    if (settlement->refused == REFUSALS_MAX) {
+        log_error("job=%s can not be settled; its lease is left to run out",
+                  relay->run.job.id);
+        settlement_done(settlement);
+        run_settled(relay);
+    }
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a job is given out of hand: finished with its result, lost through a fault, or
+ * given back unharmed. What was decided is kept until the queue has acknowledged it.
+ */
+#pragma once
+
+#include "queue/redis.h"
+#include "worker/relay/judge.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+#define SETTLE_FIELDS 12
+
+struct settlement {
+    const char *function; /* NULL: nothing is to be settled */
+    int argc;
+    char *argv[2 * SETTLE_FIELDS]; /* owned */
+    bool asked;                    /* it is sent and not answered */
+    unsigned refused;              /* how often Redis answered with an error */
+};
+
+void settlement_done(struct settlement *settlement);
+
+/* Decide; sent by settle_tend. */
+void settle_judged(struct relay *relay, const struct judge_case *facts);
+/* A verdict without a run, which the relay itself gives. `report` may be "". */
+void settle_verdict(struct relay *relay, enum verdict verdict, const char *report);
+void settle_lost(struct relay *relay, const char *detail);
+void settle_give_back(struct relay *relay);
+
+/* Sends what is decided, behind the last slice. */
+void settle_tend(struct relay *relay, int64_t now_ms);
+redis_answer settle_on_answer;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The connection that always waits: for work (BLPOP on the wake list) while the relay has
+ * none, for word about the running job (BLPOP on its control list) while it has one. That
+ * each wait ends within WATCH_MS is the proof that the relay can be woken; a connection
+ * that does not is taken down.
+ */
+#pragma once
+
+#include "common/limits.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+enum watch_on { WATCH_NOTHING, WATCH_WAKE, WATCH_CONTROL };
+
+struct watch {
+    enum watch_on on;           /* what the command under way waits for */
+    char job[LIMIT_JOB_ID + 1]; /* WATCH_CONTROL */
+    bool ending;                /* the other connection was told to end this wait */
+    char client[24];            /* the connection's number; "": not known yet */
+};
+
+/* Waits for what the relay's state asks for. */
+void watch_tend(struct relay *relay, int64_t now_ms);
+int64_t watch_deadline(const struct relay *relay);
+
+/* The connection is up, or went down. */
+void watch_up(struct relay *relay);
+void watch_down(struct relay *relay);
