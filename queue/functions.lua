@@ -505,7 +505,7 @@ local function register(name, callback, ...)
 end
 
 register("enqueue", enqueue)
-register("claim", claim)
+register("claim", claim, "allow-oom")
 register("cancel", cancel, "allow-oom")
 register("beat", beat, "allow-oom")
 register("finish", finish_running, "allow-oom")

@@ -179,6 +179,7 @@ int redis_send(struct redis *redis, int timeout_ms, redis_answer *answer, void *
                int argc, const char *const *argv, const size_t *lengths)
 {
     struct pending *one;
+    int error;
 
     if (!redis_is_up(redis)) {
         return -ENOTCONN;
@@ -188,9 +189,10 @@ int redis_send(struct redis *redis, int timeout_ms, redis_answer *answer, void *
         return -ENOBUFS;
     }
     format(&redis->out, argc, argv, lengths);
-    if (buffer_error(&redis->out) < 0) {
+    error = buffer_error(&redis->out);
+    if (error < 0) {
         redis_drop(redis); /* half a command must not go out */
-        return buffer_error(&redis->out);
+        return error;
     }
     one = &redis->pending[(redis->first + redis->count++) % PENDING];
     *one = (struct pending){answer, context, clock_now_ms() + timeout_ms};

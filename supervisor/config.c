@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The options of a pool. Runs in the supervisor at start-up, on what the operator wrote; nothing here knows of jobs.
+ * The options of a pool. Runs in the supervisor at start-up, on what the operator wrote;
+ * nothing here knows of jobs.
  */
 #include "supervisor/config.h"
 
@@ -14,68 +15,83 @@
 
 #define AT(member) offsetof(struct config, member)
 
-/* What students import (counted in their programs), and what a large pure-Python package needs of the
- * standard library. What is not here cannot be imported. */
-static const char preload[] =
-    "time math os random sys json re collections functools itertools datetime heapq copy enum "
-    "decimal fractions statistics string threading logging queue dataclasses typing abc contextlib io "
-    "traceback types operator bisect cmath textwrap pprint unittest argparse csv struct zlib gzip bz2 "
-    "base64 binascii hashlib hmac secrets uuid colorsys array weakref warnings inspect ast tokenize "
-    "keyword numbers calendar locale zoneinfo shutil tempfile glob fnmatch pathlib pickle codecs "
-    "unicodedata signal resource subprocess socket select concurrent.futures timeit cProfile html "
-    "urllib.parse xml.etree.ElementTree configparser graphlib difflib ipaddress platform pkgutil runpy "
-    "importlib.resources importlib.metadata importlib.util encodings.latin_1 encodings.cp1252 "
-    "encodings.utf_8_sig encodings.idna encodings.utf_16 encodings.ascii _strptime opcode dis "
-    "multiprocessing";
+/* What students import (counted in their programs), and what a large pure-Python package
+ * needs of the standard library. What is not here cannot be imported. */
+static const char preload[] = "time math os random sys json re collections functools "
+                              "itertools datetime heapq copy enum "
+                              "decimal fractions statistics string threading logging "
+                              "queue dataclasses typing abc contextlib io "
+                              "traceback types operator bisect cmath textwrap pprint "
+                              "unittest argparse csv struct zlib gzip bz2 "
+                              "base64 binascii hashlib hmac secrets uuid colorsys array "
+                              "weakref warnings inspect ast tokenize "
+                              "keyword numbers calendar locale zoneinfo shutil tempfile "
+                              "glob fnmatch pathlib pickle codecs "
+                              "unicodedata signal resource subprocess socket select "
+                              "concurrent.futures timeit cProfile html "
+                              "urllib.parse xml.etree.ElementTree configparser graphlib "
+                              "difflib ipaddress platform pkgutil runpy "
+                              "importlib.resources importlib.metadata importlib.util "
+                              "encodings.latin_1 encodings.cp1252 "
+                              "encodings.utf_8_sig encodings.idna encodings.utf_16 "
+                              "encodings.ascii _strptime opcode dis "
+                              "multiprocessing";
 
 static const struct option_row rows[] = {
     {"pool", "redis", OPTION_TEXT, AT(redis), 0, 1023, "", NULL, false, "",
-     "Where the queue is: unix:/PATH, HOST:PORT or redis://[USER:PASSWORD@]HOST[:PORT][/DB]. "
+     "Where the queue is: unix:/PATH, HOST:PORT or "
+     "redis://[USER:PASSWORD@]HOST[:PORT][/DB]. "
      "Empty: the supervisor starts a private redis-server"},
     {"pool", "queue", OPTION_TEXT, AT(queue), 1, LIMIT_QUEUE, "default", NULL, false, "",
      "Name of the queue: letters, digits and _.-"},
-    {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL, false, "",
-     "How many jobs run at once"},
-    {"pool", "runtime_dir", OPTION_TEXT, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL, false, "",
+    {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL, false,
+     "", "How many jobs run at once"},
+    {"pool", "runtime_dir", OPTION_TEXT, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL,
+     false, "",
      "Folder of the sockets. Empty: $XDG_RUNTIME_DIR/paddock, /run/paddock as root, else "
      "/tmp/paddock-UID"},
-    {"pool", "data_dir", OPTION_TEXT, AT(data_dir), 0, LIMIT_PATH - 64, "", NULL, false, "",
+    {"pool", "data_dir", OPTION_TEXT, AT(data_dir), 0, LIMIT_PATH - 64, "", NULL, false,
+     "",
      "Folder in which the private redis-server keeps its queue. Empty: in memory only"},
     {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, false, "",
-     "Name of this pool among those that serve the queue, the same after a restart. Empty: the host's "
+     "Name of this pool among those that serve the queue, the same after a restart. "
+     "Empty: the host's "
      "name and the queue's"},
-    {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info", "error warning info debug", false,
-     "", "Least level of what is logged"},
+    {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info",
+     "error warning info debug", false, "", "Least level of what is logged"},
     {"pool", "drain_s", OPTION_NUMBER, AT(drain_s), 0, 3600, "30", NULL, false, "seconds",
      "How long running jobs may take after SIGTERM; what is not done then is given back"},
-    {"pool", "lease_ms", OPTION_NUMBER, AT(lease_ms), 1000, 60000, "10000", NULL, false, "ms",
-     "After so long without a sign a worker's job is given to another"},
-    {"pool", "max_deliveries", OPTION_NUMBER, AT(max_deliveries), 1, 10, "3", NULL, false, "",
-     "A job that was lost so often is dead"},
-    {"limits", "max_cpu_ms", OPTION_NUMBER, AT(max_cpu_ms), 10, 600000, "60000", NULL, false, "ms",
-     "Most computing time that a job may ask for"},
-    {"limits", "max_wall_ms", OPTION_NUMBER, AT(max_wall_ms), 10, 3600000, "300000", NULL, false, "ms",
-     "Longest time that a job may ask for"},
-    {"limits", "max_memory_mb", OPTION_NUMBER, AT(max_memory_mb), 16, 65536, "512", NULL, false, "MB",
-     "Most memory that a job may ask for"},
-    {"limits", "max_output_kb", OPTION_NUMBER, AT(max_output_kb), 1, 1048576, "10240", NULL, false, "KB",
-     "Most output that a job may ask for"},
-    {"limits", "max_recording_kb", OPTION_NUMBER, AT(max_recording_kb), 64, 1048576, "10240", NULL,
-     false, "KB", "Largest trace that a job may ask for"},
-    {"limits", "max_zip_mb", OPTION_NUMBER, AT(max_zip_mb), 1, 50, "10", NULL, false, "MB",
-     "Largest ZIP"},
+    {"pool", "lease_ms", OPTION_NUMBER, AT(lease_ms), 1000, 60000, "10000", NULL, false,
+     "ms", "After so long without a sign a worker's job is given to another"},
+    {"pool", "max_deliveries", OPTION_NUMBER, AT(max_deliveries), 1, 10, "3", NULL, false,
+     "", "A job that was lost so often is dead"},
+    {"limits", "max_cpu_ms", OPTION_NUMBER, AT(max_cpu_ms), 10, 600000, "60000", NULL,
+     false, "ms", "Most computing time that a job may ask for"},
+    {"limits", "max_wall_ms", OPTION_NUMBER, AT(max_wall_ms), 10, 3600000, "300000", NULL,
+     false, "ms", "Longest time that a job may ask for"},
+    {"limits", "max_memory_mb", OPTION_NUMBER, AT(max_memory_mb), 16, 65536, "512", NULL,
+     false, "MB", "Most memory that a job may ask for"},
+    {"limits", "max_output_kb", OPTION_NUMBER, AT(max_output_kb), 1, 1048576, "10240",
+     NULL, false, "KB", "Most output that a job may ask for"},
+    {"limits", "max_recording_kb", OPTION_NUMBER, AT(max_recording_kb), 64, 1048576,
+     "10240", NULL, false, "KB", "Largest trace that a job may ask for"},
+    {"limits", "max_zip_mb", OPTION_NUMBER, AT(max_zip_mb), 1, 50, "10", NULL, false,
+     "MB", "Largest ZIP"},
     {"sandbox", "preload", OPTION_TEXT, AT(preload), 0, 8000, preload, NULL, false, "",
      "Modules that programs may import, separated by spaces"},
-    {"sandbox", "isolation", OPTION_CHOICE, AT(isolation), 0, 0, "auto", "auto range single none", false,
-     "",
-     "Namespaces: range (65,536 ids, as root), single (one id, as a user), none; auto takes the best "
+    {"sandbox", "isolation", OPTION_CHOICE, AT(isolation), 0, 0, "auto",
+     "auto range single none", false, "",
+     "Namespaces: range (65,536 ids, as root), single (one id, as a user), none; auto "
+     "takes the best "
      "that there is"},
-    {"sandbox", "uid_first", OPTION_NUMBER, AT(uid_first), 65536, 4294836224, "1879048192", NULL, false,
-     "", "First of the 65,536 host ids that sandboxes are mapped to; nothing else may use them"},
-    {"sandbox", "allow_ctypes", OPTION_FLAG, AT(allow_ctypes), 0, 0, "no", NULL, false, "",
-     "Let programs import ctypes: for testing the sandbox"},
-    {"redis", "maxmemory_mb", OPTION_NUMBER, AT(maxmemory_mb), 16, 1048576, "512", NULL, false, "MB",
-     "Memory of the private redis-server"},
+    {"sandbox", "uid_first", OPTION_NUMBER, AT(uid_first), 65536, 4294836224,
+     "1879048192", NULL, false, "",
+     "First of the 65,536 host ids that sandboxes are mapped to; nothing else may use "
+     "them"},
+    {"sandbox", "allow_ctypes", OPTION_FLAG, AT(allow_ctypes), 0, 0, "no", NULL, false,
+     "", "Let programs import ctypes: for testing the sandbox"},
+    {"redis", "maxmemory_mb", OPTION_NUMBER, AT(maxmemory_mb), 16, 1048576, "512", NULL,
+     false, "MB", "Memory of the private redis-server"},
 };
 
 const struct option_table config_table = {rows, array_size(rows)};
@@ -85,11 +101,13 @@ static void default_runtime_dir(struct config *config)
     const char *user = getenv("XDG_RUNTIME_DIR");
 
     if (user != NULL && *user == '/' && strlen(user) < sizeof(config->runtime_dir) - 64) {
-        (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir), "%s/paddock", user);
+        (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir), "%s/paddock",
+                       user);
     } else if (geteuid() == 0) {
         (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir), "/run/paddock");
     } else {
-        (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir), "/tmp/paddock-%u", geteuid());
+        (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir),
+                       "/tmp/paddock-%u", geteuid());
     }
 }
 
@@ -103,7 +121,9 @@ static void default_owner(struct config *config)
 
 static bool is_name(const char *text)
 {
-    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
+    return text[strspn(
+               text,
+               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
                '\0' &&
            *text != '\0';
 }
@@ -118,7 +138,8 @@ int config_complete(struct config *config, struct buffer *why)
         default_runtime_dir(config);
     }
     if (config->runtime_dir[0] != '/') {
-        buffer_printf(why, "runtime_dir = %s: takes an absolute path", config->runtime_dir);
+        buffer_printf(why, "runtime_dir = %s: takes an absolute path",
+                      config->runtime_dir);
         return -EINVAL;
     }
     if (config->data_dir[0] != '\0' && config->data_dir[0] != '/') {

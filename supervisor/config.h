@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor's configuration: one table (config.c), from which parsing, help and the sample file follow. */
+/* The supervisor's configuration: one table (config.c), from which parsing, help and the
+ * sample file follow. */
 #pragma once
 
 #include "common/limits.h"
@@ -16,7 +17,8 @@ struct config {
     char data_dir[LIMIT_PATH];
     int64_t workers, log_level, drain_s, lease_ms, max_deliveries;
     /* [limits] */
-    int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb, max_zip_mb;
+    int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb,
+        max_zip_mb;
     /* [sandbox] */
     char preload[8001];
     int64_t isolation, uid_first, allow_ctypes;
@@ -29,9 +31,10 @@ extern const struct option_table config_table;
 /* What `isolation = ` can be, in the order of its choices. */
 enum config_isolation { CONFIG_AUTO, CONFIG_RANGE, CONFIG_SINGLE, CONFIG_NONE };
 
-/* Defaults that depend on the machine and the user: runtime_dir, owner. Returns 0, or -EINVAL with a
- * sentence in `why`. Also checks what one row alone cannot. */
+/* Defaults that depend on the machine and the user: runtime_dir, owner. Returns 0, or
+ * -EINVAL with a sentence in `why`. Also checks what one row alone cannot. */
 int config_complete(struct config *config, struct buffer *why) must_check;
 
-/* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in `why`. */
+/* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in
+ * `why`. */
 int config_read(struct config *config, const char *path, struct buffer *why) must_check;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting a redis-server of our own. Runs in the supervisor, which speaks no more of Redis's protocol than the one
- * PING that says whether it is there.
+ * Starting a redis-server of our own. Runs in the supervisor, which speaks no more of
+ * Redis's protocol than the one PING that says whether it is there.
  */
 #include "supervisor/redis_server.h"
 
@@ -21,7 +21,8 @@
 
 static int open_binary(int *ret_fd, struct buffer *why)
 {
-    static const char *const paths[] = {"/usr/bin/redis-server", "/usr/local/bin/redis-server"};
+    static const char *const paths[] = {"/usr/bin/redis-server",
+                                        "/usr/local/bin/redis-server"};
 
     for (size_t i = 0; i < array_size(paths); i++) {
         int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
@@ -31,24 +32,30 @@ static int open_binary(int *ret_fd, struct buffer *why)
             return 0;
         }
     }
-    buffer_printf(why, "no Redis is configured, and %s is not there: install redis-server, or set redis",
-                  paths[0]);
+    buffer_printf(
+        why,
+        "no Redis is configured, and %s is not there: install redis-server, or set redis",
+        paths[0]);
     return -ENOENT;
 }
 
-static void write_settings(const struct config *config, const char *socket, struct buffer *to)
+static void write_settings(const struct config *config, const char *socket,
+                           struct buffer *to)
 {
-    buffer_printf(to,
-                  "port 0\nunixsocket \"%s\"\nunixsocketperm 700\ndaemonize no\nlogfile \"\"\n"
-                  "loglevel warning\nsave \"\"\nmaxmemory %lldmb\nmaxmemory-policy noeviction\n"
-                  "proc-title-template \"redis-server of paddock\"\n",
-                  socket, (long long)config->maxmemory_mb);
+    buffer_printf(
+        to,
+        "port 0\nunixsocket \"%s\"\nunixsocketperm 700\ndaemonize no\nlogfile \"\"\n"
+        "loglevel warning\nsave \"\"\nmaxmemory %lldmb\nmaxmemory-policy noeviction\n"
+        "proc-title-template \"redis-server of paddock\"\n",
+        socket, (long long)config->maxmemory_mb);
     if (config->data_dir[0] != '\0') {
-        buffer_printf(to, "dir \"%s\"\nappendonly yes\nappendfsync everysec\n", config->data_dir);
+        buffer_printf(to, "dir \"%s\"\nappendonly yes\nappendfsync everysec\n",
+                      config->data_dir);
     }
 }
 
-/* The settings come on its standard input: they fit into a pipe, so nobody waits for anybody. */
+/* The settings come on its standard input: they fit into a pipe, so nobody waits for
+ * anybody. */
 static int settings_pipe(const struct config *config, const char *socket, int *ret_fd)
 {
     autobuffer struct buffer text = BUFFER_INIT(32768);
@@ -71,8 +78,8 @@ static int settings_pipe(const struct config *config, const char *socket, int *r
     return error;
 }
 
-int redis_server_start(const struct config *config, const struct runtime *runtime, struct process *ret,
-                       struct buffer *why)
+int redis_server_start(const struct config *config, const struct runtime *runtime,
+                       struct process *ret, struct buffer *why)
 {
     static const char *const argv[] = {"redis-server", "-", NULL};
     char socket[LIMIT_PATH];
@@ -109,10 +116,12 @@ static bool answers(const char *socket)
         return false;
     }
     readable.fd = fd;
-    return poll(&readable, 1, 1000) == 1 && read(fd, reply, 5) == 5 && memcmp(reply, "+PONG", 5) == 0;
+    return poll(&readable, 1, 1000) == 1 && read(fd, reply, 5) == 5 &&
+           memcmp(reply, "+PONG", 5) == 0;
 }
 
-int redis_server_wait(const struct runtime *runtime, struct process *process, struct buffer *why)
+int redis_server_wait(const struct runtime *runtime, struct process *process,
+                      struct buffer *why)
 {
     int64_t end = clock_now_ms() + START_MS;
     char socket[LIMIT_PATH];
@@ -122,9 +131,12 @@ int redis_server_wait(const struct runtime *runtime, struct process *process, st
     while (!answers(socket)) {
         struct pollfd dead = {.fd = process->pidfd, .events = POLLIN};
 
-        /* Sleeps until it dies or 10 ms have passed: a socket that is not bound yet cannot be waited for. */
+        /* Sleeps until it dies or 10 ms have passed: a socket that is not bound yet
+         * cannot be waited for. */
         if (poll(&dead, 1, 10) == 1 && process_reap(process, &status) == 1) {
-            buffer_add_text(why, "the private redis-server ended at once; log_level = debug shows why");
+            buffer_add_text(
+                why,
+                "the private redis-server ended at once; log_level = debug shows why");
             return -ECHILD;
         }
         if (clock_now_ms() > end) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime folder. Runs in the supervisor. It may lie in /tmp: a folder that is not ours, or a symbolic link, is
- * refused rather than used.
+ * The runtime folder. Runs in the supervisor. It may lie in /tmp: a folder that is not
+ * ours, or a symbolic link, is refused rather than used.
  */
 #include "supervisor/runtime.h"
 
@@ -30,9 +30,12 @@ static int check_folder(const char *path, struct buffer *why)
         buffer_printf(why, "runtime_dir %s: %s", path, strerror(errno));
         return -errno;
     }
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-        buffer_printf(why, "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
-                      path);
+    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
+        (status.st_mode & 077) != 0) {
+        buffer_printf(
+            why,
+            "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
+            path);
         return -EPERM;
     }
     return 0;
@@ -53,11 +56,13 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
 
         close_fd(&runtime->lock);
         buffer_printf(why, "another supervisor (process %.*s) runs in %s",
-                      size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?", runtime->path);
+                      size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?",
+                      runtime->path);
         return -EBUSY;
     }
     (void)snprintf(holder, sizeof(holder), "%d\n", (int)getpid());
-    if (ftruncate(runtime->lock, 0) != 0 || pwrite(runtime->lock, holder, strlen(holder), 0) < 0) {
+    if (ftruncate(runtime->lock, 0) != 0 ||
+        pwrite(runtime->lock, holder, strlen(holder), 0) < 0) {
         return -errno;
     }
     return 0;
@@ -71,7 +76,8 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
     runtime->made = mkdir(runtime->path, 0700) == 0;
     if (!runtime->made && errno != EEXIST) {
         error = -errno;
-        buffer_printf(why, "unable to make runtime_dir %s: %s", runtime->path, strerror(-error));
+        buffer_printf(why, "unable to make runtime_dir %s: %s", runtime->path,
+                      strerror(-error));
         return error;
     }
     error = check_folder(runtime->path, why);

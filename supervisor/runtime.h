@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime folder: ours alone (0700), held by a lock, with the file `pool` in it by which the command finds the
- * pool: lines `queue=NAME` and `redis=ADDRESS`.
+ * The runtime folder: ours alone (0700), held by a lock, with the file `pool` in it by
+ * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`.
  */
 #pragma once
 
@@ -15,10 +15,12 @@ struct runtime {
 
 #define RUNTIME_INIT ((struct runtime){NULL, -1, false})
 
-/* Makes the folder where it is missing and takes the lock. Returns 0, or a negative errno with a sentence in
- * `why` (-EBUSY: another supervisor has it). */
-int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why) must_check;
-int runtime_publish(const struct runtime *runtime, const char *queue, const char *redis) must_check;
+/* Makes the folder where it is missing and takes the lock. Returns 0, or a negative errno
+ * with a sentence in `why` (-EBUSY: another supervisor has it). */
+int runtime_open(struct runtime *runtime, const struct config *config,
+                 struct buffer *why) must_check;
+int runtime_publish(const struct runtime *runtime, const char *queue,
+                    const char *redis) must_check;
 /* Removes what we put there, and the folder if we made it. */
 void runtime_close(struct runtime *runtime);
 /* RUNTIME/name. */

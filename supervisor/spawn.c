@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Creating processes. Runs in the supervisor, which is single-threaded; between fork and exec only calls that are safe
- * there. Failures of the child come back over a close-on-exec pipe with the name of the step. Must never leave
- * a child behind that is not held by a pidfd.
+ * Creating processes. Runs in the supervisor, which is single-threaded; between fork and
+ * exec only calls that are safe there. Failures of the child come back over a
+ * close-on-exec pipe with the name of the step. Must never leave a child behind that is
+ * not held by a pidfd.
  */
 #include "supervisor/spawn.h"
 
@@ -18,14 +19,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define IDS 65536
 
-static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS |
-                                   CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+                                   CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+                                   CLONE_NEWCGROUP;
 
 /* ---- finding programs ---- */
 
@@ -38,8 +41,8 @@ int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
 
     here[size > 0 ? size : 0] = '\0';
     slash = strrchr(here, '/');
-    (void)snprintf(path[0], sizeof(path[0]), "%.*s/%s", slash != NULL ? (int)(slash - here) : 0, here,
-                   name);
+    (void)snprintf(path[0], sizeof(path[0]), "%.*s/%s",
+                   slash != NULL ? (int)(slash - here) : 0, here, name);
     (void)snprintf(path[1], sizeof(path[1]), "%s/%s", PADDOCK_LIBEXEC, name);
     for (size_t i = 0; i < 2; i++) {
         int fd = open(path[i], O_RDONLY | O_CLOEXEC);
@@ -49,7 +52,8 @@ int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
             return 0;
         }
     }
-    buffer_printf(why, "unable to find %s, neither as %s nor as %s", name, path[0], path[1]);
+    buffer_printf(why, "unable to find %s, neither as %s nor as %s", name, path[0],
+                  path[1]);
     return -ENOENT;
 }
 
@@ -104,7 +108,8 @@ static void take_ids(const struct birth *birth)
     }
 }
 
-/* dup3 keeps no CLOEXEC without the flag; sources are moved out of the way of the targets first. */
+/* dup3 keeps no CLOEXEC without the flag; sources are moved out of the way of the targets
+ * first. */
 static void place_fds(const struct birth *birth, int *ret_binary)
 {
     const struct spawn *spawn = birth->spawn;
@@ -135,7 +140,8 @@ static void leave_session(const struct birth *birth)
 
 static _Noreturn void run_child(const struct birth *birth)
 {
-    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", NULL};
+    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
+                                              "TZ=UTC", NULL};
     int binary;
 
     reset_signals(birth);
@@ -146,7 +152,8 @@ static _Noreturn void run_child(const struct birth *birth)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         give_up(birth, "die with the supervisor");
     }
-    (void)syscall(SYS_execveat, binary, "", birth->spawn->argv, environment, AT_EMPTY_PATH);
+    (void)syscall(SYS_execveat, binary, "", birth->spawn->argv, environment,
+                  AT_EMPTY_PATH);
     give_up(birth, errno == EACCES ? "run the program (is it executable for everybody?)"
                                    : "run the program");
 }
@@ -169,10 +176,10 @@ static int write_maps(const struct spawn *spawn, pid_t pid)
     char uids[64], gids[64];
     int error;
 
-    (void)snprintf(uids, sizeof(uids), "0 %lld %d", range ? (long long)spawn->uid_first : geteuid(),
-                   range ? IDS : 1);
-    (void)snprintf(gids, sizeof(gids), "0 %lld %d", range ? (long long)spawn->uid_first : getegid(),
-                   range ? IDS : 1);
+    (void)snprintf(uids, sizeof(uids), "0 %lld %d",
+                   range ? (long long)spawn->uid_first : geteuid(), range ? IDS : 1);
+    (void)snprintf(gids, sizeof(gids), "0 %lld %d",
+                   range ? (long long)spawn->uid_first : getegid(), range ? IDS : 1);
     error = range ? 0 : write_file(pid, "setgroups", "deny");
     if (error == 0) {
         error = write_file(pid, "uid_map", uids);
@@ -207,7 +214,8 @@ static int read_failure(int fd, struct buffer *why)
     return -ECHILD;
 }
 
-static int see_through(const struct spawn *spawn, pid_t pid, int go, int failures, struct buffer *why)
+static int see_through(const struct spawn *spawn, pid_t pid, int go, int failures,
+                       struct buffer *why)
 {
     if (spawn->namespaces && spawn->isolation <= ISOLATION_SINGLE) {
         int error = write_maps(spawn, pid);
@@ -235,7 +243,8 @@ int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *w
     go_read = go[0], go_write = go[1], fail_read = failures[0], fail_write = failures[1];
     pid = make_process(spawn, &pidfd);
     if (pid == 0) {
-        const struct birth birth = {.spawn = spawn, .go = go_read, .failures = fail_write};
+        const struct birth birth = {
+            .spawn = spawn, .go = go_read, .failures = fail_write};
 
         run_child(&birth);
     }
@@ -309,6 +318,8 @@ int process_reap(struct process *process, int *ret_status)
 void process_signal(const struct process *process, int signo)
 {
     if (process->pid != 0) {
-        (void)fd_pidfd_send_signal(process->pidfd, signo);
+        int error = fd_pidfd_send_signal(process->pidfd, signo);
+
+        (void)error; /* it may be dead already: that is what was wanted */
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting the supervisor's children: the process, its fds, its namespaces. A child is born with /dev/null as 0 and 1,
- * our log as 2, its peer socket as 3, default signals, an environment of three variables, and dies with us.
+ * Starting the supervisor's children: the process, its fds, its namespaces. A child is
+ * born with /dev/null as 0 and 1, our log as 2, its peer socket as 3, default signals, an
+ * environment of three variables, and dies with us.
  */
 #pragma once
 
@@ -12,19 +13,19 @@
 #include <sys/types.h>
 
 struct spawn {
-    int binary;            /* opened with O_PATH or O_RDONLY; stays the caller's */
+    int binary; /* opened with O_PATH or O_RDONLY; stays the caller's */
     const char *const *argv;
-    int input;             /* becomes 0; -1: /dev/null */
-    int peer;              /* becomes 3; -1: none */
-    bool quiet;            /* stderr goes to /dev/null */
-    bool namespaces;       /* the zygote's: user, PID, network, mount, IPC, UTS, cgroup */
+    int input;       /* becomes 0; -1: /dev/null */
+    int peer;        /* becomes 3; -1: none */
+    bool quiet;      /* stderr goes to /dev/null */
+    bool namespaces; /* the zygote's: user, PID, network, mount, IPC, UTS, cgroup */
     enum isolation isolation;
-    int64_t uid_first;     /* on the host; of ISOLATION_RANGE */
+    int64_t uid_first; /* on the host; of ISOLATION_RANGE */
 };
 
 struct process {
-    pid_t pid;  /* 0: none */
-    int pidfd;  /* -1: none; owned */
+    pid_t pid; /* 0: none */
+    int pidfd; /* -1: none; owned */
 };
 
 #define PROCESS_INIT ((struct process){0, -1})
@@ -32,12 +33,15 @@ struct process {
 /* Opens one of our programs: beside this one (a build tree), or in the libexec folder. */
 int spawn_open_program(const char *name, int *ret_fd, struct buffer *why) must_check;
 
-/* Starts it. Returns 0 and *ret, or a negative errno with the step that failed in `why`. */
-int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *why) must_check;
+/* Starts it. Returns 0 and *ret, or a negative errno with the step that failed in `why`.
+ */
+int spawn_start(const struct spawn *spawn, struct process *ret,
+                struct buffer *why) must_check;
 
 /* Best isolation that this machine grants, by trying. */
 enum isolation spawn_best_isolation(void);
 
-/* Reaps it if it is dead. Returns 1 and *ret_status (as of wait(2)), or 0 while it lives. */
+/* Reaps it if it is dead. Returns 1 and *ret_status (as of wait(2)), or 0 while it lives.
+ */
 int process_reap(struct process *process, int *ret_status) must_check;
 void process_signal(const struct process *process, int signo);

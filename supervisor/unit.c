@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a child as a record. Runs in the supervisor; makes no system call but to close a socket. */
+/* The life of a child as a record. Runs in the supervisor; makes no system call but to
+ * close a socket. */
 #include "supervisor/unit.h"
 
 #include "common/cleanup.h"
@@ -23,7 +24,8 @@ const char *unit_name(const struct unit *unit)
 
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
 {
-    *unit = (struct unit){.kind = kind, .slot = slot, .process = PROCESS_INIT, .peer = -1};
+    *unit =
+        (struct unit){.kind = kind, .slot = slot, .process = PROCESS_INIT, .peer = -1};
 }
 
 void unit_started(struct unit *unit, struct process process, int peer)
@@ -52,8 +54,8 @@ static int64_t delay_ms(unsigned failures)
 static void log_death(const struct unit *unit, int status)
 {
     if (WIFSIGNALED(status)) {
-        log_warning("%s %u died of signal %d (%s)", unit_name(unit), unit->slot, WTERMSIG(status),
-                    strsignal(WTERMSIG(status)));
+        log_warning("%s %u died of signal %d (%s)", unit_name(unit), unit->slot,
+                    WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else {
         log_warning("%s %u ended with exit code %d", unit_name(unit), unit->slot,
                     WEXITSTATUS(status));

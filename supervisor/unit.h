@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor's children, all of one kind of record: what each is, where it stands, and when it may be started again.
- * A child that dies is started anew: at once if it had served for a while, else after a delay that
- * doubles with each failure in a row. Exit codes 100 and 125 mean that it would end the same way again.
+ * The supervisor's children, all of one kind of record: what each is, where it stands,
+ * and when it may be started again. A child that dies is started anew: at once if it had
+ * served for a while, else after a delay that doubles with each failure in a row. Exit
+ * codes 100 and 125 mean that it would end the same way again.
  */
 #pragma once
 
@@ -18,18 +19,18 @@ enum unit_state {
     UNIT_OFF,      /* not running; started when `start_ms` has come */
     UNIT_STARTING, /* running, not yet READY */
     UNIT_READY,
-    UNIT_ENDED,    /* not running, and not to be started */
+    UNIT_ENDED, /* not running, and not to be started */
 };
 
 struct unit {
     enum unit_kind kind;
-    uint32_t slot;      /* of a relay */
+    uint32_t slot; /* of a relay */
     enum unit_state state;
     struct process process;
-    int peer;           /* socket to it; -1: none; owned */
-    int64_t start_ms;   /* when it may be started */
-    int64_t ready_ms;   /* since when it is READY */
-    unsigned failures;  /* deaths in a row */
+    int peer;          /* socket to it; -1: none; owned */
+    int64_t start_ms;  /* when it may be started */
+    int64_t ready_ms;  /* since when it is READY */
+    unsigned failures; /* deaths in a row */
 };
 
 const char *unit_name(const struct unit *unit);

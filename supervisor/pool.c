@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting, linking and ending the pool's processes. Runs in the supervisor. Theory of
+ * operation:
+ *
+ *   redis    first; relays find it again by themselves when it is replaced
+ *   zygote   gets SETUP, says READY with its layers; without the mandatory ones nothing
+ * runs relay    gets RELAY, says READY when it is connected; then both get the ends of a
+ * LINK
+ *
+ * Ending goes the other way round: relays (DRAIN, or the end of their socket), then the
+ * zygote, then Redis, so that what a relay still has to say reaches Redis. Messages come
+ * from our own processes; a malformed one costs its sender its life.
+ */
+#include "supervisor/pool.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/redis_server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STOP_MS 3000 /* from the end of a socket to SIGKILL */
+
+static struct unit *zygote(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].kind == UNIT_ZYGOTE) {
+            return &pool->units[i];
+        }
+    }
+    abort(); /* pool_init makes one */
+}
+
+void pool_init(struct pool *pool)
+{
+    if (pool->config.redis[0] == '\0') {
+        unit_init(&pool->units[pool->count++], UNIT_REDIS, 0);
+    }
+    unit_init(&pool->units[pool->count++], UNIT_ZYGOTE, 0);
+    for (uint32_t slot = 0; slot < (uint32_t)pool->config.workers; slot++) {
+        unit_init(&pool->units[pool->count++], UNIT_RELAY, slot);
+    }
+}
+
+static void give_up(struct pool *pool, int exit_code)
+{
+    if (pool->exit_code == 0) {
+        pool->exit_code = exit_code;
+    }
+    pool_stop(pool);
+}
+
+/* ---- starting ---- */
+
+int pool_start_redis(struct pool *pool)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    struct unit *unit = &pool->units[0];
+    struct process process = PROCESS_INIT;
+    int error;
+
+    if (unit->kind != UNIT_REDIS) {
+        (void)snprintf(pool->redis, sizeof(pool->redis), "%s", pool->config.redis);
+        return 0;
+    }
+    (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
+                   pool->runtime.path);
+    error = redis_server_start(&pool->config, &pool->runtime, &process, &why);
+    if (error == 0) {
+        unit_started(unit, process, -1);
+        error = redis_server_wait(&pool->runtime, &unit->process, &why);
+    }
+    if (error < 0) {
+        log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
+        return error;
+    }
+    unit_ready(unit);
+    return 0;
+}
+
+static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    struct process process = PROCESS_INIT;
+    int error = redis_server_start(&pool->config, &pool->runtime, &process, why);
+
+    if (error == 0) {
+        unit_started(unit, process, -1);
+        unit_ready(unit);
+    }
+    return error;
+}
+
+static void fill_setup(const struct pool *pool, struct message_setup *setup)
+{
+    const struct config *config = &pool->config;
+
+    setup->isolation = pool->isolation;
+    setup->uid_first = pool->isolation == ISOLATION_RANGE  ? 1000
+                       : pool->isolation == ISOLATION_ROOT ? (uint32_t)config->uid_first
+                                                           : 0;
+    setup->uid_count = 2 * LIMIT_WORKERS + 8;
+    setup->memory_mb = (uint32_t)config->max_memory_mb;
+    setup->verbose = (uint32_t)config->log_level;
+    setup->allow_ctypes = config->allow_ctypes != 0;
+    (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
+}
+
+static void fill_relay(const struct pool *pool, uint32_t slot,
+                       struct message_relay *relay)
+{
+    const struct config *config = &pool->config;
+
+    relay->slot = slot;
+    relay->verbose = (uint32_t)config->log_level;
+    relay->lease_ms = (uint32_t)config->lease_ms;
+    relay->max_deliveries = (uint32_t)config->max_deliveries;
+    relay->zip_mb = (uint32_t)config->max_zip_mb;
+    relay->max_cpu_ms = config->max_cpu_ms;
+    relay->max_wall_ms = config->max_wall_ms;
+    relay->max_memory_mb = config->max_memory_mb;
+    relay->max_output_kb = config->max_output_kb;
+    relay->max_recording_kb = config->max_recording_kb;
+    (void)snprintf(relay->redis, sizeof(relay->redis), "%.1023s", pool->redis);
+    (void)snprintf(relay->queue, sizeof(relay->queue), "%s", config->queue);
+    (void)snprintf(relay->owner, sizeof(relay->owner), "%.96s.%u", config->owner, slot);
+}
+
+/* Starts a program of ours with a socket to it; *ret_peer is our end. */
+static int start_program(const struct pool *pool, const char *name, bool namespaces,
+                         struct process *ret, int *ret_peer, struct buffer *why)
+{
+    const char *const argv[] = {name, NULL};
+    autoclose int binary = -1, ours = -1, theirs = -1;
+    struct spawn spawn = {.argv = argv, .input = -1, .namespaces = namespaces};
+    int pair[2], error = spawn_open_program(name, &binary, why);
+
+    if (error == 0) {
+        error = message_pair(pair);
+    }
+    if (error < 0) {
+        return error;
+    }
+    ours = pair[0];
+    theirs = pair[1];
+    spawn.binary = binary;
+    spawn.peer = theirs;
+    spawn.isolation = pool->isolation;
+    spawn.uid_first = pool->config.uid_first;
+    error = spawn_start(&spawn, ret, why);
+    if (error == 0) {
+        *ret_peer = steal_fd(&ours);
+    }
+    return error;
+}
+
+static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    static struct message_setup setup;
+    struct process process = PROCESS_INIT;
+    int peer = -1;
+    int error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
+
+    if (error < 0) {
+        return error;
+    }
+    unit_started(unit, process, peer);
+    fill_setup(pool, &setup);
+    return message_send(peer, MESSAGE_SETUP, &setup, NULL);
+}
+
+static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    struct message_relay relay = {0};
+    struct process process = PROCESS_INIT;
+    int peer = -1;
+    int error = start_program(pool, "paddock-relay", false, &process, &peer, why);
+
+    if (error < 0) {
+        return error;
+    }
+    unit_started(unit, process, peer);
+    fill_relay(pool, unit->slot, &relay);
+    return message_send(peer, MESSAGE_RELAY, &relay, NULL);
+}
+
+static void start_unit(struct pool *pool, struct unit *unit)
+{
+    static int (*const starters[])(struct pool *, struct unit *,
+                                   struct buffer *) = {[UNIT_REDIS] = restart_redis,
+                                                       [UNIT_ZYGOTE] = start_zygote,
+                                                       [UNIT_RELAY] = start_relay};
+    autobuffer struct buffer why = BUFFER_INIT(2048);
+    int error = starters[unit->kind](pool, unit, &why);
+
+    if (error == 0) {
+        return;
+    }
+    log_error("unable to start %s %u: %s", unit_name(unit), unit->slot,
+              why.data != NULL ? why.data : strerror(-error));
+    if (pool->phase == POOL_STARTING) {
+        give_up(pool, ROLE_EXIT_PERMANENT);
+        return;
+    }
+    unit->failures++;
+    unit->start_ms = clock_now_ms() + 1000;
+}
+
+void pool_start_due(struct pool *pool)
+{
+    int64_t now = clock_now_ms();
+
+    for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
+        if (pool->units[i].state == UNIT_OFF && pool->units[i].start_ms <= now) {
+            start_unit(pool, &pool->units[i]);
+        }
+    }
+}
+
+int64_t pool_next_ms(const struct pool *pool)
+{
+    int64_t next = pool->phase >= POOL_DRAINING ? pool->end_ms : CLOCK_NEVER;
+
+    for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
+        const struct unit *unit = &pool->units[i];
+
+        if (unit->state == UNIT_OFF && unit->start_ms < next) {
+            next = unit->start_ms;
+        }
+    }
+    return next;
+}
+
+/* ---- linking ---- */
+
+static void link_relay(struct pool *pool, struct unit *relay)
+{
+    const struct message_link link = {.slot = relay->slot};
+    struct unit *other = zygote(pool);
+    autoclose int one = -1, two = -1;
+    int pair[2];
+
+    if (other->state != UNIT_READY || relay->peer < 0) {
+        return;
+    }
+    if (message_pair(pair) < 0) {
+        log_error("unable to make a link for relay %u", relay->slot);
+        return;
+    }
+    one = pair[0];
+    two = pair[1];
+    if (message_send(other->peer, MESSAGE_LINK, &link, &one) < 0) {
+        process_signal(&other->process, SIGKILL);
+    } else if (message_send(relay->peer, MESSAGE_LINK, &link, &two) < 0) {
+        process_signal(&relay->process, SIGKILL);
+    }
+}
+
+static void link_all(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].kind == UNIT_RELAY) {
+            link_relay(pool, &pool->units[i]);
+        }
+    }
+}
+
+/* ---- messages ---- */
+
+static const struct {
+    uint32_t bit;
+    const char *name;
+} layer_names[] = {
+    {LAYER_SECCOMP, "seccomp"},
+    {LAYER_RLIMITS, "rlimits"},
+    {LAYER_NO_NEW_PRIVS, "no_new_privs"},
+    {LAYER_UNPRIVILEGED_UID, "an unprivileged uid"},
+    {LAYER_CLOSED_FDS, "closed file descriptors"},
+    {LAYER_NO_NETWORK, "no network"},
+    {LAYER_NO_FILESYSTEM, "no filesystem"},
+};
+
+static void on_zygote_ready(struct pool *pool, struct unit *unit,
+                            const struct message_ready *ready)
+{
+    uint32_t missing = LAYERS_MANDATORY & ~ready->layers;
+
+    for (size_t i = 0; i < array_size(layer_names); i++) {
+        if ((missing & layer_names[i].bit) != 0) {
+            log_error("a mandatory layer of the sandbox does not hold: %s",
+                      layer_names[i].name);
+        }
+    }
+    if (missing != 0) {
+        give_up(pool, ROLE_EXIT_PERMANENT);
+        return;
+    }
+    log_info("zygote ready layers=0x%x landlock=%u modules=%u", ready->layers,
+             ready->landlock_abi, ready->modules);
+    unit_ready(unit);
+    link_all(pool);
+}
+
+static void on_message(struct pool *pool, struct unit *unit,
+                       const struct message *message)
+{
+    if (message->type != MESSAGE_READY) {
+        return; /* LOAD: for the scaling that is to come */
+    }
+    if (unit->kind == UNIT_ZYGOTE) {
+        on_zygote_ready(pool, unit, &message->payload.READY_);
+        return;
+    }
+    unit_ready(unit);
+    link_relay(pool, unit);
+}
+
+static void receive(struct pool *pool, struct unit *unit)
+{
+    uint32_t permitted =
+        1u << MESSAGE_READY | (unit->kind == UNIT_RELAY ? 1u << MESSAGE_LOAD : 0);
+    struct message message;
+    int result;
+
+    while ((result = message_receive(unit->peer, permitted, &message)) == 1) {
+        on_message(pool, unit, &message);
+        message_done(&message);
+    }
+    if (result == -EAGAIN) {
+        return;
+    }
+    if (result < 0) {
+        (void)log_failure(result, "%s %u sent nonsense", unit_name(unit), unit->slot);
+        process_signal(&unit->process, SIGKILL);
+    }
+    close_fd(&unit->peer); /* its end: it is dying, or will be told by ours */
+}
+
+/* ---- deaths ---- */
+
+static void on_death(struct pool *pool, struct unit *unit, int status)
+{
+    enum unit_state before = unit->state;
+
+    if (pool->phase >= POOL_DRAINING) {
+        close_fd(&unit->peer);
+        unit->state = UNIT_ENDED;
+        return;
+    }
+    if (unit_died(unit, status) == UNIT_PERMANENT) {
+        give_up(pool, ROLE_EXIT_PERMANENT);
+    } else if (pool->phase == POOL_STARTING && before != UNIT_READY) {
+        log_error("%s %u did not start", unit_name(unit), unit->slot);
+        give_up(pool, ROLE_EXIT_PERMANENT);
+    }
+}
+
+void pool_poll(const struct pool *pool, struct pollfd *fds)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        fds[2 * i] =
+            (struct pollfd){.fd = pool->units[i].process.pidfd, .events = POLLIN};
+        fds[2 * i + 1] = (struct pollfd){.fd = pool->units[i].peer, .events = POLLIN};
+    }
+}
+
+static void enforce_end(struct pool *pool);
+
+void pool_service(struct pool *pool, const struct pollfd *fds)
+{
+    int status;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (fds[2 * i + 1].revents != 0 && unit->peer >= 0) {
+            receive(pool, unit);
+        }
+        if (fds[2 * i].revents != 0 && process_reap(&unit->process, &status) == 1) {
+            on_death(pool, unit, status);
+        }
+    }
+    if (pool->phase == POOL_STARTING && pool_is_ready(pool)) {
+        pool->phase = POOL_RUNNING;
+    }
+    enforce_end(pool);
+}
+
+bool pool_is_ready(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].state != UNIT_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pool_is_over(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].process.pid != 0) {
+            return false;
+        }
+    }
+    return pool->phase == POOL_STOPPING;
+}
+
+/* ---- ending ---- */
+
+static bool any_alive(const struct pool *pool, enum unit_kind kind)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].kind == kind && pool->units[i].process.pid != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void end_kind(struct pool *pool, enum unit_kind kind, int signo)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].kind == kind) {
+            close_fd(&pool->units[i].peer);
+            if (signo != 0) {
+                process_signal(&pool->units[i].process, signo);
+            }
+        }
+    }
+}
+
+/* One kind after the other; each gets the time to end by itself before it is killed. */
+static void enforce_end(struct pool *pool)
+{
+    static const struct {
+        enum unit_kind kind;
+        int signo;
+    } order[] = {{UNIT_RELAY, 0}, {UNIT_ZYGOTE, 0}, {UNIT_REDIS, SIGTERM}};
+    bool late = clock_now_ms() >= pool->end_ms;
+
+    if (pool->phase == POOL_DRAINING && (late || !any_alive(pool, UNIT_RELAY))) {
+        pool_stop(pool);
+    }
+    if (pool->phase != POOL_STOPPING) {
+        return;
+    }
+    for (size_t i = 0; i < array_size(order); i++) {
+        if (any_alive(pool, order[i].kind)) {
+            end_kind(pool, order[i].kind, late ? SIGKILL : order[i].signo);
+            return;
+        }
+    }
+}
+
+void pool_drain(struct pool *pool)
+{
+    const struct message_drain drain = {0};
+
+    if (pool->phase == POOL_STARTING) {
+        pool_stop(pool);
+        return;
+    }
+    pool->phase = POOL_DRAINING;
+    pool->end_ms = clock_now_ms() + pool->config.drain_s * 1000;
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (unit->kind == UNIT_RELAY && unit->peer >= 0 &&
+            message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
+            close_fd(&unit->peer);
+        }
+    }
+}
+
+void pool_stop(struct pool *pool)
+{
+    if (pool->phase != POOL_STOPPING) {
+        pool->phase = POOL_STOPPING;
+        pool->end_ms = clock_now_ms() + STOP_MS;
+    }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool: the private Redis if there is one, a zygote, and the relays; what is done when
+ * one of them is started, speaks, or dies. The rules: a link between the zygote and a
+ * relay is made when both are there; a zygote that died is replaced only after it was
+ * reaped, which means that its PID namespace is empty.
+ */
+#pragma once
+
+#include "supervisor/config.h"
+#include "supervisor/runtime.h"
+#include "supervisor/unit.h"
+
+#include <poll.h>
+
+enum pool_phase {
+    POOL_STARTING, /* not everything has been READY once: a death now is final */
+    POOL_RUNNING,
+    POOL_DRAINING, /* relays finish what they run */
+    POOL_STOPPING, /* everything is being ended */
+};
+
+#define POOL_UNITS (2 + LIMIT_WORKERS)
+
+struct pool {
+    struct config config;
+    struct runtime runtime;
+    enum pool_phase phase;
+    enum isolation isolation;
+    char redis[LIMIT_PATH + 8]; /* the address that relays get */
+    int64_t end_ms;             /* of draining or stopping: then by force */
+    int exit_code;
+    size_t count;
+    struct unit units[POOL_UNITS]; /* redis (if private), the zygote, the relays */
+};
+
+/* Readies the records; starts nothing. */
+void pool_init(struct pool *pool);
+/* Starts the private Redis and waits for it. Returns 0 or a negative errno after logging.
+ */
+int pool_start_redis(struct pool *pool);
+
+/* Starts what is due. */
+void pool_start_due(struct pool *pool);
+/* The next moment at which something is due, CLOCK_NEVER if nothing is. */
+int64_t pool_next_ms(const struct pool *pool);
+
+/* Two fds per unit: its pidfd and its peer (-1 where there is none). */
+void pool_poll(const struct pool *pool, struct pollfd *fds);
+void pool_service(struct pool *pool, const struct pollfd *fds);
+
+bool pool_is_ready(const struct pool *pool);
+bool pool_is_over(const struct pool *pool);
+
+/* Relays finish their jobs; what is not over after drain_s is given back. */
+void pool_drain(struct pool *pool);
+/* Everything ends now; running jobs are given back. */
+void pool_stop(struct pool *pool);

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paddock-supervisor. Theory of operation:
+ *
+ * It reads its configuration, takes the runtime folder, starts the pool's processes, and
+ * then only waits: one poll() over a signalfd, the pidfds and sockets of its children,
+ * and a socket to whoever started it (--ready-fd), if anybody wants to know. It holds no
+ * Python, speaks to no Redis, and never sees a byte of a job, so nothing that a program
+ * does can reach it.
+ *
+ * SIGTERM and SIGINT drain; a second one stops. When --ready-fd comes to its end, it
+ * stops at once. When it is killed itself, its children die with it.
+ */
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* ---- the command line ---- */
+
+struct command_line {
+    const char *config_file;
+    int ready_fd; /* -1: none */
+    int (*instead)(const struct config *config);
+};
+
+static int print_help(const struct config *config)
+{
+    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
+
+    buffer_add_text(
+        &text,
+        "usage: paddock-supervisor [--config FILE] [--OPTION=VALUE ...]\n"
+        "Runs a pool of workers in the foreground.\n\n"
+        "  --config FILE    read options from an INI file\n"
+        "  --check-config   read the configuration, say whether it is good, and end\n"
+        "  --print-config   print the commented default configuration, and end\n"
+        "  --ready-fd N     write \"ready\" to this socket; stop when it is closed\n"
+        "  --help, --version\n\nOptions:\n");
+    option_help(&config_table, &text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    return ROLE_EXIT_OK;
+}
+
+static int print_version(const struct config *config)
+{
+    (void)puts("paddock-supervisor " PADDOCK_VERSION);
+    return ROLE_EXIT_OK;
+}
+
+static int print_config(const struct config *config)
+{
+    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
+
+    option_sample(&config_table, &text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    return ROLE_EXIT_OK;
+}
+
+static int check_config(const struct config *config)
+{
+    (void)puts("the configuration is good");
+    return ROLE_EXIT_OK;
+}
+
+static int take_config(struct command_line *line, const char *value)
+{
+    line->config_file = value;
+    return 0;
+}
+
+static int take_ready_fd(struct command_line *line, const char *value)
+{
+    char *end;
+    long fd = strtol(value, &end, 10);
+
+    if (end == value || *end != '\0' || fd < 3 || fd > 65535 ||
+        fd_set_cloexec((int)fd, 1) < 0) {
+        return -EINVAL;
+    }
+    line->ready_fd = (int)fd;
+    return 0;
+}
+
+static const struct flag {
+    const char *name;
+    int (*instead)(const struct config *config); /* or */
+    int (*take)(struct command_line *line, const char *value);
+} flags[] = {
+    {"help", print_help, NULL},           {"version", print_version, NULL},
+    {"print-config", print_config, NULL}, {"check-config", check_config, NULL},
+    {"config", NULL, take_config},        {"ready-fd", NULL, take_ready_fd},
+};
+
+static int refuse(const char *format, ...) printf_like(1, 2);
+static int refuse(const char *format, ...)
+{
+    va_list args;
+
+    (void)fputs("paddock-supervisor: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return -EINVAL;
+}
+
+static const struct flag *find_flag(const char *name)
+{
+    for (size_t i = 0; i < array_size(flags); i++) {
+        if (strcmp(flags[i].name, name) == 0) {
+            return &flags[i];
+        }
+    }
+    return NULL;
+}
+
+/* Options are looked at twice: the first time for the file, the second time for what goes
+ * over it. */
+static int apply(struct command_line *line, struct config *config, const char *name,
+                 const char *value, bool first)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    const struct flag *flag = find_flag(name);
+    char option[64];
+
+    if (flag != NULL) {
+        return flag->take(line, value) < 0 ? refuse("--%s: a bad value: %s", name, value)
+                                           : 0;
+    }
+    if (first) {
+        return 0;
+    }
+    (void)snprintf(option, sizeof(option), "%s", name);
+    for (char *c = option; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    if (option_set(&config_table, config, option, value, &why) < 0) {
+        return refuse("--%s: %s", name, why.data);
+    }
+    return 0;
+}
+
+/* Cuts --name=value, or takes the value from the next argument. */
+static int parse_one(struct command_line *line, struct config *config, char **argv,
+                     int *index, bool first)
+{
+    char name[64];
+    const char *argument = argv[*index];
+    const char *equals = strchr(argument, '=');
+    const char *value = equals != NULL ? equals + 1 : argv[*index + 1];
+    const struct flag *flag;
+
+    if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
+        return refuse("'%s' is no option; see --help", argument);
+    }
+    (void)snprintf(
+        name, sizeof(name), "%.*s",
+        (int)(equals != NULL ? equals - argument - 2 : (ptrdiff_t)strlen(argument) - 2),
+        argument + 2);
+    flag = find_flag(name);
+    if (flag != NULL && flag->instead != NULL) {
+        line->instead = flag->instead;
+        return 0;
+    }
+    if (value == NULL) {
+        return refuse("--%s needs a value", name);
+    }
+    *index += equals == NULL;
+    return apply(line, config, name, value, first);
+}
+
+static int parse_all(struct command_line *line, struct config *config, int argc,
+                     char **argv, bool first)
+{
+    for (int i = 1; i < argc; i++) {
+        int error = parse_one(line, config, argv, &i, first);
+
+        if (error < 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int configure(struct command_line *line, struct config *config, int argc,
+                     char **argv)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+
+    option_defaults(&config_table, config);
+    if (parse_all(line, config, argc, argv, true) < 0) {
+        return -EINVAL;
+    }
+    if (line->config_file != NULL && config_read(config, line->config_file, &why) < 0) {
+        return refuse("%s", why.data);
+    }
+    if (parse_all(line, config, argc, argv, false) < 0) {
+        return -EINVAL;
+    }
+    return config_complete(config, &why) < 0 ? refuse("%s", why.data) : 0;
+}
+
+/* ---- set-up, in order ---- */
+
+static int watch_signals(int *ret_fd)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGPIPE);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -errno;
+    }
+    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *ret_fd >= 0 ? 0 : -errno;
+}
+
+static const char *const isolation_names[] = {
+    [ISOLATION_RANGE] = "namespaces, 65536 ids",
+    [ISOLATION_SINGLE] = "namespaces, one id: sandboxes are kept apart by seccomp alone",
+    [ISOLATION_ROOT] = "no namespaces, ids of its own for each sandbox",
+    [ISOLATION_NONE] = "no namespaces and one id: seccomp, Landlock and limits alone",
+};
+
+static int choose_isolation(struct pool *pool)
+{
+    static const enum isolation forced[] = {
+        [CONFIG_RANGE] = ISOLATION_RANGE,
+        [CONFIG_SINGLE] = ISOLATION_SINGLE,
+    };
+    bool best = pool->config.isolation == CONFIG_AUTO;
+
+    if (best) {
+        pool->isolation = spawn_best_isolation();
+    } else if (pool->config.isolation == CONFIG_NONE) {
+        pool->isolation = geteuid() == 0 ? ISOLATION_ROOT : ISOLATION_NONE;
+    } else {
+        pool->isolation = forced[pool->config.isolation];
+    }
+    log_event(pool->isolation == ISOLATION_RANGE ? LOG_INFO : LOG_WARNING,
+              "isolation: %s", isolation_names[pool->isolation]);
+    return 0;
+}
+
+static int open_runtime(struct pool *pool)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int error = runtime_open(&pool->runtime, &pool->config, &why);
+
+    if (error < 0) {
+        log_error("%s", why.data != NULL ? why.data : strerror(-error));
+    }
+    return error;
+}
+
+/* ---- the loop ---- */
+
+enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
+
+static void on_signal(struct pool *pool, int signals)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            log_warning(
+                "this version cannot reload its configuration; restart it instead");
+        } else if (info.ssi_signo == SIGPIPE) {
+            continue;
+        } else if (pool->phase < POOL_DRAINING) {
+            log_info("draining: running jobs may end, within %lld s",
+                     (long long)pool->config.drain_s);
+            pool_drain(pool);
+        } else {
+            log_info("stopping: running jobs are given back");
+            pool_stop(pool);
+        }
+    }
+}
+
+static void on_starter(struct pool *pool, struct command_line *line)
+{
+    close_fd(&line->ready_fd);
+    pool_stop(pool);
+}
+
+/* Says once that the pool is up, to the runtime folder and to whoever asked. */
+static void announce(struct pool *pool, struct command_line *line)
+{
+    int error = runtime_publish(&pool->runtime, pool->config.queue, pool->redis);
+
+    if (error < 0) {
+        (void)log_failure(error, "unable to write the pool file in %s",
+                          pool->runtime.path);
+    }
+    log_info("pool ready queue=%s workers=%lld", pool->config.queue,
+             (long long)pool->config.workers);
+    if (line->ready_fd >= 0 && fd_write_full(line->ready_fd, "ready\n", 6) < 0) {
+        on_starter(pool, line);
+    }
+}
+
+static void loop(struct pool *pool, struct command_line *line, int signals)
+{
+    static struct pollfd fds[POLL_UNITS + 2 * POOL_UNITS];
+    bool announced = false;
+
+    while (!pool_is_over(pool)) {
+        pool_start_due(pool);
+        fds[POLL_SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
+        fds[POLL_STARTER] = (struct pollfd){.fd = line->ready_fd, .events = POLLIN};
+        pool_poll(pool, fds + POLL_UNITS);
+        if (poll(fds, POLL_UNITS + 2 * pool->count,
+                 clock_poll_ms(pool_next_ms(pool), clock_now_ms())) < 0) {
+            continue; /* EINTR: there are no handlers, but SIGSTOP and SIGCONT do it */
+        }
+        if (fds[POLL_SIGNALS].revents != 0) {
+            on_signal(pool, signals);
+        }
+        if (fds[POLL_STARTER].revents != 0) {
+            on_starter(pool, line);
+        }
+        pool_service(pool, fds + POLL_UNITS);
+        if (!announced && pool->phase == POOL_RUNNING) {
+            announced = true;
+            announce(pool, line);
+        }
+    }
+}
+
+static int run(struct pool *pool, struct command_line *line)
+{
+    autoclose int signals = -1;
+    int error = watch_signals(&signals);
+
+    if (error == 0) {
+        error = open_runtime(pool);
+    }
+    if (error < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
+    pool_init(pool);
+    error = choose_isolation(pool);
+    if (error == 0) {
+        error = pool_start_redis(pool);
+    }
+    if (error < 0) {
+        pool->exit_code = ROLE_EXIT_CONFIG;
+        pool_stop(pool);
+    }
+    loop(pool, line, signals);
+    runtime_close(&pool->runtime);
+    return pool->exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct pool pool = {.runtime = RUNTIME_INIT};
+    struct command_line line = {.ready_fd = -1};
+
+    if (configure(&line, &pool.config, argc, argv) < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
+    if (line.instead != NULL) {
+        return line.instead(&pool.config);
+    }
+    log_open("supervisor", (enum log_level)pool.config.log_level);
+    return run(&pool, &line);
+}
