@@ -31,9 +31,10 @@ struct archive_limits {
 extern const struct archive_limits archive_limits_default;
 
 /* Opens `size` bytes (borrowed: they must live as long as the archive). A single common
- * top folder is stripped; __MACOSX/, ._*, .git/ are left out; backslashes of Windows are
- * slashes. Returns 0 and *ret (freed by archive_free), or -EINVAL with a student's
- * sentence in `why` that names the member and the reason, or -ENOMEM. */
+ * top folder is stripped; __MACOSX/, ._*, .git/ are left out, as is __pycache__/;
+ * backslashes of Windows are slashes. Returns 0 and *ret (freed by archive_free), or
+ * -EINVAL with a student's sentence in `why` that names the member and the reason, or
+ * -ENOMEM. */
 int archive_open(const void *data, size_t size, const struct archive_limits *limits,
                  struct archive **ret, struct buffer *why) must_check;
 /* An archive of one member `name` with these bytes (borrowed). */
@@ -50,6 +51,9 @@ const char *archive_name(const struct archive *archive, size_t index);
 /* Returns the index, or -1. */
 ssize_t archive_find(const struct archive *archive, const char *name);
 bool archive_is_directory(const struct archive *archive, const char *name);
+
+/* The common top folder that was stripped from all names, or "". */
+const char *archive_stripped(const struct archive *archive);
 
 /* Inflates a member into fresh memory (*ret, owned by the caller, with a NUL behind it
  * that is not counted): CRC checked, size as declared or it is refused. Returns 0,

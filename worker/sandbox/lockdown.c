@@ -202,10 +202,14 @@ int lockdown_zygote(enum isolation isolation, struct lockdown *ret)
         (void)log_failure(error, "this kernel has no Landlock");
     }
     error = policy_install_notify(&lockdown.listener);
-    if (error == 0) {
+    if (error < 0) {
+        return log_failure(error, "unable to forbid calls");
+    }
+    if (lockdown.listener >= 0) {
         lockdown.layers |= LAYER_NOTIFY;
     } else {
-        (void)log_failure(error, "forbidden calls will be denied without their names");
+        log_warning(
+            "forbidden calls will kill without being named: there is no listener");
     }
     *ret = lockdown;
     return 0;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which system calls a sandbox may make: one table, a reason per row (policy.c). It is compiled at build time with
- * libseccomp (policy_compile.c) into two BPF programs, so that nothing is compiled per job and the zygote
- * carries no compiler:
+ * Which system calls a sandbox may make: one table, a reason per row (policy.c). It is
+ * compiled at build time with libseccomp (policy_compile.c) into two BPF programs, so
+ * that nothing is compiled per job and the zygote carries no compiler:
  *
- *   notify   put on by the zygote once, inherited by every sandbox: a FORBIDDEN call stops and is reported
- *            to the zygote (seccomp_unotify(2)), which names it and kills. The zygote makes none of them itself.
- *   sandbox  put on by each sandbox, default-deny. It lets FORBIDDEN calls through to the notify filter, whose
- *            verdict ranks below an errno but above allow (seccomp(2)).
+ *   notify   put on by the zygote once, inherited by every sandbox: a FORBIDDEN call
+ * stops and is reported to the zygote (seccomp_unotify(2)), which names it and kills. The
+ * zygote makes none of them itself. sandbox  put on by each sandbox, default-deny. It
+ * lets FORBIDDEN calls through to the notify filter, whose verdict ranks below an errno
+ * but above allow (seccomp(2)).
  */
 #pragma once
 
@@ -18,7 +19,8 @@
 
 enum policy_action {
     POLICY_ALLOW,
-    POLICY_ERRNO,     /* an honest program may try it: an errno that Python turns into a clear exception */
+    POLICY_ERRNO, /* an honest program may try it: an errno that Python turns into a clear
+                     exception */
     POLICY_FORBIDDEN, /* only an attacker tries it: killed, and named */
     POLICY_TRAP,      /* served by the handler of SIGSYS (stdio.c) */
 };
@@ -27,7 +29,8 @@ enum policy_compare {
     POLICY_ANY, /* end of the list */
     POLICY_EQUAL,
     POLICY_NOT_EQUAL,
-    POLICY_AT_MOST,
+    POLICY_AT_MOST, /* unsigned, as is POLICY_ABOVE */
+    POLICY_ABOVE,
     POLICY_MASKED, /* (argument & value) == masked */
 };
 
@@ -40,12 +43,14 @@ struct policy_argument {
 
 #define POLICY_ARGUMENTS 3
 
+/* All of a row's arguments must fit. A call that fits no row gets POLICY_DEFAULT_ERRNO;
+ * where a call fits two, they say the same. */
 struct policy_row {
     const char *group;
     const char *name; /* of the call */
     int number;
     enum policy_action action;
-    int error; /* of POLICY_ERRNO */
+    int error; /* of POLICY_ERRNO; 0: the call is not done and says that it was */
     struct policy_argument arguments[POLICY_ARGUMENTS];
     const char *why;
 };
@@ -53,19 +58,20 @@ struct policy_row {
 extern const struct policy_row policy_rows[];
 extern const size_t policy_row_count;
 
-/* Stands in the table for the sandbox's own pid, and is replaced in the compiled filter at its birth. */
+/* Stands in the table for the sandbox's own pid, and is replaced in the compiled filter
+ * at its birth. */
 #define POLICY_OWN_PID 0x7ad0c0deu
 
 /* What a call gets that no row names. */
 #define POLICY_DEFAULT_ERRNO 1 /* EPERM */
 
-/* Puts the notify filter on the calling process. *ret_listener is the caller's; -1 where the kernel or a container
- * grants no listener: forbidden calls then kill without being named. Returns 0 or a negative errno. Needs
- * no_new_privs. */
+/* Puts the notify filter on the calling process. *ret_listener is the caller's; -1 where
+ * the kernel or a container grants no listener: forbidden calls then kill without being
+ * named. Returns 0 or a negative errno. Needs no_new_privs. */
 int policy_install_notify(int *ret_listener);
 
-/* Puts the sandbox filter on the calling process, whose pid (in its own namespace) is `self`. Allocates
- * nothing. Returns 0 or a negative errno. */
+/* Puts the sandbox filter on the calling process, whose pid (in its own namespace) is
+ * `self`. Allocates nothing. Returns 0 or a negative errno. */
 int policy_install_sandbox(pid_t self);
 
 /* The name of a call of the table, or NULL. */

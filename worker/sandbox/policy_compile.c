@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy_compile: a tool of the build. Compiles the table of policy.c with libseccomp into two BPF programs and
- * prints them as C (default) or as libseccomp's pseudo code (--pfc, the golden file of the tests). Its input is our
- * own table; where libseccomp refuses a row, the build fails.
+ * policy_compile: a tool of the build. Compiles the table of policy.c with libseccomp
+ * into two BPF programs and prints them as C (default) or as libseccomp's pseudo code
+ * (--pfc, the golden file of the tests). Its input is our own table; where libseccomp
+ * refuses a row, the build fails.
  */
 #include "common/cleanup.h"
 #include "worker/sandbox/policy.h"
@@ -17,10 +18,12 @@
 #include <unistd.h>
 
 #define FILTER_MAX 1024
+#define API_LEVEL  6
 
 static int fail(const char *what, const char *name, int error)
 {
-    (void)fprintf(stderr, "policy_compile: unable to %s %s: %s\n", what, name, strerror(-error));
+    (void)fprintf(stderr, "policy_compile: unable to %s %s: %s\n", what, name,
+                  strerror(-error));
     return error;
 }
 
@@ -28,9 +31,8 @@ static unsigned to_conditions(const struct policy_row *row,
                               struct scmp_arg_cmp conditions[POLICY_ARGUMENTS])
 {
     static const enum scmp_compare compares[] = {
-        [POLICY_EQUAL] = SCMP_CMP_EQ,
-        [POLICY_NOT_EQUAL] = SCMP_CMP_NE,
-        [POLICY_AT_MOST] = SCMP_CMP_LE,
+        [POLICY_EQUAL] = SCMP_CMP_EQ,         [POLICY_NOT_EQUAL] = SCMP_CMP_NE,
+        [POLICY_AT_MOST] = SCMP_CMP_LE,       [POLICY_ABOVE] = SCMP_CMP_GT,
         [POLICY_MASKED] = SCMP_CMP_MASKED_EQ,
     };
     unsigned count = 0;
@@ -59,11 +61,19 @@ static uint32_t sandbox_action(const struct policy_row *row)
     return SCMP_ACT_ALLOW;
 }
 
+/* Such rows are for readers; libseccomp takes no rule that says what the filter says
+ * anyway. */
+static bool is_default(const struct policy_row *row)
+{
+    return row->action == POLICY_ERRNO && row->error == POLICY_DEFAULT_ERRNO;
+}
+
 static int add_row(scmp_filter_ctx filter, const struct policy_row *row, uint32_t action)
 {
     struct scmp_arg_cmp conditions[POLICY_ARGUMENTS];
     unsigned count = to_conditions(row, conditions);
-    int error = seccomp_rule_add_exact_array(filter, action, row->number, count, conditions);
+    int error =
+        seccomp_rule_add_exact_array(filter, action, row->number, count, conditions);
 
     return error < 0 ? fail("add the row of", row->name, error) : 0;
 }
@@ -75,16 +85,17 @@ static scmp_filter_ctx build(bool notify)
         seccomp_init(notify ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(POLICY_DEFAULT_ERRNO));
     int error = 0;
 
-    if (filter == NULL || seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
+    if (filter == NULL ||
+        seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
         seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0) {
         return NULL;
     }
     for (size_t i = 0; i < policy_row_count && error == 0; i++) {
         const struct policy_row *row = &policy_rows[i];
 
-        if (!notify) {
+        if (!notify && !is_default(row)) {
             error = add_row(filter, row, sandbox_action(row));
-        } else if (row->action == POLICY_FORBIDDEN) {
+        } else if (notify && row->action == POLICY_FORBIDDEN) {
             error = add_row(filter, row, SCMP_ACT_NOTIFY);
         }
     }
@@ -93,7 +104,8 @@ static scmp_filter_ctx build(bool notify)
 
 /* ---- printing ---- */
 
-static int export(scmp_filter_ctx filter, struct sock_filter code[FILTER_MAX], size_t *ret_length)
+static int export(scmp_filter_ctx filter, struct sock_filter code[FILTER_MAX],
+                  size_t *ret_length)
 {
     autoclose int fd = memfd_create("filter", MFD_CLOEXEC);
     ssize_t size;
@@ -117,17 +129,18 @@ static int export(scmp_filter_ctx filter, struct sock_filter code[FILTER_MAX], s
 static int print_c(const char *name, scmp_filter_ctx filter)
 {
     static struct sock_filter code[FILTER_MAX];
-    size_t length;
+    size_t length = 0;
 
     if (export(filter, code, &length) < 0) {
         return 1;
     }
     (void)printf("static const struct sock_filter %s_code[] = {\n", name);
     for (size_t i = 0; i < length; i++) {
-        (void)printf("    {0x%02x, %u, %u, 0x%08x},\n", code[i].code, code[i].jt, code[i].jf, code[i].k);
+        (void)printf("    {0x%02x, %u, %u, 0x%08x},\n", code[i].code, code[i].jt,
+                     code[i].jf, code[i].k);
     }
-    (void)printf("};\nconst struct policy_filter policy_%s_filter = {%s_code, %zu};\n\n", name, name,
-                 length);
+    (void)printf("};\nconst struct policy_filter policy_%s_filter = {%s_code, %zu};\n\n",
+                 name, name, length);
     return 0;
 }
 
@@ -147,6 +160,12 @@ int main(int argc, char **argv)
     if (argc > 1 && !pfc) {
         (void)fputs("usage: policy_compile [--pfc]\n", stderr);
         return 2;
+    }
+    /* Asked for, so that the filter does not depend on the kernel of the machine that
+     * builds. */
+    if (seccomp_api_set(API_LEVEL) < 0) {
+        (void)fputs("policy_compile: this libseccomp knows no notifications\n", stderr);
+        return 1;
     }
     notify = build(true);
     sandbox = build(false);

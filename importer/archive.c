@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Archives in memory. Runs in the sandbox, on a ZIP from an attacker that archive_scan.c
+ * has found sound; what libzip then inflates is counted again, because a directory can
+ * lie about what its data becomes.
+ */
+#include "importer/archive.h"
+
+#include "common/limits.h"
+#include "importer/archive_scan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <zip.h>
+
+struct archive {
+    struct archive_scan scan;
+    struct archive_limits limits;
+    zip_t *zip;         /* owned; NULL for a bare source */
+    const void *source; /* borrowed; of a bare source */
+    uint64_t inflated;  /* bytes given out so far */
+    char *stripped;     /* owned; the common top folder that was stripped, or NULL */
+};
+
+const struct archive_limits archive_limits_default = {
+    .bytes = LIMIT_ZIP,
+    .entries = 10000,
+    .name = 255,
+    .depth = 32,
+    .member = MIB(16),
+    .total = MIB(128),
+    .ratio = 200,
+};
+
+/* ---- opening ---- */
+
+/* The folder that all members lie in, or NULL. A package is no wrapping. */
+static char *common_folder(const struct archive_scan *scan)
+{
+    const char *slash;
+    size_t size;
+
+    if (scan->count == 0) {
+        return NULL;
+    }
+    slash = strchr(scan->members[0].name, '/');
+    size = slash != NULL ? (size_t)(slash - scan->members[0].name)
+                         : strlen(scan->members[0].name);
+    for (size_t i = 0; i < scan->count; i++) {
+        const struct archive_member *member = &scan->members[i];
+        bool is_it = member->is_folder && strlen(member->name) == size;
+
+        if (strncmp(member->name, scan->members[0].name, size) != 0 ||
+            (!is_it && member->name[size] != '/') ||
+            strcmp(member->name + size, "/__init__.py") == 0) {
+            return NULL;
+        }
+    }
+    return strndup(scan->members[0].name, size);
+}
+
+static void strip_folder(struct archive *archive)
+{
+    struct archive_scan *scan = &archive->scan;
+    size_t kept = 0, size;
+
+    archive->stripped = common_folder(scan);
+    if (archive->stripped == NULL) {
+        return;
+    }
+    size = strlen(archive->stripped) + 1;
+    for (size_t i = 0; i < scan->count; i++) {
+        struct archive_member member = scan->members[i];
+
+        if (strlen(member.name) < size) {
+            free(member.name); /* the folder's own entry */
+            continue;
+        }
+        memmove(member.name, member.name + size, strlen(member.name) - size + 1);
+        scan->members[kept++] = member;
+    }
+    scan->count = kept;
+}
+
+static int open_libzip(struct archive *archive, const void *data, size_t size,
+                       struct buffer *why)
+{
+    zip_error_t error;
+    zip_source_t *source;
+
+    zip_error_init(&error);
+    source = zip_source_buffer_create(data, size, 0, &error);
+    if (source != NULL) {
+        archive->zip = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error);
+    }
+    if (archive->zip == NULL) {
+        zip_source_free(source);
+        buffer_printf(why, "The ZIP is damaged: %s.", zip_error_strerror(&error));
+        zip_error_fini(&error);
+        return -EINVAL;
+    }
+    zip_error_fini(&error);
+    return 0;
+}
+
+int archive_open(const void *data, size_t size, const struct archive_limits *limits,
+                 struct archive **ret, struct buffer *why)
+{
+    struct archive *archive = calloc(1, sizeof(*archive));
+    int error;
+
+    if (archive == NULL) {
+        return -ENOMEM;
+    }
+    archive->limits = *limits;
+    error = archive_scan(data, size, limits, &archive->scan, why);
+    if (error == 0 && archive->scan.count == 0) {
+        buffer_add_text(why, "The ZIP holds no file.");
+        error = -EINVAL;
+    }
+    if (error == 0) {
+        error = open_libzip(archive, data, size, why);
+    }
+    if (error < 0) {
+        archive_free(archive);
+        return error;
+    }
+    strip_folder(archive);
+    *ret = archive;
+    return 0;
+}
+
+int archive_open_source(const char *name, const void *data, size_t size,
+                        const struct archive_limits *limits, struct archive **ret,
+                        struct buffer *why)
+{
+    struct archive *archive;
+
+    if (size > limits->member) {
+        buffer_printf(why, "\"%s\" has %zu bytes; at most %zu are allowed.", name, size,
+                      limits->member);
+        return -EINVAL;
+    }
+    archive = calloc(1, sizeof(*archive));
+    if (archive == NULL) {
+        return -ENOMEM;
+    }
+    archive->limits = *limits;
+    archive->source = data;
+    archive->scan.members = calloc(1, sizeof(*archive->scan.members));
+    if (archive->scan.members == NULL ||
+        (archive->scan.members->name = strdup(name)) == NULL) {
+        archive_free(archive);
+        return -ENOMEM;
+    }
+    archive->scan.members->declared = size;
+    archive->scan.count = 1;
+    *ret = archive;
+    return 0;
+}
+
+void archive_free(struct archive *archive)
+{
+    if (archive == NULL) {
+        return;
+    }
+    if (archive->zip != NULL) {
+        zip_discard(archive->zip);
+    }
+    archive_scan_done(&archive->scan);
+    free(archive->stripped);
+    free(archive);
+}
+
+/* ---- looking ---- */
+
+size_t archive_count(const struct archive *archive)
+{
+    return archive->scan.count;
+}
+
+const char *archive_name(const struct archive *archive, size_t index)
+{
+    return archive->scan.members[index].name;
+}
+
+const char *archive_stripped(const struct archive *archive)
+{
+    return archive->stripped != NULL ? archive->stripped : "";
+}
+
+/* The first member whose name is not below `name` in byte order. */
+static size_t lower_bound(const struct archive *archive, const char *name)
+{
+    size_t low = 0, high = archive->scan.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(archive->scan.members[middle].name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+ssize_t archive_find(const struct archive *archive, const char *name)
+{
+    size_t at = lower_bound(archive, name);
+
+    if (at < archive->scan.count && strcmp(archive->scan.members[at].name, name) == 0 &&
+        !archive->scan.members[at].is_folder) {
+        return (ssize_t)at;
+    }
+    return -1;
+}
+
+bool archive_is_directory(const struct archive *archive, const char *name)
+{
+    char below[512];
+    size_t size = strlen(name), at;
+
+    if (size == 0) {
+        return true;
+    }
+    if (size + 2 > sizeof(below)) {
+        return false;
+    }
+    at = lower_bound(archive, name);
+    if (at < archive->scan.count && strcmp(archive->scan.members[at].name, name) == 0) {
+        return archive->scan.members[at].is_folder;
+    }
+    memcpy(below, name, size);
+    memcpy(below + size, "/", 2);
+    at = lower_bound(archive, below);
+    return at < archive->scan.count &&
+           strncmp(archive->scan.members[at].name, below, size + 1) == 0;
+}
+
+/* ---- reading ---- */
+
+static int refuse(const struct archive *archive, size_t index, const char *problem,
+                  struct buffer *why)
+{
+    buffer_printf(why, "\"%s\" in the ZIP %s.", archive_name(archive, index), problem);
+    return -EINVAL;
+}
+
+/* Reads one byte more than declared, so that a longer member is found out, and to the
+ * end, because libzip checks the CRC there. */
+static int inflate(struct archive *archive, size_t index, char *to, size_t declared,
+                   struct buffer *why)
+{
+    zip_file_t *file =
+        zip_fopen_index(archive->zip, archive->scan.members[index].index, 0);
+    size_t size = 0;
+    zip_int64_t count = 0;
+
+    if (file == NULL) {
+        return refuse(archive, index, "cannot be unpacked", why);
+    }
+    do {
+        count = zip_fread(file, to + size, declared + 1 - size);
+        size += count > 0 ? (size_t)count : 0;
+    } while (count > 0 && size <= declared);
+    (void)zip_fclose(file);
+    if (size > declared || (count == 0 && size != declared)) {
+        return refuse(archive, index,
+                      "is damaged: it does not have the size that it claims", why);
+    }
+    return count < 0 ? refuse(archive, index, "is damaged: its checksum is wrong", why)
+                     : 0;
+}
+
+int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
+                 struct buffer *why)
+{
+    size_t declared = archive->scan.members[index].declared;
+    char *bytes;
+    int error = 0;
+
+    archive->inflated += declared;
+    if (archive->inflated > archive->limits.total) {
+        return refuse(archive, index, "cannot be read: the program has unpacked too much",
+                      why);
+    }
+    bytes = malloc(declared + 2);
+    if (bytes == NULL) {
+        return -ENOMEM;
+    }
+    if (archive->zip != NULL) {
+        error = inflate(archive, index, bytes, declared, why);
+    } else {
+        memcpy(bytes, archive->source, declared);
+    }
+    if (error < 0) {
+        free(bytes);
+        return error;
+    }
+    bytes[declared] = '\0';
+    *ret = bytes;
+    *ret_size = declared;
+    return 0;
+}

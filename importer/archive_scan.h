@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The raw directory of a ZIP (PKWARE's APPNOTE.TXT 6.3), read and checked before libzip
+ * sees it: every rule that a hostile archive could break, without allocating more than
+ * the number of entries allows.
+ */
+#pragma once
+
+#include "importer/archive.h"
+
+struct archive_member {
+    char *name;        /* owned; normalised: slashes, no trailing one */
+    uint64_t index;    /* in the ZIP's directory */
+    uint64_t declared; /* inflated bytes, as the directory says */
+    bool is_folder;
+};
+
+struct archive_scan {
+    struct archive_member
+        *members; /* owned; those that are not ignored, in byte order of their names */
+    size_t count;
+};
+
+/* Returns 0, -EINVAL with a sentence in `why`, or -ENOMEM. *ret is empty on error. */
+int archive_scan(const unsigned char *data, size_t size,
+                 const struct archive_limits *limits, struct archive_scan *ret,
+                 struct buffer *why) must_check;
+void archive_scan_done(struct archive_scan *scan);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The path-entry finder (PEP 451, PEP 420): one for each folder of an archive that is on
+ * sys.path or in a package's __path__. Looks names up in the archive's checked directory
+ * and inflates nothing. Runs under the GIL on names that a program chose.
+ */
+#include "importer/types.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATH_MAX_BYTES 600
+
+struct finder {
+    PyObject_HEAD struct mount *mount; /* owned */
+    PyObject *path;                    /* owned: the path that it was made for */
+    char *folder;                      /* owned: "" or "pkg/sub" */
+};
+
+static void finder_dealloc(PyObject *self)
+{
+    struct finder *finder = (struct finder *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    Py_XDECREF(finder->mount);
+    Py_XDECREF(finder->path);
+    free(finder->folder);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder)
+{
+    struct finder *finder = PyObject_New(struct finder, finder_type);
+
+    if (finder == NULL) {
+        return NULL;
+    }
+    finder->mount = (struct mount *)Py_NewRef((PyObject *)mount);
+    finder->path = Py_NewRef(path);
+    finder->folder = strdup(folder);
+    if (finder->folder == NULL) {
+        Py_DECREF(finder);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)finder;
+}
+
+/* ---- specs ---- */
+
+/* Sets the attribute and takes over the reference. */
+static int set_attribute(PyObject *object, const char *name, PyObject *value)
+{
+    int error = value != NULL ? PyObject_SetAttrString(object, name, value) : -1;
+
+    Py_XDECREF(value);
+    return error;
+}
+
+static PyObject *make_spec(PyObject *fullname, PyObject *loader, PyObject *origin,
+                           int is_package)
+{
+    PyObject *arguments = PyTuple_Pack(2, fullname, loader);
+    PyObject *keywords = Py_BuildValue("{sOsO}", "origin", origin, "is_package",
+                                       is_package ? Py_True : Py_False);
+    PyObject *spec = NULL;
+
+    if (arguments != NULL && keywords != NULL) {
+        spec = PyObject_Call(importer.module_spec, arguments, keywords);
+    }
+    Py_XDECREF(arguments);
+    Py_XDECREF(keywords);
+    return spec;
+}
+
+static PyObject *folder_list(struct mount *mount, const char *folder)
+{
+    PyObject *path = mount_path(mount, folder);
+    PyObject *list = path != NULL ? PyList_New(1) : NULL;
+
+    if (list == NULL) {
+        Py_XDECREF(path);
+        return NULL;
+    }
+    PyList_SET_ITEM(list, 0, path);
+    return list;
+}
+
+/* `folder` is the package's own, for its __path__; NULL for a plain module. */
+static PyObject *file_spec(struct finder *finder, PyObject *fullname, const char *member,
+                           const char *folder)
+{
+    PyObject *origin = mount_path(finder->mount, member);
+    PyObject *loader = loader_new(finder->mount, member, fullname, folder != NULL);
+    PyObject *spec = NULL;
+
+    if (origin != NULL && loader != NULL) {
+        spec = make_spec(fullname, loader, origin, folder != NULL);
+    }
+    if (spec != NULL &&
+        (set_attribute(spec, "has_location", Py_NewRef(Py_True)) != 0 ||
+         (folder != NULL && set_attribute(spec, "submodule_search_locations",
+                                          folder_list(finder->mount, folder)) != 0))) {
+        Py_CLEAR(spec);
+    }
+    Py_XDECREF(origin);
+    Py_XDECREF(loader);
+    return spec;
+}
+
+/* A portion of a namespace package: a folder without __init__.py. */
+static PyObject *namespace_spec(struct finder *finder, PyObject *fullname,
+                                const char *folder)
+{
+    PyObject *spec = make_spec(fullname, Py_None, Py_None, 1);
+
+    if (spec != NULL && set_attribute(spec, "submodule_search_locations",
+                                      folder_list(finder->mount, folder)) != 0) {
+        Py_CLEAR(spec);
+    }
+    return spec;
+}
+
+/* ---- looking a name up ---- */
+
+/* FOLDER/NAME. False if it would be longer than any member's name. */
+static bool member_path(const struct finder *finder, const char *name,
+                        char to[PATH_MAX_BYTES])
+{
+    int size = snprintf(to, PATH_MAX_BYTES, "%s%s%s", finder->folder,
+                        *finder->folder != '\0' ? "/" : "", name);
+
+    return size > 0 && size < PATH_MAX_BYTES - 16; /* room for "/__init__.py" */
+}
+
+/* Is there a member PATH END? Leaves its name in `name`. */
+static bool exists(const struct finder *finder, const char *path, const char *end,
+                   char name[PATH_MAX_BYTES + 64])
+{
+    (void)snprintf(name, PATH_MAX_BYTES + 64, "%s%s", path, end);
+    return archive_find(finder->mount->archive, name) >= 0;
+}
+
+/* Compiled files are never loaded: bytecode is not checked by Python, and there is no
+ * disk to map a library from. */
+static PyObject *refuse_compiled(const struct finder *finder, PyObject *fullname,
+                                 const char *path)
+{
+    char name[PATH_MAX_BYTES + 64];
+    static const char *const ends[] = {".pyc", ".so", ".cpython-311-x86_64-linux-gnu.so",
+                                       ".abi3.so", ".pyd"};
+
+    for (size_t i = 0; i < array_size(ends); i++) {
+        if (exists(finder, path, ends[i])) {
+            PyErr_Format(
+                PyExc_ImportError,
+                "%U is only there as %s%s, which is not loaded: upload its Python source",
+                fullname, path, ends[i]);
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *find(struct finder *finder, PyObject *fullname, const char *path)
+{
+    char member[PATH_MAX_BYTES + 64];
+
+    if (exists(finder, path, "/__init__.py", member)) {
+        return file_spec(finder, fullname, member, path);
+    }
+    if (exists(finder, path, ".py", member)) {
+        return file_spec(finder, fullname, member, NULL);
+    }
+    if (archive_is_directory(finder->mount->archive, path)) {
+        return namespace_spec(finder, fullname, path);
+    }
+    return refuse_compiled(finder, fullname, path);
+}
+
+static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct finder *finder = (struct finder *)self;
+    char path[PATH_MAX_BYTES];
+    const char *name, *dot;
+
+    if (count < 1 || count > 2 || !PyUnicode_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None)");
+        return NULL;
+    }
+    name = PyUnicode_AsUTF8(args[0]);
+    if (name == NULL) {
+        PyErr_Clear(); /* no member has such a name */
+        Py_RETURN_NONE;
+    }
+    dot = strrchr(name, '.');
+    name = dot != NULL ? dot + 1 : name;
+    if (*name == '\0' || strchr(name, '/') != NULL || !member_path(finder, name, path)) {
+        Py_RETURN_NONE;
+    }
+    return find(finder, args[0], path);
+}
+
+static PyObject *invalidate_caches(PyObject *self, PyObject *ignored)
+{
+    Py_RETURN_NONE; /* an archive does not change */
+}
+
+/* ---- pkgutil ---- */
+
+/* Adds (prefix + name, is_package) once per name. */
+static int add_module(PyObject *list, PyObject *seen, const char *prefix,
+                      const char *name, size_t size, int is_package)
+{
+    PyObject *full = PyUnicode_FromFormat("%s%.*s", prefix, (int)size, name);
+    PyObject *pair = NULL;
+    int error = -1;
+
+    if (full != NULL && PySet_Contains(seen, full) == 0 && PySet_Add(seen, full) == 0) {
+        pair = PyTuple_Pack(2, full, is_package ? Py_True : Py_False);
+        error = pair != NULL ? PyList_Append(list, pair) : -1;
+    } else if (full != NULL && !PyErr_Occurred()) {
+        error = 0;
+    }
+    Py_XDECREF(pair);
+    Py_XDECREF(full);
+    return error;
+}
+
+static int add_member(struct finder *finder, const char *member, const char *prefix,
+                      PyObject *list, PyObject *seen)
+{
+    size_t folder = strlen(finder->folder);
+    const char *rest = member + folder + (folder > 0);
+    const char *slash;
+    size_t size;
+
+    if (strncmp(member, finder->folder, folder) != 0 ||
+        (folder > 0 && member[folder] != '/')) {
+        return 0;
+    }
+    slash = strchr(rest, '/');
+    if (slash != NULL) {
+        return strcmp(slash, "/__init__.py") == 0
+                   ? add_module(list, seen, prefix, rest, (size_t)(slash - rest), 1)
+                   : 0;
+    }
+    size = strlen(rest);
+    if (size < 4 || strcmp(rest + size - 3, ".py") != 0 ||
+        strcmp(rest, "__init__.py") == 0) {
+        return 0;
+    }
+    return add_module(list, seen, prefix, rest, size - 3, 0);
+}
+
+static PyObject *iter_modules(PyObject *self, PyObject *args)
+{
+    struct finder *finder = (struct finder *)self;
+    PyObject *list, *seen, *iterator = NULL;
+    const char *prefix = "";
+    int error = 0;
+
+    if (!PyArg_ParseTuple(args, "|s", &prefix)) {
+        return NULL;
+    }
+    list = PyList_New(0);
+    seen = PySet_New(NULL);
+    for (size_t i = 0; list != NULL && seen != NULL && error == 0 &&
+                       i < archive_count(finder->mount->archive);
+         i++) {
+        error = add_member(finder, archive_name(finder->mount->archive, i), prefix, list,
+                           seen);
+    }
+    if (list != NULL && seen != NULL && error == 0) {
+        iterator = PyObject_GetIter(list);
+    }
+    Py_XDECREF(list);
+    Py_XDECREF(seen);
+    return iterator;
+}
+
+static PyObject *finder_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<archive finder of %R>", ((struct finder *)self)->path);
+}
+
+static PyMethodDef finder_methods[] = {
+    {"find_spec", (PyCFunction)(void (*)(void))find_spec, METH_FASTCALL, NULL},
+    {"invalidate_caches", invalidate_caches, METH_NOARGS, NULL},
+    {"iter_modules", iter_modules, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot finder_slots[] = {
+    {Py_tp_dealloc, finder_dealloc},
+    {Py_tp_methods, finder_methods},
+    {Py_tp_repr, finder_repr},
+    {0, NULL},
+};
+
+PyType_Spec finder_spec = {
+    .name = "paddock_importer.ArchiveFinder",
+    .basicsize = sizeof(struct finder),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = finder_slots,
+};

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mounting archives, the path hook, and what the sandbox asks of the importer. Runs under
+ * the GIL of whatever program embeds it; archives may be hostile, paths are strings that
+ * a program may have made. Must never touch the disk.
+ */
+#include "importer/importer.h"
+#include "importer/types.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct importer_state importer;
+PyTypeObject *mount_type, *finder_type, *loader_type;
+
+/* ---- a mount ---- */
+
+static void mount_dealloc(PyObject *self)
+{
+    struct mount *mount = (struct mount *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    archive_free(mount->archive);
+    Py_XDECREF(mount->root);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot mount_slots[] = {{Py_tp_dealloc, mount_dealloc}, {0, NULL}};
+
+PyType_Spec mount_spec = {
+    .name = "paddock_importer.Mount",
+    .basicsize = sizeof(struct mount),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = mount_slots,
+};
+
+PyObject *mount_path(struct mount *mount, const char *member)
+{
+    return PyUnicode_FromFormat(*member != '\0' ? "%U/%s" : "%U", mount->root, member);
+}
+
+PyObject *mount_read(struct mount *mount, size_t index)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    autofree char *bytes = NULL;
+    size_t size = 0;
+    int error = archive_read(mount->archive, index, &bytes, &size, &why);
+
+    if (error == -ENOMEM) {
+        return PyErr_NoMemory();
+    }
+    if (error < 0) {
+        PyErr_SetString(PyExc_ImportError,
+                        why.data != NULL ? why.data : "it cannot be read");
+        return NULL;
+    }
+    return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)size);
+}
+
+/* As CPython 3.12 has it; 3.11 raises ValueError without a place. */
+static int refuse_nul(PyObject *source, PyObject *path)
+{
+    const char *bytes = PyBytes_AS_STRING(source);
+    const char *nul = memchr(bytes, '\0', (size_t)PyBytes_GET_SIZE(source));
+    int line = 1;
+
+    if (nul == NULL) {
+        return 0;
+    }
+    for (const char *c = bytes; c < nul; c++) {
+        line += *c == '\n';
+    }
+    PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
+    PyErr_SyntaxLocationObject(path, line, -1);
+    return -1;
+}
+
+/* compile(source, path, "exec", flags=0, dont_inherit=True) */
+static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
+{
+    PyObject *mode = PyUnicode_InternFromString("exec");
+    PyObject *zero = PyLong_FromLong(0);
+    PyObject *code = NULL;
+
+    if (mode != NULL && zero != NULL && refuse_nul(source, path) == 0) {
+        code = trimmed
+                   ? PyObject_CallFunctionObjArgs(importer.call_trimmed, importer.compile,
+                                                  source, path, mode, zero, Py_True, NULL)
+                   : PyObject_CallFunctionObjArgs(importer.compile, source, path, mode,
+                                                  zero, Py_True, NULL);
+    }
+    Py_XDECREF(mode);
+    Py_XDECREF(zero);
+    return code;
+}
+
+PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
+{
+    PyObject *path = mount_path(mount, archive_name(mount->archive, index));
+    PyObject *source = path != NULL ? mount_read(mount, index) : NULL;
+    PyObject *code = source != NULL ? compile_source(source, path, trimmed) : NULL;
+
+    Py_XDECREF(source);
+    Py_XDECREF(path);
+    return code;
+}
+
+/* ---- the path hook ---- */
+
+/* The mount that `path` lies in, with the folder within it; NULL without an exception if
+ * there is none. */
+static struct mount *find_mount(PyObject *path, const char **ret_folder)
+{
+    const char *text = PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+    PyObject *root, *mount;
+    Py_ssize_t at = 0;
+
+    PyErr_Clear();
+    while (text != NULL && PyDict_Next(importer.mounts, &at, &root, &mount)) {
+        Py_ssize_t size;
+        const char *prefix = PyUnicode_AsUTF8AndSize(root, &size);
+
+        if (strncmp(text, prefix, (size_t)size) == 0 &&
+            (text[size] == '/' || text[size] == '\0')) {
+            *ret_folder = text[size] == '/' ? text + size + 1 : "";
+            return (struct mount *)mount;
+        }
+    }
+    return NULL;
+}
+
+static PyObject *path_hook(PyObject *self, PyObject *path)
+{
+    const char *folder;
+    struct mount *mount = find_mount(path, &folder);
+
+    if (mount == NULL || !archive_is_directory(mount->archive, folder)) {
+        PyErr_SetString(PyExc_ImportError, "no archive is mounted there");
+        return NULL;
+    }
+    return finder_new(mount, path, folder);
+}
+
+static PyMethodDef hook_method = {"paddock_importer", path_hook, METH_O,
+                                  "Path hook of archives that are mounted in memory."};
+
+/* ---- starting ---- */
+
+static PyObject *attribute(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *value = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+
+    Py_XDECREF(module);
+    return value;
+}
+
+static int look_up(void)
+{
+    static const struct {
+        PyObject **to;
+        const char *module, *name;
+    } needed[] = {
+        {&importer.module_spec, "importlib.machinery", "ModuleSpec"},
+        {&importer.call_trimmed, "importlib._bootstrap", "_call_with_frames_removed"},
+        {&importer.decode_source, "importlib.util", "decode_source"},
+        {&importer.compile, "builtins", "compile"},
+        {&importer.exec, "builtins", "exec"},
+        {&importer.line_cache, "linecache", "cache"},
+    };
+
+    for (size_t i = 0; i < array_size(needed); i++) {
+        *needed[i].to = attribute(needed[i].module, needed[i].name);
+        if (*needed[i].to == NULL) {
+            return -1;
+        }
+    }
+    importer.mounts = PyDict_New();
+    return importer.mounts != NULL ? 0 : -1;
+}
+
+static int make_types(void)
+{
+    mount_type = (PyTypeObject *)PyType_FromSpec(&mount_spec);
+    finder_type = (PyTypeObject *)PyType_FromSpec(&finder_spec);
+    loader_type = (PyTypeObject *)PyType_FromSpec(&loader_spec);
+    return mount_type != NULL && finder_type != NULL && loader_type != NULL ? 0 : -1;
+}
+
+int importer_init(void)
+{
+    PyObject *hooks = PySys_GetObject("path_hooks");
+    PyObject *hook;
+    int error;
+
+    if (hooks == NULL || look_up() != 0 || make_types() != 0) {
+        return -1;
+    }
+    hook = PyCFunction_New(&hook_method, NULL);
+    if (hook == NULL) {
+        return -1;
+    }
+    error = PyList_Insert(hooks, 0, hook);
+    Py_DECREF(hook);
+    return error;
+}
+
+/* ---- mounting ---- */
+
+/* Finders that were made for this root, or for nothing there, are out of date. */
+static int forget_finders(PyObject *root)
+{
+    PyObject *cache = PySys_GetObject("path_importer_cache");
+    PyObject *paths = cache != NULL && PyDict_Check(cache) ? PyDict_Keys(cache) : NULL;
+    int error = 0;
+
+    for (Py_ssize_t i = 0; paths != NULL && i < PyList_GET_SIZE(paths) && error == 0;
+         i++) {
+        PyObject *path = PyList_GET_ITEM(paths, i);
+
+        if (PyUnicode_Check(path) &&
+            PyUnicode_Tailmatch(path, root, 0, PY_SSIZE_T_MAX, -1) == 1) {
+            error = PyDict_DelItem(cache, path);
+        }
+    }
+    Py_XDECREF(paths);
+    return error;
+}
+
+int importer_mount(struct archive *archive, const char *root)
+{
+    struct mount *mount = PyObject_New(struct mount, mount_type);
+    int error = -1;
+
+    if (mount == NULL) {
+        archive_free(archive);
+        return -1;
+    }
+    mount->archive = archive;
+    mount->root = PyUnicode_FromString(root);
+    if (mount->root != NULL &&
+        PyDict_SetItem(importer.mounts, mount->root, (PyObject *)mount) == 0) {
+        error = forget_finders(mount->root);
+    }
+    Py_DECREF(mount);
+    return error;
+}
+
+int importer_unmount(const char *root)
+{
+    PyObject *name = PyUnicode_FromString(root);
+    int error = -1;
+
+    if (name != NULL && PyDict_DelItem(importer.mounts, name) == 0) {
+        error = forget_finders(name);
+    }
+    Py_XDECREF(name);
+    return error;
+}
+
+/* ---- what runs as __main__ ---- */
+
+/* The mount of a root and a member of it; NULL with an exception. */
+static struct mount *find_member(const char *root, const char *member, size_t *ret_index)
+{
+    struct mount *mount = (struct mount *)PyDict_GetItemString(importer.mounts, root);
+    ssize_t index = mount != NULL ? archive_find(mount->archive, member) : -1;
+
+    if (index < 0) {
+        PyErr_Format(PyExc_ImportError, "there is no %s in what is mounted at %s", member,
+                     root);
+        return NULL;
+    }
+    *ret_index = (size_t)index;
+    return mount;
+}
+
+PyObject *importer_compile(const char *root, const char *member)
+{
+    size_t index;
+    struct mount *mount = find_member(root, member, &index);
+    PyObject *name, *loader, *code;
+
+    if (mount == NULL) {
+        return NULL;
+    }
+    name = PyUnicode_InternFromString("__main__");
+    loader = name != NULL ? loader_new(mount, member, name, 0) : NULL;
+    /* Having made a loader, linecache knows where the lines are, also those of a
+     * SyntaxError. */
+    code = loader != NULL ? mount_compile(mount, index, 0) : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(loader);
+    return code;
+}
+
+static int set(PyObject *globals, const char *name, PyObject *value)
+{
+    return value != NULL ? PyDict_SetItemString(globals, name, value) : -1;
+}
+
+PyObject *importer_main_module(const char *root, const char *member)
+{
+    size_t index;
+    struct mount *mount = find_member(root, member, &index);
+    PyObject *module = mount != NULL ? PyModule_New("__main__") : NULL;
+    PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
+    PyObject *path = mount != NULL ? mount_path(mount, member) : NULL;
+    PyObject *name = PyUnicode_InternFromString("__main__");
+    PyObject *loader =
+        mount != NULL && name != NULL ? loader_new(mount, member, name, 0) : NULL;
+    PyObject *modules = PyImport_GetModuleDict();
+
+    if (globals == NULL || set(globals, "__file__", path) != 0 ||
+        set(globals, "__loader__", loader) != 0 ||
+        set(globals, "__spec__", Py_None) != 0 ||
+        set(globals, "__cached__", Py_None) != 0 ||
+        set(globals, "__annotations__", PyDict_New()) != 0 ||
+        set(globals, "__builtins__", PyImport_AddModule("builtins")) != 0 ||
+        PyDict_SetItem(modules, name, module) != 0) {
+        Py_CLEAR(module);
+    }
+    Py_XDECREF(path);
+    Py_XDECREF(name);
+    Py_XDECREF(loader);
+    return module;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The Python types of the importer, and what its files share. Not for users of the
+ * library. */
+#pragma once
+
+#include <Python.h>
+
+#include "importer/archive.h"
+
+/* An archive that is mounted; finders and loaders keep it alive. */
+struct mount {
+    PyObject_HEAD struct archive *archive; /* owned */
+    PyObject *root;                        /* owned: "/robot" */
+};
+
+/* Of importlib and friends; looked up once, so that nothing a program does to the modules
+ * matters to us. All owned. */
+struct importer_state {
+    PyObject *mounts;        /* dict: root -> struct mount */
+    PyObject *module_spec;   /* importlib.machinery.ModuleSpec */
+    PyObject *call_trimmed;  /* importlib._bootstrap._call_with_frames_removed: its frames
+                                leave tracebacks */
+    PyObject *compile;       /* builtins.compile */
+    PyObject *exec;          /* builtins.exec */
+    PyObject *decode_source; /* importlib.util.decode_source */
+    PyObject *line_cache;    /* linecache.cache */
+};
+
+extern struct importer_state importer;
+
+extern PyType_Spec mount_spec, finder_spec, loader_spec;
+extern PyTypeObject *mount_type, *finder_type, *loader_type;
+
+/* A loader for one member. New reference. */
+PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname,
+                     int is_package);
+/* A finder for a folder of the archive ("" or "pkg/sub") that stands for `path`. New
+ * reference. */
+PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);
+
+/* The bytes of a member, with the path of the virtual file. New references; NULL with an
+ * exception. */
+PyObject *mount_read(struct mount *mount, size_t index);
+PyObject *mount_path(struct mount *mount, const char *member);
+
+/* Compiles a member once, as ROOT/MEMBER. `trimmed`: called from the import system, whose
+ * frames are to leave the traceback of a SyntaxError. */
+PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
