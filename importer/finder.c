@@ -151,7 +151,7 @@ static PyObject *refuse_compiled(const struct finder *finder, PyObject *fullname
                                        ".abi3.so", ".pyd"};
 
     for (size_t i = 0; i < array_size(ends); i++) {
-        if (exists(finder, path, ends[i])) {
+        if (exists(finder, path, ends[i], name)) {
             PyErr_Format(
                 PyExc_ImportError,
                 "%U is only there as %s%s, which is not loaded: upload its Python source",
