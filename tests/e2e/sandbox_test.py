@@ -22,7 +22,7 @@ DENIED = [
     ("become root", "import os\nos.setuid(0)", "PermissionError"),
     ("new session", "import os\nos.setsid()", "PermissionError"),
     ("priority", "import os\nos.nice(-20)", "PermissionError"),
-    ("an alarm", "import signal\nsignal.setitimer(signal.ITIMER_REAL, 1)", "Error"),
+    ("an alarm", "import signal\nsignal.setitimer(signal.ITIMER_REAL, 1)", "itimer_error"),
     ("raise a limit", "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (9999, 9999))", "ValueError"),
     ("4 GB at once", "bytearray(4 << 30)", "MemoryError"),
 ]

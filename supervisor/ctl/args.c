@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of the `paddock` command. Runs as whoever typed it; checks before anything is sent. */
+#include "supervisor/ctl/args.h"
+
+#include "common/option.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct row {
+    const char *name;
+    unsigned set;
+    bool takes_value;
+    size_t offset; /* of a const char *, or of a bool */
+    const char *metavar, *help;
+} rows[] = {
+    {"redis", ARGS_POOL, true, offsetof(struct args, redis), "ADDRESS",
+     "the Redis of the queue: unix:/PATH, HOST:PORT or redis://..."},
+    {"queue", ARGS_POOL, true, offsetof(struct args, queue), "NAME", "the queue (default: the pool's)"},
+    {"runtime-dir", ARGS_POOL, true, offsetof(struct args, runtime_dir), "DIR",
+     "folder of the pool to use"},
+    {"json", ARGS_JSON, false, offsetof(struct args, json), "", "print JSON, one object per line"},
+    {"id", ARGS_ID, true, offsetof(struct args, id), "ID", "the job's id (default: a random one)"},
+    {"follow", ARGS_FOLLOW, false, offsetof(struct args, follow), "", "show its output, wait for its end"},
+    {"policy", ARGS_CHECK, false, offsetof(struct args, policy), "",
+     "print the sandbox's system calls and limits, each with its reason"},
+    {"config", ARGS_CHECK, true, offsetof(struct args, config), "FILE", "check a configuration file"},
+    {"help", ~0u, false, offsetof(struct args, help), "", "this text"},
+};
+
+static const struct row *find_row(unsigned set, const char *name)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if ((rows[i].set & set) != 0 && strcmp(rows[i].name, name) == 0) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* Option names have hyphens, fields underscores. */
+static void to_field_name(char *name)
+{
+    for (; *name != '\0'; name++) {
+        *name = *name == '-' ? '_' : *name;
+    }
+}
+
+static int set_field(struct args *args, const char *name, const char *value, struct buffer *why)
+{
+    const struct job_field *field = job_field_by_name(name);
+
+    buffer_add_text(why, "--");
+    if (job_field_check(field, value, strlen(value), why) < 0) {
+        return -EINVAL;
+    }
+    buffer_reset(why);
+    args->fields[field - job_fields] = value;
+    return 0;
+}
+
+/* The option that a mistyped name may have meant. */
+static const char *nearest(unsigned set, const char *name)
+{
+    struct option_row names[array_size(rows) + ARGS_FIELDS];
+    struct option_table table = {.rows = names, .count = 0};
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if ((rows[i].set & set) != 0) {
+            names[table.count++] = (struct option_row){.name = rows[i].name};
+        }
+    }
+    for (size_t i = 0; (set & ARGS_FIELDS_OF_JOB) != 0 && i < job_field_count; i++) {
+        names[table.count++] = (struct option_row){.name = job_fields[i].name};
+    }
+    return option_nearest(&table, name);
+}
+
+static int refuse_unknown(unsigned set, const char *name, struct buffer *why)
+{
+    const char *near = nearest(set, name);
+
+    buffer_printf(why, "there is no option --%s here", name);
+    if (near != NULL) {
+        buffer_printf(why, "; did you mean --%s?", near);
+    }
+    return -EINVAL;
+}
+
+/* Where the value of an option stands: behind its '=', or in the next word, which it takes. */
+static const char *take_value(const char *equals, char **argv, int argc, int *index)
+{
+    if (equals != NULL) {
+        return equals + 1;
+    }
+    return *index + 1 < argc ? argv[++*index] : NULL;
+}
+
+static int parse_option(unsigned set, char **argv, int argc, int *index, struct args *ret,
+                        struct buffer *why)
+{
+    const char *equals = strchr(argv[*index], '=');
+    const struct row *row;
+    const char *value;
+    char name[64], field[64];
+
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(argv[*index] + 2, "="), argv[*index] + 2);
+    (void)snprintf(field, sizeof(field), "%s", name);
+    to_field_name(field);
+    row = find_row(set, name);
+    if (row == NULL && ((set & ARGS_FIELDS_OF_JOB) == 0 || job_field_by_name(field) == NULL)) {
+        return refuse_unknown(set, name, why);
+    }
+    if (row != NULL && !row->takes_value) {
+        *(bool *)((char *)ret + row->offset) = true;
+        return 0;
+    }
+    value = take_value(equals, argv, argc, index);
+    if (value == NULL) {
+        buffer_printf(why, "--%s needs a value", name);
+        return -EINVAL;
+    }
+    if (row == NULL) {
+        return set_field(ret, field, value, why);
+    }
+    *(const char **)((char *)ret + row->offset) = value;
+    return 0;
+}
+
+int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buffer *why)
+{
+    *ret = (struct args){.words = argv};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            ret->rest = argv + i + 1;
+            ret->rest_count = argc - i - 1;
+            break;
+        }
+        if (strncmp(argv[i], "--", 2) == 0) {
+            int error = parse_option(set, argv, argc, &i, ret, why);
+
+            if (error < 0) {
+                return error;
+            }
+        } else {
+            argv[ret->count++] = argv[i];
+        }
+    }
+    return 0;
+}
+
+void args_help(unsigned set, struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if ((rows[i].set & set) != 0) {
+            char name[64];
+
+            (void)snprintf(name, sizeof(name), "--%s %s", rows[i].name, rows[i].metavar);
+            buffer_printf(to, "  %-22s %s\n", name, rows[i].help);
+        }
+    }
+    for (size_t i = 0; (set & ARGS_FIELDS_OF_JOB) != 0 && i < job_field_count; i++) {
+        char name[64];
+
+        (void)snprintf(name, sizeof(name), "--%s %s", job_fields[i].name, job_fields[i].metavar);
+        buffer_printf(to, "  %-22s %s", name, job_fields[i].help);
+        buffer_printf(to, *job_fields[i].initial != '\0' ? " (%s)\n" : "%s\n", job_fields[i].initial);
+    }
+}
