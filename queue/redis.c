@@ -39,22 +39,43 @@ struct redis {
     unsigned seed;
 };
 
+static struct redis *allocate(void)
+{
+    struct redis *redis = calloc(1, sizeof(*redis));
+
+    if (redis != NULL) {
+        redis->fd = -1;
+        redis->out = BUFFER_INIT(UNSENT_MAX);
+        redis->seed = (unsigned)clock_ns(CLOCK_MONOTONIC) ^ (unsigned)getpid();
+    }
+    return redis;
+}
+
 int redis_new(const char *address, struct redis **ret, struct buffer *why)
 {
-    autofree struct redis *redis = calloc(1, sizeof(*redis));
+    autofree struct redis *redis = allocate();
     int error;
 
     if (redis == NULL) {
         return -ENOMEM;
     }
-    redis->fd = -1;
-    redis->out = BUFFER_INIT(UNSENT_MAX);
-    redis->seed = (unsigned)clock_ns(CLOCK_MONOTONIC) ^ (unsigned)getpid();
     error = redis_address_parse(address, &redis->address, why);
     if (error < 0) {
         return error;
     }
     *ret = steal_ptr(redis);
+    return 0;
+}
+
+int redis_new_like(const struct redis *other, struct redis **ret)
+{
+    struct redis *redis = allocate();
+
+    if (redis == NULL) {
+        return -ENOMEM;
+    }
+    redis->address = other->address;
+    *ret = redis;
     return 0;
 }
 

@@ -28,6 +28,8 @@ typedef void redis_answer(void *context, const struct redisReply *reply);
  * its form only. Returns 0, or -EINVAL with a sentence in `why` (which never holds the
  * password). */
 int redis_new(const char *address, struct redis **ret, struct buffer *why) must_check;
+/* Another one to the same address, not connected. */
+int redis_new_like(const struct redis *other, struct redis **ret) must_check;
 void redis_free(struct redis *redis);
 
 /* Connects (waiting at most `timeout_ms`), and authenticates and selects the database if

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/role.h"
+#include "supervisor/layers.h"
 #include "supervisor/redis_server.h"
 
 #include <errno.h>
@@ -36,8 +37,12 @@ static struct unit *zygote(struct pool *pool)
     abort(); /* pool_init makes one */
 }
 
-void pool_init(struct pool *pool)
+void pool_init(struct pool *pool, bool check)
 {
+    if (check) {
+        unit_init(&pool->units[pool->count++], UNIT_ZYGOTE, 0);
+        return;
+    }
     if (pool->config.redis[0] == '\0') {
         unit_init(&pool->units[pool->count++], UNIT_REDIS, 0);
     }
@@ -271,28 +276,16 @@ static void link_all(struct pool *pool)
 
 /* ---- messages ---- */
 
-static const struct {
-    uint32_t bit;
-    const char *name;
-} layer_names[] = {
-    {LAYER_SECCOMP, "seccomp"},
-    {LAYER_RLIMITS, "rlimits"},
-    {LAYER_NO_NEW_PRIVS, "no_new_privs"},
-    {LAYER_UNPRIVILEGED_UID, "an unprivileged uid"},
-    {LAYER_CLOSED_FDS, "closed file descriptors"},
-    {LAYER_NO_NETWORK, "no network"},
-    {LAYER_NO_FILESYSTEM, "no filesystem"},
-};
-
 static void on_zygote_ready(struct pool *pool, struct unit *unit,
                             const struct message_ready *ready)
 {
     uint32_t missing = LAYERS_MANDATORY & ~ready->layers;
 
-    for (size_t i = 0; i < array_size(layer_names); i++) {
-        if ((missing & layer_names[i].bit) != 0) {
+    pool->sandbox = *ready;
+    for (size_t i = 0; i < layer_row_count; i++) {
+        if ((missing & layer_rows[i].bit) != 0) {
             log_error("a mandatory layer of the sandbox does not hold: %s",
-                      layer_names[i].name);
+                      layer_rows[i].name);
         }
     }
     if (missing != 0) {

@@ -30,12 +30,14 @@ struct pool {
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
     int64_t end_ms;             /* of draining or stopping: then by force */
     int exit_code;
+    struct message_ready
+        sandbox; /* what the zygote said of its layers; version 0: nothing yet */
     size_t count;
     struct unit units[POOL_UNITS]; /* redis (if private), the zygote, the relays */
 };
 
-/* Readies the records; starts nothing. */
-void pool_init(struct pool *pool);
+/* Readies the records; starts nothing. `check`: the zygote alone. */
+void pool_init(struct pool *pool, bool check);
 /* Starts the private Redis and waits for it. Returns 0 or a negative errno after logging.
  */
 int pool_start_redis(struct pool *pool);

@@ -16,6 +16,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/role.h"
+#include "supervisor/layers.h"
 #include "supervisor/pool.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@
 struct command_line {
     const char *config_file;
     int ready_fd; /* -1: none */
+    bool check;   /* attack a sandbox and say what held, instead of running a pool */
     int (*instead)(const struct config *config);
 };
 
@@ -72,6 +74,12 @@ static int check_config(const struct config *config)
     return ROLE_EXIT_OK;
 }
 
+static int take_check(struct command_line *line, const char *value)
+{
+    line->check = true;
+    return 0;
+}
+
 static int take_config(struct command_line *line, const char *value)
 {
     line->config_file = value;
@@ -93,12 +101,17 @@ static int take_ready_fd(struct command_line *line, const char *value)
 
 static const struct flag {
     const char *name;
+    bool alone;                                  /* takes no value */
     int (*instead)(const struct config *config); /* or */
     int (*take)(struct command_line *line, const char *value);
 } flags[] = {
-    {"help", print_help, NULL},           {"version", print_version, NULL},
-    {"print-config", print_config, NULL}, {"check-config", check_config, NULL},
-    {"config", NULL, take_config},        {"ready-fd", NULL, take_ready_fd},
+    {"help", true, print_help, NULL},
+    {"version", true, print_version, NULL},
+    {"print-config", true, print_config, NULL},
+    {"check-config", true, check_config, NULL},
+    {"check-sandbox", true, NULL, take_check},
+    {"config", false, NULL, take_config},
+    {"ready-fd", false, NULL, take_ready_fd},
 };
 
 static int refuse(const char *format, ...) printf_like(1, 2);
@@ -168,9 +181,9 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
         (int)(equals != NULL ? equals - argument - 2 : (ptrdiff_t)strlen(argument) - 2),
         argument + 2);
     flag = find_flag(name);
-    if (flag != NULL && flag->instead != NULL) {
-        line->instead = flag->instead;
-        return 0;
+    if (flag != NULL && flag->alone) {
+        line->instead = flag->instead != NULL ? flag->instead : line->instead;
+        return flag->take != NULL ? flag->take(line, NULL) : 0;
     }
     if (value == NULL) {
         return refuse("--%s needs a value", name);
@@ -336,9 +349,31 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
         pool_service(pool, fds + POLL_UNITS);
         if (!announced && pool->phase == POOL_RUNNING) {
             announced = true;
-            announce(pool, line);
+            if (line->check) {
+                pool_stop(pool);
+            } else {
+                announce(pool, line);
+            }
         }
     }
+}
+
+/* The zygote attacks its own sandboxes before it says that it is ready: that is the
+ * check. */
+static int run_check(struct pool *pool, struct command_line *line)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(64));
+    autoclose int signals = -1;
+    bool whole;
+
+    if (watch_signals(&signals) < 0 || choose_isolation(pool) < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
+    pool_init(pool, true);
+    loop(pool, line, signals);
+    whole = layers_print(&pool->sandbox, &text) && pool->sandbox.version != 0;
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    return whole ? ROLE_EXIT_OK : ROLE_EXIT_PERMANENT;
 }
 
 static int run(struct pool *pool, struct command_line *line)
@@ -352,7 +387,7 @@ static int run(struct pool *pool, struct command_line *line)
     if (error < 0) {
         return ROLE_EXIT_CONFIG;
     }
-    pool_init(pool);
+    pool_init(pool, false);
     error = choose_isolation(pool);
     if (error == 0) {
         error = pool_start_redis(pool);
@@ -378,5 +413,5 @@ int main(int argc, char **argv)
         return line.instead(&pool.config);
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
-    return run(&pool, &line);
+    return line.check ? run_check(&pool, &line) : run(&pool, &line);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of the `paddock` command. Runs as whoever typed it; checks before anything is sent. */
+/* Options of the `paddock` command. Runs as whoever typed it; checks before anything is
+ * sent. */
 #include "supervisor/ctl/args.h"
 
 #include "common/option.h"
@@ -18,15 +19,20 @@ static const struct row {
 } rows[] = {
     {"redis", ARGS_POOL, true, offsetof(struct args, redis), "ADDRESS",
      "the Redis of the queue: unix:/PATH, HOST:PORT or redis://..."},
-    {"queue", ARGS_POOL, true, offsetof(struct args, queue), "NAME", "the queue (default: the pool's)"},
+    {"queue", ARGS_POOL, true, offsetof(struct args, queue), "NAME",
+     "the queue (default: the pool's)"},
     {"runtime-dir", ARGS_POOL, true, offsetof(struct args, runtime_dir), "DIR",
      "folder of the pool to use"},
-    {"json", ARGS_JSON, false, offsetof(struct args, json), "", "print JSON, one object per line"},
-    {"id", ARGS_ID, true, offsetof(struct args, id), "ID", "the job's id (default: a random one)"},
-    {"follow", ARGS_FOLLOW, false, offsetof(struct args, follow), "", "show its output, wait for its end"},
+    {"json", ARGS_JSON, false, offsetof(struct args, json), "",
+     "print JSON, one object per line"},
+    {"id", ARGS_ID, true, offsetof(struct args, id), "ID",
+     "the job's id (default: a random one)"},
+    {"follow", ARGS_FOLLOW, false, offsetof(struct args, follow), "",
+     "show its output, wait for its end"},
     {"policy", ARGS_CHECK, false, offsetof(struct args, policy), "",
      "print the sandbox's system calls and limits, each with its reason"},
-    {"config", ARGS_CHECK, true, offsetof(struct args, config), "FILE", "check a configuration file"},
+    {"config", ARGS_CHECK, true, offsetof(struct args, config), "FILE",
+     "check a configuration file"},
     {"help", ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 
@@ -48,7 +54,8 @@ static void to_field_name(char *name)
     }
 }
 
-static int set_field(struct args *args, const char *name, const char *value, struct buffer *why)
+static int set_field(struct args *args, const char *name, const char *value,
+                     struct buffer *why)
 {
     const struct job_field *field = job_field_by_name(name);
 
@@ -89,7 +96,8 @@ static int refuse_unknown(unsigned set, const char *name, struct buffer *why)
     return -EINVAL;
 }
 
-/* Where the value of an option stands: behind its '=', or in the next word, which it takes. */
+/* Where the value of an option stands: behind its '=', or in the next word, which it
+ * takes. */
 static const char *take_value(const char *equals, char **argv, int argc, int *index)
 {
     if (equals != NULL) {
@@ -106,11 +114,13 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
     const char *value;
     char name[64], field[64];
 
-    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(argv[*index] + 2, "="), argv[*index] + 2);
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(argv[*index] + 2, "="),
+                   argv[*index] + 2);
     (void)snprintf(field, sizeof(field), "%s", name);
     to_field_name(field);
     row = find_row(set, name);
-    if (row == NULL && ((set & ARGS_FIELDS_OF_JOB) == 0 || job_field_by_name(field) == NULL)) {
+    if (row == NULL &&
+        ((set & ARGS_FIELDS_OF_JOB) == 0 || job_field_by_name(field) == NULL)) {
         return refuse_unknown(set, name, why);
     }
     if (row != NULL && !row->takes_value) {
@@ -164,8 +174,10 @@ void args_help(unsigned set, struct buffer *to)
     for (size_t i = 0; (set & ARGS_FIELDS_OF_JOB) != 0 && i < job_field_count; i++) {
         char name[64];
 
-        (void)snprintf(name, sizeof(name), "--%s %s", job_fields[i].name, job_fields[i].metavar);
+        (void)snprintf(name, sizeof(name), "--%s %s", job_fields[i].name,
+                       job_fields[i].metavar);
         buffer_printf(to, "  %-22s %s", name, job_fields[i].help);
-        buffer_printf(to, *job_fields[i].initial != '\0' ? " (%s)\n" : "%s\n", job_fields[i].initial);
+        buffer_printf(to, *job_fields[i].initial != '\0' ? " (%s)\n" : "%s\n",
+                      job_fields[i].initial);
     }
 }

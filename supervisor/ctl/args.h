@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of `paddock`: which options a command takes is a bit set in the commands' table, what they are
- * is one table (args.c); the fields of a job are options of their own names (common/job.h).
+ * The command line of `paddock`: which options a command takes is a bit set in the
+ * commands' table, what they are is one table (args.c); the fields of a job are options
+ * of their own names (common/job.h).
  */
 #pragma once
 
@@ -13,12 +14,12 @@
 #define ARGS_FIELDS 64
 
 enum args_set {
-    ARGS_POOL = 1 << 0,   /* --redis, --queue, --runtime-dir */
+    ARGS_POOL = 1 << 0, /* --redis, --queue, --runtime-dir */
     ARGS_JSON = 1 << 1,
     ARGS_ID = 1 << 2,
     ARGS_FOLLOW = 1 << 3,
     ARGS_FIELDS_OF_JOB = 1 << 4,
-    ARGS_CHECK = 1 << 5,  /* --policy, --config */
+    ARGS_CHECK = 1 << 5, /* --policy, --config */
 };
 
 struct args {
@@ -27,11 +28,13 @@ struct args {
     const char *fields[ARGS_FIELDS]; /* by the index in job_fields; NULL: not given */
     char **words;                    /* what is no option; borrowed from argv */
     int count;
-    char **rest;                     /* what stands behind "--" */
+    char **rest; /* what stands behind "--" */
     int rest_count;
 };
 
-/* Parses what follows the command's name; reorders argv. Returns 0, or -EINVAL with a sentence in `why`. */
-int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buffer *why) must_check;
+/* Parses what follows the command's name; reorders argv. Returns 0, or -EINVAL with a
+ * sentence in `why`. */
+int args_parse(unsigned set, int argc, char **argv, struct args *ret,
+               struct buffer *why) must_check;
 /* The options of a set, for --help. */
 void args_help(unsigned set, struct buffer *to);

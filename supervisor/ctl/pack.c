@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading what is to be run. Runs in the `paddock` command as the user, on the user's files. */
+/* Reading what is to be run. Runs in the `paddock` command as the user, on the user's
+ * files. */
 #include "supervisor/ctl/pack.h"
 
 #include "common/fd.h"
@@ -16,8 +17,9 @@
 #define PACK_MAX MIB(50)
 
 /* What is no part of a program, and often large. */
-static const char *const left_out[] = {".git", "__pycache__", ".venv", "venv", "node_modules", "__MACOSX",
-                                       ".DS_Store", ".mypy_cache", ".pytest_cache"};
+static const char *const left_out[] = {".git",      "__pycache__",  ".venv",
+                                       "venv",      "node_modules", "__MACOSX",
+                                       ".DS_Store", ".mypy_cache",  ".pytest_cache"};
 
 static int refuse(struct buffer *why, int error, const char *path, const char *reason)
 {
@@ -49,7 +51,8 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int add_file(struct zip_writer *zip, const FTSENT *entry, size_t base, struct buffer *why)
+static int add_file(struct zip_writer *zip, const FTSENT *entry, size_t base,
+                    struct buffer *why)
 {
     autofree char *bytes = NULL;
     size_t size = 0;
@@ -60,13 +63,15 @@ static int add_file(struct zip_writer *zip, const FTSENT *entry, size_t base, st
     }
     zip_writer_add(zip, entry->fts_path + base, bytes, size);
     if (buffer_error(&zip->data) < 0 || zip->count > 65000) {
-        return refuse(why, -EFBIG, entry->fts_path, "with it the folder is too large to be sent");
+        return refuse(why, -EFBIG, entry->fts_path,
+                      "with it the folder is too large to be sent");
     }
     return 0;
 }
 
 /* One entry of the walk. Symbolic links are left out: they may lead anywhere. */
-static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base, struct buffer *why)
+static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base,
+                 struct buffer *why)
 {
     switch (entry->fts_info) {
     case FTS_D:
@@ -78,7 +83,8 @@ static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base, 
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
-        return refuse(why, -entry->fts_errno, entry->fts_path, strerror(entry->fts_errno));
+        return refuse(why, -entry->fts_errno, entry->fts_path,
+                      strerror(entry->fts_errno));
     default: return 0;
     }
 }
@@ -130,11 +136,13 @@ static int read_file(const char *path, struct pack *ret, struct buffer *why)
     int error = fd_read_file(path, PACK_MAX, &ret->bytes, &ret->size);
 
     if (error < 0) {
-        return refuse(why, error, path, error == -EFBIG ? "is larger than 50 MB" : strerror(-error));
+        return refuse(why, error, path,
+                      error == -EFBIG ? "is larger than 50 MB" : strerror(-error));
     }
     if (ends_with(path, ".py")) {
         ret->is_source = true;
-        (void)snprintf(ret->entry, sizeof(ret->entry), "%s", slash != NULL ? slash + 1 : path);
+        (void)snprintf(ret->entry, sizeof(ret->entry), "%s",
+                       slash != NULL ? slash + 1 : path);
     }
     return 0;
 }

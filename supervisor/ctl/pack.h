@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is to be run, as the bytes that are enqueued: a .py as it is, a folder as a ZIP made in memory, any other file as
- * a ZIP (whether it is one, the sandbox says). */
+/* What is to be run, as the bytes that are enqueued: a .py as it is, a folder as a ZIP
+ * made in memory, any other file as a ZIP (whether it is one, the sandbox says). */
 #pragma once
 
 #include "common/buffer.h"
@@ -10,10 +10,11 @@
 struct pack {
     char *bytes; /* owned */
     size_t size;
-    bool is_source;    /* a bare .py */
-    char entry[256];   /* its name; "" for a ZIP */
+    bool is_source;  /* a bare .py */
+    char entry[256]; /* its name; "" for a ZIP */
 };
 
-/* `path` is a file, a folder, or "-" for standard input. Returns 0, or a negative errno with a sentence in `why`. */
+/* `path` is a file, a folder, or "-" for standard input. Returns 0, or a negative errno
+ * with a sentence in `why`. */
 int pack_read(const char *path, struct pack *ret, struct buffer *why) must_check;
 void pack_done(struct pack *pack);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls to the queue. Runs in the `paddock` command; what Redis answers is shown, not
+ * believed to be printable. */
+#include "supervisor/ctl/client.h"
+
+#include "queue/keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define TIMEOUT_MS 10000
+#define WORDS_MAX  (16 + 2 * ARGS_FIELDS)
+
+static int random_name(char name[33])
+{
+    unsigned char bytes[16];
+
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        return -errno;
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        (void)snprintf(name + 2 * i, 3, "%02x", bytes[i]);
+    }
+    return 0;
+}
+
+int client_make_id(const struct args *args, char id[65], struct buffer *why)
+{
+    char name[33];
+    int error;
+
+    if (args->id == NULL) {
+        error = random_name(name);
+        (void)snprintf(id, 65, "%.16s", error == 0 ? name : "");
+        return error;
+    }
+    if (!queue_id_valid(args->id)) {
+        buffer_printf(why, "--id %s: takes 1 to 64 letters, digits, _ and -", args->id);
+        return -EINVAL;
+    }
+    (void)snprintf(id, 65, "%s", args->id);
+    return 0;
+}
+
+/* ---- enqueue ---- */
+
+struct words {
+    const char *text[WORDS_MAX];
+    size_t lengths[WORDS_MAX];
+    int count;
+};
+
+static void add(struct words *words, const char *text)
+{
+    words->text[words->count] = text;
+    words->lengths[words->count++] = strlen(text);
+}
+
+static void add_fields(struct words *words, const struct args *args,
+                       const struct pack *pack)
+{
+    for (size_t i = 0; i < job_field_count; i++) {
+        if (args->fields[i] != NULL) {
+            add(words, job_fields[i].name);
+            add(words, args->fields[i]);
+        }
+    }
+    if (pack->is_source) {
+        add(words, "source");
+        add(words, "py");
+    }
+    if (pack->is_source &&
+        args->fields[job_field_by_name("entry") - job_fields] == NULL) {
+        add(words, "entry");
+        add(words, pack->entry);
+    }
+}
+
+static int upload(struct endpoint *endpoint, const char *name, const struct pack *pack)
+{
+    struct queue_key key = queue_key(endpoint->queue, "up:", name);
+    const char *words[] = {"SET", key.text, pack->bytes, "EX", "60"};
+    const size_t lengths[] = {3, strlen(key.text), pack->size, 2, 2};
+
+    return redis_send(endpoint->redis, TIMEOUT_MS, NULL, NULL, 5, words, lengths);
+}
+
+/* What the replies of paddock_enqueue mean to whoever typed the command. */
+static const struct {
+    const char *prefix;
+    enum enqueued what;
+    const char *sentence;
+} answers[] = {
+    {"queued", ENQUEUED_QUEUED, ""},
+    {"duplicate", ENQUEUED_DUPLICATE, "there is a job of this id already; it is "},
+    {"full", ENQUEUED_FULL, "the queue is full, please try again later: "},
+    {"BADFIELD", ENQUEUED_REFUSED, ""},
+    {"TOOBIG", ENQUEUED_REFUSED, "the program is too large to be sent; bytes allowed: "},
+    {"OOM", ENQUEUED_FULL, "Redis has no memory left: "},
+};
+
+static enum enqueued judge_answer(const struct redisReply *reply, struct buffer *said)
+{
+    if (reply == NULL) {
+        buffer_add_text(said, "Redis does not answer");
+        return ENQUEUED_FAILED;
+    }
+    for (size_t i = 0; reply->str != NULL && i < array_size(answers); i++) {
+        size_t length = strlen(answers[i].prefix);
+
+        if (strncmp(reply->str, answers[i].prefix, length) == 0) {
+            const char *rest = reply->str + length;
+
+            buffer_printf(said, "%s%s", answers[i].sentence, rest + (*rest == ' '));
+            return answers[i].what;
+        }
+    }
+    buffer_printf(said, "Redis answers: %s", reply->str != NULL ? reply->str : "?");
+    return ENQUEUED_FAILED;
+}
+
+static struct redisReply *send_enqueue(struct endpoint *endpoint, const struct args *args,
+                                       const char *id, const struct pack *pack)
+{
+    struct queue_key open = queue_key(endpoint->queue, "open", "");
+    struct words words = {.count = 0};
+    char name[33];
+
+    if (random_name(name) < 0 || upload(endpoint, name, pack) < 0) {
+        return NULL;
+    }
+    add(&words, "FCALL");
+    add(&words, "paddock_enqueue");
+    add(&words, "1");
+    add(&words, open.text);
+    add(&words, id);
+    add(&words, "upload");
+    add(&words, name);
+    add_fields(&words, args, pack);
+    return redis_call(endpoint->redis, TIMEOUT_MS, words.count, words.text,
+                      words.lengths);
+}
+
+enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
+                             const char *id, const struct pack *pack, struct buffer *said)
+{
+    struct redisReply *reply;
+    enum enqueued what;
+
+    if (redis_load_functions(endpoint->redis, said) < 0) {
+        return ENQUEUED_FAILED;
+    }
+    reply = send_enqueue(endpoint, args, id, pack);
+    what = judge_answer(reply, said);
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    return what;
+}
+
+/* ---- other calls ---- */
+
+static struct redisReply *check(struct redisReply *reply, struct buffer *why)
+{
+    if (reply == NULL) {
+        buffer_add_text(why, "Redis does not answer");
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        buffer_printf(why, "Redis answers: %s", reply->str);
+        freeReplyObject(reply);
+        reply = NULL;
+    }
+    return reply;
+}
+
+struct redisReply *client_call(struct endpoint *endpoint, const char *function,
+                               const char *argument, struct buffer *why)
+{
+    struct queue_key open = queue_key(endpoint->queue, "open", "");
+
+    if (redis_load_functions(endpoint->redis, why) < 0) {
+        return NULL;
+    }
+    return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "FCALL", function, "1",
+                                 open.text, argument, NULL),
+                 why);
+}
+
+struct redisReply *client_job(struct endpoint *endpoint, const char *id,
+                              struct buffer *why)
+{
+    struct queue_key key = queue_key(endpoint->queue, "job:", id);
+
+    return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
+                 why);
+}
+
+const char *client_field(const struct redisReply *job, const char *name)
+{
+    for (size_t i = 0; i + 1 < job->elements; i += 2) {
+        if (job->element[i]->str != NULL && strcmp(job->element[i]->str, name) == 0) {
+            return job->element[i + 1]->str;
+        }
+    }
+    return NULL;
+}

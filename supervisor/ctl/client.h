@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* The queue's public calls, as the command makes them (docs/PROTOCOL.md). */
+#pragma once
+
+#include "supervisor/ctl/endpoint.h"
+#include "supervisor/ctl/pack.h"
+
+/* What came of an enqueue. */
+enum enqueued {
+    ENQUEUED_QUEUED,
+    ENQUEUED_DUPLICATE,
+    ENQUEUED_FULL,
+    ENQUEUED_REFUSED,
+    ENQUEUED_FAILED
+};
+
+/* A random id, or the one of the options, into `id` (65 bytes). */
+int client_make_id(const struct args *args, char id[65], struct buffer *why) must_check;
+
+/* Uploads and enqueues. `said` receives what is to be told: the position, or why not. */
+enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
+                             const char *id, const struct pack *pack,
+                             struct buffer *said) must_check;
+
+/* FCALL of a function with one argument; the reply is the caller's (freeReplyObject),
+ * NULL with a sentence in `why`. */
+struct redisReply *client_call(struct endpoint *endpoint, const char *function,
+                               const char *argument, struct buffer *why) must_check;
+/* HGETALL job:ID; the reply is the caller's. */
+struct redisReply *client_job(struct endpoint *endpoint, const char *id,
+                              struct buffer *why) must_check;
+/* The value of a field in a reply of names and values, or NULL. */
+const char *client_field(const struct redisReply *job, const char *name);

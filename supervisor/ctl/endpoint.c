@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding or starting a pool. Runs in the `paddock` command, as the user. Must leave no
+ * process and no file of an own pool behind, however the command ends: the pool stops
+ * when its end of our socket does. */
+#include "supervisor/ctl/endpoint.h"
+
+#include "common/fd.h"
+#include "common/limits.h"
+#include "queue/keys.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CONNECT_MS 3000
+#define START_MS   30000
+
+void endpoint_program(const char *name, char *to, size_t room)
+{
+    char here[LIMIT_PATH] = "";
+    ssize_t size = readlink("/proc/self/exe", here, sizeof(here) - 1);
+    char *slash;
+
+    here[size > 0 ? size : 0] = '\0';
+    slash = strrchr(here, '/');
+    (void)snprintf(to, room, "%.*s/%s", slash != NULL ? (int)(slash - here) : 0, here,
+                   name);
+    if (access(to, X_OK) != 0) {
+        bool daemon = strcmp(name, "paddock-supervisor") == 0;
+
+        (void)snprintf(to, room, "%s/%s", daemon ? PADDOCK_SBIN : PADDOCK_LIBEXEC, name);
+    }
+}
+
+/* ---- a pool that runs ---- */
+
+/* Copies the value of a line NAME=VALUE of the pool file. */
+static void take_line(const char *text, const char *name, char *to, size_t room)
+{
+    size_t length = strlen(name);
+
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == '=') {
+            (void)snprintf(to, room, "%.*s", (int)strcspn(line + length + 1, "\n"),
+                           line + length + 1);
+        }
+    }
+}
+
+/* A pool file of somebody else could name any Redis: only our own and root's are
+ * believed. */
+static bool read_pool_file(const char *folder, char *redis, size_t redis_room,
+                           char *queue, size_t queue_room)
+{
+    char path[LIMIT_PATH + 8];
+    autofree char *text = NULL;
+    struct stat status;
+    size_t size;
+
+    (void)snprintf(path, sizeof(path), "%s/pool", folder);
+    if (lstat(path, &status) != 0 || (status.st_uid != geteuid() && status.st_uid != 0) ||
+        fd_read_file(path, 8192, &text, &size) < 0) {
+        return false;
+    }
+    take_line(text, "redis", redis, redis_room);
+    take_line(text, "queue", queue, queue_room);
+    return redis[0] != '\0';
+}
+
+static bool find_pool(const struct args *args, char *redis, size_t redis_room,
+                      char *queue, size_t queue_room)
+{
+    char own[64];
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    char users[LIMIT_PATH];
+    const char *folders[] = {users, "/run/paddock", own};
+
+    if (args->runtime_dir != NULL) {
+        return read_pool_file(args->runtime_dir, redis, redis_room, queue, queue_room);
+    }
+    (void)snprintf(users, sizeof(users), "%s/paddock", runtime != NULL ? runtime : "");
+    (void)snprintf(own, sizeof(own), "/tmp/paddock-%u", geteuid());
+    for (size_t i = 0; i < array_size(folders); i++) {
+        if (read_pool_file(folders[i], redis, redis_room, queue, queue_room)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int connect_to(const char *address, struct redis **ret, struct buffer *why)
+{
+    int error = redis_new(address, ret, why);
+
+    if (error == 0) {
+        error = redis_connect(*ret, CONNECT_MS, why);
+    }
+    if (error == 0) {
+        error = redis_check_server(*ret, why);
+    }
+    return error;
+}
+
+int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *why)
+{
+    char redis[1100] = "", queue[65] = "default";
+
+    if (args->redis != NULL) {
+        (void)snprintf(redis, sizeof(redis), "%s", args->redis);
+    } else if (!find_pool(args, redis, sizeof(redis), queue, sizeof(queue))) {
+        buffer_add_text(why, "no pool runs here: start one with `paddock up`, or name a "
+                             "Redis with --redis");
+        return -ENOENT;
+    }
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%s",
+                   args->queue != NULL ? args->queue : queue);
+    if (!queue_name_valid(ret->queue)) {
+        buffer_printf(why, "--queue %s: takes letters, digits and _.-", ret->queue);
+        return -EINVAL;
+    }
+    return connect_to(redis, &ret->redis, why);
+}
+
+/* ---- an own pool ---- */
+
+static int make_folder(struct endpoint *endpoint, struct buffer *why)
+{
+    (void)snprintf(endpoint->folder, sizeof(endpoint->folder), "/tmp/paddock-run-XXXXXX");
+    if (mkdtemp(endpoint->folder) == NULL) {
+        int error = -errno;
+
+        endpoint->folder[0] = '\0';
+        buffer_printf(why, "unable to make a folder in /tmp: %s", strerror(-error));
+        return error;
+    }
+    return 0;
+}
+
+static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char *program,
+                                     int ready)
+{
+    char fd[16], runtime[96];
+    char *argv[] = {(char *)(uintptr_t) "paddock-supervisor",
+                    (char *)(uintptr_t) "--ready-fd",
+                    fd,
+                    (char *)(uintptr_t) "--queue=run",
+                    (char *)(uintptr_t) "--workers=1",
+                    (char *)(uintptr_t) "--log-level=error",
+                    runtime,
+                    NULL};
+
+    (void)snprintf(fd, sizeof(fd), "%d", ready);
+    (void)snprintf(runtime, sizeof(runtime), "--runtime-dir=%s/pool", endpoint->folder);
+    /* Of its own session: Ctrl-C is ours, and cancels the job rather than the pool. */
+    (void)setsid();
+    if (fd_set_cloexec(ready, 0) == 0) {
+        (void)execv(program, argv);
+    }
+    (void)dprintf(STDERR_FILENO, "paddock: unable to run %s: %s\n", program,
+                  strerror(errno));
+    _exit(127);
+}
+
+static int start_supervisor(struct endpoint *endpoint, struct buffer *why)
+{
+    char program[LIMIT_PATH + 32];
+    autoclose int theirs = -1;
+    int ends[2];
+
+    endpoint_program("paddock-supervisor", program, sizeof(program));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        return -errno;
+    }
+    endpoint->ready = ends[0];
+    theirs = ends[1];
+    endpoint->supervisor = fork();
+    if (endpoint->supervisor == 0) {
+        run_supervisor(endpoint, program, theirs);
+    }
+    if (endpoint->supervisor < 0) {
+        endpoint->supervisor = 0;
+        buffer_printf(why, "unable to start a pool: %s", strerror(errno));
+        return -errno;
+    }
+    return 0;
+}
+
+static int wait_ready(struct endpoint *endpoint, struct buffer *why)
+{
+    struct pollfd fd = {.fd = endpoint->ready, .events = POLLIN};
+    char word[8] = "";
+
+    if (poll(&fd, 1, START_MS) == 1 && read(endpoint->ready, word, 6) == 6) {
+        return 0;
+    }
+    buffer_add_text(why, "the pool did not start; its reasons stand above");
+    return -ECHILD;
+}
+
+int endpoint_embed(struct endpoint *ret, struct buffer *why)
+{
+    char address[128];
+    int error = make_folder(ret, why);
+
+    if (error == 0) {
+        error = start_supervisor(ret, why);
+    }
+    if (error == 0) {
+        error = wait_ready(ret, why);
+    }
+    if (error < 0) {
+        return error;
+    }
+    (void)snprintf(ret->queue, sizeof(ret->queue), "run");
+    (void)snprintf(address, sizeof(address), "unix:%s/pool/redis.sock", ret->folder);
+    return connect_to(address, &ret->redis, why);
+}
+
+int endpoint_connect_again(const struct endpoint *endpoint, struct redis **ret,
+                           struct buffer *why)
+{
+    int error = redis_new_like(endpoint->redis, ret);
+
+    return error < 0 ? error : redis_connect(*ret, CONNECT_MS, why);
+}
+
+void endpoint_done(struct endpoint *endpoint)
+{
+    redis_free(endpoint->redis);
+    endpoint->redis = NULL;
+    close_fd(&endpoint->ready);
+    if (endpoint->supervisor > 0) {
+        int status;
+
+        while (waitpid(endpoint->supervisor, &status, 0) < 0 && errno == EINTR) {
+        }
+        endpoint->supervisor = 0;
+    }
+    if (endpoint->folder[0] != '\0') {
+        (void)rmdir(endpoint->folder);
+    }
+}

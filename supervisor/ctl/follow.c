@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Following a job. Runs in the `paddock` command: one poll() over the Redis connection
+ * and a signalfd. The Stream's entries are Paddock's, the slices in them a program's:
+ * they are decoded with bounds, and a recording that makes no sense ends its own display
+ * only. Slices of an attempt that was given up are dropped.
+ */
+#include "supervisor/ctl/follow.h"
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "queue/keys.h"
+#include "supervisor/ctl/client.h"
+#include "supervisor/ctl/render.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define BLOCK_MS   "1000"
+#define TIMEOUT_MS 15000
+
+struct follow {
+    struct endpoint *endpoint;
+    const char *id;
+    struct renderer *renderer; /* owned */
+    struct buffer pending;     /* bytes of a record that is not whole yet */
+    struct wire_reader reader;
+    char last[64]; /* id of the last entry that was read */
+    int attempt;
+    bool torn;
+    bool waiting; /* an XREAD is under way */
+    bool over;
+    bool lost;  /* Redis is gone */
+    int result; /* exit code, or a negative errno */
+};
+
+/* ---- entries ---- */
+
+static void decode(struct follow *follow)
+{
+    static struct wire_decoded record;
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    size_t at = 0;
+
+    while (!follow->torn) {
+        ssize_t size = wire_decode(&follow->reader, follow->pending.data + at,
+                                   follow->pending.size - at, &record, &why);
+
+        if (size < 0) {
+            follow->torn = true;
+            render_torn(follow->renderer, why.data != NULL ? why.data : "");
+        }
+        if (size <= 0) {
+            break;
+        }
+        render_record(follow->renderer, &record);
+        at += (size_t)size;
+    }
+    buffer_consume(&follow->pending, at);
+}
+
+static void on_slice(struct follow *follow, int attempt, const struct redisReply *data)
+{
+    if (attempt != follow->attempt || follow->torn) {
+        return;
+    }
+    buffer_add(&follow->pending, data->str, data->len);
+    decode(follow);
+}
+
+static void on_state(struct follow *follow, int attempt, const struct redisReply *data)
+{
+    follow->attempt = attempt;
+    follow->torn = false;
+    follow->reader = (struct wire_reader){0};
+    buffer_reset(&follow->pending);
+    render_state(follow->renderer, data->str, data->len, attempt);
+}
+
+static void on_result(struct follow *follow, int attempt, const struct redisReply *data)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    /* On a second connection: this one is in the middle of answering. */
+    struct redis *redis = NULL;
+    struct endpoint other = *follow->endpoint;
+    struct redisReply *job = NULL;
+    const char *code;
+
+    follow->over = true;
+    follow->result = 99;
+    if (endpoint_connect_again(follow->endpoint, &redis, &why) == 0) {
+        other.redis = redis;
+        job = client_job(&other, follow->id, &why);
+    }
+    if (job != NULL) {
+        code = client_field(job, "exit_code");
+        follow->result = code != NULL ? (int)(strtol(code, NULL, 10) & 0xff) : 99;
+        render_result(follow->renderer, data->str, data->len, job);
+        freeReplyObject(job);
+    }
+    redis_free(redis);
+}
+
+static const struct {
+    const char *kind;
+    void (*handle)(struct follow *follow, int attempt, const struct redisReply *data);
+} kinds[] = {{"slice", on_slice}, {"state", on_state}, {"result", on_result}};
+
+static const struct redisReply *value_of(const struct redisReply *fields,
+                                         const char *name)
+{
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        if (fields->element[i]->str != NULL &&
+            strcmp(fields->element[i]->str, name) == 0) {
+            return fields->element[i + 1];
+        }
+    }
+    return NULL;
+}
+
+static void on_entry(struct follow *follow, const struct redisReply *entry)
+{
+    const struct redisReply *kind, *attempt, *data;
+
+    if (entry->elements != 2 || entry->element[0]->str == NULL) {
+        return;
+    }
+    (void)snprintf(follow->last, sizeof(follow->last), "%s", entry->element[0]->str);
+    kind = value_of(entry->element[1], "k");
+    attempt = value_of(entry->element[1], "a");
+    data = value_of(entry->element[1], "d");
+    if (kind == NULL || attempt == NULL || data == NULL || data->str == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < array_size(kinds); i++) {
+        if (strcmp(kinds[i].kind, kind->str) == 0) {
+            kinds[i].handle(follow, (int)strtol(attempt->str, NULL, 10), data);
+        }
+    }
+}
+
+/* XREAD answers [[key, [entry ...]]], or nil when the time is over. */
+static void on_entries(void *context, const struct redisReply *reply)
+{
+    struct follow *follow = context;
+
+    follow->waiting = false;
+    if (reply == NULL) {
+        follow->lost = true;
+        return;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 ||
+        reply->element[0]->elements != 2) {
+        return;
+    }
+    for (size_t i = 0; i < reply->element[0]->element[1]->elements && !follow->over;
+         i++) {
+        on_entry(follow, reply->element[0]->element[1]->element[i]);
+    }
+}
+
+static void read_more(struct follow *follow)
+{
+    struct queue_key key = queue_key(follow->endpoint->queue, "frames:", follow->id);
+
+    if (redis_send_text(follow->endpoint->redis, TIMEOUT_MS, on_entries, follow, "XREAD",
+                        "COUNT", "100", "BLOCK", BLOCK_MS, "STREAMS", key.text,
+                        follow->last, NULL) < 0) {
+        follow->lost = true;
+    }
+    follow->waiting = true;
+}
+
+/* ---- the loop ---- */
+
+static void cancel(struct follow *follow)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    struct redis *redis = NULL;
+    struct endpoint other = *follow->endpoint;
+    struct redisReply *reply;
+
+    if (endpoint_connect_again(follow->endpoint, &redis, &why) == 0) {
+        other.redis = redis;
+        reply = client_call(&other, "paddock_cancel", follow->id, &why);
+        if (reply != NULL) {
+            freeReplyObject(reply);
+        }
+    }
+    redis_free(redis);
+}
+
+static void on_signal(struct follow *follow, int signals, bool *cancels)
+{
+    struct signalfd_siginfo info;
+
+    if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return;
+    }
+    if (*cancels) {
+        *cancels = false;
+        cancel(follow);
+        return;
+    }
+    follow->over = true;
+    follow->result = FOLLOW_LEFT;
+}
+
+static int watch_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A job whose Stream stays silent may have expired. Asked between two reads, while
+ * nothing is under way. */
+static void check_exists(struct follow *follow, struct buffer *why)
+{
+    struct redisReply *job = client_job(follow->endpoint, follow->id, why);
+
+    if (job == NULL) {
+        follow->lost = true;
+        return;
+    }
+    if (job->elements == 0) {
+        buffer_printf(why, "there is no job %s (it may have expired)", follow->id);
+        follow->over = true;
+        follow->result = -ENOENT;
+    }
+    freeReplyObject(job);
+}
+
+static void wait_once(struct follow *follow, int signals, bool *cancels)
+{
+    struct redis *redis = follow->endpoint->redis;
+    struct pollfd fds[] = {{.fd = redis_fd(redis), .events = redis_events(redis)},
+                           {.fd = signals, .events = POLLIN}};
+    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
+
+    if (poll(fds, array_size(fds), wait) < 0) {
+        return; /* EINTR */
+    }
+    if (fds[1].revents != 0) {
+        on_signal(follow, signals, cancels);
+    }
+    redis_service(redis, fds[0].revents);
+}
+
+static int follow_to_end(struct follow *follow, int signals, bool cancels,
+                         struct buffer *why)
+{
+    char before[64] = "";
+
+    while (!follow->over) {
+        if (!follow->waiting) {
+            if (strcmp(before, follow->last) == 0) {
+                check_exists(follow, why);
+            }
+            (void)snprintf(before, sizeof(before), "%s", follow->last);
+            read_more(follow);
+        }
+        if (follow->lost) {
+            buffer_add_text(why, "the connection to Redis was lost");
+            return -EPIPE;
+        }
+        wait_once(follow, signals, &cancels);
+        if (render_is_broken(follow->renderer) && cancels) {
+            cancels = false;
+            cancel(follow); /* nobody reads what it prints */
+        }
+    }
+    return follow->result;
+}
+
+int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancels,
+               struct buffer *why)
+{
+    struct follow follow = {.endpoint = endpoint,
+                            .id = id,
+                            .renderer = render_new(json),
+                            .pending = BUFFER_INIT(MIB(64)),
+                            .last = "0-0"};
+    autoclose int signals = watch_signals();
+    int result = -ENOMEM;
+
+    if (follow.renderer != NULL && signals >= 0) {
+        result = follow_to_end(&follow, signals, cancels, why);
+    }
+    render_free(follow.renderer);
+    buffer_done(&follow.pending);
+    return result;
+}

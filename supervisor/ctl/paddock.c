@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paddock, the command: runs a program here and now, drives a pool, asks a queue. Runs as
+ * whoever typed it; a client of Redis like any other, with no power over a pool but what
+ * the queue's public calls give. What it shows of a job may be a hostile program's.
+ */
+#include "common/fd.h"
+#include "common/limits.h"
+#include "common/option.h"
+#include "common/utf8.h"
+#include "common/verdict.h"
+#include "supervisor/ctl/client.h"
+#include "supervisor/ctl/follow.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Exit codes beside those of the verdicts (docs/PROTOCOL.md). */
+enum {
+    EXIT_NEGATIVE = 1,
+    EXIT_USAGE = 2,
+    EXIT_BUSY = 75,
+    EXIT_OURS = 99,
+    EXIT_CONFIG = 100
+};
+
+struct command {
+    const char *name, *usage, *summary;
+    unsigned set;    /* enum args_set */
+    int least, most; /* words */
+    int (*run)(const struct command *command, struct args *args);
+};
+
+static int complain(int code, const char *format, ...) printf_like(2, 3);
+static int complain(int code, const char *format, ...)
+{
+    va_list args;
+
+    (void)fputs("paddock: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return code;
+}
+
+static int complain_why(int code, const struct buffer *why)
+{
+    return complain(code, "%s", why->data != NULL ? why->data : "something went wrong");
+}
+
+/* ---- run and submit ---- */
+
+/* Arguments behind "--" become the field argv, and a pipe on our standard input its
+ * stdin. */
+static int take_surroundings(struct args *args, const char *path, struct buffer *argv,
+                             char **ret_input, struct buffer *why)
+{
+    const char **argv_field = &args->fields[job_field_by_name("argv") - job_fields];
+    const char **stdin_field = &args->fields[job_field_by_name("stdin") - job_fields];
+    struct stat status;
+    size_t size;
+
+    for (int i = 0; i < args->rest_count; i++) {
+        if (strchr(args->rest[i], '\n') != NULL) {
+            buffer_add_text(why, "an argument of the program may hold no newline");
+            return -EINVAL;
+        }
+        buffer_printf(argv, "%s%s", i > 0 ? "\n" : "", args->rest[i]);
+    }
+    if (args->rest_count > 0) {
+        *argv_field = argv->data;
+    }
+    if (*stdin_field != NULL || strcmp(path, "-") == 0 || isatty(STDIN_FILENO) ||
+        fstat(STDIN_FILENO, &status) != 0 ||
+        !(S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode))) {
+        return 0;
+    }
+    if (fd_read_all(STDIN_FILENO, LIMIT_STDIN, ret_input, &size) < 0) {
+        buffer_add_text(why, "standard input is larger than 1 MB, or cannot be read");
+        return -EFBIG;
+    }
+    if (strlen(*ret_input) != size) {
+        buffer_add_text(
+            why, "standard input holds a NUL byte, which a job's input cannot here");
+        return -EINVAL;
+    }
+    *stdin_field = *ret_input;
+    return 0;
+}
+
+static int exit_of(enum enqueued what)
+{
+    static const int codes[] = {[ENQUEUED_QUEUED] = 0,
+                                [ENQUEUED_DUPLICATE] = EXIT_NEGATIVE,
+                                [ENQUEUED_FULL] = EXIT_BUSY,
+                                [ENQUEUED_REFUSED] = EXIT_USAGE,
+                                [ENQUEUED_FAILED] = EXIT_CONFIG};
+
+    return codes[what];
+}
+
+static int follow_and_exit(struct endpoint *endpoint, const char *id,
+                           const struct args *args, bool cancels)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int result = follow_job(endpoint, id, args->json, cancels, &why);
+
+    if (result >= 0) {
+        return result;
+    }
+    return complain_why(result == -ENOENT ? EXIT_NEGATIVE : EXIT_OURS, &why);
+}
+
+static int enqueue(struct endpoint *endpoint, const struct args *args,
+                   const struct pack *pack, char id[65])
+{
+    autobuffer struct buffer said = BUFFER_INIT(4096);
+    enum enqueued what;
+
+    if (client_make_id(args, id, &said) < 0) {
+        return complain_why(EXIT_USAGE, &said);
+    }
+    what = client_enqueue(endpoint, args, id, pack, &said);
+    return what == ENQUEUED_QUEUED ? 0 : complain_why(exit_of(what), &said);
+}
+
+static int send_program(struct args *args, const char *path, struct pack *pack,
+                        bool embed, struct endpoint *endpoint, char id[65])
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096), argv = BUFFER_INIT(LIMIT_ARGV);
+    autofree char *input = NULL;
+    int error = pack_read(path, pack, &why);
+
+    if (error == 0) {
+        error = take_surroundings(args, path, &argv, &input, &why);
+    }
+    if (error == 0 && buffer_error(&argv) < 0) {
+        buffer_add_text(&why, "the arguments of the program are too long");
+        error = -E2BIG;
+    }
+    if (error < 0) {
+        return complain_why(EXIT_USAGE, &why);
+    }
+    error = embed ? endpoint_embed(endpoint, &why) : endpoint_find(args, endpoint, &why);
+    if (error < 0) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
+    return enqueue(endpoint, args, pack, id);
+}
+
+static int run_program(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    struct pack pack = {0};
+    char id[65];
+    bool embed = args->redis == NULL && args->runtime_dir == NULL;
+    int code = send_program(args, args->words[0], &pack, embed, &endpoint, id);
+
+    pack_done(&pack);
+    if (code == 0) {
+        code = follow_and_exit(&endpoint, id, args, true);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+static int submit(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    int code = 0;
+
+    if (args->count > 1 && args->id != NULL) {
+        return complain(EXIT_USAGE, "--id can name one job only, not %d", args->count);
+    }
+    for (int i = 0; i < args->count && code == 0; i++) {
+        struct pack pack = {0};
+        char id[65];
+
+        code = send_program(args, args->words[i], &pack, false, &endpoint, id);
+        pack_done(&pack);
+        if (code == 0 && args->follow) {
+            code = follow_and_exit(&endpoint, id, args, false);
+        } else if (code == 0) {
+            (void)printf(args->json ? "{\"kind\":\"submitted\",\"id\":\"%s\"}\n" : "%s\n",
+                         id);
+        }
+        endpoint_done(&endpoint);
+    }
+    return code;
+}
+
+static int follow(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
+
+    if (endpoint_find(args, &endpoint, &why) < 0) {
+        code = complain_why(EXIT_CONFIG, &why);
+    } else {
+        code = follow_and_exit(&endpoint, args->words[0], args, false);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+/* ---- status and cancel ---- */
+
+static void print_field(const char *name, const char *value, bool json, bool first)
+{
+    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
+    char clean[8192];
+
+    if (json) {
+        buffer_add_text(&text, first ? "{" : ",");
+        buffer_add_json_string(&text, name, strlen(name));
+        buffer_add_char(&text, ':');
+        buffer_add_json_string(&text, value, strlen(value));
+    } else {
+        (void)utf8_copy_clean(clean, sizeof(clean), value, strlen(value));
+        buffer_printf(&text, "%-16s %s\n", name, clean);
+    }
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+}
+
+static int print_job(struct endpoint *endpoint, const char *id, bool json)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *job = client_job(endpoint, id, &why);
+    int code = 0;
+
+    if (job == NULL) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
+    if (job->elements == 0) {
+        code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
+    }
+    for (size_t i = 0; i + 1 < job->elements; i += 2) {
+        print_field(job->element[i]->str, job->element[i + 1]->str, json, i == 0);
+    }
+    if (json && job->elements > 0) {
+        (void)puts("}");
+    }
+    freeReplyObject(job);
+    return code;
+}
+
+static int print_depth(struct endpoint *endpoint, bool json)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *reply = client_call(endpoint, "paddock_depth", "", &why);
+
+    if (reply == NULL || reply->elements != 3) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
+    (void)printf(
+        json ? "{\"queue\":\"%s\",\"waiting\":%lld,\"running\":%lld,\"oldest_ms\":%lld}\n"
+             : "queue            %s\nwaiting          %lld\nrunning          %lld\n"
+               "oldest_ms        %lld\n",
+        endpoint->queue, reply->element[0]->integer, reply->element[1]->integer,
+        reply->element[2]->integer);
+    freeReplyObject(reply);
+    return 0;
+}
+
+static int status(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
+
+    if (endpoint_find(args, &endpoint, &why) < 0) {
+        code = complain_why(EXIT_CONFIG, &why);
+    } else {
+        code = args->count > 0 ? print_job(&endpoint, args->words[0], args->json)
+                               : print_depth(&endpoint, args->json);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+static int cancel(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *reply = NULL;
+    int code;
+
+    if (endpoint_find(args, &endpoint, &why) == 0) {
+        reply = client_call(&endpoint, "paddock_cancel", args->words[0], &why);
+    }
+    if (reply == NULL) {
+        code = complain_why(EXIT_CONFIG, &why);
+    } else if (strcmp(reply->str, "unknown") == 0) {
+        code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)",
+                        args->words[0]);
+    } else {
+        code = strcmp(reply->str, "final") == 0 ? EXIT_NEGATIVE : 0;
+        (void)puts(reply->str);
+    }
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+/* ---- up, check, verdicts ---- */
+
+/* Becomes another of our programs. */
+static int become(const char *program, char *const argv[])
+{
+    char path[LIMIT_PATH + 32];
+
+    endpoint_program(program, path, sizeof(path));
+    (void)execv(path, argv);
+    return complain(EXIT_OURS, "unable to run %s: %s", path, strerror(errno));
+}
+
+static int check(const struct command *command, struct args *args)
+{
+    char config[LIMIT_PATH + 16];
+    char *policy[] = {(char *)(uintptr_t) "paddock-zygote",
+                      (char *)(uintptr_t) "--policy", NULL};
+    char *layers[] = {(char *)(uintptr_t) "paddock-supervisor",
+                      (char *)(uintptr_t) "--check-sandbox", NULL};
+    char *file[] = {(char *)(uintptr_t) "paddock-supervisor", config,
+                    (char *)(uintptr_t) "--check-config", NULL};
+
+    if (args->policy) {
+        return become("paddock-zygote", policy);
+    }
+    if (args->config != NULL) {
+        (void)snprintf(config, sizeof(config), "--config=%s", args->config);
+        return become("paddock-supervisor", file);
+    }
+    if (args->redis != NULL) {
+        struct endpoint endpoint = ENDPOINT_INIT;
+        autobuffer struct buffer why = BUFFER_INIT(4096);
+        int error = endpoint_find(args, &endpoint, &why);
+
+        endpoint_done(&endpoint);
+        if (error < 0) {
+            return complain_why(EXIT_CONFIG, &why);
+        }
+        (void)puts("ok    redis            it answers, and is one that Paddock can use");
+        (void)fflush(stdout);
+    }
+    return become("paddock-supervisor", layers);
+}
+
+static int verdicts(const struct command *command, struct args *args)
+{
+    for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
+        const struct verdict_row *row = verdict_row((enum verdict)i);
+        autobuffer struct buffer line = BUFFER_INIT(4096);
+
+        if (args->json) {
+            buffer_printf(&line,
+                          "{\"verdict\":\"%s\",\"exit_code\":%d,\"happened\":\"%s\","
+                          "\"try\":\"%s\"}",
+                          row->name, row->exit_code, row->happened, row->try_this);
+        } else {
+            buffer_printf(&line, "%-14s %3s  ", row->name, "");
+            buffer_printf(&line, row->exit_code >= 0 ? "%3d  " : "  N  ", row->exit_code);
+            buffer_printf(&line, "%s %s", row->happened, row->try_this);
+        }
+        (void)puts(line.data != NULL ? line.data : "");
+    }
+    return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct command commands[] = {
+    {"run", "run FILE.py|DIR|ZIP|- [--FIELD VALUE ...] [-- ARG ...]",
+     "run one program here and now, its output live",
+     ARGS_POOL | ARGS_JSON | ARGS_ID | ARGS_FIELDS_OF_JOB, 1, 1, run_program},
+    {"up",
+     "up [--config FILE] [--redis ADDRESS] [--queue NAME] [--workers N] [--OPTION VALUE "
+     "...]",
+     "run a pool in the foreground", 0, 0, 0, NULL},
+    {"submit", "submit FILE.py|DIR|ZIP|- ... [--follow] [--FIELD VALUE ...]",
+     "put programs into the queue and print their ids",
+     ARGS_POOL | ARGS_JSON | ARGS_ID | ARGS_FOLLOW | ARGS_FIELDS_OF_JOB, 1, 10000,
+     submit},
+    {"follow", "follow ID", "show a job's output, from its start to its end",
+     ARGS_POOL | ARGS_JSON, 1, 1, follow},
+    {"status", "status [ID]", "what is known of a job, or how full the queue is",
+     ARGS_POOL | ARGS_JSON, 0, 1, status},
+    {"cancel", "cancel ID", "take a job out of the queue, or stop it", ARGS_POOL, 1, 1,
+     cancel},
+    {"check", "check [--redis ADDRESS] [--config FILE] [--policy]",
+     "attack the sandbox layer by layer and say which hold", ARGS_POOL | ARGS_CHECK, 0, 0,
+     check},
+    {"verdicts", "verdicts", "list how a job can end", ARGS_JSON, 0, 0, verdicts},
+};
+
+static int print_overview(FILE *to)
+{
+    (void)fputs("usage: paddock COMMAND ...\nRuns untrusted Python programs in locked "
+                "processes.\n\n",
+                to);
+    for (size_t i = 0; i < array_size(commands); i++) {
+        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    (void)fputs("\n`paddock COMMAND --help` says more.\n", to);
+    return to == stdout ? 0 : EXIT_USAGE;
+}
+
+static int print_help(const struct command *command)
+{
+    autobuffer struct buffer options = BUFFER_INIT(MIB(1));
+
+    args_help(command->set, &options);
+    (void)printf("usage: paddock %s\n%s\n\n%s", command->usage, command->summary,
+                 options.data != NULL ? options.data : "");
+    return 0;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct args args;
+
+    if (args_parse(command->set, argc, argv, &args, &why) < 0) {
+        return complain_why(EXIT_USAGE, &why);
+    }
+    if (args.help) {
+        return print_help(command);
+    }
+    if (args.count < command->least || args.count > command->most) {
+        return complain(EXIT_USAGE, "usage: paddock %s", command->usage);
+    }
+    return command->run(command, &args);
+}
+
+static int refuse_command(const char *name)
+{
+    struct option_row names[array_size(commands)];
+    const struct option_table table = {.rows = names, .count = array_size(commands)};
+    const char *nearest;
+
+    for (size_t i = 0; i < array_size(commands); i++) {
+        names[i] = (struct option_row){.name = commands[i].name};
+    }
+    nearest = option_nearest(&table, name);
+    if (nearest != NULL) {
+        return complain(EXIT_USAGE, "there is no command '%s'; did you mean '%s'?", name,
+                        nearest);
+    }
+    return complain(EXIT_USAGE, "there is no command '%s'; `paddock --help` lists them",
+                    name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    /* A reader that goes away shows as a failed write, which cancels the job. */
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        return print_overview(name != NULL ? stdout : stderr);
+    }
+    if (strcmp(name, "--version") == 0) {
+        (void)puts("paddock " PADDOCK_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "up") == 0) {
+        argv[1] = (char *)(uintptr_t) "paddock-supervisor";
+        return become("paddock-supervisor", argv + 1);
+    }
+    for (size_t i = 0; i < array_size(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return run_command(&commands[i], argc - 2, argv + 2);
+        }
+    }
+    return refuse_command(name);
+}
