@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No filters: what policy_compile, which makes them, is linked with. Runs at build time only; nothing that
- * takes a filter from here can put it on, because an empty program is refused by the kernel.
+ * No filters: what policy_compile, which makes them, is linked with. Runs at build time
+ * only; nothing that takes a filter from here can put it on, because an empty program is
+ * refused by the kernel.
  */
 #include "worker/sandbox/policy_filters.h"
 
