@@ -148,6 +148,7 @@ struct message_linked {
  * link. */
 struct message_request {
     uint64_t sandbox;
+    uint32_t rehearse; /* 1: it has time to get ready while it waits (guest_rehearse) */
 };
 
 struct message_forked {

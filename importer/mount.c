@@ -208,10 +208,10 @@ int importer_init(void)
 
 /* ---- mounting ---- */
 
-/* Finders that were made for this root, or for nothing there, are out of date. */
-static int forget_finders(PyObject *root)
+/* Removes what a dict of paths knows of a root: finders that were made for it, lines of
+ * its files. */
+static int forget_paths(PyObject *cache, PyObject *root)
 {
-    PyObject *cache = PySys_GetObject("path_importer_cache");
     PyObject *paths = cache != NULL && PyDict_Check(cache) ? PyDict_Keys(cache) : NULL;
     int error = 0;
 
@@ -228,6 +228,14 @@ static int forget_finders(PyObject *root)
     return error;
 }
 
+static int forget(PyObject *root)
+{
+    if (forget_paths(PySys_GetObject("path_importer_cache"), root) != 0) {
+        return -1;
+    }
+    return forget_paths(importer.line_cache, root);
+}
+
 int importer_mount(struct archive *archive, const char *root)
 {
     struct mount *mount = PyObject_New(struct mount, mount_type);
@@ -241,7 +249,7 @@ int importer_mount(struct archive *archive, const char *root)
     mount->root = PyUnicode_FromString(root);
     if (mount->root != NULL &&
         PyDict_SetItem(importer.mounts, mount->root, (PyObject *)mount) == 0) {
-        error = forget_finders(mount->root);
+        error = forget(mount->root);
     }
     Py_DECREF(mount);
     return error;
@@ -253,7 +261,7 @@ int importer_unmount(const char *root)
     int error = -1;
 
     if (name != NULL && PyDict_DelItem(importer.mounts, name) == 0) {
-        error = forget_finders(name);
+        error = forget(name);
     }
     Py_XDECREF(name);
     return error;

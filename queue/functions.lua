@@ -378,7 +378,8 @@ local function claim(keys, args)
     local id = next_of_class(P, class)
     if id then
       local token, attempt = start(P, id, owner, lease_ms, max_deliveries, now)
-      local answer = {"id", id, "token", token, "attempt", whole(attempt)}
+      local waiting = redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease")
+      local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(waiting)}
       for name in pairs(FIELDS) do
         answer[#answer + 1], answer[#answer + 2] = name, field(P, id, name) or ""
       end

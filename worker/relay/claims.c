@@ -250,6 +250,10 @@ static int keep_field(struct claims_job *job, const char *name,
     if (strcmp(name, "attempt") == 0) {
         return keep_attempt(job, value->str);
     }
+    if (strcmp(name, "waiting") == 0) {
+        job->others_wait = strcmp(value->str, "0") != 0;
+        return 0;
+    }
     if (job_limits_set(&job->limits, name, value->str) < 0) {
         return -EPROTO;
     }

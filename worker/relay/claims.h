@@ -21,6 +21,7 @@ struct claims_job {
     char id[LIMIT_JOB_ID + 1];
     char token[192];
     uint32_t attempt;
+    bool others_wait;         /* the queue held more jobs when this one was claimed */
     struct job_limits limits; /* after the operator's maxima */
     struct {
         char *bytes; /* owned; NULL: empty */

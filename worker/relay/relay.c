@@ -243,10 +243,11 @@ static void tend(struct relay *relay, bool rang)
     forward_tend(relay, now_ms, rang);
     lease_tend(relay, now_ms);
     run_tend(relay, now_ms);
-    sandbox_link_tend(relay, now_ms);
     watch_tend(relay, now_ms);
     tend_load(relay, now_ms);
     service_redis(relay, NULL);
+    /* A result is on its way before the next sandbox is asked for. */
+    sandbox_link_tend(relay, now_ms);
 }
 
 static bool is_over(const struct relay *relay)

@@ -20,6 +20,7 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 1000
+#define AHEAD_MS     5 /* into a job that nobody waits behind: the next sandbox is born */
 
 static const struct sandbox no_sandbox = {.inbox = -1, .doorbell = -1, .pidfd = -1};
 
@@ -101,7 +102,8 @@ static void request(struct relay *relay)
 {
     struct sandbox_link *link = &relay->link;
     struct sandbox *next = &link->next;
-    struct message_request message = {.sandbox = link->count + 1};
+    struct message_request message = {.sandbox = link->count + 1,
+                                      .rehearse = !relay->run.job.others_wait};
     autoclose int ring = -1;
     int r = create(next, &ring);
 
@@ -154,6 +156,11 @@ int sandbox_link_start(struct relay *relay, int64_t cpu_ms)
     link->next = no_sandbox;
     link->current.state = SANDBOX_RUNNING;
     link->failures = 0;
+    /* Where nobody waits, the next one's birth must not compete with this job and its
+     * result; a long job leaves time for it anyway. */
+    if (!relay->run.job.others_wait) {
+        link->retry_ms = clock_now_ms() + AHEAD_MS;
+    }
     return 0;
 }
 
@@ -214,6 +221,7 @@ static void on_exited(struct relay *relay, struct message *message)
     if (link->current.state == SANDBOX_RUNNING &&
         exited->sandbox == link->current.number) {
         link->current.state = SANDBOX_GONE;
+        link->retry_ms = link->failures > 0 ? link->retry_ms : 0;
         run_exited(relay, exited);
     } else if (link->next.state != SANDBOX_NONE && exited->sandbox == link->next.number) {
         (void)snprintf(what, sizeof(what), "it ended before its job by %s %d",

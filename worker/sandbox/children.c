@@ -33,8 +33,8 @@ static int free_place(const struct children *children)
     return -EAGAIN;
 }
 
-int children_fork(struct children *children, uint32_t slot, uint64_t sandbox,
-                  const int fds[SANDBOX_FDS])
+int children_fork(struct children *children, uint32_t slot,
+                  const struct message_request *request, const int fds[SANDBOX_FDS])
 {
     int place = free_place(children);
     pid_t pid;
@@ -45,14 +45,15 @@ int children_fork(struct children *children, uint32_t slot, uint64_t sandbox,
     PyOS_BeforeFork();
     pid = fork();
     if (pid == 0) {
-        sandbox_main(&children->settings, (uint32_t)place, fds); /* does not return */
+        sandbox_main(&children->settings, (uint32_t)place, fds,
+                     request->rehearse != 0); /* does not return */
     }
     PyOS_AfterFork_Parent();
     if (pid < 0) {
         return -errno;
     }
     children->places[place] =
-        (struct child){.pid = pid, .slot = slot, .sandbox = sandbox};
+        (struct child){.pid = pid, .slot = slot, .sandbox = request->sandbox};
     return place;
 }
 

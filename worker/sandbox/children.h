@@ -36,8 +36,8 @@ struct children {
 
 /* Forks a sandbox with these three fds (they stay the caller's). Returns its place,
  * -EAGAIN when every place is taken, or a negative errno. */
-int children_fork(struct children *children, uint32_t slot, uint64_t sandbox,
-                  const int fds[SANDBOX_FDS]);
+int children_fork(struct children *children, uint32_t slot,
+                  const struct message_request *request, const int fds[SANDBOX_FDS]);
 
 /* Returns the place of a slot's sandbox, or -ENOENT. */
 int children_find(const struct children *children, uint32_t slot, uint64_t sandbox);

@@ -40,6 +40,7 @@ struct program {
 
 static PyObject *shutdown_threads;   /* threading._shutdown */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
+static PyObject *rehearsal;          /* bytes: a ZIP */
 
 int guest_prepare(PyObject *globals)
 {
@@ -51,11 +52,48 @@ int guest_prepare(PyObject *globals)
         run_exit_functions = PyObject_GetAttrString(atexit, "_run_exitfuncs");
         Py_DECREF(atexit);
     }
+    rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     if (print_exception == NULL || shutdown_threads == NULL ||
-        run_exit_functions == NULL) {
+        run_exit_functions == NULL || rehearsal == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
+}
+
+/* ---- rehearsal ---- */
+
+#define REHEARSAL_ROOT "/rehearsal"
+
+static int mount_rehearsal(void)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    struct archive *archive = NULL;
+
+    if (archive_open(PyBytes_AS_STRING(rehearsal), (size_t)PyBytes_GET_SIZE(rehearsal),
+                     &archive_limits_default, &archive, &why) < 0) {
+        return -1;
+    }
+    return importer_mount(archive, REHEARSAL_ROOT);
+}
+
+void guest_rehearse(void)
+{
+    PyObject *code =
+        mount_rehearsal() == 0 ? importer_compile(REHEARSAL_ROOT, "robot.py") : NULL;
+    PyObject *globals = code != NULL ? PyDict_New() : NULL;
+    PyObject *result = NULL;
+
+    if (globals != NULL &&
+        PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0 &&
+        PyDict_SetItemString(globals, "__name__",
+                             PyUnicode_InternFromString("rehearsal")) == 0) {
+        result = PyEval_EvalCode(code, globals, globals);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(globals);
+    Py_XDECREF(code);
+    (void)importer_unmount(REHEARSAL_ROOT);
+    PyErr_Clear(); /* a rehearsal that fails costs time, nothing else */
 }
 
 /* ---- load ---- */

@@ -91,10 +91,10 @@ static int answer_request(struct links *links, uint32_t slot, uint64_t sandbox, 
 
 static int on_request(struct links *links, uint32_t slot, struct message *message)
 {
-    uint64_t sandbox = message->payload.REQUEST_.sandbox;
-    int place = children_fork(links->children, slot, sandbox, message->fds);
+    const struct message_request *request = &message->payload.REQUEST_;
+    int place = children_fork(links->children, slot, request, message->fds);
 
-    return answer_request(links, slot, sandbox, place);
+    return answer_request(links, slot, request->sandbox, place);
 }
 
 static int on_start(struct links *links, uint32_t slot, struct message *message)

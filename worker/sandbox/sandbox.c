@@ -123,7 +123,7 @@ void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int d
 }
 
 _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t place,
-                            const int fds[SANDBOX_FDS])
+                            const int fds[SANDBOX_FDS], bool rehearse)
 {
     static struct ring_writer ring;
     const struct job_inbox *inbox;
@@ -135,6 +135,9 @@ _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t pl
     interpreter_after_fork();
     recorder_attach(&ring);
     sandbox_lock(settings, place, fds[SANDBOX_FD_DOORBELL], true);
+    if (rehearse) {
+        guest_rehearse();
+    }
     ring_writer_wait_start(&ring);
     guest_run(settings, inbox, &ring);
 }

@@ -34,4 +34,4 @@ void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int d
 /* The life of a sandbox, in the child of a fork: maps its memory, locks itself, waits for
  * its job, runs it, ends. */
 _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t place,
-                            const int fds[SANDBOX_FDS]);
+                            const int fds[SANDBOX_FDS], bool rehearse);
