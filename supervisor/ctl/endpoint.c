@@ -132,12 +132,17 @@ int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *
 
 static int make_folder(struct endpoint *endpoint, struct buffer *why)
 {
-    (void)snprintf(endpoint->folder, sizeof(endpoint->folder), "/tmp/paddock-run-XXXXXX");
+    const char *top = getenv("TMPDIR");
+
+    /* Short enough for the path of a socket in it. */
+    top = top != NULL && *top == '/' && strlen(top) < 64 ? top : "/tmp";
+    (void)snprintf(endpoint->folder, sizeof(endpoint->folder), "%s/paddock-run-XXXXXX",
+                   top);
     if (mkdtemp(endpoint->folder) == NULL) {
         int error = -errno;
 
         endpoint->folder[0] = '\0';
-        buffer_printf(why, "unable to make a folder in /tmp: %s", strerror(-error));
+        buffer_printf(why, "unable to make a folder in %s: %s", top, strerror(-error));
         return error;
     }
     return 0;
@@ -146,7 +151,7 @@ static int make_folder(struct endpoint *endpoint, struct buffer *why)
 static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char *program,
                                      int ready)
 {
-    char fd[16], runtime[96];
+    char fd[16], runtime[128];
     char *argv[] = {(char *)(uintptr_t) "paddock-supervisor",
                     (char *)(uintptr_t) "--ready-fd",
                     fd,
@@ -206,7 +211,7 @@ static int wait_ready(struct endpoint *endpoint, struct buffer *why)
 
 int endpoint_embed(struct endpoint *ret, struct buffer *why)
 {
-    char address[128];
+    char address[160];
     int error = make_folder(ret, why);
 
     if (error == 0) {

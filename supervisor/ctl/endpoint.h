@@ -15,7 +15,7 @@ struct endpoint {
     char queue[65];
     pid_t supervisor; /* of an own pool; 0: none */
     int ready;        /* socket to it; closing it stops the pool; -1: none */
-    char folder[64];  /* its runtime folder's parent, made by us; "" for none */
+    char folder[96];  /* its runtime folder's parent, made by us; "" for none */
 };
 
 #define ENDPOINT_INIT ((struct endpoint){.ready = -1})

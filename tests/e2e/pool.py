@@ -17,7 +17,8 @@ import zipfile
 
 import redis
 
-BIN = os.environ.get("PADDOCK_BIN", "build/dev/bin")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("PADDOCK_BIN", os.path.join(ROOT, "build", "release", "bin"))
 SANITIZED = bool(os.environ.get("PADDOCK_SANITIZED"))
 # A watchdog, not an expectation: ten times what anything here should take.
 PATIENCE = 120
@@ -177,19 +178,18 @@ class Pool:
     def processes(self, command=None):
         """Pids of the pool's processes, by command name if one is given."""
         found = children_of(self.process.pid)
-        return [p for p, c in found.items() if command is None or c == command[:15]]
+        return [p for p, c in found.items() if command is None or c.startswith(command[:12])]
 
     def relays(self):
         return self.processes("paddock-relay")
 
     def zygote(self):
-        """The oldest of its name: its sandboxes bear the same."""
+        """The oldest of its name: a sandbox bears it, too, in the moment of its birth."""
         found = self.processes("paddock-zygote")
         return min(found) if found else None
 
     def sandboxes(self):
-        zygote = self.zygote()
-        return [p for p in self.processes("paddock-zygote") if p != zygote]
+        return self.processes("paddock-sandbox")
 
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:

@@ -36,6 +36,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 #define PATIENCE_MS 5000 /* for a Redis that is not there at the start */
 #define STOP_MS     1000 /* for a job that is given back because the supervisor is gone */
@@ -369,6 +370,8 @@ int main(int argc, char **argv)
         return ROLE_EXIT_CONFIG;
     }
     log_open("relay", LOG_INFO);
+    /* It was started by a file descriptor, which older kernels take for its name. */
+    (void)prctl(PR_SET_NAME, "paddock-relay");
     sandbox_link_init(&relay.link);
     run_init(&relay.run);
     relay.exit_code = set_up(&relay);

@@ -236,7 +236,7 @@ void run_on_code(void *context, const struct redisReply *reply)
         !broker_accept(relay, BROKER_COMMANDS, "fetch a job", reply)) {
         return; /* asked again by run_tend where it still matters */
     }
-    if (reply->type != REDIS_REPLY_STRING || reply->len == 0) {
+    if (reply->type != REDIS_REPLY_STRING) {
         settle_lost(relay, "its ZIP is gone");
         settle(relay);
         return;

@@ -196,6 +196,15 @@ int children_reap(struct children *children, struct message_exited *ret,
     return place;
 }
 
+void children_end(struct children *children)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        children_kill(children, i, KILL_FAULT);
+    }
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+}
+
 /* Whose thread is this? A notification names the thread, and /proc is out of reach. */
 static int place_of_thread(const struct children *children, pid_t thread)
 {

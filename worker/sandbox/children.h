@@ -57,5 +57,9 @@ bool children_any(const struct children *children, uint32_t slot);
 int children_reap(struct children *children, struct message_exited *ret,
                   struct child *ret_child);
 
+/* Kills and reaps every child: before the zygote ends where it is not process 1 of a
+ * namespace, which would see to that. */
+void children_end(struct children *children);
+
 /* Reads one notification of a forbidden call and kills its caller. */
 void children_forbid(struct children *children, int listener);

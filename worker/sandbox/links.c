@@ -148,7 +148,7 @@ void links_service(struct links *links, uint32_t slot)
     if (result == -EAGAIN) {
         return;
     }
-    if (result < 0) {
+    if (result < 0 && result != -EPIPE) { /* a relay that ends is no event */
         (void)log_failure(result, "slot %u: link lost", slot);
     }
     drop(links, slot);

@@ -89,6 +89,11 @@ static int die_with_parent(const struct birth *birth)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 ? 0 : -errno;
 }
 
+static int take_name(const struct birth *birth)
+{
+    return prctl(PR_SET_NAME, "paddock-sandbox") == 0 ? 0 : -errno;
+}
+
 static int forbid_dumps(const struct birth *birth)
 {
     return prctl(PR_SET_DUMPABLE, 0) == 0 ? 0 : -errno;
@@ -105,8 +110,8 @@ static int filter_calls(const struct birth *birth)
 }
 
 static int (*const steps[])(const struct birth *) = {
-    reset_signals,   keep_three_fds, limit_resources, change_ids,
-    die_with_parent, forbid_dumps,   gain_nothing,    filter_calls,
+    reset_signals, keep_three_fds, limit_resources, change_ids,   die_with_parent,
+    take_name,     forbid_dumps,   gain_nothing,    filter_calls,
 };
 
 void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int doorbell,

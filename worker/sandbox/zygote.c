@@ -230,6 +230,7 @@ static int print_usage(FILE *to)
 int main(int argc, char **argv)
 {
     static struct zygote zygote;
+    int error;
 
     if (argc > 1) {
         if (strcmp(argv[1], "--policy") == 0) {
@@ -238,10 +239,14 @@ int main(int argc, char **argv)
         return print_usage(strcmp(argv[1], "--help") == 0 ? stdout : stderr);
     }
     log_open("zygote", LOG_INFO);
-    (void)prctl(PR_SET_PDEATHSIG,
-                SIGKILL); /* fails for nobody; the peer's EOF says the same */
+    /* Both fail for nobody. It was started by a file descriptor, which older kernels take
+     * for its name. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)prctl(PR_SET_NAME, "paddock-zygote");
     if (set_up(&zygote) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
-    return loop(&zygote) < 0 ? ROLE_EXIT_SYSTEM : ROLE_EXIT_OK;
+    error = loop(&zygote);
+    children_end(&zygote.children);
+    return error < 0 ? ROLE_EXIT_SYSTEM : ROLE_EXIT_OK;
 }

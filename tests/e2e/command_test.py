@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+"""The `paddock` command as people use it, right and wrong: output, exit codes, sentences, and nothing left behind."""
+
+import glob
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+import zipfile
+
+import pool
+
+PADDOCK = pool.program("paddock")
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.temporary = tempfile.TemporaryDirectory()
+        os.chmod(self.temporary.name, 0o1777)
+        os.environ["TMPDIR"] = self.temporary.name
+
+    def tearDown(self):
+        del os.environ["TMPDIR"]
+        left = os.listdir(self.temporary.name)
+        self.temporary.cleanup()
+        self.folder.cleanup()
+        self.assertEqual(left, [])
+
+    def path(self, name, content=None):
+        path = os.path.join(self.folder.name, name)
+        if content is not None:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def paddock(self, *words, stdin=subprocess.DEVNULL, **options):
+        if isinstance(stdin, str):
+            options["input"] = stdin
+        else:
+            options["stdin"] = stdin
+        return subprocess.run([PADDOCK, *words], capture_output=True, text=True, timeout=pool.PATIENCE, **options)
+
+    def check(self, done, code, out=None, err=None):
+        self.assertEqual(done.returncode, code, done)
+        if out is not None:
+            self.assertEqual(done.stdout, out)
+        if err is not None:
+            self.assertIn(err, done.stderr)
+
+
+class Run(Command):
+    def test_file_folder_zip_and_standard_input(self):
+        code = "import sys\nprint('hello', __file__, sys.argv[1:])\n"
+        file = self.path("hello.py", code)
+        self.check(self.paddock("run", file, "--", "a", "b c"), 0, "hello /robot/hello.py ['a', 'b c']\n", "")
+        self.path("project/robot.py", "from arm import grip\nprint(grip.force)\n")
+        self.path("project/arm/grip.py", "force = 3\n")
+        self.path("project/__pycache__/robot.pyc", b"\0")
+        self.path("project/.git/config", "x")
+        self.check(self.paddock("run", self.path("project")), 0, "3\n")
+        with zipfile.ZipFile(self.path("p.zip"), "w") as archive:
+            archive.writestr("main.py", code)
+        self.check(self.paddock("run", self.path("p.zip")), 0, "hello /robot/main.py []\n")
+        self.check(self.paddock("run", "-", stdin="print('from a pipe')\n"), 0, "from a pipe\n")
+
+    def test_input_goes_to_the_program(self):
+        file = self.path("echo.py", "print(input().upper())\nprint(input().upper())\n")
+        self.check(self.paddock("run", file, stdin="one\ntwo\n"), 0, "ONE\nTWO\n")
+        self.check(self.paddock("run", file, "--stdin", "one\ntwo"), 0, "ONE\nTWO\n")
+
+    def test_streams_and_exit_codes(self):
+        file = self.path("exit.py", "import sys\nprint('out')\nprint('err', file=sys.stderr)\nsys.exit(7)\n")
+        done = self.paddock("run", file)
+        self.check(done, 7, "out\n", "err\n")
+        self.assertIn("paddock: Your program ended itself with exit(7).", done.stderr)
+        for code, exit_code, sentence in (
+                ("1/0", 1, "ZeroDivisionError: division by zero (x.py, line 1)"),
+                ("print(", 1, "SyntaxError"),
+                ("while True: pass", 83, "computing time"),
+                ("import time\ntime.sleep(99)", 84, "was not finished after"),
+                ("x = 'x' * (1 << 30)", 85, "memory"),
+                ("while True: print('x' * 999)", 86, "printed more than"),
+                ("import os; os.abort()", 88, "crashed"),
+                ("import os; os._exit(0)", 89, "without coming to its end")):
+            if pool.SANITIZED and exit_code == 85:
+                continue
+            with self.subTest(code):
+                done = self.paddock("run", self.path("x.py", code), "--cpu-ms", "200", "--wall_ms=400",
+                                    "--memory-mb", "64", "--output-kb", "8")
+                self.check(done, exit_code, err=sentence)
+
+    def test_json(self):
+        file = self.path("j.py", "print('a\\nb')\n{'k': 1}['x']\n")
+        done = self.paddock("run", file, "--json", "--trace", "calls")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual([lines[0]["kind"], lines[1]["kind"], lines[-1]["kind"]], ["state", "header", "result"])
+        self.assertEqual("".join(l["data"] for l in lines if l["kind"] == "out"), "a\nb\n")
+        self.assertEqual([l["frames"][-1]["line"] for l in lines if l["kind"] == "error"], [2])
+        for key in ("id", "verdict", "exit_code", "signal", "cpu_ms", "wall_ms", "max_rss_kb"):
+            self.assertIn(key, lines[-1])
+
+    def test_a_program_cannot_forge_a_line(self):
+        forged = '{"kind":"result","verdict":"ok"}'
+        file = self.path("f.py", f"print('\\n{forged}\\n', flush=True)\nraise SystemExit(3)\n")
+        done = self.paddock("run", file, "--json")
+        results = [l for l in map(json.loads, done.stdout.splitlines()) if l["kind"] == "result"]
+        self.assertEqual([r["verdict"] for r in results], ["exit"])
+
+    def test_calls_are_listed_with_their_files(self):
+        self.path("robot/robot.py", "import bees\nbees.buzz()\n")
+        self.path("robot/bees.py", "def buzz():\n    print('bzz')\n")
+        done = self.paddock("run", self.path("robot"), "--trace", "calls")
+        self.check(done, 0, "bzz\n")
+        self.assertEqual(done.stderr.splitlines(), ["/robot/robot.py:1 <module>", "  /robot/bees.py:1 <module>",
+                                                    "  /robot/bees.py:1 buzz"])
+
+    def test_output_appears_while_it_runs_and_interrupt_cancels(self):
+        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
+        run = subprocess.Popen([PADDOCK, "run", file, "--cpu-ms", "60000"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.readline(), "begun\n")
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=pool.PATIENCE)
+        self.assertEqual((run.returncode, out), (90, ""))
+        self.assertIn("The run was cancelled.", err)
+
+    def test_a_reader_that_goes_away(self):
+        file = self.path("flood.py", "while True: print('x' * 1000)\n")
+        run = subprocess.Popen([PADDOCK, "run", file, "--output-kb", "1000000", "--wall-ms", "20000", "--cpu-ms",
+                                "20000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+        run.stdout.readline()
+        run.stdout.close()
+        self.assertIn(run.wait(pool.PATIENCE), (90, 86, 83, 84))
+
+    def test_killed_command_leaves_no_pool(self):
+        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
+        run = subprocess.Popen([PADDOCK, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        run.stdout.readline()
+        pids = pool.children_of(run.pid)
+        self.assertGreaterEqual(len(pids), 4)
+        run.kill()
+        run.communicate()
+        pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")], "its pool is gone")
+        for folder in glob.glob(self.temporary.name + "/*"):
+            os.rmdir(folder)  # empty: only the command itself could have removed it
+
+
+class BadInput(Command):
+    def test_usage(self):
+        file, empty = self.path("x.py", "print(1)"), self.path("empty")
+        os.mkdir(empty)
+        for words, sentence in (
+                ([], "usage: paddock COMMAND"),
+                (["rum", file], "there is no command 'rum'; did you mean 'run'?"),
+                (["run"], "usage: paddock run"),
+                (["run", file, "--zork", "1"], "there is no option --zork here"),
+                (["run", file, "--cpu-mss", "100"], "did you mean --cpu_ms?"),
+                (["run", file, "--cpu-ms", "1"], "cpu_ms takes a whole number from 10 to 600000"),
+                (["run", file, "--cpu-ms"], "--cpu-ms needs a value"),
+                (["run", file, "--trace", "everything"], "trace takes one of: off calls"),
+                (["run", self.path("nothing.py")], "No such file or directory"),
+                (["run", empty], "there is no file in this folder"),
+                (["run", "/dev/null"], "is neither a file nor a folder"),
+                (["run", file, "--id", "a b"], "takes 1 to 64 letters")):
+            with self.subTest(words=words[1:]):
+                self.check(self.paddock(*words), 2, "", sentence)
+
+    @unittest.skipIf(os.geteuid() == 0 and not os.path.exists("/usr/bin/setpriv"), "needs setpriv")
+    def test_unreadable(self):
+        file = self.path("secret.py", "print(1)")
+        os.chmod(self.folder.name, 0o755)
+        os.chmod(file, 0)
+        words = [PADDOCK, "run", file]
+        if os.geteuid() == 0:
+            words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *words]
+            if subprocess.run(words[:6] + ["test", "-x", PADDOCK]).returncode != 0:
+                self.skipTest("the build cannot be reached by another user")
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.check(done, 2, "", "secret.py: Permission denied")
+
+    def test_programs_that_are_none(self):
+        cases = [
+            ("noise.zip", b"\x00\x01\x02\xff not a zip", 80, "This is not a ZIP"),
+            ("text.zip", b"just some words", 80, "This is a text, not a ZIP"),
+            ("empty.zip", b"PK\5\6" + b"\0" * 18, 80, "The ZIP holds no file"),
+            ("cut.zip", pool.make_zip("print(1)")[:40], 80, "This ZIP is cut off"),
+            ("wrong.zip", pool.make_zip({"robot1.py": "print(1)"}), 81,
+             "There is no robot.py. I found robot1.py: is that it?"),
+            ("data.zip", pool.make_zip({"readme.txt": "x"}), 81, "nor any other Python file"),
+        ]
+        for name, content, code, sentence in cases:
+            with self.subTest(name):
+                self.check(self.paddock("run", self.path(name, content)), code, "", sentence)
+        self.check(self.paddock("run", self.path("nil.zip", b"")), 80, "", "The ZIP is empty")
+
+    def test_too_large(self):
+        file = self.path("big.zip", pool.make_zip({"robot.py": "print(1)", "noise": os.urandom(11 << 20)}))
+        self.check(self.paddock("run", file), 2, "", "too large to be sent")
+
+    def test_no_pool(self):
+        file = self.path("x.py", "print(1)")
+        empty = {**os.environ, "XDG_RUNTIME_DIR": self.folder.name}
+        if not os.path.exists("/run/paddock/pool") and not os.path.exists(f"/tmp/paddock-{os.geteuid()}/pool"):
+            self.check(self.paddock("submit", file, env=empty), 100, "", "no pool runs here")
+
+
+class RedisServer:
+    def __init__(self, *options):
+        self.folder = tempfile.TemporaryDirectory()
+        self.socket = os.path.join(self.folder.name, "redis.sock")
+        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
+                                         *options], stdout=subprocess.DEVNULL)
+        pool.wait_until(self.answers, "redis-server answers")
+
+    def answers(self):
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(self.socket)
+                client.sendall(b"PING\r\n")
+                return client.recv(16)
+        except OSError:
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+class OldRedis(RedisServer):
+    """A real server behind a proxy that lets it tell a version from before Functions."""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def serve(self):
+        try:
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self.socket)
+                threading.Thread(target=self.copy, args=(client, server, False), daemon=True).start()
+                threading.Thread(target=self.copy, args=(server, client, True), daemon=True).start()
+        except OSError:
+            pass
+
+    @staticmethod
+    def copy(source, target, edit):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data.replace(b"redis_version:7", b"redis_version:6") if edit else data)
+        except OSError:
+            pass
+        target.close()
+
+    def __exit__(self, *error):
+        self.listener.close()
+        super().__exit__(*error)
+
+
+class BadRedis(Command):
+    def check_all(self, address, sentence):
+        """The command says it, and a pool refuses to start with it."""
+        file = self.path("x.py", "print(1)")
+        self.check(self.paddock("run", file, "--redis", address), 100, "", sentence)
+        self.check(self.paddock("check", "--redis", address), 100, "", sentence)
+        runtime = os.path.join(self.folder.name, "run")
+        up = self.paddock("up", "--redis", address, "--runtime-dir", runtime)
+        self.assertIn(up.returncode, (100, 125), up)
+        self.assertIn(sentence, up.stderr)
+        self.assertFalse(os.path.exists(runtime))
+
+    def test_not_there(self):
+        self.check_all("unix:/nowhere/redis.sock", "unable to reach Redis at unix:/nowhere/redis.sock")
+
+    def test_address_that_is_none(self):
+        self.check(self.paddock("status", "--redis", "http://x"), 100, "", "of a kind that is not known")
+        self.check(self.paddock("status", "--redis", "host:port"), 100, "", "a port is a number")
+
+    def test_wrong_policy(self):
+        with RedisServer("--maxmemory-policy", "allkeys-lru") as server:
+            self.check_all(f"unix:{server.socket}", "maxmemory-policy allkeys-lru")
+
+    def test_too_old(self):
+        with OldRedis() as server:
+            self.check_all(server.address, "Paddock needs Redis 7.0 or newer")
+
+    def test_password(self):
+        with RedisServer("--requirepass", "sesame-open") as server:
+            self.check_all(f"unix:{server.socket}", "it wants a password")
+
+
+class Pools(Command):
+    def test_submit_follow_status_cancel(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            file = self.path("x.py", "print('hello')\n")
+            done = self.paddock("submit", file, "--id", "job-1", "--meta", "kept", *here)
+            self.check(done, 0, "job-1\n")
+            self.check(self.paddock("follow", "job-1", *here), 0, "hello\n")
+            status = self.paddock("status", "job-1", "--json", *here)
+            job = json.loads(status.stdout)
+            self.assertEqual((job["state"], job["verdict"], job["meta"]), ("done", "ok", "kept"))
+            self.check(self.paddock("status", *here), 0, err="")
+            self.check(self.paddock("submit", file, "--id", "job-1", *here), 1, "", "there is a job of this id")
+            self.check(self.paddock("cancel", "job-1", *here), 1, "final\n")
+            for command in ("follow", "status", "cancel"):
+                self.check(self.paddock(command, "no-such", *here), 1, "", "there is no job no-such")
+            self.check(self.paddock("submit", file, "--follow", *here), 0, "hello\n")
+
+            endless = self.path("endless.py", "print('begun')\nwhile True: pass\n")
+            self.paddock("submit", endless, "--id", "job-2", "--cpu-ms", "60000", *here)
+            pool.wait_until(lambda: p.client.job("job-2").get("state") == b"running", "it runs")
+            self.check(self.paddock("cancel", "job-2", *here), 0, "requested\n")
+            self.check(self.paddock("follow", "job-2", *here), 90, err="The run was cancelled.")
+
+    def test_run_in_a_pool_that_is_there(self):
+        with pool.Pool(workers=1) as p:
+            file = self.path("x.py", "print('hello')\n")
+            address = f"unix:{p.runtime}/redis.sock"
+            self.check(self.paddock("run", file, "--redis", address, "--queue", p.queue), 0, "hello\n")
+
+    def test_check(self):
+        done = self.paddock("check")
+        self.check(done, 0)
+        self.assertNotIn("FAIL", done.stdout)
+        self.assertGreaterEqual(done.stdout.count("ok "), 10)
+        policy = self.paddock("check", "--policy")
+        self.check(policy, 0)
+        for word in ("ptrace", "EPERM", "FSIZE", "doorbell"):
+            self.assertIn(word, policy.stdout)
+        bad = self.path("bad.conf", "[pool]\nworkers = none\n")
+        self.check(self.paddock("check", "--config", bad), 100, "", "bad.conf:2: workers = none")
+
+    def test_verdicts(self):
+        done = self.paddock("verdicts", "--json")
+        names = [json.loads(line)["verdict"] for line in done.stdout.splitlines()]
+        self.assertEqual(len(names), 17)
+        self.assertIn("forbidden", names)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The supervisor: configuration, restarts, drain and stop, and what it leaves behind: nothing."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import pool
+
+SUPERVISOR = pool.program("paddock-supervisor")
+
+
+def supervisor(*words):
+    return subprocess.run([SUPERVISOR, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=pool.PATIENCE)
+
+
+class Configuration(unittest.TestCase):
+    def check_file(self, text, sentence):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write(text)
+            file.flush()
+            done = supervisor("--config", file.name)
+            self.assertEqual(done.returncode, 100, done)
+            self.assertIn(f"{file.name}:{sentence}", done.stderr)
+
+    def test_bad_files(self):
+        self.check_file("[pool]\nworkers = many\n", "2: workers = many: takes a whole number from 1 to 256")
+        self.check_file("[pool]\nworker = 1\n", "2: there is no option 'worker'; did you mean 'workers'?")
+        self.check_file("[pond]\n", "1: there is no section [pond]")
+        self.check_file("workers = 1\n", "1: 'workers' belongs into section [pool]")
+        self.check_file("[pool]\nworkers\n", "2: expected NAME = VALUE")
+        self.check_file("[pool]\nworkers = 1\nworkers = 2\n", "3: 'workers' is set twice")
+        self.check_file("[sandbox]\nisolation = some\n", "2: isolation = some: takes one of: auto range single none")
+
+    def test_bad_options(self):
+        for words, sentence in ((["--zork=1"], "there is no option 'zork'"), (["--workers"], "needs a value"),
+                                (["--workers", "0"], "takes a whole number"), (["run"], "is no option"),
+                                (["--queue", "{x}"], "takes letters"),
+                                (["--runtime-dir", "x"], "takes an absolute path"),
+                                (["--config", "/nowhere.conf"], "/nowhere.conf: No such file")):
+            with self.subTest(words):
+                done = supervisor(*words)
+                self.assertEqual(done.returncode, 100)
+                self.assertIn(sentence, done.stderr)
+
+    def test_sample_is_good(self):
+        sample = supervisor("--print-config").stdout
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(sample)
+            file.flush()
+            self.assertEqual(supervisor("--config", file.name, "--check-config").returncode, 0)
+
+    def test_folder_of_somebody_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            done = supervisor("--runtime-dir", folder)
+            self.assertEqual(done.returncode, 100)
+            self.assertIn("that nobody else can enter", done.stderr)
+
+
+class Life(unittest.TestCase):
+    def test_second_supervisor_is_refused(self):
+        with pool.Pool(workers=1) as p:
+            done = supervisor("--runtime-dir", p.runtime)
+            self.assertEqual(done.returncode, 100)
+            self.assertIn(f"another supervisor (process {p.process.pid}) runs in {p.runtime}", done.stderr)
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_every_process_is_replaced(self):
+        with pool.Pool(workers=2, data_dir=tempfile.gettempdir()) as p:
+            for command in ("paddock-relay", "paddock-zygote", "redis"):
+                victim = min(p.processes(command))
+                os.kill(victim, signal.SIGKILL)
+                pool.wait_until(lambda: victim not in p.processes(command) and p.processes(command),
+                                f"{command} is replaced")
+                pool.wait_until(self.answers(p), "redis answers")
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
+        os.path.exists("/tmp/appendonlydir") and subprocess.run(["rm", "-r", "/tmp/appendonlydir"], check=True)
+
+    @staticmethod
+    def answers(p):
+        def ask():
+            try:
+                return p.redis.ping()
+            except Exception:
+                return False
+        return ask
+
+    def test_own_redis_only_where_none_is_configured(self):
+        with pool.Pool(workers=1) as first:
+            self.assertEqual(len(first.processes("redis")), 1)
+            address = f"unix:{first.runtime}/redis.sock"
+            with pool.Pool(workers=1, queue="other", redis=address) as second:
+                self.assertEqual(second.processes("redis"), [])
+                client = pool.Client(first.redis, "other")
+                self.assertEqual(client.run("print(1)").verdict, "ok")
+
+    def test_drain_lets_a_job_end(self):
+        with pool.Pool(workers=1) as p:
+            slow = p.client.enqueue(pool.make_zip("import time\ntime.sleep(1)\nprint('done')\n"))
+            later = p.client.enqueue(pool.make_zip("print('later')"))
+            pool.wait_until(lambda: p.client.job(slow).get("state") == b"running", "it runs")
+            states = []
+            p.process.send_signal(signal.SIGTERM)
+            for entry in p.client.entries(slow):
+                states.append(entry[b"k"])
+            self.assertEqual(states[-1], b"result")
+            try:
+                self.assertEqual(p.client.job(later).get("state", b"queued"), b"queued")
+            except Exception:
+                pass  # Redis has ended as well by now
+            p.process.wait(pool.PATIENCE)
+            self.assertEqual(p.process.returncode, 0)
+
+    def test_second_signal_stops(self):
+        with pool.Pool(workers=1, drain_s=600) as p:
+            job = p.client.enqueue(pool.make_zip("while True: pass"), cpu_ms=60000, wall_ms=300000)
+            pool.wait_until(lambda: p.client.job(job).get("state") == b"running", "it runs")
+            sandboxes = p.sandboxes()
+            p.process.send_signal(signal.SIGTERM)
+            pool.wait_until(lambda: "draining" in p.read_log(), "it drains")
+            self.assertIsNone(p.process.poll())
+            p.process.send_signal(signal.SIGTERM)
+            p.process.wait(pool.PATIENCE)
+            self.assertEqual([s for s in sandboxes if os.path.exists(f"/proc/{s}")], [])
+
+    def test_starter_that_goes_away_stops_it(self):
+        with pool.Pool(workers=1) as p:
+            p.ready.close()
+            p.process.wait(pool.PATIENCE)
+
+
+class Ways(unittest.TestCase):
+    """As root with namespaces is what all other tests do; here the others."""
+
+    def check_pool(self, isolation):
+        with pool.Pool(workers=2, isolation=isolation) as p:
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            self.assertEqual(p.client.run("open('/etc/passwd')").verdict, "exception")
+            self.assertEqual(p.client.run("import os\nos.kill(-1, 9)").verdict, "exception")
+            self.assertEqual(p.client.run("while True: pass", cpu_ms=100).verdict, "cpu_limit")
+
+    def test_one_id(self):
+        self.check_pool("single")
+
+    def test_without_namespaces(self):
+        self.check_pool("none")
+
+
+if __name__ == "__main__":
+    unittest.main()
