@@ -70,7 +70,7 @@ class Life(unittest.TestCase):
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
     def test_every_process_is_replaced(self):
-        with pool.Pool(workers=2, data_dir=tempfile.gettempdir()) as p:
+        with tempfile.TemporaryDirectory() as data, pool.Pool(workers=2, data_dir=data) as p:
             for command in ("paddock-relay", "paddock-zygote", "redis"):
                 victim = min(p.processes(command))
                 os.kill(victim, signal.SIGKILL)
@@ -78,7 +78,6 @@ class Life(unittest.TestCase):
                                 f"{command} is replaced")
                 pool.wait_until(self.answers(p), "redis answers")
                 self.assertEqual(p.client.run("print(1)").verdict, "ok")
-        os.path.exists("/tmp/appendonlydir") and subprocess.run(["rm", "-r", "/tmp/appendonlydir"], check=True)
 
     @staticmethod
     def answers(p):

@@ -248,5 +248,6 @@ int main(int argc, char **argv)
     }
     error = loop(&zygote);
     children_end(&zygote.children);
-    return error < 0 ? ROLE_EXIT_SYSTEM : ROLE_EXIT_OK;
+    _exit(error < 0 ? ROLE_EXIT_SYSTEM
+                    : ROLE_EXIT_OK); /* Python is not to be finished here */
 }
