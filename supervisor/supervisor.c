@@ -412,6 +412,9 @@ int main(int argc, char **argv)
     if (line.instead != NULL) {
         return line.instead(&pool.config);
     }
+    if (line.check && pool.config.log_level == LOG_INFO) {
+        pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
+    }
     log_open("supervisor", (enum log_level)pool.config.log_level);
     return line.check ? run_check(&pool, &line) : run(&pool, &line);
 }
