@@ -5,6 +5,8 @@
  */
 #include "common/option.h"
 
+#include "common/number.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,25 +18,11 @@ static void *at(const struct option_row *row, void *values)
     return (char *)values + row->offset;
 }
 
-static int parse_integer(const char *text, int64_t *ret)
-{
-    char *end;
-    long long number;
-
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0') {
-        return -EINVAL;
-    }
-    *ret = number;
-    return 0;
-}
-
 static bool set_number(const struct option_row *row, const char *text, void *value)
 {
     int64_t number;
 
-    if (parse_integer(text, &number) < 0 || number < row->min || number > row->max) {
+    if (number_parse(text, row->min, row->max, &number) < 0) {
         return false;
     }
     memcpy(value, &number, sizeof(number));

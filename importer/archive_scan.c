@@ -93,28 +93,38 @@ static int refuse_kind(struct scanner *scanner)
 
 /* ---- the end record ---- */
 
-/* Its comment must reach exactly to the end, and there must be but one record that could
- * be meant. */
+/* Its comment must reach exactly to the end; there must be but one record of which that
+ * is true, and none in its comment, where less strict readers would find it first. */
 static int find_end(struct scanner *scanner)
 {
     size_t lowest =
         scanner->size > END_SIZE + 65535 ? scanner->size - END_SIZE - 65535 : 0;
     size_t found = SIZE_MAX;
+    bool stray = false;
 
     if (scanner->size == 0) {
         return refuse(scanner, "The ZIP is empty: it has no bytes at all.");
     }
     for (size_t at = scanner->size >= END_SIZE ? scanner->size - END_SIZE + 1 : 0;
          at-- > lowest;) {
+        size_t left = scanner->size - at;
+
         if (le32(scanner->data + at) != END_MAGIC) {
             continue;
         }
-        if (found != SIZE_MAX) {
-            return refuse(scanner, "The ZIP hides a second ZIP in its comment.");
-        }
-        if (le16(scanner->data + at + 20) == scanner->size - at - END_SIZE) {
+        if (le16(scanner->data + at + 20) != left - END_SIZE) {
+            stray = stray || found == SIZE_MAX; /* below, it is in a member's data */
+        } else if (found != SIZE_MAX) {
+            stray = true;
+        } else {
             found = at;
         }
+    }
+    if (found != SIZE_MAX && stray) {
+        return refuse(scanner, "The ZIP hides a second ZIP in its comment.");
+    }
+    if (stray) {
+        return refuse(scanner, "The ZIP is damaged, or has other bytes behind its end.");
     }
     if (found == SIZE_MAX) {
         return refuse_kind(scanner);
@@ -259,6 +269,9 @@ static int take_name(struct scanner *scanner, const unsigned char *raw, size_t s
         char shown[128];
 
         (void)utf8_copy_clean(shown, sizeof(shown), name, size);
+        for (char *c = shown; *c != '\0'; c++) {
+            *c = *c == '\n' || *c == '\t' ? '?' : *c; /* a sentence is one line */
+        }
         return refuse(scanner, "\"%s\" in the ZIP %s.", shown, problem);
     }
     return 0;
@@ -440,19 +453,40 @@ static int compare_members(const void *a, const void *b)
     return strcmp(one->name, two->name);
 }
 
-/* After sorting, twins are neighbours; a file that is also a folder has its contents
- * right behind it or behind names with a byte below '/' in that place, so it is looked
- * for. */
+/* Does a member lie in a folder of the name that the file at `index` has? Names with the
+ * same beginning stand right behind it, some with a byte below '/' in that place first.
+ */
+static bool is_also_folder(const struct archive_scan *scan, size_t index)
+{
+    const char *name = scan->members[index].name;
+    size_t size = strlen(name);
+
+    if (scan->members[index].is_folder) {
+        return false;
+    }
+    for (size_t i = index + 1;
+         i < scan->count && strncmp(scan->members[i].name, name, size) == 0; i++) {
+        if (scan->members[i].name[size] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* After sorting, twins are neighbours. */
 static int check_twins(struct scanner *scanner)
 {
     const struct archive_scan *scan = scanner->scan;
 
-    for (size_t i = 1; i < scan->count; i++) {
-        const struct archive_member *before = &scan->members[i - 1],
-                                    *member = &scan->members[i];
+    for (size_t i = 0; i < scan->count; i++) {
+        const char *name = scan->members[i].name;
 
-        if (strcmp(before->name, member->name) == 0) {
-            return refuse(scanner, "\"%s\" is in the ZIP twice.", member->name);
+        if (i > 0 && strcmp(scan->members[i - 1].name, name) == 0) {
+            return refuse(scanner, "\"%s\" is in the ZIP twice.", name);
+        }
+        if (is_also_folder(scan, i)) {
+            return refuse(scanner, "\"%s\" is both a file and a folder in the ZIP.",
+                          name);
         }
     }
     return 0;

@@ -29,7 +29,7 @@ static bool copy(char *to, size_t room, const char *from, size_t size)
     return true;
 }
 
-static bool is_number(const char *text, size_t size, long most)
+static bool is_number(const char *text, size_t size, long least, long most)
 {
     long number = 0;
 
@@ -42,7 +42,7 @@ static bool is_number(const char *text, size_t size, long most)
         }
         number = number * 10 + (text[i] - '0');
     }
-    return number <= most;
+    return number >= least && number <= most;
 }
 
 static int parse_unix(const char *path, struct redis_address *ret, struct buffer *why)
@@ -53,6 +53,28 @@ static int parse_unix(const char *path, struct redis_address *ret, struct buffer
                       "the path of a Unix socket is absolute and has at most 107 bytes");
     }
     return 0;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c != '\0' ? strchr(digits, c | 0x20) : NULL;
+
+    return found != NULL ? (int)(found - digits) : -1;
+}
+
+/* In a URL "%40" is "@": so a password can hold what the URL itself is made of. */
+static void percent_decode(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        bool coded = *from == '%' && hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0;
+
+        *to++ = coded ? (char)(hex_digit(from[1]) * 16 + hex_digit(from[2])) : *from;
+        from += coded ? 2 : 0;
+    }
+    *to = '\0';
 }
 
 /* USER:PASSWORD, or PASSWORD behind a colon alone. */
@@ -67,27 +89,34 @@ static int parse_login(const char *text, size_t size, struct redis_address *ret,
               size - (size_t)(colon + 1 - text))) {
         return refuse(why, "a login is USER:PASSWORD@");
     }
+    percent_decode(ret->user);
+    percent_decode(ret->password);
     return 0;
 }
 
 static int parse_host(const char *text, size_t size, struct redis_address *ret,
                       struct buffer *why)
 {
-    const char *colon = memrchr(text, ':', size);
+    const char *bracket = memrchr(text, ']', size); /* of an IPv6 address, with colons */
+    size_t skip = bracket != NULL ? (size_t)(bracket - text) : 0;
+    const char *colon = memrchr(text + skip, ':', size - skip);
     size_t host = colon != NULL ? (size_t)(colon - text) : size;
 
     memcpy(ret->port, "6379", 5);
     if (colon != NULL) {
         size_t port = size - host - 1;
 
-        if (!is_number(colon + 1, port, 65535) ||
+        if (!is_number(colon + 1, port, 1, 65535) ||
             !copy(ret->port, sizeof(ret->port), colon + 1, port)) {
-            return refuse(why, "a port is a number from 0 to 65535");
+            return refuse(why, "a port is a number from 1 to 65535");
         }
     }
     if (host >= 2 && text[0] == '[' && text[host - 1] == ']') {
-        text++; /* an IPv6 address */
+        text++;
         host -= 2;
+    }
+    if (memchr(text, '[', host) != NULL || memchr(text, ']', host) != NULL) {
+        return refuse(why, "an IPv6 address stands in [ and ]");
     }
     if (host == 0 || !copy(ret->host, sizeof(ret->host), text, host)) {
         return refuse(why, "there is no host");
@@ -110,7 +139,7 @@ static int parse_url(const char *text, struct redis_address *ret, struct buffer 
     }
     slash = strchr(text, '/');
     if (slash != NULL && slash[1] != '\0') {
-        if (!is_number(slash + 1, strlen(slash + 1), 9999)) {
+        if (!is_number(slash + 1, strlen(slash + 1), 0, 9999)) {
             return refuse(why, "a database is a number");
         }
         (void)copy(ret->database, sizeof(ret->database), slash + 1, strlen(slash + 1));
@@ -144,6 +173,8 @@ void redis_address_print(const struct redis_address *address, struct buffer *to)
 {
     if (address->is_unix) {
         buffer_printf(to, "unix:%s", address->host);
+    } else if (strchr(address->host, ':') != NULL) {
+        buffer_printf(to, "[%s]:%s", address->host, address->port);
     } else {
         buffer_printf(to, "%s:%s", address->host, address->port);
     }

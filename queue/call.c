@@ -4,6 +4,7 @@
  * while it starts.
  */
 #include "common/clock.h"
+#include "common/number.h"
 #include "queue/connect.h"
 #include "queue/library.h"
 #include "queue/redis.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 5000
+#define LOAD_TRIES      4
 
 /* ---- waiting ---- */
 
@@ -111,6 +113,11 @@ static int refuse(struct redis *redis, struct buffer *why, const char *format, .
     return -ENOTSUP;
 }
 
+static const char *words_of(const struct redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : "no answer";
+}
+
 /* Copies the value of a line "name:value" of INFO; "" if there is none. */
 static void info_value(const char *info, const char *name, char *to, size_t room)
 {
@@ -130,18 +137,22 @@ static void info_value(const char *info, const char *name, char *to, size_t room
 int redis_check_server(struct redis *redis, struct buffer *why)
 {
     struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "INFO", NULL);
-    char version[32], policy[32];
+    char version[32], policy[32], major[8];
+    int64_t number;
 
     if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        int error = refuse(redis, why, " does not say what it is: %s", words_of(reply));
+
         if (reply != NULL) {
             freeReplyObject(reply);
         }
-        return refuse(redis, why, " does not answer");
+        return error;
     }
     info_value(reply->str, "redis_version", version, sizeof(version));
     info_value(reply->str, "maxmemory_policy", policy, sizeof(policy));
     freeReplyObject(reply);
-    if (strtol(version, NULL, 10) < 7) {
+    (void)snprintf(major, sizeof(major), "%.*s", (int)strcspn(version, "."), version);
+    if (number_parse(major, 7, 999, &number) < 0) {
         return refuse(redis, why,
                       " is version %s; Paddock needs Redis 7.0 or newer, or Valkey",
                       version);
@@ -157,10 +168,12 @@ int redis_check_server(struct redis *redis, struct buffer *why)
 
 /* ---- the library ---- */
 
-static int loaded_version(struct redis *redis, const char *key)
+/* 0 where there is none. */
+static int loaded_version(struct redis *redis)
 {
-    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO",
-                                               "paddock_version", "1", key, NULL);
+    struct redisReply *reply =
+        redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO", "paddock_version", "1",
+                        "paddock:{}:open", NULL);
     int version =
         reply != NULL && reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : 0;
 
@@ -170,23 +183,33 @@ static int loaded_version(struct redis *redis, const char *key)
     return version;
 }
 
-/* Several relays may do this at once: each replaces the same text by the same text. */
-int redis_load_functions(struct redis *redis, struct buffer *why)
+static int load(struct redis *redis, struct buffer *why)
 {
-    struct redisReply *reply;
+    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FUNCTION", "LOAD",
+                                               "REPLACE", library_text, NULL);
     int error = 0;
 
-    if (loaded_version(redis, "paddock:{}:open") >= library_version) {
-        return 0;
-    }
-    reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FUNCTION", "LOAD", "REPLACE",
-                            library_text, NULL);
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        error = refuse(redis, why, " refuses the queue's functions: %s",
-                       reply != NULL ? reply->str : "no answer");
+        error = refuse(redis, why, " refuses the queue's functions: %s", words_of(reply));
     }
     if (reply != NULL) {
         freeReplyObject(reply);
+    }
+    return error;
+}
+
+/* Several may do this at once. Those of one version replace the text by the same text. An
+ * older one that looked before we loaded may put its own in the place of ours, so we look
+ * again; where it was slower still, the next connection of ours puts it right. */
+int redis_load_functions(struct redis *redis, struct buffer *why)
+{
+    int error = 0;
+
+    for (int tries = 0; tries < LOAD_TRIES && error == 0; tries++) {
+        if (loaded_version(redis) >= library_version) {
+            return 0;
+        }
+        error = load(redis, why);
     }
     return error;
 }

@@ -28,13 +28,13 @@ static int refuse(const struct redis_address *address, const char *reason, int e
 
 /* ---- the socket ---- */
 
-static int finish_connect(int fd, int timeout_ms)
+static int finish_connect(int fd, int64_t end_ms)
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     socklen_t size = sizeof(int);
     int error = 0;
 
-    if (poll(&writable, 1, timeout_ms) != 1) {
+    if (poll(&writable, 1, clock_poll_ms(end_ms, clock_now_ms())) != 1) {
         return -ETIMEDOUT;
     }
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
@@ -60,7 +60,7 @@ static void tune(int fd)
     }
 }
 
-static int connect_one(const struct addrinfo *info, int timeout_ms, int *ret_fd)
+static int connect_one(const struct addrinfo *info, int64_t end_ms, int *ret_fd)
 {
     autoclose int fd =
         socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -71,7 +71,7 @@ static int connect_one(const struct addrinfo *info, int timeout_ms, int *ret_fd)
     }
     tune(fd);
     if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
-        error = errno == EINPROGRESS ? finish_connect(fd, timeout_ms) : -errno;
+        error = errno == EINPROGRESS ? finish_connect(fd, end_ms) : -errno;
     }
     if (error == 0) {
         *ret_fd = steal_fd(&fd);
@@ -79,7 +79,7 @@ static int connect_one(const struct addrinfo *info, int timeout_ms, int *ret_fd)
     return error;
 }
 
-static int connect_tcp(const struct redis_address *address, int timeout_ms, int *ret_fd,
+static int connect_tcp(const struct redis_address *address, int64_t end_ms, int *ret_fd,
                        struct buffer *why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -91,19 +91,19 @@ static int connect_tcp(const struct redis_address *address, int timeout_ms, int 
         return refuse(address, gai_strerror(error), -EHOSTUNREACH, why);
     }
     for (struct addrinfo *one = found; one != NULL && result < 0; one = one->ai_next) {
-        result = connect_one(one, timeout_ms, ret_fd);
+        result = connect_one(one, end_ms, ret_fd);
     }
     freeaddrinfo(found);
     return result < 0 ? refuse(address, strerror(-result), result, why) : 0;
 }
 
-int connect_socket(const struct redis_address *address, int timeout_ms, int *ret_fd,
+int connect_socket(const struct redis_address *address, int64_t end_ms, int *ret_fd,
                    struct buffer *why)
 {
     int error;
 
     if (!address->is_unix) {
-        return connect_tcp(address, timeout_ms, ret_fd, why);
+        return connect_tcp(address, end_ms, ret_fd, why);
     }
     error = fd_connect_unix(address->host, ret_fd);
     return error < 0 ? refuse(address, strerror(-error), error, why) : 0;
@@ -124,10 +124,12 @@ static const struct {
     {"LOADING", -EAGAIN, "it is still loading its data"},
 };
 
-static int check_reply(const struct redis_address *address, struct redisReply *reply,
-                       struct buffer *why)
+/* Redis's own words, but not for AUTH: a server that does not know the command repeats
+ * its arguments. */
+static int check_reply(const struct redis_address *address, bool secret,
+                       struct redisReply *reply, struct buffer *why)
 {
-    char text[128] = "";
+    char text[128] = "it refuses the login";
 
     if (reply == NULL) {
         return refuse(address, "it does not answer", -ETIMEDOUT, why);
@@ -136,38 +138,52 @@ static int check_reply(const struct redis_address *address, struct redisReply *r
         freeReplyObject(reply);
         return 0;
     }
-    (void)snprintf(text, sizeof(text), "%s", reply->str);
-    freeReplyObject(reply);
     for (size_t i = 0; i < array_size(errors); i++) {
-        if (strncmp(text, errors[i].prefix, strlen(errors[i].prefix)) == 0) {
+        if (strncmp(reply->str, errors[i].prefix, strlen(errors[i].prefix)) == 0) {
+            freeReplyObject(reply);
             return refuse(address, errors[i].sentence, errors[i].error, why);
         }
     }
+    if (!secret) {
+        (void)snprintf(text, sizeof(text), "%s", reply->str);
+    }
+    freeReplyObject(reply);
     return refuse(address, text, -EPROTO, why);
 }
 
-int connect_login(struct redis *redis, const struct redis_address *address,
-                  int timeout_ms, struct buffer *why)
+static int login(struct redis *redis, const struct redis_address *address, int timeout_ms,
+                 struct buffer *why)
 {
-    const char *login[4] = {"AUTH", NULL, NULL, NULL};
-    int parts = 1, error = 0;
+    const char *words[] = {"AUTH", address->user, address->password};
+
+    if (address->user[0] == '\0') {
+        words[1] = address->password;
+    }
+    return check_reply(
+        address, true,
+        redis_call(redis, timeout_ms, address->user[0] != '\0' ? 3 : 2, words, NULL),
+        why);
+}
+
+int connect_login(struct redis *redis, const struct redis_address *address,
+                  int64_t end_ms, struct buffer *why)
+{
+    int error = 0;
 
     if (address->password[0] != '\0') {
-        if (address->user[0] != '\0') {
-            login[parts++] = address->user;
-        }
-        login[parts++] = address->password;
-        error =
-            check_reply(address, redis_call(redis, timeout_ms, parts, login, NULL), why);
+        error = login(redis, address, clock_poll_ms(end_ms, clock_now_ms()), why);
     }
     if (error == 0 && address->database[0] != '\0') {
-        error = check_reply(
-            address,
-            redis_call_text(redis, timeout_ms, "SELECT", address->database, NULL), why);
+        error = check_reply(address, false,
+                            redis_call_text(redis, clock_poll_ms(end_ms, clock_now_ms()),
+                                            "SELECT", address->database, NULL),
+                            why);
     }
     if (error == 0) {
-        error =
-            check_reply(address, redis_call_text(redis, timeout_ms, "PING", NULL), why);
+        error = check_reply(
+            address, false,
+            redis_call_text(redis, clock_poll_ms(end_ms, clock_now_ms()), "PING", NULL),
+            why);
     }
     return error;
 }

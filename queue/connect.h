@@ -5,14 +5,17 @@
 #include "queue/address.h"
 #include "queue/redis.h"
 
+/* Both wait until `end_ms` (clock_now_ms) at most; only the resolver, where the host is a
+ * name, takes the time that it takes. */
+
 /* A connected stream socket, non-blocking, CLOEXEC (which hiredis 0.14 does not set).
  * Returns 0, or a negative errno with a sentence in `why` that names the address. */
-int connect_socket(const struct redis_address *address, int timeout_ms, int *ret_fd,
+int connect_socket(const struct redis_address *address, int64_t end_ms, int *ret_fd,
                    struct buffer *why) must_check;
 /* AUTH and SELECT where the address says so, and PING, so that a server that is loading
  * or wants a password is found out now. */
 int connect_login(struct redis *redis, const struct redis_address *address,
-                  int timeout_ms, struct buffer *why) must_check;
+                  int64_t end_ms, struct buffer *why) must_check;
 
 /* Of redis.c: the address of a connection, for messages. */
 const struct redis_address *redis_address(const struct redis *redis);

@@ -3,25 +3,24 @@
 -- The queue, as a library of Redis Functions: every change of state is one call, and so one step. The build puts
 -- the tables VERSION, FIELDS and VERDICTS in front of this text. Runs inside Redis (Lua 5.1, sandboxed). Callers are
 -- clients (enqueue, cancel, position) and relays; neither can name a key of another queue: all keys are made
--- from the one that is passed, paddock:{QUEUE}:open.
+-- from the one that is passed, paddock:{QUEUE}:open. P is its part before "open".
 --
 -- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
--- running; it stands in one waiting list or in `delayed` if and only if it is queued and was not cancelled; it has one
+-- running; it stands in `waits`, and in one waiting list or in `delayed`, if and only if it is queued; it has one
 -- `result` entry if and only if it is final. docs/PROTOCOL.md has the keys.
 
 local CLASSES = {interactive = 0, normal = 1, batch = 2}
-local STREAM_SPARE_S = 3600    -- how long frames outlive a job that never becomes final
+local SPARE_S = 3600           -- how long the keys of a job that nobody tends outlive its times
 local REAP_AT_MOST = 20        -- expired leases and waits per call
 local PROMOTE_AT_MOST = 100    -- delayed jobs per call
-local SKIP_AT_MOST = 1000      -- cancelled ids passed over per claim
+local SKIP_AT_MOST = 100       -- tenants without jobs, and jobs too late, passed over per claim
+local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
+local DEAD_AT_MOST = 1000
 local WAKE_TOKENS = 64
+local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
 local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000}
 
 ---- small things ----
-
-local function prefix_of(keys)
-  return (string.gsub(keys[1], "open$", ""))
-end
 
 local function now_ms()
   local time = redis.call("TIME")
@@ -92,6 +91,10 @@ local function tell(P, id, kind, attempt, object)
   redis.call("XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object))
 end
 
+local function printable(name)
+  return (string.gsub(string.sub(name, 1, 64), "[^\32-\126]", "?"))
+end
+
 local function configured(P, name)
   return tonumber(redis.call("HGET", P .. "conf", name) or "") or DEFAULTS[name]
 end
@@ -115,6 +118,24 @@ local function put_in_line(P, id, front)
   wake(P)
 end
 
+-- A wait that is over is one of the oldest, so its id is looked for from the front.
+local function leave_line(P, id)
+  redis.call("ZREM", P .. "waits", id)
+  if redis.call("ZREM", P .. "delayed", id) == 0 then
+    redis.call("LREM", waiting_list(P, CLASSES[field(P, id, "priority")], field(P, id, "tenant")), -1, id)
+  end
+end
+
+-- How many could run now.
+local function jobs_waiting(P)
+  return redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - redis.call("ZCARD", P .. "delayed")
+end
+
+-- How many wait before it: an estimate, for classes and tenants have their own turns.
+local function jobs_ahead(P, id)
+  return math.max(redis.call("ZRANK", P .. "open", id) - redis.call("ZCARD", P .. "lease"), 0)
+end
+
 ---- the one way to become final ----
 
 -- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
@@ -128,7 +149,6 @@ local function finish(P, id, state, result)
     redis.call("DECRBY", P .. "bytes", number_field(P, id, "bytes"))
     count(P, "topen", tenant, -1)
   end
-  redis.call("ZREM", P .. "delayed", id)
   if was_running then
     count(P, "tact", tenant, -1)
   end
@@ -159,12 +179,15 @@ end
 
 ---- given back ----
 
+-- The job waits again, at the front, and not for ever.
 local function release(P, id)
   redis.call("ZREM", P .. "lease", id)
+  redis.call("ZADD", P .. "waits", whole(now_ms() + number_field(P, id, "max_wait_s") * 1000), id)
   redis.call("UNLINK", P .. "ctl:" .. id)
   redis.call("HDEL", P .. "job:" .. id, "token", "owner")
   redis.call("HSET", P .. "job:" .. id, "state", "queued")
   count(P, "tact", field(P, id, "tenant"), -1)
+  put_in_line(P, id, true)
 end
 
 -- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
@@ -177,10 +200,10 @@ local function give_back(P, id, detail)
   if lost >= math.max(number_field(P, id, "max_deliveries"), 1) then
     finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail)
     redis.call("ZADD", P .. "dead", whole(now_ms()), id)
+    redis.call("ZREMRANGEBYRANK", P .. "dead", 0, -DEAD_AT_MOST - 1)
     return "dead"
   end
   release(P, id)
-  put_in_line(P, id, true)
   return "queued"
 end
 
@@ -198,16 +221,16 @@ local function reap_leases(P, now)
   end
 end
 
--- Jobs whose wait is over stand in `waits`, by the time at which it is.
+local function expire(P, id)
+  finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
+end
+
+-- In `waits`, a job's score is the time at which its wait is over.
 local function reap_waits(P, now)
   local over = redis.call("ZRANGE", P .. "waits", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST)
   for _, id in ipairs(over) do
-    redis.call("ZREM", P .. "waits", id)
-    if field(P, id, "state") == "queued" then
-      local line = waiting_list(P, CLASSES[field(P, id, "priority")], field(P, id, "tenant"))
-      redis.call("LREM", line, 1, id)
-      finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
-    end
+    leave_line(P, id)
+    expire(P, id)
   end
 end
 
@@ -241,13 +264,13 @@ local function read_fields(args)
     job[name] = row.default
   end
   if #args % 2 == 0 then
-    return nil, "BADFIELD " .. args[#args] .. ": has no value"
+    return nil, "BADFIELD " .. printable(args[#args]) .. ": has no value"
   end
   for i = 4, #args, 2 do
     local name, value = args[i], args[i + 1]
     local row = FIELDS[name]
     if not row then
-      return nil, "BADFIELD " .. string.gsub(string.sub(name, 1, 64), "[%c]", "?") .. ": there is no such field"
+      return nil, "BADFIELD " .. printable(name) .. ": there is no such field"
     end
     if not CHECKS[row.type](row, value) then
       return nil, "BADFIELD " .. name .. ": takes " .. row.takes
@@ -277,9 +300,8 @@ local function store(P, id, upload, job, size, now)
   end
   redis.call("DEL", P .. "frames:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)
-  -- A leak guard: claims and final states go by max_wait_s and by the lease.
-  redis.call("EXPIRE", P .. "zip:" .. id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000)
-                                          + STREAM_SPARE_S)
+  -- A leak guard, and no more: it is `waits` that ends the wait.
+  redis.call("EXPIRE", P .. "zip:" .. id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000) + SPARE_S)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
   redis.call("ZADD", P .. "open", whole(now), id)
   redis.call("INCRBY", P .. "bytes", size)
@@ -287,13 +309,13 @@ local function store(P, id, upload, job, size, now)
   redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
 end
 
-local function enqueue(keys, args)
-  local P, id = prefix_of(keys), args[1] or ""
+local function enqueue(P, args)
+  local id = args[1] or ""
   if not string.match(id, "^[%w_-]+$") or #id > 64 then
     return redis.error_reply("BADFIELD id: takes 1 to 64 letters, digits, _ and -")
   end
   if args[2] ~= "upload" or not string.match(args[3] or "", "^[%w_-]+$") then
-    return redis.error_reply("BADFIELD upload: takes the name of the uploaded key")
+    return redis.error_reply("BADFIELD upload: takes the RANDOM of the uploaded key up:RANDOM")
   end
   local upload = P .. "up:" .. args[3]
   local known = field(P, id, "state")
@@ -306,13 +328,14 @@ local function enqueue(keys, args)
     redis.call("UNLINK", upload)
     return redis.error_reply(problem)
   end
-  local size = redis.call("STRLEN", upload)
   if redis.call("EXISTS", upload) == 0 then
     return redis.error_reply("NOUPLOAD " .. args[3])
   end
-  if size > configured(P, "max_zip_mb") * 1048576 then
+  local size = redis.call("STRLEN", upload)
+  local most = math.min(configured(P, "max_zip_mb"), ZIP_MB_AT_MOST) * 1048576
+  if size > most then
     redis.call("UNLINK", upload)
-    return redis.error_reply("TOOBIG " .. whole(configured(P, "max_zip_mb") * 1048576))
+    return redis.error_reply("TOOBIG " .. whole(most))
   end
   local reason = full(P, job.tenant, size)
   if reason then
@@ -326,47 +349,56 @@ local function enqueue(keys, args)
   else
     put_in_line(P, id, false)
   end
-  return redis.status_reply("queued " .. whole(redis.call("ZCARD", P .. "open") - 1))
+  local ahead = redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1
+  return redis.status_reply("queued " .. whole(ahead))
 end
 
 ---- claim ----
 
--- The next id of a class: the tenant that was served least has its turn. nil if nobody waits.
-local function next_of_class(P, class)
+-- The next id of a class: the tenant that was served least has its turn. nil if nobody waits. A tenant without jobs
+-- keeps its place until its turn comes: who left at once and returned at the front would be served before those
+-- who always wait.
+local function next_of_class(P, class, now)
   local round = P .. "rr" .. class
   for _ = 1, SKIP_AT_MOST do
-    local first = redis.call("ZRANGE", round, 0, 0)
-    local tenant = first[1]
+    local tenant = redis.call("ZRANGE", round, 0, 0)[1]
     if not tenant then
       return nil
     end
     local id = redis.call("RPOP", waiting_list(P, class, tenant))
+    local over = id and tonumber(redis.call("ZSCORE", P .. "waits", id) or 0)
     if not id then
       redis.call("ZREM", round, tenant)
-    elseif field(P, id, "state") == "queued" then
-      redis.call("ZINCRBY", round, 1, tenant)
-      return id
+    else
+      redis.call("ZREM", P .. "waits", id)
+      if over > now then
+        redis.call("ZINCRBY", round, 1, tenant)
+        return id
+      end
+      expire(P, id)
     end
   end
+  wake(P) -- the rest is the next claim's
 end
 
 local function start(P, id, owner, lease_ms, max_deliveries, now)
   local attempt = redis.call("HINCRBY", P .. "job:" .. id, "attempt", 1)
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
   local queue_ms = math.max(now - number_field(P, id, "enqueued_ms") - number_field(P, id, "delay_ms"), 0)
-  redis.call("ZREM", P .. "waits", id)
   redis.call("ZADD", P .. "lease", whole(now + lease_ms), id)
   count(P, "tact", field(P, id, "tenant"), 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
              whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries))
   tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
                                  "queue_ms", queue_ms})
-  redis.call("EXPIRE", P .. "frames:" .. id, number_field(P, id, "keep_s") + STREAM_SPARE_S)
+  local wall_s = math.ceil(number_field(P, id, "wall_ms") / 1000)
+  redis.call("EXPIRE", P .. "frames:" .. id, wall_s + number_field(P, id, "keep_s") + SPARE_S)
+  redis.call("EXPIRE", P .. "zip:" .. id, wall_s + number_field(P, id, "max_wait_s") + SPARE_S)
   return token, attempt
 end
 
-local function claim(keys, args)
-  local P, owner, now = prefix_of(keys), args[1], now_ms()
+local function claim(P, args)
+  local owner, now = args[1], now_ms()
   local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
   reap_leases(P, now)
   reap_waits(P, now)
@@ -375,11 +407,10 @@ local function claim(keys, args)
     return {}
   end
   for class = 0, 2 do
-    local id = next_of_class(P, class)
+    local id = next_of_class(P, class, now)
     if id then
       local token, attempt = start(P, id, owner, lease_ms, max_deliveries, now)
-      local waiting = redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease")
-      local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(waiting)}
+      local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(jobs_waiting(P))}
       for name in pairs(FIELDS) do
         answer[#answer + 1], answer[#answer + 2] = name, field(P, id, name) or ""
       end
@@ -391,8 +422,8 @@ end
 
 ---- while it runs ----
 
-local function beat(keys, args)
-  local P, id, token = prefix_of(keys), args[1], args[2]
+local function beat(P, args)
+  local id, token = args[1], args[2]
   if not holds(P, id, token) then
     return redis.status_reply("lost")
   end
@@ -403,8 +434,14 @@ end
 local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true,
                  frames_dropped = true}
 
-local function finish_running(keys, args)
-  local P, id, token = prefix_of(keys), args[1], args[2]
+-- How long a job runs, of late: for paddock_position.
+local function learn_pace(P, wall_ms)
+  local mean = tonumber(redis.call("GET", P .. "pace") or wall_ms)
+  redis.call("SET", P .. "pace", whole(mean + (wall_ms - mean) / 8), "EX", 86400)
+end
+
+local function finish_running(P, args)
+  local id, token = args[1], args[2]
   if not holds(P, id, token) then
     return redis.status_reply("stale")
   end
@@ -415,21 +452,24 @@ local function finish_running(keys, args)
     if args[i] == "verdict" and args[i + 1] == "cancelled" then
       state = "cancelled"
     end
+    if args[i] == "wall_ms" then
+      learn_pace(P, tonumber(args[i + 1]) or 0)
+    end
   end
   finish(P, id, state, result)
   return redis.status_reply("done")
 end
 
-local function lost(keys, args)
-  local P, id, token = prefix_of(keys), args[1], args[2]
+local function lost(P, args)
+  local id, token = args[1], args[2]
   if not holds(P, id, token) then
     return redis.status_reply("stale")
   end
   return redis.status_reply(give_back(P, id, args[3] or "no reason given"))
 end
 
-local function requeue(keys, args)
-  local P, id, token = prefix_of(keys), args[1], args[2]
+local function requeue(P, args)
+  local id, token = args[1], args[2]
   if not holds(P, id, token) then
     return redis.status_reply("stale")
   end
@@ -438,12 +478,11 @@ local function requeue(keys, args)
     return redis.status_reply("cancelled")
   end
   release(P, id)
-  put_in_line(P, id, true)
   return redis.status_reply("queued")
 end
 
-local function recover(keys, args)
-  local P, owner, found = prefix_of(keys), args[1], {}
+local function recover(P, args)
+  local owner, found = args[1], {}
   for _, id in ipairs(redis.call("ZRANGE", P .. "lease", 0, -1)) do
     if field(P, id, "owner") == owner then
       give_back(P, id, "its worker process ended")
@@ -455,15 +494,14 @@ end
 
 ---- clients ----
 
-local function cancel(keys, args)
-  local P, id = prefix_of(keys), args[1] or ""
+local function cancel(P, args)
+  local id = args[1] or ""
   local state = field(P, id, "state")
   if not state then
     return redis.status_reply("unknown")
   end
   if state == "queued" then
-    -- Its id stays in the waiting list and is passed over when its turn comes.
-    redis.call("ZREM", P .. "waits", id)
+    leave_line(P, id)
     finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
     return redis.status_reply("cancelled")
   end
@@ -476,23 +514,33 @@ local function cancel(keys, args)
   return redis.status_reply("final")
 end
 
-local function position(keys, args)
-  local P, id = prefix_of(keys), args[1] or ""
-  local rank = redis.call("ZRANK", P .. "open", id)
-  if not rank then
+-- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
+local function position(P, args)
+  local id = args[1] or ""
+  if not redis.call("ZSCORE", P .. "open", id) then
     return {-1, 0}
   end
-  local running = redis.call("ZCARD", P .. "lease")
-  local ahead = math.max(rank - running, 0)
-  return {ahead, 0}
+  if redis.call("ZSCORE", P .. "lease", id) then
+    return {0, 0}
+  end
+  local ahead = jobs_ahead(P, id)
+  local at_once = math.max(redis.call("ZCARD", P .. "lease"), 1)
+  local wait = math.ceil(ahead * tonumber(redis.call("GET", P .. "pace") or 0) / at_once)
+  local due = redis.call("ZSCORE", P .. "delayed", id)
+  return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}
 end
 
-local function depth(keys)
-  local P = prefix_of(keys)
+-- {jobs that could run now, jobs that run, oldest wait in ms}.
+local function depth(P)
   local running = redis.call("ZCARD", P .. "lease")
-  local oldest = redis.call("ZRANGE", P .. "open", 0, 0, "WITHSCORES")
-  local wait = oldest[2] and math.max(now_ms() - tonumber(oldest[2]), 0) or 0
-  return {redis.call("ZCARD", P .. "open") - running, running, wait}
+  local waiting = jobs_waiting(P)
+  local oldest = waiting > 0 and redis.call("ZRANGE", P .. "open", 0, LOOK_AT_MOST - 1, "WITHSCORES") or {}
+  for i = 1, #oldest, 2 do
+    if not redis.call("ZSCORE", P .. "lease", oldest[i]) and not redis.call("ZSCORE", P .. "delayed", oldest[i]) then
+      return {waiting, running, math.max(now_ms() - tonumber(oldest[i + 1]), 0)}
+    end
+  end
+  return {waiting, running, 0}
 end
 
 local function version()
@@ -502,9 +550,18 @@ end
 ---- registration ----
 
 local function register(name, callback, ...)
-  redis.register_function({function_name = "paddock_" .. name, callback = callback, flags = {...}})
+  local function checked(keys, args)
+    local P = string.match(keys[1] or "", "^(paddock:{[%w_.-]*}:)open$")
+    if not P then
+      return redis.error_reply("BADKEY the one key is paddock:{QUEUE}:open")
+    end
+    return callback(P, args)
+  end
+  redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
 end
 
+-- Without allow-oom Redis itself answers -OOM to an enqueue when its memory is used up. All else goes on, so that
+-- what is queued can be run and freed.
 register("enqueue", enqueue)
 register("claim", claim, "allow-oom")
 register("cancel", cancel, "allow-oom")

@@ -120,14 +120,13 @@ int redis_connect(struct redis *redis, int timeout_ms, struct buffer *why)
     int error;
 
     redis_drop(redis);
-    error = connect_socket(&redis->address, timeout_ms, &redis->fd, why);
+    error = connect_socket(&redis->address, end, &redis->fd, why);
     if (error == 0) {
         redis->reader = redisReaderCreate();
         error = redis->reader != NULL ? 0 : -ENOMEM;
     }
     if (error == 0) {
-        error = connect_login(redis, &redis->address, clock_poll_ms(end, clock_now_ms()),
-                              why);
+        error = connect_login(redis, &redis->address, end, why);
     }
     if (error < 0) {
         redis->failures++;
@@ -184,15 +183,21 @@ static bool fits(const struct redis *redis, int argc, const char *const *argv,
            redis->out.size <= UNSENT_MAX - total;
 }
 
-/* What has been sent leaves the buffer when it is worth the move. */
+static void forget_sent(struct redis *redis)
+{
+    buffer_consume(&redis->out, redis->sent);
+    redis->sent = 0;
+}
+
+/* What has been sent leaves the buffer when no more is moved than was sent: a large value
+ * that goes out in many small parts costs its own size once, not once per part. */
 static void compact(struct redis *redis)
 {
     if (redis->sent == redis->out.size) {
         buffer_reset(&redis->out);
         redis->sent = 0;
-    } else if (redis->sent > MIB(1)) {
-        buffer_consume(&redis->out, redis->sent);
-        redis->sent = 0;
+    } else if (redis->sent >= redis_unsent(redis)) {
+        forget_sent(redis);
     }
 }
 
@@ -206,6 +211,9 @@ int redis_send(struct redis *redis, int timeout_ms, redis_answer *answer, void *
         return -ENOTCONN;
     }
     compact(redis);
+    if (!fits(redis, argc, argv, lengths)) {
+        forget_sent(redis);
+    }
     if (!fits(redis, argc, argv, lengths)) {
         return -ENOBUFS;
     }

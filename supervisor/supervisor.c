@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/number.h"
 #include "common/role.h"
 #include "supervisor/layers.h"
 #include "supervisor/pool.h"
@@ -88,11 +89,9 @@ static int take_config(struct command_line *line, const char *value)
 
 static int take_ready_fd(struct command_line *line, const char *value)
 {
-    char *end;
-    long fd = strtol(value, &end, 10);
+    int64_t fd;
 
-    if (end == value || *end != '\0' || fd < 3 || fd > 65535 ||
-        fd_set_cloexec((int)fd, 1) < 0) {
+    if (number_parse(value, 3, 65535, &fd) < 0 || fd_set_cloexec((int)fd, 1) < 0) {
         return -EINVAL;
     }
     line->ready_fd = (int)fd;

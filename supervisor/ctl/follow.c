@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/number.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/render.h"
@@ -90,6 +91,7 @@ static void on_result(struct follow *follow, int attempt, const struct redisRepl
     struct endpoint other = *follow->endpoint;
     struct redisReply *job = NULL;
     const char *code;
+    int64_t number;
 
     follow->over = true;
     follow->result = 99;
@@ -99,7 +101,9 @@ static void on_result(struct follow *follow, int attempt, const struct redisRepl
     }
     if (job != NULL) {
         code = client_field(job, "exit_code");
-        follow->result = code != NULL ? (int)(strtol(code, NULL, 10) & 0xff) : 99;
+        if (code != NULL && number_parse(code, 0, 255, &number) == 0) {
+            follow->result = (int)number;
+        }
         render_result(follow->renderer, data->str, data->len, job);
         freeReplyObject(job);
     }
@@ -126,6 +130,7 @@ static const struct redisReply *value_of(const struct redisReply *fields,
 static void on_entry(struct follow *follow, const struct redisReply *entry)
 {
     const struct redisReply *kind, *attempt, *data;
+    int64_t number;
 
     if (entry->elements != 2 || entry->element[0]->str == NULL) {
         return;
@@ -134,12 +139,13 @@ static void on_entry(struct follow *follow, const struct redisReply *entry)
     kind = value_of(entry->element[1], "k");
     attempt = value_of(entry->element[1], "a");
     data = value_of(entry->element[1], "d");
-    if (kind == NULL || attempt == NULL || data == NULL || data->str == NULL) {
+    if (kind == NULL || attempt == NULL || data == NULL || data->str == NULL ||
+        attempt->str == NULL || number_parse(attempt->str, 0, INT32_MAX, &number) < 0) {
         return;
     }
     for (size_t i = 0; i < array_size(kinds); i++) {
         if (strcmp(kinds[i].kind, kind->str) == 0) {
-            kinds[i].handle(follow, (int)strtol(attempt->str, NULL, 10), data);
+            kinds[i].handle(follow, (int)number, data);
         }
     }
 }
@@ -267,6 +273,9 @@ static int follow_to_end(struct follow *follow, int signals, bool cancels,
             if (strcmp(before, follow->last) == 0) {
                 check_exists(follow, why);
             }
+            if (follow->over) {
+                break;
+            }
             (void)snprintf(before, sizeof(before), "%s", follow->last);
             read_more(follow);
         }
@@ -296,6 +305,9 @@ int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancel
 
     if (follow.renderer != NULL && signals >= 0) {
         result = follow_to_end(&follow, signals, cancels, why);
+    }
+    if (follow.waiting) {
+        redis_drop(endpoint->redis); /* its answer would come to what is gone by then */
     }
     render_free(follow.renderer);
     buffer_done(&follow.pending);

@@ -74,6 +74,31 @@ static int one_job(void)
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
 }
 
+/* Isolated and without `site`, as the pool's interpreter. A module that is not there is
+ * not there for programs, either. */
+static int start_python(char **modules)
+{
+    PyConfig config;
+    PyStatus status;
+
+    PyConfig_InitIsolatedConfig(&config);
+    config.site_import = 0;
+    config.install_signal_handlers = 0;
+    status = Py_InitializeFromConfig(&config);
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(status)) {
+        (void)fprintf(stderr, "unable to start Python: %s\n", status.err_msg);
+        return -1;
+    }
+    for (; *modules != NULL; modules++) {
+        PyObject *module = PyImport_ImportModule(*modules);
+
+        Py_XDECREF(module);
+        PyErr_Clear();
+    }
+    return 0;
+}
+
 static double seconds(void)
 {
     struct timespec now;
@@ -84,24 +109,21 @@ static double seconds(void)
 
 int main(int argc, char **argv)
 {
-    long jobs = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
+    char *end = NULL;
+    long jobs = argc > 1 ? strtol(argv[1], &end, 10) : 0;
     double start;
 
-    if (jobs < 1 || freopen("/dev/null", "w", stderr) == NULL) {
-        (void)printf("usage: floor JOBS MODULE...\n");
+    if (jobs < 1 || *end != '\0') {
+        (void)fprintf(stderr, "usage: floor JOBS MODULE...\n");
         return 2;
     }
-    Py_InitializeEx(0);
-    for (int i = 2; i < argc; i++) {
-        PyObject *module = PyImport_ImportModule(argv[i]);
-
-        Py_XDECREF(module);
-        PyErr_Clear();
+    if (start_python(argv + 2) != 0) {
+        return 1;
     }
     start = seconds();
     for (long i = 0; i < jobs; i++) {
         if (one_job() != 0) {
-            (void)printf("a job failed\n");
+            (void)fprintf(stderr, "a job failed\n");
             return 1;
         }
     }

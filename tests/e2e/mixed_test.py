@@ -34,7 +34,7 @@ KINDS = [
     ("exiting", EXITING, {}, "exit", 3, 5, True),
     ("broken", BROKEN, {}, "compile_error", 1, 5, False),
     ("endless", ENDLESS, {"cpu_ms": 100}, "cpu_limit", 83, 3, True),
-    ("sleeping", SLEEPING, {"wall_ms": 100}, "wall_limit", 84, 3, True),
+    ("sleeping", SLEEPING, {"wall_ms": 500}, "wall_limit", 84, 3, True),
     ("hungry", HUNGRY, {"memory_mb": 64}, "memory_limit", 85, 3, True),
     ("talking", TALKING, {"output_kb": 16}, "output_limit", 86, 3, True),
     ("crashing", CRASHING, {}, "crashed", 88, 4, True),
