@@ -188,9 +188,8 @@ static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t cou
         PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None)");
         return NULL;
     }
-    name = PyUnicode_AsUTF8(args[0]);
+    name = importer_text(args[0]);
     if (name == NULL) {
-        PyErr_Clear(); /* no member has such a name */
         Py_RETURN_NONE;
     }
     dot = strrchr(name, '.');
@@ -212,7 +211,8 @@ static PyObject *invalidate_caches(PyObject *self, PyObject *ignored)
 static int add_module(PyObject *list, PyObject *seen, const char *prefix,
                       const char *name, size_t size, int is_package)
 {
-    PyObject *full = PyUnicode_FromFormat("%s%.*s", prefix, (int)size, name);
+    PyObject *own = PyUnicode_FromStringAndSize(name, (Py_ssize_t)size);
+    PyObject *full = own != NULL ? PyUnicode_FromFormat("%s%U", prefix, own) : NULL;
     PyObject *pair = NULL;
     int error = -1;
 
@@ -224,6 +224,7 @@ static int add_module(PyObject *list, PyObject *seen, const char *prefix,
     }
     Py_XDECREF(pair);
     Py_XDECREF(full);
+    Py_XDECREF(own);
     return error;
 }
 

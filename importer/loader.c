@@ -175,14 +175,13 @@ static PyObject *get_data(PyObject *self, PyObject *path)
     struct loader *loader = (struct loader *)self;
     Py_ssize_t size = 0;
     const char *root = PyUnicode_AsUTF8AndSize(loader->mount->root, &size);
-    const char *text = PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+    const char *text = importer_text(path);
     ssize_t index = -1;
 
     if (text != NULL && strncmp(text, root, (size_t)size) == 0 && text[size] == '/') {
         index = archive_find(loader->mount->archive, text + size + 1);
     }
     if (index < 0) {
-        PyErr_Clear();
         errno = ENOENT;
         return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
     }

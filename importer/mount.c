@@ -77,22 +77,34 @@ static int refuse_nul(PyObject *source, PyObject *path)
 }
 
 /* compile(source, path, "exec", flags=0, dont_inherit=True) */
-static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
+static PyObject *compile_checked(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     PyObject *mode = PyUnicode_InternFromString("exec");
     PyObject *zero = PyLong_FromLong(0);
     PyObject *code = NULL;
 
-    if (mode != NULL && zero != NULL && refuse_nul(source, path) == 0) {
-        code = trimmed
-                   ? PyObject_CallFunctionObjArgs(importer.call_trimmed, importer.compile,
-                                                  source, path, mode, zero, Py_True, NULL)
-                   : PyObject_CallFunctionObjArgs(importer.compile, source, path, mode,
-                                                  zero, Py_True, NULL);
+    if (mode != NULL && zero != NULL && refuse_nul(args[0], args[1]) == 0) {
+        code = PyObject_CallFunctionObjArgs(importer.compile, args[0], args[1], mode,
+                                            zero, Py_True, NULL);
     }
     Py_XDECREF(mode);
     Py_XDECREF(zero);
     return code;
+}
+
+/* As an object, for _call_with_frames_removed: called by it, every SyntaxError leaves the
+ * import system's frames behind. */
+static PyMethodDef compile_method = {
+    "compile", (PyCFunction)(void (*)(void))compile_checked, METH_FASTCALL, NULL};
+
+static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
+{
+    PyObject *const args[] = {source, path};
+
+    return trimmed ? PyObject_CallFunctionObjArgs(importer.call_trimmed,
+                                                  importer.compile_checked, source, path,
+                                                  NULL)
+                   : compile_checked(NULL, args, 2);
 }
 
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
@@ -108,15 +120,24 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 
 /* ---- the path hook ---- */
 
+const char *importer_text(PyObject *object)
+{
+    Py_ssize_t size;
+    const char *text =
+        PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &size) : NULL;
+
+    PyErr_Clear();
+    return text != NULL && strlen(text) == (size_t)size ? text : NULL;
+}
+
 /* The mount that `path` lies in, with the folder within it; NULL without an exception if
  * there is none. */
 static struct mount *find_mount(PyObject *path, const char **ret_folder)
 {
-    const char *text = PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+    const char *text = importer_text(path);
     PyObject *root, *mount;
     Py_ssize_t at = 0;
 
-    PyErr_Clear();
     while (text != NULL && PyDict_Next(importer.mounts, &at, &root, &mount)) {
         Py_ssize_t size;
         const char *prefix = PyUnicode_AsUTF8AndSize(root, &size);
@@ -198,7 +219,8 @@ int importer_init(void)
         return -1;
     }
     hook = PyCFunction_New(&hook_method, NULL);
-    if (hook == NULL) {
+    importer.compile_checked = PyCFunction_New(&compile_method, NULL);
+    if (hook == NULL || importer.compile_checked == NULL) {
         return -1;
     }
     error = PyList_Insert(hooks, 0, hook);

@@ -16,14 +16,15 @@ struct mount {
 /* Of importlib and friends; looked up once, so that nothing a program does to the modules
  * matters to us. All owned. */
 struct importer_state {
-    PyObject *mounts;        /* dict: root -> struct mount */
-    PyObject *module_spec;   /* importlib.machinery.ModuleSpec */
-    PyObject *call_trimmed;  /* importlib._bootstrap._call_with_frames_removed: its frames
-                                leave tracebacks */
-    PyObject *compile;       /* builtins.compile */
-    PyObject *exec;          /* builtins.exec */
-    PyObject *decode_source; /* importlib.util.decode_source */
-    PyObject *line_cache;    /* linecache.cache */
+    PyObject *mounts;       /* dict: root -> struct mount */
+    PyObject *module_spec;  /* importlib.machinery.ModuleSpec */
+    PyObject *call_trimmed; /* importlib._bootstrap._call_with_frames_removed: its frames
+                               leave tracebacks */
+    PyObject *compile;      /* builtins.compile */
+    PyObject *compile_checked; /* mount.c's: (source, path) -> code */
+    PyObject *exec;            /* builtins.exec */
+    PyObject *decode_source;   /* importlib.util.decode_source */
+    PyObject *line_cache;      /* linecache.cache */
 };
 
 extern struct importer_state importer;
@@ -37,6 +38,10 @@ PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname
 /* A finder for a folder of the archive ("" or "pkg/sub") that stands for `path`. New
  * reference. */
 PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);
+
+/* The UTF-8 of a string without a NUL in it, borrowed; NULL, without an exception, for
+ * anything else: no member and no root has such a name. */
+const char *importer_text(PyObject *object);
 
 /* The bytes of a member, with the path of the virtual file. New references; NULL with an
  * exception. */

@@ -28,7 +28,7 @@ static const char preload[] = "time math os random sys json re collections funct
                               "keyword numbers calendar locale zoneinfo shutil tempfile "
                               "glob fnmatch pathlib pickle codecs "
                               "unicodedata signal resource subprocess socket select "
-                              "concurrent.futures timeit cProfile html "
+                              "concurrent.futures.thread zipfile timeit cProfile html "
                               "urllib.parse xml.etree.ElementTree configparser graphlib "
                               "difflib ipaddress platform pkgutil runpy "
                               "importlib.resources importlib.metadata importlib.util "

@@ -35,25 +35,27 @@ static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
 int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
 {
     char here[LIMIT_PATH];
-    char path[2][LIMIT_PATH + 64];
+    char paths[2][LIMIT_PATH + 64];
     ssize_t size = readlink("/proc/self/exe", here, sizeof(here) - 1);
     char *slash;
 
     here[size > 0 ? size : 0] = '\0';
     slash = strrchr(here, '/');
-    (void)snprintf(path[0], sizeof(path[0]), "%.*s/%s",
-                   slash != NULL ? (int)(slash - here) : 0, here, name);
-    (void)snprintf(path[1], sizeof(path[1]), "%s/%s", PADDOCK_LIBEXEC, name);
-    for (size_t i = 0; i < 2; i++) {
-        int fd = open(path[i], O_RDONLY | O_CLOEXEC);
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    (void)snprintf(paths[0], sizeof(paths[0]), "%s/%s", here, name);
+    (void)snprintf(paths[1], sizeof(paths[1]), "%s/../libexec/paddock/%s", here, name);
+    for (size_t i = 0; i < array_size(paths); i++) {
+        int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
 
         if (fd >= 0) {
             *ret_fd = fd;
             return 0;
         }
     }
-    buffer_printf(why, "unable to find %s, neither as %s nor as %s", name, path[0],
-                  path[1]);
+    buffer_printf(why, "unable to find %s, neither as %s nor as %s", name, paths[0],
+                  paths[1]);
     return -ENOENT;
 }
 

@@ -23,18 +23,20 @@
 
 void endpoint_program(const char *name, char *to, size_t room)
 {
+    /* In the build tree all stand in one folder; installed, they do not. */
+    static const char *const folders[] = {".", "../sbin", "../libexec/paddock"};
     char here[LIMIT_PATH] = "";
     ssize_t size = readlink("/proc/self/exe", here, sizeof(here) - 1);
     char *slash;
 
     here[size > 0 ? size : 0] = '\0';
     slash = strrchr(here, '/');
-    (void)snprintf(to, room, "%.*s/%s", slash != NULL ? (int)(slash - here) : 0, here,
-                   name);
-    if (access(to, X_OK) != 0) {
-        bool daemon = strcmp(name, "paddock-supervisor") == 0;
-
-        (void)snprintf(to, room, "%s/%s", daemon ? PADDOCK_SBIN : PADDOCK_LIBEXEC, name);
+    for (size_t i = 0; i < array_size(folders); i++) {
+        (void)snprintf(to, room, "%.*s/%s/%s", slash != NULL ? (int)(slash - here) : 0,
+                       here, folders[i], name);
+        if (access(to, X_OK) == 0) {
+            return;
+        }
     }
 }
 
@@ -175,7 +177,7 @@ static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char
 
 static int start_supervisor(struct endpoint *endpoint, struct buffer *why)
 {
-    char program[LIMIT_PATH + 32];
+    char program[LIMIT_PATH + 64];
     autoclose int theirs = -1;
     int ends[2];
 

@@ -315,7 +315,7 @@ static int cancel(const struct command *command, struct args *args)
 /* Becomes another of our programs. */
 static int become(const char *program, char *const argv[])
 {
-    char path[LIMIT_PATH + 32];
+    char path[LIMIT_PATH + 64];
 
     endpoint_program(program, path, sizeof(path));
     (void)execv(path, argv);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two chunks that hold the end of a long trace: which is the newer, what is kept, and
+ * sizes that a hostile writer made up. Run by ctest; trusts nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/chunk.h"
+#include "common/cleanup.h"
+
+#include <string.h>
+
+static struct ring_shared shared;
+static unsigned char copy[2 * RING_CHUNK];
+
+static int setup(void **state)
+{
+    memset(&shared, 0, sizeof(shared));
+    memset(copy, '#', sizeof(copy));
+    return 0;
+}
+
+static void none_has_no_room(void **state)
+{
+    assert_int_equal(chunk_room(&shared), 0);
+    assert_false(chunk_append(&shared, "x", 1));
+    assert_int_equal(chunk_copy(&shared, copy), 0);
+}
+
+static void one(void **state)
+{
+    const size_t room = sizeof(shared.chunks[0].data);
+
+    chunk_begin(&shared);
+    assert_int_equal(chunk_room(&shared), room);
+    assert_true(chunk_append(&shared, "abc", 3));
+    assert_true(chunk_append(&shared, "de", 2));
+    assert_int_equal(chunk_room(&shared), room - 5);
+    assert_int_equal(chunk_copy(&shared, copy), 5);
+    assert_memory_equal(copy, "abcde#", 6);
+}
+
+/* Chunk after chunk, the last two are there: the older one first. */
+static void the_last_two_are_kept(void **state)
+{
+    for (char i = 'a'; i <= 'z'; i++) {
+        char record[2] = {i, i};
+
+        chunk_begin(&shared);
+        assert_true(chunk_append(&shared, record, sizeof(record)));
+        if (i == 'a') {
+            assert_int_equal(chunk_copy(&shared, copy), 2);
+        } else {
+            assert_int_equal(chunk_copy(&shared, copy), 4);
+            assert_int_equal(copy[0], i - 1);
+            assert_int_equal(copy[2], i);
+        }
+    }
+}
+
+static void full_to_the_last_byte(void **state)
+{
+    static unsigned char record[RING_CHUNK];
+    const size_t room = sizeof(shared.chunks[0].data);
+
+    memset(record, 'r', sizeof(record));
+    for (int i = 0; i < 2; i++) {
+        chunk_begin(&shared);
+        assert_false(chunk_append(&shared, record, room + 1));
+        assert_int_equal(chunk_room(&shared), room); /* nothing was written */
+        assert_true(chunk_append(&shared, record, room - 1));
+        assert_false(chunk_append(&shared, record, 2));
+        assert_true(chunk_append(&shared, record, 1));
+        assert_int_equal(chunk_room(&shared), 0);
+        assert_false(chunk_append(&shared, record, 1));
+    }
+    assert_int_equal(chunk_copy(&shared, copy), 2 * room);
+    assert_int_equal(copy[2 * room - 1], 'r');
+    assert_int_equal(copy[2 * room], '#');
+}
+
+static void cleared(void **state)
+{
+    chunk_begin(&shared);
+    assert_true(chunk_append(&shared, "abc", 3));
+    chunk_begin(&shared);
+    chunk_clear(&shared);
+    none_has_no_room(state);
+    one(state);
+}
+
+static void hostile_sizes_count_as_nothing(void **state)
+{
+    static const struct {
+        uint64_t turns[2], sizes[2];
+        size_t copied;
+    } rows[] = {
+        {{1, 2}, {RING_CHUNK, 3}, 3},
+        {{1, 2}, {3, RING_CHUNK - 15}, 3},
+        {{2, 1}, {UINT64_MAX, UINT64_MAX}, 0},
+        {{UINT64_MAX, 0}, {RING_CHUNK - 16, RING_CHUNK - 16}, 2 * (RING_CHUNK - 16)},
+        {{7, 7}, {1, 1}, 2},
+        {{0, 0}, {1ull << 32, 5}, 5},
+    };
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        for (size_t j = 0; j < 2; j++) {
+            shared.chunks[j].turn = rows[i].turns[j];
+            shared.chunks[j].size = rows[i].sizes[j];
+        }
+        assert_int_equal(chunk_copy(&shared, copy), rows[i].copied);
+    }
+}
+
+#define with_chunks(test) cmocka_unit_test_setup(test, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_chunks(none_has_no_room),
+        with_chunks(one),
+        with_chunks(the_last_two_are_kept),
+        with_chunks(full_to_the_last_byte),
+        with_chunks(cleared),
+        with_chunks(hostile_sizes_count_as_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

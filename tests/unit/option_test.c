@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options: a table of the test's own is parsed, refused line by line, printed as a sample
+ * and read back. Run by ctest; trusts nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/option.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct values {
+    int64_t number, flag, choice;
+    char text[9];
+    char guard[8];
+    int64_t other;
+};
+
+static const struct option_row options[] = {
+    {"first", "number", OPTION_NUMBER, offsetof(struct values, number), -5, 100, "10",
+     NULL, true, "ms",
+     "A number that is described in so many words that its help needs "
+     "more than one line, which is what is wanted here"},
+    {"first", "flag", OPTION_FLAG, offsetof(struct values, flag), 0, 0, "yes", NULL,
+     false, "", "A flag"},
+    {"first", "choice", OPTION_CHOICE, offsetof(struct values, choice), 0, 0, "green",
+     "red green blue", false, "", "A colour"},
+    {"second", "text", OPTION_TEXT, offsetof(struct values, text), 0, 8, "a b", NULL,
+     false, "", "A text"},
+    {"second", "other", OPTION_NUMBER, offsetof(struct values, other), 0, INT64_MAX, "0",
+     NULL, false, "", "Another number"},
+};
+static const struct option_table table = {options, array_size(options)};
+
+static struct values fresh(void)
+{
+    struct values values;
+
+    memset(&values, 0, sizeof(values));
+    option_defaults(&table, &values);
+    memset(values.guard, '#', sizeof(values.guard));
+    return values;
+}
+
+static void defaults(void **state)
+{
+    struct values values = fresh();
+
+    assert_int_equal(values.number, 10);
+    assert_int_equal(values.flag, 1);
+    assert_int_equal(values.choice, 1);
+    assert_string_equal(values.text, "a b");
+}
+
+/* clang-format off */
+static const struct {
+    const char *name, *value;
+    const char *why; /* NULL: it is taken */
+} settings[] = {
+    {"number", "-5", NULL},
+    {"number", "100", NULL},
+    {"number", "101", "number = 101: takes a whole number from -5 to 100"},
+    {"number", "-6", "a whole number from -5 to 100"},
+    {"number", "", "a whole number"},
+    {"number", "5x", "a whole number"},
+    {"number", "5 ", "a whole number"},
+    {"number", "0x10", "a whole number"},
+    {"number", "99999999999999999999", "a whole number"},
+    {"other", "9223372036854775807", NULL},
+    {"other", "9223372036854775808", "a whole number"},
+    {"flag", "no", NULL},
+    {"flag", "true", "yes or no"},
+    {"flag", "Yes", "yes or no"},
+    {"flag", "", "yes or no"},
+    {"choice", "red", NULL},
+    {"choice", "blue", NULL},
+    {"choice", "gree", "one of: red green blue"},
+    {"choice", "red green", "one of: red green blue"},
+    {"choice", "", "one of: red green blue"},
+    {"text", "", NULL},
+    {"text", "12345678", NULL},
+    {"text", "123456789", "a text of at most 8 bytes"},
+    {"numbr", "1", "there is no option 'numbr'; did you mean 'number'?"},
+    {"colour_of_it", "1", "there is no option 'colour_of_it'"},
+    {"", "1", "there is no option ''"},
+};
+/* clang-format on */
+
+static void one_by_one(void **state)
+{
+    for (size_t i = 0; i < array_size(settings); i++) {
+        struct values before = fresh(), after = before;
+        autobuffer struct buffer why = BUFFER_INIT(1024);
+        int result =
+            option_set(&table, &after, settings[i].name, settings[i].value, &why);
+
+        assert_int_equal(result, settings[i].why == NULL ? 0 : -EINVAL);
+        if (settings[i].why == NULL) {
+            assert_int_equal(why.size, 0);
+        } else {
+            assert_memory_equal(&before, &after, sizeof(before));
+            assert_non_null(strstr(why.data, settings[i].why));
+        }
+        assert_memory_equal(after.guard, before.guard, sizeof(before.guard));
+    }
+}
+
+static void nearest(void **state)
+{
+    char monster[300];
+
+    memset(monster, 'n', sizeof(monster) - 1);
+    monster[sizeof(monster) - 1] = '\0';
+    assert_string_equal(option_nearest(&table, "tex"), "text");
+    assert_string_equal(option_nearest(&table, "fl4g"), "flag");
+    assert_string_equal(option_nearest(&table, "othre"), "other");
+    assert_null(option_nearest(&table, "something"));
+    assert_null(option_nearest(&table, ""));
+    assert_null(option_nearest(&table, monster));
+}
+
+static void a_file(void **state)
+{
+    struct values values = fresh();
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    static const char text[] = "# a comment\n"
+                               "; another\r\n"
+                               "\n"
+                               "  [first]\r\n"
+                               "number=7\n"
+                               "\tflag \t = \t no\r\n"
+                               "[second]\n"
+                               "text = a=b # c\n"
+                               "[first]\n"
+                               "choice = blue"; /* no newline at the end */
+
+    values.text[0] = '\0';
+    assert_int_equal(option_parse(&table, &values, "file", text, &why), 0);
+    assert_int_equal(why.size, 0);
+    assert_int_equal(values.number, 7);
+    assert_int_equal(values.flag, 0);
+    assert_int_equal(values.choice, 2);
+    assert_string_equal(values.text, "a=b # c");
+}
+
+/* clang-format off */
+static const struct {
+    const char *text;
+    const char *why;
+} files[] = {
+    {"number = 1\n", "f.conf:1: 'number' belongs into section [first]"},
+    {"\n\n[second]\nnumber = 1\n", "f.conf:4: 'number' belongs into section [first]"},
+    {"[third]\n", "f.conf:1: there is no section [third]"},
+    {"[]\n", "f.conf:1: there is no section []"},
+    {"[\n", "f.conf:1: a section is written [NAME]"},
+    {"[first\n", "f.conf:1: a section is written [NAME]"},
+    {"[first] # x\n", "f.conf:1: a section is written [NAME]"},
+    {"[ first ]\n", "f.conf:1: there is no section [ first ]"},
+    {"[first]\nnumber\n", "f.conf:2: expected NAME = VALUE, got 'number'"},
+    {"[first]\n= 5\n", "f.conf:2: there is no option ''"},
+    {"[first]\nnumber = 1\nnumber = 2\n", "f.conf:3: 'number' is set twice"},
+    {"[first]\nnumber = many\n", "f.conf:2: number = many: takes a whole number from -5 to 100"},
+    {"[first]\nnumber =\n", "f.conf:2: number = : takes a whole number"},
+    {"[first]\nflag = 1\n", "f.conf:2: flag = 1: takes yes or no"},
+    {"[first]\nchoice = pink\n", "f.conf:2: choice = pink: takes one of: red green blue"},
+    {"[second]\ntext = 123456789\n", "f.conf:2: text = 123456789: takes a text of at most 8"},
+    {"[first]\nnumbre = 1\n", "f.conf:2: there is no option 'numbre'; did you mean 'number'?"},
+    {"[first]\nNumber = 1\n", "there is no option 'Number'; did you mean 'number'?"},
+    {"[first]\r\nnumber = 1\r\n\r\nwhat\r\n", "f.conf:4: expected NAME = VALUE, got 'what'"},
+};
+/* clang-format on */
+
+static void bad_files(void **state)
+{
+    for (size_t i = 0; i < array_size(files); i++) {
+        struct values values = fresh();
+        autobuffer struct buffer why = BUFFER_INIT(1024);
+
+        assert_int_equal(option_parse(&table, &values, "f.conf", files[i].text, &why),
+                         -EINVAL);
+        if (strstr(why.data, files[i].why) == NULL) {
+            fail_msg("'%s' is not in: %s", files[i].why, why.data);
+        }
+    }
+}
+
+/* The first error ends it: what stands before it is set, what stands behind is not. */
+static void stops_at_the_first_error(void **state)
+{
+    struct values values = fresh();
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    assert_int_equal(option_parse(&table, &values, "f",
+                                  "[first]\nnumber = 7\nwhat\nflag = no\n", &why),
+                     -EINVAL);
+    assert_int_equal(values.number, 7);
+    assert_int_equal(values.flag, 1);
+    assert_null(strchr(why.data, '\n'));
+}
+
+static void long_values_are_told_short(void **state)
+{
+    static char text[5000] = "[first]\nnumber = ";
+    struct values values = fresh();
+    autobuffer struct buffer why = BUFFER_INIT(100000);
+
+    memset(text + strlen(text), '1', sizeof(text) - strlen(text) - 1);
+    assert_int_equal(option_parse(&table, &values, "f", text, &why), -EINVAL);
+    assert_memory_equal(why.data, "f:2: ", 5);
+    assert_true(why.size < 1200);
+}
+
+static void the_sample_reads_back_to_the_defaults(void **state)
+{
+    struct values expected = fresh(), values = expected;
+    autobuffer struct buffer sample = BUFFER_INIT(16384), why = BUFFER_INIT(1024);
+
+    values.number = values.flag = values.choice = 0;
+    values.text[0] = '\0';
+    option_sample(&table, &sample);
+    assert_int_equal(buffer_error(&sample), 0);
+    assert_int_equal(option_parse(&table, &values, "sample", sample.data, &why), 0);
+    assert_memory_equal(&values, &expected, sizeof(values));
+    for (size_t i = 0; i < table.count; i++) {
+        assert_non_null(strstr(sample.data, options[i].name));
+    }
+}
+
+/* Every option with its range and its unit; no line wider than a terminal. */
+static void help(void **state)
+{
+    autobuffer struct buffer text = BUFFER_INIT(16384);
+
+    option_help(&table, &text);
+    assert_int_equal(buffer_error(&text), 0);
+    assert_non_null(strstr(text.data, "  --number=VALUE\n"));
+    assert_non_null(strstr(text.data, "(ms)"));
+    assert_non_null(strstr(text.data, "reloads"));
+    assert_non_null(strstr(text.data, "one of: red green blue; default: green\n"));
+    for (char *line = text.data; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        assert_true(strcspn(line, "\n") <= 90);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(one_by_one),
+        cmocka_unit_test(nearest),
+        cmocka_unit_test(a_file),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(stops_at_the_first_error),
+        cmocka_unit_test(long_values_are_told_short),
+        cmocka_unit_test(the_sample_reads_back_to_the_defaults),
+        cmocka_unit_test(help),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ring, with a writer in a process of its own: every byte arrives, in order; a writer
+ * killed in mid-stream loses nothing that it had published; a full ring blocks and goes
+ * on; and indexes or claims that a hostile writer made up are refused. Run by ctest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/fd.h"
+#include "common/ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fixture {
+    struct ring_reader reader;
+    int memory, doorbell;
+    unsigned char *slice; /* RING_DATA bytes */
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    fixture = (struct fixture){.slice = malloc(RING_DATA)};
+    *state = &fixture;
+    fixture.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return ring_reader_init(&fixture.reader, &fixture.memory);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ring_reader_done(&fixture->reader);
+    ring_reader_done(&fixture->reader); /* twice is harmless */
+    close_fd(&fixture->memory);
+    close_fd(&fixture->doorbell);
+    free(fixture->slice);
+    return 0;
+}
+
+/* Runs `write` as a sandbox would: in a child that maps the ring and waits for its start.
+ */
+static pid_t start_writer(struct fixture *fixture,
+                          void (*write_all)(struct ring_writer *ring))
+{
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct ring_writer writer;
+
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (ring_writer_init(&writer, fixture->memory, fixture->doorbell) != 0) {
+            _exit(1);
+        }
+        ring_writer_wait_start(&writer);
+        write_all(&writer);
+        _exit(0);
+    }
+    return child;
+}
+
+static int reap(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* Waits until something can be read, as the relay does: sleeps, looks again, blocks. */
+static void wait_for_bytes(struct fixture *fixture)
+{
+    struct pollfd bell = {.fd = fixture->doorbell, .events = POLLIN};
+    uint64_t count;
+
+    ring_reader_sleep(&fixture->reader, true);
+    if (ring_reader_waiting(&fixture->reader) == 0) {
+        assert_int_equal(poll(&bell, 1, 60000), 1); /* the bell is never lost */
+    }
+    (void)!read(fixture->doorbell, &count, sizeof(count));
+}
+
+/* A record of the tests: its size in two bytes, then the low byte of its number. */
+#define RECORDS 60000
+
+static size_t record_size(unsigned number)
+{
+    /* Mostly small, now and then the largest there is. */
+    return number % 997 == 0 ? LIMIT_RECORD : 3 + number * 7 % 90;
+}
+
+static void put_record(struct ring_writer *ring, unsigned number)
+{
+    static unsigned char record[LIMIT_RECORD];
+    size_t size = record_size(number);
+
+    memset(record, (int)number, size);
+    record[0] = (unsigned char)size;
+    record[1] = (unsigned char)(size >> 8);
+    ring_writer_put(ring, record, size);
+}
+
+static void write_records(struct ring_writer *ring)
+{
+    for (unsigned i = 0; i < RECORDS; i++) {
+        put_record(ring, i);
+    }
+}
+
+static void write_for_ever(struct ring_writer *ring)
+{
+    for (unsigned i = 0;; i++) {
+        put_record(ring, i);
+    }
+}
+
+/* Checks a slice: whole records, following on from `number`. Returns the next number. */
+static unsigned check_slice(const unsigned char *slice, size_t size, unsigned number)
+{
+    for (size_t at = 0; at < size; number++) {
+        size_t expected = record_size(number);
+
+        assert_true(size - at >= expected);
+        assert_int_equal(slice[at] | slice[at + 1] << 8, expected);
+        assert_int_equal(slice[at + 2], number & 0xff);
+        assert_int_equal(slice[at + expected - 1], number & 0xff);
+        at += expected;
+    }
+    return number;
+}
+
+static void every_record_arrives(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t writer = start_writer(fixture, write_records);
+    unsigned number = 0;
+
+    assert_int_equal(ring_reader_waiting(&fixture->reader), 0); /* it waits for start */
+    ring_reader_start(&fixture->reader);
+    while (number < RECORDS) {
+        ssize_t size = ring_reader_take(&fixture->reader, fixture->slice);
+
+        assert_true(size >= 0);
+        if (size == 0) {
+            wait_for_bytes(fixture);
+        }
+        number = check_slice(fixture->slice, (size_t)size, number);
+    }
+    assert_int_equal(reap(writer), 0);
+    assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice), 0);
+}
+
+/* Killed anywhere: what was published is there, in whole records, and nothing else. */
+static void a_killed_writer_loses_nothing(void **state)
+{
+    for (unsigned round = 0; round < 30; round++) {
+        struct fixture *fixture = *state;
+        pid_t writer = start_writer(fixture, write_for_ever);
+        unsigned number = 0;
+        uint64_t published, read = 0;
+        ssize_t size;
+
+        ring_reader_start(&fixture->reader);
+        while (number < 50 * round) {
+            size = ring_reader_take(&fixture->reader, fixture->slice);
+            assert_true(size >= 0);
+            number = check_slice(fixture->slice, (size_t)size, number);
+            read += (uint64_t)size;
+        }
+        assert_int_equal(kill(writer, SIGKILL), 0);
+        assert_true(WIFSIGNALED(reap(writer)));
+        published = fixture->reader.shared->head;
+        while ((size = ring_reader_take(&fixture->reader, fixture->slice)) > 0) {
+            number = check_slice(fixture->slice, (size_t)size, number);
+            read += (uint64_t)size;
+        }
+        assert_int_equal(size, 0);
+        assert_int_equal(read, published);
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+}
+
+static void wait_until_full(struct ring_reader *reader)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    while (atomic_load(&reader->shared->writer_waits) == 0) {
+        (void)nanosleep(&moment, NULL);
+    }
+}
+
+static void a_full_ring_blocks_and_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t writer = start_writer(fixture, write_records);
+    unsigned number = 0;
+
+    ring_reader_start(&fixture->reader);
+    wait_until_full(&fixture->reader);
+    assert_true(ring_reader_waiting(&fixture->reader) >
+                (ssize_t)(RING_DATA - LIMIT_RECORD));
+    assert_true(ring_reader_waiting(&fixture->reader) <= (ssize_t)RING_DATA);
+    assert_int_equal(waitpid(writer, NULL, WNOHANG), 0); /* still there, blocked */
+    while (number < RECORDS) {
+        ssize_t size = ring_reader_take(&fixture->reader, fixture->slice);
+
+        assert_true(size >= 0);
+        number = check_slice(fixture->slice, (size_t)size, number);
+        if (size == 0) {
+            wait_for_bytes(fixture);
+        }
+    }
+    assert_int_equal(reap(writer), 0);
+}
+
+/* A full ring also wakes a reader that sleeps. */
+static void a_full_ring_rings(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ring_writer writer;
+    struct pollfd bell = {.fd = fixture->doorbell, .events = POLLIN};
+    unsigned char record[64] = {0};
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    ring_writer_put(&writer, record, sizeof(record));
+    assert_int_equal(poll(&bell, 1, 0), 0); /* nobody sleeps: no bell */
+    ring_reader_sleep(&fixture->reader, true);
+    ring_writer_put(&writer, record, sizeof(record));
+    assert_int_equal(poll(&bell, 1, 0), 1);
+    assert_int_equal(atomic_load(&fixture->reader.shared->reader_sleeps), 0); /* once */
+    assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice), 128);
+    (void)munmap(writer.shared, sizeof(*writer.shared));
+}
+
+static void impossible_heads_are_refused(void **state)
+{
+    static const struct {
+        uint64_t tail, head;
+        bool possible;
+    } rows[] = {
+        {0, 0, true},
+        {0, RING_DATA, true},
+        {0, RING_DATA + 1, false},
+        {0, UINT64_MAX, false},
+        {1000, 999, false},
+        {1000, 0, false},
+        {1000, 1000 + RING_DATA, true},
+        {1000, 1001 + RING_DATA, false},
+        {1000, 1ull << 63, false},
+        {UINT64_MAX, 0, true}, /* wrapped by one */
+        {UINT64_MAX, RING_DATA, false},
+    };
+    struct fixture *fixture = *state;
+    struct ring_reader *reader = &fixture->reader;
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        ssize_t expected =
+            rows[i].possible ? (ssize_t)(rows[i].head - rows[i].tail) : -EBADMSG;
+
+        reader->tail = rows[i].tail;
+        reader->shared->head = rows[i].head;
+        assert_int_equal(ring_reader_waiting(reader), expected);
+        assert_int_equal(ring_reader_take(reader, fixture->slice), expected);
+        if (!rows[i].possible) {
+            assert_int_equal(reader->tail, rows[i].tail);
+        }
+    }
+}
+
+/* The reader goes by its own tail, whatever the shared one says. */
+static void a_forged_tail_moves_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ring_writer writer;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    ring_writer_put(&writer, "abc", 3);
+    fixture->reader.shared->tail = 999999;
+    assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice), 3);
+    assert_memory_equal(fixture->slice, "abc", 3);
+    assert_int_equal(fixture->reader.shared->tail, 3);
+    (void)munmap(writer.shared, sizeof(*writer.shared));
+}
+
+/* The memory cannot be shrunk under the reader. */
+static void nobody_truncates_it(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(ftruncate(fixture->memory, 0), -1);
+    assert_int_equal(errno, EPERM);
+}
+
+static void claims(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ring_writer writer;
+    struct ring_claim claim;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    assert_false(ring_reader_claim(&fixture->reader, &claim));
+    ring_writer_claim(&writer, VERDICT_EXCEPTION, 1, "NameError: x", 12);
+    ring_writer_claim(&writer, VERDICT_OK, 0, "", 0); /* the first one stands */
+    assert_true(ring_reader_claim(&fixture->reader, &claim));
+    assert_int_equal(claim.verdict, VERDICT_EXCEPTION);
+    assert_int_equal(claim.exit_code, 1);
+    assert_int_equal(claim.report_size, 12);
+    assert_memory_equal(claim.report, "NameError: x", 12);
+    (void)munmap(writer.shared, sizeof(*writer.shared));
+}
+
+static void a_long_report_is_cut(void **state)
+{
+    static char report[LIMIT_REPORT + 100];
+    struct fixture *fixture = *state;
+    struct ring_writer writer;
+    struct ring_claim claim;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    ring_writer_claim(&writer, VERDICT_OK, 0, report, sizeof(report));
+    assert_true(ring_reader_claim(&fixture->reader, &claim));
+    assert_int_equal(claim.report_size, LIMIT_REPORT);
+    (void)munmap(writer.shared, sizeof(*writer.shared));
+}
+
+/* Every verdict, and what is none; exit codes and sizes out of range. */
+static void hostile_claims(void **state)
+{
+    static const struct {
+        uint32_t made;
+        int32_t exit_code;
+        uint32_t report_size;
+        bool sound;
+    } rows[] = {
+        {1, 0, 0, true},
+        {1, 255, LIMIT_REPORT, true},
+        {0, 0, 0, false},
+        {2, 0, 0, false},
+        {UINT32_MAX, 0, 0, false},
+        {1, -1, 0, false},
+        {1, 256, 0, false},
+        {1, INT32_MIN, 0, false},
+        {1, 0, LIMIT_REPORT + 1, false},
+        {1, 0, UINT32_MAX, false},
+    };
+    struct fixture *fixture = *state;
+    struct ring_claim *claim = &fixture->reader.shared->claim;
+    struct ring_claim copy;
+
+    for (uint32_t verdict = 0; verdict < VERDICT_COUNT + 2; verdict++) {
+        for (size_t i = 0; i < array_size(rows); i++) {
+            claim->made = rows[i].made;
+            claim->verdict = verdict;
+            claim->exit_code = rows[i].exit_code;
+            claim->report_size = rows[i].report_size;
+            assert_int_equal(ring_reader_claim(&fixture->reader, &copy),
+                             rows[i].sound && verdict_is_claim(verdict));
+        }
+    }
+}
+
+static void over_output(struct ring_writer *ring)
+{
+    ring_writer_put(ring, "last", 4);
+    ring_writer_over_output(ring);
+}
+
+/* It says so, rings, and waits to be killed. */
+static void too_much_output(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pollfd bell = {.fd = fixture->doorbell, .events = POLLIN};
+    pid_t writer = start_writer(fixture, over_output);
+
+    assert_false(ring_reader_over_output(&fixture->reader));
+    ring_reader_start(&fixture->reader);
+    assert_int_equal(poll(&bell, 1, 60000), 1);
+    assert_true(ring_reader_over_output(&fixture->reader));
+    assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice), 4);
+    assert_int_equal(waitpid(writer, NULL, WNOHANG), 0);
+    assert_int_equal(kill(writer, SIGKILL), 0);
+    (void)reap(writer);
+}
+
+#define with_ring(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_ring(every_record_arrives),
+        with_ring(a_killed_writer_loses_nothing),
+        with_ring(a_full_ring_blocks_and_goes_on),
+        with_ring(a_full_ring_rings),
+        with_ring(impossible_heads_are_refused),
+        with_ring(a_forged_tail_moves_nothing),
+        with_ring(nobody_truncates_it),
+        with_ring(claims),
+        with_ring(a_long_report_is_cut),
+        with_ring(hostile_claims),
+        with_ring(too_much_output),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

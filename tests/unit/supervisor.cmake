@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+unit_test(config common)
+target_sources(config_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/config.c)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * UTF-8: every code point there is, every lead byte with every second byte, and the
+ * cleaning of texts for logs and reports. Run by ctest; trusts nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "common/utf8.h"
+
+#include <string.h>
+
+/* Encodes a code point without asking whether it may be; returns the length. */
+static size_t encode(uint32_t code, char *to)
+{
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+    for (size_t i = length - 1; i > 0; i--) {
+        to[i] = (char)(0x80 | (code & 0x3f));
+        code >>= 6;
+    }
+    to[0] = (char)(lead[length] | code);
+    return length;
+}
+
+static void every_code_point(void **state)
+{
+    for (uint32_t code = 0; code < 0x1fffff; code++) {
+        char bytes[4];
+        size_t length = encode(code, bytes);
+        bool valid = code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+        int found = utf8_sequence(bytes, length);
+
+        if (found != (valid ? (int)length : 0) || utf8_valid(bytes, length) != valid) {
+            fail_msg("code point %x: %d", code, found);
+        }
+    }
+}
+
+/* A valid character cut short asks for more; with one byte behind it it does not. */
+static void prefixes_ask_for_more(void **state)
+{
+    static const uint32_t codes[] = {0x80,   0x7ff,  0x800,   0xfff,   0xd7ff,
+                                     0xe000, 0xffff, 0x10000, 0x10ffff};
+
+    for (size_t i = 0; i < array_size(codes); i++) {
+        char bytes[5] = {0};
+        size_t length = encode(codes[i], bytes);
+
+        for (size_t cut = 0; cut < length; cut++) {
+            assert_int_equal(utf8_sequence(bytes, cut), -1);
+            if (cut > 0) {
+                assert_false(utf8_valid(bytes, cut));
+            }
+        }
+        bytes[length] = 'x';
+        assert_int_equal(utf8_sequence(bytes, length + 1), length);
+        bytes[length - 1] = 'x';
+        assert_int_equal(utf8_sequence(bytes, length + 1), 0);
+    }
+}
+
+/* clang-format off */
+static const struct {
+    const char *bytes;
+    size_t size;
+    int length;
+} rows[] = {
+    {"\x80", 1, 0},             {"\xbf", 1, 0},             /* a tail alone */
+    {"\xc0\x80", 2, 0},         {"\xc1\xbf", 2, 0},         /* too long */
+    {"\xe0\x80\x80", 3, 0},     {"\xe0\x9f\xbf", 3, 0},
+    {"\xf0\x80\x80\x80", 4, 0}, {"\xf0\x8f\xbf\xbf", 4, 0},
+    {"\xed\xa0\x80", 3, 0},     {"\xed\xbf\xbf", 3, 0},     /* surrogates */
+    {"\xf4\x90\x80\x80", 4, 0}, {"\xf5\x80\x80\x80", 4, 0}, /* above U+10FFFF */
+    {"\xf8\x88\x80\x80\x80", 5, 0},
+    {"\xfe", 1, 0},             {"\xff", 1, 0},
+    {"\xe0\x80", 2, 0},         {"\xed\xa0", 2, 0},         /* wrong already */
+    {"\xe0\xa0", 2, -1},        {"\xf0\x90\x80", 3, -1},    /* right so far */
+    {"\0", 1, 1},
+};
+/* clang-format on */
+
+static void hostile_sequences(void **state)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        assert_int_equal(utf8_sequence(rows[i].bytes, rows[i].size), rows[i].length);
+    }
+}
+
+static void empty_is_valid(void **state)
+{
+    assert_true(utf8_valid("", 0));
+    assert_int_equal(utf8_sequence("", 0), -1);
+}
+
+/* clang-format off */
+static const struct {
+    const char *from;
+    size_t size, room;
+    const char *to;
+} copies[] = {
+    {"abc", 3, 10, "abc"},
+    {"abc", 3, 4, "abc"},
+    {"abc", 3, 3, "ab"},
+    {"abc", 3, 1, ""},
+    {"", 0, 1, ""},
+    {"a\tb\nc", 5, 10, "a\tb\nc"},
+    {"\x1b[31m\r\0\x7f", 8, 20, "?[31m???"},
+    {"\xff\xfe", 2, 10, "??"},
+    {"\xc3\xa4\xc3", 3, 10, "\xc3\xa4?"},
+    {"\xc3\xa4\xc3\xa4", 4, 4, "\xc3\xa4"}, /* cut between characters */
+    {"\xf0\x9f\xa4\x96", 4, 4, ""},
+    {"\xf0\x9f\xa4\x96", 4, 5, "\xf0\x9f\xa4\x96"},
+};
+/* clang-format on */
+
+static void copies_clean(void **state)
+{
+    for (size_t i = 0; i < array_size(copies); i++) {
+        char to[32];
+
+        memset(to, '#', sizeof(to));
+        assert_int_equal(
+            utf8_copy_clean(to, copies[i].room, copies[i].from, copies[i].size),
+            strlen(copies[i].to));
+        assert_string_equal(to, copies[i].to);
+        assert_int_equal(to[copies[i].room], '#');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_code_point),  cmocka_unit_test(prefixes_ask_for_more),
+        cmocka_unit_test(hostile_sequences), cmocka_unit_test(empty_is_valid),
+        cmocka_unit_test(copies_clean),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
