@@ -61,7 +61,7 @@ const char *archive_stripped(const struct archive *archive);
 int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
                  struct buffer *why) must_check;
 
-/* ---- where a program starts (DESIGN.md's order) ---- */
+/* ---- where a program starts (docs/PROTOCOL.md has the order) ---- */
 
 struct archive_entry {
     char member[512];   /* "user/robot.py"; "" for a module */

@@ -330,7 +330,7 @@ static const char *bad_entry(const struct archive_limits *limits,
         {(uint64_t)entry->declared > (uint64_t)entry->packed * INFLATE_MAX + INFLATE_MAX,
          "is damaged: its size cannot be right"},
         {entry->declared > 1 << 20 &&
-             entry->declared / (entry->packed + 1) > limits->ratio,
+             entry->declared / ((uint64_t)entry->packed + 1) > limits->ratio,
          "unpacks to far more than its size in the ZIP"},
     };
 

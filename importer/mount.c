@@ -337,6 +337,7 @@ PyObject *importer_main_module(const char *root, const char *member)
     PyObject *module = mount != NULL ? PyModule_New("__main__") : NULL;
     PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
     PyObject *path = mount != NULL ? mount_path(mount, member) : NULL;
+    PyObject *annotations = PyDict_New();
     PyObject *name = PyUnicode_InternFromString("__main__");
     PyObject *loader =
         mount != NULL && name != NULL ? loader_new(mount, member, name, 0) : NULL;
@@ -346,12 +347,13 @@ PyObject *importer_main_module(const char *root, const char *member)
         set(globals, "__loader__", loader) != 0 ||
         set(globals, "__spec__", Py_None) != 0 ||
         set(globals, "__cached__", Py_None) != 0 ||
-        set(globals, "__annotations__", PyDict_New()) != 0 ||
+        set(globals, "__annotations__", annotations) != 0 ||
         set(globals, "__builtins__", PyImport_AddModule("builtins")) != 0 ||
         PyDict_SetItem(modules, name, module) != 0) {
         Py_CLEAR(module);
     }
     Py_XDECREF(path);
+    Py_XDECREF(annotations);
     Py_XDECREF(name);
     Py_XDECREF(loader);
     return module;

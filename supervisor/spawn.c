@@ -63,6 +63,7 @@ int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
 
 struct birth {
     const struct spawn *spawn;
+    bool root;    /* we may map ids that are not our own */
     int go;       /* read end: the parent has written the id maps */
     int failures; /* write end */
 };
@@ -102,7 +103,7 @@ static void take_ids(const struct birth *birth)
     if (read(birth->go, &byte, 1) != 1) {
         give_up(birth, "wait for the id maps");
     }
-    if (birth->spawn->isolation == ISOLATION_RANGE && setgroups(0, NULL) != 0) {
+    if (birth->root && setgroups(0, NULL) != 0) {
         give_up(birth, "drop groups");
     }
     if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
@@ -172,17 +173,19 @@ static int write_file(pid_t pid, const char *name, const char *text)
     return fd < 0 ? -errno : fd_write_full(fd, text, strlen(text));
 }
 
+/* Root maps ids that nobody has, so that a sandbox is never root to the host; a user has
+ * only its own to give, and must give up setting groups for it (user_namespaces(7)). */
 static int write_maps(const struct spawn *spawn, pid_t pid)
 {
-    bool range = spawn->isolation == ISOLATION_RANGE;
+    bool root = geteuid() == 0;
+    int count = spawn->isolation == ISOLATION_RANGE ? IDS : 1;
     char uids[64], gids[64];
-    int error;
+    int error = root ? 0 : write_file(pid, "setgroups", "deny");
 
     (void)snprintf(uids, sizeof(uids), "0 %lld %d",
-                   range ? (long long)spawn->uid_first : geteuid(), range ? IDS : 1);
+                   root ? (long long)spawn->uid_first : geteuid(), count);
     (void)snprintf(gids, sizeof(gids), "0 %lld %d",
-                   range ? (long long)spawn->uid_first : getegid(), range ? IDS : 1);
-    error = range ? 0 : write_file(pid, "setgroups", "deny");
+                   root ? (long long)spawn->uid_first : getegid(), count);
     if (error == 0) {
         error = write_file(pid, "uid_map", uids);
     }
@@ -245,8 +248,10 @@ int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *w
     go_read = go[0], go_write = go[1], fail_read = failures[0], fail_write = failures[1];
     pid = make_process(spawn, &pidfd);
     if (pid == 0) {
-        const struct birth birth = {
-            .spawn = spawn, .go = go_read, .failures = fail_write};
+        const struct birth birth = {.spawn = spawn,
+                                    .root = geteuid() == 0,
+                                    .go = go_read,
+                                    .failures = fail_write};
 
         run_child(&birth);
     }
@@ -292,14 +297,14 @@ static bool grants(enum isolation isolation, int64_t uid_first)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-enum isolation spawn_best_isolation(void)
+enum isolation spawn_best_isolation(int64_t uid_first)
 {
     bool root = geteuid() == 0;
 
-    if (root && grants(ISOLATION_RANGE, 1879048192)) {
+    if (root && grants(ISOLATION_RANGE, uid_first)) {
         return ISOLATION_RANGE;
     }
-    if (grants(ISOLATION_SINGLE, 0)) {
+    if (grants(ISOLATION_SINGLE, uid_first)) {
         return ISOLATION_SINGLE;
     }
     return root ? ISOLATION_ROOT : ISOLATION_NONE;

@@ -20,7 +20,7 @@ struct spawn {
     bool quiet;      /* stderr goes to /dev/null */
     bool namespaces; /* the zygote's: user, PID, network, mount, IPC, UTS, cgroup */
     enum isolation isolation;
-    int64_t uid_first; /* on the host; of ISOLATION_RANGE */
+    int64_t uid_first; /* on the host; what root maps */
 };
 
 struct process {
@@ -39,7 +39,7 @@ int spawn_start(const struct spawn *spawn, struct process *ret,
                 struct buffer *why) must_check;
 
 /* Best isolation that this machine grants, by trying. */
-enum isolation spawn_best_isolation(void);
+enum isolation spawn_best_isolation(int64_t uid_first);
 
 /* Reaps it if it is dead. Returns 1 and *ret_status (as of wait(2)), or 0 while it lives.
  */

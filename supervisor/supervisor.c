@@ -256,7 +256,7 @@ static int choose_isolation(struct pool *pool)
     bool best = pool->config.isolation == CONFIG_AUTO;
 
     if (best) {
-        pool->isolation = spawn_best_isolation();
+        pool->isolation = spawn_best_isolation(pool->config.uid_first);
     } else if (pool->config.isolation == CONFIG_NONE) {
         pool->isolation = geteuid() == 0 ? ISOLATION_ROOT : ISOLATION_NONE;
     } else {
