@@ -495,12 +495,26 @@ static PyObject *tree_files(void)
 
 /* ---- the tests ---- */
 
+/* With malloc under every object, so that a sanitizer sees each of them. */
+static PyStatus preinitialize(void)
+{
+    PyPreConfig config;
+
+    PyPreConfig_InitIsolatedConfig(&config);
+    config.allocator = PYMEM_ALLOCATOR_MALLOC;
+    config.utf8_mode = 1;
+    return Py_PreInitialize(&config);
+}
+
 static int start(void **state)
 {
     PyConfig config;
     PyStatus status;
     PyObject *files;
 
+    if (PyStatus_Exception(preinitialize())) {
+        return -1;
+    }
     PyConfig_InitIsolatedConfig(&config);
     config.write_bytecode = 0;
     status = PyConfig_SetString(&config, &config.program_name, L"/usr/bin/python3");

@@ -325,6 +325,12 @@ def h10_zip64_extra():
     return make(Entry("robot.py", HELLO, size=0xffffffff, extra=extra))
 
 
+@archive
+def h10_packed_4_gb():
+    """As the other size, and one more than it wraps to zero."""
+    return make(Entry("robot.py", HELLO, size=2 << 20, packed_size=0xffffffff))
+
+
 # ---- H11 to H16: lies about the archive ----
 
 

@@ -70,6 +70,7 @@ static const struct row {
     {"h08_declared_15_mb", "its size cannot be right", NULL},
     {"h09_bad_crc", NULL, "its checksum is wrong"},
     {"h10_zip64_extra", "is too large", NULL},
+    {"h10_packed_4_gb", "is too large", NULL},
     {"h11_zip64_end", "zip64", NULL},
     {"h11_zip64_offset", "zip64", NULL},
     {"h11_zip64_record", "is damaged", NULL},

@@ -201,7 +201,8 @@ static void wait_until_full(struct ring_reader *reader)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
 
-    while (atomic_load(&reader->shared->writer_waits) == 0) {
+    for (int i = 0; atomic_load(&reader->shared->writer_waits) == 0; i++) {
+        assert_true(i < 60000); /* it did not wait: it has overwritten something */
         (void)nanosleep(&moment, NULL);
     }
 }
@@ -228,6 +229,47 @@ static void a_full_ring_blocks_and_goes_on(void **state)
         }
     }
     assert_int_equal(reap(writer), 0);
+}
+
+static size_t spare; /* bytes that are left in the ring */
+
+static void write_one_more_than_fits(struct ring_writer *ring)
+{
+    static const unsigned char record[64];
+
+    /* This process's own copy begins at 0. */
+    ring->head = atomic_load(&ring->shared->head);
+    ring_writer_put(ring, record, spare + 1);
+}
+
+/* Up to the last byte and no further. */
+static void full_is_full(void **state)
+{
+    static const unsigned char filling[LIMIT_RECORD];
+
+    for (spare = 0; spare < 40; spare++) {
+        struct fixture *fixture = *state;
+        struct ring_writer writer;
+        size_t size;
+        pid_t child;
+
+        assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell),
+                         0);
+        for (size_t left = RING_DATA - spare; left > 0; left -= size) {
+            size = left < sizeof(filling) ? left : sizeof(filling);
+            ring_writer_put(&writer, filling, size); /* does not block */
+        }
+        (void)munmap(writer.shared, sizeof(*writer.shared));
+        child = start_writer(fixture, write_one_more_than_fits);
+        ring_reader_start(&fixture->reader);
+        wait_until_full(&fixture->reader);
+        assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice),
+                         RING_DATA - spare);
+        assert_int_equal(reap(child), 0);
+        assert_int_equal(ring_reader_take(&fixture->reader, fixture->slice), spare + 1);
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
 }
 
 /* A full ring also wakes a reader that sleeps. */
@@ -407,6 +449,7 @@ int main(void)
         with_ring(every_record_arrives),
         with_ring(a_killed_writer_loses_nothing),
         with_ring(a_full_ring_blocks_and_goes_on),
+        with_ring(full_is_full),
         with_ring(a_full_ring_rings),
         with_ring(impossible_heads_are_refused),
         with_ring(a_forged_tail_moves_nothing),
