@@ -228,6 +228,16 @@ static int add_module(PyObject *list, PyObject *seen, const char *prefix,
     return error;
 }
 
+/* Is there a package of the same name, which is imported in the place of NAME.py? */
+static bool is_shadowed(const struct finder *finder, const char *member)
+{
+    char package[PATH_MAX_BYTES];
+
+    (void)snprintf(package, sizeof(package), "%.*s/__init__.py", (int)strlen(member) - 3,
+                   member);
+    return archive_find(finder->mount->archive, package) >= 0;
+}
+
 static int add_member(struct finder *finder, const char *member, const char *prefix,
                       PyObject *list, PyObject *seen)
 {
@@ -248,7 +258,7 @@ static int add_member(struct finder *finder, const char *member, const char *pre
     }
     size = strlen(rest);
     if (size < 4 || strcmp(rest + size - 3, ".py") != 0 ||
-        strcmp(rest, "__init__.py") == 0) {
+        strcmp(rest, "__init__.py") == 0 || is_shadowed(finder, member)) {
         return 0;
     }
     return add_module(list, seen, prefix, rest, size - 3, 0);

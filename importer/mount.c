@@ -230,6 +230,16 @@ int importer_init(void)
 
 /* ---- mounting ---- */
 
+/* Is `path` the root, or does it lie below it? "/robot2" does not lie below "/robot". */
+static bool lies_below(PyObject *path, PyObject *root)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(root);
+
+    return PyUnicode_Check(path) &&
+           PyUnicode_Tailmatch(path, root, 0, PY_SSIZE_T_MAX, -1) == 1 &&
+           (PyUnicode_GET_LENGTH(path) == size || PyUnicode_READ_CHAR(path, size) == '/');
+}
+
 /* Removes what a dict of paths knows of a root: finders that were made for it, lines of
  * its files. */
 static int forget_paths(PyObject *cache, PyObject *root)
@@ -241,8 +251,7 @@ static int forget_paths(PyObject *cache, PyObject *root)
          i++) {
         PyObject *path = PyList_GET_ITEM(paths, i);
 
-        if (PyUnicode_Check(path) &&
-            PyUnicode_Tailmatch(path, root, 0, PY_SSIZE_T_MAX, -1) == 1) {
+        if (lies_below(path, root)) {
             error = PyDict_DelItem(cache, path);
         }
     }

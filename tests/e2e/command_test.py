@@ -80,6 +80,8 @@ class Run(Command):
         self.check(done, 7, "out\n", "err\n")
         self.assertIn("paddock: Your program ended itself with exit(7).", done.stderr)
         for code, exit_code, sentence in (
+                ("exit(9)", 9, "exit(9)"),
+                ("quit()", 0, ""),
                 ("1/0", 1, "ZeroDivisionError: division by zero (x.py, line 1)"),
                 ("print(", 1, "SyntaxError"),
                 ("while True: pass", 83, "computing time"),

@@ -157,7 +157,7 @@ static const struct {
      "    import helper.x\n"
      "except ModuleNotFoundError as e:\n"
      "    assert 'is not a package' in str(e)\n"
-     "for name in ('pkg/inner', 'x' * 1000, '\\ud800', 'robot.py', 'nul\\0'):\n"
+     "for name in ('pkg/sibling', 'x' * 1000, '\\ud800', 'robot.py', 'nul\\0'):\n"
      "    try:\n"
      "        __import__(name)\n"
      "    except ImportError:\n"
@@ -254,6 +254,9 @@ static const struct {
      "assert 'p.inner' in names and 'p.data' not in names\n"
      "top = [m.name for m in pkgutil.iter_modules(['/robot'])]\n"
      "assert 'robot' in top and 'pkg' in top and top.count('twin') == 1 and 'only_bytecode' not in top\n"
+     "import sys\n"
+     "found = list(sys.path_importer_cache['/robot'].iter_modules())\n"
+     "assert [pair for pair in found if pair[0] == 'twin'] == [('twin', True)], found\n"
      "walked = [m.name for m in pkgutil.walk_packages(pkg.__path__, 'pkg.')]\n"
      "assert 'pkg.sub.deep' in walked\n"
      "assert pkgutil.resolve_name('pkg.sub.deep:y') == 2\n"
@@ -266,7 +269,7 @@ static const struct {
      "        assert False, path\n"},
     {"get_data keeps to its archive",
      "import pkg, errno\n"
-     "for path in ('/robot', '/robot/helper.py\\0.txt', '/robot/', '/robot/../etc/passwd', '/etc/passwd', 'robot/helper.py', '/robotx/a', '', '\\0', '\\ud800'):\n"
+     "for path in ('/robot', '/robot/helper.py\\0.txt', '/robot/', '/robot/../etc/passwd', '/etc/passwd', 'robot/helper.py', '/robotx/a', '/robotxhelper.py', '', '\\0', '\\ud800'):\n"
      "    try:\n"
      "        pkg.__loader__.get_data(path)\n"
      "    except OSError as e:\n"
@@ -338,7 +341,7 @@ static const struct {
      "finder = sys.path_importer_cache['/robot']\n"
      "assert finder.find_spec('helper', None).origin == '/robot/helper.py'\n"
      "assert finder.find_spec('whatever.helper').origin == '/robot/helper.py'\n"
-     "for nothing in ('nowhere', '', '.', 'a/b', '..', '../helper', 'x' * 700, '\\ud800'):\n"
+     "for nothing in ('nowhere', '', '.', 'pkg/sibling', '..', '../helper', 'x' * 700, '\\ud800'):\n"
      "    assert finder.find_spec(nothing) is None, nothing\n"
      "for wrong in ((), (1,), ('a', None, 2), (None,)):\n"
      "    try:\n"
@@ -597,19 +600,23 @@ static void mounted_anew(void **state)
                          "import elsewhere\n"
                          "assert elsewhere.n == 3\n");
     assert_int_equal(importer_unmount("/again"), 0);
-    run("gone", "import sys, inspect\n"
-                "kept = sys.modules.pop('version')\n"
-                "assert kept.f() == 'two'\n"
-                "try:\n"
-                "    import version\n"
-                "except ModuleNotFoundError:\n"
-                "    pass\n"
-                "else:\n"
-                "    assert False\n"
-                "del sys.modules['elsewhere']\n"
-                "import elsewhere\n"
-                "sys.path.remove('/again')\n"
-                "sys.path.remove('/againandagain')\n");
+    run("gone",
+        "import sys, inspect\n"
+        "kept = sys.modules.pop('version')\n"
+        "assert kept.f() == 'two'\n"
+        "try:\n"
+        "    import version\n"
+        "except ModuleNotFoundError:\n"
+        "    pass\n"
+        "else:\n"
+        "    assert False\n"
+        "import linecache\n"
+        "assert linecache.getline('/againandagain/elsewhere.py', 1) == 'n = 3\\n'\n"
+        "assert linecache.getline('/again/version.py', 1) == ''\n"
+        "del sys.modules['elsewhere']\n"
+        "import elsewhere\n"
+        "sys.path.remove('/again')\n"
+        "sys.path.remove('/againandagain')\n");
     assert_int_equal(importer_unmount("/again"), -1);
     assert_true(PyErr_ExceptionMatches(PyExc_KeyError));
     PyErr_Clear();

@@ -5,7 +5,9 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 list of module names) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
 """
 
+import _sitebuiltins
 import _thread
+import builtins
 import importlib
 import io
 import linecache
@@ -51,6 +53,10 @@ def _print_thread_exception(args):
 
 
 threading.excepthook = _print_thread_exception
+
+# The site module, which is not run, would have made these; many programs end by them.
+builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
 
 # Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
 threading.stack_size(1 << 20)
