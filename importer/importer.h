@@ -15,18 +15,33 @@
 
 #include "importer/archive.h"
 
-/* Readies types and interned names, and puts the hook into sys.path_hooks, in front. Call
- * once per interpreter, before any mount; costs nothing per program afterwards (a zygote
- * calls it before it forks). */
+/* Readies types and interned names, and puts the hook into sys.path_hooks, in front.
+ * Before any mount; further calls do nothing; costs nothing per program afterwards (a
+ * zygote calls it before it forks). */
 int importer_init(void);
 
+enum importer_flag {
+    /* Serve open(), os.stat(), os.listdir() and the like for paths below the root, too
+     * (files.h says which); they stay installed until the process ends. */
+    IMPORTER_FILES = 1 << 0,
+};
+
 /* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a
- * sub-folder,
- * "/robot/user", for its members below it). Replaces what was mounted at that root. The
- * archive is the importer's from now on, also on error; its bytes must live until
- * importer_unmount. */
-int importer_mount(struct archive *archive, const char *root);
+ * sub-folder, "/robot/user", for its members below it). Roots may lie in one another: the
+ * longest one that fits serves a path. Replaces what was mounted at that root. The
+ * archive is the importer's from now on, also on error; `owner` (NULL for none) is what
+ * keeps its bytes alive, and is held as long as anything may read them: modules that were
+ * imported go on after importer_unmount. */
+int importer_mount(struct archive *archive, const char *root, PyObject *owner,
+                   unsigned flags);
+/* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */
 int importer_unmount(const char *root);
+
+/* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.
+ */
+PyObject *importer_error(void);
+/* Raises it: a sentence, the module's name or NULL, the virtual path. Returns NULL. */
+PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path);
 
 /* The code object of a member (a path in the archive mounted at `root`), compiled with
  * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */

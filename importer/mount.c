@@ -13,6 +13,26 @@
 struct importer_state importer;
 PyTypeObject *mount_type, *finder_type, *loader_type;
 
+/* ---- refusals ---- */
+
+PyObject *importer_error(void)
+{
+    return importer.error;
+}
+
+PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path)
+{
+    PyObject *text = PyUnicode_FromString(sentence != NULL ? sentence : "no memory");
+    PyObject *where = PyUnicode_FromString(path);
+
+    if (text != NULL && where != NULL) {
+        PyErr_SetImportErrorSubclass(importer.error, text, name, where);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(where);
+    return NULL;
+}
+
 /* ---- a mount ---- */
 
 static void mount_dealloc(PyObject *self)
@@ -22,6 +42,7 @@ static void mount_dealloc(PyObject *self)
 
     archive_free(mount->archive);
     Py_XDECREF(mount->root);
+    Py_XDECREF(mount->owner);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -51,8 +72,12 @@ PyObject *mount_read(struct mount *mount, size_t index)
         return PyErr_NoMemory();
     }
     if (error < 0) {
-        PyErr_SetString(PyExc_ImportError,
-                        why.data != NULL ? why.data : "it cannot be read");
+        PyObject *path = mount_path(mount, archive_name(mount->archive, index));
+
+        if (path != NULL) {
+            importer_refuse(why.data, NULL, PyUnicode_AsUTF8(path));
+        }
+        Py_XDECREF(path);
         return NULL;
     }
     return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)size);
@@ -130,31 +155,31 @@ const char *importer_text(PyObject *object)
     return text != NULL && strlen(text) == (size_t)size ? text : NULL;
 }
 
-/* The mount that `path` lies in, with the folder within it; NULL without an exception if
- * there is none. */
-static struct mount *find_mount(PyObject *path, const char **ret_folder)
+struct mount *mount_of(const char *path, const char **ret_member)
 {
-    const char *text = importer_text(path);
+    struct mount *found = NULL;
     PyObject *root, *mount;
-    Py_ssize_t at = 0;
+    Py_ssize_t at = 0, best = -1;
 
-    while (text != NULL && PyDict_Next(importer.mounts, &at, &root, &mount)) {
+    while (PyDict_Next(importer.mounts, &at, &root, &mount)) {
         Py_ssize_t size;
         const char *prefix = PyUnicode_AsUTF8AndSize(root, &size);
 
-        if (strncmp(text, prefix, (size_t)size) == 0 &&
-            (text[size] == '/' || text[size] == '\0')) {
-            *ret_folder = text[size] == '/' ? text + size + 1 : "";
-            return (struct mount *)mount;
+        if (size > best && strncmp(path, prefix, (size_t)size) == 0 &&
+            (path[size] == '/' || path[size] == '\0')) {
+            *ret_member = path[size] == '/' ? path + size + 1 : "";
+            found = (struct mount *)mount;
+            best = size;
         }
     }
-    return NULL;
+    return found;
 }
 
 static PyObject *path_hook(PyObject *self, PyObject *path)
 {
+    const char *text = importer_text(path);
     const char *folder;
-    struct mount *mount = find_mount(path, &folder);
+    struct mount *mount = text != NULL ? mount_of(text, &folder) : NULL;
 
     if (mount == NULL || !archive_is_directory(mount->archive, folder)) {
         PyErr_SetString(PyExc_ImportError, "no archive is mounted there");
@@ -189,6 +214,7 @@ static int look_up(void)
         {&importer.compile, "builtins", "compile"},
         {&importer.exec, "builtins", "exec"},
         {&importer.line_cache, "linecache", "cache"},
+        {&importer.error, "zipimport", "ZipImportError"},
     };
 
     for (size_t i = 0; i < array_size(needed); i++) {
@@ -215,6 +241,9 @@ int importer_init(void)
     PyObject *hook;
     int error;
 
+    if (importer.mounts != NULL) {
+        return 0;
+    }
     if (hooks == NULL || look_up() != 0 || make_types() != 0) {
         return -1;
     }
@@ -267,7 +296,8 @@ static int forget(PyObject *root)
     return forget_paths(importer.line_cache, root);
 }
 
-int importer_mount(struct archive *archive, const char *root)
+int importer_mount(struct archive *archive, const char *root, PyObject *owner,
+                   unsigned flags)
 {
     struct mount *mount = PyObject_New(struct mount, mount_type);
     int error = -1;
@@ -277,6 +307,8 @@ int importer_mount(struct archive *archive, const char *root)
         return -1;
     }
     mount->archive = archive;
+    mount->owner = Py_XNewRef(owner);
+    mount->flags = flags;
     mount->root = PyUnicode_FromString(root);
     if (mount->root != NULL &&
         PyDict_SetItem(importer.mounts, mount->root, (PyObject *)mount) == 0) {
@@ -291,79 +323,11 @@ int importer_unmount(const char *root)
     PyObject *name = PyUnicode_FromString(root);
     int error = -1;
 
-    if (name != NULL && PyDict_DelItem(importer.mounts, name) == 0) {
+    if (name != NULL && PyDict_GetItem(importer.mounts, name) == NULL) {
+        PyErr_Format(PyExc_ValueError, "nothing is mounted at %R", name);
+    } else if (name != NULL && PyDict_DelItem(importer.mounts, name) == 0) {
         error = forget(name);
     }
     Py_XDECREF(name);
     return error;
-}
-
-/* ---- what runs as __main__ ---- */
-
-/* The mount of a root and a member of it; NULL with an exception. */
-static struct mount *find_member(const char *root, const char *member, size_t *ret_index)
-{
-    struct mount *mount = (struct mount *)PyDict_GetItemString(importer.mounts, root);
-    ssize_t index = mount != NULL ? archive_find(mount->archive, member) : -1;
-
-    if (index < 0) {
-        PyErr_Format(PyExc_ImportError, "there is no %s in what is mounted at %s", member,
-                     root);
-        return NULL;
-    }
-    *ret_index = (size_t)index;
-    return mount;
-}
-
-PyObject *importer_compile(const char *root, const char *member)
-{
-    size_t index;
-    struct mount *mount = find_member(root, member, &index);
-    PyObject *name, *loader, *code;
-
-    if (mount == NULL) {
-        return NULL;
-    }
-    name = PyUnicode_InternFromString("__main__");
-    loader = name != NULL ? loader_new(mount, member, name, 0) : NULL;
-    /* Having made a loader, linecache knows where the lines are, also those of a
-     * SyntaxError. */
-    code = loader != NULL ? mount_compile(mount, index, 0) : NULL;
-    Py_XDECREF(name);
-    Py_XDECREF(loader);
-    return code;
-}
-
-static int set(PyObject *globals, const char *name, PyObject *value)
-{
-    return value != NULL ? PyDict_SetItemString(globals, name, value) : -1;
-}
-
-PyObject *importer_main_module(const char *root, const char *member)
-{
-    size_t index;
-    struct mount *mount = find_member(root, member, &index);
-    PyObject *module = mount != NULL ? PyModule_New("__main__") : NULL;
-    PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
-    PyObject *path = mount != NULL ? mount_path(mount, member) : NULL;
-    PyObject *annotations = PyDict_New();
-    PyObject *name = PyUnicode_InternFromString("__main__");
-    PyObject *loader =
-        mount != NULL && name != NULL ? loader_new(mount, member, name, 0) : NULL;
-    PyObject *modules = PyImport_GetModuleDict();
-
-    if (globals == NULL || set(globals, "__file__", path) != 0 ||
-        set(globals, "__loader__", loader) != 0 ||
-        set(globals, "__spec__", Py_None) != 0 ||
-        set(globals, "__cached__", Py_None) != 0 ||
-        set(globals, "__annotations__", annotations) != 0 ||
-        set(globals, "__builtins__", PyImport_AddModule("builtins")) != 0 ||
-        PyDict_SetItem(modules, name, module) != 0) {
-        Py_CLEAR(module);
-    }
-    Py_XDECREF(path);
-    Py_XDECREF(annotations);
-    Py_XDECREF(name);
-    Py_XDECREF(loader);
-    return module;
 }

@@ -11,6 +11,8 @@
 struct mount {
     PyObject_HEAD struct archive *archive; /* owned */
     PyObject *root;                        /* owned: "/robot" */
+    PyObject *owner; /* owned: keeps the archive's bytes; may be NULL */
+    unsigned flags;  /* enum importer_flag */
 };
 
 /* Of importlib and friends; looked up once, so that nothing a program does to the modules
@@ -25,6 +27,7 @@ struct importer_state {
     PyObject *exec;            /* builtins.exec */
     PyObject *decode_source;   /* importlib.util.decode_source */
     PyObject *line_cache;      /* linecache.cache */
+    PyObject *error;           /* zipimport.ZipImportError */
 };
 
 extern struct importer_state importer;
@@ -42,6 +45,10 @@ PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);
 /* The UTF-8 of a string without a NUL in it, borrowed; NULL, without an exception, for
  * anything else: no member and no root has such a name. */
 const char *importer_text(PyObject *object);
+
+/* The mount that an absolute path lies in (the one with the longest root), borrowed, and
+ * the path within it; NULL, without an exception, if there is none. */
+struct mount *mount_of(const char *path, const char **ret_member);
 
 /* The bytes of a member, with the path of the virtual file. New references; NULL with an
  * exception. */

@@ -14,6 +14,6 @@ add_dependencies(archive_test archives)
 set_tests_properties(unit.archive PROPERTIES ENVIRONMENT "PADDOCK_ARCHIVES=${archives}")
 
 add_executable(importer_test ${PROJECT_SOURCE_DIR}/tests/importer/importer_test.c)
-target_link_libraries(importer_test PRIVATE importer PkgConfig::cmocka)
+target_link_libraries(importer_test PRIVATE importer PkgConfig::python PkgConfig::cmocka)
 set_target_properties(importer_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
 add_test(NAME unit.importer COMMAND importer_test)

@@ -73,7 +73,7 @@ static int mount_rehearsal(void)
                      &archive_limits_default, &archive, &why) < 0) {
         return -1;
     }
-    return importer_mount(archive, REHEARSAL_ROOT);
+    return importer_mount(archive, REHEARSAL_ROOT, rehearsal, 0);
 }
 
 void guest_rehearse(void)
@@ -150,7 +150,7 @@ static bool load(struct program *program, struct outcome *outcome)
         archive_free(archive);
         return false;
     }
-    return importer_mount(archive, PROGRAM_ROOT) == 0;
+    return importer_mount(archive, PROGRAM_ROOT, NULL, 0) == 0;
 }
 
 /* ---- sys.argv and sys.path ---- */

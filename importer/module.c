@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The importer as a Python module of its own, paddock_importer, for any Python 3.11 of
+ * this machine. Runs in whatever program imports it, under its GIL; the archives may be
+ * hostile, the caller is trusted.
+ */
+#include "importer/importer.h"
+
+#include "common/cleanup.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+/* ---- limits ---- */
+
+#define LIMIT(member) #member, offsetof(struct archive_limits, member)
+
+static const struct {
+    const char *name;
+    size_t at;
+} limit_names[] = {
+    {LIMIT(bytes)},  {LIMIT(entries)}, {LIMIT(name)},  {LIMIT(depth)},
+    {LIMIT(member)}, {LIMIT(total)},   {LIMIT(ratio)},
+};
+
+static int set_limit(struct archive_limits *limits, PyObject *name, PyObject *value)
+{
+    for (size_t i = 0; PyUnicode_Check(name) && i < array_size(limit_names); i++) {
+        if (PyUnicode_CompareWithASCIIString(name, limit_names[i].name) == 0) {
+            size_t number = PyLong_AsSize_t(value);
+
+            if (number == (size_t)-1 && PyErr_Occurred()) {
+                return -1;
+            }
+            memcpy((char *)limits + limit_names[i].at, &number, sizeof(number));
+            return 0;
+        }
+    }
+    PyErr_Format(
+        PyExc_ValueError,
+        "there is no limit %R: bytes, entries, name, depth, member, total, ratio", name);
+    return -1;
+}
+
+static int take_limits(PyObject *wanted, struct archive_limits *ret)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+
+    *ret = archive_limits_default;
+    if (wanted == Py_None) {
+        return 0;
+    }
+    if (!PyDict_Check(wanted)) {
+        PyErr_SetString(PyExc_TypeError, "limits takes a dict, or None");
+        return -1;
+    }
+    while (PyDict_Next(wanted, &at, &name, &value)) {
+        if (set_limit(ret, name, value) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- functions ---- */
+
+/* A path that names one place: absolute, no slash at its end, no empty part, no dots. */
+static int check_root(const char *root)
+{
+    const char *part = root;
+
+    if (*root != '/' || root[1] == '\0') {
+        part = NULL;
+    }
+    while (part != NULL && *part == '/') {
+        size_t size = strcspn(++part, "/");
+
+        if (size == 0 || strncmp(part, "./", 2) == 0 || strcmp(part, ".") == 0 ||
+            strncmp(part, "../", 3) == 0 || strcmp(part, "..") == 0) {
+            part = NULL;
+        } else {
+            part += size;
+        }
+    }
+    if (part == NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "'%s' is no root: it takes an absolute path such as /robot", root);
+        return -1;
+    }
+    return 0;
+}
+
+/* Opens the bytes; NULL with ZipImportError. */
+static struct archive *open_bytes(PyObject *bytes, const char *root,
+                                  const struct archive_limits *limits)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    struct archive *archive = NULL;
+    int error = archive_open(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes),
+                             limits, &archive, &why);
+
+    if (error == -ENOMEM) {
+        PyErr_NoMemory();
+    } else if (error < 0) {
+        importer_refuse(why.data, NULL, root);
+    }
+    return archive;
+}
+
+/* A bytes object is used as it is; what its owner could change later is copied. */
+static PyObject *mount(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"", "", "files", "limits", NULL};
+    struct archive_limits limits;
+    struct archive *archive;
+    PyObject *data, *bytes, *wanted = Py_None;
+    const char *root;
+    int files = 0, error = -1;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Os|$pO:mount", (char **)names,
+                                     &data, &root, &files, &wanted) ||
+        check_root(root) != 0 || take_limits(wanted, &limits) != 0) {
+        return NULL;
+    }
+    if (!PyObject_CheckBuffer(data)) {
+        PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not '%.100s'",
+                     Py_TYPE(data)->tp_name);
+        return NULL;
+    }
+    bytes = PyBytes_CheckExact(data) ? Py_NewRef(data) : PyBytes_FromObject(data);
+    archive = bytes != NULL ? open_bytes(bytes, root, &limits) : NULL;
+    if (archive != NULL) {
+        error = importer_mount(archive, root, bytes, files ? IMPORTER_FILES : 0);
+    }
+    Py_XDECREF(bytes);
+    return error == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *unmount(PyObject *module, PyObject *args)
+{
+    const char *root;
+
+    if (!PyArg_ParseTuple(args, "s:unmount", &root) || importer_unmount(root) != 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    mount_doc,
+    "mount(data, root, /, *, files=False, limits=None)\n--\n\n"
+    "Make the ZIP in the bytes-like `data` importable for a sys.path entry equal "
+    "to `root`,\na virtual absolute path such as '/robot'. What was mounted "
+    "there is replaced.\n\n"
+    "files=True: open(), os.listdir(), pathlib and the like serve its members, "
+    "too, read-only.\n"
+    "limits: a dict of what the archive may be at most: bytes (of the ZIP), "
+    "entries, name\n(bytes), depth (folders), member and total (inflated bytes), "
+    "ratio.\n\n"
+    "Raises ZipImportError, which names the entry and the reason.");
+PyDoc_STRVAR(unmount_doc, "unmount(root, /)\n--\n\n"
+                          "Undo mount(). Modules that are loaded stay loaded.");
+PyDoc_STRVAR(module_doc,
+             "Python packages from ZIPs in memory; nothing touches the disk.");
+
+static PyMethodDef functions[] = {
+    {"mount", (PyCFunction)(void (*)(void))mount, METH_VARARGS | METH_KEYWORDS,
+     mount_doc},
+    {"unmount", unmount, METH_VARARGS, unmount_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* The importer's state is the process's: path hooks and mounts of one interpreter. */
+static struct PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "paddock_importer",
+    .m_doc = module_doc,
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit_paddock_importer(void);
+PyMODINIT_FUNC PyInit_paddock_importer(void)
+{
+    PyObject *module = importer_init() == 0 ? PyModule_Create(&definition) : NULL;
+
+    if (module != NULL &&
+        (PyModule_AddObjectRef(module, "ZipImportError", importer_error()) != 0 ||
+         PyModule_AddStringConstant(module, "__version__", PADDOCK_VERSION) != 0)) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
