@@ -10,6 +10,7 @@
 #include "importer/archive_scan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <zip.h>
 
@@ -239,6 +240,84 @@ bool archive_is_directory(const struct archive *archive, const char *name)
            strncmp(archive->scan.members[at].name, below, size + 1) == 0;
 }
 
+size_t archive_size(const struct archive *archive, size_t index)
+{
+    return archive->scan.members[index].declared;
+}
+
+time_t archive_modified(const struct archive *archive, size_t index)
+{
+    uint32_t stamp = archive->scan.members[index].modified;
+    struct tm local = {
+        .tm_year = (int)(stamp >> 25) + 80,
+        .tm_mon = (int)(stamp >> 21 & 15) - 1,
+        .tm_mday = (int)(stamp >> 16 & 31),
+        .tm_hour = (int)(stamp >> 11 & 31),
+        .tm_min = (int)(stamp >> 5 & 63),
+        .tm_sec = (int)(stamp & 31) * 2,
+        .tm_isdst = -1,
+    };
+
+    return stamp != 0 ? mktime(&local) : 0;
+}
+
+/* Moves past the folder `name` of `size` bytes: its own entry, and all members below it,
+ * which stand together, though not always right behind that entry. */
+static size_t skip_folder(const struct archive *archive, size_t at, size_t size)
+{
+    const char *name = archive->scan.members[at].name;
+
+    while (at < archive->scan.count &&
+           strncmp(archive->scan.members[at].name, name, size + 1) == 0) {
+        at++;
+    }
+    return at;
+}
+
+static bool has_members(const struct archive *archive, const char *folder)
+{
+    char below[512];
+    size_t at;
+
+    (void)snprintf(below, sizeof(below), "%s/", folder);
+    at = lower_bound(archive, below);
+    return at < archive->scan.count &&
+           strncmp(archive->scan.members[at].name, below, strlen(below)) == 0;
+}
+
+bool archive_walk(const struct archive *archive, const char *folder,
+                  struct archive_walk *walk)
+{
+    size_t above = strlen(folder) + (*folder != '\0');
+    char prefix[512];
+
+    (void)snprintf(prefix, sizeof(prefix), "%s%s", folder, above > 0 ? "/" : "");
+    if (walk->next == 0) {
+        walk->next = lower_bound(archive, prefix);
+    }
+    while (walk->next < archive->scan.count) {
+        const struct archive_member *member = &archive->scan.members[walk->next];
+        size_t size;
+
+        if (strncmp(member->name, prefix, above) != 0) {
+            return false;
+        }
+        walk->name = member->name + above;
+        size = walk->size = strcspn(walk->name, "/");
+        walk->is_folder = member->is_folder || walk->name[size] == '/';
+        if (walk->name[size] == '/') {
+            walk->next = skip_folder(archive, walk->next, above + size);
+            return true;
+        }
+        walk->next++;
+        if (!member->is_folder || !has_members(archive, member->name)) {
+            return true;
+        }
+        /* A folder's own entry: it is told when its members come. */
+    }
+    return false;
+}
+
 /* ---- reading ---- */
 
 static int refuse(const struct archive *archive, size_t index, const char *problem,
@@ -277,11 +356,13 @@ static int inflate(struct archive *archive, size_t index, char *to, size_t decla
 int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
                  struct buffer *why)
 {
-    size_t declared = archive->scan.members[index].declared;
+    struct archive_member *member = &archive->scan.members[index];
+    size_t declared = member->declared;
     char *bytes;
     int error = 0;
 
-    archive->inflated += declared;
+    archive->inflated += member->counted ? 0 : declared;
+    member->counted = true;
     if (archive->inflated > archive->limits.total) {
         return refuse(archive, index, "cannot be read: the program has unpacked too much",
                       why);

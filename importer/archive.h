@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 struct archive;
 
@@ -51,6 +52,22 @@ const char *archive_name(const struct archive *archive, size_t index);
 /* Returns the index, or -1. */
 ssize_t archive_find(const struct archive *archive, const char *name);
 bool archive_is_directory(const struct archive *archive, const char *name);
+
+/* Of the member at `index`: bytes when inflated, as it claims; when it was last changed,
+ * which a ZIP says in local time and in steps of two seconds (0 for a bare source). */
+size_t archive_size(const struct archive *archive, size_t index);
+time_t archive_modified(const struct archive *archive, size_t index);
+
+/* What lies directly in a folder ("" is the top), in byte order. Start with a walk of
+ * zeros; returns false when there is no more. */
+struct archive_walk {
+    const char *name; /* borrowed, `size` bytes, no NUL behind them */
+    size_t size;
+    bool is_folder;
+    size_t next; /* not for the caller */
+};
+bool archive_walk(const struct archive *archive, const char *folder,
+                  struct archive_walk *walk);
 
 /* The common top folder that was stripped from all names, or "". */
 const char *archive_stripped(const struct archive *archive);

@@ -392,6 +392,7 @@ static int check_entry(struct scanner *scanner, size_t index,
     }
     member->index = index;
     member->declared = entry->declared;
+    member->modified = le32(entry->at + 12);
     return check_local(scanner, entry, member, &scanner->spans[index]);
 }
 

@@ -12,7 +12,9 @@ struct archive_member {
     char *name;        /* owned; normalised: slashes, no trailing one */
     uint64_t index;    /* in the ZIP's directory */
     uint64_t declared; /* inflated bytes, as the directory says */
+    uint32_t modified; /* date << 16 | time, in MS-DOS format */
     bool is_folder;
+    bool counted; /* in the bytes that were inflated */
 };
 
 struct archive_scan {

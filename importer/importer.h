@@ -20,9 +20,17 @@
  * zygote calls it before it forks). */
 int importer_init(void);
 
+/* Puts the file view's functions in the place of Python's, wherever modules that are
+ * loaded hold them, for as long as the process lives. The first mount with IMPORTER_FILES
+ * does it, too; a zygote does it once, before it forks. */
+int importer_install_files(void);
+/* os.chdir() to a virtual folder, which relative paths are resolved against from then on.
+ */
+int importer_change_directory(const char *path);
+
 enum importer_flag {
-    /* Serve open(), os.stat(), os.listdir() and the like for paths below the root, too
-     * (files.h says which); they stay installed until the process ends. */
+    /* Serve open(), os.stat(), os.listdir() and the like for paths below the root, too.
+     */
     IMPORTER_FILES = 1 << 0,
 };
 

@@ -299,7 +299,9 @@ static int forget(PyObject *root)
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags)
 {
-    struct mount *mount = PyObject_New(struct mount, mount_type);
+    struct mount *mount = (flags & IMPORTER_FILES) == 0 || importer_install_files() == 0
+                              ? PyObject_New(struct mount, mount_type)
+                              : NULL;
     int error = -1;
 
     if (mount == NULL) {

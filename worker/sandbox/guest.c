@@ -150,7 +150,8 @@ static bool load(struct program *program, struct outcome *outcome)
         archive_free(archive);
         return false;
     }
-    return importer_mount(archive, PROGRAM_ROOT, NULL, 0) == 0;
+    return importer_mount(archive, PROGRAM_ROOT, NULL, IMPORTER_FILES) == 0 &&
+           importer_change_directory(program->root) == 0;
 }
 
 /* ---- sys.argv and sys.path ---- */

@@ -195,7 +195,7 @@ int interpreter_start(const struct message_setup *setup, struct interpreter *ret
     if (globals == NULL) {
         return python_failure("prepare Python");
     }
-    if (importer_init() != 0 || tracer_init() != 0) {
+    if (importer_init() != 0 || importer_install_files() != 0 || tracer_init() != 0) {
         return python_failure("prepare the importer");
     }
     error = take_from_bootstrap(globals, ret);
