@@ -34,7 +34,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 1 /* bumped with any change below */
+#define MESSAGE_VERSION 2 /* bumped with any change below */
 
 /* identifier, payload structure, fds */
 #define MESSAGES(M)                                                                      \
@@ -100,10 +100,12 @@ struct message_setup {
     uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
                            all */
     uint32_t uid_count;
-    uint32_t memory_mb;    /* the operator's maximum of a job */
-    uint32_t verbose;      /* enum log_level */
-    uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */
-    char preload[8192];    /* module names, separated by spaces */
+    uint32_t memory_mb;       /* the operator's maximum of a job */
+    uint32_t verbose;         /* enum log_level */
+    uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
+    char library[LIMIT_PATH]; /* archive of Python's library; "" for the one beside the
+                                 zygote */
+    char preload[8192];       /* module names, separated by spaces */
 };
 
 struct message_relay {

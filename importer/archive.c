@@ -19,7 +19,6 @@ struct archive {
     struct archive_limits limits;
     zip_t *zip;         /* owned; NULL for a bare source */
     const void *source; /* borrowed; of a bare source */
-    uint64_t inflated;  /* bytes given out so far */
     char *stripped;     /* owned; the common top folder that was stripped, or NULL */
 };
 
@@ -356,17 +355,10 @@ static int inflate(struct archive *archive, size_t index, char *to, size_t decla
 int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
                  struct buffer *why)
 {
-    struct archive_member *member = &archive->scan.members[index];
-    size_t declared = member->declared;
+    size_t declared = archive->scan.members[index].declared;
     char *bytes;
     int error = 0;
 
-    archive->inflated += member->counted ? 0 : declared;
-    member->counted = true;
-    if (archive->inflated > archive->limits.total) {
-        return refuse(archive, index, "cannot be read: the program has unpacked too much",
-                      why);
-    }
     bytes = malloc(declared + 2);
     if (bytes == NULL) {
         return -ENOMEM;

@@ -25,7 +25,8 @@ struct archive_limits {
     size_t name;   /* bytes of a member's name */
     size_t depth;  /* folders above a member */
     size_t member; /* inflated bytes of one member */
-    size_t total;  /* inflated bytes of all that is read */
+    size_t total;  /* inflated bytes of all members; each has as many as it claims, or is
+                      refused */
     size_t ratio;  /* inflated : deflated, of members over 1 MiB */
 };
 

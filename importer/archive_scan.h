@@ -14,7 +14,6 @@ struct archive_member {
     uint64_t declared; /* inflated bytes, as the directory says */
     uint32_t modified; /* date << 16 | time, in MS-DOS format */
     bool is_folder;
-    bool counted; /* in the bytes that were inflated */
 };
 
 struct archive_scan {

@@ -32,6 +32,8 @@ enum importer_flag {
     /* Serve open(), os.stat(), os.listdir() and the like for paths below the root, too.
      */
     IMPORTER_FILES = 1 << 0,
+    /* The archive is trusted and holds compiled code (library.h): run it. */
+    IMPORTER_READY = 1 << 1,
 };
 
 /* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a

@@ -8,6 +8,8 @@
 #include "importer/types.h"
 
 #include <errno.h>
+#include <marshal.h>
+#include <stdio.h>
 #include <string.h>
 
 struct importer_state importer;
@@ -132,11 +134,39 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                    : compile_checked(NULL, args, 2);
 }
 
+/* The code that was compiled when the archive was made; NULL without an exception if
+ * there is none. */
+static PyObject *ready_code(struct mount *mount, size_t index)
+{
+    char name[600];
+    ssize_t at;
+    PyObject *bytes, *code;
+
+    (void)snprintf(name, sizeof(name), "code/%s", archive_name(mount->archive, index));
+    at = archive_find(mount->archive, name);
+    bytes = at >= 0 ? mount_read(mount, (size_t)at) : NULL;
+    if (bytes == NULL) {
+        return NULL;
+    }
+    code =
+        PyMarshal_ReadObjectFromString(PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return code;
+}
+
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 {
-    PyObject *path = mount_path(mount, archive_name(mount->archive, index));
-    PyObject *source = path != NULL ? mount_read(mount, index) : NULL;
-    PyObject *code = source != NULL ? compile_source(source, path, trimmed) : NULL;
+    PyObject *ready =
+        (mount->flags & IMPORTER_READY) != 0 ? ready_code(mount, index) : NULL;
+
+    PyObject *path, *source, *code;
+
+    if (ready != NULL || PyErr_Occurred()) {
+        return ready;
+    }
+    path = mount_path(mount, archive_name(mount->archive, index));
+    source = path != NULL ? mount_read(mount, index) : NULL;
+    code = source != NULL ? compile_source(source, path, trimmed) : NULL;
 
     Py_XDECREF(source);
     Py_XDECREF(path);

@@ -7,6 +7,8 @@
 
 #include "importer/archive.h"
 
+#include <limits.h>
+
 /* An archive that is mounted; finders and loaders keep it alive. */
 struct mount {
     PyObject_HEAD struct archive *archive; /* owned */
@@ -28,6 +30,8 @@ struct importer_state {
     PyObject *decode_source;   /* importlib.util.decode_source */
     PyObject *line_cache;      /* linecache.cache */
     PyObject *error;           /* zipimport.ZipImportError */
+    char directory[PATH_MAX];  /* the virtual working directory, or "" while it is a real
+                                  one */
 };
 
 extern struct importer_state importer;

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-char view_cwd[PATH_MAX];
-
 /* ---- resolving ---- */
 
 /* Does the path lie in a mount that has the view? */
@@ -101,7 +99,7 @@ static bool walk(struct view_place *place, const char *part, size_t size, bool i
 static void resolve_text(const char *text, struct view_place *place)
 {
     if (*text != '/') {
-        (void)snprintf(place->path, sizeof(place->path), "%s", view_cwd);
+        (void)snprintf(place->path, sizeof(place->path), "%s", importer.directory);
     }
     while (*text != '\0') {
         size_t size = strcspn(text, "/");
@@ -147,7 +145,8 @@ void view_resolve(PyObject *path, struct view_place *ret)
     if (path != NULL && !PyLong_Check(path) && path != Py_None) {
         text = path_text(path, &owner);
     }
-    if (text != NULL && *text != '\0' && (*text == '/' || view_cwd[0] != '\0')) {
+    if (text != NULL && *text != '\0' &&
+        (*text == '/' || importer.directory[0] != '\0')) {
         resolve_text(text, ret);
     }
     Py_XDECREF(owner);
@@ -197,7 +196,7 @@ static PyObject *absolute(PyObject *path)
 {
     struct view_place place;
     PyObject *owner = NULL;
-    const char *text = view_cwd[0] != '\0' ? path_text(path, &owner) : NULL;
+    const char *text = importer.directory[0] != '\0' ? path_text(path, &owner) : NULL;
     PyObject *result = NULL;
 
     if (text != NULL && *text != '/' && *text != '\0') {
@@ -225,7 +224,7 @@ PyObject *view_original(const struct view_hook *hook, PyObject *const *args,
     const char *const paths[] = {hook->first, hook->second};
     PyObject *result;
 
-    if (view_cwd[0] == '\0' || all > ARGUMENTS_MAX) {
+    if (importer.directory[0] == '\0' || all > ARGUMENTS_MAX) {
         return PyObject_Vectorcall(hook->original, args, (size_t)count, names);
     }
     memcpy(passed, args, (size_t)all * sizeof(*args));
@@ -365,7 +364,7 @@ int importer_change_directory(const char *path)
         view_resolve(name, &place);
     }
     if (place.kind == VIEW_FOLDER) {
-        (void)snprintf(view_cwd, sizeof(view_cwd), "%s", place.path);
+        (void)snprintf(importer.directory, sizeof(importer.directory), "%s", place.path);
     } else if (name != NULL) {
         view_error(place.kind == VIEW_FILE ? ENOTDIR : ENOENT, name);
     }

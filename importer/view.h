@@ -13,8 +13,6 @@
 
 #include "importer/types.h"
 
-#include <limits.h>
-
 struct view_hook;
 
 typedef PyObject *(*view_handler)(const struct view_hook *hook, PyObject *const *args,
@@ -74,6 +72,3 @@ PyObject *view_stat(const struct view_place *place);
 PyObject *view_scandir(const struct view_place *place, PyObject *path);
 /* A file as open(path, "rb", buffering=0) gives it; `name` as it was passed. */
 PyObject *view_raw_file(const struct view_place *place, PyObject *name);
-
-/* The virtual working directory, or "" while it is a real one. */
-extern char view_cwd[PATH_MAX];

@@ -187,12 +187,14 @@ static PyObject *change_directory(const struct view_hook *hook, PyObject *const 
         return view_original(hook, args, count, names);
     }
     switch (resolve_folder(path, &place)) {
-    case 0: (void)snprintf(view_cwd, sizeof(view_cwd), "%s", place.path); Py_RETURN_NONE;
+    case 0:
+        (void)snprintf(importer.directory, sizeof(importer.directory), "%s", place.path);
+        Py_RETURN_NONE;
     case -1: return NULL;
     default:
         result = view_original(hook, args, count, names);
         if (result != NULL) {
-            view_cwd[0] = '\0';
+            importer.directory[0] = '\0';
         }
         return result;
     }
@@ -201,11 +203,11 @@ static PyObject *change_directory(const struct view_hook *hook, PyObject *const 
 static PyObject *get_directory(const struct view_hook *hook, PyObject *const *args,
                                Py_ssize_t count, PyObject *names)
 {
-    if (view_cwd[0] == '\0' || count > 0) {
+    if (importer.directory[0] == '\0' || count > 0) {
         return view_original(hook, args, count, names);
     }
-    return hook->number ? PyBytes_FromString(view_cwd)
-                        : PyUnicode_DecodeFSDefault(view_cwd);
+    return hook->number ? PyBytes_FromString(importer.directory)
+                        : PyUnicode_DecodeFSDefault(importer.directory);
 }
 
 /* ---- what would change something ---- */

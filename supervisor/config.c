@@ -16,7 +16,8 @@
 #define AT(member) offsetof(struct config, member)
 
 /* What students import (counted in their programs), and what a large pure-Python package
- * needs of the standard library. What is not here cannot be imported. */
+ * needs of the standard library. The rest of
+ * the standard library is imported from the library's archive when it is wanted. */
 static const char preload[] = "time math os random sys json re collections functools "
                               "itertools datetime heapq copy enum "
                               "decimal fractions statistics string threading logging "
@@ -78,7 +79,12 @@ static const struct option_row rows[] = {
     {"limits", "max_zip_mb", OPTION_NUMBER, AT(max_zip_mb), 1, 50, "10", NULL, false,
      "MB", "Largest ZIP"},
     {"sandbox", "preload", OPTION_TEXT, AT(preload), 0, 8000, preload, NULL, false, "",
-     "Modules that programs may import, separated by spaces"},
+     "Modules that are imported before any program is there, separated by spaces"},
+    {"sandbox", "library", OPTION_TEXT, AT(library), 0, LIMIT_PATH - 1, "", NULL, false,
+     "",
+     "Archive of Python's library, made by paddock-library, from which programs import "
+     "what is not preloaded. "
+     "Empty: python-library.zip beside paddock-zygote"},
     {"sandbox", "isolation", OPTION_CHOICE, AT(isolation), 0, 0, "auto",
      "auto range single none", false, "",
      "Namespaces: range (65,536 ids, as root), single (one id, as a user), none; auto "

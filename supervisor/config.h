@@ -20,6 +20,7 @@ struct config {
     int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb,
         max_zip_mb;
     /* [sandbox] */
+    char library[LIMIT_PATH];
     char preload[8001];
     int64_t isolation, uid_first, allow_ctypes;
     /* [redis] */

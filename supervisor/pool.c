@@ -112,6 +112,7 @@ static void fill_setup(const struct pool *pool, struct message_setup *setup)
     setup->memory_mb = (uint32_t)config->max_memory_mb;
     setup->verbose = (uint32_t)config->log_level;
     setup->allow_ctypes = config->allow_ctypes != 0;
+    (void)snprintf(setup->library, sizeof(setup->library), "%s", config->library);
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
 }
 

@@ -12,10 +12,12 @@ NEEDS = {
     "paddock-supervisor": LIBC,
     "paddock-relay": LIBC | {"libhiredis.so.0.14", "libhiredis.so.1.1.0"},
     "paddock-zygote": LIBC | {"libpython3.11.so.1.0", "libzip.so.4", "libm.so.6"},
+    "paddock-library": LIBC | {"libpython3.11.so.1.0"},
     "paddock": LIBC | {"libhiredis.so.0.14", "libhiredis.so.1.1.0"},
 }
 # What those bring along on Debian 12.
 BRINGS = {
+    "paddock-library": {"libz.so.1", "libexpat.so.1", "libm.so.6"},
     "paddock-zygote": {"libz.so.1", "libexpat.so.1", "libm.so.6", "libbz2.so.1.0", "liblzma.so.5", "libzstd.so.1",
                        "libgnutls.so.30", "libcrypto.so.3", "libp11-kit.so.0", "libidn2.so.0",
                        "libunistring.so.2", "libtasn1.so.6", "libnettle.so.8", "libhogweed.so.6", "libgmp.so.10",
@@ -26,8 +28,9 @@ GLOBALS = {
     "paddock-supervisor": set(),
     "paddock-relay": set(),
     "paddock": set(),
+    "paddock-library": set(),
     "paddock-zygote": {"importer", "mount_type", "finder_type", "loader_type", "mount_spec", "finder_spec",
-                       "loader_spec"},
+                       "loader_spec", "view_open_hooks", "view_os_hooks"},
 }
 LINKER = re.compile(r"^(_|__|data_start|completed|stdin|stdout|stderr|optarg|optind|environ|program_invocation)")
 

@@ -139,7 +139,7 @@ static void fds_are_taken(void **state)
 struct packet {
     uint16_t type, flags;
     uint32_t length;
-    char payload[20000];
+    char payload[32000];
 };
 
 static void send_packet(struct packet *packet, size_t size, int fds)

@@ -2,13 +2,14 @@
 """What Paddock changes in the interpreter before any program is there.
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
-list of module names) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
+list of module names), ADDED (packages that the library's archive offers beyond Python's own) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
 """
 
 import _sitebuiltins
 import _thread
 import builtins
 import importlib
+import importlib.machinery
 import io
 import linecache
 import os
@@ -26,12 +27,43 @@ missing = []
 _register_at_fork = os.register_at_fork
 os.register_at_fork = lambda **hooks: None
 
-for _name in PRELOAD:
+def _load(name):
     try:
-        importlib.import_module(_name)
-        loaded.append(_name)
-    except ImportError as _error:
-        missing.append(f"{_name}: {_error}")
+        importlib.import_module(name)
+        loaded.append(name)
+    except Exception as error:  # of the operator's packages, any
+        missing.append(f"{name}: {error}")
+
+
+def _extensions(folder, prefix):
+    """The names of the extension modules below a folder, tests left out."""
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in ("tests", "__pycache__"))
+        parts = os.path.relpath(path, folder).split(os.sep) if path != folder else []
+        for file in sorted(files):
+            for end in importlib.machinery.EXTENSION_SUFFIXES:
+                if file.endswith(end) and "." not in file[:-len(end)]:
+                    yield ".".join([*prefix, *parts, file[:-len(end)]])
+                    break
+
+
+for _name in PRELOAD:
+    _load(_name)
+
+# Extension modules can only be loaded while there is a disk: all of them that may be wanted are, so that the Python
+# around them can come from the archive later. What has no use without a network, a screen or a disk is left out.
+_USELESS = ("_ctypes _ctypes_test _curses _curses_panel _dbm _gdbm _multiprocessing _posixshmem _ssl _tkinter nis "
+            "ossaudiodev readline xxlimited xxlimited_35 _xxsubinterpreters").split()
+for _folder in sys.path:
+    if _folder.endswith("lib-dynload"):
+        for _name in _extensions(_folder, []):
+            if _name not in _USELESS and not _name.startswith(("_test", "_xxtest")):
+                _load(_name)
+for _name in ADDED:
+    _load(_name)
+    for _folder in getattr(sys.modules.get(_name), "__path__", ()):
+        for _extension in _extensions(_folder, [_name]):
+            _load(_extension)
 
 os.register_at_fork = _register_at_fork
 

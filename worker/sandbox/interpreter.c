@@ -9,15 +9,19 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "importer/importer.h"
+#include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
 #include "worker/sandbox/tracer.h"
 
 #include <Python.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 /* random.Random's own instance; borrowed from the module, which lives as long as we do.
  */
@@ -42,23 +46,20 @@ static int use_pipes_as_stdio(void)
 
 static PyStatus configure(PyConfig *config)
 {
-    static const wchar_t *const paths[] = {PADDOCK_PYTHON_STDLIB,
-                                           PADDOCK_PYTHON_STDLIB L"/lib-dynload",
-                                           L"/usr/lib/python3/dist-packages"};
+    static const wchar_t *const paths[] = {
+        L"" LIBRARY_STANDARD, L"" LIBRARY_STANDARD L"/lib-dynload", L"" LIBRARY_PACKAGES};
     PyStatus status = PyStatus_Ok();
 
     config->site_import = 0;
     config->write_bytecode = 0;
     config->install_signal_handlers = 0;
     config->parse_argv = 0;
+    config->use_frozen_modules = 0; /* frozen ones have neither __file__ nor source */
     config->buffered_stdio = 1;
     config->pathconfig_warnings = 0;
     config->module_search_paths_set = 1;
     for (size_t i = 0; i < array_size(paths) && !PyStatus_Exception(status); i++) {
         status = PyWideStringList_Append(&config->module_search_paths, paths[i]);
-    }
-    if (!PyStatus_Exception(status)) {
-        status = PyConfig_SetString(config, &config->stdlib_dir, PADDOCK_PYTHON_STDLIB);
     }
     if (!PyStatus_Exception(status)) {
         status = PyConfig_SetString(config, &config->program_name, L"python3");
@@ -126,22 +127,25 @@ static PyObject *split_names(const char *names)
 }
 
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
-static PyObject *run_bootstrap(const struct message_setup *setup)
+static PyObject *run_bootstrap(const struct message_setup *setup, const char *added)
 {
     PyObject *globals = PyDict_New();
     PyObject *names = split_names(setup->preload);
+    PyObject *packages = split_names(added);
     PyObject *result = NULL;
 
-    if (globals != NULL && names != NULL &&
+    if (globals != NULL && names != NULL && packages != NULL &&
         PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0 &&
         PyDict_SetItemString(globals, "__name__",
                              PyUnicode_InternFromString("paddock")) == 0 &&
         PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
+        PyDict_SetItemString(globals, "ADDED", packages) == 0 &&
         PyDict_SetItemString(globals, "ALLOW_CTYPES",
                              setup->allow_ctypes ? Py_True : Py_False) == 0) {
         result = PyRun_String(bootstrap_source, Py_file_input, globals, globals);
     }
     Py_XDECREF(names);
+    Py_XDECREF(packages);
     if (result == NULL) {
         Py_CLEAR(globals);
     }
@@ -175,8 +179,82 @@ static int take_from_bootstrap(PyObject *globals, struct interpreter *interprete
     return random_seed != NULL ? guest_prepare(globals) : -EINVAL;
 }
 
+/* ---- Python's library ---- */
+
+static int library_path(const struct message_setup *setup, char to[LIMIT_PATH])
+{
+    ssize_t size;
+    char *slash;
+
+    if (setup->library[0] != '\0') {
+        (void)snprintf(to, LIMIT_PATH, "%s", setup->library);
+        return 0;
+    }
+    size = readlink("/proc/self/exe", to, LIMIT_PATH - 64);
+    if (size < 0) {
+        return -errno;
+    }
+    to[size] = '\0';
+    slash = strrchr(to, '/');
+    (void)snprintf(slash + 1, 64, "%s", LIBRARY_FILE);
+    return 0;
+}
+
+/* The file stays mapped for as long as we live, and is not kept open. */
+static int map_library(const char *path, const void **ret, size_t *ret_size)
+{
+    autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    void *bytes;
+
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        return -errno;
+    }
+    *ret_size = (size_t)status.st_size;
+    bytes = mmap(NULL, *ret_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED) {
+        return -errno;
+    }
+    *ret = bytes;
+    return 0;
+}
+
+static int open_library(const struct message_setup *setup, struct library *ret)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    char path[LIMIT_PATH];
+    const void *bytes;
+    size_t size;
+    int error = library_path(setup, path);
+
+    if (error == 0) {
+        error = map_library(path, &bytes, &size);
+    }
+    if (error < 0) {
+        return log_failure(
+            error, "unable to read Python's library, %s, which paddock-library makes",
+            path);
+    }
+    error = library_open(bytes, size, ret, &why);
+    if (error < 0) {
+        log_error(
+            "unable to use Python's library, %s: %s: make it anew with paddock-library",
+            path, why.data != NULL ? why.data : "no memory");
+    }
+    return error;
+}
+
+/* From here on what is not loaded yet comes from the archive, and so does what open()
+ * reads below its root. */
+static int mount_library(struct library *library)
+{
+    return importer_mount(library->archive, LIBRARY_ROOT, NULL,
+                          IMPORTER_FILES | IMPORTER_READY);
+}
+
 int interpreter_start(const struct message_setup *setup, struct interpreter *ret)
 {
+    static struct library library;
     PyObject *globals = NULL;
     int error;
 
@@ -191,11 +269,20 @@ int interpreter_start(const struct message_setup *setup, struct interpreter *ret
     if (error < 0) {
         return error;
     }
-    globals = run_bootstrap(setup);
+    error = open_library(setup, &library);
+    if (error < 0) {
+        return error;
+    }
+    /* Before any module is loaded: some keep an open() of their own where none could
+     * replace it. */
+    if (importer_init() != 0 || importer_install_files() != 0) {
+        return python_failure("prepare the importer");
+    }
+    globals = run_bootstrap(setup, library.added);
     if (globals == NULL) {
         return python_failure("prepare Python");
     }
-    if (importer_init() != 0 || importer_install_files() != 0 || tracer_init() != 0) {
+    if (mount_library(&library) != 0 || tracer_init() != 0) {
         return python_failure("prepare the importer");
     }
     error = take_from_bootstrap(globals, ret);
@@ -227,14 +314,19 @@ int interpreter_settle(struct interpreter *interpreter)
 {
     PyObject *gc = PyImport_ImportModule("gc");
     PyObject *result = NULL;
-    PyObject *path = PyList_New(0);
+    PyObject *path = Py_BuildValue("[ss]", LIBRARY_STANDARD, LIBRARY_PACKAGES);
     int error = 0;
 
     if (gc == NULL || path == NULL || PySys_SetObject("path", path) != 0) {
-        error = python_failure("empty sys.path");
+        error = python_failure("set sys.path");
         goto out;
     }
     PyDict_Clear(PySys_GetObject("path_importer_cache"));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(path); i++) {
+        /* Makes the finder once, in the place of once in each job. */
+        Py_XDECREF(PyImport_GetImporter(PyList_GET_ITEM(path, i)));
+        PyErr_Clear();
+    }
     result = PyObject_CallMethod(gc, "collect", NULL);
     Py_XDECREF(result);
     result = PyObject_CallMethod(gc, "freeze", NULL);

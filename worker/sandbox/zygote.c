@@ -61,6 +61,7 @@ static int receive_setup(struct zygote *zygote)
     }
     zygote->setup = message.payload.SETUP_;
     zygote->setup.preload[sizeof(zygote->setup.preload) - 1] = '\0';
+    zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
     return 0;
 }
 

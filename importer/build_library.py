@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Makes the archive that programs import Python's library from, or shows what is in one.
+
+Run by paddock-library in the very interpreter that will read the archive. Trusts the machine's Python and Debian's
+packages; writes one file, beside its final name first, so that who has the old one mapped keeps it."""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import marshal
+import os
+import re
+import sys
+import tempfile
+import time
+import zipfile
+
+FORMAT = "1"
+STAMP = "paddock-library"
+ROOT = "/usr"
+STANDARD = os.path.dirname(os.__file__)
+ZONES = "/usr/share/zoneinfo"
+
+# What makes no sense without a disk, a screen or a compiler, and Python's own tests.
+LEFT_OUT = {"test", "idlelib", "lib2to3", "turtledemo", "ensurepip", "venv", "distutils", "tkinter", "ctypes", "curses",
+            "turtle.py", "lib-dynload", "site-packages", "dist-packages", "pydoc_data", "sitecustomize.py"}
+LEFT_OUT_ENDS = (".so", ".pyc", ".pyi", ".pxd", ".h", ".c", ".a", ".exe")
+LEFT_OUT_FOLDERS = {"__pycache__", "tests", "test"}
+
+# Data that packages of Debian keep outside of their own folder.
+DATA = {"matplotlib": ["/usr/share/matplotlib", "/usr/share/fonts/truetype/dejavu"]}
+
+
+class Failure(Exception):
+    """Said as one sentence; exit code 1."""
+
+
+class Builder:
+    def __init__(self, archive, shows_progress):
+        self.archive = archive
+        self.names = set()
+        self.modules = 0
+        self.shows_progress = shows_progress
+
+    def note(self, text):
+        if self.shows_progress:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def add_bytes(self, name, data, when, method):
+        info = zipfile.ZipInfo(name, max(time.localtime(when)[:6], (1980, 1, 1, 0, 0, 0)))
+        info.compress_type = method
+        info.external_attr = 0o100644 << 16
+        self.archive.writestr(info, data)
+
+    def add_code(self, path, name, source):
+        try:
+            code = compile(source, path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return  # templates and the like: importing them fails as it would on disk
+        self.add_bytes(f"code/{name}", marshal.dumps(code), 0, zipfile.ZIP_STORED)
+        self.modules += 1
+
+    def add_file(self, path):
+        name = os.path.relpath(path, ROOT)
+        if name in self.names or name.startswith(".."):
+            return
+        self.names.add(name)
+        self.note(f"{len(self.names)} files: {name[:60]}")
+        with open(path, "rb") as file:
+            data = file.read()
+        self.add_bytes(name, data, os.stat(path).st_mtime, zipfile.ZIP_DEFLATED)
+        if name.endswith(".py"):
+            self.add_code(path, name, data)
+
+    def add_folder(self, top, skipped=frozenset()):
+        for folder, folders, files in os.walk(top):
+            folders[:] = sorted(name for name in folders if name not in LEFT_OUT_FOLDERS
+                                and not (folder == top and (name in skipped or name.startswith("config-"))))
+            for name in sorted(files):
+                path = os.path.join(folder, name)
+                if (not name.endswith(LEFT_OUT_ENDS) and not (folder == top and name in skipped)
+                        and os.path.isfile(path)):
+                    self.add_file(path)
+
+
+def modules_of(distribution):
+    names = (distribution.read_text("top_level.txt") or "").split()
+    return names or [re.sub(r"[-.]+", "_", distribution.metadata["Name"])]
+
+
+def required_by(name):
+    """Top-level modules that a package's distribution says it needs, without extras."""
+    for distribution in importlib.metadata.packages_distributions().get(name, []):
+        for requirement in importlib.metadata.requires(distribution) or []:
+            if "extra ==" in requirement:
+                continue
+            try:
+                wanted = importlib.metadata.distribution(re.match(r"[\w.-]+", requirement)[0])
+            except importlib.metadata.PackageNotFoundError:
+                continue
+            yield from modules_of(wanted)
+
+
+def add_package(builder, name, added):
+    if name in added or name in sys.stdlib_module_names:
+        return
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+        raise Failure(f"there is no package {name}: install it from Debian first (python3-{name.lower()}?)")
+    added.append(name)
+    for folder in spec.submodule_search_locations or ():
+        builder.add_folder(folder)
+    if not spec.submodule_search_locations and spec.origin.endswith(".py"):
+        builder.add_file(spec.origin)
+    for distribution in importlib.metadata.packages_distributions().get(name, []):
+        path = getattr(importlib.metadata.distribution(distribution), "_path", None)
+        if path is not None and os.path.isdir(path):
+            builder.add_folder(str(path))
+    for folder in DATA.get(name, ()):
+        builder.add_folder(folder)
+    for other in required_by(name):
+        try:
+            add_package(builder, other, added)
+        except Failure:
+            pass  # a name that is none: what was asked for says itself what it misses
+
+
+def build(path, packages):
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=".python-library-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with zipfile.ZipFile(file, "w", compresslevel=6) as archive:
+                builder = Builder(archive, sys.stderr.isatty())
+                builder.add_folder(STANDARD, LEFT_OUT)
+                builder.add_folder(ZONES, {"posix", "right"})
+                added = []
+                for package in packages:
+                    add_package(builder, package, added)
+                magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
+                lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"add {a}" for a in added)]
+                builder.add_bytes(STAMP, "".join(line + "\n" for line in lines), 0, zipfile.ZIP_STORED)
+                builder.note("")
+            size = file.tell()
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    more = f", with {' '.join(added)}" if added else ""
+    print(f"{path}: Python {sys.version.split()[0]}, {builder.modules} modules, {size >> 20} MB{more}")
+
+
+def show(path):
+    with zipfile.ZipFile(path) as archive:
+        stamp = archive.read(STAMP).decode()
+        print(stamp, end="")
+        print(f"files {sum(not name.startswith('code/') for name in archive.namelist())}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="paddock-library", description="Makes the archive that programs in Paddock's sandboxes import Python's "
+        "library from. Run it again when Debian has updated Python, or to offer further packages.")
+    parser.add_argument("--output", metavar="FILE", default=DEFAULT, help="the archive (default: %(default)s)")
+    parser.add_argument("--add", metavar="PACKAGE", action="append", default=[],
+                        help="offer this package, too, with what it needs; from Debian's packages, e.g. numpy, PIL")
+    parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
+    options = parser.parse_args()
+    try:
+        show(options.output) if options.show else build(options.output, options.add)
+    except (Failure, OSError, zipfile.BadZipFile, KeyError) as error:
+        print(f"paddock-library: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paddock-library: runs build_library.py in the libpython that the zygote runs programs
+ * in, so that the code in the archive fits it. Run by the build, by the installation and
+ * by operators, who are trusted.
+ */
+#include <Python.h>
+
+#include "common/cleanup.h"
+#include "importer/build_library.h"
+#include "importer/library.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+
+/* Beside this program, where paddock-zygote looks for it. */
+static int default_path(char to[PATH_MAX])
+{
+    ssize_t size = readlink("/proc/self/exe", to, PATH_MAX - 64);
+    char *slash;
+
+    if (size < 0) {
+        return -errno;
+    }
+    to[size] = '\0';
+    slash = strrchr(to, '/');
+    (void)snprintf(slash + 1, 64, "%s", LIBRARY_FILE);
+    return 0;
+}
+
+static PyStatus configure(PyConfig *config, int argc, char **argv)
+{
+    static const wchar_t *const paths[] = {
+        L"" LIBRARY_STANDARD, L"" LIBRARY_STANDARD L"/lib-dynload", L"" LIBRARY_PACKAGES};
+    PyStatus status = PyStatus_Ok();
+
+    config->site_import = 0;
+    config->write_bytecode = 0;
+    config->use_frozen_modules = 0; /* frozen ones do not say where they come from */
+    config->parse_argv = 0;
+    config->install_signal_handlers = 1;
+    config->pathconfig_warnings = 0;
+    config->module_search_paths_set = 1;
+    for (size_t i = 0; i < array_size(paths) && !PyStatus_Exception(status); i++) {
+        status = PyWideStringList_Append(&config->module_search_paths, paths[i]);
+    }
+    if (!PyStatus_Exception(status)) {
+        status = PyConfig_SetBytesArgv(config, argc, argv);
+    }
+    return status;
+}
+
+static int run(void)
+{
+    char path[PATH_MAX];
+    PyObject *globals = PyModule_GetDict(PyImport_AddModule("__main__"));
+    PyObject *name, *code, *result = NULL;
+
+    if (default_path(path) < 0) {
+        return 1;
+    }
+    name = PyUnicode_DecodeFSDefault(path);
+    code = Py_CompileString(build_library_source, "build_library.py", Py_file_input);
+    if (name != NULL && code != NULL &&
+        PyDict_SetItemString(globals, "DEFAULT", name) == 0) {
+        result = PyEval_EvalCode(code, globals, globals);
+    }
+    if (result == NULL) {
+        PyErr_Print(); /* exits with the status of SystemExit */
+    }
+    return Py_FinalizeEx() == 0 && result != NULL ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    PyConfig config;
+    PyStatus status;
+
+    PyConfig_InitIsolatedConfig(&config);
+    status = configure(&config, argc, argv);
+    if (!PyStatus_Exception(status)) {
+        status = Py_InitializeFromConfig(&config);
+    }
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(status)) {
+        Py_ExitStatusException(status);
+    }
+    return run();
+}
