@@ -63,6 +63,7 @@ struct job_limits {
     int64_t output_kb;
     int64_t recording_kb;
     int64_t trace; /* enum job_trace */
+    int64_t tabs;  /* 0: as Python 3, 1: tabs of 8 columns, as Python 2 */
 };
 
 /* The defaults of the field table. */
@@ -83,7 +84,7 @@ enum job_part {
     JOB_PART_COUNT,
 };
 
-#define JOB_INBOX_MAGIC 0x314b4450u /* "PDK1" */
+#define JOB_INBOX_MAGIC 0x324b4450u /* "PDK2" */
 
 struct job_inbox {
     uint32_t magic;

@@ -8,7 +8,7 @@
  *
  * Who sends what (S supervisor, Z zygote, R relay):
  *
- *   S>Z  SETUP    once, first: what to preload and how to lock down
+ *   S>Z  SETUP    +fd of Python's library: once, first: what to preload, how to lock down
  *   Z>S  READY    locked; layers in force
  *   S>R  RELAY    once, first: which Redis and queue, who it is
  *   R>S  READY    connected to Redis, library loaded
@@ -38,7 +38,7 @@
 
 /* identifier, payload structure, fds */
 #define MESSAGES(M)                                                                      \
-    M(SETUP, struct message_setup, 0)                                                    \
+    M(SETUP, struct message_setup, 1)                                                    \
     M(RELAY, struct message_relay, 0)                                                    \
     M(READY, struct message_ready, 0)                                                    \
     M(LINK, struct message_link, 1)                                                      \
@@ -103,8 +103,7 @@ struct message_setup {
     uint32_t memory_mb;       /* the operator's maximum of a job */
     uint32_t verbose;         /* enum log_level */
     uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
-    char library[LIMIT_PATH]; /* archive of Python's library; "" for the one beside the
-                                 zygote */
+    char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */
 };
 

@@ -14,3 +14,7 @@
 #define ROLE_EXIT_BUG       101
 #define ROLE_EXIT_SYSTEM    111 /* a system call failed */
 #define ROLE_EXIT_PERMANENT 125 /* do not restart: it would end the same way */
+
+/* The archive of Python's library, beside paddock-zygote, where paddock-library makes it.
+ */
+#define LIBRARY_FILE "python-library.zip"

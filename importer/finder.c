@@ -4,6 +4,7 @@
  * sys.path or in a package's __path__. Looks names up in the archive's checked directory
  * and inflates nothing. Runs under the GIL on names that a program chose.
  */
+#include "importer/importer.h"
 #include "importer/types.h"
 
 #include <stdio.h>
@@ -178,11 +179,29 @@ static PyObject *find(struct finder *finder, PyObject *fullname, const char *pat
     return refuse_compiled(finder, fullname, path);
 }
 
+/* The specification of a top-level module that is refused by a sentence; None for others.
+ */
+static PyObject *refused_spec(const struct finder *finder, PyObject *fullname,
+                              const char *name)
+{
+    PyObject *loader =
+        (finder->mount->flags & IMPORTER_READY) != 0 ? refusal_loader(name) : NULL;
+    PyObject *spec;
+
+    if (loader == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    spec = make_spec(fullname, loader, Py_None, 0);
+    Py_DECREF(loader);
+    return spec;
+}
+
 static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct finder *finder = (struct finder *)self;
     char path[PATH_MAX_BYTES];
     const char *name, *dot;
+    PyObject *spec;
 
     if (count < 1 || count > 2 || !PyUnicode_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None)");
@@ -197,7 +216,12 @@ static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t cou
     if (*name == '\0' || strchr(name, '/') != NULL || !member_path(finder, name, path)) {
         Py_RETURN_NONE;
     }
-    return find(finder, args[0], path);
+    spec = find(finder, args[0], path);
+    if (spec == Py_None && dot == NULL) {
+        Py_DECREF(spec);
+        spec = refused_spec(finder, args[0], name);
+    }
+    return spec;
 }
 
 static PyObject *invalidate_caches(PyObject *self, PyObject *ignored)

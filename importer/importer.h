@@ -34,6 +34,9 @@ enum importer_flag {
     IMPORTER_FILES = 1 << 0,
     /* The archive is trusted and holds compiled code (library.h): run it. */
     IMPORTER_READY = 1 << 1,
+    /* A source that mixes tabs and spaces in a way that Python 3 refuses is read as
+     * Python 2 did: a tab reaches to the next multiple of 8 columns. */
+    IMPORTER_TABS = 1 << 2,
 };
 
 /* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a
@@ -46,6 +49,10 @@ int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags);
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */
 int importer_unmount(const char *root);
+
+/* Takes out of sys.modules what the modules in the mounted folder `path` hide, as they
+ * would have if nothing had been imported ahead; names in the set `kept` stay. */
+int importer_let_hide(const char *path, PyObject *kept);
 
 /* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.
  */

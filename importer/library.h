@@ -11,7 +11,6 @@
 
 /* Where its members lie: those of the standard library in lib/python3.11, further
  * packages in lib/python3/dist-packages, data in share. Mount it with IMPORTER_READY. */
-#define LIBRARY_FILE     "python-library.zip" /* beside paddock-zygote */
 #define LIBRARY_ROOT     "/usr"
 #define LIBRARY_STANDARD LIBRARY_ROOT "/lib/python3.11"
 #define LIBRARY_PACKAGES LIBRARY_ROOT "/lib/python3/dist-packages"

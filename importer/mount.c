@@ -5,6 +5,7 @@
  * a program may have made. Must never touch the disk.
  */
 #include "importer/importer.h"
+#include "importer/source.h"
 #include "importer/types.h"
 
 #include <errno.h>
@@ -134,6 +135,24 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                    : compile_checked(NULL, args, 2);
 }
 
+/* Lines keep their numbers; columns change with the tabs in front of them. */
+static PyObject *compile_with_tabs(PyObject *source, PyObject *path, int trimmed)
+{
+    autobuffer struct buffer expanded =
+        BUFFER_INIT(8 * (size_t)PyBytes_GET_SIZE(source) + 1);
+    PyObject *spaces, *code;
+
+    source_expand_tabs(PyBytes_AS_STRING(source), (size_t)PyBytes_GET_SIZE(source),
+                       &expanded);
+    if (buffer_error(&expanded) != 0) {
+        return PyErr_NoMemory();
+    }
+    spaces = PyBytes_FromStringAndSize(expanded.data, (Py_ssize_t)expanded.size);
+    code = spaces != NULL ? compile_source(spaces, path, trimmed) : NULL;
+    Py_XDECREF(spaces);
+    return code;
+}
+
 /* The code that was compiled when the archive was made; NULL without an exception if
  * there is none. */
 static PyObject *ready_code(struct mount *mount, size_t index)
@@ -167,6 +186,11 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
     path = mount_path(mount, archive_name(mount->archive, index));
     source = path != NULL ? mount_read(mount, index) : NULL;
     code = source != NULL ? compile_source(source, path, trimmed) : NULL;
+    if (code == NULL && (mount->flags & IMPORTER_TABS) != 0 &&
+        PyErr_ExceptionMatches(PyExc_TabError)) {
+        PyErr_Clear();
+        code = compile_with_tabs(source, path, trimmed);
+    }
 
     Py_XDECREF(source);
     Py_XDECREF(path);

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "common/cleanup.h"
+#include "common/role.h"
 #include "importer/build_library.h"
 #include "importer/library.h"
 

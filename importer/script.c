@@ -6,6 +6,8 @@
 #include "importer/importer.h"
 #include "importer/types.h"
 
+#include <string.h>
+
 /* The mount of a root and a member of it; NULL with an exception. */
 static struct mount *find_member(const char *root, const char *member, size_t *ret_index)
 {
@@ -72,4 +74,67 @@ PyObject *importer_main_module(const char *root, const char *member)
     Py_XDECREF(name);
     Py_XDECREF(loader);
     return module;
+}
+
+/* ---- modules of the program's that hide Python's ---- */
+
+/* Removes NAME and NAME.anything. */
+static int unload(PyObject *modules, PyObject *name)
+{
+    PyObject *names = PyDict_Keys(modules);
+    PyObject *prefix = PyUnicode_FromFormat("%U.", name);
+    int error = names != NULL && prefix != NULL ? 0 : -1;
+
+    for (Py_ssize_t i = 0; error == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *other = PyList_GET_ITEM(names, i);
+
+        if (PyUnicode_Check(other) &&
+            (PyUnicode_Compare(other, name) == 0 ||
+             PyUnicode_Tailmatch(other, prefix, 0, PY_SSIZE_T_MAX, -1) == 1)) {
+            error = PyDict_DelItem(modules, other);
+        }
+    }
+    Py_XDECREF(prefix);
+    Py_XDECREF(names);
+    return error;
+}
+
+/* The name of the module that a walk has come to, a new reference; NULL, without an
+ * exception, for what is none: a folder without __init__.py hides nothing. */
+static PyObject *walked_module(struct mount *mount, const char *folder,
+                               const struct archive_walk *walk)
+{
+    char init[600];
+
+    if (!walk->is_folder) {
+        return walk->size > 3 && memcmp(walk->name + walk->size - 3, ".py", 3) == 0
+                   ? PyUnicode_FromStringAndSize(walk->name, (Py_ssize_t)walk->size - 3)
+                   : NULL;
+    }
+    (void)snprintf(init, sizeof(init), "%s%s%.*s/__init__.py", folder,
+                   *folder != '\0' ? "/" : "", (int)walk->size, walk->name);
+    return archive_find(mount->archive, init) >= 0
+               ? PyUnicode_FromStringAndSize(walk->name, (Py_ssize_t)walk->size)
+               : NULL;
+}
+
+int importer_let_hide(const char *path, PyObject *kept)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *builtins = PySys_GetObject("builtin_module_names");
+    struct archive_walk walk = {0};
+    const char *folder;
+    struct mount *mount = mount_of(path, &folder);
+    int error = 0;
+
+    while (mount != NULL && error == 0 && archive_walk(mount->archive, folder, &walk)) {
+        PyObject *name = walked_module(mount, folder, &walk);
+
+        if (name != NULL && PyDict_Contains(modules, name) == 1 &&
+            PySet_Contains(kept, name) == 0 && PySequence_Contains(builtins, name) == 0) {
+            error = unload(modules, name);
+        }
+        Py_XDECREF(name);
+    }
+    return error != 0 || PyErr_Occurred() ? -1 : 0;
 }

@@ -62,3 +62,7 @@ PyObject *mount_path(struct mount *mount, const char *member);
 /* Compiles a member once, as ROOT/MEMBER. `trimmed`: called from the import system, whose
  * frames are to leave the traceback of a SyntaxError. */
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
+
+/* The loader that refuses a module by a sentence; NULL, without an exception, for one
+ * that is not refused. New reference. */
+PyObject *refusal_loader(const char *module);

@@ -21,6 +21,7 @@
 #include "supervisor/redis_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,7 +113,6 @@ static void fill_setup(const struct pool *pool, struct message_setup *setup)
     setup->memory_mb = (uint32_t)config->max_memory_mb;
     setup->verbose = (uint32_t)config->log_level;
     setup->allow_ctypes = config->allow_ctypes != 0;
-    (void)snprintf(setup->library, sizeof(setup->library), "%s", config->library);
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
 }
 
@@ -143,7 +143,7 @@ static int start_program(const struct pool *pool, const char *name, bool namespa
     const char *const argv[] = {name, NULL};
     autoclose int binary = -1, ours = -1, theirs = -1;
     struct spawn spawn = {.argv = argv, .input = -1, .namespaces = namespaces};
-    int pair[2], error = spawn_open_program(name, &binary, why);
+    int pair[2], error = spawn_open_own(name, &binary, NULL, why);
 
     if (error == 0) {
         error = message_pair(pair);
@@ -164,19 +164,46 @@ static int start_program(const struct pool *pool, const char *name, bool namespa
     return error;
 }
 
+/* The archive of Python's library: the configured one, or the one beside our programs. */
+static int open_library(const struct config *config, int *ret_fd, char path[LIMIT_PATH],
+                        struct buffer *why)
+{
+    if (config->library[0] == '\0') {
+        int error = spawn_open_own(LIBRARY_FILE, ret_fd, path, why);
+
+        if (error < 0) {
+            buffer_add_text(why, ": make it with paddock-library");
+        }
+        return error;
+    }
+    (void)snprintf(path, LIMIT_PATH, "%s", config->library);
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*ret_fd < 0) {
+        buffer_printf(
+            why, "unable to read Python's library, %s, which paddock-library makes: %s",
+            path, strerror(errno));
+        return -ENOENT;
+    }
+    return 0;
+}
+
 static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
 {
     static struct message_setup setup;
     struct process process = PROCESS_INIT;
+    autoclose int library = -1;
     int peer = -1;
-    int error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
+    int error = open_library(&pool->config, &library, setup.library, why);
 
+    if (error == 0) {
+        error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
+    }
     if (error < 0) {
         return error;
     }
     unit_started(unit, process, peer);
     fill_setup(pool, &setup);
-    return message_send(peer, MESSAGE_SETUP, &setup, NULL);
+    return message_send(peer, MESSAGE_SETUP, &setup, &library);
 }
 
 static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)

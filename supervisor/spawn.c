@@ -30,9 +30,10 @@ static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
                                    CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
                                    CLONE_NEWCGROUP;
 
-/* ---- finding programs ---- */
+/* ---- finding our files ---- */
 
-int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
+int spawn_open_own(const char *name, int *ret_fd, char path[LIMIT_PATH],
+                   struct buffer *why)
 {
     char here[LIMIT_PATH];
     char paths[2][LIMIT_PATH + 64];
@@ -51,6 +52,9 @@ int spawn_open_program(const char *name, int *ret_fd, struct buffer *why)
 
         if (fd >= 0) {
             *ret_fd = fd;
+            if (path != NULL) {
+                (void)snprintf(path, LIMIT_PATH, "%.*s", LIMIT_PATH - 1, paths[i]);
+            }
             return 0;
         }
     }

@@ -30,8 +30,11 @@ struct process {
 
 #define PROCESS_INIT ((struct process){0, -1})
 
-/* Opens one of our programs: beside this one (a build tree), or in the libexec folder. */
-int spawn_open_program(const char *name, int *ret_fd, struct buffer *why) must_check;
+/* Opens one of our files for reading, mostly a program: beside this one (a build tree),
+ * or in the libexec folder. Children may see no folder that we see, so they get it by its
+ * fd. `path` (may be NULL) receives where it was found. */
+int spawn_open_own(const char *name, int *ret_fd, char path[LIMIT_PATH],
+                   struct buffer *why) must_check;
 
 /* Starts it. Returns 0 and *ret, or a negative errno with the step that failed in `why`.
  */

@@ -5,6 +5,13 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 list of module names), ADDED (packages that the library's archive offers beyond Python's own) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
 """
 
+import sys
+
+# What `python3 robot.py` has loaded before it looks into the program's folder: a module of the program's that is called
+# so is not found on a disk either.
+startup_modules = frozenset(sys.modules) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
+                                            "posixpath", "site", "sitecustomize", "stat"}
+
 import _sitebuiltins
 import _thread
 import builtins
@@ -14,7 +21,6 @@ import io
 import linecache
 import os
 import random
-import sys
 import threading
 import traceback
 import zipfile

@@ -13,6 +13,7 @@
  */
 #include "worker/sandbox/guest.h"
 
+#include "importer/hint.h"
 #include "importer/importer.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/recorder.h"
@@ -41,6 +42,7 @@ struct program {
 static PyObject *shutdown_threads;   /* threading._shutdown */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
 static PyObject *rehearsal;          /* bytes: a ZIP */
+static PyObject *startup_modules;    /* set: what no program's module can hide */
 
 int guest_prepare(PyObject *globals)
 {
@@ -53,8 +55,9 @@ int guest_prepare(PyObject *globals)
         Py_DECREF(atexit);
     }
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
+    startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
     if (print_exception == NULL || shutdown_threads == NULL ||
-        run_exit_functions == NULL || rehearsal == NULL) {
+        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
@@ -150,8 +153,12 @@ static bool load(struct program *program, struct outcome *outcome)
         archive_free(archive);
         return false;
     }
-    return importer_mount(archive, PROGRAM_ROOT, NULL, IMPORTER_FILES) == 0 &&
-           importer_change_directory(program->root) == 0;
+    return importer_mount(archive, PROGRAM_ROOT, NULL,
+                          IMPORTER_FILES |
+                              (program->inbox->limits.tabs != 0 ? IMPORTER_TABS : 0)) ==
+               0 &&
+           importer_change_directory(program->root) == 0 &&
+           importer_let_hide(program->root, startup_modules) == 0;
 }
 
 /* ---- sys.argv and sys.path ---- */
@@ -267,7 +274,18 @@ static void judge_exit(PyObject *exception, struct outcome *outcome)
     outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
 }
 
-static void judge_exception(PyObject *exception, struct outcome *outcome)
+static void add_hint(PyObject *exception, const char *root, struct buffer *to)
+{
+    autobuffer struct buffer hint = BUFFER_INIT(1024);
+
+    importer_hint(exception, root, &hint);
+    if (hint.size > 0) {
+        buffer_printf(to, ". %s", hint.data);
+    }
+}
+
+static void judge_exception(PyObject *exception, const char *root,
+                            struct outcome *outcome)
 {
     outcome->verdict = VERDICT_EXCEPTION;
     outcome->exit_code = 1;
@@ -276,14 +294,17 @@ static void judge_exception(PyObject *exception, struct outcome *outcome)
         rlimits_open_reserve();
     } else if (report_is_compile_error(exception)) {
         outcome->verdict = VERDICT_COMPILE_ERROR;
+    } else if (PyErr_GivenExceptionMatches(exception, importer_error())) {
+        outcome->verdict = VERDICT_BAD_ZIP;
     }
     report_print(exception);
     recorder_settle();
     report_record(exception);
     report_line(exception, &outcome->report);
+    add_hint(exception, root, &outcome->report);
 }
 
-static void judge(PyObject *result, struct outcome *outcome)
+static void judge(PyObject *result, const char *root, struct outcome *outcome)
 {
     PyObject *type, *value, *traceback;
 
@@ -300,7 +321,7 @@ static void judge(PyObject *result, struct outcome *outcome)
     if (value != NULL && PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
         judge_exit(value, outcome);
     } else if (value != NULL) {
-        judge_exception(value, outcome);
+        judge_exception(value, root, outcome);
     }
     Py_XDECREF(type);
     Py_XDECREF(value);
@@ -342,11 +363,11 @@ static void run_program(struct program *program, struct outcome *outcome)
 {
     if (!load(program, outcome)) {
         if (outcome->verdict == VERDICT_NONE) {
-            judge(NULL, outcome);
+            judge(NULL, program->root, outcome);
         }
         return;
     }
-    judge(run(program), outcome);
+    judge(run(program), program->root, outcome);
     end_program();
 }
 

@@ -12,11 +12,11 @@
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/refusals.h"
 #include "worker/sandbox/tracer.h"
 
 #include <Python.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,33 +181,13 @@ static int take_from_bootstrap(PyObject *globals, struct interpreter *interprete
 
 /* ---- Python's library ---- */
 
-static int library_path(const struct message_setup *setup, char to[LIMIT_PATH])
+/* The file stays mapped for as long as we live. */
+static int map_library(int fd, const void **ret, size_t *ret_size)
 {
-    ssize_t size;
-    char *slash;
-
-    if (setup->library[0] != '\0') {
-        (void)snprintf(to, LIMIT_PATH, "%s", setup->library);
-        return 0;
-    }
-    size = readlink("/proc/self/exe", to, LIMIT_PATH - 64);
-    if (size < 0) {
-        return -errno;
-    }
-    to[size] = '\0';
-    slash = strrchr(to, '/');
-    (void)snprintf(slash + 1, 64, "%s", LIBRARY_FILE);
-    return 0;
-}
-
-/* The file stays mapped for as long as we live, and is not kept open. */
-static int map_library(const char *path, const void **ret, size_t *ret_size)
-{
-    autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     void *bytes;
 
-    if (fd < 0 || fstat(fd, &status) != 0) {
+    if (fstat(fd, &status) != 0) {
         return -errno;
     }
     *ret_size = (size_t)status.st_size;
@@ -219,27 +199,21 @@ static int map_library(const char *path, const void **ret, size_t *ret_size)
     return 0;
 }
 
-static int open_library(const struct message_setup *setup, struct library *ret)
+static int open_library(int fd, const char *path, struct library *ret)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
-    char path[LIMIT_PATH];
     const void *bytes;
     size_t size;
-    int error = library_path(setup, path);
+    int error = map_library(fd, &bytes, &size);
 
-    if (error == 0) {
-        error = map_library(path, &bytes, &size);
-    }
     if (error < 0) {
-        return log_failure(
-            error, "unable to read Python's library, %s, which paddock-library makes",
-            path);
+        return log_failure(error, "unable to map Python's library, %s", path);
     }
     error = library_open(bytes, size, ret, &why);
     if (error < 0) {
-        log_error(
-            "unable to use Python's library, %s: %s: make it anew with paddock-library",
-            path, why.data != NULL ? why.data : "no memory");
+        log_error("unable to use Python's library, %s: %s: make it anew with "
+                  "paddock-library",
+                  path, why.data != NULL ? why.data : "no memory");
     }
     return error;
 }
@@ -252,7 +226,8 @@ static int mount_library(struct library *library)
                           IMPORTER_FILES | IMPORTER_READY);
 }
 
-int interpreter_start(const struct message_setup *setup, struct interpreter *ret)
+int interpreter_start(const struct message_setup *setup, int library_fd,
+                      struct interpreter *ret)
 {
     static struct library library;
     PyObject *globals = NULL;
@@ -269,7 +244,7 @@ int interpreter_start(const struct message_setup *setup, struct interpreter *ret
     if (error < 0) {
         return error;
     }
-    error = open_library(setup, &library);
+    error = open_library(library_fd, setup->library, &library);
     if (error < 0) {
         return error;
     }
@@ -278,6 +253,7 @@ int interpreter_start(const struct message_setup *setup, struct interpreter *ret
     if (importer_init() != 0 || importer_install_files() != 0) {
         return python_failure("prepare the importer");
     }
+    refusals_install();
     globals = run_bootstrap(setup, library.added);
     if (globals == NULL) {
         return python_failure("prepare Python");

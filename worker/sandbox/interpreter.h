@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zygote's Python: started once, isolated, with everything imported that programs may
- * import, so that a job finds it running. Only Debian's libpython 3.11 and its own
- * standard library.
+ * The zygote's Python: started once, isolated, with what most programs import, so that a
+ * job finds it running, and with the rest of the library at hand in memory. Only Debian's
+ * libpython 3.11 and its own standard library.
  */
 #pragma once
 
@@ -20,13 +20,16 @@ struct interpreter {
 };
 
 /* Starts Python, imports the modules named in `preload` (separated by spaces; one that
- * can not be imported is logged and left out), the importer and what Paddock itself
- * needs. Returns 0, or a negative errno after logging the reason. Reads the disk: to be
- * called before the lock. */
-int interpreter_start(const struct message_setup *setup, struct interpreter *ret);
+ * can not be imported is logged and left out), the importer, Python's library from the
+ * archive that `library_fd` reads (left open), and what Paddock itself needs. Returns 0,
+ * or a negative errno after logging the reason. Reads the disk: to be called before the
+ * lock. */
+int interpreter_start(const struct message_setup *setup, int library_fd,
+                      struct interpreter *ret);
 
-/* The last things before the lock: forgets the disk (sys.path is emptied) and freezes
- * what is there, so that the collector leaves the pages shared with the children alone.
+/* The last things before the lock: forgets the disk (sys.path leads into the library's
+ * archive) and freezes what is there, so that the collector leaves the pages shared with
+ * the children alone.
  */
 int interpreter_settle(struct interpreter *interpreter);
 

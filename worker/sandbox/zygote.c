@@ -41,6 +41,7 @@ enum { POLL_PEER, POLL_SIGNALS, POLL_LISTENER, POLL_LINKS };
 struct zygote {
     int signals;
     struct message_setup setup;
+    int library; /* of Python; closed when it is mapped */
     struct interpreter interpreter;
     struct lockdown lockdown;
     struct children children;
@@ -62,6 +63,7 @@ static int receive_setup(struct zygote *zygote)
     zygote->setup = message.payload.SETUP_;
     zygote->setup.preload[sizeof(zygote->setup.preload) - 1] = '\0';
     zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
+    zygote->library = steal_fd(&message.fds[0]);
     return 0;
 }
 
@@ -85,8 +87,9 @@ static int watch_signals(struct zygote *zygote)
 
 static int start_interpreter(struct zygote *zygote)
 {
-    int error = interpreter_start(&zygote->setup, &zygote->interpreter);
+    int error = interpreter_start(&zygote->setup, zygote->library, &zygote->interpreter);
 
+    close_fd(&zygote->library);
     return error < 0 ? error : interpreter_settle(&zygote->interpreter);
 }
 

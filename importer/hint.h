@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What a student may try: hints for errors whose message does not say it. */
+#pragma once
+
+#include <Python.h>
+
+#include "common/buffer.h"
+
+/* Appends a sentence for an exception of the program that is mounted with the import root
+ * `folder` ("/robot"), without a full stop; nothing where there is no advice. Objects of
+ * the program are asked for attributes, which may run its code; errors of that are
+ * dropped. */
+void importer_hint(PyObject *exception, const char *folder, struct buffer *to);
+
+/* Modules that make no sense here: importing one raises ModuleNotFoundError with its
+ * sentence, where it would otherwise be looked for in an archive that is mounted with
+ * IMPORTER_READY. The rows must live as long as the process. */
+struct importer_refusal {
+    const char *module;
+    const char *sentence;
+};
+void importer_refuse_modules(const struct importer_refusal *rows, size_t count);

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Python's library and the program's files, in a locked sandbox without a file system."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+import pool
+import recording
+
+FILES = {
+    "robot.py": "from open_all import show\nshow()\n",
+    "open_all.py": """\
+import configparser, csv, glob, gzip, io, json, os, pathlib, tokenize, zipfile
+
+def error(action, *args):
+    try:
+        return action(*args)
+    except OSError as e:
+        return f"{type(e).__name__} {e.errno} {e.filename}"
+
+def show():
+    print(open("levels/1.txt").read().split(), os.getcwd(), sorted(os.listdir("levels")))
+    print(open(__file__[:-11] + "levels/1.txt", newline="").readlines(), open("latin.txt", encoding="latin-1").read())
+    print([e.name for e in os.scandir("levels") if e.is_file()], os.path.getsize("levels/1.txt"))
+    print(sorted(glob.glob("**/*.txt", recursive=True)), sorted(str(p) for p in pathlib.Path("levels").iterdir()))
+    print(json.load(open("levels/a.json")), list(csv.reader(io.open("t.csv"))), tokenize.open("robot.py").encoding)
+    c = configparser.ConfigParser()
+    print(c.read("c.ini"), c["a"]["b"], pathlib.Path(__file__).parent.joinpath("levels", "1.txt").read_text().split())
+    print(zipfile.ZipFile("inner.zip").read("x"), error(open, "nope.txt"), error(open, "levels"), error(open, "x", "w"))
+    print(error(os.mkdir, "d"), error(os.remove, "t.csv"), error(open, "/etc/passwd"), error(os.listdir, "/etc"))
+    print(os.path.exists("/etc/passwd"), os.path.isdir("levels"), os.access("t.csv", os.W_OK))
+""",
+    "levels/1.txt": "one\r\ntwo\n", "levels/a.json": '{"a": [1]}', "t.csv": "1,2\n", "c.ini": "[a]\nb = c\n",
+    "latin.txt": "\xe4".encode("latin-1"), "inner.zip": pool.make_zip({"x": "inside"}),
+}
+SEEN = """\
+['one', 'two'] /robot ['1.txt', 'a.json']
+['one\\r\\n', 'two\\n'] \xe4
+['1.txt', 'a.json'] 9
+['latin.txt', 'levels/1.txt'] ['levels/1.txt', 'levels/a.json']
+{'a': [1]} [['1', '2']] utf-8
+['c.ini'] c ['one', 'two']
+b'inside' FileNotFoundError 2 nope.txt IsADirectoryError 21 levels OSError 30 x
+OSError 30 d OSError 30 t.csv FileNotFoundError 2 /etc/passwd FileNotFoundError 2 /etc
+False True False
+"""
+
+# Modules that no pool preloads, each with something that it does.
+UNLOADED = """\
+import sys
+modules = "tomllib wave xmlrpc.client mailbox sched plistlib shelve cmd sqlite3 email.mime.text".split()
+assert not [m for m in modules if m in sys.modules], sys.modules.keys() & set(modules)
+compiled = []
+sys.addaudithook(lambda event, args: event == "compile" and args[1][:1] == "/" and compiled.append(args))
+import importlib
+for name in modules:
+    module = importlib.import_module(name)
+    assert module.__file__.startswith("/usr/lib/python3.11/"), module
+print(len(compiled), tomllib.loads("a = 1") if "tomllib" in globals() else sys.modules["tomllib"].loads("a = 1"))
+import sqlite3, inspect, traceback
+print(sqlite3.connect(":memory:").execute("select 1 + 1").fetchall())
+print(inspect.getsource(sys.modules["tomllib"].loads).splitlines()[0])
+try:
+    sys.modules["tomllib"].loads("a =")
+except ValueError:
+    print([f.line for f in traceback.extract_tb(sys.exc_info()[2])][1])
+import datetime, zoneinfo
+for zone in ("Europe/London", "America/New_York"):
+    print(datetime.datetime(2026, 7, 1, 12, tzinfo=zoneinfo.ZoneInfo(zone)).isoformat())
+print("\u65e5".encode("shift_jis"), "\u00e9".encode("cp850"), "\u00fc".encode("punycode"))
+import importlib.resources, pkgutil, importlib.metadata
+print(len([m for m in pkgutil.iter_modules(["/usr/lib/python3.11/json"])]))
+"""
+
+
+class Library(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pool.Pool(workers=1)
+        cls.pool.__enter__()
+        cls.client = cls.pool.client
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.__exit__(None, None, None)
+
+    def run_ok(self, files, **fields):
+        job = self.client.run(files, **fields)
+        records = recording.decode(job.recording)
+        self.assertEqual(job.verdict, "ok", job.result["sentence"])
+        return recording.text(records)
+
+    def test_files_of_the_program(self):
+        self.assertEqual(self.run_ok(pool.make_zip(FILES)), SEEN)
+
+    def test_files_from_a_folder_of_its_own(self):
+        """The working directory is the folder of the entry; a common top folder is taken off."""
+        files = {f"team/user/{name}": content for name, content in FILES.items()}
+        self.assertEqual(self.run_ok(pool.make_zip({**files, "team/readme": ""})), SEEN.replace(" /robot ", " /robot/user "))
+
+    def test_the_standard_library_is_not_compiled(self):
+        out = self.run_ok(UNLOADED)
+        self.assertEqual(out, "0 {'a': 1}\n[(2,)]\ndef loads(s: str, /, *, parse_float: ParseFloat = float) -> dict[str, Any]:  # noqa: C901\n"
+                              "pos = key_value_rule(src, pos, out, header, parse_float)\n"
+                              "2026-07-01T12:00:00+01:00\n2026-07-01T12:00:00-04:00\nb'\\x93\\xfa' b'\\x82' b'tda'\n4\n")
+
+    def test_a_missing_file_in_the_traceback(self):
+        job = self.client.run("def f():\n    open('nope.txt')\nf()\n")
+        err = recording.text(recording.decode(job.recording), "err")
+        self.assertEqual(err, "Traceback (most recent call last):\n"
+                              '  File "/robot/robot.py", line 3, in <module>\n    f()\n'
+                              "  File \"/robot/robot.py\", line 2, in f\n    open('nope.txt')\n"
+                              "FileNotFoundError: [Errno 2] No such file or directory: 'nope.txt'\n")
+
+    def test_a_member_that_is_damaged(self):
+        data = pool.make_zip({"robot.py": "print(1)\nimport arm\n", "arm.py": "x = 'damaged here'\n"}, zipfile.ZIP_STORED)
+        job = self.client.run(data.replace(b"damaged", b"DAMAGED", 1))
+        self.assertEqual((job.verdict, job.result["sentence"]),
+                         ("bad_zip", 'The ZIP cannot be used: ZipImportError: "arm.py" in the ZIP is damaged: its checksum is '
+                                     'wrong. (robot.py, line 2)'))
+
+
+class Stamp(unittest.TestCase):
+    """A library that does not fit is refused, and the command that makes it anew is named."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="paddock-library-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = os.path.join(self.folder, "library.zip")
+
+    def start(self):
+        """What a pool with this library says."""
+        config = os.path.join(self.folder, "paddock.conf")
+        with open(config, "w") as file:
+            file.write(f"[pool]\nruntime_dir = {self.folder}/run\n[sandbox]\nlibrary = {self.path}\n")
+        done = subprocess.run([pool.program("paddock"), "up", "--config", config], capture_output=True,
+                              timeout=pool.PATIENCE)
+        self.assertNotEqual(done.returncode, 0)
+        return done.stderr.decode()
+
+    def change(self, old, new):
+        with zipfile.ZipFile(pool.program("python-library.zip")) as archive:
+            stamp = archive.read("paddock-library").decode()
+        self.assertIn(old, stamp)
+        with zipfile.ZipFile(self.path, "w") as archive:
+            archive.writestr("paddock-library", stamp.replace(old, new))
+
+    def test_another_interpreter(self):
+        self.change("python 3.11.2", "python 3.11.1")
+        said = self.start()
+        self.assertIn("it was made for Python 3.11.1 ", said)
+        self.assertIn("make it anew with paddock-library", said)
+
+    def test_another_magic(self):
+        self.change("magic ", "magic f")
+        self.assertIn("make it anew with paddock-library", self.start())
+
+    def test_another_format(self):
+        self.change("format 1", "format 0")
+        self.assertIn('it has the format "0"', self.start())
+
+    def test_no_library(self):
+        said = self.start()
+        self.assertIn(f"unable to read Python's library, {self.path}, which paddock-library makes: No such file", said)
+
+    def test_some_other_file(self):
+        for content, said in ((b"hello", "This is a text, not a ZIP"), (pool.make_zip("x"), "no library of Python")):
+            with open(self.path, "wb") as file:
+                file.write(content)
+            self.assertIn(said, self.start())
+
+
+if __name__ == "__main__":
+    unittest.main()

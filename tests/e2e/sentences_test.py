@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What a student reads when a program does not import: one row each, with the whole text of the sentence."""
+
+import unittest
+
+import pool
+import recording
+
+READ = "Python cannot read your program: {}. Look at that line and the one above it."
+STOPPED = "Your program stopped with an error: {}. The last lines of its output show where."
+MIXED = "def f():\n    if 1:\n        x = '''\n\ttext\n'''\n\tprint(1)\n    return 2\nprint(f())\n"
+
+# name: (files, verdict, sentence)
+ROWS = {
+    "only robot1.py": ({"robot1.py": "x = 1\n"}, "no_entry", "There is no robot.py. I found robot1.py: is that it?"),
+    "Robot.py": ({"Robot.py": "x = 1\n"}, "no_entry", "There is no robot.py. I found Robot.py: is that it?"),
+    "a ZIP in the ZIP": ({"robot.zip": pool.make_zip("x = 1\n")}, "no_entry",
+                         "There is no robot.py, but another ZIP, robot.zip: please upload that one."),
+    "no Python at all": ({"robot.txt": "x = 1\n"}, "no_entry",
+                         "There is no robot.py, nor any other Python file."),
+    "tabs and spaces": ({"robot.py": MIXED}, "compile_error", READ.format(
+        "TabError: inconsistent use of tabs and spaces in indentation (robot.py, line 6). Line 6 is indented with tabs, "
+        "and line 3 with spaces: use only one of them in a file")),
+    "tabs and spaces in a module": ({"robot.py": "import arm\n", "arm.py": "if 1:\n\tx = 1\n        y = 2\n"},
+                                    "compile_error", READ.format(
+        "TabError: inconsistent use of tabs and spaces in indentation (arm.py, line 3). Line 3 is indented with spaces, "
+        "and line 2 with tabs: use only one of them in a file")),
+    "print of Python 2": ({"robot.py": "x = 1\nprint 'hello'\n"}, "compile_error", READ.format(
+        "SyntaxError: Missing parentheses in call to 'print'. Did you mean print(...)? (robot.py, line 2). This is "
+        "Python 2; in Python 3 it is print(...), with brackets")),
+    "except of Python 2": ({"robot.py": "try:\n    pass\nexcept ValueError, e:\n    pass\n"}, "compile_error", READ.format(
+        "SyntaxError: multiple exception types must be parenthesized (robot.py, line 3). This is Python 2; in Python 3 "
+        "it is \"except Error as e:\"")),
+    "a module of Python 2": ({"robot.py": "import Queue\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'Queue' (robot.py, line 1). This is Python 2; in Python 3 the module is "
+        "called queue")),
+    "random.py": ({"robot.py": "import random\nprint(random.randint(1, 2))\n", "random.py": "x = 1\n"}, "exception",
+                  STOPPED.format("AttributeError: module 'random' has no attribute 'randint' (robot.py, line 2). Your "
+                                 "random.py hides Python's own module random: give it another name")),
+    "a package statistics": ({"robot.py": "from statistics import mean\n", "statistics/__init__.py": ""}, "exception",
+                             STOPPED.format(
+        "ImportError: cannot import name 'mean' from 'statistics' (/robot/statistics/__init__.py) (robot.py, line 1). "
+        "Your statistics/__init__.py hides Python's own module statistics: give it another name")),
+    "numpy": ({"robot.py": "import numpy.linalg\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'numpy' (robot.py, line 1). There is no numpy here; math, array and "
+        "statistics come near")),
+    "Helper.py for helper": ({"robot.py": "import helper\n", "Helper.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is a Helper.py: capital letters count, "
+        "write import Helper")),
+    "a module in a folder": ({"robot.py": "import helper\n", "lib/arm/helper.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is a lib/arm/helper.py: write import "
+        "lib.arm.helper")),
+    "a slip": ({"robot.py": "import maths\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'maths' (robot.py, line 1). Perhaps you meant math")),
+    "a slip in one's own": ({"robot.py": "import moter\n", "motor.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'moter' (robot.py, line 1). Perhaps you meant motor")),
+    "nothing comes near": ({"robot.py": "import zyxwvut\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'zyxwvut' (robot.py, line 1)")),
+    "tkinter": ({"robot.py": "import tkinter\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: There is no screen here: a program can print, and no window opens (robot.py, line 1)")),
+    "from ctypes": ({"robot.py": "from ctypes import CDLL\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: Programs cannot reach into memory here, so there is no ctypes (robot.py, line 1)")),
+    "another error": ({"robot.py": "x = None\nx.y\n"}, "exception", STOPPED.format(
+        "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
+}
+
+
+class Sentences(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pool.Pool(workers=2)
+        cls.pool.__enter__()
+        cls.client = cls.pool.client
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.__exit__(None, None, None)
+
+    def test_rows(self):
+        for name, (files, verdict, sentence) in ROWS.items():
+            with self.subTest(name):
+                job = self.client.run(pool.make_zip(files))
+                self.assertEqual((job.verdict, job.result["sentence"]), (verdict, sentence))
+
+    def test_two_files_of_one_name(self):
+        data = pool.make_zip({"robot.py": "x = 1\n", "arm.py": "", "brm.py": ""}).replace(b"brm.py", b"arm.py")
+        job = self.client.run(data)
+        self.assertEqual((job.verdict, job.result["sentence"]),
+                         ("bad_zip", 'The ZIP cannot be used: "arm.py" is in the ZIP twice.'))
+
+    def test_tabs_of_python2(self):
+        """Opted in, a mixed file is read; a text with tabs in it stays as it is, and lines keep their numbers."""
+        files = {"robot.py": MIXED + "import arm\n", "arm.py": "if 1:\n\tx = 'a\tb'\n        y = '''\n\tc'''\nprint(repr(x + y))\n1 / 0\n"}
+        job = self.client.run(pool.make_zip(files), tabs="8")
+        self.assertEqual(job.verdict, "exception", job.result)
+        self.assertIn("(arm.py, line 6)", job.result["sentence"])
+        self.assertEqual(recording.text(recording.decode(job.recording)), "1\n2\n'a\\tb\\n\\tc'\n")
+        self.assertEqual(self.client.run(pool.make_zip(files)).verdict, "compile_error")
+
+    def test_refused_modules_can_be_asked_for(self):
+        job = self.client.run("import importlib.util as u\nprint(u.find_spec('numpy'), u.find_spec('tkinter') is None)\n"
+                              "try:\n    import tkinter\nexcept ImportError as e:\n    print(e.name, e)\n"
+                              "import sys\nprint('tkinter' in sys.modules)\n")
+        self.assertEqual(recording.text(recording.decode(job.recording)),
+                         "None False\ntkinter There is no screen here: a program can print, and no window opens\nFalse\n")
+
+    def test_what_hides_and_what_does_not(self):
+        """As on a disk: own modules come before Python's, but for those that Python itself has loaded before."""
+        files = {"robot.py": "import os, io, math, json, random, xml, statistics\n"
+                             "print(os.sep, io.StringIO, math.pi > 3, json.loads('1'), random.mine, xml.mine, statistics.mean([1, 3]))\n"
+                             "import xml.etree.ElementTree\n",
+                 "os.py": "", "io.py": "", "math.py": "", "json/data.txt": "", "random.py": "mine = 1\n",
+                 "xml/__init__.py": "mine = 2\n"}
+        job = self.client.run(pool.make_zip(files))
+        self.assertEqual(recording.text(recording.decode(job.recording)), "/ <class '_io.StringIO'> True 1 1 2 2\n")
+        self.assertIn("No module named 'xml.etree'", job.result["sentence"])
+
+
+if __name__ == "__main__":
+    unittest.main()
