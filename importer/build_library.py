@@ -9,7 +9,6 @@ import importlib.metadata
 import importlib.util
 import marshal
 import os
-import re
 import sys
 import tempfile
 import time
@@ -29,6 +28,10 @@ LEFT_OUT_FOLDERS = {"__pycache__", "tests", "test"}
 
 # Data that packages of Debian keep outside of their own folder.
 DATA = {"matplotlib": ["/usr/share/matplotlib", "/usr/share/fonts/truetype/dejavu"]}
+
+
+# Modules that a package's users want loaded, too.
+WITH = {"matplotlib": ["matplotlib.pyplot", "matplotlib.backends.backend_agg"], "PIL": ["PIL.Image", "PIL.ImageDraw"]}
 
 
 class Failure(Exception):
@@ -83,34 +86,34 @@ class Builder:
                     self.add_file(path)
 
 
-def modules_of(distribution):
-    names = (distribution.read_text("top_level.txt") or "").split()
-    return names or [re.sub(r"[-.]+", "_", distribution.metadata["Name"])]
-
-
 def required_by(name):
-    """Top-level modules that a package's distribution says it needs, without extras."""
-    for distribution in importlib.metadata.packages_distributions().get(name, []):
-        for requirement in importlib.metadata.requires(distribution) or []:
-            if "extra ==" in requirement:
-                continue
-            try:
-                wanted = importlib.metadata.distribution(re.match(r"[\w.-]+", requirement)[0])
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            yield from modules_of(wanted)
+    """Top-level modules from outside of the standard library that come with a package when it is imported. What its
+    metadata says is not asked: Debian's packages leave that to their own dependencies."""
+    before = set(sys.modules)
+    for module in (name, *WITH.get(name, ())):
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever the package raises
+            raise Failure(f"{module} cannot be imported: {error}") from None
+    return sorted({module.partition(".")[0] for module in set(sys.modules) - before} - {name})
+
+
+def find(name):
+    """The specification of what can be imported from files; None for all else."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return spec if spec is not None and (spec.origin or spec.submodule_search_locations) else None
 
 
 def add_package(builder, name, added):
     if name in added or name in sys.stdlib_module_names:
         return
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+    spec = find(name)
+    if spec is None:
         raise Failure(f"there is no package {name}: install it from Debian first (python3-{name.lower()}?)")
-    added.append(name)
+    added.extend((name, *WITH.get(name, ())))
     for folder in spec.submodule_search_locations or ():
         builder.add_folder(folder)
     if not spec.submodule_search_locations and spec.origin.endswith(".py"):
@@ -122,15 +125,16 @@ def add_package(builder, name, added):
     for folder in DATA.get(name, ()):
         builder.add_folder(folder)
     for other in required_by(name):
-        try:
+        if find(other) is not None:
             add_package(builder, other, added)
-        except Failure:
-            pass  # a name that is none: what was asked for says itself what it misses
 
 
 def build(path, packages):
     folder = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=".python-library-", dir=folder)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".python-library-", dir=folder)
+    except OSError as error:
+        raise Failure(f"unable to write {path}: {error.strerror}") from None
     try:
         with os.fdopen(handle, "wb") as file:
             with zipfile.ZipFile(file, "w", compresslevel=6) as archive:
@@ -150,7 +154,7 @@ def build(path, packages):
     except BaseException:
         os.unlink(temporary)
         raise
-    more = f", with {' '.join(added)}" if added else ""
+    more = f", with {' '.join(name for name in added if '.' not in name)}" if added else ""
     print(f"{path}: Python {sys.version.split()[0]}, {builder.modules} modules, {size >> 20} MB{more}")
 
 
@@ -171,7 +175,12 @@ def main():
     parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
     options = parser.parse_args()
     try:
-        show(options.output) if options.show else build(options.output, options.add)
+        if options.show:
+            show(options.output)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ.update(MPLBACKEND="agg", MPLCONFIGDIR=folder)  # no screen, and nothing left in the user's home
+            build(options.output, options.add)
     except (Failure, OSError, zipfile.BadZipFile, KeyError) as error:
         print(f"paddock-library: {error}", file=sys.stderr)
         sys.exit(1)

@@ -17,7 +17,8 @@
 
 /* What students import (counted in their programs), and what a large pure-Python package
  * needs of the standard library. The rest of
- * the standard library is imported from the library's archive when it is wanted. */
+ * the standard library is imported from the library's archive when it is wanted, but for
+ * extension modules, which can only be loaded before the lock. */
 static const char preload[] = "time math os random sys json re collections functools "
                               "itertools datetime heapq copy enum "
                               "decimal fractions statistics string threading logging "
@@ -36,7 +37,7 @@ static const char preload[] = "time math os random sys json re collections funct
                               "encodings.latin_1 encodings.cp1252 "
                               "encodings.utf_8_sig encodings.idna encodings.utf_16 "
                               "encodings.ascii _strptime opcode dis "
-                              "multiprocessing";
+                              "multiprocessing _sqlite3 audioop mmap termios";
 
 static const struct option_row rows[] = {
     {"pool", "redis", OPTION_TEXT, AT(redis), 0, 1023, "", NULL, false, "",
@@ -79,7 +80,8 @@ static const struct option_row rows[] = {
     {"limits", "max_zip_mb", OPTION_NUMBER, AT(max_zip_mb), 1, 50, "10", NULL, false,
      "MB", "Largest ZIP"},
     {"sandbox", "preload", OPTION_TEXT, AT(preload), 0, 8000, preload, NULL, false, "",
-     "Modules that are imported before any program is there, separated by spaces"},
+     "Modules that are imported before any program is there, separated by spaces; "
+     "an extension module that is not among them cannot be imported later"},
     {"sandbox", "library", OPTION_TEXT, AT(library), 0, LIMIT_PATH - 1, "", NULL, false,
      "",
      "Archive of Python's library, made by paddock-library, from which programs import "

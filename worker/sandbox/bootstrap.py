@@ -21,6 +21,8 @@ import io
 import linecache
 import os
 import random
+import shutil
+import tempfile
 import threading
 import traceback
 import zipfile
@@ -56,20 +58,21 @@ def _extensions(folder, prefix):
 for _name in PRELOAD:
     _load(_name)
 
-# Extension modules can only be loaded while there is a disk: all of them that may be wanted are, so that the Python
-# around them can come from the archive later. What has no use without a network, a screen or a disk is left out.
-_USELESS = ("_ctypes _ctypes_test _curses _curses_panel _dbm _gdbm _multiprocessing _posixshmem _ssl _tkinter nis "
-            "ossaudiodev readline xxlimited xxlimited_35 _xxsubinterpreters").split()
-for _folder in sys.path:
-    if _folder.endswith("lib-dynload"):
-        for _name in _extensions(_folder, []):
-            if _name not in _USELESS and not _name.startswith(("_test", "_xxtest")):
-                _load(_name)
-for _name in ADDED:
-    _load(_name)
-    for _folder in getattr(sys.modules.get(_name), "__path__", ()):
-        for _extension in _extensions(_folder, [_name]):
-            _load(_extension)
+# Extension modules can only be loaded while there is a disk. Of Python's own the preload list names those that are worth
+# their price (each is five mappings more for every fork); of the operator's packages all are loaded.
+if ADDED:
+    # A place for what packages cache as they are imported; it is gone before there is a job.
+    _scratch = tempfile.mkdtemp(prefix="paddock-")
+    os.environ.update(HOME=_scratch, MPLCONFIGDIR=_scratch, MPLBACKEND="agg")
+    try:
+        for _name in ADDED:
+            _load(_name)
+            for _folder in getattr(sys.modules.get(_name), "__path__", ()):
+                for _extension in _extensions(_folder, [_name]):
+                    _load(_extension)
+    finally:
+        shutil.rmtree(_scratch)
+        tempfile.tempdir = None
 
 os.register_at_fork = _register_at_fork
 

@@ -202,8 +202,8 @@ static int map_library(int fd, const void **ret, size_t *ret_size)
 static int open_library(int fd, const char *path, struct library *ret)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
-    const void *bytes;
-    size_t size;
+    const void *bytes = NULL;
+    size_t size = 0;
     int error = map_library(fd, &bytes, &size);
 
     if (error < 0) {
