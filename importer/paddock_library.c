@@ -17,18 +17,26 @@
 #include <string.h>
 #include <wchar.h>
 
-/* Beside this program, where paddock-zygote looks for it. */
+/* Beside paddock-zygote: in the folder of this program (a build tree), or in libexec. */
 static int default_path(char to[PATH_MAX])
 {
-    ssize_t size = readlink("/proc/self/exe", to, PATH_MAX - 64);
-    char *slash;
+    static const char *const folders[] = {"", "../libexec/paddock/"};
+    char here[PATH_MAX - 128], zygote[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", here, sizeof(here) - 1);
 
     if (size < 0) {
         return -errno;
     }
-    to[size] = '\0';
-    slash = strrchr(to, '/');
-    (void)snprintf(slash + 1, 64, "%s", LIBRARY_FILE);
+    here[size] = '\0';
+    strrchr(here, '/')[1] = '\0';
+    for (size_t i = 0; i < array_size(folders); i++) {
+        (void)snprintf(zygote, sizeof(zygote), "%s%spaddock-zygote", here, folders[i]);
+        (void)snprintf(to, PATH_MAX, "%s%s%s", here, folders[i], LIBRARY_FILE);
+        if (access(zygote, F_OK) == 0) {
+            return 0;
+        }
+    }
+    (void)snprintf(to, PATH_MAX, "%s%s", here, LIBRARY_FILE);
     return 0;
 }
 
@@ -60,7 +68,7 @@ static int run(void)
     PyObject *globals = PyModule_GetDict(PyImport_AddModule("__main__"));
     PyObject *name, *code, *result = NULL;
 
-    if (default_path(path) < 0) {
+    if (default_path(path) != 0) {
         return 1;
     }
     name = PyUnicode_DecodeFSDefault(path);

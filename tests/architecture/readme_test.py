@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The README's code works as it stands: readme_test.py BIN ROOT. Its Python and its redis-cli lines are run against a
-real pool; only the path of the socket is another."""
+"""The README's code works as it stands: readme_test.py BIN ROOT NAME=VALUE... Its Python and its redis-cli lines are run
+against a real pool; only the path of the socket is another. The variables are what Python needs to import
+paddock_importer."""
 
 import os
 import re
@@ -13,11 +14,11 @@ PROGRAM = "print('hello from the README')\n"
 ANSWERS = [r"OK", r"queued \d+", r"frames:run-18(?s:.*)state", r"(queued|running|done)", r"(cancelled|requested|final)"]
 
 
-def run_python(text, folder):
+def run_python(text, folder, environment):
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=120)
-    expected = r"queued 0\nok - Your program ran to its end\.\n"
+                          text=True, timeout=120, env={**os.environ, **environment})
+    expected = r"queued 0\nok - Your program ran to its end\.\nhello from the README\n"
     if done.returncode != 0 or not re.fullmatch(expected, done.stdout):
         yield f"the Python code ends with {done.returncode} and prints:\n{done.stdout}"
 
@@ -34,7 +35,8 @@ def run_shell(text, folder):
 
 
 def main():
-    binaries, root = sys.argv[1:]
+    binaries, root = sys.argv[1:3]
+    environment = dict(variable.split("=", 1) for variable in sys.argv[3:])
     os.environ["PADDOCK_BIN"] = binaries
     sys.path.insert(0, os.path.join(root, "tests", "e2e"))
     import pool
@@ -44,7 +46,7 @@ def main():
         with open(os.path.join(folder, "robot.zip"), "wb") as file:
             file.write(pool.make_zip(PROGRAM))
         text = text.replace("/run/paddock/redis.sock", os.path.join(p.runtime, "redis.sock"))
-        breaches = [*run_python(text, folder), *run_shell(text, folder)]
+        breaches = [*run_python(text, folder, environment), *run_shell(text, folder)]
     for breach in breaches:
         print(breach)
     sys.exit(1 if breaches else 0)

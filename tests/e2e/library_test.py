@@ -149,6 +149,11 @@ print(matplotlib.get_backend(), stream.getvalue()[:4], len(stream.getvalue()) > 
 """
 
 
+def paddock_library(*words):
+    return subprocess.run([pool.program("paddock-library"), *words], capture_output=True, text=True,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+
+
 class Science(unittest.TestCase):
     """What the operator adds: Debian's numpy, pillow and matplotlib, their C parts loaded before the lock."""
 
@@ -156,8 +161,7 @@ class Science(unittest.TestCase):
         folder = tempfile.mkdtemp(prefix="paddock-library-")
         self.addCleanup(shutil.rmtree, folder)
         path = os.path.join(folder, "library.zip")
-        command = [pool.program("paddock-library"), "--output", path, "--add", "numpy", "--add", "PIL", "--add", "matplotlib"]
-        said = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+        said = paddock_library("--output", path, "--add", "numpy", "--add", "PIL", "--add", "matplotlib")
         self.assertIn("with numpy PIL matplotlib", said.stdout, said.stderr)
         dot = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNiAAAABgADNjd8qAAAAABJRU5ErkJggg==")
         with pool.Pool(workers=1, library=path) as p:
@@ -170,13 +174,11 @@ class Science(unittest.TestCase):
             self.assertNotIn("unable to preload", p.read_log())
 
     def test_a_package_that_is_not_there(self):
-        said = subprocess.run([pool.program("paddock-library"), "--output", "/nonexistent/x.zip", "--add", "nonono"],
-                              capture_output=True, text=True)
+        said = paddock_library("--output", "/nonexistent/x.zip", "--add", "nonono")
         self.assertEqual((said.returncode, said.stderr),
                          (1, "paddock-library: unable to write /nonexistent/x.zip: No such file or directory\n"))
         with tempfile.TemporaryDirectory() as folder:
-            said = subprocess.run([pool.program("paddock-library"), "--output", f"{folder}/x.zip", "--add", "nonono"],
-                                  capture_output=True, text=True)
+            said = paddock_library("--output", f"{folder}/x.zip", "--add", "nonono")
             self.assertEqual((said.returncode, os.listdir(folder)), (1, []))
             self.assertEqual(said.stderr, "paddock-library: there is no package nonono: install it from Debian first "
                                           "(python3-nonono?)\n")

@@ -13,6 +13,8 @@ unit_test(archive archive)
 add_dependencies(archive_test archives)
 set_tests_properties(unit.archive PROPERTIES ENVIRONMENT "PADDOCK_ARCHIVES=${archives}")
 
+unit_test(source archive)
+
 add_executable(importer_test ${PROJECT_SOURCE_DIR}/tests/importer/importer_test.c)
 target_link_libraries(importer_test PRIVATE importer PkgConfig::python PkgConfig::cmocka)
 set_target_properties(importer_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
