@@ -231,67 +231,48 @@ static PyObject *invalidate_caches(PyObject *self, PyObject *ignored)
 
 /* ---- pkgutil ---- */
 
-/* Adds (prefix + name, is_package) once per name. */
-static int add_module(PyObject *list, PyObject *seen, const char *prefix,
-                      const char *name, size_t size, int is_package)
+/* Is what the walk has come to a module, and a package? Leaves the size of its name. */
+static bool walked_module(const struct finder *finder, const struct archive_walk *walk,
+                          size_t *ret_size, int *ret_is_package)
+{
+    char package[PATH_MAX_BYTES];
+    size_t size = walk->size;
+
+    if (!walk->is_folder) {
+        size -= size > 3 && memcmp(walk->name + size - 3, ".py", 3) == 0 ? 3 : size;
+    }
+    if (size == 0 || memchr(walk->name, '.', size) != NULL ||
+        (size == 8 && memcmp(walk->name, "__init__", 8) == 0)) {
+        return false;
+    }
+    (void)snprintf(package, sizeof(package), "%s%s%.*s/__init__.py", finder->folder,
+                   *finder->folder != '\0' ? "/" : "", (int)size, walk->name);
+    *ret_size = size;
+    *ret_is_package = archive_find(finder->mount->archive, package) >= 0;
+    /* A package is imported in the place of a module of its name. */
+    return *ret_is_package == walk->is_folder;
+}
+
+static int add_module(PyObject *list, const char *prefix, const char *name, size_t size,
+                      int is_package)
 {
     PyObject *own = PyUnicode_FromStringAndSize(name, (Py_ssize_t)size);
     PyObject *full = own != NULL ? PyUnicode_FromFormat("%s%U", prefix, own) : NULL;
-    PyObject *pair = NULL;
-    int error = -1;
+    PyObject *pair =
+        full != NULL ? PyTuple_Pack(2, full, is_package ? Py_True : Py_False) : NULL;
+    int error = pair != NULL ? PyList_Append(list, pair) : -1;
 
-    if (full != NULL && PySet_Contains(seen, full) == 0 && PySet_Add(seen, full) == 0) {
-        pair = PyTuple_Pack(2, full, is_package ? Py_True : Py_False);
-        error = pair != NULL ? PyList_Append(list, pair) : -1;
-    } else if (full != NULL && !PyErr_Occurred()) {
-        error = 0;
-    }
     Py_XDECREF(pair);
     Py_XDECREF(full);
     Py_XDECREF(own);
     return error;
 }
 
-/* Is there a package of the same name, which is imported in the place of NAME.py? */
-static bool is_shadowed(const struct finder *finder, const char *member)
-{
-    char package[PATH_MAX_BYTES];
-
-    (void)snprintf(package, sizeof(package), "%.*s/__init__.py", (int)strlen(member) - 3,
-                   member);
-    return archive_find(finder->mount->archive, package) >= 0;
-}
-
-static int add_member(struct finder *finder, const char *member, const char *prefix,
-                      PyObject *list, PyObject *seen)
-{
-    size_t folder = strlen(finder->folder);
-    const char *rest = member + folder + (folder > 0);
-    const char *slash;
-    size_t size;
-
-    if (strncmp(member, finder->folder, folder) != 0 ||
-        (folder > 0 && member[folder] != '/')) {
-        return 0;
-    }
-    slash = strchr(rest, '/');
-    if (slash != NULL) {
-        return strcmp(slash, "/__init__.py") == 0
-                   ? add_module(list, seen, prefix, rest, (size_t)(slash - rest), 1)
-                   : 0;
-    }
-    size = strlen(rest);
-    if (size < 4 || strcmp(rest + size - 3, ".py") != 0 ||
-        strcmp(rest, "__init__.py") == 0 || is_shadowed(finder, member)) {
-        return 0;
-    }
-    return add_module(list, seen, prefix, rest, size - 3, 0);
-}
-
 static PyObject *iter_modules(PyObject *self, PyObject *args)
 {
     struct finder *finder = (struct finder *)self;
-    PyObject *list, *seen, *iterator = NULL;
+    struct archive_walk walk = {0};
+    PyObject *list, *iterator = NULL;
     const char *prefix = "";
     int error = 0;
 
@@ -299,18 +280,19 @@ static PyObject *iter_modules(PyObject *self, PyObject *args)
         return NULL;
     }
     list = PyList_New(0);
-    seen = PySet_New(NULL);
-    for (size_t i = 0; list != NULL && seen != NULL && error == 0 &&
-                       i < archive_count(finder->mount->archive);
-         i++) {
-        error = add_member(finder, archive_name(finder->mount->archive, i), prefix, list,
-                           seen);
+    while (list != NULL && error == 0 &&
+           archive_walk(finder->mount->archive, finder->folder, &walk)) {
+        size_t size;
+        int is_package;
+
+        if (walked_module(finder, &walk, &size, &is_package)) {
+            error = add_module(list, prefix, walk.name, size, is_package);
+        }
     }
-    if (list != NULL && seen != NULL && error == 0) {
+    if (list != NULL && error == 0 && PyList_Sort(list) == 0) {
         iterator = PyObject_GetIter(list);
     }
     Py_XDECREF(list);
-    Py_XDECREF(seen);
     return iterator;
 }
 
