@@ -5,10 +5,13 @@
  * of tracebacks by _call_with_frames_removed, which CPython's own loaders use for that.
  * Runs under the GIL on hostile sources.
  */
+#include "importer/importer.h"
 #include "importer/types.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
+#include <structmember.h>
 
 struct loader {
     PyObject_HEAD struct mount *mount; /* owned */
@@ -188,6 +191,25 @@ static PyObject *get_data(PyObject *self, PyObject *path)
     return mount_read(loader->mount, (size_t)index);
 }
 
+/* With a file view as from disk: importlib.resources gives pathlib.Path objects. */
+static PyObject *get_resource_reader(PyObject *self, PyObject *const *args,
+                                     Py_ssize_t count)
+{
+    struct loader *loader = (struct loader *)self;
+    PyObject *module, *reader;
+
+    if (take_name(self, args, count) != 0) {
+        return NULL;
+    }
+    if ((loader->mount->flags & IMPORTER_FILES) == 0) {
+        return resource_reader(loader->path);
+    }
+    module = PyImport_ImportModule("importlib.readers");
+    reader = module != NULL ? PyObject_CallMethod(module, "FileReader", "O", self) : NULL;
+    Py_XDECREF(module);
+    return reader;
+}
+
 static PyObject *loader_repr(PyObject *self)
 {
     return PyUnicode_FromFormat("<archive loader of %R>", ((struct loader *)self)->path);
@@ -203,12 +225,21 @@ static PyMethodDef loader_methods[] = {
     {"get_filename", NAMED(get_filename), NULL},
     {"is_package", NAMED(is_package), NULL},
     {"get_data", get_data, METH_O, NULL},
+    {"get_resource_reader", NAMED(get_resource_reader), NULL},
     {NULL, NULL, 0, NULL},
+};
+
+/* As importlib.machinery.SourceFileLoader has them. */
+static PyMemberDef loader_members[] = {
+    {"name", T_OBJECT, offsetof(struct loader, fullname), READONLY, NULL},
+    {"path", T_OBJECT, offsetof(struct loader, path), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot loader_slots[] = {
     {Py_tp_dealloc, loader_dealloc},
     {Py_tp_methods, loader_methods},
+    {Py_tp_members, loader_members},
     {Py_tp_repr, loader_repr},
     {0, NULL},
 };

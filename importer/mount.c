@@ -353,9 +353,9 @@ static int forget(PyObject *root)
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags)
 {
-    struct mount *mount = (flags & IMPORTER_FILES) == 0 || importer_install_files() == 0
-                              ? PyObject_New(struct mount, mount_type)
-                              : NULL;
+    int ready = (flags & IMPORTER_FILES) != 0 ? importer_install_files()
+                                              : resource_install_finder();
+    struct mount *mount = ready == 0 ? PyObject_New(struct mount, mount_type) : NULL;
     int error = -1;
 
     if (mount == NULL) {

@@ -8,7 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/role.h"
-#include "importer/build_library.h"
+#include "importer/build_library_py.h"
 #include "importer/library.h"
 
 #include <errno.h>

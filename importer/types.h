@@ -30,6 +30,8 @@ struct importer_state {
     PyObject *decode_source;   /* importlib.util.decode_source */
     PyObject *line_cache;      /* linecache.cache */
     PyObject *error;           /* zipimport.ZipImportError */
+    PyObject *resources;       /* dict: what resource.py defines, once it is wanted */
+    bool finds_distributions;  /* resource.c's finder is on sys.meta_path */
     char directory[PATH_MAX];  /* the virtual working directory, or "" while it is a real
                                   one */
 };
@@ -62,6 +64,13 @@ PyObject *mount_path(struct mount *mount, const char *member);
 /* Compiles a member once, as ROOT/MEMBER. `trimmed`: called from the import system, whose
  * frames are to leave the traceback of a SyntaxError. */
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
+
+/* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
+ * mount without a file view. New reference. */
+PyObject *resource_reader(PyObject *path);
+/* Lets importlib.metadata find what lies in mounts without a file view. 0, or -1 with an
+ * exception. */
+int resource_install_finder(void);
 
 /* The loader that refuses a module by a sentence; NULL, without an exception, for one
  * that is not refused. New reference. */
