@@ -6,9 +6,8 @@
  * Runs under the GIL on hostile sources.
  */
 #include "importer/importer.h"
-#include "importer/types.h"
+#include "importer/view.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <structmember.h>
@@ -108,7 +107,7 @@ static int check_name(struct loader *loader, PyObject *name)
         return 0;
     }
     if (!PyErr_Occurred()) {
-        PyErr_Format(PyExc_ImportError, "this is the loader of %U, not of %U",
+        PyErr_Format(PyExc_ImportError, "loader for %U cannot handle %U",
                      loader->fullname, name);
     }
     return -1;
@@ -175,20 +174,13 @@ static PyObject *is_package(PyObject *self, PyObject *const *args, Py_ssize_t co
 /* By absolute virtual path, as pkgutil.get_data makes it from __file__. */
 static PyObject *get_data(PyObject *self, PyObject *path)
 {
-    struct loader *loader = (struct loader *)self;
-    Py_ssize_t size = 0;
-    const char *root = PyUnicode_AsUTF8AndSize(loader->mount->root, &size);
-    const char *text = importer_text(path);
-    ssize_t index = -1;
+    struct view_place place;
 
-    if (text != NULL && strncmp(text, root, (size_t)size) == 0 && text[size] == '/') {
-        index = archive_find(loader->mount->archive, text + size + 1);
+    view_resolve_any(path, ((struct loader *)self)->mount, &place);
+    if (place.kind == VIEW_FILE) {
+        return mount_read(place.mount, (size_t)place.index);
     }
-    if (index < 0) {
-        errno = ENOENT;
-        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
-    }
-    return mount_read(loader->mount, (size_t)index);
+    return view_error(view_missing(&place), path);
 }
 
 /* With a file view as from disk: importlib.resources gives pathlib.Path objects. */

@@ -268,6 +268,7 @@ static int look_up(void)
         {&importer.compile, "builtins", "compile"},
         {&importer.exec, "builtins", "exec"},
         {&importer.line_cache, "linecache", "cache"},
+        {&importer.stat_result, "os", "stat_result"},
         {&importer.error, "zipimport", "ZipImportError"},
     };
 

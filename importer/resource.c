@@ -6,71 +6,53 @@
  */
 #include "importer/importer.h"
 #include "importer/resource_py.h"
-#include "importer/types.h"
+#include "importer/view.h"
 
-#include <errno.h>
-#include <string.h>
-
-/* The mount without a file view that a path lies in; NULL without an exception. */
-static struct mount *place(PyObject *path, const char **ret_member)
+/* Where a path leads, in mounts without a file view. */
+static void resolve(PyObject *path, struct view_place *ret)
 {
-    const char *text = importer_text(path);
-    struct mount *mount = text != NULL ? mount_of(text, ret_member) : NULL;
-
-    return mount != NULL && (mount->flags & IMPORTER_FILES) == 0 ? mount : NULL;
-}
-
-static PyObject *refuse(int error, PyObject *path)
-{
-    errno = error;
-    return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    view_resolve_any(path, NULL, ret);
+    if (ret->kind != VIEW_NONE && (ret->mount->flags & IMPORTER_FILES) != 0) {
+        ret->kind = VIEW_NONE;
+    }
 }
 
 /* read(path): the bytes of a file */
 static PyObject *read_file(PyObject *self, PyObject *path)
 {
-    const char *member;
-    struct mount *mount = place(path, &member);
-    ssize_t index = mount != NULL ? archive_find(mount->archive, member) : -1;
+    struct view_place place;
 
-    if (index >= 0) {
-        return mount_read(mount, (size_t)index);
-    }
-    return refuse(mount != NULL && archive_is_directory(mount->archive, member) ? EISDIR
-                                                                                : ENOENT,
-                  path);
+    resolve(path, &place);
+    return place.kind == VIEW_FILE ? mount_read(place.mount, (size_t)place.index)
+                                   : view_error(view_missing(&place), path);
 }
 
 /* kind(path): "file", "folder" or None */
 static PyObject *kind(PyObject *self, PyObject *path)
 {
-    const char *member;
-    struct mount *mount = place(path, &member);
+    static const char *const kinds[] = {[VIEW_FILE] = "file", [VIEW_FOLDER] = "folder"};
+    struct view_place place;
 
-    if (mount != NULL && archive_is_directory(mount->archive, member)) {
-        return PyUnicode_InternFromString("folder");
+    resolve(path, &place);
+    if (place.kind != VIEW_FILE && place.kind != VIEW_FOLDER) {
+        Py_RETURN_NONE;
     }
-    if (mount != NULL && archive_find(mount->archive, member) >= 0) {
-        return PyUnicode_InternFromString("file");
-    }
-    Py_RETURN_NONE;
+    return PyUnicode_InternFromString(kinds[place.kind]);
 }
 
 /* names(path): what lies in a folder */
 static PyObject *names(PyObject *self, PyObject *path)
 {
-    const char *member;
-    struct mount *mount = place(path, &member);
+    struct view_place place;
     struct archive_walk walk = {0};
     PyObject *list;
 
-    if (mount == NULL || !archive_is_directory(mount->archive, member)) {
-        return refuse(mount != NULL && archive_find(mount->archive, member) >= 0 ? ENOTDIR
-                                                                                 : ENOENT,
-                      path);
+    resolve(path, &place);
+    if (place.kind != VIEW_FOLDER) {
+        return view_error(place.kind == VIEW_FILE ? ENOTDIR : view_missing(&place), path);
     }
     list = PyList_New(0);
-    while (list != NULL && archive_walk(mount->archive, member, &walk)) {
+    while (list != NULL && archive_walk(place.mount->archive, place.member, &walk)) {
         PyObject *name = PyUnicode_FromStringAndSize(walk.name, (Py_ssize_t)walk.size);
 
         if (name == NULL || PyList_Append(list, name) != 0) {

@@ -29,6 +29,7 @@ struct importer_state {
     PyObject *exec;            /* builtins.exec */
     PyObject *decode_source;   /* importlib.util.decode_source */
     PyObject *line_cache;      /* linecache.cache */
+    PyObject *stat_result;     /* os.stat_result */
     PyObject *error;           /* zipimport.ZipImportError */
     PyObject *resources;       /* dict: what resource.py defines, once it is wanted */
     bool finds_distributions;  /* resource.c's finder is on sys.meta_path */

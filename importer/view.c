@@ -15,19 +15,35 @@
 
 /* ---- resolving ---- */
 
-/* Does the path lie in a mount that has the view? */
-static struct mount *viewed_mount(const char *path, const char **ret_member)
+/* The mount of a path, and where in it: of several the one with the longest root, and the
+ * place's own before one that is mounted there now. */
+static struct mount *mount_at(struct view_place *place)
 {
-    struct mount *mount = mount_of(path, ret_member);
+    struct mount *found = mount_of(place->path, &place->member);
+    Py_ssize_t size, best = -1;
+    const char *root;
 
-    return mount != NULL && (mount->flags & IMPORTER_FILES) != 0 ? mount : NULL;
+    if (found != NULL) {
+        (void)PyUnicode_AsUTF8AndSize(found->root, &best);
+    }
+    if (place->own != NULL) {
+        root = PyUnicode_AsUTF8AndSize(place->own->root, &size);
+        if (size >= best && strncmp(place->path, root, (size_t)size) == 0 &&
+            (place->path[size] == '/' || place->path[size] == '\0')) {
+            place->member = place->path + size + (place->path[size] == '/');
+            return place->own;
+        }
+    }
+    return found != NULL && (place->any_mount || (found->flags & IMPORTER_FILES) != 0)
+               ? found
+               : NULL;
 }
 
 /* What stands at the normalised path so far. */
 static void look(struct view_place *place)
 {
     place->index = -1;
-    place->mount = viewed_mount(place->path, &place->member);
+    place->mount = mount_at(place);
     if (place->mount == NULL) {
         place->kind = VIEW_NONE;
         return;
@@ -85,7 +101,7 @@ static bool walk(struct view_place *place, const char *part, size_t size, bool i
         go_up(place);
         return true;
     }
-    if (!go_down(place, part, size)) {
+    if (size > NAME_MAX || !go_down(place, part, size)) {
         look(place);
         place->kind = place->mount != NULL ? VIEW_MISSING : VIEW_NONE;
         place->error = ENAMETOOLONG;
@@ -135,7 +151,7 @@ static const char *path_text(PyObject *path, PyObject **ret_owner)
     return text != NULL && strlen(text) == (size_t)size && size < PATH_MAX ? text : NULL;
 }
 
-void view_resolve(PyObject *path, struct view_place *ret)
+static void resolve(PyObject *path, struct view_place *ret)
 {
     PyObject *owner = NULL;
     const char *text = NULL;
@@ -150,6 +166,20 @@ void view_resolve(PyObject *path, struct view_place *ret)
         resolve_text(text, ret);
     }
     Py_XDECREF(owner);
+}
+
+void view_resolve(PyObject *path, struct view_place *ret)
+{
+    ret->any_mount = false;
+    ret->own = NULL;
+    resolve(path, ret);
+}
+
+void view_resolve_any(PyObject *path, struct mount *own, struct view_place *ret)
+{
+    ret->any_mount = true;
+    ret->own = own;
+    resolve(path, ret);
 }
 
 /* ---- arguments ---- */
@@ -182,10 +212,24 @@ bool view_has_dir_fd(PyObject *const *args, Py_ssize_t count, PyObject *names)
     return false;
 }
 
+int view_missing(const struct view_place *place)
+{
+    if (place->kind == VIEW_FOLDER) {
+        return EISDIR;
+    }
+    return place->kind == VIEW_MISSING ? place->error : ENOENT;
+}
+
 PyObject *view_error(int error, PyObject *path)
 {
-    errno = error;
-    return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    PyObject *plain = PyLong_Check(path) ? Py_NewRef(path) : PyOS_FSPath(path);
+
+    if (plain != NULL) {
+        errno = error;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, plain);
+        Py_DECREF(plain);
+    }
+    return NULL;
 }
 
 /* ---- the originals ---- */

@@ -41,6 +41,8 @@ enum view_kind { VIEW_NONE, VIEW_FILE, VIEW_FOLDER, VIEW_MISSING };
 
 /* Where a path leads. */
 struct view_place {
+    bool any_mount;      /* IMPORTER_FILES does not matter */
+    struct mount *own;   /* borrowed: also when it is mounted no more; or NULL */
     enum view_kind kind; /* VIEW_NONE: it is not ours */
     int error;           /* of VIEW_MISSING: ENOENT or ENOTDIR */
     bool in_folder;      /* of VIEW_MISSING: only its last part is missing */
@@ -53,6 +55,9 @@ struct view_place {
 /* Resolves what was passed as a path: str, bytes or os.PathLike; anything else, and a
  * path outside of all roots, is VIEW_NONE without an exception. */
 void view_resolve(PyObject *path, struct view_place *ret);
+/* Also in mounts without IMPORTER_FILES, and in `own` (NULL for none), whether it is
+ * still mounted or not. */
+void view_resolve_any(PyObject *path, struct mount *own, struct view_place *ret);
 
 /* The argument of a handler by position and name; borrowed, NULL if it was not passed. */
 PyObject *view_argument(PyObject *const *args, Py_ssize_t count, PyObject *names,
@@ -63,7 +68,10 @@ bool view_has_dir_fd(PyObject *const *args, Py_ssize_t count, PyObject *names);
  * the virtual working directory is passed on as the absolute one that it stands for. */
 PyObject *view_original(const struct view_hook *hook, PyObject *const *args,
                         Py_ssize_t count, PyObject *names);
-/* Raises OSError of an errno for a path as it was passed. Returns NULL. */
+/* The errno of reading a place that is no file. */
+int view_missing(const struct view_place *place);
+/* Raises OSError of an errno; its filename is the path as it was passed, an os.PathLike
+ * as what it stands for. Returns NULL. */
 PyObject *view_error(int error, PyObject *path);
 
 /* os.stat_result of a place that exists. */

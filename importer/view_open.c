@@ -10,7 +10,7 @@
 #include <string.h>
 
 static PyTypeObject *raw_type;
-static PyObject *buffered_reader, *text_wrapper, *unsupported;
+static PyObject *bytes_io, *buffered_reader, *text_wrapper, *unsupported;
 
 /* ---- the raw file ---- */
 
@@ -30,7 +30,24 @@ static PyObject *readall(PyObject *self, PyObject *ignored)
     return PyObject_CallMethod(self, "read", NULL);
 }
 
+/* seek(offset, whence=0): from the start, a negative place is an error of the disk's. */
+static PyObject *seek(PyObject *self, PyObject *args)
+{
+    Py_ssize_t offset;
+    int whence = SEEK_SET;
+
+    if (!PyArg_ParseTuple(args, "n|i:seek", &offset, &whence)) {
+        return NULL;
+    }
+    if (whence == SEEK_SET && offset < 0) {
+        errno = EINVAL;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyObject_CallMethod(bytes_io, "seek", "Oni", self, offset, whence);
+}
+
 static PyMethodDef raw_methods[] = {
+    {"seek", seek, METH_VARARGS, NULL},
     {"writable", no, METH_NOARGS, NULL},
     {"write", refuse_writing, METH_O, NULL},
     {"writelines", refuse_writing, METH_O, NULL},
@@ -58,19 +75,18 @@ static int take(PyObject *io, const char *name, PyObject **ret)
 int view_open_init(void)
 {
     PyObject *io = PyImport_ImportModule("io");
-    PyObject *base = NULL, *bases = NULL;
+    PyObject *bases = NULL;
 
-    if (io != NULL && take(io, "BytesIO", &base) == 0 &&
+    if (io != NULL && take(io, "BytesIO", &bytes_io) == 0 &&
         take(io, "BufferedReader", &buffered_reader) == 0 &&
         take(io, "TextIOWrapper", &text_wrapper) == 0 &&
         take(io, "UnsupportedOperation", &unsupported) == 0) {
-        bases = PyTuple_Pack(1, base);
+        bases = PyTuple_Pack(1, bytes_io);
     }
     if (bases != NULL) {
         raw_type = (PyTypeObject *)PyType_FromSpecWithBases(&raw_spec, bases);
     }
     Py_XDECREF(bases);
-    Py_XDECREF(base);
     Py_XDECREF(io);
     return raw_type != NULL ? 0 : -1;
 }
@@ -83,7 +99,8 @@ PyObject *view_raw_file(const struct view_place *place, PyObject *name)
         bytes != NULL ? PyObject_CallOneArg((PyObject *)raw_type, bytes) : NULL;
 
     if (raw != NULL && (mode == NULL || PyObject_SetAttrString(raw, "name", name) != 0 ||
-                        PyObject_SetAttrString(raw, "mode", mode) != 0)) {
+                        PyObject_SetAttrString(raw, "mode", mode) != 0 ||
+                        PyObject_SetAttrString(raw, "closefd", Py_True) != 0)) {
         Py_CLEAR(raw);
     }
     Py_XDECREF(bytes);
@@ -118,8 +135,7 @@ static bool take_mode(struct opening *opening)
     opening->exclusive = seen['x'];
     opening->creating = seen['w'] || seen['a'] || seen['x'];
     opening->writing = opening->creating || seen['+'];
-    if (kinds != 1 || (seen['t'] && seen['b']) ||
-        (opening->text && opening->buffering == 0)) {
+    if (kinds != 1 || (seen['t'] && seen['b'])) {
         return false;
     }
     return opening->text || (opening->encoding == NULL && opening->errors == NULL &&
@@ -182,11 +198,10 @@ static PyObject *open_place(const struct view_place *place, const struct opening
     PyObject *name, *raw;
 
     if (error != 0) {
-        name = PyOS_FSPath(opening->file);
-        if (name != NULL) {
-            view_error(error, name);
-        }
-        Py_XDECREF(name);
+        return view_error(error, opening->file);
+    }
+    if (opening->text && opening->buffering == 0) {
+        PyErr_SetString(PyExc_ValueError, "can't have unbuffered text I/O");
         return NULL;
     }
     if (!opening->text && opening->buffering == 1 &&

@@ -34,22 +34,19 @@ PyObject *view_stat(const struct view_place *place)
     long long when =
         is_file ? archive_modified(place->mount->archive, (size_t)place->index) : 0;
     long long nanoseconds = when * 1000000000;
-    PyObject *type = PyObject_GetAttrString(PyImport_AddModule("os"), "stat_result");
-    PyObject *fields = NULL, *result = NULL;
+    double seconds = (double)when;
+    PyObject *fields = Py_BuildValue(
+        "((iKiiIInLLL){sdsdsdsLsLsLsisnsi})", is_file ? S_IFREG | 0444 : S_IFDIR | 0555,
+        inode_of(place), 0, is_file ? 1 : 2, geteuid(), getegid(), size, when, when, when,
+        "st_atime", seconds, "st_mtime", seconds, "st_ctime", seconds, "st_atime_ns",
+        nanoseconds, "st_mtime_ns", nanoseconds, "st_ctime_ns", nanoseconds, "st_blksize",
+        4096, "st_blocks", (size + 511) / 512, "st_rdev", 0);
+    PyObject *result = NULL;
 
-    if (type != NULL) {
-        fields = Py_BuildValue("((iKiiIInLLL){sLsLsLsisnsi})",
-                               is_file ? S_IFREG | 0444 : S_IFDIR | 0555, inode_of(place),
-                               0, is_file ? 1 : 2, geteuid(), getegid(), size, when, when,
-                               when, "st_atime_ns", nanoseconds, "st_mtime_ns",
-                               nanoseconds, "st_ctime_ns", nanoseconds, "st_blksize",
-                               4096, "st_blocks", (size + 511) / 512, "st_rdev", 0);
-    }
     if (fields != NULL) {
-        result = PyObject_CallObject(type, fields);
+        result = PyObject_CallObject(importer.stat_result, fields);
     }
     Py_XDECREF(fields);
-    Py_XDECREF(type);
     return result;
 }
 
