@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import marshal
 import os
+import re
 import sys
 import tempfile
 import time
@@ -129,6 +130,13 @@ def add_package(builder, name, added):
             add_package(builder, other, added)
 
 
+def stamp(added):
+    """What says for which interpreter an archive was made, and with what."""
+    magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
+    lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"add {name}" for name in added)]
+    return "".join(line + "\n" for line in lines)
+
+
 def build(path, packages):
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -144,9 +152,7 @@ def build(path, packages):
                 added = []
                 for package in packages:
                     add_package(builder, package, added)
-                magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
-                lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"add {a}" for a in added)]
-                builder.add_bytes(STAMP, "".join(line + "\n" for line in lines), 0, zipfile.ZIP_STORED)
+                builder.add_bytes(STAMP, stamp(added), 0, zipfile.ZIP_STORED)
                 builder.note("")
             size = file.tell()
         os.chmod(temporary, 0o644)
@@ -158,10 +164,23 @@ def build(path, packages):
     print(f"{path}: Python {sys.version.split()[0]}, {builder.modules} modules, {size >> 20} MB{more}")
 
 
+def update(path, packages):
+    """Makes the archive anew only if it does not fit this interpreter or lacks a package; with those that it has."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(STAMP).decode()
+    except (FileNotFoundError, zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+        text = ""
+    added = re.findall(r"^add (.*)$", text, re.M)
+    if text == stamp(added) and set(added).issuperset(packages):
+        print(f"{path}: fits Python {sys.version.split()[0]}")
+    else:
+        build(path, [name for name in added if "." not in name] + packages)
+
+
 def show(path):
     with zipfile.ZipFile(path) as archive:
-        stamp = archive.read(STAMP).decode()
-        print(stamp, end="")
+        print(archive.read(STAMP).decode(), end="")
         print(f"files {sum(not name.startswith('code/') for name in archive.namelist())}")
 
 
@@ -172,6 +191,8 @@ def main():
     parser.add_argument("--output", metavar="FILE", default=DEFAULT, help="the archive (default: %(default)s)")
     parser.add_argument("--add", metavar="PACKAGE", action="append", default=[],
                         help="offer this package, too, with what it needs; from Debian's packages, e.g. numpy, PIL")
+    parser.add_argument("--update", action="store_true", help="keep the packages that were added before, and do nothing "
+                        "where the archive fits this Python")
     parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
     options = parser.parse_args()
     try:
@@ -180,7 +201,7 @@ def main():
             return
         with tempfile.TemporaryDirectory() as folder:
             os.environ.update(MPLBACKEND="agg", MPLCONFIGDIR=folder)  # no screen, and nothing left in the user's home
-            build(options.output, options.add)
+            (update if options.update else build)(options.output, options.add)
     except (Failure, OSError, zipfile.BadZipFile, KeyError) as error:
         print(f"paddock-library: {error}", file=sys.stderr)
         sys.exit(1)

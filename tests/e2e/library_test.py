@@ -213,7 +213,24 @@ class Stamp(unittest.TestCase):
         self.change("python 3.11.2", "python 3.11.1")
         said = self.start()
         self.assertIn("it was made for Python 3.11.1 ", said)
-        self.assertIn("make it anew with paddock-library", said)
+        self.assertIn(f"make it anew with paddock-library --update --output {self.path}", said)
+
+    def test_update(self):
+        """Made anew where it does not fit, with the packages that were added, and else left alone."""
+        self.change("python 3.11.2", "python 3.11.1")
+        with zipfile.ZipFile(self.path) as archive:
+            stamp = archive.read("paddock-library").decode()
+        with zipfile.ZipFile(self.path, "w") as archive:
+            archive.writestr("paddock-library", stamp + "add six\n")
+        said = paddock_library("--update", "--output", self.path)
+        self.assertIn("with six", said.stdout, said.stderr)
+        self.assertIn("add six\n", paddock_library("--show", "--output", self.path).stdout)
+        before = os.stat(self.path)
+        said = paddock_library("--update", "--output", self.path)
+        self.assertEqual((said.returncode, said.stdout), (0, f"{self.path}: fits Python 3.11.2\n"))
+        self.assertEqual(os.stat(self.path), before)
+        said = paddock_library("--update", "--output", self.path, "--add", "dateutil")
+        self.assertIn("with six dateutil", said.stdout, said.stderr)
 
     def test_another_magic(self):
         self.change("magic ", "magic f")

@@ -212,8 +212,8 @@ static int open_library(int fd, const char *path, struct library *ret)
     error = library_open(bytes, size, ret, &why);
     if (error < 0) {
         log_error("unable to use Python's library, %s: %s: make it anew with "
-                  "paddock-library",
-                  path, why.data != NULL ? why.data : "no memory");
+                  "paddock-library --update --output %s",
+                  path, why.data != NULL ? why.data : "no memory", path);
     }
     return error;
 }
