@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Archives in memory. Runs in the sandbox, on a ZIP from an attacker that archive_scan.c
- * has found sound; what libzip then inflates is counted again, because a directory can
- * lie about what its data becomes.
+ * has found sound, and libzip too: what one of them refuses is refused. Members are
+ * inflated straight from the ZIP's bytes, into as many bytes as its directory says and no
+ * more, because a directory can lie about what its data becomes.
  */
 #include "importer/archive.h"
 
@@ -10,6 +11,7 @@
 #include "importer/archive_scan.h"
 
 #include <errno.h>
+#include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
 #include <zip.h>
@@ -17,9 +19,9 @@
 struct archive {
     struct archive_scan scan;
     struct archive_limits limits;
-    zip_t *zip;         /* owned; NULL for a bare source */
-    const void *source; /* borrowed; of a bare source */
-    char *stripped;     /* owned; the common top folder that was stripped, or NULL */
+    zip_t *zip;     /* owned; NULL for a bare source */
+    char *stripped; /* owned; the common top folder that was stripped, or NULL */
+    struct libdeflate_decompressor *inflater; /* owned; made when it is first wanted */
 };
 
 const struct archive_limits archive_limits_default = {
@@ -146,14 +148,14 @@ int archive_open_source(const char *name, const void *data, size_t size,
         return -ENOMEM;
     }
     archive->limits = *limits;
-    archive->source = data;
     archive->scan.members = calloc(1, sizeof(*archive->scan.members));
     if (archive->scan.members == NULL ||
         (archive->scan.members->name = strdup(name)) == NULL) {
         archive_free(archive);
         return -ENOMEM;
     }
-    archive->scan.members->declared = size;
+    archive->scan.members->packed = data;
+    archive->scan.members->packed_size = archive->scan.members->declared = size;
     archive->scan.count = 1;
     *ret = archive;
     return 0;
@@ -167,6 +169,7 @@ void archive_free(struct archive *archive)
     if (archive->zip != NULL) {
         zip_discard(archive->zip);
     }
+    libdeflate_free_decompressor(archive->inflater);
     archive_scan_done(&archive->scan);
     free(archive->stripped);
     free(archive);
@@ -326,54 +329,62 @@ static int refuse(const struct archive *archive, size_t index, const char *probl
     return -EINVAL;
 }
 
-/* Reads one byte more than declared, so that a longer member is found out, and to the
- * end, because libzip checks the CRC there. */
-static int inflate(struct archive *archive, size_t index, char *to, size_t declared,
-                   struct buffer *why)
+/* Into exactly as many bytes as are declared, from exactly those that are there. */
+static int inflate(struct archive *archive, size_t index, char *to, struct buffer *why)
 {
-    zip_file_t *file =
-        zip_fopen_index(archive->zip, archive->scan.members[index].index, 0);
-    size_t size = 0;
-    zip_int64_t count = 0;
+    const struct archive_member *member = &archive->scan.members[index];
+    size_t used = 0;
 
-    if (file == NULL) {
-        return refuse(archive, index, "cannot be unpacked", why);
+    if (archive->inflater == NULL) {
+        archive->inflater = libdeflate_alloc_decompressor();
     }
-    do {
-        count = zip_fread(file, to + size, declared + 1 - size);
-        size += count > 0 ? (size_t)count : 0;
-    } while (count > 0 && size <= declared);
-    (void)zip_fclose(file);
-    if (size > declared || (count == 0 && size != declared)) {
+    if (archive->inflater == NULL) {
+        return -ENOMEM;
+    }
+    switch (libdeflate_deflate_decompress_ex(archive->inflater, member->packed,
+                                             member->packed_size, to, member->declared,
+                                             &used, NULL)) {
+    case LIBDEFLATE_SUCCESS: break;
+    case LIBDEFLATE_BAD_DATA:
+        return refuse(archive, index, "is damaged: it cannot be unpacked", why);
+    default:
         return refuse(archive, index,
                       "is damaged: it does not have the size that it claims", why);
     }
-    return count < 0 ? refuse(archive, index, "is damaged: its checksum is wrong", why)
-                     : 0;
+    return used == member->packed_size
+               ? 0
+               : refuse(archive, index, "is damaged: it ends before its place does", why);
+}
+
+int archive_read_to(struct archive *archive, size_t index, char *to, struct buffer *why)
+{
+    const struct archive_member *member = &archive->scan.members[index];
+    int error = 0;
+
+    if (member->is_deflated) {
+        error = inflate(archive, index, to, why);
+    } else if (member->declared > 0) {
+        memcpy(to, member->packed, member->declared);
+    }
+    if (error == 0 && archive->zip != NULL &&
+        libdeflate_crc32(0, to, member->declared) != member->crc) {
+        return refuse(archive, index, "is damaged: its checksum is wrong", why);
+    }
+    return error;
 }
 
 int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
                  struct buffer *why)
 {
     size_t declared = archive->scan.members[index].declared;
-    char *bytes;
-    int error = 0;
+    autofree char *bytes = malloc(declared + 1);
+    int error = bytes != NULL ? archive_read_to(archive, index, bytes, why) : -ENOMEM;
 
-    bytes = malloc(declared + 2);
-    if (bytes == NULL) {
-        return -ENOMEM;
-    }
-    if (archive->zip != NULL) {
-        error = inflate(archive, index, bytes, declared, why);
-    } else {
-        memcpy(bytes, archive->source, declared);
-    }
     if (error < 0) {
-        free(bytes);
         return error;
     }
     bytes[declared] = '\0';
-    *ret = bytes;
+    *ret = steal_ptr(bytes);
     *ret_size = declared;
     return 0;
 }

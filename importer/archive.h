@@ -2,8 +2,8 @@
 /*
  * A ZIP in memory, hostile until proven otherwise: the archive's directory is checked as
  * a whole before a byte is inflated, and every cap is on bytes that were actually
- * inflated, never on declared sizes. On libzip, without Python, so that it can be fuzzed
- * alone.
+ * inflated, never on declared sizes. On libzip and libdeflate, without Python, so that it
+ * can be fuzzed alone.
  *
  * A single bare source is an archive too, of one member.
  */
@@ -73,9 +73,13 @@ bool archive_walk(const struct archive *archive, const char *folder,
 /* The common top folder that was stripped from all names, or "". */
 const char *archive_stripped(const struct archive *archive);
 
-/* Inflates a member into fresh memory (*ret, owned by the caller, with a NUL behind it
- * that is not counted): CRC checked, size as declared or it is refused. Returns 0,
- * -EINVAL with a sentence in `why`, or -ENOMEM. */
+/* Inflates a member into `to`, archive_size() bytes of the caller's: CRC checked, size as
+ * declared or it is refused. Returns 0, -EINVAL with a sentence in `why`, or -ENOMEM; on
+ * error the bytes are undefined. One thread at a time. */
+int archive_read_to(struct archive *archive, size_t index, char *to,
+                    struct buffer *why) must_check;
+/* The same into fresh memory (*ret, owned by the caller, with a NUL behind it that is not
+ * counted). */
 int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_size,
                  struct buffer *why) must_check;
 

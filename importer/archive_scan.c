@@ -281,8 +281,8 @@ static int take_name(struct scanner *scanner, const unsigned char *raw, size_t s
 
 struct raw_entry {
     const unsigned char *at;
-    uint32_t flags, method, packed, declared, name_size, extra_size, comment_size, offset,
-        mode;
+    uint32_t flags, method, crc, packed, declared, name_size, extra_size, comment_size,
+        offset, mode;
 };
 
 static void read_entry(const unsigned char *at, struct raw_entry *ret)
@@ -291,6 +291,7 @@ static void read_entry(const unsigned char *at, struct raw_entry *ret)
         .at = at,
         .flags = le16(at + 8),
         .method = le16(at + 10),
+        .crc = le32(at + 16),
         .packed = le32(at + 20),
         .declared = le32(at + 24),
         .name_size = le16(at + 28),
@@ -390,10 +391,16 @@ static int check_entry(struct scanner *scanner, size_t index,
                       "The ZIP unpacks to more than the %zu MB that are allowed.",
                       scanner->limits->total >> 20);
     }
-    member->index = index;
     member->declared = entry->declared;
+    member->crc = entry->crc;
     member->modified = le32(entry->at + 12);
-    return check_local(scanner, entry, member, &scanner->spans[index]);
+    member->is_deflated = entry->method == DEFLATED;
+    error = check_local(scanner, entry, member, &scanner->spans[index]);
+    if (error == 0) {
+        member->packed_size = entry->packed;
+        member->packed = scanner->data + scanner->spans[index].to - entry->packed;
+    }
+    return error;
 }
 
 static int check_entries(struct scanner *scanner)

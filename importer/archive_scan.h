@@ -9,11 +9,14 @@
 #include "importer/archive.h"
 
 struct archive_member {
-    char *name;        /* owned; normalised: slashes, no trailing one */
-    uint64_t index;    /* in the ZIP's directory */
-    uint64_t declared; /* inflated bytes, as the directory says */
+    char *name;                  /* owned; normalised: slashes, no trailing one */
+    const unsigned char *packed; /* borrowed: its bytes in the ZIP */
+    size_t packed_size;
+    size_t declared;   /* inflated bytes, as the directory says */
+    uint32_t crc;      /* of the inflated bytes, as the directory says */
     uint32_t modified; /* date << 16 | time, in MS-DOS format */
     bool is_folder;
+    bool is_deflated; /* else it is stored as it is */
 };
 
 struct archive_scan {

@@ -30,7 +30,8 @@ GLOBALS = {
     "paddock": set(),
     "paddock-library": set(),
     "paddock-zygote": {"importer", "mount_type", "finder_type", "loader_type", "mount_spec", "finder_spec",
-                       "loader_spec", "view_open_hooks", "view_os_hooks"},
+                       "loader_spec", "view_open_hooks", "view_os_hooks",
+                       "libdeflate_x86_cpu_features"},  # what the processor can do; linked into the program
 }
 LINKER = re.compile(r"^(_|__|data_start|completed|stdin|stdout|stderr|optarg|optind|environ|program_invocation)")
 
