@@ -7,6 +7,7 @@
 #include "importer/archive_scan.h"
 
 #include "common/utf8.h"
+#include "importer/archive_name.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,81 +165,6 @@ static int read_end(struct scanner *scanner)
 
 /* ---- names ---- */
 
-/* Why a component of a path is not acceptable, or NULL. */
-static const char *bad_component(const char *text, size_t size)
-{
-    if (size == 0) {
-        return "has an empty part in its name";
-    }
-    if ((size == 1 && text[0] == '.') || (size == 2 && memcmp(text, "..", 2) == 0)) {
-        return "has . or .. in its name";
-    }
-    return NULL;
-}
-
-static const char *bad_bytes(const char *name, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
-            return "has a control character in its name";
-        }
-    }
-    if (!utf8_valid(name, size)) {
-        return "has a name that is not UTF-8";
-    }
-    if (name[0] == '/') {
-        return "has an absolute name";
-    }
-    if (size >= 2 && name[1] == ':') {
-        return "has a drive letter in its name";
-    }
-    return NULL;
-}
-
-/* `name` is normalised already: slashes only, none at the end. */
-static const char *bad_name(const struct archive_limits *limits, const char *name,
-                            size_t size)
-{
-    const char *problem = size > 0 ? bad_bytes(name, size) : "has no name";
-    size_t depth = 0;
-
-    for (size_t from = 0, at = 0; problem == NULL && at <= size; at++) {
-        if (at == size || name[at] == '/') {
-            problem = bad_component(name + from, at - from);
-            depth += at < size;
-            from = at + 1;
-        }
-    }
-    if (problem == NULL && depth > limits->depth) {
-        problem = "lies in too many folders";
-    }
-    return problem;
-}
-
-/* What file managers and version control leave in a ZIP without being asked. */
-static bool is_ignored(const char *name)
-{
-    static const char *const folders[] = {"__MACOSX", ".git", "__pycache__"};
-    const char *slash = strrchr(name, '/');
-    const char *last = slash != NULL ? slash + 1 : name;
-
-    if (strncmp(last, "._", 2) == 0 || strcmp(last, ".DS_Store") == 0) {
-        return true;
-    }
-    for (const char *part = name; part != NULL; part = strchr(part, '/')) {
-        part += *part == '/';
-        for (size_t i = 0; i < array_size(folders); i++) {
-            size_t size = strlen(folders[i]);
-
-            if (strncmp(part, folders[i], size) == 0 &&
-                (part[size] == '/' || part[size] == '\0')) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* Takes the raw name into a member: backslashes of Windows become slashes, a slash at the
  * end means a folder. */
 static int take_name(struct scanner *scanner, const unsigned char *raw, size_t size,
@@ -263,7 +189,7 @@ static int take_name(struct scanner *scanner, const unsigned char *raw, size_t s
     }
     member->is_folder = size > 0 && name[size - 1] == '/';
     size -= member->is_folder;
-    problem = bad_name(scanner->limits, name, size);
+    problem = archive_name_problem(scanner->limits, name, size);
     name[size] = '\0';
     if (problem != NULL) {
         char shown[128];
@@ -505,7 +431,7 @@ static void drop_ignored(struct archive_scan *scan)
     size_t kept = 0;
 
     for (size_t i = 0; i < scan->count; i++) {
-        if (is_ignored(scan->members[i].name)) {
+        if (archive_name_is_ignored(scan->members[i].name)) {
             free(scan->members[i].name);
         } else {
             scan->members[kept++] = scan->members[i];
