@@ -19,8 +19,7 @@
 struct archive {
     struct archive_scan scan;
     struct archive_limits limits;
-    zip_t *zip;     /* owned; NULL for a bare source */
-    char *stripped; /* owned; the common top folder that was stripped, or NULL */
+    zip_t *zip;                               /* owned; NULL for a bare source */
     struct libdeflate_decompressor *inflater; /* owned; made when it is first wanted */
 };
 
@@ -34,43 +33,43 @@ const struct archive_limits archive_limits_default = {
     .ratio = 200,
 };
 
-/* ---- opening ---- */
+/* ---- the top folder ---- */
 
-/* The folder that all members lie in, or NULL. A package is no wrapping. */
-static char *common_folder(const struct archive_scan *scan)
+char *archive_top_folder(const struct archive *archive)
 {
-    const char *slash;
+    const struct archive_scan *scan = &archive->scan;
+    const char *first, *slash;
     size_t size;
 
     if (scan->count == 0) {
         return NULL;
     }
-    slash = strchr(scan->members[0].name, '/');
-    size = slash != NULL ? (size_t)(slash - scan->members[0].name)
-                         : strlen(scan->members[0].name);
+    first = scan->members[0].name;
+    slash = strchr(first, '/');
+    size = slash != NULL ? (size_t)(slash - first) : strlen(first);
     for (size_t i = 0; i < scan->count; i++) {
         const struct archive_member *member = &scan->members[i];
         bool is_it = member->is_folder && strlen(member->name) == size;
 
-        if (strncmp(member->name, scan->members[0].name, size) != 0 ||
+        if (strncmp(member->name, first, size) != 0 ||
             (!is_it && member->name[size] != '/') ||
             strcmp(member->name + size, "/__init__.py") == 0) {
             return NULL;
         }
     }
-    return strndup(scan->members[0].name, size);
+    return strndup(first, size);
 }
 
-static void strip_folder(struct archive *archive)
+void archive_strip(struct archive *archive)
 {
     struct archive_scan *scan = &archive->scan;
+    autofree char *top = archive_top_folder(archive);
     size_t kept = 0, size;
 
-    archive->stripped = common_folder(scan);
-    if (archive->stripped == NULL) {
+    if (top == NULL) {
         return;
     }
-    size = strlen(archive->stripped) + 1;
+    size = strlen(top) + 1;
     for (size_t i = 0; i < scan->count; i++) {
         struct archive_member member = scan->members[i];
 
@@ -83,6 +82,8 @@ static void strip_folder(struct archive *archive)
     }
     scan->count = kept;
 }
+
+/* ---- opening ---- */
 
 static int open_libzip(struct archive *archive, const void *data, size_t size,
                        struct buffer *why)
@@ -127,7 +128,6 @@ int archive_open(const void *data, size_t size, const struct archive_limits *lim
         archive_free(archive);
         return error;
     }
-    strip_folder(archive);
     *ret = archive;
     return 0;
 }
@@ -171,7 +171,6 @@ void archive_free(struct archive *archive)
     }
     libdeflate_free_decompressor(archive->inflater);
     archive_scan_done(&archive->scan);
-    free(archive->stripped);
     free(archive);
 }
 
@@ -185,11 +184,6 @@ size_t archive_count(const struct archive *archive)
 const char *archive_name(const struct archive *archive, size_t index)
 {
     return archive->scan.members[index].name;
-}
-
-const char *archive_stripped(const struct archive *archive)
-{
-    return archive->stripped != NULL ? archive->stripped : "";
 }
 
 /* The first member whose name is not below `name` in byte order. */

@@ -32,11 +32,10 @@ struct archive_limits {
 
 extern const struct archive_limits archive_limits_default;
 
-/* Opens `size` bytes (borrowed: they must live as long as the archive). A single common
- * top folder is stripped; __MACOSX/, ._*, .git/ are left out, as is __pycache__/;
- * backslashes of Windows are slashes. Returns 0 and *ret (freed by archive_free), or
- * -EINVAL with a student's sentence in `why` that names the member and the reason, or
- * -ENOMEM. */
+/* Opens `size` bytes (borrowed: they must live as long as the archive). __MACOSX/, ._*,
+ * .git/ are left out, as is __pycache__/; backslashes of Windows are slashes. Returns 0
+ * and *ret (freed by archive_free), or -EINVAL with a student's sentence in `why` that
+ * names the member and the reason, or -ENOMEM. */
 int archive_open(const void *data, size_t size, const struct archive_limits *limits,
                  struct archive **ret, struct buffer *why) must_check;
 /* An archive of one member `name` with these bytes (borrowed). */
@@ -70,8 +69,11 @@ struct archive_walk {
 bool archive_walk(const struct archive *archive, const char *folder,
                   struct archive_walk *walk);
 
-/* The common top folder that was stripped from all names, or "". */
-const char *archive_stripped(const struct archive *archive);
+/* The one folder that all members lie in, as in what GitHub packs; NULL if there is none.
+ * A package is no such folder. Owned by the caller. */
+char *archive_top_folder(const struct archive *archive);
+/* Takes it off all names; does nothing where there is none. Not once it is mounted. */
+void archive_strip(struct archive *archive);
 
 /* Inflates a member into `to`, archive_size() bytes of the caller's: CRC checked, size as
  * declared or it is refused. Returns 0, -EINVAL with a sentence in `why`, or -ENOMEM; on
@@ -93,8 +95,9 @@ struct archive_entry {
     char folder[512];   /* import root within the archive: "user", or "" */
 };
 
-/* `entry` is the job's field: "", "module", "module:function", or a member's path.
+/* `entry` is the job's field: "", "module", "module:function", or a member's path. A top
+ * folder is stripped, unless the entry is a module that it belongs to the name of.
  * Returns 0, or -ENOENT with a student's sentence in `why` that says what was looked for
  * and what was found. */
-int archive_find_entry(const struct archive *archive, const char *entry,
+int archive_find_entry(struct archive *archive, const char *entry,
                        struct archive_entry *ret, struct buffer *why) must_check;

@@ -78,15 +78,16 @@ static bool is_path(const char *entry)
     return strchr(entry, '/') != NULL || ends_with(entry, ".py");
 }
 
-/* With or without the top folder that was stripped. */
-static int find_path(const struct archive *archive, const char *entry,
+/* With or without the top folder. */
+static int find_path(struct archive *archive, const char *entry,
                      struct archive_entry *ret, struct buffer *why)
 {
-    const char *top = archive_stripped(archive);
-    size_t size = strlen(top);
+    autofree char *top = archive_top_folder(archive);
+    size_t size = top != NULL ? strlen(top) : 0;
+    bool is_within = archive_find(archive, entry) >= 0;
 
-    if (archive_find(archive, entry) < 0 && size > 0 && strncmp(entry, top, size) == 0 &&
-        entry[size] == '/') {
+    archive_strip(archive);
+    if (is_within && size > 0) {
         entry += size + 1;
     }
     if (archive_find(archive, entry) >= 0) {
@@ -96,13 +97,16 @@ static int find_path(const struct archive *archive, const char *entry,
     return -ENOENT;
 }
 
-static bool has_module(const struct archive *archive, const char *module)
+/* Is there such a module in a folder ("" is the top)? */
+static bool has_module(const struct archive *archive, const char *folder,
+                       const char *module)
 {
-    char path[600];
-    size_t size = strlen(module);
+    char path[1200];
+    size_t above =
+        (size_t)snprintf(path, 600, "%s%s", folder, *folder != '\0' ? "/" : "");
+    size_t size = above + (size_t)snprintf(path + above, 510, "%s", module);
 
-    (void)snprintf(path, sizeof(path), "%s", module);
-    for (char *c = path; *c != '\0'; c++) {
+    for (char *c = path + above; *c != '\0'; c++) {
         *c = *c == '.' ? '/' : *c;
     }
     if (archive_is_directory(archive, path)) {
@@ -112,7 +116,20 @@ static bool has_module(const struct archive *archive, const char *module)
     return archive_find(archive, path) >= 0;
 }
 
-static int find_module(const struct archive *archive, const char *entry,
+/* First without the top folder, whose name is seldom meant to be one. */
+static bool take_module(struct archive *archive, const char *module)
+{
+    autofree char *top = archive_top_folder(archive);
+
+    if (top != NULL && !has_module(archive, top, module) &&
+        has_module(archive, "", module)) {
+        return true;
+    }
+    archive_strip(archive);
+    return has_module(archive, "", module);
+}
+
+static int find_module(struct archive *archive, const char *entry,
                        struct archive_entry *ret, struct buffer *why)
 {
     const char *colon = strchr(entry, ':');
@@ -127,14 +144,14 @@ static int find_module(const struct archive *archive, const char *entry,
         buffer_printf(why, "\"%s\" is no entry: write module or module:function.", entry);
         return -ENOENT;
     }
-    if (has_module(archive, ret->module)) {
+    if (take_module(archive, ret->module)) {
         return 0;
     }
     buffer_printf(why, "There is no module %s in the ZIP.", ret->module);
     return -ENOENT;
 }
 
-int archive_find_entry(const struct archive *archive, const char *entry,
+int archive_find_entry(struct archive *archive, const char *entry,
                        struct archive_entry *ret, struct buffer *why)
 {
     memset(ret, 0, sizeof(*ret));
@@ -142,6 +159,7 @@ int archive_find_entry(const struct archive *archive, const char *entry,
         return is_path(entry) ? find_path(archive, entry, ret, why)
                               : find_module(archive, entry, ret, why);
     }
+    archive_strip(archive);
     for (size_t i = 0; i < array_size(usual); i++) {
         if (archive_find(archive, usual[i]) >= 0) {
             return take_file(usual[i], ret);

@@ -30,7 +30,7 @@ static const char *bad_bytes(const char *name, size_t size)
         }
     }
     if (!utf8_valid(name, size)) {
-        return "has a name that is not UTF-8";
+        return "has a name that is not UTF-8: give it one of plain letters";
     }
     if (name[0] == '/') {
         return "has an absolute name";

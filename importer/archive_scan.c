@@ -23,7 +23,10 @@
 #define INFLATE_MAX 1032 /* no deflate stream grows by more (zlib's technical notes) */
 
 enum { STORED = 0, DEFLATED = 8 };
-enum { FLAG_ENCRYPTED = 1 << 0, FLAG_MASKED = 1 << 13 };
+enum { FLAG_ENCRYPTED = 1 << 0, FLAG_SIZES_FOLLOW = 1 << 3, FLAG_MASKED = 1 << 13 };
+enum { MADE_ON_UNIX = 3, MADE_ON_DARWIN = 19 };
+#define FLAGS_ENCRYPTED (FLAG_ENCRYPTED | FLAG_MASKED)
+#define SIZE_ELSEWHERE  0xffffffffu /* in a ZIP64 extra field */
 
 struct span {
     uint64_t from, to; /* of an entry's header and data, in the ZIP */
@@ -165,19 +168,29 @@ static int read_end(struct scanner *scanner)
 
 /* ---- names ---- */
 
+/* As it stands in a sentence, which is one line. */
+static void show_name(const char *name, size_t size, char to[128])
+{
+    (void)utf8_copy_clean(to, 128, name, size);
+    for (char *c = to; *c != '\0'; c++) {
+        *c = *c == '\n' || *c == '\t' ? '?' : *c;
+    }
+}
+
 /* Takes the raw name into a member: backslashes of Windows become slashes, a slash at the
  * end means a folder. */
 static int take_name(struct scanner *scanner, const unsigned char *raw, size_t size,
                      struct archive_member *member)
 {
-    char *name;
+    char *name, shown[128];
     const char *problem;
 
     if (size > scanner->limits->name) {
+        show_name((const char *)raw, size < 40 ? size : 40, shown);
         return refuse(
             scanner,
-            "A file in the ZIP has a name of %zu bytes; at most %zu are allowed.", size,
-            scanner->limits->name);
+            "\"%s...\" in the ZIP has a name of %zu bytes; at most %zu are allowed.",
+            shown, size, scanner->limits->name);
     }
     name = calloc(1, size + 1);
     if (name == NULL) {
@@ -192,12 +205,7 @@ static int take_name(struct scanner *scanner, const unsigned char *raw, size_t s
     problem = archive_name_problem(scanner->limits, name, size);
     name[size] = '\0';
     if (problem != NULL) {
-        char shown[128];
-
-        (void)utf8_copy_clean(shown, sizeof(shown), name, size);
-        for (char *c = shown; *c != '\0'; c++) {
-            *c = *c == '\n' || *c == '\t' ? '?' : *c; /* a sentence is one line */
-        }
+        show_name(name, size, shown);
         return refuse(scanner, "\"%s\" in the ZIP %s.", shown, problem);
     }
     return 0;
@@ -224,7 +232,8 @@ static void read_entry(const unsigned char *at, struct raw_entry *ret)
         .extra_size = le16(at + 30),
         .comment_size = le16(at + 32),
         .offset = le32(at + 42),
-        .mode = at[5] == 3 ? le32(at + 38) >> 16 : 0, /* made on Unix */
+        .mode =
+            at[5] == MADE_ON_UNIX || at[5] == MADE_ON_DARWIN ? le32(at + 38) >> 16 : 0,
     };
 }
 
@@ -233,6 +242,27 @@ static bool is_plain(const struct raw_entry *entry)
     uint32_t type = entry->mode & S_IFMT;
 
     return type == 0 || type == S_IFREG || type == S_IFDIR;
+}
+
+/* Do the extra fields, each with an id, a size and as many bytes, fill their place? Zeros
+ * behind them are what Android's tools align data with. */
+static bool are_extras_sound(const unsigned char *at, size_t size)
+{
+    while (size >= 4) {
+        size_t one = 4 + le16(at + 2);
+
+        if (one > size) {
+            return false;
+        }
+        at += one;
+        size -= one;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (at[i] != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Why an entry is not acceptable whatever its name, or NULL. */
@@ -244,11 +274,14 @@ static const char *bad_entry(const struct archive_limits *limits,
         bool bad;
         const char *problem;
     } rules[] = {
-        {(entry->flags & (FLAG_ENCRYPTED | FLAG_MASKED)) != 0, "is encrypted"},
+        {(entry->flags & FLAGS_ENCRYPTED) != 0, "is encrypted"},
         {entry->method != STORED && entry->method != DEFLATED,
          "is packed in a way that is not read here (only the usual one is)"},
         {!is_plain(entry), "is a link or a device, not a file"},
-        {entry->declared == 0xffffffff || entry->packed == 0xffffffff, "is too large"},
+        {entry->declared == SIZE_ELSEWHERE || entry->packed == SIZE_ELSEWHERE,
+         "is too large"},
+        {!are_extras_sound(entry->at + ENTRY_SIZE + entry->name_size, entry->extra_size),
+         "is damaged: its extra fields cannot be read"},
         {member->is_folder && entry->declared != 0,
          "is a folder with contents of its own"},
         {entry->declared > limits->member, "is too large"},
@@ -269,6 +302,28 @@ static const char *bad_entry(const struct archive_limits *limits,
     return NULL;
 }
 
+/* A checksum or size of the local header: a writer that does not know it yet leaves it at
+ * 0. */
+static bool tells_the_same(uint32_t local, uint32_t listed, uint32_t flags)
+{
+    return local == listed || (local == 0 && (flags & FLAG_SIZES_FOLLOW) != 0);
+}
+
+static bool is_same_entry(const unsigned char *local, const struct raw_entry *entry)
+{
+    uint32_t flags = le16(local + 6);
+
+    return le16(local + 26) == entry->name_size &&
+           memcmp(local + LOCAL_SIZE, entry->at + ENTRY_SIZE, entry->name_size) == 0 &&
+           le16(local + 8) == entry->method && (flags & FLAGS_ENCRYPTED) == 0 &&
+           tells_the_same(le32(local + 14), entry->crc, flags) &&
+           (le32(local + 18) == SIZE_ELSEWHERE ||
+            tells_the_same(le32(local + 18), entry->packed, flags)) &&
+           (le32(local + 22) == SIZE_ELSEWHERE ||
+            tells_the_same(le32(local + 22), entry->declared, flags)) &&
+           are_extras_sound(local + LOCAL_SIZE + entry->name_size, le16(local + 28));
+}
+
 /* The local header must tell the same story. Its name and place are what other readers go
  * by. */
 static int check_local(struct scanner *scanner, const struct raw_entry *entry,
@@ -284,16 +339,14 @@ static int check_local(struct scanner *scanner, const struct raw_entry *entry,
                       member->name);
     }
     data = (uint64_t)entry->offset + LOCAL_SIZE + le16(local + 26) + le16(local + 28);
-    if (le16(local + 26) != entry->name_size ||
-        data + entry->packed > scanner->directory ||
-        memcmp(local + LOCAL_SIZE, entry->at + ENTRY_SIZE, entry->name_size) != 0 ||
-        le16(local + 8) != entry->method) {
+    if (data + entry->packed > scanner->directory || !is_same_entry(local, entry)) {
         return refuse(scanner,
                       "\"%s\" in the ZIP is damaged: its two descriptions differ.",
                       member->name);
     }
-    ret->from = entry->offset;
-    ret->to = data + entry->packed;
+    *ret = (struct span){.from = entry->offset,
+                         .to = data + entry->packed,
+                         .member = (size_t)(member - scanner->scan->members)};
     return 0;
 }
 
@@ -371,10 +424,14 @@ static int check_overlaps(struct scanner *scanner)
 {
     qsort(scanner->spans, scanner->entries, sizeof(*scanner->spans), compare_spans);
     for (size_t i = 1; i < scanner->entries; i++) {
-        if (scanner->spans[i].from < scanner->spans[i - 1].to) {
-            return refuse(
-                scanner,
-                "Files in the ZIP overlap: it is damaged, or made to be a trap.");
+        const struct span *one = &scanner->spans[i - 1], *two = &scanner->spans[i];
+
+        if (two->from < one->to) {
+            return refuse(scanner,
+                          "\"%s\" and \"%s\" overlap in the ZIP: it is damaged, or made "
+                          "to be a trap.",
+                          scanner->scan->members[one->member].name,
+                          scanner->scan->members[two->member].name);
         }
     }
     return 0;

@@ -103,6 +103,15 @@ class Library(unittest.TestCase):
         files = {f"team/user/{name}": content for name, content in FILES.items()}
         self.assertEqual(self.run_ok(pool.make_zip({**files, "team/readme": ""})), SEEN.replace(" /robot ", " /robot/user "))
 
+    def test_a_module_within_the_top_folder(self):
+        """The entry says whether a common top folder belongs to its name."""
+        files = {"game/main.py": "print(__name__, __file__)\ndef start():\n    from game import part\n    print(part.n)\n",
+                 "game/part.py": "n = 1\n"}
+        out = self.run_ok(pool.make_zip(files), entry="game.main:start")
+        self.assertEqual(out, "game.main /robot/game/main.py\n1\n")
+        self.assertEqual(self.run_ok(pool.make_zip(files), entry="game/main.py"), "__main__ /robot/main.py\n")
+        self.assertEqual(self.run_ok(pool.make_zip(files)), "__main__ /robot/main.py\n")
+
     def test_the_standard_library_is_not_compiled(self):
         out = self.run_ok(UNLOADED)
         self.assertEqual(out, "0 {'a': 1}\n[(2,)]\ndef loads(s: str, /, *, parse_float: ParseFloat = float) -> dict[str, Any]:  # noqa: C901\n"

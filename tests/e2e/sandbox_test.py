@@ -2,6 +2,7 @@
 """Attacks on the sandbox as real jobs: what each tries, what must come of it, and that the next job is right."""
 
 import unittest
+import zipfile
 
 import pool
 import recording
@@ -84,6 +85,20 @@ CONTAINED = [
     ("modules gone", "import sys\nsys.modules.clear()\nsys.meta_path.clear()\n1/0", {}, None),
 ]
 
+# H31: sources that are hard on a compiler, and what may come of each.
+HARD_SOURCES = [
+    ("a line of 1 MB", "x = '" + "x" * (1 << 20) + "'\nprint(len(x))\n", "ok"),
+    ("a sum of 1 MB", "x = " + "1+" * (1 << 19) + "1\n", "compile_error memory_limit crashed"),
+    ("100,000 imports", "import sys\n" * 100_000, "ok"),
+    ("100,000 functions", "".join(f"def f{i}(): pass\n" for i in range(100_000)), "ok memory_limit cpu_limit"),
+    ("10,000 brackets", "x = " + "(" * 10_000 + ")" * 10_000 + "\n", "compile_error"),
+    ("100 blocks in one another", "".join(" " * i + "if 1:\n" for i in range(101)) + " " * 101 + "pass\n", "compile_error"),
+    ("a package 10,000 deep", "import " + ".".join("a" * 10_000) + "\n", "exception compile_error"),
+    ("an attribute 100,000 deep", "x" + ".a" * 100_000 + "\n", "exception compile_error memory_limit crashed"),
+    ("a NUL", "x = 1\0\n", "compile_error"),
+    ("a number of 100,000 digits", "x = " + "9" * 100_000 + "\n", "compile_error"),
+]
+
 
 if pool.SANITIZED:
     # AddressSanitizer ends a process that gets no memory, before Python can, and its own handlers of
@@ -135,6 +150,12 @@ class Sandbox(unittest.TestCase):
                 job = self.client.run(code, **fields)
                 if verdict is not None:
                     self.assertEqual(job.verdict, verdict, job.result)
+
+    def test_hard_sources(self):
+        for name, source, verdicts in HARD_SOURCES:
+            with self.subTest(name):
+                job = self.client.run(pool.make_zip(source, zipfile.ZIP_STORED))
+                self.assertIn(job.verdict, verdicts.split(), job.result)
 
     def test_random_numbers_differ(self):
         code = "import random, uuid\nprint(random.random(), random.getrandbits(64))"

@@ -41,6 +41,8 @@ class Entry:
         self.comment = lies.pop("comment", b"")
         self.local_name = lies.pop("local_name", self.name)
         self.local_method = lies.pop("local_method", method)
+        self.local_flags = lies.pop("local_flags", self.flags)
+        self.local_extra = lies.pop("local_extra", b"")
         self.local_size = lies.pop("local_size", self.size)
         self.local_crc = lies.pop("local_crc", self.crc)
         self.body = lies.pop("body", None)      # bytes behind the local header, instead of the packed ones
@@ -50,8 +52,9 @@ class Entry:
 
     def local(self):
         body = self.packed if self.body is None else self.body
-        return struct.pack("<4s5H3I2H", b"PK\3\4", 20, self.flags, self.local_method, 0, 33, self.local_crc,
-                           self.packed_size, self.local_size, len(self.local_name), 0) + self.local_name + body
+        return struct.pack("<4s5H3I2H", b"PK\3\4", 20, self.local_flags, self.local_method, 0, 33, self.local_crc,
+                           self.packed_size, self.local_size, len(self.local_name),
+                           len(self.local_extra)) + self.local_name + self.local_extra + body
 
     def central(self, offset):
         offset = offset if self.offset is None else self.offset
@@ -158,6 +161,22 @@ def good_module_beside_package():
 def good_nested_zip():
     inner = make(Entry("robot.py", HELLO))
     return make(Entry("inner.zip", inner, STORED))
+
+
+@archive
+def good_zips_within_zips():
+    """H4, H5: whatever an inner ZIP holds, and be it itself, it is a file like others."""
+    inner = make(Entry("robot.py", HELLO))
+    for _ in range(20):
+        inner = make(Entry("inner.zip", inner))
+    return make(Entry("robot.py", HELLO), Entry("inner.zip", inner))
+
+
+@archive
+def good_twins():
+    """H21, H32: names that look alike are different names, as they are on Linux."""
+    return make(*[Entry(name, HELLO) for name in ("Robot.py", "robot.py", "\u00e9.py", "e\u0301.py", "a\u202eyp.py", "a.py",
+                                                  "a..py", "a.py.", " a.py")])
 
 
 @archive
@@ -521,6 +540,21 @@ def h17_local_crc_differs():
 
 
 @archive
+def h17_local_encrypted():
+    return make(Entry("good.py", HELLO, local_flags=0x801))
+
+
+@archive
+def h17_local_extra_cut_off():
+    return make(Entry("good.py", HELLO, local_extra=struct.pack("<HH", 0x5455, 9) + b"12345"))
+
+
+@archive
+def h17_extra_cut_off():
+    return make(Entry("good.py", HELLO, extra=struct.pack("<HH", 0x5455, 9) + b"12345"))
+
+
+@archive
 def h17_local_elsewhere():
     return make(Entry("good.py", HELLO, offset=3))
 
@@ -563,6 +597,11 @@ def h23_symlink():
 
 
 @archive
+def h23_symlink_of_darwin():
+    return make(Entry("robot.py", b"/etc/passwd", STORED, mode=0o120777, system=19))
+
+
+@archive
 def h23_device():
     return make(Entry("robot.py", b"", STORED, mode=0o20666))
 
@@ -594,6 +633,11 @@ def h28_bad_deflate():
 @archive
 def h28_deflate_cut_off():
     return make(Entry("robot.py", HELLO, packed=deflate(HELLO)[:-3]))
+
+
+@archive
+def h28_more_behind_the_deflate():
+    return make(Entry("robot.py", HELLO, packed=deflate(HELLO) + b"more"))
 
 
 @archive

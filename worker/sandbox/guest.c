@@ -120,7 +120,7 @@ static int open_archive(const struct program *program, struct archive **ret,
                                why);
 }
 
-static int find_entry(struct program *program, const struct archive *archive,
+static int find_entry(struct program *program, struct archive *archive,
                       struct buffer *why)
 {
     struct job_part_bytes wanted = job_inbox_part(program->inbox, JOB_PART_ENTRY);
