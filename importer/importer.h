@@ -17,7 +17,9 @@
 
 /* Readies types and interned names, and puts the hook into sys.path_hooks, in front.
  * Before any mount; further calls do nothing; costs nothing per program afterwards (a
- * zygote calls it before it forks). */
+ * zygote calls it before it forks). The importer serves one interpreter, the main one: a
+ * RuntimeError in others. After Py_FinalizeEx() everything is forgotten, and it can be
+ * called again. */
 int importer_init(void);
 
 /* Puts the file view's functions in the place of Python's, wherever modules that are
@@ -40,11 +42,11 @@ enum importer_flag {
 };
 
 /* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a
- * sub-folder, "/robot/user", for its members below it). Roots may lie in one another: the
- * longest one that fits serves a path. Replaces what was mounted at that root. The
- * archive is the importer's from now on, also on error; `owner` (NULL for none) is what
- * keeps its bytes alive, and is held as long as anything may read them: modules that were
- * imported go on after importer_unmount. */
+ * sub-folder, "/robot/user", for its members below it). There may be several roots, none
+ * within another (ValueError). Replaces what was mounted at that root. The archive is the
+ * importer's from now on, also on error; `owner` (NULL for none) is what keeps its bytes
+ * alive, and is held as long as anything may read them: modules that were imported go on
+ * after importer_unmount. */
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags);
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */

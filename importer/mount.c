@@ -303,26 +303,44 @@ static int make_types(void)
     return mount_type != NULL && finder_type != NULL && loader_type != NULL ? 0 : -1;
 }
 
-int importer_init(void)
+/* The interpreter is gone, and all that we knew of it; another one may follow. */
+static void forget_interpreter(void)
+{
+    importer = (struct importer_state){0};
+    mount_type = finder_type = loader_type = NULL;
+}
+
+static int install_hook(void)
 {
     PyObject *hooks = PySys_GetObject("path_hooks");
-    PyObject *hook;
-    int error;
+    PyObject *hook = PyCFunction_New(&hook_method, NULL);
+    int error = -1;
 
+    importer.compile_checked = PyCFunction_New(&compile_method, NULL);
+    if (hooks == NULL || !PyList_Check(hooks)) {
+        PyErr_SetString(PyExc_RuntimeError, "sys.path_hooks is gone");
+    } else if (hook != NULL && importer.compile_checked != NULL) {
+        error = PyList_Insert(hooks, 0, hook);
+    }
+    Py_XDECREF(hook);
+    return error;
+}
+
+int importer_init(void)
+{
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the importer serves the main interpreter only");
+        return -1;
+    }
     if (importer.mounts != NULL) {
         return 0;
     }
-    if (hooks == NULL || look_up() != 0 || make_types() != 0) {
+    if (Py_AtExit(forget_interpreter) != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "there is no room left for Py_AtExit()");
         return -1;
     }
-    hook = PyCFunction_New(&hook_method, NULL);
-    importer.compile_checked = PyCFunction_New(&compile_method, NULL);
-    if (hook == NULL || importer.compile_checked == NULL) {
-        return -1;
-    }
-    error = PyList_Insert(hooks, 0, hook);
-    Py_DECREF(hook);
-    return error;
+    return look_up() == 0 && make_types() == 0 ? install_hook() : -1;
 }
 
 /* ---- mounting ---- */
@@ -364,14 +382,38 @@ static int forget(PyObject *root)
     return forget_paths(importer.line_cache, root);
 }
 
+/* A root within another one would be in its archive and not in it. */
+static int check_apart(const char *root)
+{
+    PyObject *name = PyUnicode_FromString(root);
+    PyObject *other, *mount;
+    Py_ssize_t at = 0;
+    int error = name != NULL ? 0 : -1;
+
+    while (error == 0 && PyDict_Next(importer.mounts, &at, &other, &mount)) {
+        if (PyUnicode_Compare(name, other) != 0 &&
+            (lies_below(name, other) || lies_below(other, name))) {
+            PyErr_Format(PyExc_ValueError,
+                         "%R and %R, which is mounted, lie in one another", name, other);
+            error = -1;
+        }
+    }
+    Py_XDECREF(name);
+    return error;
+}
+
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags)
 {
-    int ready = (flags & IMPORTER_FILES) != 0 ? importer_install_files()
-                                              : resource_install_finder();
-    struct mount *mount = ready == 0 ? PyObject_New(struct mount, mount_type) : NULL;
+    int ready = check_apart(root);
+    struct mount *mount;
     int error = -1;
 
+    if (ready == 0) {
+        ready = (flags & IMPORTER_FILES) != 0 ? importer_install_files()
+                                              : resource_install_finder();
+    }
+    mount = ready == 0 ? PyObject_New(struct mount, mount_type) : NULL;
     if (mount == NULL) {
         archive_free(archive);
         return -1;

@@ -377,9 +377,7 @@ static int install(struct view_hook *hook)
 
 int importer_install_files(void)
 {
-    static bool installed;
-
-    if (installed) {
+    if (importer.serves_files) {
         return 0;
     }
     if (view_open_init() != 0 || view_scan_init() != 0) {
@@ -395,7 +393,7 @@ int importer_install_files(void)
             return -1;
         }
     }
-    installed = true;
+    importer.serves_files = true;
     return 0;
 }
 

@@ -8,6 +8,7 @@ import unittest
 
 import pool
 
+MULTIARCH = "x86_64-linux-gnu"
 BUILD = os.path.dirname(pool.BIN)
 INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-zygote",
              "libexec/paddock/paddock-relay", "share/man/man1/paddock.1", "share/man/man8/paddock-supervisor.8",
@@ -18,24 +19,45 @@ INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-
 
 
 class Install(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        os.chmod(self.folder, 0o755)
+        subprocess.run(["cmake", "--install", BUILD, "--prefix", self.folder], check=True, stdout=subprocess.DEVNULL)
+
+    @unittest.skipIf(pool.SANITIZED, "a program without sanitizers cannot be linked with it")
+    def test_the_importer_in_a_c_program(self):
+        """The example of the documentation, compiled against what is installed and nothing else."""
+        example = os.path.join(self.folder, "share", "doc", "paddock", "examples", "importer", "embed.c")
+        program, robot = os.path.join(self.folder, "embed"), os.path.join(self.folder, "robot.zip")
+        path = os.path.join(self.folder, "lib", MULTIARCH, "pkgconfig")
+        path = path if os.path.exists(path) else os.path.join(self.folder, "lib", "pkgconfig")
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "paddock-importer"], check=True, capture_output=True,
+                               text=True, env={**os.environ, "PKG_CONFIG_PATH": path}).stdout.split()
+        subprocess.run(["gcc", "-o", program, example, *flags], check=True)
+        with open(robot, "wb") as file:
+            file.write(pool.make_zip({"robot.py": "import arm\nprint(arm.n, open('/robot/level.txt').read())\n",
+                                      "arm.py": "n = 1\n", "level.txt": "#..#"}))
+        run = subprocess.run([program, robot], capture_output=True, text=True)
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (0, "1 #..#\n", ""))
+
     def test_installed_tree_works(self):
-        with tempfile.TemporaryDirectory() as folder:
-            os.chmod(folder, 0o755)
-            subprocess.run(["cmake", "--install", BUILD, "--prefix", folder], check=True, stdout=subprocess.DEVNULL)
-            missing = [name for name in INSTALLED if not os.path.exists(os.path.join(folder, name))]
-            self.assertEqual(missing, [])
-            paddock = os.path.join(folder, "bin", "paddock")
-            example = os.path.join(folder, "share", "doc", "paddock", "examples", "hello.py")
-            run = subprocess.run([paddock, "run", example], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            self.assertEqual(run.returncode, 0, run)
-            self.assertIn("Hello", run.stdout)
-            library = subprocess.run([os.path.join(folder, "sbin", "paddock-library")], capture_output=True, text=True,
-                                     env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
-            self.assertIn(os.path.join(folder, "libexec/paddock/python-library.zip"), os.path.realpath(library.stdout.split(":")[0]),
-                          library.stderr)
-            for words in (["check"], ["check", "--policy"],
-                          ["check", "--config", os.path.join(folder, "etc", "paddock", "paddock.conf")]):
-                self.assertEqual(subprocess.run([paddock, *words], capture_output=True).returncode, 0, words)
+        folder = self.folder
+        missing = [name for name in INSTALLED if not os.path.exists(os.path.join(folder, name))]
+        self.assertEqual(missing, [])
+        paddock = os.path.join(folder, "bin", "paddock")
+        example = os.path.join(folder, "share", "doc", "paddock", "examples", "hello.py")
+        run = subprocess.run([paddock, "run", example], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(run.returncode, 0, run)
+        self.assertIn("Hello", run.stdout)
+        library = subprocess.run([os.path.join(folder, "sbin", "paddock-library")], capture_output=True, text=True,
+                                 env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+        self.assertIn(os.path.join(folder, "libexec/paddock/python-library.zip"), os.path.realpath(library.stdout.split(":")[0]),
+                      library.stderr)
+        for words in (["check"], ["check", "--policy"],
+                      ["check", "--config", os.path.join(folder, "etc", "paddock", "paddock.conf")]):
+            self.assertEqual(subprocess.run([paddock, *words], capture_output=True).returncode, 0, words)
 
 
 if __name__ == "__main__":
