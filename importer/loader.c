@@ -174,13 +174,15 @@ static PyObject *is_package(PyObject *self, PyObject *const *args, Py_ssize_t co
 /* By absolute virtual path, as pkgutil.get_data makes it from __file__. */
 static PyObject *get_data(PyObject *self, PyObject *path)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
-    view_resolve_any(path, ((struct loader *)self)->mount, &place);
+    if (view_resolve_any(path, ((struct loader *)self)->mount, &place) != 0) {
+        return NULL;
+    }
     if (place.kind == VIEW_FILE) {
         return mount_read(place.mount, (size_t)place.index);
     }
-    return view_error(view_missing(&place), path);
+    return view_error(view_missing(&place), &place);
 }
 
 /* With a file view as from disk: importlib.resources gives pathlib.Path objects. */

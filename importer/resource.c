@@ -8,32 +8,40 @@
 #include "importer/resource_py.h"
 #include "importer/view.h"
 
-/* Where a path leads, in mounts without a file view. */
-static void resolve(PyObject *path, struct view_place *ret)
+/* Where a path leads, in mounts without a file view. 0, or -1 with an exception. */
+static int resolve(PyObject *path, struct view_place *ret)
 {
-    view_resolve_any(path, NULL, ret);
-    if (ret->kind != VIEW_NONE && (ret->mount->flags & IMPORTER_FILES) != 0) {
+    if (view_resolve_any(path, NULL, ret) != 0) {
+        return -1;
+    }
+    if (ret->kind != VIEW_NONE && ret->mount != NULL &&
+        (ret->mount->flags & IMPORTER_FILES) != 0) {
         ret->kind = VIEW_NONE;
     }
+    return 0;
 }
 
 /* read(path): the bytes of a file */
 static PyObject *read_file(PyObject *self, PyObject *path)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
-    resolve(path, &place);
+    if (resolve(path, &place) != 0) {
+        return NULL;
+    }
     return place.kind == VIEW_FILE ? mount_read(place.mount, (size_t)place.index)
-                                   : view_error(view_missing(&place), path);
+                                   : view_error(view_missing(&place), &place);
 }
 
 /* kind(path): "file", "folder" or None */
 static PyObject *kind(PyObject *self, PyObject *path)
 {
     static const char *const kinds[] = {[VIEW_FILE] = "file", [VIEW_FOLDER] = "folder"};
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
-    resolve(path, &place);
+    if (resolve(path, &place) != 0) {
+        return NULL;
+    }
     if (place.kind != VIEW_FILE && place.kind != VIEW_FOLDER) {
         Py_RETURN_NONE;
     }
@@ -43,24 +51,15 @@ static PyObject *kind(PyObject *self, PyObject *path)
 /* names(path): what lies in a folder */
 static PyObject *names(PyObject *self, PyObject *path)
 {
-    struct view_place place;
-    struct archive_walk walk = {0};
-    PyObject *list;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
-    resolve(path, &place);
-    if (place.kind != VIEW_FOLDER) {
-        return view_error(place.kind == VIEW_FILE ? ENOTDIR : view_missing(&place), path);
+    if (resolve(path, &place) != 0) {
+        return NULL;
     }
-    list = PyList_New(0);
-    while (list != NULL && archive_walk(place.mount->archive, place.member, &walk)) {
-        PyObject *name = PyUnicode_FromStringAndSize(walk.name, (Py_ssize_t)walk.size);
-
-        if (name == NULL || PyList_Append(list, name) != 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(name);
-    }
-    return list;
+    return place.kind == VIEW_FOLDER
+               ? view_list(&place, false)
+               : view_error(place.kind == VIEW_FILE ? ENOTDIR : view_missing(&place),
+                            &place);
 }
 
 static PyMethodDef functions[] = {

@@ -1,325 +1,275 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Resolving paths of the file view, and putting its functions in the place of Python's.
- * Runs under the GIL of whatever embeds the importer, on paths that a program chose; the
- * archive's directory has been checked. Must never raise for a path that is not ours, and
- * never touch the disk for one that is.
+ * Putting the file view's functions in the place of Python's, and what each call of one
+ * goes through: its arguments are sorted, its paths taken and resolved, and it is
+ * answered by a handler, or by Python's own function if no path is ours. Runs under the
+ * GIL of whatever embeds the importer, on arguments that a program chose. Must never
+ * raise for a path that is not ours where Python would not.
  */
 #include "importer/view.h"
 
 #include "importer/importer.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- resolving ---- */
-
-/* The mount of a path, and where in it: of several the one with the longest root, and the
- * place's own before one that is mounted there now. */
-static struct mount *mount_at(struct view_place *place)
-{
-    struct mount *found = mount_of(place->path, &place->member);
-    Py_ssize_t size, best = -1;
-    const char *root;
-
-    if (found != NULL) {
-        (void)PyUnicode_AsUTF8AndSize(found->root, &best);
-    }
-    if (place->own != NULL) {
-        root = PyUnicode_AsUTF8AndSize(place->own->root, &size);
-        if (size >= best && strncmp(place->path, root, (size_t)size) == 0 &&
-            (place->path[size] == '/' || place->path[size] == '\0')) {
-            place->member = place->path + size + (place->path[size] == '/');
-            return place->own;
-        }
-    }
-    return found != NULL && (place->any_mount || (found->flags & IMPORTER_FILES) != 0)
-               ? found
-               : NULL;
-}
-
-/* What stands at the normalised path so far. */
-static void look(struct view_place *place)
-{
-    place->index = -1;
-    place->mount = mount_at(place);
-    if (place->mount == NULL) {
-        place->kind = VIEW_NONE;
-        return;
-    }
-    place->index = archive_find(place->mount->archive, place->member);
-    if (place->index >= 0) {
-        place->kind = VIEW_FILE;
-    } else if (archive_is_directory(place->mount->archive, place->member)) {
-        place->kind = VIEW_FOLDER;
-    } else {
-        place->kind = VIEW_MISSING;
-        place->error = ENOENT;
-    }
-}
-
-/* Takes the last part off. */
-static void go_up(struct view_place *place)
-{
-    char *slash = strrchr(place->path, '/');
-
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-}
-
-/* Appends a part; false if it does not fit. */
-static bool go_down(struct view_place *place, const char *part, size_t size)
-{
-    size_t used = strlen(place->path);
-
-    if (used + 1 + size >= sizeof(place->path)) {
-        return false;
-    }
-    place->path[used] = '/';
-    memcpy(place->path + used + 1, part, size);
-    place->path[used + 1 + size] = '\0';
-    return true;
-}
-
-/* One part of a path, as path_resolution(7) walks it: what stands before it must be a
- * folder, also before ".." and behind a slash at the end. */
-static bool walk(struct view_place *place, const char *part, size_t size, bool is_last)
-{
-    look(place);
-    if (place->kind == VIEW_FILE || place->kind == VIEW_MISSING) {
-        place->error = place->kind == VIEW_FILE ? ENOTDIR : ENOENT;
-        place->kind = VIEW_MISSING;
-        place->in_folder = false;
-        return false;
-    }
-    if (size == 0 || (size == 1 && part[0] == '.')) {
-        return true;
-    }
-    if (size == 2 && memcmp(part, "..", 2) == 0) {
-        go_up(place);
-        return true;
-    }
-    if (size > NAME_MAX || !go_down(place, part, size)) {
-        look(place);
-        place->kind = place->mount != NULL ? VIEW_MISSING : VIEW_NONE;
-        place->error = ENAMETOOLONG;
-        place->in_folder = false;
-        return false;
-    }
-    place->in_folder = is_last;
-    return true;
-}
-
-static void resolve_text(const char *text, struct view_place *place)
-{
-    if (*text != '/') {
-        (void)snprintf(place->path, sizeof(place->path), "%s", importer.directory);
-    }
-    while (*text != '\0') {
-        size_t size = strcspn(text, "/");
-        bool is_last = text[size] == '\0';
-
-        if (!walk(place, text, size, is_last)) {
-            return;
-        }
-        text += size + !is_last;
-        if (!is_last && *text == '\0' && size > 0 && !walk(place, "", 0, true)) {
-            return; /* a slash behind what is no folder */
-        }
-    }
-    look(place);
-}
-
-/* The bytes of a path, borrowed from *ret_owner (a new reference); NULL for what is no
- * path of ours. */
-static const char *path_text(PyObject *path, PyObject **ret_owner)
-{
-    PyObject *plain = PyOS_FSPath(path);
-    const char *text = NULL;
-    Py_ssize_t size = 0;
-
-    if (plain != NULL && PyUnicode_Check(plain)) {
-        text = PyUnicode_AsUTF8AndSize(plain, &size);
-    } else if (plain != NULL) {
-        text = PyBytes_AS_STRING(plain);
-        size = PyBytes_GET_SIZE(plain);
-    }
-    PyErr_Clear();
-    *ret_owner = plain;
-    return text != NULL && strlen(text) == (size_t)size && size < PATH_MAX ? text : NULL;
-}
-
-static void resolve(PyObject *path, struct view_place *ret)
-{
-    PyObject *owner = NULL;
-    const char *text = NULL;
-
-    ret->kind = VIEW_NONE;
-    ret->path[0] = '\0';
-    if (path != NULL && !PyLong_Check(path) && path != Py_None) {
-        text = path_text(path, &owner);
-    }
-    if (text != NULL && *text != '\0' &&
-        (*text == '/' || importer.directory[0] != '\0')) {
-        resolve_text(text, ret);
-    }
-    Py_XDECREF(owner);
-}
-
-void view_resolve(PyObject *path, struct view_place *ret)
-{
-    ret->any_mount = false;
-    ret->own = NULL;
-    resolve(path, ret);
-}
-
-void view_resolve_any(PyObject *path, struct mount *own, struct view_place *ret)
-{
-    ret->any_mount = true;
-    ret->own = own;
-    resolve(path, ret);
-}
-
 /* ---- arguments ---- */
 
-PyObject *view_argument(PyObject *const *args, Py_ssize_t count, PyObject *names,
-                        Py_ssize_t position, const char *name)
+static int parameter_of(const struct view_hook *hook, PyObject *name)
 {
-    if (position >= 0 && position < count) {
-        return args[position];
-    }
-    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
-        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), name) == 0) {
-            return args[count + i];
+    for (int i = 0; i < VIEW_PARAMETERS && hook->parameters[i] != NULL; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, hook->parameters[i]) == 0) {
+            return i;
         }
     }
-    return NULL;
+    return -1;
 }
 
-bool view_has_dir_fd(PyObject *const *args, Py_ssize_t count, PyObject *names)
+/* Sorts the arguments by parameter; false for a call that the original refuses. */
+static bool sort_arguments(struct view_call *call)
 {
-    static const char *const options[] = {"dir_fd", "src_dir_fd", "dst_dir_fd"};
+    const struct view_hook *hook = call->hook;
+    Py_ssize_t named = call->names != NULL ? PyTuple_GET_SIZE(call->names) : 0;
 
-    for (size_t i = 0; i < array_size(options); i++) {
-        PyObject *fd = view_argument(args, count, names, -1, options[i]);
+    if (call->count > hook->positional) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < call->count + named; i++) {
+        int at = i < call->count
+                     ? (int)i
+                     : parameter_of(hook, PyTuple_GET_ITEM(call->names, i - call->count));
 
-        if (fd != NULL && fd != Py_None) {
+        if (at < 0 || call->values[at] != NULL) {
+            return false;
+        }
+        call->values[at] = call->args[i];
+        call->at[at] = i;
+    }
+    for (int i = 0; i < hook->required; i++) {
+        if (call->values[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is a path relative to an open folder, which is none of ours? */
+static bool is_relative_to_fd(const struct view_call *call, int path)
+{
+    static const char *const options[VIEW_PATHS] = {"src_dir_fd", "dst_dir_fd"};
+    const char *const *parameters = call->hook->parameters;
+
+    for (int i = 0; i < VIEW_PARAMETERS && parameters[i] != NULL; i++) {
+        PyObject *fd = call->values[i];
+
+        if ((strcmp(parameters[i], "dir_fd") == 0 ||
+             strcmp(parameters[i], options[path]) == 0) &&
+            fd != NULL && fd != Py_None) {
+            return !PyLong_Check(fd) || PyLong_AsLong(fd) != AT_FDCWD;
+        }
+    }
+    return false;
+}
+
+static bool is_absolute(PyObject *name)
+{
+    return PyBytes_Check(name)
+               ? PyBytes_AS_STRING(name)[0] == '/'
+               : PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) == '/';
+}
+
+/* False for a path that the original refuses. */
+static bool resolve_path(struct view_call *call, int path)
+{
+    struct view_place *place = &call->places[path];
+    bool is_text = path == 0 && (call->hook->flags & VIEW_FIRST_TEXT) != 0;
+    bool is_elsewhere =
+        is_relative_to_fd(call, path) && place->name != NULL && !is_absolute(place->name);
+
+    PyErr_Clear(); /* an integer that is no descriptor: the original's business */
+    return is_text || is_elsewhere || view_resolve(place);
+}
+
+/* 1; 0 for a call that the original is to answer; or -1 with an exception. All paths are
+ * taken before one is resolved: the program's code runs in between, and may mount
+ * something else. */
+static int take_paths(struct view_call *call)
+{
+    int result = 1;
+
+    for (int i = 0; i < call->hook->paths; i++) {
+        int taken = view_take_name(call->hook, i, call->values[i], &call->places[i]);
+
+        if (taken < 0) {
+            return -1;
+        }
+        result = result && taken;
+    }
+    for (int i = 0; result > 0 && i < call->hook->paths; i++) {
+        result = resolve_path(call, i);
+    }
+    return result;
+}
+
+/* ---- the originals ---- */
+
+/* The absolute path that a relative one stands for, in its type. A new reference. */
+static PyObject *absolute(const struct view_place *place)
+{
+    char path[sizeof(place->path) + 1];
+    bool is_bytes = PyBytes_Check(place->name);
+    Py_ssize_t size =
+        is_bytes ? PyBytes_GET_SIZE(place->name) : PyUnicode_GET_LENGTH(place->name);
+    int last = is_bytes ? PyBytes_AS_STRING(place->name)[size - 1]
+                        : (int)PyUnicode_READ_CHAR(place->name, size - 1);
+
+    /* A slash at its end says that it must be a folder. */
+    (void)snprintf(path, sizeof(path), "%s%s", place->path,
+                   last == '/' || place->path[0] == '\0' ? "/" : "");
+    return view_name(path, strlen(path), is_bytes);
+}
+
+/* What is passed on for a path. A new reference. */
+static PyObject *passed_on(const struct view_place *place, PyObject *value)
+{
+    if (place->name == NULL) {
+        return Py_NewRef(value);
+    }
+    return place->is_moved ? absolute(place) : Py_NewRef(place->name);
+}
+
+/* An OSError names what the program passed. */
+static void restore_names(const struct view_call *call, PyObject *const *passed)
+{
+    static const char *const members[VIEW_PATHS] = {"filename", "filename2"};
+    PyObject *type, *error, *traceback;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    for (int i = 0; i < call->hook->paths; i++) {
+        PyObject *shown = view_shown(&call->places[i]);
+        PyObject *name = shown != NULL && shown != passed[i]
+                             ? PyObject_GetAttrString(error, members[i])
+                             : NULL;
+
+        if (name != NULL && name == passed[i]) {
+            (void)PyObject_SetAttrString(error, members[i], shown);
+        }
+        Py_XDECREF(name);
+        PyErr_Clear();
+    }
+    PyErr_Restore(type, error, traceback);
+}
+
+PyObject *view_original(const struct view_call *call)
+{
+    PyObject *args[VIEW_PARAMETERS], *passed[VIEW_PATHS] = {NULL};
+    Py_ssize_t all =
+        call->count + (call->names != NULL ? PyTuple_GET_SIZE(call->names) : 0);
+    PyObject *result = NULL;
+    bool is_complete = true;
+
+    memcpy(args, call->args, (size_t)all * sizeof(*args));
+    for (int i = 0; i < call->hook->paths; i++) {
+        if (call->values[i] != NULL) {
+            passed[i] = passed_on(&call->places[i], call->values[i]);
+            args[call->at[i]] = passed[i];
+            is_complete = is_complete && passed[i] != NULL;
+        }
+    }
+    if (is_complete) {
+        result = PyObject_Vectorcall(call->hook->original, args, (size_t)call->count,
+                                     call->names);
+    }
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_OSError)) {
+        restore_names(call, passed);
+    }
+    for (int i = 0; i < VIEW_PATHS; i++) {
+        Py_XDECREF(passed[i]);
+    }
+    return result;
+}
+
+/* ---- calls ---- */
+
+/* Is a path of the call's ours? */
+static bool is_ours(const struct view_call *call)
+{
+    for (int i = 0; i < call->hook->paths; i++) {
+        if (call->places[i].kind != VIEW_NONE) {
             return true;
         }
     }
     return false;
 }
 
-int view_missing(const struct view_place *place)
+static PyObject *answer(struct view_call *call)
 {
-    if (place->kind == VIEW_FOLDER) {
-        return EISDIR;
+    int taken = take_paths(call);
+
+    if (taken < 0) {
+        return NULL;
     }
-    return place->kind == VIEW_MISSING ? place->error : ENOENT;
+    return (call->hook->flags & VIEW_ALWAYS) != 0 || (taken > 0 && is_ours(call))
+               ? call->hook->handler(call)
+               : view_original(call);
 }
 
-PyObject *view_error(int error, PyObject *path)
+static PyObject *call_hook(const struct view_hook *hook, PyObject *const *args,
+                           Py_ssize_t count, PyObject *names)
 {
-    PyObject *plain = PyLong_Check(path) ? Py_NewRef(path) : PyOS_FSPath(path);
-
-    if (plain != NULL) {
-        errno = error;
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, plain);
-        Py_DECREF(plain);
-    }
-    return NULL;
-}
-
-/* ---- the originals ---- */
-
-/* A relative path, with a virtual working directory, that led out of all roots: as the
- * absolute path that it stands for. A new reference, or NULL for "as it is". */
-static PyObject *absolute(PyObject *path)
-{
-    struct view_place place;
-    PyObject *owner = NULL;
-    const char *text = importer.directory[0] != '\0' ? path_text(path, &owner) : NULL;
-    PyObject *result = NULL;
-
-    if (text != NULL && *text != '/' && *text != '\0') {
-        bool is_bytes = PyBytes_Check(owner);
-
-        view_resolve(path, &place);
-        if (place.path[0] == '\0') {
-            (void)snprintf(place.path, sizeof(place.path), "/");
-        }
-        result = is_bytes ? PyBytes_FromString(place.path)
-                          : PyUnicode_DecodeFSDefault(place.path);
-    }
-    PyErr_Clear();
-    Py_XDECREF(owner);
-    return result;
-}
-
-#define ARGUMENTS_MAX 16
-
-PyObject *view_original(const struct view_hook *hook, PyObject *const *args,
-                        Py_ssize_t count, PyObject *names)
-{
-    Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
-    PyObject *passed[ARGUMENTS_MAX], *made[2] = {NULL, NULL};
-    const char *const paths[] = {hook->first, hook->second};
+    struct view_call call = {.hook = hook, .args = args, .count = count, .names = names};
     PyObject *result;
 
-    if (importer.directory[0] == '\0' || all > ARGUMENTS_MAX) {
+    if (!sort_arguments(&call)) {
         return PyObject_Vectorcall(hook->original, args, (size_t)count, names);
     }
-    memcpy(passed, args, (size_t)all * sizeof(*args));
-    for (size_t i = 0; i < array_size(paths); i++) {
-        PyObject *path = paths[i] != NULL
-                             ? view_argument(args, count, names, (Py_ssize_t)i, paths[i])
-                             : NULL;
-
-        made[i] = path != NULL && !PyLong_Check(path) && path != Py_None ? absolute(path)
-                                                                         : NULL;
-        for (Py_ssize_t at = 0; made[i] != NULL && at < all; at++) {
-            passed[at] = passed[at] == path ? made[i] : passed[at];
-        }
+    result = answer(&call);
+    for (int i = 0; i < VIEW_PATHS; i++) {
+        view_release(&call.places[i]);
     }
-    result = PyObject_Vectorcall(hook->original, passed, (size_t)count, names);
-    Py_XDECREF(made[0]);
-    Py_XDECREF(made[1]);
     return result;
 }
 
 /* ---- putting it in ---- */
 
-static PyObject *stand_in(PyObject *self, PyObject *const *args, Py_ssize_t count,
-                          PyObject *names)
-{
-    const struct view_hook *hook = PyCapsule_GetPointer(self, NULL);
+/* A stand-in has the original's self, a module (pickle goes by it), so that a C function
+ * is all that tells one from another: there is one for each. Their numbers are octal. */
+#define EIGHT(X, n)  X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7)
+#define STAND_INS(X) EIGHT(X, 0) EIGHT(X, 1) EIGHT(X, 2) EIGHT(X, 3) EIGHT(X, 4)
+#define STAND_IN(n)                                                                      \
+    static PyObject *stand_in_##n(PyObject *self, PyObject *const *args,                 \
+                                  Py_ssize_t count, PyObject *names)                     \
+    {                                                                                    \
+        return call_hook(installed[0##n], args, count, names);                           \
+    }
+#define ADDRESS(n) (PyCFunction)(void (*)(void)) stand_in_##n,
 
-    return hook->handler(hook, args, count, names);
-}
+static struct view_hook *installed[5 * 8];
+static size_t installed_count;
+
+STAND_INS(STAND_IN)
+static const PyCFunction stand_ins[array_size(installed)] = {STAND_INS(ADDRESS)};
 
 /* A builtin function that looks like the one that it stands in for. */
 static PyObject *make_stand_in(struct view_hook *hook)
 {
-    PyObject *capsule = PyCapsule_New(hook, NULL, NULL);
-    PyObject *module = PyUnicode_InternFromString(hook->module);
-    PyObject *function = NULL;
+    const PyCFunctionObject *original = (PyCFunctionObject *)hook->original;
+    bool is_builtin = PyCFunction_Check(hook->original);
 
+    assert(installed_count < array_size(installed));
+    installed[installed_count] = hook;
     hook->method = (PyMethodDef){
         .ml_name = hook->name,
-        .ml_meth = (PyCFunction)(void (*)(void))stand_in,
+        .ml_meth = stand_ins[installed_count++],
         .ml_flags = METH_FASTCALL | METH_KEYWORDS,
-        .ml_doc = PyCFunction_Check(hook->original)
-                      ? ((PyCFunctionObject *)hook->original)->m_ml->ml_doc
-                      : NULL,
+        .ml_doc = is_builtin ? original->m_ml->ml_doc : NULL,
     };
-    if (capsule != NULL && module != NULL) {
-        function = PyCFunction_NewEx(&hook->method, capsule, module);
-    }
-    Py_XDECREF(capsule);
-    Py_XDECREF(module);
-    return function;
+    return PyCFunction_NewEx(&hook->method, is_builtin ? original->m_self : NULL,
+                             is_builtin ? original->m_module : NULL);
 }
 
 /* Replaces values of a namespace, and members of its sets: os.supports_dir_fd and the
@@ -399,17 +349,16 @@ int importer_install_files(void)
 
 int importer_change_directory(const char *path)
 {
-    PyObject *name = PyUnicode_DecodeFSDefault(path);
-    struct view_place place = {.kind = VIEW_NONE};
+    autoplace struct view_place place = {.name = PyUnicode_DecodeFSDefault(path)};
 
-    if (name != NULL) {
-        view_resolve(name, &place);
+    if (place.name == NULL) {
+        return -1;
     }
-    if (place.kind == VIEW_FOLDER) {
-        (void)snprintf(importer.directory, sizeof(importer.directory), "%s", place.path);
-    } else if (name != NULL) {
-        view_error(place.kind == VIEW_FILE ? ENOTDIR : ENOENT, name);
+    (void)view_resolve(&place);
+    if (place.kind != VIEW_FOLDER) {
+        view_error(place.kind == VIEW_FILE ? ENOTDIR : ENOENT, &place);
+        return -1;
     }
-    Py_XDECREF(name);
-    return place.kind == VIEW_FOLDER ? 0 : -1;
+    (void)snprintf(importer.directory, sizeof(importer.directory), "%s", place.path);
+    return 0;
 }

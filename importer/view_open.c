@@ -30,20 +30,42 @@ static PyObject *readall(PyObject *self, PyObject *ignored)
     return PyObject_CallMethod(self, "read", NULL);
 }
 
-/* seek(offset, whence=0): from the start, a negative place is an error of the disk's. */
+static PyObject *seek_to(PyObject *self, Py_ssize_t offset, int whence)
+{
+    return PyObject_CallMethod(bytes_io, "seek", "Oni", self, offset, whence);
+}
+
+/* The place that an offset is counted from; -1 with an exception. */
+static Py_ssize_t seek_base(PyObject *self, int whence)
+{
+    PyObject *base = seek_to(self, 0, whence);
+    Py_ssize_t result = base != NULL ? PyLong_AsSsize_t(base) : -1;
+
+    Py_XDECREF(base);
+    return result;
+}
+
+/* seek(offset, whence=0): a place before the start is an error, as lseek(2) has it, and
+ * nothing moves. */
 static PyObject *seek(PyObject *self, PyObject *args)
 {
-    Py_ssize_t offset;
+    Py_ssize_t offset, here, base, target;
     int whence = SEEK_SET;
 
     if (!PyArg_ParseTuple(args, "n|i:seek", &offset, &whence)) {
         return NULL;
     }
-    if (whence == SEEK_SET && offset < 0) {
+    here = seek_base(self, SEEK_CUR);
+    base = here >= 0 && whence != SEEK_SET ? seek_base(self, whence) : 0;
+    if (here < 0 || base < 0) {
+        return NULL;
+    }
+    if (__builtin_add_overflow(base, offset, &target) || target < 0) {
+        Py_XDECREF(seek_to(self, here, SEEK_SET));
         errno = EINVAL;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    return PyObject_CallMethod(bytes_io, "seek", "Oni", self, offset, whence);
+    return seek_to(self, target, SEEK_SET);
 }
 
 static PyMethodDef raw_methods[] = {
@@ -91,16 +113,17 @@ int view_open_init(void)
     return raw_type != NULL ? 0 : -1;
 }
 
-PyObject *view_raw_file(const struct view_place *place, PyObject *name)
+PyObject *view_raw_file(const struct view_place *place)
 {
     PyObject *bytes = mount_read(place->mount, (size_t)place->index);
     PyObject *mode = PyUnicode_InternFromString("rb");
     PyObject *raw =
         bytes != NULL ? PyObject_CallOneArg((PyObject *)raw_type, bytes) : NULL;
 
-    if (raw != NULL && (mode == NULL || PyObject_SetAttrString(raw, "name", name) != 0 ||
-                        PyObject_SetAttrString(raw, "mode", mode) != 0 ||
-                        PyObject_SetAttrString(raw, "closefd", Py_True) != 0)) {
+    if (raw != NULL &&
+        (mode == NULL || PyObject_SetAttrString(raw, "name", place->name) != 0 ||
+         PyObject_SetAttrString(raw, "mode", mode) != 0 ||
+         PyObject_SetAttrString(raw, "closefd", Py_True) != 0)) {
         Py_CLEAR(raw);
     }
     Py_XDECREF(bytes);
@@ -111,12 +134,9 @@ PyObject *view_raw_file(const struct view_place *place, PyObject *name)
 /* ---- open() ---- */
 
 struct opening {
-    PyObject *file;
-    const char *mode;
+    const char *mode; /* borrowed from the call's arguments, as the others are */
     int buffering;
     const char *encoding, *errors, *newline;
-    int closefd;
-    PyObject *opener;
     bool text, writing, creating, exclusive;
 };
 
@@ -146,7 +166,9 @@ static bool take_mode(struct opening *opening)
 static int refusal(const struct view_place *place, const struct opening *opening)
 {
     if (place->kind == VIEW_MISSING) {
-        return opening->creating && place->in_folder ? EROFS : place->error;
+        return opening->creating && place->in_folder && place->error == ENOENT
+                   ? EROFS
+                   : place->error;
     }
     if (opening->exclusive) {
         return EEXIST;
@@ -194,16 +216,9 @@ static PyObject *text_of(PyObject *buffer, const struct opening *opening)
 
 static PyObject *open_place(const struct view_place *place, const struct opening *opening)
 {
-    int error = refusal(place, opening);
-    PyObject *name, *raw;
+    PyObject *raw;
+    int error;
 
-    if (error != 0) {
-        return view_error(error, opening->file);
-    }
-    if (opening->text && opening->buffering == 0) {
-        PyErr_SetString(PyExc_ValueError, "can't have unbuffered text I/O");
-        return NULL;
-    }
     if (!opening->text && opening->buffering == 1 &&
         PyErr_WarnEx(PyExc_RuntimeWarning,
                      "line buffering (buffering=1) isn't supported in binary mode, the "
@@ -211,9 +226,15 @@ static PyObject *open_place(const struct view_place *place, const struct opening
                      1) != 0) {
         return NULL;
     }
-    name = PyOS_FSPath(opening->file);
-    raw = name != NULL ? view_raw_file(place, name) : NULL;
-    Py_XDECREF(name);
+    error = refusal(place, opening);
+    if (error != 0) {
+        return view_error(error, place);
+    }
+    if (opening->text && opening->buffering == 0) {
+        PyErr_SetString(PyExc_ValueError, "can't have unbuffered text I/O");
+        return NULL;
+    }
+    raw = view_raw_file(place);
     if (opening->buffering == 0) {
         return raw;
     }
@@ -221,64 +242,104 @@ static PyObject *open_place(const struct view_place *place, const struct opening
     return opening->text ? text_of(raw, opening) : raw;
 }
 
-/* Parses as open() does; false where open() itself is to answer. */
-static bool take_arguments(PyObject *const *args, Py_ssize_t count, PyObject *names,
-                           struct opening *opening)
+/* A str of open()'s, or None where `ret` has a default that says so. 0, or -1 with an
+ * exception. */
+static int take_text(PyObject *value, const char *name, const char **ret)
 {
-    static const char *const keywords[] = {"file",     "mode",   "buffering",
-                                           "encoding", "errors", "newline",
-                                           "closefd",  "opener", NULL};
-    PyObject *positional = PyTuple_New(count);
-    PyObject *named = PyDict_New();
-    bool taken = positional != NULL && named != NULL;
+    Py_ssize_t size;
 
-    for (Py_ssize_t i = 0; taken && i < count; i++) {
-        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    if (value == NULL || (value == Py_None && *ret == NULL)) {
+        return 0;
     }
-    for (Py_ssize_t i = 0; taken && names != NULL && i < PyTuple_GET_SIZE(names); i++) {
-        taken = PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), args[count + i]) == 0;
+    if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "open() argument '%s' must be str%s, not %.50s",
+                     name, *ret == NULL ? " or None" : "",
+                     value == Py_None ? "None" : Py_TYPE(value)->tp_name);
+        return -1;
     }
-    taken = taken &&
-            PyArg_ParseTupleAndKeywords(
-                positional, named, "O|sizzzpO", (char **)keywords, &opening->file,
-                &opening->mode, &opening->buffering, &opening->encoding, &opening->errors,
-                &opening->newline, &opening->closefd, &opening->opener) != 0;
-    PyErr_Clear();
-    Py_XDECREF(positional); /* the caller's arguments are alive without them */
-    Py_XDECREF(named);
-    return taken && opening->opener == Py_None && opening->closefd && take_mode(opening);
+    *ret = PyUnicode_AsUTF8AndSize(value, &size);
+    if (*ret != NULL && strlen(*ret) != (size_t)size) {
+        PyErr_SetString(PyExc_ValueError, "embedded null character");
+        *ret = NULL;
+    }
+    return *ret != NULL ? 0 : -1;
 }
 
-static PyObject *open_file(const struct view_hook *hook, PyObject *const *args,
-                           Py_ssize_t count, PyObject *names)
+static int take_options(const struct view_call *call, struct opening *opening)
 {
-    struct opening opening = {
-        .mode = "r", .buffering = -1, .closefd = 1, .opener = Py_None};
-    struct view_place place = {.kind = VIEW_NONE};
+    const char **const texts[] = {[1] = &opening->mode,
+                                  [3] = &opening->encoding,
+                                  [4] = &opening->errors,
+                                  [5] = &opening->newline};
 
-    if (take_arguments(args, count, names, &opening)) {
-        view_resolve(opening.file, &place);
+    for (size_t i = 0; i < array_size(texts); i++) {
+        if (texts[i] != NULL &&
+            take_text(call->values[i], call->hook->parameters[i], texts[i]) != 0) {
+            return -1;
+        }
     }
-    return place.kind == VIEW_NONE ? view_original(hook, args, count, names)
-                                   : open_place(&place, &opening);
+    if (call->values[2] != NULL) {
+        opening->buffering = _PyLong_AsInt(call->values[2]);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* An opener of the program's takes the path as it was passed; a mode that is none, open()
+ * itself refuses. */
+static bool is_left(struct view_call *call, struct opening *opening)
+{
+    PyObject *opener = call->values[7];
+
+    if (opener != NULL && opener != Py_None) {
+        call->places[0].is_moved = false;
+        return true;
+    }
+    return !take_mode(opening);
+}
+
+static PyObject *open_file(struct view_call *call)
+{
+    struct opening opening = {.mode = "r", .buffering = -1};
+    int closes = call->values[6] != NULL ? PyObject_IsTrue(call->values[6]) : 1;
+
+    if (closes < 0 || take_options(call, &opening) != 0) {
+        return NULL;
+    }
+    if (is_left(call, &opening)) {
+        return view_original(call);
+    }
+    if (!closes) {
+        PyErr_SetString(PyExc_ValueError, "Cannot use closefd=False with file name");
+        return NULL;
+    }
+    return open_place(&call->places[0], &opening);
 }
 
 /* io.open_code(path): open(path, "rb"), which runpy reads programs with. */
-static PyObject *open_code(const struct view_hook *hook, PyObject *const *args,
-                           Py_ssize_t count, PyObject *names)
+static PyObject *open_code(struct view_call *call)
 {
-    struct opening opening = {.mode = "rb",
-                              .buffering = -1,
-                              .file = view_argument(args, count, names, 0, "path")};
-    struct view_place place;
+    const struct opening opening = {.mode = "rb", .buffering = -1};
 
-    view_resolve(opening.file, &place);
-    return place.kind == VIEW_NONE ? view_original(hook, args, count, names)
-                                   : open_place(&place, &opening);
+    return open_place(&call->places[0], &opening);
 }
 
 struct view_hook view_open_hooks[] = {
-    {.module = "io", .name = "open", .first = "file", .handler = open_file},
-    {.module = "io", .name = "open_code", .first = "path", .handler = open_code},
+    {.module = "io",
+     .name = "open",
+     .parameters = {"file", "mode", "buffering", "encoding", "errors", "newline",
+                    "closefd", "opener"},
+     .required = 1,
+     .positional = 8,
+     .paths = 1,
+     .takes = VIEW_TAKES_NUMBER,
+     .handler = open_file},
+    {.module = "io",
+     .name = "open_code",
+     .parameters = {"path"},
+     .required = 1,
+     .positional = 1,
+     .paths = 1,
+     .takes = VIEW_TAKES_STR,
+     .handler = open_code},
 };
 const size_t view_open_hooks_count = array_size(view_open_hooks);

@@ -11,7 +11,7 @@
 
 struct scan {
     PyObject_HEAD struct mount *mount; /* owned; NULL when it is closed */
-    PyObject *path;                    /* owned: as it was passed, "." by default */
+    PyObject *path;                    /* owned: str or bytes, "." by default */
     char *folder;                      /* owned: in the archive */
     char *place;                       /* owned: absolute */
     struct archive_walk walk;
@@ -49,7 +49,7 @@ static void entry_place(PyObject *self, struct view_place *ret)
 
     (void)PyUnicode_AsUTF8AndSize(entry->mount->root, &root);
     (void)snprintf(ret->path, sizeof(ret->path), "%s", entry->place);
-    ret->mount = entry->mount;
+    ret->mount = (struct mount *)Py_NewRef((PyObject *)entry->mount);
     ret->member = ret->path + root + 1;
     ret->index = archive_find(entry->mount->archive, ret->member);
     ret->kind = ret->index >= 0 ? VIEW_FILE : VIEW_FOLDER;
@@ -57,7 +57,7 @@ static void entry_place(PyObject *self, struct view_place *ret)
 
 static PyObject *entry_is_dir(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
     entry_place(self, &place);
     return PyBool_FromLong(place.kind == VIEW_FOLDER);
@@ -65,7 +65,7 @@ static PyObject *entry_is_dir(PyObject *self, PyObject *args, PyObject *keywords
 
 static PyObject *entry_is_file(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
     entry_place(self, &place);
     return PyBool_FromLong(place.kind == VIEW_FILE);
@@ -78,7 +78,7 @@ static PyObject *entry_is_symlink(PyObject *self, PyObject *ignored)
 
 static PyObject *entry_stat(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
     entry_place(self, &place);
     return view_stat(&place);
@@ -86,7 +86,7 @@ static PyObject *entry_stat(PyObject *self, PyObject *args, PyObject *keywords)
 
 static PyObject *entry_inode(PyObject *self, PyObject *ignored)
 {
-    struct view_place place;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
     PyObject *result, *inode;
 
     entry_place(self, &place);
@@ -147,18 +147,21 @@ static PyType_Spec entry_spec = {
     .slots = entry_slots,
 };
 
-/* PATH/NAME, in the type of PATH. */
+/* PATH/NAME, in the type of PATH; of a class of the program's, what it holds, whatever
+ * its methods say. */
 static PyObject *join(PyObject *path, PyObject *name)
 {
-    Py_ssize_t size = PyObject_Length(path);
+    Py_ssize_t size;
     bool ends_in_slash;
 
     if (PyBytes_Check(path)) {
+        size = PyBytes_GET_SIZE(path);
         ends_in_slash = size > 0 && PyBytes_AS_STRING(path)[size - 1] == '/';
         return PyBytes_FromFormat("%s%s%s", PyBytes_AS_STRING(path),
                                   ends_in_slash ? "" : "/", PyBytes_AS_STRING(name));
     }
-    ends_in_slash = size > 0 && PyUnicode_ReadChar(path, size - 1) == '/';
+    size = PyUnicode_GET_LENGTH(path);
+    ends_in_slash = size > 0 && PyUnicode_READ_CHAR(path, size - 1) == '/';
     return PyUnicode_FromFormat("%U%s%U", path, ends_in_slash ? "" : "/", name);
 }
 
@@ -171,9 +174,7 @@ static PyObject *make_entry(const struct scan *scan)
         return NULL;
     }
     entry->mount = (struct mount *)Py_NewRef((PyObject *)scan->mount);
-    entry->name = PyBytes_Check(scan->path)
-                      ? PyBytes_FromStringAndSize(walk->name, (Py_ssize_t)walk->size)
-                      : PyUnicode_FromStringAndSize(walk->name, (Py_ssize_t)walk->size);
+    entry->name = view_name(walk->name, walk->size, PyBytes_Check(scan->path));
     entry->path = entry->name != NULL ? join(scan->path, entry->name) : NULL;
     if (asprintf(&entry->place, "%s/%.*s", scan->place, (int)walk->size, walk->name) <
         0) {
@@ -252,7 +253,7 @@ int view_scan_init(void)
     return entry_type != NULL && scan_type != NULL ? 0 : -1;
 }
 
-PyObject *view_scandir(const struct view_place *place, PyObject *path)
+PyObject *view_scandir(const struct view_place *place)
 {
     struct scan *scan = PyObject_New(struct scan, scan_type);
 
@@ -260,8 +261,8 @@ PyObject *view_scandir(const struct view_place *place, PyObject *path)
         return NULL;
     }
     scan->mount = (struct mount *)Py_NewRef((PyObject *)place->mount);
-    scan->path = path != NULL && path != Py_None ? PyOS_FSPath(path)
-                                                 : PyUnicode_InternFromString(".");
+    scan->path =
+        place->name != NULL ? Py_NewRef(place->name) : PyUnicode_InternFromString(".");
     scan->folder = strdup(place->member);
     scan->place = strdup(place->path);
     scan->walk = (struct archive_walk){0};

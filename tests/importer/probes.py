@@ -769,3 +769,117 @@ def copying_into_memory():
     print(out.getvalue())
     show(shutil.copyfile, "nothing", "levels/9.txt")
     print(shutil.which("helper.py", path=ROOT), shutil.disk_usage.__name__)
+
+
+@probe
+def seeking():
+    for buffering in -1, 0:
+        with open("levels/more/3.txt", "rb", buffering) as file:
+            for offset, whence in (-1024, 2), (-100, 1), (-1, 0), (2, 0), (-1, 1), (-2, 2), (9, 1), (-13, 1), (1 << 62, 0), (1 << 62, 1):
+                show(file.seek, offset, whence)
+                print(file.tell(), file.read(1))
+    with open("levels/more/3.txt") as file:
+        show(file.seek, -1, 2)
+        show(file.seek, 1, 1)
+        print(file.seek(0, 2), file.read())
+
+
+@probe
+def odd_paths():
+    import pathlib
+    for path in ("\udcffx", b"\xffx", "x" * 300, "x/" * 2100, "x\0", b"x\0", "\ud800", 1.5, None, ["x"], bytearray(b"levels"),
+                 memoryview(b"levels/1.txt"), -5, "", b"", pathlib.Path("levels"), object):
+        for call in (os.mkdir, os.stat, os.listdir, os.remove, os.rmdir, open, lambda path: open(path, "w"), os.readlink,
+                     lambda path: os.access(path, os.R_OK), lambda path: os.rename(path, "q"), lambda path: os.rename("q", path),
+                     os.chdir):
+            try:
+                seen = call(path)
+                print(sorted(seen) if isinstance(seen, list) else type(seen).__name__)
+                if call is os.chdir and type(path) is not int:
+                    os.chdir(ROOT)
+            except Exception as error:
+                print(repr(path)[:20], type(error).__name__, str(error)[:90], getattr(error, "errno", ""))
+
+
+@probe
+def odd_arguments():
+    for call, args in ((os.stat, ("levels", 1)), (os.stat, ()), (os.listdir, ("levels", 1)), (os.remove, ("levels/1.txt", 1, 2)),
+                       (os.rename, ("levels",)), (os.rename, ("a", "b", "c")), (os.access, ("levels",)), (os.access, ("levels", "r")),
+                       (os.chmod, ("levels",)), (os.mkdir, ("a", 1, 2)), (os.getcwd, (1,)), (os.chdir, ()), (os.scandir, (".", ".")),
+                       (open, ()), (open, ("levels/1.txt", 5)), (open, ("levels/1.txt", None)), (open, ("levels/1.txt", "r", "x")),
+                       (open, ("levels/1.txt", "r", 1.5)), (open, ("levels/1.txt", "r", -1, b"utf-8")), (open, ("x", "r\0")),
+                       (open, ("levels/1.txt", "r", -1, None, None, None, False)), (open, ("x",) * 9), (os.readlink, (".", "."))):
+        show(call, *args)
+    for call in os.stat, os.listdir, os.remove, open, os.getcwd, os.symlink:
+        show(call, nothing="levels")
+        show(call, "levels", path="levels")
+    show(os.stat, "levels", dir_fd="x")
+    print(sorted(os.listdir(path="levels")), open(mode="r", file="settings.ini").read(), os.stat(path="levels/2.txt").st_size,
+          sorted(os.listdir(None)) == sorted(os.listdir()), len(open("settings.ini", "r", True).read()))
+
+
+@probe
+def names_in_errors():
+    import pathlib
+    levels = pathlib.Path("levels")
+    for call, paths in ((os.rename, ("1.txt", "9.txt")), (os.replace, ("x", "9.txt")), (os.rename, ("x/y", "9.txt")),
+                        (os.rename, ("1.txt", "x/y")), (os.link, ("1.txt", "9.txt")), (os.symlink, ("1.txt", "9.txt")),
+                        (os.symlink, ("1.txt", "2.txt")), (os.remove, ("1.txt",)), (os.listdir, ("1.txt",)), (os.mkdir, ("x",)),
+                        (os.listdir, ("1.txt",)), (os.listxattr, ("x",)), (os.chdir, ("1.txt",)), (open, ("x",))):
+        try:
+            call(*(levels / path for path in paths))
+        except OSError as error:
+            print(call.__name__, error, repr(error.filename), repr(error.filename2))
+
+
+@probe
+def touching():
+    import pathlib
+    for path in "levels/1.txt", "levels/new", "levels", "nothing/new":
+        for exist_ok in False, True:
+            try:
+                pathlib.Path(path).touch(exist_ok=exist_ok)
+            except OSError as error:
+                print(path, exist_ok, type(error).__name__, error.errno)
+    for flags in os.O_CREAT | os.O_EXCL, os.O_CREAT | os.O_EXCL | os.O_WRONLY, os.O_WRONLY, os.O_RDWR | os.O_CREAT:
+        for path in "levels/1.txt", "levels/new", "nothing/new":
+            show(os.open, path, flags)
+
+
+@probe
+def extended_attributes():
+    for path in "levels/1.txt", "levels", None, ".":
+        print(os.listxattr(path))
+    for path in "levels/1.txt", "levels", "nothing", "nothing/x":
+        show(os.listxattr, path)
+        show(os.getxattr, path, "user.name")
+        show(os.getxattr, path, "user.name", follow_symlinks=False)
+
+
+@probe
+def copying_to_a_disk():
+    import shutil, tempfile
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        shutil.copytree("levels", folder + "/levels", copy_function=shutil.copyfile)
+        print(shutil.copy2("levels/1.txt", folder) == folder + "/1.txt", shutil.copy("levels/2.txt", folder + "/2") == folder + "/2")
+        shutil.copytree("pkg", folder + "/pkg")
+        print(sorted(os.listdir(folder)), int(os.stat(folder + "/1.txt").st_mtime), int(os.stat(folder + "/pkg/inner.py").st_mtime),
+              open(folder + "/levels/more/3.txt").read())
+        try:
+            shutil.move("levels/1.txt", folder + "/moved")
+        except OSError as error:
+            print(error)
+        shutil.make_archive(folder + "/packed", "zip", ROOT, "levels")
+        os.chdir(folder)
+        shutil.unpack_archive("packed.zip", "unpacked")
+        print(sorted(os.listdir("unpacked/levels")))
+        os.chdir("/")
+        os.system(f"chmod -R u+w {folder}")
+
+
+@probe
+def functions_by_name():
+    import copy, io, pickle
+    for function in open, io.open, io.open_code, os.stat, os.listdir, os.scandir, os.getcwd, os.rename:
+        print(pickle.loads(pickle.dumps(function)) is function, copy.deepcopy(function) is function, repr(function),
+              function.__self__, function.__module__, function.__qualname__, function.__text_signature__, type(function))
