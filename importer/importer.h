@@ -22,6 +22,20 @@
  * called again. */
 int importer_init(void);
 
+/* What the file view does not serve, as it stands in for functions of Python's and knows
+ * nothing of the kernel:
+ * - File descriptors: there are none. fileno() raises io.UnsupportedOperation, os.open()
+ *   of what could be opened EOPNOTSUPP; os.fwalk(), glob's dir_fd=, mmap and what C code
+ *   opens by itself (sqlite3, dbm, numpy.fromfile, ctypes) find nothing.
+ * - io.FileIO(path): the type is left alone, and looks at the disk.
+ * - Functions that were put elsewhere before the view was installed than into a module's
+ *   namespace or a set in it: default arguments, attributes of objects, closures, and
+ *   modules that are not in sys.modules. They look at the disk, too.
+ * - os.statvfs(), os.pathconf(), os.chroot(), exec and spawn.
+ * - Extended attributes (there are none) and links.
+ * Other limits: a file is inflated whole when it is opened; a folder's time is the first
+ * of 1980; isinstance() knows loaders neither as importlib.abc.InspectLoader nor as
+ * ResourceLoader; and loaders, with them __spec__, are not pickled. */
 /* Puts the file view's functions in the place of Python's, wherever modules that are
  * loaded hold them, for as long as the process lives. The first mount with IMPORTER_FILES
  * does it, too; a zygote does it once, before it forks. */
