@@ -4,6 +4,7 @@
 import base64
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -140,6 +141,10 @@ import numpy as np, numpy.testing, numpy.polynomial
 a = np.arange(12.0).reshape(3, 4)
 print((a @ a.T).sum(), round(np.linalg.det(np.eye(3) * 2)), np.fft.fft([1, 2, 3]).real.round(1).tolist())
 print(np.polynomial.Polynomial([1, 2]).roots().tolist(), np.random.default_rng(1).integers(10) < 10)
+saved = io.BytesIO()
+np.save(saved, a)
+print(np.load("a.npy").tolist(), np.load(open("a.npy", "rb")).sum(), np.load("both.npz")["b"], saved.getvalue()[:6])
+print(np.loadtxt("a.txt"), np.genfromtxt("a.txt").sum(), io.BufferedReader is type(open("a.npy", "rb")))
 from PIL import Image, ImageDraw, ImageFilter
 image = Image.new("RGB", (20, 10), "red")
 ImageDraw.Draw(image).line((0, 0, 19, 9), fill=0)
@@ -157,6 +162,8 @@ figure.savefig(stream)
 print(matplotlib.get_backend(), stream.getvalue()[:4], len(stream.getvalue()) > 5000)
 """
 
+HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}\n"  # of an array in numpy's format
+
 
 def paddock_library(*words):
     return subprocess.run([pool.program("paddock-library"), *words], capture_output=True, text=True,
@@ -173,12 +180,17 @@ class Science(unittest.TestCase):
         said = paddock_library("--output", path, "--add", "numpy", "--add", "PIL", "--add", "matplotlib")
         self.assertIn("with numpy PIL matplotlib", said.stdout, said.stderr)
         dot = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNiAAAABgADNjd8qAAAAABJRU5ErkJggg==")
+        array = b"\x93NUMPY\1\0" + struct.pack("<H", len(HEADER)) + HEADER + struct.pack("<3d", 1, 2, 3.5)
+        files = {"robot.py": SCIENCE, "dot.png": dot, "a.npy": array, "a.txt": "1 2.5\n",
+                 "both.npz": pool.make_zip({"b.npy": array})}
         with pool.Pool(workers=1, library=path) as p:
-            job = p.client.run(pool.make_zip({"robot.py": SCIENCE, "dot.png": dot}), cpu_ms="60000", wall_ms="120000",
+            job = p.client.run(pool.make_zip(files), cpu_ms="60000", wall_ms="120000",
                                memory_mb="512")
             self.assertEqual(job.verdict, "ok", job.result["sentence"])
             self.assertEqual(recording.text(recording.decode(job.recording)),
-                             "1134.0 8 [6.0, -1.5, -1.5]\n[-0.5] True\nPNG (20, 10)\nJPEG (20, 10)\nGIF (20, 10)\n(1, 1)\n"
+                             "1134.0 8 [6.0, -1.5, -1.5]\n[-0.5] True\n"
+                             "[1.0, 2.0, 3.5] 6.5 [1.  2.  3.5] b'\\x93NUMPY'\n[1.  2.5] 3.5 True\n"
+                             "PNG (20, 10)\nJPEG (20, 10)\nGIF (20, 10)\n(1, 1)\n"
                              "agg b'\\x89PNG' True\n")
             self.assertNotIn("unable to preload", p.read_log())
 

@@ -43,6 +43,26 @@ def _load(name):
         missing.append(f"{name}: {error}")
 
 
+def _has_descriptor(file):
+    """numpy.compat.isfileobj() of numpy 1.25 and later."""
+    if not isinstance(file, (io.FileIO, io.BufferedReader, io.BufferedWriter)):
+        return False
+    try:
+        file.fileno()
+    except OSError:
+        return False
+    return True
+
+
+# What packages take for granted and a sandbox does not have: module, name, what stands there from now on.
+_ADAPTED = (
+    # numpy 1.24 reads whatever open() gives by its file descriptor; members have none, and are read by read().
+    ("numpy.compat.py3k", "isfileobj", _has_descriptor),
+    ("numpy.compat", "isfileobj", _has_descriptor),
+    ("numpy.lib.format", "isfileobj", _has_descriptor),
+)
+
+
 def _extensions(folder, prefix):
     """The names of the extension modules below a folder, tests left out."""
     for path, folders, files in os.walk(folder):
@@ -75,6 +95,10 @@ if ADDED:
         tempfile.tempdir = None
 
 os.register_at_fork = _register_at_fork
+
+for _name, _attribute, _value in _ADAPTED:
+    if hasattr(sys.modules.get(_name), _attribute):
+        setattr(sys.modules[_name], _attribute, _value)
 
 # Raw memory and system calls are for pools that test the sandbox. The filter holds without this, too.
 if ALLOW_CTYPES:
