@@ -17,7 +17,7 @@
 
 enum view_kind { VIEW_NONE, VIEW_FILE, VIEW_FOLDER, VIEW_MISSING };
 
-/* Where a path leads. Zeros, once it is VIEW_NONE; released by view_release(). It owns
+/* Where a path leads. It starts as zeros and is released by view_release(). It owns
  * what it refers to: whatever a program does while it is looked at (another thread's
  * mount() is enough), the archive stays. */
 struct view_place {
