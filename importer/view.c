@@ -330,6 +330,7 @@ int importer_install_files(void)
     if (importer.serves_files) {
         return 0;
     }
+    installed_count = 0; /* those of an interpreter before this one are gone */
     if (view_open_init() != 0 || view_scan_init() != 0) {
         return -1;
     }
