@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -78,6 +79,27 @@ int fd_read_file(const char *path, size_t maximum, char **ret_data, size_t *ret_
     autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
     return fd < 0 ? -errno : fd_read_all(fd, maximum, ret_data, ret_size);
+}
+
+int fd_open_standard(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
+
+    for (int fd = 0; fd < (int)array_size(modes); fd++) {
+        /* All below it are open, so it is the lowest number that is free. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+int fd_flush_stdout(void)
+{
+    if (fflush(stdout) != 0) {
+        return -errno;
+    }
+    return ferror(stdout) ? -EIO : 0;
 }
 
 int fd_set_nonblocking(int fd)

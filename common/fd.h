@@ -21,6 +21,16 @@ int fd_read_file(const char *path, size_t maximum, char **ret_data,
 /* The same from an open fd, to its end; works on pipes. */
 int fd_read_all(int fd, size_t maximum, char **ret_data, size_t *ret_size) must_check;
 
+/* To be called first in every main(): where 0, 1 or 2 is closed, the next file or socket
+ * that is opened would get its number, and what is meant for a terminal would go there.
+ * Opens /dev/null in their place, so that reading the closed input and writing to the
+ * closed output still fail (-EBADF), and what goes to a closed stderr vanishes. Returns 0
+ * or a negative errno. */
+int fd_open_standard(void) must_check;
+/* Flushes stdout. Returns 0, or the negative errno with which something that was printed
+ * could not be written (-EIO where stdio does not know any more). */
+int fd_flush_stdout(void) must_check;
+
 int fd_set_nonblocking(int fd) must_check;
 int fd_set_cloexec(int fd, int on) must_check;
 

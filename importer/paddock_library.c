@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "common/cleanup.h"
+#include "common/fd.h"
 #include "common/role.h"
 #include "importer/build_library_py.h"
 #include "importer/library.h"
@@ -88,6 +89,9 @@ int main(int argc, char **argv)
     PyConfig config;
     PyStatus status;
 
+    if (fd_open_standard() < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
     PyConfig_InitIsolatedConfig(&config);
     status = configure(&config, argc, argv);
     if (!PyStatus_Exception(status)) {

@@ -405,6 +405,9 @@ int main(int argc, char **argv)
     static struct pool pool = {.runtime = RUNTIME_INIT};
     struct command_line line = {.ready_fd = -1};
 
+    if (fd_open_standard() < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
     if (configure(&line, &pool.config, argc, argv) < 0) {
         return ROLE_EXIT_CONFIG;
     }

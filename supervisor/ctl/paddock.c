@@ -462,6 +462,9 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
 
+    if (fd_open_standard() < 0) {
+        return EXIT_OURS;
+    }
     /* A reader that goes away shows as a failed write, which cancels the job. */
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {

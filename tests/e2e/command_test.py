@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The `paddock` command as people use it, right and wrong: output, exit codes, sentences, and nothing left behind."""
 
-import glob
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -13,45 +11,7 @@ import unittest
 import zipfile
 
 import pool
-
-PADDOCK = pool.program("paddock")
-
-
-class Command(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.temporary = tempfile.TemporaryDirectory()
-        os.chmod(self.temporary.name, 0o1777)
-        os.environ["TMPDIR"] = self.temporary.name
-
-    def tearDown(self):
-        del os.environ["TMPDIR"]
-        left = os.listdir(self.temporary.name)
-        self.temporary.cleanup()
-        self.folder.cleanup()
-        self.assertEqual(left, [])
-
-    def path(self, name, content=None):
-        path = os.path.join(self.folder.name, name)
-        if content is not None:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    def paddock(self, *words, stdin=subprocess.DEVNULL, **options):
-        if isinstance(stdin, str):
-            options["input"] = stdin
-        else:
-            options["stdin"] = stdin
-        return subprocess.run([PADDOCK, *words], capture_output=True, text=True, timeout=pool.PATIENCE, **options)
-
-    def check(self, done, code, out=None, err=None):
-        self.assertEqual(done.returncode, code, done)
-        if out is not None:
-            self.assertEqual(done.stdout, out)
-        if err is not None:
-            self.assertIn(err, done.stderr)
+from command import PADDOCK, Command
 
 
 class Run(Command):
@@ -123,37 +83,6 @@ class Run(Command):
         self.check(done, 0, "bzz\n")
         self.assertEqual(done.stderr.splitlines(), ["/robot/robot.py:1 <module>", "  /robot/bees.py:1 <module>",
                                                     "  /robot/bees.py:1 buzz"])
-
-    def test_output_appears_while_it_runs_and_interrupt_cancels(self):
-        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
-        run = subprocess.Popen([PADDOCK, "run", file, "--cpu-ms", "60000"], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.assertEqual(run.stdout.readline(), "begun\n")
-        run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=pool.PATIENCE)
-        self.assertEqual((run.returncode, out), (90, ""))
-        self.assertIn("The run was cancelled.", err)
-
-    def test_a_reader_that_goes_away(self):
-        file = self.path("flood.py", "while True: print('x' * 1000)\n")
-        run = subprocess.Popen([PADDOCK, "run", file, "--output-kb", "1000000", "--wall-ms", "20000", "--cpu-ms",
-                                "20000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL)
-        run.stdout.readline()
-        run.stdout.close()
-        self.assertIn(run.wait(pool.PATIENCE), (90, 86, 83, 84))
-
-    def test_killed_command_leaves_no_pool(self):
-        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
-        run = subprocess.Popen([PADDOCK, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        run.stdout.readline()
-        pids = pool.children_of(run.pid)
-        self.assertGreaterEqual(len(pids), 4)
-        run.kill()
-        run.communicate()
-        pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")], "its pool is gone")
-        for folder in glob.glob(self.temporary.name + "/*"):
-            os.rmdir(folder)  # empty: only the command itself could have removed it
 
 
 class BadInput(Command):

@@ -234,6 +234,76 @@ static void signals_by_pidfd(void **state)
     assert_int_equal(fd_pidfd_open(-1, &pidfd), -EINVAL);
 }
 
+/* In a child, whose own three they are. */
+static void in_child(void (*check)(void))
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        check();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void require(bool holds, int where)
+{
+    if (!holds) {
+        _exit(where);
+    }
+}
+
+static void check_closed(void)
+{
+    char byte = 0;
+    int fd;
+
+    require(fd_close_from(0) == 0, 10);
+    require(fd_open_standard() == 0, 1);
+    require(fd_read_full(0, &byte, 1) == -EBADF, 2);
+    require(fd_write_full(1, &byte, 1) == -EBADF, 3);
+    require(fd_write_full(2, &byte, 1) == 0, 4);
+    fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    require(fd == 3, 5);
+    require(!is_cloexec(0) && !is_cloexec(1) && !is_cloexec(2), 6);
+}
+
+static void check_open(void)
+{
+    char byte = 'x';
+    int ends[2];
+
+    require(fd_close_from(0) == 0, 10);
+    require(pipe2(ends, 0) == 0 && ends[1] == 1, 1);
+    require(fd_open_standard() == 0, 2);
+    require(fd_write_full(1, &byte, 1) == 0 && fd_read_full(0, &byte, 1) == 0, 3);
+}
+
+static void opens_the_standard_ones(void **state)
+{
+    in_child(check_closed);
+    in_child(check_open);
+}
+
+static void check_flush(void)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    require(dup2(full, STDOUT_FILENO) == STDOUT_FILENO, 1);
+    require(fd_flush_stdout() == 0, 2);
+    (void)fputs("text", stdout);
+    require(fd_flush_stdout() == -ENOSPC, 3);
+    require(fd_flush_stdout() == -EIO, 4);
+}
+
+static void says_that_stdout_is_lost(void **state)
+{
+    in_child(check_flush);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +316,8 @@ int main(void)
         cmocka_unit_test(nobody_resizes_a_sealed_memfd),
         cmocka_unit_test(connects),
         cmocka_unit_test(signals_by_pidfd),
+        cmocka_unit_test(opens_the_standard_ones),
+        cmocka_unit_test(says_that_stdout_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

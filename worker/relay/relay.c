@@ -29,6 +29,7 @@
  */
 #include "worker/relay/relay.h"
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/role.h"
 
@@ -365,6 +366,9 @@ int main(int argc, char **argv)
     /* A relay before this one may have left jobs behind. */
     static struct relay relay = {.peer = ROLE_PEER, .lease = {.recover = true}};
 
+    if (fd_open_standard() < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
     if (argc > 1) {
         (void)fputs("usage: paddock-relay\nStarted by paddock-supervisor.\n", stderr);
         return ROLE_EXIT_CONFIG;

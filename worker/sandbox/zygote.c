@@ -17,6 +17,7 @@
  * supervisor is gone it ends, and with it (as process 1) every sandbox.
  */
 #include "common/cleanup.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "common/role.h"
@@ -236,6 +237,9 @@ int main(int argc, char **argv)
     static struct zygote zygote;
     int error;
 
+    if (fd_open_standard() < 0) {
+        return ROLE_EXIT_SYSTEM;
+    }
     if (argc > 1) {
         if (strcmp(argv[1], "--policy") == 0) {
             return print_policy();

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The `paddock` command's own surroundings: its streams closed, full or left by their readers, signals at any moment,
+and nothing left behind."""
+
+import glob
+import os
+import signal
+import subprocess
+import unittest
+
+import pool
+from command import PADDOCK, Command
+
+
+class Closed(Command):
+    """Descriptors 0, 1 and 2 are no one else's, open or not."""
+
+    def closed(self, redirection, *words):
+        return subprocess.run(["sh", "-c", f'exec "$@" {redirection}', "sh", *words], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+
+    def test_what_a_program_prints_is_no_command_of_redis(self):
+        evil = self.path("evil.py", "import sys\nfor stream in (sys.stdout, sys.stderr):\n"
+                                    "    print('\\r\\nSET pwned 1\\r\\n', file=stream, flush=True)\n")
+        with pool.Pool(workers=1) as p:
+            address = f"unix:{p.runtime}/redis.sock"
+            self.paddock("submit", evil, "--id", "job-1", "--queue", p.queue, "--redis", address)
+            for command in (["submit", evil, "--follow"], ["run", evil], ["follow", "job-1"]):
+                for redirection in (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+                    with self.subTest(command[0] + redirection):
+                        self.closed(redirection, PADDOCK, *command, "--queue", p.queue, "--redis", address)
+                        self.assertFalse(p.redis.exists("pwned"))
+
+    def test_a_pool_keeps_its_files_to_itself(self):
+        file = self.path("x.py", "print('hello')\n")
+        done = self.closed("2>&-", PADDOCK, "run", file)
+        self.check(done, 0, "hello\n")
+        done = self.closed("<&- >&- 2>&-", pool.program("paddock-supervisor"), "--runtime_dir=/nowhere/run")
+        self.assertEqual(done.returncode, 100)
+
+    def test_a_supervisor_keeps_its_lock_to_itself(self):
+        runtime = self.path("run")
+        words = [pool.program("paddock-supervisor"), f"--runtime_dir={runtime}", "--workers=1", "--log_level=debug"]
+        supervisor = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words])
+        lock = f"{runtime}/lock"
+        pool.wait_until(lambda: os.path.exists(f"{runtime}/pool"), "it is ready")
+        with open(lock) as file:
+            self.assertEqual(file.read(), f"{supervisor.pid}\n")
+        supervisor.send_signal(signal.SIGTERM)
+        self.assertEqual(supervisor.wait(pool.PATIENCE), 0)
+
+
+class Left(Command):
+    """Who started it goes away: by a signal, or by closing what it reads."""
+
+    def test_output_appears_while_it_runs_and_interrupt_cancels(self):
+        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
+        run = subprocess.Popen([PADDOCK, "run", file, "--cpu-ms", "60000"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.readline(), "begun\n")
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=pool.PATIENCE)
+        self.assertEqual((run.returncode, out), (90, ""))
+        self.assertIn("The run was cancelled.", err)
+
+    def test_a_reader_that_goes_away(self):
+        file = self.path("flood.py", "while True: print('x' * 1000)\n")
+        run = subprocess.Popen([PADDOCK, "run", file, "--output-kb", "1000000", "--wall-ms", "20000", "--cpu-ms",
+                                "20000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+        run.stdout.readline()
+        run.stdout.close()
+        self.assertIn(run.wait(pool.PATIENCE), (90, 86, 83, 84))
+
+    def test_killed_command_leaves_no_pool(self):
+        file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
+        run = subprocess.Popen([PADDOCK, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        run.stdout.readline()
+        pids = pool.children_of(run.pid)
+        self.assertGreaterEqual(len(pids), 4)
+        run.kill()
+        run.communicate()
+        pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")], "its pool is gone")
+        for folder in glob.glob(self.temporary.name + "/*"):
+            os.rmdir(folder)  # empty: only the command itself could have removed it
+
+
+if __name__ == "__main__":
+    unittest.main()
