@@ -3,32 +3,19 @@
  * believed to be printable. */
 #include "supervisor/ctl/client.h"
 
+#include "common/random.h"
 #include "queue/keys.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define TIMEOUT_MS 10000
 #define WORDS_MAX  (16 + 2 * ARGS_FIELDS)
 
-static int random_name(char name[33])
-{
-    unsigned char bytes[16];
-
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
-        return -errno;
-    }
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        (void)snprintf(name + 2 * i, 3, "%02x", bytes[i]);
-    }
-    return 0;
-}
-
 int client_make_id(const struct args *args, char id[65], struct buffer *why)
 {
-    char name[33];
+    char name[RANDOM_NAME];
     int error;
 
     if (args->id == NULL) {
@@ -126,7 +113,7 @@ static struct redisReply *send_enqueue(struct endpoint *endpoint, const struct a
 {
     struct queue_key open = queue_key(endpoint->queue, "open", "");
     struct words words = {.count = 0};
-    char name[33];
+    char name[RANDOM_NAME];
 
     if (random_name(name) < 0 || upload(endpoint, name, pack) < 0) {
         return NULL;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding or starting a pool. Runs in the `paddock` command, as the user. Must leave no
- * process and no file of an own pool behind, however the command ends: the pool stops
- * when its end of our socket does. */
+ * process and no file of an own pool behind, however the command ends: all its files are
+ * the supervisor's, in a folder that this makes, and it stops and takes them away when
+ * our end of its socket is closed, if only by our death. */
 #include "supervisor/ctl/endpoint.h"
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "common/random.h"
+#include "common/verdict.h"
 #include "queue/keys.h"
+#include "supervisor/ctl/interrupt.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -132,26 +136,29 @@ int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *
 
 /* ---- an own pool ---- */
 
-static int make_folder(struct endpoint *endpoint, struct buffer *why)
+/* A folder that is not there yet: the supervisor makes it, and removes what it made. */
+static int name_folder(char *folder, size_t room)
 {
     const char *top = getenv("TMPDIR");
+    char name[RANDOM_NAME];
+    int error = random_name(name);
 
     /* Short enough for the path of a socket in it. */
     top = top != NULL && *top == '/' && strlen(top) < 64 ? top : "/tmp";
-    (void)snprintf(endpoint->folder, sizeof(endpoint->folder), "%s/paddock-run-XXXXXX",
-                   top);
-    if (mkdtemp(endpoint->folder) == NULL) {
-        int error = -errno;
-
-        endpoint->folder[0] = '\0';
-        buffer_printf(why, "unable to make a folder in %s: %s", top, strerror(-error));
-        return error;
-    }
-    return 0;
+    (void)snprintf(folder, room, "%s/paddock-run-%.16s", top, error == 0 ? name : "");
+    return error;
 }
 
-static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char *program,
-                                     int ready)
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void run_supervisor(const char *folder, const char *program, int ready)
 {
     char fd[16], runtime[128];
     char *argv[] = {(char *)(uintptr_t) "paddock-supervisor",
@@ -164,9 +171,10 @@ static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char
                     NULL};
 
     (void)snprintf(fd, sizeof(fd), "%d", ready);
-    (void)snprintf(runtime, sizeof(runtime), "--runtime-dir=%s/pool", endpoint->folder);
+    (void)snprintf(runtime, sizeof(runtime), "--runtime-dir=%s", folder);
     /* Of its own session: Ctrl-C is ours, and cancels the job rather than the pool. */
     (void)setsid();
+    reset_signals();
     if (fd_set_cloexec(ready, 0) == 0) {
         (void)execv(program, argv);
     }
@@ -175,7 +183,8 @@ static _Noreturn void run_supervisor(const struct endpoint *endpoint, const char
     _exit(127);
 }
 
-static int start_supervisor(struct endpoint *endpoint, struct buffer *why)
+static int start_supervisor(struct endpoint *endpoint, const char *folder,
+                            struct buffer *why)
 {
     char program[LIMIT_PATH + 64];
     autoclose int theirs = -1;
@@ -189,7 +198,7 @@ static int start_supervisor(struct endpoint *endpoint, struct buffer *why)
     theirs = ends[1];
     endpoint->supervisor = fork();
     if (endpoint->supervisor == 0) {
-        run_supervisor(endpoint, program, theirs);
+        run_supervisor(folder, program, theirs);
     }
     if (endpoint->supervisor < 0) {
         endpoint->supervisor = 0;
@@ -199,12 +208,18 @@ static int start_supervisor(struct endpoint *endpoint, struct buffer *why)
     return 0;
 }
 
-static int wait_ready(struct endpoint *endpoint, struct buffer *why)
+static int wait_ready(struct endpoint *endpoint, int interrupts, struct buffer *why)
 {
-    struct pollfd fd = {.fd = endpoint->ready, .events = POLLIN};
+    struct pollfd fds[] = {{.fd = endpoint->ready, .events = POLLIN},
+                           {.fd = interrupts, .events = POLLIN}};
+    bool woken = poll(fds, array_size(fds), START_MS) > 0;
     char word[8] = "";
 
-    if (poll(&fd, 1, START_MS) == 1 && read(endpoint->ready, word, 6) == 6) {
+    if (woken && fds[1].revents != 0) {
+        buffer_add_text(why, verdict_row(VERDICT_CANCELLED)->happened);
+        return -EINTR;
+    }
+    if (woken && read(endpoint->ready, word, 6) == 6) {
         return 0;
     }
     buffer_add_text(why, "the pool did not start; its reasons stand above");
@@ -213,20 +228,21 @@ static int wait_ready(struct endpoint *endpoint, struct buffer *why)
 
 int endpoint_embed(struct endpoint *ret, struct buffer *why)
 {
-    char address[160];
-    int error = make_folder(ret, why);
+    autoclose int interrupts = interrupt_watch();
+    char folder[96], address[128];
+    int error = interrupts < 0 ? interrupts : name_folder(folder, sizeof(folder));
 
     if (error == 0) {
-        error = start_supervisor(ret, why);
+        error = start_supervisor(ret, folder, why);
     }
     if (error == 0) {
-        error = wait_ready(ret, why);
+        error = wait_ready(ret, interrupts, why);
     }
     if (error < 0) {
         return error;
     }
     (void)snprintf(ret->queue, sizeof(ret->queue), "run");
-    (void)snprintf(address, sizeof(address), "unix:%s/pool/redis.sock", ret->folder);
+    (void)snprintf(address, sizeof(address), "unix:%s/redis.sock", folder);
     return connect_to(address, &ret->redis, why);
 }
 
@@ -249,8 +265,5 @@ void endpoint_done(struct endpoint *endpoint)
         while (waitpid(endpoint->supervisor, &status, 0) < 0 && errno == EINTR) {
         }
         endpoint->supervisor = 0;
-    }
-    if (endpoint->folder[0] != '\0') {
-        (void)rmdir(endpoint->folder);
     }
 }

@@ -15,7 +15,6 @@ struct endpoint {
     char queue[65];
     pid_t supervisor; /* of an own pool; 0: none */
     int ready;        /* socket to it; closing it stops the pool; -1: none */
-    char folder[96];  /* its runtime folder's parent, made by us; "" for none */
 };
 
 #define ENDPOINT_INIT ((struct endpoint){.ready = -1})
@@ -24,7 +23,9 @@ struct endpoint {
  * negative errno with a sentence in `why`. */
 int endpoint_find(const struct args *args, struct endpoint *ret,
                   struct buffer *why) must_check;
-/* Starts an own pool of one worker. */
+/* Starts an own pool of one worker. Returns 0, or a negative errno with a sentence in
+ * `why`; -EINTR: one of interrupt_watch()'s signals came first, and is still there to be
+ * read. From here on they are blocked. */
 int endpoint_embed(struct endpoint *ret, struct buffer *why) must_check;
 /* A second connection to the same Redis. */
 int endpoint_connect_again(const struct endpoint *endpoint, struct redis **ret,

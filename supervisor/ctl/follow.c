@@ -12,11 +12,11 @@
 #include "common/number.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/interrupt.h"
 #include "supervisor/ctl/render.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -217,18 +217,6 @@ static void on_signal(struct follow *follow, int signals, bool *cancels)
     follow->result = FOLLOW_LEFT;
 }
 
-static int watch_signals(void)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* A job whose Stream stays silent may have expired. Asked between two reads, while
  * nothing is under way. */
 static void check_exists(struct follow *follow, struct buffer *why)
@@ -300,7 +288,7 @@ int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancel
                             .renderer = render_new(json),
                             .pending = BUFFER_INIT(MIB(64)),
                             .last = "0-0"};
-    autoclose int signals = watch_signals();
+    autoclose int signals = interrupt_watch();
     int result = -ENOMEM;
 
     if (follow.renderer != NULL && signals >= 0) {

@@ -148,7 +148,7 @@ static int send_program(struct args *args, const char *path, struct pack *pack,
     }
     error = embed ? endpoint_embed(endpoint, &why) : endpoint_find(args, endpoint, &why);
     if (error < 0) {
-        return complain_why(EXIT_CONFIG, &why);
+        return complain_why(error == -EINTR ? FOLLOW_LEFT : EXIT_CONFIG, &why);
     }
     return enqueue(endpoint, args, pack, id);
 }

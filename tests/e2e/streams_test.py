@@ -2,7 +2,6 @@
 """The `paddock` command's own surroundings: its streams closed, full or left by their readers, signals at any moment,
 and nothing left behind."""
 
-import glob
 import os
 import signal
 import subprocess
@@ -72,7 +71,35 @@ class Left(Command):
         run.stdout.close()
         self.assertIn(run.wait(pool.PATIENCE), (90, 86, 83, 84))
 
-    def test_killed_command_leaves_no_pool(self):
+    def start(self):
+        """A run that has just begun to start its pool."""
+        file = self.path("x.py", "print('hello')\n")
+        run = subprocess.Popen([PADDOCK, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        return run, pool.wait_until(lambda: pool.children_of(run.pid), "it starts a pool")
+
+    def wait_for_the_end_of(self, pids):
+        pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")], "its pool is gone")
+
+    def test_a_signal_while_the_pool_starts(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            with self.subTest(number):
+                run, _ = self.start()
+                run.send_signal(number)
+                out, err = run.communicate(timeout=pool.PATIENCE)
+                self.assertEqual((run.returncode, out, err), (90, "", "paddock: The run was cancelled.\n"))
+                self.assertEqual(os.listdir(self.temporary.name), [])
+
+    def test_a_signal_that_was_to_be_ignored(self):
+        run = subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", PADDOCK, "run",
+                                self.path("x.py", "print('begun', flush=True)\nimport time\ntime.sleep(1)\nprint('over')")],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.readline(), "begun\n")
+        run.send_signal(signal.SIGHUP)
+        self.assertEqual(run.communicate(timeout=pool.PATIENCE)[0], "over\n")
+        self.assertEqual(run.returncode, 0)
+
+    def test_killed_command_leaves_nothing(self):
         file = self.path("endless.py", "print('begun')\nwhile True: pass\n")
         run = subprocess.Popen([PADDOCK, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         run.stdout.readline()
@@ -80,9 +107,11 @@ class Left(Command):
         self.assertGreaterEqual(len(pids), 4)
         run.kill()
         run.communicate()
-        pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")], "its pool is gone")
-        for folder in glob.glob(self.temporary.name + "/*"):
-            os.rmdir(folder)  # empty: only the command itself could have removed it
+        self.wait_for_the_end_of(pids)
+        run, pids = self.start()
+        run.kill()
+        self.wait_for_the_end_of(pids)
+        run.communicate()
 
 
 if __name__ == "__main__":

@@ -329,6 +329,9 @@ static int report_ready(struct relay *relay)
     struct message_ready ready = {.version = MESSAGE_VERSION};
     int r = message_send(relay->peer, MESSAGE_READY, &ready, NULL);
 
+    if (r == -EPIPE) {
+        return r; /* it is gone, and with it who wants to know */
+    }
     return r < 0 ? log_failure(r, "unable to report to the supervisor") : 0;
 }
 

@@ -139,6 +139,9 @@ static int set_up(struct zygote *zygote)
     for (size_t i = 0; i < array_size(steps); i++) {
         int error = steps[i].step(zygote);
 
+        if (error == -EPIPE) {
+            return error; /* the supervisor is gone, and with it who wants to know */
+        }
         if (error < 0) {
             return log_failure(error, "unable to %s", steps[i].what);
         }
