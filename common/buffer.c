@@ -8,6 +8,7 @@
 #include "common/utf8.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,6 +142,58 @@ void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t siz
         i += add_json_character(buffer, bytes + i, size - i);
     }
     buffer_add_char(buffer, '"');
+}
+
+/* Characters above ASCII that move what stands beside them: the range of their last byte.
+ */
+static const struct {
+    const char *lead;
+    unsigned char first, last;
+} moving[] = {
+    {"\xc2", 0x80, 0x9f},     /* C1 controls */
+    {"\xe2\x80", 0xa8, 0xae}, /* separators, embeddings and overrides */
+    {"\xe2\x81", 0xa6, 0xa9}, /* isolates */
+};
+
+static bool is_moving(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < array_size(moving); i++) {
+        size_t lead = strlen(moving[i].lead);
+
+        if (size == lead + 1 && memcmp(bytes, moving[i].lead, lead) == 0 &&
+            (unsigned char)bytes[lead] >= moving[i].first &&
+            (unsigned char)bytes[lead] <= moving[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Appends the character at `bytes`; returns how many bytes it took. */
+static size_t add_visible_character(struct buffer *buffer, const char *bytes, size_t size)
+{
+    unsigned char first = (unsigned char)bytes[0];
+    const char *escape = first != '"' ? short_escape(first) : NULL;
+    int length = utf8_sequence(bytes, size);
+
+    if (escape != NULL) {
+        buffer_add_text(buffer, escape);
+        return 1;
+    }
+    if (length <= 0 || first < 0x20 || first == 0x7f ||
+        is_moving(bytes, (size_t)length)) {
+        buffer_printf(buffer, "\\x%02x", first);
+        return 1;
+    }
+    buffer_add(buffer, bytes, (size_t)length);
+    return (size_t)length;
+}
+
+void buffer_add_visible(struct buffer *buffer, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size && buffer->error == 0;) {
+        i += add_visible_character(buffer, bytes + i, size - i);
+    }
 }
 
 void buffer_consume(struct buffer *buffer, size_t size)

@@ -38,6 +38,10 @@ void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
  * replaced by U+FFFD, so that whatever a program printed can not break out of the string
  * or the line. */
 void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size);
+/* Appends a text of anybody's so that it is seen as what it is, on one line: control
+ * characters, bytes that are no UTF-8, line separators and what turns the direction of
+ * writing become \n, \x1b and the like, and a backslash becomes two. */
+void buffer_add_visible(struct buffer *buffer, const char *bytes, size_t size);
 /* Removes the first `size` bytes. */
 void buffer_consume(struct buffer *buffer, size_t size);
 

@@ -7,7 +7,6 @@
 #include "common/fd.h"
 #include "common/limits.h"
 #include "common/option.h"
-#include "common/utf8.h"
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/follow.h"
@@ -211,41 +210,62 @@ static int follow(const struct command *command, struct args *args)
 
 /* ---- status and cancel ---- */
 
-static void print_field(const char *name, const char *value, bool json, bool first)
-{
-    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
-    char clean[8192];
+#define SHOWN_MAX KIB(8) /* of a value, to people */
+#define JOB_MAX                                                                          \
+    MIB(16) /* of a whole job in JSON: its input and what else it may hold               \
+             */
 
-    if (json) {
-        buffer_add_text(&text, first ? "{" : ",");
-        buffer_add_json_string(&text, name, strlen(name));
-        buffer_add_char(&text, ':');
-        buffer_add_json_string(&text, value, strlen(value));
-    } else {
-        (void)utf8_copy_clean(clean, sizeof(clean), value, strlen(value));
-        buffer_printf(&text, "%-16s %s\n", name, clean);
+static void add_json(struct buffer *to, const struct redisReply *name,
+                     const struct redisReply *value)
+{
+    buffer_add_char(to, to->size == 0 ? '{' : ',');
+    buffer_add_json_string(to, name->str, name->len);
+    buffer_add_char(to, ':');
+    buffer_add_json_string(to, value->str, value->len);
+}
+
+/* One line, whatever the value holds: much of it is a client's or a program's. */
+static void add_line(struct buffer *to, const struct redisReply *name,
+                     const struct redisReply *value)
+{
+    size_t shown = value->len < SHOWN_MAX ? value->len : SHOWN_MAX;
+
+    buffer_printf(to, "%-16.64s ", name->str);
+    buffer_add_visible(to, value->str, shown);
+    if (shown < value->len) {
+        buffer_printf(to, "... (%zu bytes in all)", value->len);
     }
-    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    buffer_add_char(to, '\n');
+}
+
+/* The names and values of a job's hash. */
+static int print_fields(const struct redisReply *job, bool json)
+{
+    autobuffer struct buffer text = BUFFER_INIT(JOB_MAX);
+
+    for (size_t i = 0; i + 1 < job->elements; i += 2) {
+        (json ? add_json : add_line)(&text, job->element[i], job->element[i + 1]);
+    }
+    buffer_add_text(&text, json ? "}\n" : "");
+    if (buffer_error(&text) < 0) {
+        return complain(EXIT_OURS, "the job's fields are too large to be shown");
+    }
+    (void)fputs(text.data, stdout);
+    return 0;
 }
 
 static int print_job(struct endpoint *endpoint, const char *id, bool json)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
     struct redisReply *job = client_job(endpoint, id, &why);
-    int code = 0;
+    int code;
 
     if (job == NULL) {
         return complain_why(EXIT_CONFIG, &why);
     }
-    if (job->elements == 0) {
-        code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
-    }
-    for (size_t i = 0; i + 1 < job->elements; i += 2) {
-        print_field(job->element[i]->str, job->element[i + 1]->str, json, i == 0);
-    }
-    if (json && job->elements > 0) {
-        (void)puts("}");
-    }
+    code = job->elements > 0
+               ? print_fields(job, json)
+               : complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
     freeReplyObject(job);
     return code;
 }

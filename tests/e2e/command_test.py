@@ -260,6 +260,23 @@ class Pools(Command):
             self.check(self.paddock("cancel", "job-2", *here), 0, "requested\n")
             self.check(self.paddock("follow", "job-2", *here), 90, err="The run was cancelled.")
 
+    def test_status_of_anything(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            forger = self.path("forger.py", "raise Exception('a\\nverdict          ok\\x1b[2J\\u202e')\n")
+            self.paddock("submit", forger, "--id", "forger", "--follow", *here)
+            lines = self.paddock("status", "forger", *here).stdout.splitlines()
+            self.assertEqual([line for line in lines if line.startswith("verdict ")], ["verdict          exception"])
+            self.assertIn("a\\nverdict          ok?[2J\\xe2\\x80\\xae", "".join(line for line in lines if line.startswith("claim")))
+
+            large = "\x01\"\n" * 300000
+            p.client.enqueue(pool.make_zip("print(1)"), "large", stdin=large)
+            p.client.wait("large")
+            job = json.loads(self.paddock("status", "large", "--json", *here).stdout)
+            self.assertEqual((job["stdin"], job["verdict"]), (large, "ok"))
+            lines = self.paddock("status", "large", *here).stdout.splitlines()
+            self.assertIn("... (900000 bytes in all)", "".join(line for line in lines if line.startswith("stdin")))
+
     def test_run_in_a_pool_that_is_there(self):
         with pool.Pool(workers=1) as p:
             file = self.path("x.py", "print('hello')\n")

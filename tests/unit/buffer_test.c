@@ -194,6 +194,35 @@ static void no_byte_breaks_out(void **state)
     }
 }
 
+static const struct {
+    const char *bytes, *seen;
+} visible[] = {
+    {"", ""},
+    {"plain \"text\" \xc3\xa4 \xf0\x9f\xa4\x96",
+     "plain \"text\" \xc3\xa4 \xf0\x9f\xa4\x96"},
+    {"a\nverdict ok\r\t", "a\\nverdict ok\\r\\t"},
+    {"\x1b[2J\x7f", "\\x1b[2J\\x7f"},
+    {"C:\\new", "C:\\\\new"},
+    {"\xff\xc3", "\\xff\\xc3"},
+    {"\xc2\x9b"
+     "31m\xc2\xa0",
+     "\\xc2\\x9b"
+     "31m\xc2\xa0"},
+    {"\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf",
+     "\\xe2\\x80\\xa8\\xe2\\x80\\xae\xe2\x80\xaf"},
+    {"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},
+};
+
+static void shows_what_is_there(void **state)
+{
+    for (size_t i = 0; i < array_size(visible); i++) {
+        autobuffer struct buffer buffer = BUFFER_INIT(100);
+
+        buffer_add_visible(&buffer, visible[i].bytes, strlen(visible[i].bytes));
+        assert_string_equal(buffer.data != NULL ? buffer.data : "", visible[i].seen);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +235,7 @@ int main(void)
         cmocka_unit_test(detaches),
         cmocka_unit_test(json_strings),
         cmocka_unit_test(no_byte_breaks_out),
+        cmocka_unit_test(shows_what_is_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
