@@ -182,13 +182,3 @@ struct redisReply *client_job(struct endpoint *endpoint, const char *id,
     return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
                  why);
 }
-
-const char *client_field(const struct redisReply *job, const char *name)
-{
-    for (size_t i = 0; i + 1 < job->elements; i += 2) {
-        if (job->element[i]->str != NULL && strcmp(job->element[i]->str, name) == 0) {
-            return job->element[i + 1]->str;
-        }
-    }
-    return NULL;
-}

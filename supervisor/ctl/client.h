@@ -29,5 +29,3 @@ struct redisReply *client_call(struct endpoint *endpoint, const char *function,
 /* HGETALL job:ID; the reply is the caller's. */
 struct redisReply *client_job(struct endpoint *endpoint, const char *id,
                               struct buffer *why) must_check;
-/* The value of a field in a reply of names and values, or NULL. */
-const char *client_field(const struct redisReply *job, const char *name);

@@ -13,6 +13,7 @@
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/interrupt.h"
+#include "supervisor/ctl/json.h"
 #include "supervisor/ctl/render.h"
 
 #include <errno.h>
@@ -85,29 +86,14 @@ static void on_state(struct follow *follow, int attempt, const struct redisReply
 
 static void on_result(struct follow *follow, int attempt, const struct redisReply *data)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    /* On a second connection: this one is in the middle of answering. */
-    struct redis *redis = NULL;
-    struct endpoint other = *follow->endpoint;
-    struct redisReply *job = NULL;
-    const char *code;
-    int64_t number;
+    int64_t code;
 
     follow->over = true;
-    follow->result = 99;
-    if (endpoint_connect_again(follow->endpoint, &redis, &why) == 0) {
-        other.redis = redis;
-        job = client_job(&other, follow->id, &why);
+    follow->result = FOLLOW_FAULT;
+    if (json_number(data->str, "exit_code", &code) && code >= 0 && code <= 255) {
+        follow->result = (int)code;
     }
-    if (job != NULL) {
-        code = client_field(job, "exit_code");
-        if (code != NULL && number_parse(code, 0, 255, &number) == 0) {
-            follow->result = (int)number;
-        }
-        render_result(follow->renderer, data->str, data->len, job);
-        freeReplyObject(job);
-    }
-    redis_free(redis);
+    render_result(follow->renderer, data->str, data->len);
 }
 
 static const struct {

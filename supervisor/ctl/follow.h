@@ -13,4 +13,6 @@
 int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancels,
                struct buffer *why) must_check;
 
-#define FOLLOW_LEFT 90 /* exit code when a signal ended it */
+/* Exit codes: a signal ended it; what ended the job has no code of its own. */
+#define FOLLOW_LEFT  90
+#define FOLLOW_FAULT 99

@@ -210,10 +210,8 @@ static int follow(const struct command *command, struct args *args)
 
 /* ---- status and cancel ---- */
 
-#define SHOWN_MAX KIB(8) /* of a value, to people */
-#define JOB_MAX                                                                          \
-    MIB(16) /* of a whole job in JSON: its input and what else it may hold               \
-             */
+#define SHOWN_MAX KIB(8)  /* of a value, to people */
+#define JOB_MAX   MIB(16) /* of a whole job in JSON, its input included */
 
 static void add_json(struct buffer *to, const struct redisReply *name,
                      const struct redisReply *value)

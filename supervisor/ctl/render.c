@@ -9,6 +9,8 @@
 #include "common/fd.h"
 #include "common/limits.h"
 #include "common/utf8.h"
+#include "common/verdict.h"
+#include "supervisor/ctl/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -255,18 +257,18 @@ void render_torn(struct renderer *renderer, const char *why)
     say(renderer, "the recording cannot be read on, %s", why);
 }
 
-void render_result(struct renderer *renderer, const char *json, size_t size,
-                   const struct redisReply *job)
+void render_result(struct renderer *renderer, const char *json, size_t size)
 {
-    const char *verdict = client_field(job, "verdict");
-    const char *sentence = client_field(job, "sentence");
+    autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));
 
     if (renderer->json) {
         json_line(renderer, json, size);
-    } else if (sentence != NULL && (verdict == NULL || strcmp(verdict, "ok") != 0)) {
+    } else if (json_text(json, "verdict", &verdict) &&
+               json_text(json, "sentence", &sentence) &&
+               strcmp(verdict.data, verdict_row(VERDICT_OK)->name) != 0) {
         char clean[8192];
 
-        (void)utf8_copy_clean(clean, sizeof(clean), sentence, strlen(sentence));
+        (void)utf8_copy_clean(clean, sizeof(clean), sentence.data, sentence.size);
         say(renderer, "%s", clean);
     }
 }

@@ -6,7 +6,8 @@
 #pragma once
 
 #include "common/wire.h"
-#include "supervisor/ctl/client.h"
+
+#include <stdbool.h>
 
 struct renderer;
 
@@ -18,8 +19,7 @@ void render_record(struct renderer *renderer, const struct wire_decoded *record)
 void render_state(struct renderer *renderer, const char *json, size_t size, int attempt);
 /* The recording cannot be read on: said once per attempt. */
 void render_torn(struct renderer *renderer, const char *why);
-/* The end: the JSON text of the result, and the job's hash. */
-void render_result(struct renderer *renderer, const char *json, size_t size,
-                   const struct redisReply *job);
+/* The end: the JSON text of the result. */
+void render_result(struct renderer *renderer, const char *json, size_t size);
 /* Whether our own output can still be written to. */
 bool render_is_broken(const struct renderer *renderer);

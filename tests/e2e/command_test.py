@@ -277,6 +277,19 @@ class Pools(Command):
             lines = self.paddock("status", "large", *here).stdout.splitlines()
             self.assertIn("... (900000 bytes in all)", "".join(line for line in lines if line.startswith("stdin")))
 
+    def test_the_result_needs_no_more_than_its_entry(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            file = self.path("x.py", "print('out')\nexit('a \\u00e4 \"exit_code\\\":0')\n")
+            self.paddock("submit", file, "--id", "job-1", "--follow", *here)
+            seven = self.path("seven.py", "exit(7)")
+            self.paddock("submit", seven, "--id", "job-7", "--follow", *here)
+            p.redis.delete(p.client.key("job:", "job-1"), p.client.key("job:", "job-7"))
+            done = self.paddock("follow", "job-1", "--json", *here)
+            self.check(done, 1)
+            self.assertEqual(json.loads(done.stdout.splitlines()[-1])["kind"], "result")
+            self.check(self.paddock("follow", "job-7", *here), 7, "", "Your program ended itself with exit(7).")
+
     def test_run_in_a_pool_that_is_there(self):
         with pool.Pool(workers=1) as p:
             file = self.path("x.py", "print('hello')\n")
