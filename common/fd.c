@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -96,10 +97,16 @@ int fd_open_standard(void)
 
 int fd_flush_stdout(void)
 {
+    struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
     if (fflush(stdout) != 0) {
         return -errno;
     }
-    return ferror(stdout) ? -EIO : 0;
+    if (!ferror(stdout)) {
+        return 0;
+    }
+    /* A write that failed earlier took its reason along, but a pipe can be asked. */
+    return poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0 ? -EPIPE : -EIO;
 }
 
 int fd_set_nonblocking(int fd)

@@ -400,6 +400,17 @@ static int run(struct pool *pool, struct command_line *line)
     return pool->exit_code;
 }
 
+/* What was asked for has to arrive; a reader who has seen enough is told nothing. */
+static int finish(int code)
+{
+    int error = fd_flush_stdout();
+
+    if (error < 0 && error != -EPIPE) {
+        (void)refuse("unable to write to standard output: %s", strerror(-error));
+    }
+    return error == 0 ? code : ROLE_EXIT_SYSTEM;
+}
+
 int main(int argc, char **argv)
 {
     static struct pool pool = {.runtime = RUNTIME_INIT};
@@ -412,11 +423,11 @@ int main(int argc, char **argv)
         return ROLE_EXIT_CONFIG;
     }
     if (line.instead != NULL) {
-        return line.instead(&pool.config);
+        return finish(line.instead(&pool.config));
     }
     if (line.check && pool.config.log_level == LOG_INFO) {
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
-    return line.check ? run_check(&pool, &line) : run(&pool, &line);
+    return line.check ? finish(run_check(&pool, &line)) : run(&pool, &line);
 }

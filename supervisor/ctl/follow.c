@@ -36,6 +36,8 @@ struct follow {
     int attempt;
     bool torn;
     bool waiting; /* an XREAD is under way */
+    bool cancels; /* who leaves takes the job along */
+    bool cancelled;
     bool over;
     bool lost;  /* Redis is gone */
     int result; /* exit code, or a negative errno */
@@ -177,6 +179,7 @@ static void cancel(struct follow *follow)
     struct endpoint other = *follow->endpoint;
     struct redisReply *reply;
 
+    follow->cancelled = true;
     if (endpoint_connect_again(follow->endpoint, &redis, &why) == 0) {
         other.redis = redis;
         reply = client_call(&other, "paddock_cancel", follow->id, &why);
@@ -187,20 +190,34 @@ static void cancel(struct follow *follow)
     redis_free(redis);
 }
 
-static void on_signal(struct follow *follow, int signals, bool *cancels)
+static void leave(struct follow *follow)
+{
+    follow->over = true;
+    follow->result = FOLLOW_LEFT;
+}
+
+static void on_signal(struct follow *follow, int signals)
 {
     struct signalfd_siginfo info;
 
     if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
         return;
     }
-    if (*cancels) {
-        *cancels = false;
+    if (follow->cancels && !follow->cancelled) {
         cancel(follow);
-        return;
+    } else {
+        leave(follow);
     }
-    follow->over = true;
-    follow->result = FOLLOW_LEFT;
+}
+
+/* Nobody sees what it prints. */
+static void on_lost_output(struct follow *follow)
+{
+    if (!follow->cancels) {
+        leave(follow);
+    } else if (!follow->cancelled) {
+        cancel(follow); /* its end is still waited for */
+    }
 }
 
 /* A job whose Stream stays silent may have expired. Asked between two reads, while
@@ -221,7 +238,7 @@ static void check_exists(struct follow *follow, struct buffer *why)
     freeReplyObject(job);
 }
 
-static void wait_once(struct follow *follow, int signals, bool *cancels)
+static void wait_once(struct follow *follow, int signals)
 {
     struct redis *redis = follow->endpoint->redis;
     struct pollfd fds[] = {{.fd = redis_fd(redis), .events = redis_events(redis)},
@@ -232,13 +249,12 @@ static void wait_once(struct follow *follow, int signals, bool *cancels)
         return; /* EINTR */
     }
     if (fds[1].revents != 0) {
-        on_signal(follow, signals, cancels);
+        on_signal(follow, signals);
     }
     redis_service(redis, fds[0].revents);
 }
 
-static int follow_to_end(struct follow *follow, int signals, bool cancels,
-                         struct buffer *why)
+static int follow_to_end(struct follow *follow, int signals, struct buffer *why)
 {
     char before[64] = "";
 
@@ -254,14 +270,19 @@ static int follow_to_end(struct follow *follow, int signals, bool cancels,
             read_more(follow);
         }
         if (follow->lost) {
+            buffer_reset(why);
             buffer_add_text(why, "the connection to Redis was lost");
-            return -EPIPE;
+            return -ECONNRESET;
         }
-        wait_once(follow, signals, &cancels);
-        if (render_is_broken(follow->renderer) && cancels) {
-            cancels = false;
-            cancel(follow); /* nobody reads what it prints */
+        wait_once(follow, signals);
+        if (render_error(follow->renderer) < 0) {
+            on_lost_output(follow);
         }
+    }
+    if (render_error(follow->renderer) < 0) {
+        buffer_printf(why, "unable to write the output of job %s: %s", follow->id,
+                      strerror(-render_error(follow->renderer)));
+        return render_error(follow->renderer);
     }
     return follow->result;
 }
@@ -273,12 +294,13 @@ int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancel
                             .id = id,
                             .renderer = render_new(json),
                             .pending = BUFFER_INIT(MIB(64)),
+                            .cancels = cancels,
                             .last = "0-0"};
     autoclose int signals = interrupt_watch();
     int result = -ENOMEM;
 
     if (follow.renderer != NULL && signals >= 0) {
-        result = follow_to_end(&follow, signals, cancels, why);
+        result = follow_to_end(&follow, signals, why);
     }
     if (follow.waiting) {
         redis_drop(endpoint->redis); /* its answer would come to what is gone by then */

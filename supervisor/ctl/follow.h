@@ -7,9 +7,11 @@
 #include <stdbool.h>
 
 /* Shows job `id` until its result and returns the exit code that stands for it (`paddock
- * run`'s). With `cancels`, the first SIGINT or SIGTERM cancels the job; a second one, or
- * any without, leaves. Returns a negative errno with a sentence in `why` when there is no
- * result to be had (-ENOENT: no such job). */
+ * run`'s). With `cancels`, the first of interrupt_watch()'s signals cancels the job; a
+ * second one, or any without, leaves. An output that nobody reads any more, or that
+ * cannot be written, likewise cancels the job, or leaves. Returns a negative errno with a
+ * sentence in `why` when there is no result to be had (-ENOENT: no such job), or when it
+ * could not be shown (-EPIPE: the reader is gone, -ENOSPC and others). */
 int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancels,
                struct buffer *why) must_check;
 

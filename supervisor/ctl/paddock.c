@@ -24,7 +24,8 @@ enum {
     EXIT_USAGE = 2,
     EXIT_BUSY = 75,
     EXIT_OURS = 99,
-    EXIT_CONFIG = 100
+    EXIT_CONFIG = 100,
+    EXIT_UNREAD = 128 + SIGPIPE, /* as a shell sees who dies of a closed pipe */
 };
 
 struct command {
@@ -109,6 +110,9 @@ static int follow_and_exit(struct endpoint *endpoint, const char *id,
     autobuffer struct buffer why = BUFFER_INIT(4096);
     int result = follow_job(endpoint, id, args->json, cancels, &why);
 
+    if (result == -EPIPE) {
+        return EXIT_UNREAD;
+    }
     if (result >= 0) {
         return result;
     }
@@ -476,15 +480,10 @@ static int refuse_command(const char *name)
                     name);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
 
-    if (fd_open_standard() < 0) {
-        return EXIT_OURS;
-    }
-    /* A reader that goes away shows as a failed write, which cancels the job. */
-    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         return print_overview(name != NULL ? stdout : stderr);
     }
@@ -502,4 +501,27 @@ int main(int argc, char **argv)
         }
     }
     return refuse_command(name);
+}
+
+/* What was printed has to arrive; a reader who has seen enough is told nothing. */
+static int finish(int code)
+{
+    int error = fd_flush_stdout();
+
+    if (error == -EPIPE) {
+        return EXIT_UNREAD;
+    }
+    return error == 0 ? code
+                      : complain(EXIT_OURS, "unable to write to standard output: %s",
+                                 strerror(-error));
+}
+
+int main(int argc, char **argv)
+{
+    if (fd_open_standard() < 0) {
+        return EXIT_OURS;
+    }
+    /* A reader that goes away shows as a failed write. */
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    return finish(dispatch(argc, argv));
 }

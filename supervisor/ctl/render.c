@@ -27,7 +27,7 @@ struct function {
 
 struct renderer {
     bool json;
-    bool broken;        /* a write to our own output failed */
+    int error;          /* of the first write to our own output that failed */
     char (*files)[160]; /* owned, TABLE_MAX at most */
     size_t file_count;
     struct function *functions; /* owned */
@@ -56,15 +56,15 @@ void render_free(struct renderer *renderer)
     }
 }
 
-bool render_is_broken(const struct renderer *renderer)
+int render_error(const struct renderer *renderer)
 {
-    return renderer->broken;
+    return renderer->error;
 }
 
 static void write_to(struct renderer *renderer, int fd, const char *bytes, size_t size)
 {
-    if (fd_write_full(fd, bytes, size) < 0) {
-        renderer->broken = true;
+    if (renderer->error == 0) {
+        renderer->error = fd_write_full(fd, bytes, size);
     }
 }
 

@@ -21,5 +21,6 @@ void render_state(struct renderer *renderer, const char *json, size_t size, int 
 void render_torn(struct renderer *renderer, const char *why);
 /* The end: the JSON text of the result. */
 void render_result(struct renderer *renderer, const char *json, size_t size);
-/* Whether our own output can still be written to. */
-bool render_is_broken(const struct renderer *renderer);
+/* 0, or the negative errno with which our own output could not be written: from there on
+ * nothing is. */
+int render_error(const struct renderer *renderer);

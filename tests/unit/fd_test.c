@@ -299,9 +299,24 @@ static void check_flush(void)
     require(fd_flush_stdout() == -EIO, 4);
 }
 
+static void check_unread(void)
+{
+    static char text[100000];
+    int ends[2];
+
+    memset(text, 'x', sizeof(text) - 1);
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    require(pipe2(ends, O_CLOEXEC) == 0, 1);
+    require(dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO, 2);
+    (void)close(ends[0]);
+    (void)fputs(text, stdout);
+    require(fd_flush_stdout() == -EPIPE, 3);
+}
+
 static void says_that_stdout_is_lost(void **state)
 {
     in_child(check_flush);
+    in_child(check_unread);
 }
 
 int main(void)

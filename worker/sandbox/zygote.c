@@ -219,12 +219,17 @@ static int loop(struct zygote *zygote)
 static int print_policy(void)
 {
     struct buffer text = BUFFER_INIT(MIB(1));
+    int error;
 
     policy_print(&text);
     rlimits_print(&text);
     (void)fputs(text.data != NULL ? text.data : "", stdout);
     buffer_done(&text);
-    return ROLE_EXIT_OK;
+    error = fd_flush_stdout();
+    if (error < 0 && error != -EPIPE) {
+        (void)log_failure(error, "unable to write to standard output");
+    }
+    return error == 0 ? ROLE_EXIT_OK : ROLE_EXIT_SYSTEM;
 }
 
 static int print_usage(FILE *to)
