@@ -12,28 +12,29 @@
 
 static const struct row {
     const char *name;
+    char letter; /* -h for --help; NUL: none */
     unsigned set;
     bool takes_value;
     size_t offset; /* of a const char *, or of a bool */
     const char *metavar, *help;
 } rows[] = {
-    {"redis", ARGS_POOL, true, offsetof(struct args, redis), "ADDRESS",
+    {"redis", 0, ARGS_POOL, true, offsetof(struct args, redis), "ADDRESS",
      "the Redis of the queue: unix:/PATH, HOST:PORT or redis://..."},
-    {"queue", ARGS_POOL, true, offsetof(struct args, queue), "NAME",
+    {"queue", 0, ARGS_POOL, true, offsetof(struct args, queue), "NAME",
      "the queue (default: the pool's)"},
-    {"runtime-dir", ARGS_POOL, true, offsetof(struct args, runtime_dir), "DIR",
+    {"runtime-dir", 0, ARGS_POOL, true, offsetof(struct args, runtime_dir), "DIR",
      "folder of the pool to use"},
-    {"json", ARGS_JSON, false, offsetof(struct args, json), "",
+    {"json", 0, ARGS_JSON, false, offsetof(struct args, json), "",
      "print JSON, one object per line"},
-    {"id", ARGS_ID, true, offsetof(struct args, id), "ID",
+    {"id", 0, ARGS_ID, true, offsetof(struct args, id), "ID",
      "the job's id (default: a random one)"},
-    {"follow", ARGS_FOLLOW, false, offsetof(struct args, follow), "",
+    {"follow", 0, ARGS_FOLLOW, false, offsetof(struct args, follow), "",
      "show its output, wait for its end"},
-    {"policy", ARGS_CHECK, false, offsetof(struct args, policy), "",
+    {"policy", 0, ARGS_CHECK, false, offsetof(struct args, policy), "",
      "print the sandbox's system calls and limits, each with its reason"},
-    {"config", ARGS_CHECK, true, offsetof(struct args, config), "FILE",
+    {"config", 0, ARGS_CHECK, true, offsetof(struct args, config), "FILE",
      "check a configuration file"},
-    {"help", ~0u, false, offsetof(struct args, help), "", "this text"},
+    {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 
 static const struct row *find_row(unsigned set, const char *name)
@@ -139,26 +140,45 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
     return 0;
 }
 
+/* An option of one letter; none takes a value. */
+static int parse_letter(unsigned set, const char *word, struct args *ret,
+                        struct buffer *why)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if ((rows[i].set & set) != 0 && rows[i].letter == word[1] && word[2] == '\0') {
+            *(bool *)((char *)ret + rows[i].offset) = true;
+            return 0;
+        }
+    }
+    buffer_printf(why, "there is no option %s here", word);
+    return -EINVAL;
+}
+
+static bool is_letter(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0';
+}
+
 int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buffer *why)
 {
+    int error = 0;
+
     *ret = (struct args){.words = argv};
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < argc && error == 0; i++) {
         if (strcmp(argv[i], "--") == 0) {
             ret->rest = argv + i + 1;
             ret->rest_count = argc - i - 1;
             break;
         }
         if (strncmp(argv[i], "--", 2) == 0) {
-            int error = parse_option(set, argv, argc, &i, ret, why);
-
-            if (error < 0) {
-                return error;
-            }
+            error = parse_option(set, argv, argc, &i, ret, why);
+        } else if (is_letter(argv[i])) {
+            error = parse_letter(set, argv[i], ret, why);
         } else {
             argv[ret->count++] = argv[i];
         }
     }
-    return 0;
+    return error;
 }
 
 void args_help(unsigned set, struct buffer *to)

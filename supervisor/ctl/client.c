@@ -74,21 +74,41 @@ static int upload(struct endpoint *endpoint, const char *name, const struct pack
     return redis_send(endpoint->redis, TIMEOUT_MS, NULL, NULL, 5, words, lengths);
 }
 
+static void say_too_big(const struct pack *pack, const char *most, struct buffer *said)
+{
+    buffer_printf(said, "%s: too large to be sent: %zu bytes, and the queue takes %s",
+                  pack->name, pack->size, most);
+}
+
 /* What the replies of paddock_enqueue mean to whoever typed the command. */
-static const struct {
+static const struct answer {
     const char *prefix;
     enum enqueued what;
-    const char *sentence;
+    const char *sentence; /* comes before what the reply says on */
+    void (*say)(const struct pack *pack, const char *rest, struct buffer *said); /* or */
 } answers[] = {
-    {"queued", ENQUEUED_QUEUED, ""},
-    {"duplicate", ENQUEUED_DUPLICATE, "there is a job of this id already; it is "},
-    {"full", ENQUEUED_FULL, "the queue is full, please try again later: "},
-    {"BADFIELD", ENQUEUED_REFUSED, ""},
-    {"TOOBIG", ENQUEUED_REFUSED, "the program is too large to be sent; bytes allowed: "},
-    {"OOM", ENQUEUED_FULL, "Redis has no memory left: "},
+    {"queued", ENQUEUED_QUEUED, "", NULL},
+    {"duplicate", ENQUEUED_DUPLICATE, "there is a job of this id already; it is ", NULL},
+    {"full", ENQUEUED_FULL, "the queue is full, please try again later: ", NULL},
+    {"BADFIELD", ENQUEUED_REFUSED, "", NULL},
+    {"TOOBIG", ENQUEUED_REFUSED, "", say_too_big},
+    {"OOM", ENQUEUED_FULL, "Redis has no memory left: ", NULL},
 };
 
-static enum enqueued judge_answer(const struct redisReply *reply, struct buffer *said)
+static enum enqueued say_answer(const struct answer *answer, const char *rest,
+                                const struct pack *pack, struct buffer *said)
+{
+    rest += *rest == ' ';
+    if (answer->say != NULL) {
+        answer->say(pack, rest, said);
+    } else {
+        buffer_printf(said, "%s%s", answer->sentence, rest);
+    }
+    return answer->what;
+}
+
+static enum enqueued judge_answer(const struct redisReply *reply, const struct pack *pack,
+                                  struct buffer *said)
 {
     if (reply == NULL) {
         buffer_add_text(said, "Redis does not answer");
@@ -98,10 +118,7 @@ static enum enqueued judge_answer(const struct redisReply *reply, struct buffer 
         size_t length = strlen(answers[i].prefix);
 
         if (strncmp(reply->str, answers[i].prefix, length) == 0) {
-            const char *rest = reply->str + length;
-
-            buffer_printf(said, "%s%s", answers[i].sentence, rest + (*rest == ' '));
-            return answers[i].what;
+            return say_answer(&answers[i], reply->str + length, pack, said);
         }
     }
     buffer_printf(said, "Redis answers: %s", reply->str != NULL ? reply->str : "?");
@@ -140,7 +157,7 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
         return ENQUEUED_FAILED;
     }
     reply = send_enqueue(endpoint, args, id, pack);
-    what = judge_answer(reply, said);
+    what = judge_answer(reply, pack, said);
     if (reply != NULL) {
         freeReplyObject(reply);
     }

@@ -60,45 +60,78 @@ static void take_line(const char *text, const char *name, char *to, size_t room)
     }
 }
 
+struct pool_file {
+    char redis[1100], queue[65];
+};
+
 /* A pool file of somebody else could name any Redis: only our own and root's are
- * believed. */
-static bool read_pool_file(const char *folder, char *redis, size_t redis_room,
-                           char *queue, size_t queue_room)
+ * believed. Returns 0, -ENOENT, -EACCES (it is not for us) or -EPERM (not believed). */
+static int read_pool_file(const char *folder, struct pool_file *ret)
 {
     char path[LIMIT_PATH + 8];
     autofree char *text = NULL;
     struct stat status;
     size_t size;
+    int error;
 
     (void)snprintf(path, sizeof(path), "%s/pool", folder);
-    if (lstat(path, &status) != 0 || (status.st_uid != geteuid() && status.st_uid != 0) ||
-        fd_read_file(path, 8192, &text, &size) < 0) {
-        return false;
+    if (lstat(path, &status) != 0) {
+        return errno == EACCES ? -EACCES : -ENOENT;
     }
-    take_line(text, "redis", redis, redis_room);
-    take_line(text, "queue", queue, queue_room);
-    return redis[0] != '\0';
+    if (status.st_uid != geteuid() && status.st_uid != 0) {
+        return -EPERM;
+    }
+    error = fd_read_file(path, 8192, &text, &size);
+    if (error < 0) {
+        return error == -EACCES ? -EACCES : -ENOENT;
+    }
+    take_line(text, "redis", ret->redis, sizeof(ret->redis));
+    take_line(text, "queue", ret->queue, sizeof(ret->queue));
+    return ret->redis[0] != '\0' ? 0 : -ENOENT;
 }
 
-static bool find_pool(const struct args *args, char *redis, size_t redis_room,
-                      char *queue, size_t queue_room)
+static int refuse_pool(int error, const char *folder, struct buffer *why)
 {
-    char own[64];
+    if (error == -EACCES) {
+        buffer_printf(why, "%s: this user may not use the pool there", folder);
+    } else if (error == -EPERM) {
+        buffer_printf(why, "%s: the pool there is another user's, and not believed",
+                      folder);
+    } else {
+        buffer_add_text(why, "no pool runs here");
+    }
+    buffer_add_text(why, "; start one with `paddock up`, or name a Redis with --redis");
+    return error;
+}
+
+/* Of several folders the first that has a pool for us; otherwise what is told is why not
+ * in the first that seems to have one. */
+static int find_pool(const struct args *args, struct pool_file *ret, struct buffer *why)
+{
+    char own[64], users[LIMIT_PATH];
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    char users[LIMIT_PATH];
     const char *folders[] = {users, "/run/paddock", own};
+    const char *refused = NULL;
+    int reason = -ENOENT;
 
     if (args->runtime_dir != NULL) {
-        return read_pool_file(args->runtime_dir, redis, redis_room, queue, queue_room);
+        reason = read_pool_file(args->runtime_dir, ret);
+        return reason == 0 ? 0 : refuse_pool(reason, args->runtime_dir, why);
     }
     (void)snprintf(users, sizeof(users), "%s/paddock", runtime != NULL ? runtime : "");
     (void)snprintf(own, sizeof(own), "/tmp/paddock-%u", geteuid());
     for (size_t i = 0; i < array_size(folders); i++) {
-        if (read_pool_file(folders[i], redis, redis_room, queue, queue_room)) {
-            return true;
+        int error = read_pool_file(folders[i], ret);
+
+        if (error == 0) {
+            return 0;
+        }
+        if (reason == -ENOENT) {
+            reason = error;
+            refused = folders[i];
         }
     }
-    return false;
+    return refuse_pool(reason, refused, why);
 }
 
 static int connect_to(const char *address, struct redis **ret, struct buffer *why)
@@ -116,22 +149,19 @@ static int connect_to(const char *address, struct redis **ret, struct buffer *wh
 
 int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *why)
 {
-    char redis[1100] = "", queue[65] = "default";
+    struct pool_file pool = {.queue = "default"};
+    int error = args->redis == NULL ? find_pool(args, &pool, why) : 0;
 
-    if (args->redis != NULL) {
-        (void)snprintf(redis, sizeof(redis), "%s", args->redis);
-    } else if (!find_pool(args, redis, sizeof(redis), queue, sizeof(queue))) {
-        buffer_add_text(why, "no pool runs here: start one with `paddock up`, or name a "
-                             "Redis with --redis");
-        return -ENOENT;
+    if (error < 0) {
+        return error;
     }
     (void)snprintf(ret->queue, sizeof(ret->queue), "%s",
-                   args->queue != NULL ? args->queue : queue);
+                   args->queue != NULL ? args->queue : pool.queue);
     if (!queue_name_valid(ret->queue)) {
         buffer_printf(why, "--queue %s: takes letters, digits and _.-", ret->queue);
         return -EINVAL;
     }
-    return connect_to(redis, &ret->redis, why);
+    return connect_to(args->redis != NULL ? args->redis : pool.redis, &ret->redis, why);
 }
 
 /* ---- an own pool ---- */

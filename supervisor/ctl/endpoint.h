@@ -19,8 +19,8 @@ struct endpoint {
 
 #define ENDPOINT_INIT ((struct endpoint){.ready = -1})
 
-/* The queue that the options or a running pool name. Returns 0, or -ENOENT or another
- * negative errno with a sentence in `why`. */
+/* The queue that the options or a running pool name. Returns 0, or a negative errno with
+ * a sentence in `why` (-ENOENT: there is no pool, -EACCES: there is, but not for us). */
 int endpoint_find(const struct args *args, struct endpoint *ret,
                   struct buffer *why) must_check;
 /* Starts an own pool of one worker. Returns 0, or a negative errno with a sentence in

@@ -116,12 +116,17 @@ static int read_folder(const char *path, struct pack *ret, struct buffer *why)
 
 /* ---- files ---- */
 
+static const char *reason_of(int error)
+{
+    return error == -EFBIG ? "is larger than 50 MB" : strerror(-error);
+}
+
 static int read_input(struct pack *ret, struct buffer *why)
 {
     int error = fd_read_all(STDIN_FILENO, PACK_MAX, &ret->bytes, &ret->size);
 
     if (error < 0) {
-        return refuse(why, error, "standard input", strerror(-error));
+        return refuse(why, error, ret->name, reason_of(error));
     }
     if (ret->size < 2 || memcmp(ret->bytes, "PK", 2) != 0) {
         ret->is_source = true;
@@ -136,8 +141,7 @@ static int read_file(const char *path, struct pack *ret, struct buffer *why)
     int error = fd_read_file(path, PACK_MAX, &ret->bytes, &ret->size);
 
     if (error < 0) {
-        return refuse(why, error, path,
-                      error == -EFBIG ? "is larger than 50 MB" : strerror(-error));
+        return refuse(why, error, path, reason_of(error));
     }
     if (ends_with(path, ".py")) {
         ret->is_source = true;
@@ -151,8 +155,9 @@ int pack_read(const char *path, struct pack *ret, struct buffer *why)
 {
     struct stat status;
 
-    *ret = (struct pack){0};
+    *ret = (struct pack){.name = path};
     if (strcmp(path, "-") == 0) {
+        ret->name = "standard input";
         return read_input(ret, why);
     }
     if (stat(path, &status) != 0) {

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 struct pack {
-    char *bytes; /* owned */
+    const char *name; /* for messages; borrowed from the path */
+    char *bytes;      /* owned */
     size_t size;
     bool is_source;  /* a bare .py */
     char entry[256]; /* its name; "" for a ZIP */

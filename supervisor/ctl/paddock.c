@@ -484,8 +484,15 @@ static int dispatch(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
 
-    if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
-        return print_overview(name != NULL ? stdout : stderr);
+    static const char *const help[] = {"--help", "-h", "help"};
+
+    if (name == NULL) {
+        return print_overview(stderr);
+    }
+    for (size_t i = 0; i < array_size(help); i++) {
+        if (strcmp(name, help[i]) == 0) {
+            return print_overview(stdout);
+        }
     }
     if (strcmp(name, "--version") == 0) {
         (void)puts("paddock " PADDOCK_VERSION);

@@ -40,6 +40,16 @@ class Command(unittest.TestCase):
             options["stdin"] = stdin
         return subprocess.run([PADDOCK, *words], capture_output=True, text=True, timeout=pool.PATIENCE, **options)
 
+    def as_nobody(self, *words):
+        """The command as an ordinary user, also where the tests are root's."""
+        words = [PADDOCK, *words]
+        if os.geteuid() == 0:
+            other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+            if subprocess.run([*other, "test", "-x", PADDOCK], check=False).returncode != 0:
+                self.skipTest("the build cannot be reached by another user")
+            words = [*other, *words]
+        return subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+
     def check(self, done, code, out=None, err=None):
         self.assertEqual(done.returncode, code, done)
         if out is not None:

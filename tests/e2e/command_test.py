@@ -101,22 +101,25 @@ class BadInput(Command):
                 (["run", self.path("nothing.py")], "No such file or directory"),
                 (["run", empty], "there is no file in this folder"),
                 (["run", "/dev/null"], "is neither a file nor a folder"),
+                (["run", "-x", file], "there is no option -x here"),
+                (["run", file, "-hx"], "there is no option -hx here"),
                 (["run", file, "--id", "a b"], "takes 1 to 64 letters")):
             with self.subTest(words=words[1:]):
                 self.check(self.paddock(*words), 2, "", sentence)
 
-    @unittest.skipIf(os.geteuid() == 0 and not os.path.exists("/usr/bin/setpriv"), "needs setpriv")
+    def test_help(self):
+        for words in (["status", "-h"], ["status", "--help"], ["status", "some-id", "-h"]):
+            done = self.paddock(*words)
+            self.check(done, 0, err="")
+            self.assertIn("usage: paddock status [ID]", done.stdout)
+        for word in ("-h", "--help", "help"):
+            self.assertIn("usage: paddock COMMAND", self.paddock(word).stdout)
+
     def test_unreadable(self):
         file = self.path("secret.py", "print(1)")
         os.chmod(self.folder.name, 0o755)
         os.chmod(file, 0)
-        words = [PADDOCK, "run", file]
-        if os.geteuid() == 0:
-            words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *words]
-            if subprocess.run(words[:6] + ["test", "-x", PADDOCK]).returncode != 0:
-                self.skipTest("the build cannot be reached by another user")
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        self.check(done, 2, "", "secret.py: Permission denied")
+        self.check(self.as_nobody("run", file), 2, "", "secret.py: Permission denied")
 
     def test_programs_that_are_none(self):
         cases = [
@@ -135,7 +138,20 @@ class BadInput(Command):
 
     def test_too_large(self):
         file = self.path("big.zip", pool.make_zip({"robot.py": "print(1)", "noise": os.urandom(11 << 20)}))
-        self.check(self.paddock("run", file), 2, "", "too large to be sent")
+        size = os.path.getsize(file)
+        self.check(self.paddock("run", file), 2, "",
+                   f"big.zip: too large to be sent: {size} bytes, and the queue takes {10 << 20}")
+
+    @unittest.skipIf(os.geteuid() != 0, "needs two users")
+    def test_a_pool_of_others(self):
+        with pool.Pool(workers=1) as p:
+            os.chmod(p.folder, 0o755)
+            done = self.as_nobody("status", "--runtime-dir", p.runtime)
+            self.check(done, 100, "", f"{p.runtime}: this user may not use the pool there")
+        os.chmod(self.folder.name, 0o755)
+        file = self.path("pool", "redis=unix:/nowhere\n")
+        os.chown(file, 1234, 1234)
+        self.check(self.as_nobody("status", "--runtime-dir", self.folder.name), 100, "", "not believed")
 
     def test_no_pool(self):
         file = self.path("x.py", "print(1)")
@@ -168,6 +184,26 @@ class RedisServer:
         self.process.kill()
         self.process.wait()
         self.folder.cleanup()
+
+
+class LostRedis(Command):
+    def test_it_is_said_once(self):
+        with RedisServer() as server:
+            words = ["--queue", "q", "--redis", f"unix:{server.socket}"]
+            self.paddock("submit", self.path("x.py", "print(1)"), "--id", "job-1", *words)
+            follow = subprocess.Popen([PADDOCK, "follow", "job-1", *words], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(server.socket)
+
+                def waits():
+                    client.sendall(b"CLIENT LIST\r\n")
+                    return b"cmd=xread" in client.recv(65536)
+
+                pool.wait_until(waits, "it reads the job's Stream")
+            server.process.kill()
+            out, err = follow.communicate(timeout=pool.PATIENCE)
+            self.assertEqual((follow.returncode, out, err), (99, "", "paddock: the connection to Redis was lost\n"))
 
 
 class OldRedis(RedisServer):
