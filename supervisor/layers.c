@@ -3,6 +3,8 @@
  * sandboxes. */
 #include "supervisor/layers.h"
 
+#include <string.h>
+
 const struct layer_row layer_rows[] = {
     {LAYER_SECCOMP, "seccomp", "calls that no row of the policy names are denied"},
     {LAYER_RLIMITS, "rlimits",
@@ -29,7 +31,29 @@ const struct layer_row layer_rows[] = {
 };
 const size_t layer_row_count = array_size(layer_rows);
 
-bool layers_print(const struct message_ready *sandbox, struct buffer *to)
+static void print_text(const struct layer_row *row, bool holds, bool mandatory,
+                       struct buffer *to)
+{
+    buffer_printf(to, "%-5s %-18s %s\n",
+                  holds       ? "ok"
+                  : mandatory ? "FAIL"
+                              : "--",
+                  row->name, row->attack);
+}
+
+static void print_json(const struct layer_row *row, bool holds, bool mandatory,
+                       struct buffer *to)
+{
+    buffer_add_text(to, "{\"kind\":\"layer\",\"name\":");
+    buffer_add_json_string(to, row->name, strlen(row->name));
+    buffer_printf(to,
+                  ",\"holds\":%s,\"mandatory\":%s,\"detail\":", holds ? "true" : "false",
+                  mandatory ? "true" : "false");
+    buffer_add_json_string(to, row->attack, strlen(row->attack));
+    buffer_add_text(to, "}\n");
+}
+
+bool layers_print(const struct message_ready *sandbox, bool json, struct buffer *to)
 {
     bool whole = true;
 
@@ -39,11 +63,7 @@ bool layers_print(const struct message_ready *sandbox, struct buffer *to)
         bool mandatory = (LAYERS_MANDATORY & row->bit) != 0;
 
         whole = whole && (holds || !mandatory);
-        buffer_printf(to, "%-5s %-18s %s\n",
-                      holds       ? "ok"
-                      : mandatory ? "FAIL"
-                                  : "--",
-                      row->name, row->attack);
+        (json ? print_json : print_text)(row, holds, mandatory, to);
     }
     return whole;
 }

@@ -33,6 +33,7 @@ struct command_line {
     const char *config_file;
     int ready_fd; /* -1: none */
     bool check;   /* attack a sandbox and say what held, instead of running a pool */
+    bool json;    /* say it in JSON */
     int (*instead)(const struct config *config);
 };
 
@@ -46,6 +47,8 @@ static int print_help(const struct config *config)
         "Runs a pool of workers in the foreground.\n\n"
         "  --config FILE    read options from an INI file\n"
         "  --check-config   read the configuration, say whether it is good, and end\n"
+        "  --check-sandbox  attack the sandbox layer by layer, say which hold, and end;\n"
+        "                   with --json in JSON, one object per layer\n"
         "  --print-config   print the commented default configuration, and end\n"
         "  --ready-fd N     write \"ready\" to this socket; stop when it is closed\n"
         "  --help, --version\n\nOptions:\n");
@@ -81,6 +84,12 @@ static int take_check(struct command_line *line, const char *value)
     return 0;
 }
 
+static int take_json(struct command_line *line, const char *value)
+{
+    line->json = true;
+    return 0;
+}
+
 static int take_config(struct command_line *line, const char *value)
 {
     line->config_file = value;
@@ -109,6 +118,7 @@ static const struct flag {
     {"print-config", true, print_config, NULL},
     {"check-config", true, check_config, NULL},
     {"check-sandbox", true, NULL, take_check},
+    {"json", true, NULL, take_json},
     {"config", false, NULL, take_config},
     {"ready-fd", false, NULL, take_ready_fd},
 };
@@ -218,6 +228,9 @@ static int configure(struct command_line *line, struct config *config, int argc,
     }
     if (parse_all(line, config, argc, argv, false) < 0) {
         return -EINVAL;
+    }
+    if (line->json && !line->check) {
+        return refuse("--json goes with --check-sandbox");
     }
     return config_complete(config, &why) < 0 ? refuse("%s", why.data) : 0;
 }
@@ -370,7 +383,7 @@ static int run_check(struct pool *pool, struct command_line *line)
     }
     pool_init(pool, true);
     loop(pool, line, signals);
-    whole = layers_print(&pool->sandbox, &text) && pool->sandbox.version != 0;
+    whole = layers_print(&pool->sandbox, line->json, &text) && pool->sandbox.version != 0;
     (void)fputs(text.data != NULL ? text.data : "", stdout);
     return whole ? ROLE_EXIT_OK : ROLE_EXIT_PERMANENT;
 }

@@ -306,6 +306,25 @@ static int status(const struct command *command, struct args *args)
     return code;
 }
 
+static int print_cancelled(const char *id, const char *answer, bool json)
+{
+    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
+
+    if (json) {
+        buffer_add_text(&line, "{\"kind\":\"cancel\",\"id\":");
+        buffer_add_json_string(&line, id, strlen(id));
+        buffer_printf(&line, ",\"answer\":\"%s\"}", answer);
+        (void)puts(line.data != NULL ? line.data : "");
+    }
+    if (strcmp(answer, "unknown") == 0) {
+        return complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
+    }
+    if (!json) {
+        (void)puts(answer);
+    }
+    return strcmp(answer, "final") == 0 ? EXIT_NEGATIVE : 0;
+}
+
 static int cancel(const struct command *command, struct args *args)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
@@ -318,14 +337,8 @@ static int cancel(const struct command *command, struct args *args)
     }
     if (reply == NULL) {
         code = complain_why(EXIT_CONFIG, &why);
-    } else if (strcmp(reply->str, "unknown") == 0) {
-        code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)",
-                        args->words[0]);
     } else {
-        code = strcmp(reply->str, "final") == 0 ? EXIT_NEGATIVE : 0;
-        (void)puts(reply->str);
-    }
-    if (reply != NULL) {
+        code = print_cancelled(args->words[0], reply->str, args->json);
         freeReplyObject(reply);
     }
     endpoint_done(&endpoint);
@@ -350,10 +363,15 @@ static int check(const struct command *command, struct args *args)
     char *policy[] = {(char *)(uintptr_t) "paddock-zygote",
                       (char *)(uintptr_t) "--policy", NULL};
     char *layers[] = {(char *)(uintptr_t) "paddock-supervisor",
-                      (char *)(uintptr_t) "--check-sandbox", NULL};
+                      (char *)(uintptr_t) "--check-sandbox",
+                      args->json ? (char *)(uintptr_t) "--json" : NULL, NULL};
     char *file[] = {(char *)(uintptr_t) "paddock-supervisor", config,
                     (char *)(uintptr_t) "--check-config", NULL};
 
+    if (args->json && (args->policy || args->config != NULL)) {
+        return complain(EXIT_USAGE, "--json prints layers, not what %s does",
+                        args->policy ? "--policy" : "--config");
+    }
     if (args->policy) {
         return become("paddock-zygote", policy);
     }
@@ -370,7 +388,10 @@ static int check(const struct command *command, struct args *args)
         if (error < 0) {
             return complain_why(EXIT_CONFIG, &why);
         }
-        (void)puts("ok    redis            it answers, and is one that Paddock can use");
+        (void)printf(args->json ? "{\"kind\":\"redis\",\"name\":\"redis\",\"holds\":true,"
+                                  "\"mandatory\":true,\"detail\":\"%s\"}\n"
+                                : "ok    redis              %s\n",
+                     "it answers, and is one that Paddock can use");
         (void)fflush(stdout);
     }
     return become("paddock-supervisor", layers);
@@ -415,11 +436,11 @@ static const struct command commands[] = {
      ARGS_POOL | ARGS_JSON, 1, 1, follow},
     {"status", "status [ID]", "what is known of a job, or how full the queue is",
      ARGS_POOL | ARGS_JSON, 0, 1, status},
-    {"cancel", "cancel ID", "take a job out of the queue, or stop it", ARGS_POOL, 1, 1,
-     cancel},
+    {"cancel", "cancel ID", "take a job out of the queue, or stop it",
+     ARGS_POOL | ARGS_JSON, 1, 1, cancel},
     {"check", "check [--redis ADDRESS] [--config FILE] [--policy]",
-     "attack the sandbox layer by layer and say which hold", ARGS_POOL | ARGS_CHECK, 0, 0,
-     check},
+     "attack the sandbox layer by layer and say which hold",
+     ARGS_POOL | ARGS_JSON | ARGS_CHECK, 0, 0, check},
     {"verdicts", "verdicts", "list how a job can end", ARGS_JSON, 0, 0, verdicts},
 };
 

@@ -288,6 +288,10 @@ class Pools(Command):
             self.check(self.paddock("cancel", "job-1", *here), 1, "final\n")
             for command in ("follow", "status", "cancel"):
                 self.check(self.paddock(command, "no-such", *here), 1, "", "there is no job no-such")
+            for job, code, answer in (("job-1", 1, "final"), ("no-such", 1, "unknown")):
+                done = self.paddock("cancel", job, "--json", *here)
+                self.check(done, code)
+                self.assertEqual(json.loads(done.stdout), {"kind": "cancel", "id": job, "answer": answer})
             self.check(self.paddock("submit", file, "--follow", *here), 0, "hello\n")
 
             endless = self.path("endless.py", "print('begun')\nwhile True: pass\n")
@@ -337,6 +341,14 @@ class Pools(Command):
         self.check(done, 0)
         self.assertNotIn("FAIL", done.stdout)
         self.assertGreaterEqual(done.stdout.count("ok "), 10)
+        layers = [json.loads(line) for line in self.paddock("check", "--json").stdout.splitlines()]
+        self.assertEqual([layer["name"] for layer in layers], [line[6:24].strip() for line in done.stdout.splitlines()])
+        self.assertTrue(all(layer["holds"] for layer in layers if layer["mandatory"]), layers)
+        self.assertEqual({tuple(layer) for layer in layers}, {("kind", "name", "holds", "mandatory", "detail")})
+        self.check(self.paddock("check", "--json", "--policy"), 2, "", "--policy")
+        with RedisServer() as server:
+            first = self.paddock("check", "--json", "--redis", f"unix:{server.socket}").stdout.splitlines()[0]
+        self.assertEqual(json.loads(first)["name"], "redis")
         policy = self.paddock("check", "--policy")
         self.check(policy, 0)
         for word in ("ptrace", "EPERM", "FSIZE", "doorbell"):
