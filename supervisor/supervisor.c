@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/number.h"
 #include "common/role.h"
+#include "common/secret.h"
 #include "supervisor/layers.h"
 #include "supervisor/pool.h"
 
@@ -429,7 +430,7 @@ int main(int argc, char **argv)
     static struct pool pool = {.runtime = RUNTIME_INIT};
     struct command_line line = {.ready_fd = -1};
 
-    if (fd_open_standard() < 0) {
+    if (fd_open_standard() < 0 || secret_hide_argv(argc, argv) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
     if (configure(&line, &pool.config, argc, argv) < 0) {

@@ -7,6 +7,7 @@
 #include "common/fd.h"
 #include "common/limits.h"
 #include "common/option.h"
+#include "common/secret.h"
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/follow.h"
@@ -546,7 +547,7 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
-    if (fd_open_standard() < 0) {
+    if (fd_open_standard() < 0 || secret_hide_argv(argc, argv) < 0) {
         return EXIT_OURS;
     }
     /* A reader that goes away shows as a failed write. */

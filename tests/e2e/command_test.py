@@ -206,8 +206,8 @@ class LostRedis(Command):
             self.assertEqual((follow.returncode, out, err), (99, "", "paddock: the connection to Redis was lost\n"))
 
 
-class OldRedis(RedisServer):
-    """A real server behind a proxy that lets it tell a version from before Functions."""
+class FarRedis(RedisServer):
+    """A real server with an address of a host and a port."""
 
     def __enter__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -221,16 +221,20 @@ class OldRedis(RedisServer):
                 client, _ = self.listener.accept()
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self.socket)
-                threading.Thread(target=self.copy, args=(client, server, False), daemon=True).start()
-                threading.Thread(target=self.copy, args=(server, client, True), daemon=True).start()
+                threading.Thread(target=self.copy, args=(client, server, bytes), daemon=True).start()
+                threading.Thread(target=self.copy, args=(server, client, self.edit), daemon=True).start()
         except OSError:
             pass
+
+    @staticmethod
+    def edit(data):
+        return data
 
     @staticmethod
     def copy(source, target, edit):
         try:
             while data := source.recv(65536):
-                target.sendall(data.replace(b"redis_version:7", b"redis_version:6") if edit else data)
+                target.sendall(edit(data))
         except OSError:
             pass
         target.close()
@@ -238,6 +242,14 @@ class OldRedis(RedisServer):
     def __exit__(self, *error):
         self.listener.close()
         super().__exit__(*error)
+
+
+class OldRedis(FarRedis):
+    """One that tells a version from before Functions."""
+
+    @staticmethod
+    def edit(data):
+        return data.replace(b"redis_version:7", b"redis_version:6")
 
 
 class BadRedis(Command):
@@ -266,6 +278,31 @@ class BadRedis(Command):
     def test_too_old(self):
         with OldRedis() as server:
             self.check_all(server.address, "Paddock needs Redis 7.0 or newer")
+
+    def test_a_password_does_not_stay_on_the_command_line(self):
+        runtime = self.path("run")
+        for words in (["status"], ["up", "--workers=1", "--runtime-dir", runtime]):
+            with self.subTest(words[0]), socket.create_server(("127.0.0.1", 0)) as listener:
+                address = "redis://:sesame-open@127.0.0.1:%d" % listener.getsockname()[1]
+                command = subprocess.Popen([PADDOCK, *words, "--redis", address], stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                listener.settimeout(pool.PATIENCE)
+                client, _ = listener.accept()
+                with client:
+                    self.assertIn(b"sesame-open", client.recv(1000))
+                    for pid in [command.pid, *pool.children_of(command.pid)]:
+                        with open(f"/proc/{pid}/cmdline") as file:
+                            self.assertNotIn("sesame", file.read())
+                command.terminate()
+                self.assertNotIn("sesame", command.communicate(timeout=pool.PATIENCE)[1])
+        self.assertFalse(os.path.exists(runtime))
+
+    def test_an_address_with_a_password_in_a_file(self):
+        with FarRedis("--requirepass", "sesame-open") as server:
+            self.path("pool", f"redis=redis://:sesame-open@{server.address}\nqueue=school\n")
+            done = self.paddock("status", "--json", "--runtime-dir", self.folder.name)
+            self.check(done, 0)
+            self.assertEqual(json.loads(done.stdout)["queue"], "school")
 
     def test_password(self):
         with RedisServer("--requirepass", "sesame-open") as server:
