@@ -5,6 +5,7 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "supervisor/ctl/input.h"
 #include "supervisor/ctl/zip_writer.h"
 
 #include <errno.h>
@@ -123,8 +124,10 @@ static const char *reason_of(int error)
 
 static int read_input(struct pack *ret, struct buffer *why)
 {
-    int error = fd_read_all(STDIN_FILENO, PACK_MAX, &ret->bytes, &ret->size);
+    int error;
 
+    input_announce();
+    error = fd_read_all(STDIN_FILENO, PACK_MAX, &ret->bytes, &ret->size);
     if (error < 0) {
         return refuse(why, error, ret->name, reason_of(error));
     }

@@ -11,12 +11,12 @@
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/follow.h"
+#include "supervisor/ctl/input.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Exit codes beside those of the verdicts (docs/PROTOCOL.md). */
@@ -55,44 +55,6 @@ static int complain_why(int code, const struct buffer *why)
 }
 
 /* ---- run and submit ---- */
-
-/* Arguments behind "--" become the field argv, and a pipe on our standard input its
- * stdin. */
-static int take_surroundings(struct args *args, const char *path, struct buffer *argv,
-                             char **ret_input, struct buffer *why)
-{
-    const char **argv_field = &args->fields[job_field_by_name("argv") - job_fields];
-    const char **stdin_field = &args->fields[job_field_by_name("stdin") - job_fields];
-    struct stat status;
-    size_t size;
-
-    for (int i = 0; i < args->rest_count; i++) {
-        if (strchr(args->rest[i], '\n') != NULL) {
-            buffer_add_text(why, "an argument of the program may hold no newline");
-            return -EINVAL;
-        }
-        buffer_printf(argv, "%s%s", i > 0 ? "\n" : "", args->rest[i]);
-    }
-    if (args->rest_count > 0) {
-        *argv_field = argv->data;
-    }
-    if (*stdin_field != NULL || strcmp(path, "-") == 0 || isatty(STDIN_FILENO) ||
-        fstat(STDIN_FILENO, &status) != 0 ||
-        !(S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode))) {
-        return 0;
-    }
-    if (fd_read_all(STDIN_FILENO, LIMIT_STDIN, ret_input, &size) < 0) {
-        buffer_add_text(why, "standard input is larger than 1 MB, or cannot be read");
-        return -EFBIG;
-    }
-    if (strlen(*ret_input) != size) {
-        buffer_add_text(
-            why, "standard input holds a NUL byte, which a job's input cannot here");
-        return -EINVAL;
-    }
-    *stdin_field = *ret_input;
-    return 0;
-}
 
 static int exit_of(enum enqueued what)
 {
@@ -141,11 +103,7 @@ static int send_program(struct args *args, const char *path, struct pack *pack,
     int error = pack_read(path, pack, &why);
 
     if (error == 0) {
-        error = take_surroundings(args, path, &argv, &input, &why);
-    }
-    if (error == 0 && buffer_error(&argv) < 0) {
-        buffer_add_text(&why, "the arguments of the program are too long");
-        error = -E2BIG;
+        error = input_take(args, path, &argv, &input, &why);
     }
     if (error < 0) {
         return complain_why(EXIT_USAGE, &why);

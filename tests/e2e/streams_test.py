@@ -3,6 +3,7 @@
 and nothing left behind."""
 
 import os
+import pty
 import signal
 import subprocess
 import unittest
@@ -102,6 +103,25 @@ class Lost(Command):
         process.stdout.close()
         self.assertEqual((process.wait(pool.PATIENCE), process.stderr.read()), (141, ""))
         process.stderr.close()
+
+
+class Silent(Command):
+    """Standard input that neither says anything nor ends."""
+
+    def test_it_is_said_that_it_is_waited_for(self):
+        file = self.path("x.py", "print(input())\n")
+        for words in (["run", file], ["run", "-"]):
+            with self.subTest(words[1]):
+                master, terminal = pty.openpty()
+                run = subprocess.Popen([PADDOCK, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=terminal)
+                os.close(terminal)
+                said = b""
+                while b"\n" not in said:
+                    said += os.read(master, 1000)
+                self.assertIn(b"paddock: waiting for standard input to end", said)
+                out, _ = run.communicate(b"print('x')\n", timeout=pool.PATIENCE)
+                os.close(master)
+                self.assertEqual((run.returncode, out), (0, b"print('x')\n" if words[1] == file else b"x\n"))
 
 
 class Left(Command):
