@@ -259,11 +259,11 @@ int main(int argc, char **argv)
      * for its name. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_NAME, "paddock-zygote");
-    if (set_up(&zygote) < 0) {
-        return ROLE_EXIT_SYSTEM;
+    error = set_up(&zygote);
+    if (error == 0) {
+        error = loop(&zygote);
+        children_end(&zygote.children);
     }
-    error = loop(&zygote);
-    children_end(&zygote.children);
     _exit(error < 0 ? ROLE_EXIT_SYSTEM
                     : ROLE_EXIT_OK); /* Python is not to be finished here */
 }
