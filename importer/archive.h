@@ -88,9 +88,9 @@ int archive_read(struct archive *archive, size_t index, char **ret, size_t *ret_
 /* ---- where a program starts (docs/PROTOCOL.md has the order) ---- */
 
 struct archive_entry {
-    char member[512];   /* "user/robot.py"; "" for a module */
-    char module[512];   /* to be imported under its own name; "" for a file that runs as
-                           __main__ */
+    char member[512];   /* what runs as __main__: "user/robot.py"; "" for a function */
+    char module[512];   /* of `member`, as `python -m` would have it, "" for a path; of
+                           the function, to be imported under its own name */
     char function[256]; /* to be called without arguments; "" for none */
     char folder[512];   /* import root within the archive: "user", or "" */
 };

@@ -97,36 +97,76 @@ static int find_path(struct archive *archive, const char *entry,
     return -ENOENT;
 }
 
-/* Is there such a module in a folder ("" is the top)? */
-static bool has_module(const struct archive *archive, const char *folder,
-                       const char *module)
-{
-    char path[1200];
-    size_t above =
-        (size_t)snprintf(path, 600, "%s%s", folder, *folder != '\0' ? "/" : "");
-    size_t size = above + (size_t)snprintf(path + above, 510, "%s", module);
+enum found {
+    FOUND_NOTHING,
+    FOUND_FILE,    /* MODULE.py */
+    FOUND_PACKAGE, /* a folder */
+};
 
+#define MODULE_MAX 480                /* leaves room for ".__main__" and "/__init__.py" */
+#define SOURCE_MAX (256 + MODULE_MAX) /* with a top folder in front */
+
+/* Is there a member PATH END? */
+static bool has_file(const struct archive *archive, const char *path, const char *end)
+{
+    char name[SOURCE_MAX + 32];
+
+    (void)snprintf(name, sizeof(name), "%s%s", path, end);
+    return archive_find(archive, name) >= 0;
+}
+
+/* What an import of the module would find with a folder ("" is the top) on the path, and
+ * its path without an ending. */
+static enum found find_source(const struct archive *archive, const char *folder,
+                              const char *module, char path[SOURCE_MAX])
+{
+    int above = snprintf(path, 256, "%.254s%s", folder, *folder != '\0' ? "/" : "");
+
+    (void)snprintf(path + above, MODULE_MAX, "%s", module);
     for (char *c = path + above; *c != '\0'; c++) {
         *c = *c == '.' ? '/' : *c;
     }
-    if (archive_is_directory(archive, path)) {
-        return true;
+    if (!has_file(archive, path, "/__init__.py") && has_file(archive, path, ".py")) {
+        return FOUND_FILE;
     }
-    (void)snprintf(path + size, sizeof(path) - size, ".py");
-    return archive_find(archive, path) >= 0;
+    return archive_is_directory(archive, path) ? FOUND_PACKAGE : FOUND_NOTHING;
+}
+
+/* As `python -m MODULE`: a package runs by its __main__. */
+static int take_module(const struct archive *archive, enum found found, const char *path,
+                       struct archive_entry *ret, struct buffer *why)
+{
+    size_t size = strlen(ret->module);
+
+    if (found == FOUND_FILE) {
+        (void)snprintf(ret->member, sizeof(ret->member), "%s.py", path);
+        return 0;
+    }
+    if (!has_file(archive, path, "/__main__.py")) {
+        buffer_printf(why,
+                      "%s is a package without a __main__.py, so it does not run by "
+                      "itself: write the module in it, or %s:function.",
+                      ret->module, ret->module);
+        return -ENOENT;
+    }
+    (void)snprintf(ret->module + size, sizeof(ret->module) - size, ".__main__");
+    (void)snprintf(ret->member, sizeof(ret->member), "%s/__main__.py", path);
+    return 0;
 }
 
 /* First without the top folder, whose name is seldom meant to be one. */
-static bool take_module(struct archive *archive, const char *module)
+static enum found find_in_zip(struct archive *archive, const char *module,
+                              char path[SOURCE_MAX])
 {
     autofree char *top = archive_top_folder(archive);
+    enum found whole = find_source(archive, "", module, path);
 
-    if (top != NULL && !has_module(archive, top, module) &&
-        has_module(archive, "", module)) {
-        return true;
+    if (top != NULL && whole != FOUND_NOTHING &&
+        find_source(archive, top, module, path) == FOUND_NOTHING) {
+        return find_source(archive, "", module, path);
     }
     archive_strip(archive);
-    return has_module(archive, "", module);
+    return find_source(archive, "", module, path);
 }
 
 static int find_module(struct archive *archive, const char *entry,
@@ -134,9 +174,11 @@ static int find_module(struct archive *archive, const char *entry,
 {
     const char *colon = strchr(entry, ':');
     size_t size = colon != NULL ? (size_t)(colon - entry) : strlen(entry);
+    char path[SOURCE_MAX];
+    enum found found;
 
     (void)snprintf(ret->module, sizeof(ret->module), "%.*s",
-                   (int)(size < 500 ? size : 500), entry);
+                   (int)(size < MODULE_MAX ? size : MODULE_MAX), entry);
     if (colon != NULL) {
         (void)snprintf(ret->function, sizeof(ret->function), "%s", colon + 1);
     }
@@ -144,11 +186,12 @@ static int find_module(struct archive *archive, const char *entry,
         buffer_printf(why, "\"%s\" is no entry: write module or module:function.", entry);
         return -ENOENT;
     }
-    if (take_module(archive, ret->module)) {
-        return 0;
+    found = find_in_zip(archive, ret->module, path);
+    if (found == FOUND_NOTHING) {
+        buffer_printf(why, "There is no module %s in the ZIP.", ret->module);
+        return -ENOENT;
     }
-    buffer_printf(why, "There is no module %s in the ZIP.", ret->module);
-    return -ENOENT;
+    return colon != NULL ? 0 : take_module(archive, found, path, ret, why);
 }
 
 int archive_find_entry(struct archive *archive, const char *entry,

@@ -84,3 +84,8 @@ PyObject *importer_compile(const char *root, const char *member);
  * __spec__ None, __loader__ so that tracebacks and inspect find the source) and returns
  * it. */
 PyObject *importer_main_module(const char *root, const char *member);
+/* Makes that module what `python -m MODULE` would have made of the member: its __spec__
+ * is the module's and its __package__ the package that it lies in, which is imported, so
+ * that relative imports work. */
+int importer_main_as(PyObject *main, const char *root, const char *member,
+                     const char *module);

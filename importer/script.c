@@ -76,6 +76,69 @@ PyObject *importer_main_module(const char *root, const char *member)
     return module;
 }
 
+/* ---- as `python -m` ---- */
+
+/* Imports the package that the module lies in; a program's code may run. */
+static int import_parent(const char *module)
+{
+    const char *dot = strrchr(module, '.');
+    PyObject *name =
+        dot != NULL ? PyUnicode_FromStringAndSize(module, dot - module) : NULL;
+    PyObject *parent = name != NULL ? PyImport_Import(name) : NULL;
+    int error = dot == NULL || parent != NULL ? 0 : -1;
+
+    Py_XDECREF(parent);
+    Py_XDECREF(name);
+    return error;
+}
+
+/* The specification that an import of the member would have. */
+static PyObject *member_spec(struct mount *mount, const char *member, const char *module)
+{
+    char folder[sizeof(((struct archive_entry *)NULL)->folder)];
+    const char *slash = strrchr(member, '/');
+    PyObject *path, *finder, *spec;
+
+    (void)snprintf(folder, sizeof(folder), "%.*s",
+                   slash != NULL ? (int)(slash - member) : 0, member);
+    path = mount_path(mount, folder);
+    finder = path != NULL ? finder_new(mount, path, folder) : NULL;
+    spec = finder != NULL ? PyObject_CallMethod(finder, "find_spec", "s", module) : NULL;
+    Py_XDECREF(finder);
+    Py_XDECREF(path);
+    return spec;
+}
+
+/* Copies an attribute of the specification. */
+static int set_from(PyObject *globals, const char *name, PyObject *spec,
+                    const char *attribute)
+{
+    PyObject *value = PyObject_GetAttrString(spec, attribute);
+    int error = set(globals, name, value);
+
+    Py_XDECREF(value);
+    return error;
+}
+
+int importer_main_as(PyObject *main, const char *root, const char *member,
+                     const char *module)
+{
+    PyObject *globals = PyModule_GetDict(main);
+    size_t index;
+    struct mount *mount = find_member(root, member, &index);
+    PyObject *spec = mount != NULL && import_parent(module) == 0
+                         ? member_spec(mount, member, module)
+                         : NULL;
+    int error = spec == NULL || set(globals, "__spec__", spec) != 0 ||
+                        set_from(globals, "__loader__", spec, "loader") != 0 ||
+                        set_from(globals, "__package__", spec, "parent") != 0
+                    ? -1
+                    : 0;
+
+    Py_XDECREF(spec);
+    return error;
+}
+
 /* ---- modules of the program's that hide Python's ---- */
 
 /* Removes NAME and NAME.anything. */

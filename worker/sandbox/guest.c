@@ -200,54 +200,48 @@ static int set_path(const struct program *program)
 
 /* ---- run ---- */
 
-static PyObject *run_file(const struct program *program)
+/* Imports the packages around a module, as `python -m` does before it compiles it. */
+static int take_module_name(const struct archive_entry *entry, PyObject *main)
 {
-    PyObject *code = importer_compile(PROGRAM_ROOT, program->entry.member);
-    PyObject *module = NULL;
-    PyObject *result = NULL;
+    return *entry->module != '\0'
+               ? importer_main_as(main, PROGRAM_ROOT, entry->member, entry->module)
+               : 0;
+}
 
-    if (code != NULL) {
-        module = importer_main_module(PROGRAM_ROOT, program->entry.member);
-    }
-    if (module != NULL &&
-        tracer_start((enum job_trace)program->inbox->limits.trace) == 0) {
-        PyObject *globals = PyModule_GetDict(module);
+static PyObject *run_main(const struct archive_entry *entry)
+{
+    PyObject *main = importer_main_module(PROGRAM_ROOT, entry->member);
+    PyObject *code = main != NULL && take_module_name(entry, main) == 0
+                         ? importer_compile(PROGRAM_ROOT, entry->member)
+                         : NULL;
+    PyObject *globals = code != NULL ? PyModule_GetDict(main) : NULL;
+    PyObject *result = code != NULL ? PyEval_EvalCode(code, globals, globals) : NULL;
 
-        result = PyEval_EvalCode(code, globals, globals);
-    }
-    Py_XDECREF(module);
     Py_XDECREF(code);
+    Py_XDECREF(main);
     return result;
 }
 
-static PyObject *run_module(const struct program *program)
+static PyObject *run_function(const struct archive_entry *entry)
 {
-    PyObject *module = NULL;
-    PyObject *function = NULL;
-    PyObject *result = NULL;
+    PyObject *module = PyImport_ImportModule(entry->module);
+    PyObject *function =
+        module != NULL ? PyObject_GetAttrString(module, entry->function) : NULL;
+    PyObject *result = function != NULL ? PyObject_CallNoArgs(function) : NULL;
 
-    if (tracer_start((enum job_trace)program->inbox->limits.trace) != 0) {
-        return NULL;
-    }
-    module = PyImport_ImportModule(program->entry.module);
-    if (module == NULL || program->entry.function[0] == '\0') {
-        return module;
-    }
-    function = PyObject_GetAttrString(module, program->entry.function);
-    if (function != NULL) {
-        result = PyObject_CallNoArgs(function);
-    }
     Py_XDECREF(function);
-    Py_DECREF(module);
+    Py_XDECREF(module);
     return result;
 }
 
 static PyObject *run(const struct program *program)
 {
-    if (set_argv(program) != 0 || set_path(program) != 0) {
+    if (set_argv(program) != 0 || set_path(program) != 0 ||
+        tracer_start((enum job_trace)program->inbox->limits.trace) != 0) {
         return NULL;
     }
-    return program->entry.module[0] != '\0' ? run_module(program) : run_file(program);
+    return program->entry.member[0] != '\0' ? run_main(&program->entry)
+                                            : run_function(&program->entry);
 }
 
 /* ---- outcome ---- */
