@@ -33,22 +33,51 @@ static int take_file(const char *member, struct archive_entry *ret)
 
 /* ---- no entry: what was found ---- */
 
-/* The .py file nearest to the top; NULL if there is none. */
-static const char *likely(const struct archive *archive)
+static bool ends_with_any_case(const char *text, const char *end)
+{
+    size_t size = strlen(text), length = strlen(end);
+
+    return size >= length && strcasecmp(text + size - length, end) == 0;
+}
+
+static bool is_source(const char *name)
+{
+    return ends_with_any_case(name, ".py") || ends_with_any_case(name, ".py.txt");
+}
+
+static bool is_zip(const char *name)
+{
+    return ends_with_any_case(name, ".zip");
+}
+
+/* How far a member is from being the entry: the nearest to the top comes first, there one
+ * whose name is a usual one but for its ending and capital letters, then one that could
+ * be imported as it is. */
+static size_t unlikeliness(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *base = slash != NULL ? slash + 1 : name;
+    bool is_usual =
+        strncasecmp(base, "robot.", 6) == 0 || strncasecmp(base, "main.", 5) == 0;
+    size_t depth = 0;
+
+    for (const char *c = name; *c != '\0'; c++) {
+        depth += *c == '/';
+    }
+    return depth * 4 + (is_usual ? 0 : 2) + (ends_with(name, ".py") ? 0 : 1);
+}
+
+/* The likeliest member of a kind; NULL if there is none. */
+static const char *likeliest(const struct archive *archive,
+                             bool (*is_kind)(const char *name))
 {
     const char *best = NULL;
-    size_t best_depth = SIZE_MAX;
 
     for (size_t i = 0; i < archive_count(archive); i++) {
         const char *name = archive_name(archive, i);
-        size_t depth = 0;
 
-        for (const char *c = name; *c != '\0'; c++) {
-            depth += *c == '/';
-        }
-        if (ends_with(name, ".py") && depth < best_depth) {
+        if (is_kind(name) && (best == NULL || unlikeliness(name) < unlikeliness(best))) {
             best = name;
-            best_depth = depth;
         }
     }
     return best;
@@ -56,15 +85,15 @@ static const char *likely(const struct archive *archive)
 
 static int refuse_usual(const struct archive *archive, struct buffer *why)
 {
-    const char *found = likely(archive);
+    const char *source = likeliest(archive, is_source);
+    const char *zip = likeliest(archive, is_zip);
 
-    if (found != NULL) {
-        buffer_printf(why, "There is no robot.py. I found %s: is that it?", found);
-    } else if (archive_count(archive) > 0 &&
-               ends_with(archive_name(archive, 0), ".zip")) {
+    if (source != NULL) {
+        buffer_printf(why, "There is no robot.py. I found %s: is that it?", source);
+    } else if (zip != NULL) {
         buffer_printf(
             why, "There is no robot.py, but another ZIP, %s: please upload that one.",
-            archive_name(archive, 0));
+            zip);
     } else {
         buffer_printf(why, "There is no robot.py, nor any other Python file.");
     }
