@@ -83,13 +83,30 @@ static int read_stamp(struct library *library, struct buffer *why)
     return error < 0 ? error : check_stamp(library, text, why);
 }
 
+/* The archive's sentences are for students, whose ZIPs are uploaded: the first of them
+ * says what is wrong with any file. */
+static void refuse_archive(const struct buffer *sentences, struct buffer *why)
+{
+    const char *text = sentences->data != NULL ? sentences->data : "";
+    const char *end = strstr(text, ". ");
+    size_t size = end != NULL ? (size_t)(end - text) : strlen(text);
+
+    if (size > 0 && text[size - 1] == '.') {
+        size--;
+    }
+    buffer_printf(why, "it is no library of Python, or a damaged one (\"%.*s\")",
+                  (int)size, text);
+}
+
 int library_open(const void *data, size_t size, struct library *ret, struct buffer *why)
 {
+    autobuffer struct buffer sentences = BUFFER_INIT(1024);
     int error;
 
     memset(ret, 0, sizeof(*ret));
-    error = archive_open(data, size, &library_limits, &ret->archive, why);
+    error = archive_open(data, size, &library_limits, &ret->archive, &sentences);
     if (error < 0) {
+        refuse_archive(&sentences, why);
         return error;
     }
     error = read_stamp(ret, why);

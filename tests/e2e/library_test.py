@@ -266,10 +266,20 @@ class Stamp(unittest.TestCase):
         self.assertIn(f"unable to read Python's library, {self.path}, which paddock-library makes: No such file", said)
 
     def test_some_other_file(self):
-        for content, said in ((b"hello", "This is a text, not a ZIP"), (pool.make_zip("x"), "no library of Python")):
-            with open(self.path, "wb") as file:
+        """Each is one sentence that names the command."""
+        with open(pool.program("python-library.zip"), "rb") as file:
+            library = file.read()
+        none = 'it is no library of Python, or a damaged one ("{}")'
+        rows = ((b"", none.format("The ZIP is empty: it has no bytes at all")),
+                (b"hello", none.format("This is a text, not a ZIP")),
+                (library[:100000], none.format("This ZIP is cut off: its end is missing")),
+                (pool.make_zip("x"), "it is a ZIP, but no library of Python"))
+        for content, said in rows:
+            with self.subTest(said), open(self.path, "wb") as file:
                 file.write(content)
-            self.assertIn(said, self.start())
+                file.flush()
+                self.assertIn(f"unable to use Python's library, {self.path}: {said}: make it anew with paddock-library "
+                              f"--update --output {self.path}\n", self.start())
 
 
 if __name__ == "__main__":

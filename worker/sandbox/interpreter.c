@@ -191,6 +191,10 @@ static int map_library(int fd, const void **ret, size_t *ret_size)
         return -errno;
     }
     *ret_size = (size_t)status.st_size;
+    if (*ret_size == 0) {
+        *ret = ""; /* which cannot be mapped, and is no library either */
+        return 0;
+    }
     bytes = mmap(NULL, *ret_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) {
         return -errno;
