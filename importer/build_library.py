@@ -15,7 +15,7 @@ import tempfile
 import time
 import zipfile
 
-FORMAT = "1"
+FORMAT = "2"
 STAMP = "paddock-library"
 ROOT = "/usr"
 STANDARD = os.path.dirname(os.__file__)
@@ -23,9 +23,13 @@ ZONES = "/usr/share/zoneinfo"
 
 # What makes no sense without a disk, a screen or a compiler, and Python's own tests.
 LEFT_OUT = {"test", "idlelib", "lib2to3", "turtledemo", "ensurepip", "venv", "distutils", "tkinter", "ctypes", "curses",
-            "turtle.py", "lib-dynload", "site-packages", "dist-packages", "pydoc_data", "sitecustomize.py"}
+            "turtle.py", "ssl.py", "crypt.py", "dbm/gnu.py", "dbm/ndbm.py", "lib-dynload",
+            "site-packages", "dist-packages", "sitecustomize.py"}
 LEFT_OUT_ENDS = (".so", ".pyc", ".pyi", ".pxd", ".h", ".c", ".a", ".exe")
 LEFT_OUT_FOLDERS = {"__pycache__", "tests", "test"}
+
+# Modules of which the archive has another version than the disk (event_loop.py says why).
+REPLACED = {"lib/python3.11/asyncio/unix_events.py": EVENT_LOOP}
 
 # Data that packages of Debian keep outside of their own folder.
 DATA = {"matplotlib": ["/usr/share/matplotlib", "/usr/share/fonts/truetype/dejavu"]}
@@ -70,8 +74,10 @@ class Builder:
             return
         self.names.add(name)
         self.note(f"{len(self.names)} files: {name[:60]}")
-        with open(path, "rb") as file:
-            data = file.read()
+        data = REPLACED.get(name)
+        if data is None:
+            with open(path, "rb") as file:
+                data = file.read()
         self.add_bytes(name, data, os.stat(path).st_mtime, zipfile.ZIP_DEFLATED)
         if name.endswith(".py"):
             self.add_code(path, name, data)
@@ -82,7 +88,7 @@ class Builder:
                                 and not (folder == top and (name in skipped or name.startswith("config-"))))
             for name in sorted(files):
                 path = os.path.join(folder, name)
-                if (not name.endswith(LEFT_OUT_ENDS) and not (folder == top and name in skipped)
+                if (not name.endswith(LEFT_OUT_ENDS) and os.path.relpath(path, top) not in skipped
                         and os.path.isfile(path)):
                     self.add_file(path)
 

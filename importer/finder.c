@@ -179,13 +179,13 @@ static PyObject *find(struct finder *finder, PyObject *fullname, const char *pat
     return refuse_compiled(finder, fullname, path);
 }
 
-/* The specification of a top-level module that is refused by a sentence; None for others.
- */
-static PyObject *refused_spec(const struct finder *finder, PyObject *fullname,
-                              const char *name)
+/* The specification of a module that is refused by a sentence; None for others. */
+static PyObject *refused_spec(const struct finder *finder, PyObject *fullname)
 {
-    PyObject *loader =
-        (finder->mount->flags & IMPORTER_READY) != 0 ? refusal_loader(name) : NULL;
+    const char *module = importer_text(fullname);
+    PyObject *loader = module != NULL && (finder->mount->flags & IMPORTER_READY) != 0
+                           ? refusal_loader(module)
+                           : NULL;
     PyObject *spec;
 
     if (loader == NULL) {
@@ -217,9 +217,9 @@ static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t cou
         Py_RETURN_NONE;
     }
     spec = find(finder, args[0], path);
-    if (spec == Py_None && dot == NULL) {
+    if (spec == Py_None) {
         Py_DECREF(spec);
-        spec = refused_spec(finder, args[0], name);
+        spec = refused_spec(finder, args[0]);
     }
     return spec;
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define STAMP  "paddock-library"
-#define FORMAT "1"
+#define FORMAT "2"
 
 /* It is ours: only what a damaged file could break is limited. */
 static const struct archive_limits library_limits = {

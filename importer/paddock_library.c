@@ -10,6 +10,7 @@
 #include "common/fd.h"
 #include "common/role.h"
 #include "importer/build_library_py.h"
+#include "importer/event_loop_py.h"
 #include "importer/library.h"
 
 #include <errno.h>
@@ -67,15 +68,17 @@ static int run(void)
 {
     char path[PATH_MAX];
     PyObject *globals = PyModule_GetDict(PyImport_AddModule("__main__"));
-    PyObject *name, *code, *result = NULL;
+    PyObject *name, *code, *event_loop, *result = NULL;
 
     if (default_path(path) != 0) {
         return 1;
     }
     name = PyUnicode_DecodeFSDefault(path);
     code = Py_CompileString(build_library_source, "build_library.py", Py_file_input);
-    if (name != NULL && code != NULL &&
-        PyDict_SetItemString(globals, "DEFAULT", name) == 0) {
+    event_loop = PyBytes_FromString(event_loop_source);
+    if (name != NULL && code != NULL && event_loop != NULL &&
+        PyDict_SetItemString(globals, "DEFAULT", name) == 0 &&
+        PyDict_SetItemString(globals, "EVENT_LOOP", event_loop) == 0) {
         result = PyEval_EvalCode(code, globals, globals);
     }
     if (result == NULL) {

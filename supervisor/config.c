@@ -37,7 +37,8 @@ static const char preload[] = "time math os random sys json re collections funct
                               "encodings.latin_1 encodings.cp1252 "
                               "encodings.utf_8_sig encodings.idna encodings.utf_16 "
                               "encodings.ascii _strptime opcode dis "
-                              "multiprocessing _sqlite3 audioop mmap termios";
+                              "multiprocessing _multiprocessing contextvars _sqlite3 "
+                              "audioop mmap termios";
 
 static const struct option_row rows[] = {
     {"pool", "redis", OPTION_TEXT, AT(redis), 0, 1023, "", NULL, false, "",

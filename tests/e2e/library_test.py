@@ -79,6 +79,99 @@ print(len([m for m in pkgutil.iter_modules(["/usr/lib/python3.11/json"])]))
 """
 
 
+# Every name of the standard library is there, or is refused in one sentence at the import itself.
+EVERY_NAME = """\
+import builtins, importlib, sys, traceback
+builtins.print, say = (lambda *words, **more: None), print  # the module `this`
+for name in sorted(sys.stdlib_module_names):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        frames = [f for f in traceback.extract_tb(e.__traceback__) if "importlib" not in f.filename]
+        whole = type(e) is ModuleNotFoundError and e.name == name and len(frames) == 1 and e.__context__ is None
+        say("refused" if whole and not str(e).startswith("No module named") else "FAILED", name, e)
+    except BaseException as e:
+        say("FAILED", name, repr(e))
+import contextvars, dbm, multiprocessing.pool, multiprocessing.connection, concurrent.futures.process
+for name in ("dbm.gnu", "dbm.ndbm"):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        say("refused", name, e)
+"""
+
+ASYNCIO = """\
+import asyncio, os, signal, threading
+from concurrent.futures import ThreadPoolExecutor
+
+async def work(n):
+    await asyncio.sleep(n / 1000)
+    return n
+
+async def queued():
+    queue = asyncio.Queue(1)
+    async def put():
+        for i in range(3):
+            await queue.put(i)
+    task = asyncio.create_task(put())
+    got = [await queue.get() for _ in range(3)]
+    await task
+    return got
+
+async def refused(coroutine):
+    try:
+        await coroutine
+    except OSError as e:
+        return str(e)
+
+async def main():
+    loop = asyncio.get_running_loop()
+    print(await asyncio.gather(work(2), work(1), asyncio.create_task(work(3))), await queued())
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.001)
+    except asyncio.TimeoutError:
+        print("timed out")
+    print(await asyncio.to_thread(threading.main_thread().is_alive), await loop.run_in_executor(None, abs, -1))
+    future = loop.create_future()
+    threading.Thread(target=lambda: [loop.call_soon_threadsafe(future.set_result, "from a thread")]).start()
+    print(await future)
+    signalled = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, signalled.set)
+    threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    await signalled.wait()
+    print(loop.remove_signal_handler(signal.SIGUSR1), loop.remove_signal_handler(signal.SIGUSR1))
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        task = group.create_task(work(1))
+    print(task.result(), type(loop).__name__, isinstance(loop, asyncio.SelectorEventLoop))
+    print(await refused(asyncio.open_connection("localhost", 80)))
+    print(await refused(asyncio.create_subprocess_exec("date")))
+    try:
+        loop.add_reader(0, print)
+    except OSError as e:
+        print(e)
+
+asyncio.run(main())
+asyncio.run(main(), debug=True)
+loop = asyncio.new_event_loop()
+loop.call_later(0.001, loop.stop)
+loop.run_forever()
+loop.close()
+with ThreadPoolExecutor(2) as pool:
+    print(list(pool.map(abs, [-1, 2])))
+"""
+ASYNCIO_SAYS = """\
+[2, 1, 3] [0, 1, 2]
+timed out
+True 1
+from a thread
+True False
+1 SelectorEventLoop True
+[Errno 1] There is no network here: a program cannot open a connection
+[Errno 1] Programs cannot start other programs here
+[Errno 1] There is nothing here that a program could wait for but time, threads and signals
+"""
+
+
 class Library(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -118,6 +211,22 @@ class Library(unittest.TestCase):
         self.assertEqual(out, "0 {'a': 1}\n[(2,)]\ndef loads(s: str, /, *, parse_float: ParseFloat = float) -> dict[str, Any]:  # noqa: C901\n"
                               "pos = key_value_rule(src, pos, out, header, parse_float)\n"
                               "2026-07-01T12:00:00+01:00\n2026-07-01T12:00:00-04:00\nb'\\x82' b'tda'\n4\n")
+
+    def test_every_name_of_the_standard_library(self):
+        out = self.run_ok(EVERY_NAME, cpu_ms="60000")
+        self.assertEqual([line for line in out.splitlines() if not line.startswith("refused ")], [])
+        self.assertIn("refused msvcrt This module is a part of Windows, and programs run on Linux here\n", out)
+        self.assertIn("refused dbm.gnu Programs cannot write files here, so there is no database in a file\n", out)
+
+    def test_asyncio(self):
+        """On a loop that waits without sockets; it costs nothing where it is not imported."""
+        self.assertEqual(self.run_ok("import sys\nprint('asyncio' in sys.modules)\n"), "False\n")
+        self.assertEqual(self.run_ok(ASYNCIO), ASYNCIO_SAYS + ASYNCIO_SAYS + "[1, 2]\n")
+
+    def test_help(self):
+        self.assertIn("Return the absolute value of the argument.", self.run_ok("help(abs)\n"))
+        self.assertIn('The "for" statement', self.run_ok("help('for')\n"))
+        self.assertIn("Welcome to Python 3.11's help utility!", self.run_ok("help()\n"))
 
     def test_a_missing_file_in_the_traceback(self):
         job = self.client.run("def f():\n    open('nope.txt')\nf()\n")
@@ -258,7 +367,7 @@ class Stamp(unittest.TestCase):
         self.assertIn("make it anew with paddock-library", self.start())
 
     def test_another_format(self):
-        self.change("format 1", "format 0")
+        self.change("format 2", "format 0")
         self.assertIn('it has the format "0"', self.start())
 
     def test_no_library(self):

@@ -10,7 +10,7 @@ import recording
 # Honest programs that do what is not allowed: an exception that says so, and the program goes on.
 DENIED = [
     ("fork", "import os\nos.fork()", "PermissionError"),
-    ("system", "import os\nprint(os.system('id'))\nraise OSError", "OSError"),
+    ("system", "import os\nos.system('id')", "PermissionError"),
     ("subprocess", "import subprocess\nsubprocess.run(['id'])", "Error"),
     ("socket", "import socket\nsocket.socket()", "PermissionError"),
     ("socketpair", "import socket\nsocket.socketpair()", "PermissionError"),

@@ -8,6 +8,12 @@ import recording
 
 READ = "Python cannot read your program: {}. Look at that line and the one above it."
 STOPPED = "Your program stopped with an error: {}. The last lines of its output show where."
+NO_NETWORK = "There is no network here: a program cannot open a connection"
+NO_PROGRAMS = "Programs cannot start other programs here"
+NO_PROCESSES = ("Programs cannot start processes here; threads work: threading and "
+                "concurrent.futures.ThreadPoolExecutor")
+NO_FILES = "Programs cannot write files here; io.StringIO and io.BytesIO are files in memory"
+NO_PIPES = "Programs have their input and output here, and cannot open a pipe or wait for files"
 MIXED = "def f():\n    if 1:\n        x = '''\n\ttext\n'''\n\tprint(1)\n    return 2\nprint(f())\n"
 
 # name: (files, verdict, sentence)
@@ -73,6 +79,35 @@ ROWS = {
 }
 
 
+# What is refused when it is used, by an OSError that programs may catch: (module, statement, exception's text).
+USES = [
+    ("os", "os.system('clear')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.popen('date')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.fork()", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.spawnlp(os.P_WAIT, 'date', 'date')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.pipe()", f"PermissionError: [Errno 1] {NO_PIPES}"),
+    ("selectors", "selectors.DefaultSelector()", f"PermissionError: [Errno 1] {NO_PIPES}"),
+    ("subprocess", "subprocess.run(['date'])", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("subprocess", "subprocess.check_output('date', shell=True)", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("subprocess", "subprocess.Popen(['date', '-s', '1'])", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("multiprocessing", "multiprocessing.Process(target=print).start()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("multiprocessing", "multiprocessing.Pool(2)", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("multiprocessing", "multiprocessing.get_context('spawn').Queue()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("multiprocessing.pool", "multiprocessing.pool.ThreadPool(2)", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("concurrent.futures", "concurrent.futures.ProcessPoolExecutor()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("socket", "socket.socket()", f"PermissionError: [Errno 13] {NO_NETWORK}"),
+    ("socket", "socket.socket(socket.AF_INET, type=socket.SOCK_DGRAM)", f"PermissionError: [Errno 13] {NO_NETWORK}"),
+    ("socket", "socket.create_connection(('localhost', 80))", f"gaierror: [Errno -3] {NO_NETWORK}"),
+    ("socket", "socket.gethostbyname('localhost')", f"gaierror: [Errno -3] {NO_NETWORK}"),
+    ("http.client", "http.client.HTTPConnection('localhost').request('GET', '/')", f"gaierror: [Errno -3] {NO_NETWORK}"),
+    ("urllib.request", "urllib.request.urlopen('http://localhost/')", f"URLError: <urlopen error [Errno -3] {NO_NETWORK}>"),
+    ("smtplib", "smtplib.SMTP('localhost')", f"gaierror: [Errno -3] {NO_NETWORK}"),
+    ("http.server", "http.server.HTTPServer(('', 80), None)", f"PermissionError: [Errno 13] {NO_NETWORK}"),
+    ("tempfile", "tempfile.mkdtemp()", f"OSError: [Errno 30] {NO_FILES}"),
+    ("tempfile", "tempfile.NamedTemporaryFile()", f"OSError: [Errno 30] {NO_FILES}"),
+]
+
+
 class Sentences(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -89,6 +124,14 @@ class Sentences(unittest.TestCase):
             with self.subTest(name):
                 job = self.client.run(pool.make_zip(files))
                 self.assertEqual((job.verdict, job.result["sentence"]), (verdict, sentence))
+
+    def test_what_is_refused_when_it_is_used(self):
+        for module, statement, text in USES:
+            with self.subTest(statement):
+                code = f"import {module}\ntry:\n    {statement}\nexcept OSError as e:\n    print('caught')\n{statement}\n"
+                job = self.client.run(code)
+                self.assertEqual(job.result["sentence"], STOPPED.format(f"{text} (robot.py, line 6)"))
+                self.assertEqual(recording.text(recording.decode(job.recording)), "caught\n")
 
     def test_two_files_of_one_name(self):
         data = pool.make_zip({"robot.py": "x = 1\n", "arm.py": "", "brm.py": ""}).replace(b"brm.py", b"arm.py")

@@ -22,6 +22,8 @@ import linecache
 import os
 import random
 import shutil
+import socket
+import subprocess
 import tempfile
 import threading
 import traceback
@@ -119,9 +121,10 @@ def _print_thread_exception(args):
 
 threading.excepthook = _print_thread_exception
 
-# The site module, which is not run, would have made these; many programs end by them.
+# The site module, which is not run, would have made these.
 builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
 builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+builtins.help = _sitebuiltins._Helper()
 
 # Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
 threading.stack_size(1 << 20)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The modules of Python's that make no sense in a sandbox. */
+/* What of Python's library makes no sense in a sandbox. */
 #pragma once
 
-/* Tells the importer of them. Once, in the zygote. */
+/* Tells the importer of the modules. Once, in the zygote, before any is imported. */
 void refusals_install(void);
+/* Replaces what makes no sense in the modules that are loaded: to be called when the last
+ * one is. Returns 0, or -1 with a Python exception: the table and the library do not fit.
+ */
+int refusals_install_uses(void);
