@@ -199,3 +199,65 @@ bool source_find_tabs(const char *source, size_t size, int number,
     }
     return false;
 }
+
+const char *source_indentation(const struct source_line *line)
+{
+    bool tabs = memchr(line->text, '\t', line->indent) != NULL;
+    bool spaces = memchr(line->text, ' ', line->indent) != NULL;
+
+    return tabs && spaces ? "tabs and spaces"
+           : tabs         ? "tabs"
+           : spaces       ? "spaces"
+                          : "nothing";
+}
+
+/* Are both indented, and not in the same way? */
+static bool unlike(const struct source_line *one, const struct source_line *two)
+{
+    return one->indent > 0 && two->indent > 0 &&
+           strcmp(source_indentation(one), source_indentation(two)) != 0;
+}
+
+/* Of the open blocks, the innermost that the line is unlike: those that it would end, and
+ * the one that it would then be in. */
+static bool find_unlike(const struct source_line *stack, size_t depth,
+                        const struct source_line *line, struct source_line *ret_earlier)
+{
+    while (depth > 0) {
+        *ret_earlier = stack[--depth];
+        if (unlike(ret_earlier, line)) {
+            return true;
+        }
+        if (source_columns(ret_earlier, 8) < source_columns(line, 8)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+bool source_find_unlike(const char *source, size_t size, int number,
+                        struct source_line *ret_earlier, struct source_line *ret_line)
+{
+    struct source_walk walk = {.rest = source, .left = size};
+    struct source_line line, stack[INDENTS_MAX];
+    size_t depth = 0;
+
+    while (source_next(&walk, &line) && line.number <= number) {
+        if (!line.is_statement) {
+            continue;
+        }
+        if (line.number == number) {
+            *ret_line = line;
+            return find_unlike(stack, depth, &line, ret_earlier);
+        }
+        while (depth > 0 &&
+               source_columns(&line, 8) <= source_columns(&stack[depth - 1], 8)) {
+            depth--;
+        }
+        if (depth == INDENTS_MAX) {
+            return false;
+        }
+        stack[depth++] = line;
+    }
+    return false;
+}

@@ -45,3 +45,13 @@ void source_expand_tabs(const char *source, size_t size, struct buffer *to);
  * such line. */
 bool source_find_tabs(const char *source, size_t size, int number,
                       struct source_line *ret_earlier, struct source_line *ret_line);
+
+/* What a line is indented with: "tabs", "spaces", "tabs and spaces" or "nothing". */
+const char *source_indentation(const struct source_line *line);
+
+/* Finds the two lines of an IndentationError: `number`, which fits no block, and the
+ * innermost block's that is indented with something else. Returns false if the block is
+ * indented in one way. (A tab of 8 columns, `source_expand_tabs`, changes nothing for
+ * these: Python 3 and Python 2 count alike where a block ends.) */
+bool source_find_unlike(const char *source, size_t size, int number,
+                        struct source_line *ret_earlier, struct source_line *ret_line);

@@ -302,6 +302,7 @@ class Science(unittest.TestCase):
                              "PNG (20, 10)\nJPEG (20, 10)\nGIF (20, 10)\n(1, 1)\n"
                              "agg b'\\x89PNG' True\n")
             self.assertNotIn("unable to preload", p.read_log())
+            self.assertIn("There is no scipy here; numpy comes near", p.client.run("import scipy\n").result["sentence"])
 
     def test_a_package_that_is_not_there(self):
         said = paddock_library("--output", "/nonexistent/x.zip", "--add", "nonono")

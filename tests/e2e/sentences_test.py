@@ -39,6 +39,15 @@ ROWS = {
                                     "compile_error", READ.format(
         "TabError: inconsistent use of tabs and spaces in indentation (arm.py, line 3). Line 3 is indented with spaces, "
         "and line 2 with tabs: use only one of them in a file")),
+    "an unindent between tabs and spaces": ({"robot.py": "def f():\n\tx = 1\n    y = 2\n"}, "compile_error", READ.format(
+        "IndentationError: unindent does not match any outer indentation level (robot.py, line 3). Line 3 is indented with "
+        "spaces, and line 2 with tabs: use only one of them in a file")),
+    "an indent between tabs and spaces": ({"robot.py": "def f():\n\tx = 1\n            y = 2\n"}, "compile_error",
+                                          READ.format(
+        "IndentationError: unexpected indent (robot.py, line 3). Line 3 is indented with spaces, and line 2 with tabs: use "
+        "only one of them in a file")),
+    "an unindent of spaces alone": ({"robot.py": "if 1:\n\tx = 1\nif 2:\n    y = 2\n  z = 3\n"}, "compile_error", READ.format(
+        "IndentationError: unindent does not match any outer indentation level (robot.py, line 5)")),
     "print of Python 2": ({"robot.py": "x = 1\nprint 'hello'\n"}, "compile_error", READ.format(
         "SyntaxError: Missing parentheses in call to 'print'. Did you mean print(...)? (robot.py, line 2). This is "
         "Python 2; in Python 3 it is print(...), with brackets")),
@@ -59,11 +68,39 @@ ROWS = {
         "ModuleNotFoundError: No module named 'numpy' (robot.py, line 1). There is no numpy here; math, array and "
         "statistics come near")),
     "Helper.py for helper": ({"robot.py": "import helper\n", "Helper.py": ""}, "exception", STOPPED.format(
-        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is a Helper.py: capital letters count, "
-        "write import Helper")),
+        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is the file Helper.py: capital letters "
+        "count, write import Helper")),
     "a module in a folder": ({"robot.py": "import helper\n", "lib/arm/helper.py": ""}, "exception", STOPPED.format(
-        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is a lib/arm/helper.py: write import "
-        "lib.arm.helper")),
+        "ModuleNotFoundError: No module named 'helper' (robot.py, line 1). There is the file lib/arm/helper.py: write "
+        "import lib.arm.helper")),
+    "email.py": ({"robot.py": "import email.mime.text\n", "email.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'email.mime'; 'email' is not a package (robot.py, line 1). Your email.py "
+        "hides Python's own module email: give it another name")),
+    "lib/Thing.py for lib.thing": ({"robot.py": "from lib.thing import x\n", "lib/Thing.py": ""}, "exception",
+                                   STOPPED.format(
+        "ModuleNotFoundError: No module named 'lib.thing' (robot.py, line 1). There is the file lib/Thing.py: capital "
+        "letters count, write import lib.Thing")),
+    "Lib/ for lib": ({"robot.py": "import lib.arm\n", "Lib/arm.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'lib' (robot.py, line 1). There is the folder Lib: capital letters count, "
+        "write import Lib")),
+    "nothing in a package": ({"robot.py": "import pkg.nothing\n", "pkg/__init__.py": "", "pkg/arm.py": ""}, "exception",
+                             STOPPED.format("ModuleNotFoundError: No module named 'pkg.nothing' (robot.py, line 1)")),
+    "a slip in a package": ({"user/robot.py": "import pkg.in_ner.arn\n", "user/pkg/in_ner/arm.py": "", "README": ""},
+                            "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'pkg.in_ner.arn' (user/robot.py, line 1). Perhaps you meant pkg.in_ner.arm")),
+    "a file that is no package": ({"robot.py": "import helper.sub\n", "helper.py": ""}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'helper.sub'; 'helper' is not a package (robot.py, line 1). helper is the "
+        "file helper.py, and no folder that holds sub")),
+    "one of Python's that has no such part": ({"robot.py": "import json.nothing\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'json.nothing' (robot.py, line 1)")),
+    "two letters that changed places": ({"robot.py": "import tiem\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'tiem' (robot.py, line 1). Perhaps you meant time")),
+    "sr.robot": ({"robot.py": "from sr.robot import *\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'sr' (robot.py, line 1). There is no sr here: no robot, real or simulated, "
+        "is connected")),
+    "scipy without numpy": ({"robot.py": "import scipy\n"}, "exception", STOPPED.format(
+        "ModuleNotFoundError: No module named 'scipy' (robot.py, line 1). There is no scipy here; math, cmath and "
+        "statistics come near")),
     "a slip": ({"robot.py": "import maths\n"}, "exception", STOPPED.format(
         "ModuleNotFoundError: No module named 'maths' (robot.py, line 1). Perhaps you meant math")),
     "a slip in one's own": ({"robot.py": "import moter\n", "motor.py": ""}, "exception", STOPPED.format(
@@ -74,10 +111,14 @@ ROWS = {
         "ModuleNotFoundError: There is no screen here: a program can print, and no window opens (robot.py, line 1)")),
     "from ctypes": ({"robot.py": "from ctypes import CDLL\n"}, "exception", STOPPED.format(
         "ModuleNotFoundError: Programs cannot reach into memory here, so there is no ctypes (robot.py, line 1)")),
+    "a file to write": ({"robot.py": "open('log.txt', 'w')\n"}, "exception", STOPPED.format(
+        "OSError: [Errno 30] Read-only file system: 'log.txt' (robot.py, line 1). Programs cannot write files here; what "
+        "they print is kept")),
+    "https": ({"robot.py": "import urllib.request as u\nu.urlopen('https://localhost/')\n"}, "exception", STOPPED.format(
+        "URLError: <urlopen error unknown url type: https> (robot.py, line 2). " + NO_NETWORK)),
     "another error": ({"robot.py": "x = None\nx.y\n"}, "exception", STOPPED.format(
         "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
 }
-
 
 # What is refused when it is used, by an OSError that programs may catch: (module, statement, exception's text).
 USES = [
@@ -132,6 +173,17 @@ class Sentences(unittest.TestCase):
                 job = self.client.run(code)
                 self.assertEqual(job.result["sentence"], STOPPED.format(f"{text} (robot.py, line 6)"))
                 self.assertEqual(recording.text(recording.decode(job.recording)), "caught\n")
+
+    def test_no_guess_by_chance(self):
+        """Well-known names are known; others are near to one of Python's only by a slip."""
+        names = ("yaml attr simpy psutil game pygame serial cv2 RPi requests scipy pandas typer attrs flask pytest django "
+                 "torch zmq nltk rich tqdm redis future mock lxml boto").split()
+        job = self.client.run("import importlib\n" + "".join(
+            f"try:\n    import {name}\nexcept ImportError as e:\n    {name} = e\n" for name in names))
+        self.assertEqual(job.verdict, "ok", job.result)
+        for name in names:
+            with self.subTest(name):
+                self.assertNotIn("Perhaps you meant", self.client.run(f"import {name}\n").result["sentence"])
 
     def test_two_files_of_one_name(self):
         data = pool.make_zip({"robot.py": "x = 1\n", "arm.py": "", "brm.py": ""}).replace(b"brm.py", b"arm.py")

@@ -64,6 +64,22 @@ static const struct {
     {"if 1:\n\ta\n\tif 2:\n\t  b\n\tc\n", 0, 0},
     {"if 1:\n  a\n  b\n\tc\n", 4, 3},
 };
+
+/* Errors of indentation in their last line, and the line that it is indented unlike. */
+static const struct {
+    const char *source;
+    int line, earlier;
+} uneven[] = {
+    {"def f():\n\tx = 1\n    y = 2\n", 3, 2},
+    {"def f():\n\tx = 1\n            y = 2\n", 3, 2},
+    {"if 1:\n\tif 2:\n\t\ta\n    b\n", 4, 3},
+    {"if 1:\n  if 2:\n\ta\n    b\n", 4, 3},
+    {"if 1:\n \ta\n    b\n", 3, 2},
+    {"if 1:\n\ta\nif 2:\n    b\n  c\n", 5, 0},
+    {"if 1:\n    b\n  c\n", 3, 0},
+    {"if 1:\n\ta\n\t\tb\n", 3, 0},
+    {"a\n  b\n", 2, 0},
+};
 /* clang-format on */
 
 static void lines_and_statements(void **state)
@@ -112,6 +128,18 @@ static void the_two_lines_of_a_tab_error(void **state)
     }
 }
 
+static void indented_unlike_a_block(void **state)
+{
+    for (size_t i = 0; i < array_size(uneven); i++) {
+        struct source_line earlier = {0}, line;
+        bool found = source_find_unlike(uneven[i].source, strlen(uneven[i].source),
+                                        uneven[i].line, &earlier, &line);
+
+        assert_int_equal(found ? earlier.number : 0, uneven[i].earlier);
+        assert_int_equal(line.number, uneven[i].line);
+    }
+}
+
 static void more_levels_than_python_takes(void **state)
 {
     autobuffer struct buffer source = BUFFER_INIT(65536);
@@ -132,6 +160,7 @@ int main(void)
         cmocka_unit_test(lines_and_statements),
         cmocka_unit_test(tabs_become_spaces),
         cmocka_unit_test(the_two_lines_of_a_tab_error),
+        cmocka_unit_test(indented_unlike_a_block),
         cmocka_unit_test(more_levels_than_python_takes),
     };
 

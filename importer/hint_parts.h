@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the hints share. Not for users of the library. */
+#pragma once
+
+#include "importer/hint.h"
+#include "importer/types.h"
+
+#define HINT_NAME_MAX 128 /* longer names are not worth a hint */
+
+struct failure {
+    PyObject *exception; /* borrowed */
+    struct mount *mount; /* borrowed: of the program */
+    const char *folder;  /* its import root, in the archive */
+    struct buffer *to;
+};
+
+/* A text attribute, copied; false if there is none (or no object) or it is too long. */
+bool hint_text_of(PyObject *object, const char *name, char to[HINT_NAME_MAX]);
+
+/* hint_module.c: of a module that is not there, and of one that hides Python's. */
+void hint_missing(const struct failure *failure);
+void hint_hidden(const struct failure *failure);
