@@ -203,12 +203,13 @@ struct nearest {
 static void consider(const char *wanted, const char *name, size_t size,
                      struct nearest *nearest)
 {
-    size_t far;
+    size_t length = strlen(wanted), far;
 
-    if (size == 0 || size >= HINT_NAME_MAX || *name != *wanted) {
+    if (size == 0 || size >= HINT_NAME_MAX || *name != *wanted ||
+        size > length + nearest->distance || length > size + nearest->distance) {
         return;
     }
-    far = distance(wanted, strlen(wanted), name, size);
+    far = distance(wanted, length, name, size);
     if (far < nearest->distance) {
         (void)snprintf(nearest->name, sizeof(nearest->name), "%.*s", (int)size, name);
         nearest->distance = far;
