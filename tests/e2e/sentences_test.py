@@ -114,6 +114,9 @@ ROWS = {
     "a file to write": ({"robot.py": "open('log.txt', 'w')\n"}, "exception", STOPPED.format(
         "OSError: [Errno 30] Read-only file system: 'log.txt' (robot.py, line 1). Programs cannot write files here; what "
         "they print is kept")),
+    "a database in a file": ({"robot.py": "import shelve\nshelve.open('x')\n"}, "exception", STOPPED.format(
+        "OSError: [Errno 30] Read-only file system: b'x.dat' (robot.py, line 2). Programs cannot write files here; what they "
+        "print is kept")),
     "https": ({"robot.py": "import urllib.request as u\nu.urlopen('https://localhost/')\n"}, "exception", STOPPED.format(
         "URLError: <urlopen error unknown url type: https> (robot.py, line 2). " + NO_NETWORK)),
     "another error": ({"robot.py": "x = None\nx.y\n"}, "exception", STOPPED.format(

@@ -129,6 +129,7 @@ const struct probe probe_rows[] = {
     {SYS_getresgid, {AT(page), AT(page), AT(page)}, 0, false},
     {SYS_getpgrp, {0}, 0, false},
     {SYS_getgroups, {0, 0}, 0, false},
+    {SYS_umask, {022}, 0, false},
     {SYS_getrandom, {AT(page), 8, 1}, 0, false},
     {SYS_prlimit64, {0, RLIMIT_NOFILE, 0, AT(page)}, 0, false},
     {SYS_getrlimit, {RLIMIT_NOFILE, AT(page)}, 0, false},

@@ -247,6 +247,7 @@ const struct policy_row policy_rows[] = {
     DENY("files", mknod, EROFS, "nothing can be made", ANY)
     DENY("files", mknodat, EROFS, "nothing can be made", ANY)
     DENY("files", truncate, EROFS, "nothing can be changed", ANY)
+    ALLOW("files", umask, "its own mask, of files that cannot be made", ANY)
     DENY("network", socket, EACCES, "there is no network", ANY)
     DENY("network", socketpair, EACCES, "there is no network", ANY)
     DENY("network", connect, EPERM, "no socket can exist", ANY)
