@@ -673,6 +673,42 @@ static void main_modules(void **state)
     Py_DECREF(before);
 }
 
+/* As `python -m` has it. */
+static void main_as_a_module(void **state)
+{
+    PyObject *before = Py_NewRef(PyImport_AddModule("__main__"));
+    PyObject *module = importer_main_module("/robot", "pkg/sub/deep.py");
+    PyObject *given = PyDict_New();
+
+    assert_non_null(module);
+    assert_int_equal(
+        importer_main_as(module, "/robot", "pkg/sub/deep.py", "pkg.sub.deep"), 0);
+    assert_int_equal(PyDict_SetItemString(given, "module", module), 0);
+    run_in(
+        given, "main as a module",
+        "import sys\n"
+        "assert module.__name__ == '__main__' and module.__package__ == 'pkg.sub'\n"
+        "assert module.__spec__.name == 'pkg.sub.deep'\n"
+        "assert module.__spec__.origin == module.__file__ == '/robot/pkg/sub/deep.py'\n"
+        "assert module.__loader__ is module.__spec__.loader\n"
+        "assert 'pkg.sub' in sys.modules\n"
+        "exec(module.__loader__.get_code('pkg.sub.deep'), module.__dict__)\n"
+        "assert module.y == 2\n");
+    assert_int_equal(importer_main_as(module, "/robot", "pkg/nothing.py", "pkg.nothing"),
+                     -1);
+    assert_true(PyErr_ExceptionMatches(PyExc_ImportError));
+    PyErr_Clear();
+    assert_int_equal(importer_main_as(module, "/robot", "pkg/data.txt", "nothing.data"),
+                     -1);
+    assert_true(PyErr_ExceptionMatches(PyExc_ModuleNotFoundError));
+    PyErr_Clear();
+    Py_DECREF(given);
+    Py_DECREF(module);
+    assert_int_equal(PyDict_SetItemString(PyImport_GetModuleDict(), "__main__", before),
+                     0);
+    Py_DECREF(before);
+}
+
 static void main_that_is_not_there(void **state)
 {
     static const struct {
@@ -731,9 +767,13 @@ static void damaged_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_snippet),   cmocka_unit_test(directory_entries),
-        cmocka_unit_test(mounted_anew),    cmocka_unit_test(loaders_outlive_their_mount),
-        cmocka_unit_test(main_modules),    cmocka_unit_test(main_that_is_not_there),
+        cmocka_unit_test(every_snippet),
+        cmocka_unit_test(directory_entries),
+        cmocka_unit_test(mounted_anew),
+        cmocka_unit_test(loaders_outlive_their_mount),
+        cmocka_unit_test(main_modules),
+        cmocka_unit_test(main_as_a_module),
+        cmocka_unit_test(main_that_is_not_there),
         cmocka_unit_test(damaged_members),
     };
 
