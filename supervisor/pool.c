@@ -137,12 +137,12 @@ static void fill_relay(const struct pool *pool, uint32_t slot,
 }
 
 /* Starts a program of ours with a socket to it; *ret_peer is our end. */
-static int start_program(const struct pool *pool, const char *name, bool namespaces,
+static int start_program(const struct pool *pool, const char *name, bool locked,
                          struct process *ret, int *ret_peer, struct buffer *why)
 {
     const char *const argv[] = {name, NULL};
     autoclose int binary = -1, ours = -1, theirs = -1;
-    struct spawn spawn = {.argv = argv, .input = -1, .namespaces = namespaces};
+    struct spawn spawn = {.argv = argv, .input = -1, .locked = locked};
     int pair[2], error = spawn_open_own(name, &binary, NULL, why);
 
     if (error == 0) {

@@ -67,7 +67,7 @@ int spawn_open_own(const char *name, int *ret_fd, char path[LIMIT_PATH],
 
 struct birth {
     const struct spawn *spawn;
-    bool root;    /* we may map ids that are not our own */
+    bool root;    /* the parent's; in a user namespace ours depends on the maps */
     int go;       /* read end: the parent has written the id maps */
     int failures; /* write end */
 };
@@ -97,20 +97,24 @@ static void reset_signals(const struct birth *birth)
     }
 }
 
+static bool gets_namespaces(const struct spawn *spawn)
+{
+    return spawn->locked && spawn->isolation <= ISOLATION_SINGLE;
+}
+
+/* A user may not drop groups, not even its own (user_namespaces(7)). */
 static void take_ids(const struct birth *birth)
 {
+    bool mapped = gets_namespaces(birth->spawn);
     char byte;
 
-    if (!birth->spawn->namespaces || birth->spawn->isolation > ISOLATION_SINGLE) {
-        return;
-    }
-    if (read(birth->go, &byte, 1) != 1) {
+    if (mapped && read(birth->go, &byte, 1) != 1) {
         give_up(birth, "wait for the id maps");
     }
-    if (birth->root && setgroups(0, NULL) != 0) {
+    if (birth->spawn->locked && birth->root && setgroups(0, NULL) != 0) {
         give_up(birth, "drop groups");
     }
-    if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
+    if (mapped && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)) {
         give_up(birth, "take the namespace's ids");
     }
 }
@@ -200,7 +204,7 @@ static pid_t make_process(const struct spawn *spawn, int *ret_pidfd)
 {
     int flags = CLONE_PIDFD | SIGCHLD;
 
-    if (spawn->namespaces && spawn->isolation <= ISOLATION_SINGLE) {
+    if (gets_namespaces(spawn)) {
         flags |= namespace_flags;
     }
     /* As fork(2): no stack of its own. */
@@ -226,7 +230,7 @@ static int read_failure(int fd, struct buffer *why)
 static int see_through(const struct spawn *spawn, pid_t pid, int go, int failures,
                        struct buffer *why)
 {
-    if (spawn->namespaces && spawn->isolation <= ISOLATION_SINGLE) {
+    if (gets_namespaces(spawn)) {
         int error = write_maps(spawn, pid);
 
         if (error < 0) {
@@ -243,6 +247,7 @@ static int see_through(const struct spawn *spawn, pid_t pid, int go, int failure
 int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *why)
 {
     autoclose int go_read = -1, go_write = -1, fail_read = -1, fail_write = -1;
+    struct birth birth = {.spawn = spawn, .root = geteuid() == 0};
     int go[2], failures[2], pidfd = -1, status, error;
     pid_t pid;
 
@@ -250,13 +255,10 @@ int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *w
         return -errno;
     }
     go_read = go[0], go_write = go[1], fail_read = failures[0], fail_write = failures[1];
+    birth.go = go_read;
+    birth.failures = fail_write;
     pid = make_process(spawn, &pidfd);
     if (pid == 0) {
-        const struct birth birth = {.spawn = spawn,
-                                    .root = geteuid() == 0,
-                                    .go = go_read,
-                                    .failures = fail_write};
-
         run_child(&birth);
     }
     if (pid < 0) {
@@ -287,7 +289,7 @@ static bool grants(enum isolation isolation, int64_t uid_first)
                                 .input = -1,
                                 .peer = -1,
                                 .quiet = true,
-                                .namespaces = true,
+                                .locked = true,
                                 .isolation = isolation,
                                 .uid_first = uid_first};
     struct process process = PROCESS_INIT;

@@ -15,10 +15,11 @@
 struct spawn {
     int binary; /* opened with O_PATH or O_RDONLY; stays the caller's */
     const char *const *argv;
-    int input;       /* becomes 0; -1: /dev/null */
-    int peer;        /* becomes 3; -1: none */
-    bool quiet;      /* stderr goes to /dev/null */
-    bool namespaces; /* the zygote's: user, PID, network, mount, IPC, UTS, cgroup */
+    int input;   /* becomes 0; -1: /dev/null */
+    int peer;    /* becomes 3; -1: none */
+    bool quiet;  /* stderr goes to /dev/null */
+    bool locked; /* the zygote: no groups, and the namespaces of `isolation` (user, PID,
+                    network, mount, IPC, UTS, cgroup) */
     enum isolation isolation;
     int64_t uid_first; /* on the host; what root maps */
 };

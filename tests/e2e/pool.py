@@ -2,6 +2,7 @@
 """A real pool for the tests: paddock-supervisor with its own Redis in a folder of its own, and a client
 that speaks plain Redis only, as a backend in any language would."""
 
+import ctypes
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -20,12 +22,35 @@ import redis
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("PADDOCK_BIN", os.path.join(ROOT, "build", "release", "bin"))
 SANITIZED = bool(os.environ.get("PADDOCK_SANITIZED"))
+# A user that owns nothing and that nobody is.
+STRANGER = 54321
 # A watchdog, not an expectation: ten times what anything here should take.
 PATIENCE = 120
 
 
 def program(name):
     return os.path.join(BIN, name)
+
+
+def copy_programs(folder):
+    """The programs, where any user can run them: a build tree may lie in a folder of its owner alone."""
+    shutil.copytree(BIN, folder)
+    for name in os.listdir(folder):
+        os.chmod(os.path.join(folder, name), 0o755)
+
+
+def refuse_namespaces():
+    """For preexec_fn: what many containers do. clone() with CLONE_NEWUSER fails with EPERM from here on; clone3(),
+    whose flags a filter cannot see, with ENOSYS."""
+    allow, eperm, enosys = 0x7fff0000, 0x00050001, 0x00050000 | 38
+    code = [(0x20, 0, 0, 0), (0x15, 4, 0, 435), (0x15, 0, 2, 56),  # the call's number: clone3, clone
+            (0x20, 0, 0, 16), (0x45, 2, 0, 0x10000000),  # the low half of its first argument: CLONE_NEWUSER
+            (0x06, 0, 0, allow), (0x06, 0, 0, enosys), (0x06, 0, 0, eperm)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in code))
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, header, 0, 0) != 0:  # NO_NEW_PRIVS, SECCOMP
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def make_zip(files, compression=zipfile.ZIP_DEFLATED):
@@ -143,24 +168,39 @@ class Client:
 
 
 class Pool:
-    """with Pool(workers=2) as pool: pool.client.run("print('hello')")"""
+    """with Pool(workers=2) as pool: pool.client.run("print('hello')")
 
-    def __init__(self, workers=2, queue="test", user=None, **options):
+    `user`: who starts it, where that is not us; `born`: further arguments of Popen, such as its groups."""
+
+    def __init__(self, workers=2, queue="test", user=None, born=None, **options):
         self.queue = queue
         self.options = {"workers": workers, "queue": queue, "log_level": "info", **options}
         self.user = user
+        self.born = born or {}
+
+    def launch(self, command, **options):
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **options,
+                                **self.born)
+
+    def supervisor(self):
+        """The program, and how it is to be born."""
+        if self.user is None:
+            return program("paddock-supervisor"), {}
+        os.chown(self.folder, self.user, self.user)
+        copy_programs(os.path.join(self.folder, "bin"))
+        return (os.path.join(self.folder, "bin", "paddock-supervisor"),
+                {"user": self.user, "group": self.user, "extra_groups": []})
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="paddock-test-")
         self.runtime = os.path.join(self.folder, "run")
         self.log_path = os.path.join(self.folder, "log")
         ours, theirs = socket.socketpair()
-        command = [program("paddock-supervisor"), "--ready-fd", str(theirs.fileno()),
-                   f"--runtime_dir={self.runtime}"]
+        path, born = self.supervisor()
+        command = [path, "--ready-fd", str(theirs.fileno()), f"--runtime_dir={self.runtime}"]
         command += [f"--{name}={value}" for name, value in self.options.items()]
         self.log = open(self.log_path, "wb")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, pass_fds=[theirs.fileno()])
+        self.process = self.launch(command, pass_fds=[theirs.fileno()], **born)
         theirs.close()
         self.ready = ours
         ours.settimeout(PATIENCE)

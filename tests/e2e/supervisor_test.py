@@ -2,6 +2,7 @@
 """The supervisor: configuration, restarts, drain and stop, and what it leaves behind: nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -12,9 +13,16 @@ import pool
 SUPERVISOR = pool.program("paddock-supervisor")
 
 
-def supervisor(*words):
+# What is said of the ways to run.
+FULL = "namespaces, 65536 ids"
+SINGLE = "namespaces, one id: sandboxes are kept apart by seccomp alone"
+ROOT = "no namespaces, ids of its own for each sandbox"
+NONE = "no namespaces and one id: seccomp, Landlock and limits alone"
+
+
+def supervisor(*words, **options):
     return subprocess.run([SUPERVISOR, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=pool.PATIENCE)
+                          timeout=pool.PATIENCE, **options)
 
 
 class Configuration(unittest.TestCase):
@@ -132,21 +140,60 @@ class Life(unittest.TestCase):
             p.process.wait(pool.PATIENCE)
 
 
-class Ways(unittest.TestCase):
-    """As root with namespaces is what all other tests do; here the others."""
+def groups_of(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return re.search(r"^Groups:(.*)$", file.read(), re.M)[1].split()
 
-    def check_pool(self, isolation):
-        with pool.Pool(workers=2, isolation=isolation) as p:
+
+class Ways(unittest.TestCase):
+    """As root with namespaces is what all other tests do; here are all ways, and what is said of each."""
+
+    def check_pool(self, said, **options):
+        with pool.Pool(workers=2, **options) as p:
+            self.assertIn("isolation: " + said, p.read_log())
+            self.assertEqual("warning supervisor" in p.read_log(), said != FULL)
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
             self.assertEqual(p.client.run("open('/etc/passwd')").verdict, "exception")
             self.assertEqual(p.client.run("import os\nos.kill(-1, 9)").verdict, "exception")
             self.assertEqual(p.client.run("while True: pass", cpu_ms=100).verdict, "cpu_limit")
+            if os.geteuid() == 0:
+                own = {os.readlink(f"/proc/{pid}/ns/user") for pid in [os.getpid(), p.zygote(), *p.sandboxes()]}
+                self.assertEqual(len(own), 2 if said in (FULL, SINGLE) else 1, own)
 
     def test_one_id(self):
-        self.check_pool("single")
+        self.check_pool(SINGLE, isolation="single")
 
-    def test_without_namespaces(self):
-        self.check_pool("none")
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_root(self):
+        self.check_pool(FULL)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_root_without_namespaces(self):
+        self.check_pool(ROOT, isolation="none")
+        self.check_pool(ROOT, born={"preexec_fn": pool.refuse_namespaces})
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
+    def test_ordinary_user(self):
+        self.check_pool(SINGLE, user=pool.STRANGER)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
+    def test_ordinary_user_without_namespaces(self):
+        self.check_pool(NONE, user=pool.STRANGER, born={"preexec_fn": pool.refuse_namespaces})
+
+    def test_not_granted(self):
+        """A way that was asked for and is not granted is not replaced by a weaker one."""
+        done = supervisor("--isolation", "single", "--check-sandbox", preexec_fn=pool.refuse_namespaces)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("unable to start zygote 0: unable to make a process: Operation not permitted", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to have groups")
+    def test_no_groups(self):
+        for isolation in ("range", "single", "none"):
+            with self.subTest(isolation), pool.Pool(workers=1, isolation=isolation,
+                                                    born={"extra_groups": [0, 4, 27, 46]}) as p:
+                self.assertEqual(groups_of(p.process.pid), ["0", "4", "27", "46"])
+                sandbox, = pool.wait_until(p.sandboxes, "a sandbox waits")
+                self.assertEqual([groups_of(p.zygote()), groups_of(sandbox)], [[], []])
 
 
 if __name__ == "__main__":
