@@ -196,7 +196,7 @@ static _Noreturn void run_supervisor(const char *folder, const char *program, in
                     fd,
                     (char *)(uintptr_t) "--queue=run",
                     (char *)(uintptr_t) "--workers=1",
-                    (char *)(uintptr_t) "--log-level=error",
+                    (char *)(uintptr_t) "--log-level=warning",
                     runtime,
                     NULL};
 

@@ -84,6 +84,15 @@ class Run(Command):
         self.assertEqual(done.stderr.splitlines(), ["/robot/robot.py:1 <module>", "  /robot/bees.py:1 <module>",
                                                     "  /robot/bees.py:1 buzz"])
 
+    def test_less_than_full_isolation_is_said(self):
+        file = self.path("x.py", "print('hello')\n")
+        said = "warning supervisor"
+        if os.geteuid() == 0:
+            self.assertNotIn(said, self.paddock("run", file).stderr)
+        done = self.paddock("run", file, preexec_fn=pool.refuse_namespaces)
+        self.check(done, 0, "hello\n", "isolation: no namespaces")
+        self.assertEqual(done.stderr.count(said), 1)
+
 
 class BadInput(Command):
     def test_usage(self):
