@@ -113,6 +113,8 @@ struct message_relay {
     uint32_t lease_ms;
     uint32_t max_deliveries;
     uint32_t zip_mb; /* the operator's maximum of a ZIP */
+    uint32_t waits;  /* 1: the pool runs already: start without Redis and wait for it; 0:
+                        a Redis that is not there ends the start */
     int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb;
     char redis[1024]; /* unix:/path, host:port, or redis://[user:password@]host:port/db */
     char queue[LIMIT_QUEUE + 1];

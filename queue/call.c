@@ -97,9 +97,10 @@ struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...)
 
 /* ---- what a server must be ---- */
 
-static int refuse(struct redis *redis, struct buffer *why, const char *format, ...)
-    printf_like(3, 4);
-static int refuse(struct redis *redis, struct buffer *why, const char *format, ...)
+static int refuse(struct redis *redis, int error, struct buffer *why, const char *format,
+                  ...) printf_like(4, 5);
+static int refuse(struct redis *redis, int error, struct buffer *why, const char *format,
+                  ...)
 {
     va_list args;
 
@@ -110,7 +111,7 @@ static int refuse(struct redis *redis, struct buffer *why, const char *format, .
         buffer_vprintf(why, format, args);
         va_end(args);
     }
-    return -ENOTSUP;
+    return error;
 }
 
 static const char *words_of(const struct redisReply *reply)
@@ -141,7 +142,8 @@ int redis_check_server(struct redis *redis, struct buffer *why)
     int64_t number;
 
     if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
-        int error = refuse(redis, why, " does not say what it is: %s", words_of(reply));
+        int error = refuse(redis, connect_error_of(reply), why,
+                           " does not say what it is: %s", words_of(reply));
 
         if (reply != NULL) {
             freeReplyObject(reply);
@@ -153,12 +155,12 @@ int redis_check_server(struct redis *redis, struct buffer *why)
     freeReplyObject(reply);
     (void)snprintf(major, sizeof(major), "%.*s", (int)strcspn(version, "."), version);
     if (number_parse(major, 7, 999, &number) < 0) {
-        return refuse(redis, why,
+        return refuse(redis, -ENOTSUP, why,
                       " is version %s; Paddock needs Redis 7.0 or newer, or Valkey",
                       version);
     }
     if (policy[0] != '\0' && strcmp(policy, "noeviction") != 0) {
-        return refuse(redis, why,
+        return refuse(redis, -ENOTSUP, why,
                       " has maxmemory-policy %s, by which jobs could vanish; Paddock "
                       "needs noeviction",
                       policy);
@@ -190,7 +192,8 @@ static int load(struct redis *redis, struct buffer *why)
     int error = 0;
 
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        error = refuse(redis, why, " refuses the queue's functions: %s", words_of(reply));
+        error = refuse(redis, connect_error_of(reply), why,
+                       " refuses the queue's functions: %s", words_of(reply));
     }
     if (reply != NULL) {
         freeReplyObject(reply);

@@ -112,7 +112,7 @@ int connect_socket(const struct redis_address *address, int64_t end_ms, int *ret
 /* ---- the login ---- */
 
 /* What an error reply means for whoever reads the message. */
-static const struct {
+static const struct connect_error {
     const char *prefix;
     int error;
     const char *sentence;
@@ -121,14 +121,38 @@ static const struct {
     {"WRONGPASS", -EACCES, "it refuses the user or the password"},
     {"ERR AUTH", -EACCES, "it refuses the password"},
     {"NOPERM", -EACCES, "the user may not do this"},
-    {"LOADING", -EAGAIN, "it is still loading its data"},
+    {"ERR unknown command", -ENOTSUP, "it does not know a command that is needed"},
+    {"LOADING", -EBUSY, "it is still loading its data"},
 };
+
+/* The row of an error reply, or NULL for one that is not in the table. */
+static const struct connect_error *find_error(const struct redisReply *reply)
+{
+    for (size_t i = 0; i < array_size(errors); i++) {
+        if (strncmp(reply->str, errors[i].prefix, strlen(errors[i].prefix)) == 0) {
+            return &errors[i];
+        }
+    }
+    return NULL;
+}
+
+int connect_error_of(const struct redisReply *reply)
+{
+    const struct connect_error *error;
+
+    if (reply == NULL) {
+        return -ETIMEDOUT;
+    }
+    error = reply->type == REDIS_REPLY_ERROR ? find_error(reply) : NULL;
+    return error != NULL ? error->error : -EPROTO;
+}
 
 /* Redis's own words, but not for AUTH: a server that does not know the command repeats
  * its arguments. */
 static int check_reply(const struct redis_address *address, bool secret,
                        struct redisReply *reply, struct buffer *why)
 {
+    const struct connect_error *error;
     char text[128] = "it refuses the login";
 
     if (reply == NULL) {
@@ -138,11 +162,10 @@ static int check_reply(const struct redis_address *address, bool secret,
         freeReplyObject(reply);
         return 0;
     }
-    for (size_t i = 0; i < array_size(errors); i++) {
-        if (strncmp(reply->str, errors[i].prefix, strlen(errors[i].prefix)) == 0) {
-            freeReplyObject(reply);
-            return refuse(address, errors[i].sentence, errors[i].error, why);
-        }
+    error = find_error(reply);
+    if (error != NULL) {
+        freeReplyObject(reply);
+        return refuse(address, error->sentence, error->error, why);
     }
     if (!secret) {
         (void)snprintf(text, sizeof(text), "%s", reply->str);

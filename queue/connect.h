@@ -17,5 +17,10 @@ int connect_socket(const struct redis_address *address, int64_t end_ms, int *ret
 int connect_login(struct redis *redis, const struct redis_address *address,
                   int64_t end_ms, struct buffer *why) must_check;
 
+/* What an error reply means, as a negative errno: -EACCES for the login's, -EBUSY for a
+ * server that is loading its data, -ENOTSUP for one that lacks a command, -ETIMEDOUT for
+ * none at all, -EPROTO for any other. */
+int connect_error_of(const struct redisReply *reply);
+
 /* Of redis.c: the address of a connection, for messages. */
 const struct redis_address *redis_address(const struct redis *redis);

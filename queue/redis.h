@@ -34,7 +34,7 @@ void redis_free(struct redis *redis);
 
 /* Connects (waiting at most `timeout_ms`), and authenticates and selects the database if
  * the address says so. Returns 0, or a negative errno with a sentence in `why` (may be
- * NULL). */
+ * NULL): -EACCES for a login that it refuses, -EBUSY while it loads its data. */
 int redis_connect(struct redis *redis, int timeout_ms, struct buffer *why) must_check;
 bool redis_is_up(const struct redis *redis);
 /* Milliseconds to wait before the next redis_connect: jittered exponential backoff, 20 ms
@@ -73,7 +73,8 @@ struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...) mus
 /* ---- what a server must be ---- */
 
 /* Checks the version (>= 7.0, or Valkey) and maxmemory-policy (noeviction; a server that
- * hides CONFIG from us is believed). Returns 0, or -ENOTSUP with a sentence in `why`. */
+ * hides CONFIG from us is believed). Returns 0, -ENOTSUP for one that is not, or another
+ * negative errno where it did not say, with a sentence in `why`. */
 int redis_check_server(struct redis *redis, struct buffer *why) must_check;
 /* Loads the Functions library `paddock` where it is missing or older than ours. Returns 0
  * or a negative errno with a sentence in `why`. */

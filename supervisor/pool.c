@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define STOP_MS 3000 /* from the end of a socket to SIGKILL */
 
@@ -125,6 +126,7 @@ static void fill_relay(const struct pool *pool, uint32_t slot,
     relay->verbose = (uint32_t)config->log_level;
     relay->lease_ms = (uint32_t)config->lease_ms;
     relay->max_deliveries = (uint32_t)config->max_deliveries;
+    relay->waits = pool->phase != POOL_STARTING;
     relay->zip_mb = (uint32_t)config->max_zip_mb;
     relay->max_cpu_ms = config->max_cpu_ms;
     relay->max_wall_ms = config->max_wall_ms;
@@ -363,6 +365,27 @@ static void receive(struct pool *pool, struct unit *unit)
 
 /* ---- deaths ---- */
 
+/* What a child's last word makes of a pool that ends for it. */
+static int pool_code(int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+
+    return code == ROLE_EXIT_CONFIG || code == ROLE_EXIT_AWAY ? ROLE_EXIT_CONFIG
+                                                              : ROLE_EXIT_PERMANENT;
+}
+
+static bool is_hopeless(const struct pool *pool, enum unit_kind kind)
+{
+    bool hopeless = true;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        hopeless &= pool->units[i].kind != kind || pool->units[i].hopeless;
+    }
+    return hopeless;
+}
+
+/* At the start every failure is final, so that whoever started us sees it. Later those
+ * who still run jobs go on, whatever becomes of the others. */
 static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
@@ -372,11 +395,16 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
         unit->state = UNIT_ENDED;
         return;
     }
-    if (unit_died(unit, status) == UNIT_PERMANENT) {
-        give_up(pool, ROLE_EXIT_PERMANENT);
-    } else if (pool->phase == POOL_STARTING && before != UNIT_READY) {
+    unit_died(unit, status);
+    if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         log_error("%s %u did not start", unit_name(unit), unit->slot);
-        give_up(pool, ROLE_EXIT_PERMANENT);
+        give_up(pool, pool_code(status));
+    } else if (is_hopeless(pool, unit->kind)) {
+        log_error("no %s is left that could serve", unit_name(unit));
+        give_up(pool, pool_code(status));
+    } else if (unit->hopeless) {
+        log_error("%s %u is tried again after a while; the others go on", unit_name(unit),
+                  unit->slot);
     }
 }
 

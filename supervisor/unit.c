@@ -39,6 +39,7 @@ void unit_ready(struct unit *unit)
 {
     unit->state = UNIT_READY;
     unit->ready_ms = clock_now_ms();
+    unit->hopeless = false;
 }
 
 static int64_t delay_ms(unsigned failures)
@@ -62,7 +63,7 @@ static void log_death(const struct unit *unit, int status)
     }
 }
 
-enum unit_death unit_died(struct unit *unit, int status)
+void unit_died(struct unit *unit, int status)
 {
     int64_t now = clock_now_ms();
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
@@ -71,10 +72,7 @@ enum unit_death unit_died(struct unit *unit, int status)
     log_death(unit, status);
     close_fd(&unit->peer);
     unit->state = UNIT_OFF;
-    if (code == ROLE_EXIT_CONFIG || code == ROLE_EXIT_PERMANENT) {
-        return UNIT_PERMANENT;
-    }
     unit->failures = served ? 0 : unit->failures + 1;
-    unit->start_ms = now + delay_ms(unit->failures);
-    return UNIT_RESTARTS;
+    unit->hopeless = code == ROLE_EXIT_CONFIG || code == ROLE_EXIT_PERMANENT;
+    unit->start_ms = now + (unit->hopeless ? DELAY_MAX : delay_ms(unit->failures));
 }

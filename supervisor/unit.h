@@ -3,7 +3,8 @@
  * The supervisor's children, all of one kind of record: what each is, where it stands,
  * and when it may be started again. A child that dies is started anew: at once if it had
  * served for a while, else after a delay that doubles with each failure in a row. Exit
- * codes 100 and 125 mean that it would end the same way again.
+ * codes 100 and 125 mean that it would end the same way again, as long as nobody has
+ * changed something: it is hopeless, and gets the longest delay.
  */
 #pragma once
 
@@ -31,6 +32,7 @@ struct unit {
     int64_t start_ms;  /* when it may be started */
     int64_t ready_ms;  /* since when it is READY */
     unsigned failures; /* deaths in a row */
+    bool hopeless;     /* its last death was of such a kind, and it was not READY since */
 };
 
 const char *unit_name(const struct unit *unit);
@@ -39,10 +41,6 @@ void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot);
 void unit_started(struct unit *unit, struct process process, int peer);
 void unit_ready(struct unit *unit);
 
-enum unit_death {
-    UNIT_RESTARTS,  /* start_ms says when */
-    UNIT_PERMANENT, /* it must not be started again: the pool cannot go on */
-};
-
-/* After process_reap: what is to be done, by the state it died in and its exit status. */
-enum unit_death unit_died(struct unit *unit, int status);
+/* After process_reap, with its exit status: says when it may be started again
+ * (`start_ms`), and whether there is hope in that. */
+void unit_died(struct unit *unit, int status);

@@ -98,5 +98,87 @@ class Faults(unittest.TestCase):
             os.unlink(os.path.join(self.pool.runtime, name))
 
 
+class RedisAway(unittest.TestCase):
+    """A Redis that goes, and comes back: running jobs go on, and who dies meanwhile is replaced."""
+
+    def setUp(self):
+        self.server = self.enterContext(pool.RedisServer("--appendonly", "yes"))
+        self.pool = self.enterContext(pool.Pool(workers=2, redis=self.server.address))
+        self.client = self.pool.client
+
+    def begin(self):
+        """A job that runs, and the slots of the relay that has it and of the one that has not."""
+        job = self.client.enqueue(pool.make_zip(SLOW))
+        begun(self.client, job)
+        busy = int(self.client.job(job)["owner"].rpartition(b".")[2])
+        return job, busy, 1 - busy
+
+    def kill_relay(self, slot):
+        """Relays are started in the order of their slots."""
+        victim = sorted(self.pool.relays())[slot]
+        os.kill(victim, signal.SIGKILL)
+        pool.wait_until(lambda: victim not in self.pool.relays() and len(self.pool.relays()) == 2 or self.ended(),
+                        "the relay is replaced")
+        self.assertFalse(self.ended(), self.pool.read_log())
+
+    def ended(self):
+        return self.pool.process.poll() is not None
+
+    def wait_for_log(self, *sentences):
+        pool.wait_until(lambda: any(s in self.pool.read_log() for s in sentences) or self.ended(), sentences)
+        self.assertFalse(self.ended(), self.pool.read_log())
+
+    def check_all_work(self):
+        jobs = [self.client.enqueue(pool.make_zip("print(1)")) for _ in range(4)]
+        self.assertEqual([self.client.wait(job).verdict for job in jobs], ["ok"] * 4)
+
+    def lose_while_away(self, victim, attempt):
+        job, busy, idle = self.begin()
+        self.server.stop()
+        slot = {"busy": busy, "idle": idle}[victim]
+        self.kill_relay(slot)
+        fresh = max(self.pool.relays())
+        self.wait_for_log(f"relay-{slot}[{fresh}] Redis is away")
+        self.server.start("--appendonly", "yes")
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.attempt), ("ok", attempt), self.pool.read_log())
+        self.check_all_work()
+
+    def test_idle_relay_dies(self):
+        self.lose_while_away("idle", b"1")
+
+    def test_busy_relay_dies(self):
+        self.lose_while_away("busy", b"2")
+
+    def test_redis_that_will_not_do(self):
+        """A relay that refuses its Redis takes nobody with it; the last one ends the pool."""
+        job, busy, idle = self.begin()
+        self.client.redis.config_set("maxmemory-policy", "allkeys-lru")
+        os.kill(sorted(self.pool.relays())[idle], signal.SIGKILL)
+        self.wait_for_log(f"relay {idle} is tried again after a while")
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.attempt), ("ok", b"1"))
+        os.kill(self.pool.relays()[0], signal.SIGKILL)
+        self.assertEqual(self.pool.process.wait(pool.PATIENCE), 100)
+        self.assertIn("no relay is left that could serve", self.pool.read_log())
+
+
+class RedisLoading(unittest.TestCase):
+    def test_pool_waits_for_its_data(self):
+        """Reading its data takes Redis longer here than a relay has patience with one that is not there."""
+        slowly = ("--key-load-delay", "70000", "--loading-process-events-interval-bytes", "1024", "--rdbcompression",
+                  "no")
+        with pool.RedisServer("--rdbcompression", "no") as server:
+            for i in range(100):
+                server.connect().set(f"other:{i}", "x" * 2000)
+            server.connect().save()
+            server.stop()
+            server.start(*slowly, wait=False)
+            pool.wait_until(lambda: server.answer().startswith(b"-LOADING"), "it loads")
+            with pool.Pool(workers=1, redis=server.address) as p:
+                self.assertIn("waiting for Redis", p.read_log())
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -207,7 +207,8 @@ class Pool:
         if ours.recv(16) != b"ready\n":
             self.process.wait()
             raise AssertionError("the pool did not start:\n" + self.read_log())
-        self.redis = redis.Redis(unix_socket_path=os.path.join(self.runtime, "redis.sock"))
+        address = self.options.get("redis", f"unix:{self.runtime}/redis.sock")
+        self.redis = redis.Redis(unix_socket_path=address.partition(":")[2])
         self.client = Client(self.redis, self.queue)
         return self
 
@@ -255,6 +256,47 @@ class Pool:
         if kind is None:
             assert not left, f"processes left behind: {left}"
             assert not leftovers, f"files left behind: {leftovers}"
+
+
+class RedisServer:
+    """A Redis of the test's own, which can be stopped and started again, its data kept."""
+
+    def __init__(self, *options):
+        self.folder = tempfile.TemporaryDirectory()
+        self.socket = os.path.join(self.folder.name, "redis.sock")
+        self.address = f"unix:{self.socket}"
+        self.start(*options)
+
+    def start(self, *options, wait=True):
+        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
+                                         "--dir", self.folder.name, *options], stdout=subprocess.DEVNULL)
+        if wait:
+            wait_until(self.answer, "redis-server answers")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def answer(self):
+        """What it says to PING, b"" where it is not there."""
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(self.socket)
+                client.sendall(b"PING\r\n")
+                return client.recv(64)
+        except OSError:
+            return b""
+
+    def connect(self):
+        return redis.Redis(unix_socket_path=self.socket)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
 
 
 def keys_without_expiry(client):

@@ -102,8 +102,7 @@ class Life(unittest.TestCase):
             address = f"unix:{first.runtime}/redis.sock"
             with pool.Pool(workers=1, queue="other", redis=address) as second:
                 self.assertEqual(second.processes("redis"), [])
-                client = pool.Client(first.redis, "other")
-                self.assertEqual(client.run("print(1)").verdict, "ok")
+                self.assertEqual(second.client.run("print(1)").verdict, "ok")
 
     def test_drain_lets_a_job_end(self):
         with pool.Pool(workers=1) as p:
@@ -138,6 +137,18 @@ class Life(unittest.TestCase):
         with pool.Pool(workers=1) as p:
             p.ready.close()
             p.process.wait(pool.PATIENCE)
+
+    def test_signal_at_the_start(self):
+        """However early it comes, all that is there ends without a complaint."""
+        for options in ([], ["--redis", "unix:/nowhere/redis.sock"]):
+            with self.subTest(options), tempfile.TemporaryDirectory() as folder:
+                begun = subprocess.Popen([SUPERVISOR, "--runtime-dir", folder + "/run", *options],
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                pool.wait_until(lambda: "paddock-zygote" in pool.children_of(begun.pid).values(), "a zygote")
+                begun.send_signal(signal.SIGTERM)
+                _, said = begun.communicate(timeout=pool.PATIENCE)
+                self.assertEqual((begun.returncode, os.listdir(folder)), (0, []))
+                self.assertNotIn("error ", said)
 
 
 def groups_of(pid):

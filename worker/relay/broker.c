@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/role.h"
 #include "worker/relay/relay.h"
 
 #include <errno.h>
@@ -124,12 +125,17 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
     }
 }
 
-static int reach(struct relay *relay, enum broker_line_name name, struct buffer *why)
+static int reach(struct relay *relay, enum broker_line_name name, int timeout_ms,
+                 struct buffer *why)
 {
     struct broker *broker = &relay->broker;
     struct redis *redis = broker->lines[name].redis;
-    int r = redis_connect(redis, CONNECT_MS, why);
+    int r = redis_connect(redis, timeout_ms, why);
 
+    if (r == 0 && name == BROKER_COMMANDS && broker->unchecked) {
+        r = redis_check_server(redis, why);
+        broker->unchecked = r < 0;
+    }
     if (r == 0 && name == BROKER_COMMANDS && broker->reload) {
         r = redis_load_functions(redis, why);
         broker->reload = r < 0;
@@ -154,14 +160,32 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     }
 }
 
+/* Errors that time does not mend: what the server is, and what it thinks of our password.
+ */
+static bool is_final(int error)
+{
+    return error == -ENOTSUP || error == -EACCES || error == -EPERM || error == -EINVAL;
+}
+
+static void log_refusal(int error, const struct buffer *why)
+{
+    log_error("unable to use Redis: %s",
+              why->data != NULL ? why->data : strerror(-error));
+}
+
 static void try_again(struct relay *relay, enum broker_line_name name, int64_t now_ms)
 {
     struct broker_line *line = &relay->broker.lines[name];
     struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
-    int r = reach(relay, name, &why);
+    int r = reach(relay, name, CONNECT_MS, &why);
 
     if (r == 0) {
         notice_up(relay, name);
+        return;
+    }
+    if (relay->broker.unchecked && is_final(r)) {
+        log_refusal(r, &why);
+        relay_break(relay, ROLE_EXIT_CONFIG);
         return;
     }
     if (!line->complained) {
@@ -210,28 +234,11 @@ int64_t broker_deadline(const struct relay *relay)
 
 /* ---- the start ---- */
 
-/* Errors that trying again does not mend: what the server is, and what it thinks of our
- * password. */
-static bool is_final(int error)
+static int open_both(struct relay *relay, struct buffer *why)
 {
-    return error == -ENOTSUP || error == -EACCES || error == -EPERM || error == -EINVAL;
-}
+    int r = reach(relay, BROKER_COMMANDS, START_MS, why);
 
-static int open_commands(struct redis *redis, struct buffer *why)
-{
-    int r = redis_connect(redis, START_MS, why);
-
-    if (r == 0) {
-        r = redis_check_server(redis, why);
-    }
-    return r == 0 ? redis_load_functions(redis, why) : r;
-}
-
-static int open_both(struct broker *broker, struct buffer *why)
-{
-    int r = open_commands(broker->lines[BROKER_COMMANDS].redis, why);
-
-    return r == 0 ? redis_connect(broker->lines[BROKER_WAITING].redis, START_MS, why) : r;
+    return r == 0 ? reach(relay, BROKER_WAITING, START_MS, why) : r;
 }
 
 /* Waits before the next try. Returns false when the supervisor is gone. */
@@ -243,22 +250,28 @@ static bool pause_at_start(struct relay *relay)
     return (peer.revents & (POLLHUP | POLLERR)) == 0;
 }
 
+/* A server that loads its data is there, and will have done so: no patience is lost. */
 static int open_patiently(struct relay *relay, int patience_ms, struct buffer *why)
 {
     int64_t deadline = clock_now_ms() + patience_ms;
+    bool loading = false;
     int r;
 
     do {
         buffer_reset(why);
-        r = open_both(&relay->broker, why);
+        r = open_both(relay, why);
         if (r == 0 || is_final(r)) {
             return r;
         }
-        redis_drop(relay->broker.lines[BROKER_COMMANDS].redis);
+        if (r == -EBUSY && !loading) {
+            log_warning("waiting for Redis: %s", why->data != NULL ? why->data : "");
+        }
+        loading = r == -EBUSY;
+        redis_drop(broker_commands(relay));
         if (!pause_at_start(relay)) {
             return -EPIPE;
         }
-    } while (clock_now_ms() < deadline);
+    } while (loading || clock_now_ms() < deadline);
     return r;
 }
 
@@ -276,15 +289,23 @@ static int prepare(struct relay *relay, struct buffer *why)
 
 int broker_open(struct relay *relay, int patience_ms)
 {
+    struct broker *broker = &relay->broker;
     struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
     int r = prepare(relay, &why);
 
+    broker->unchecked = broker->reload = true;
+    if (r == 0 && relay->setup.waits != 0) {
+        return 0; /* broker_tend connects, now and as often as it takes */
+    }
     if (r == 0) {
         r = open_patiently(relay, patience_ms, &why);
     }
-    if (r < 0) {
-        log_error("unable to use Redis: %s", why.data != NULL ? why.data : strerror(-r));
+    if (r == -EPIPE) {
         return r;
+    }
+    if (r < 0) {
+        log_refusal(r, &why);
+        return is_final(r) ? -EINVAL : -EHOSTUNREACH;
     }
     for (int name = 0; name < BROKER_LINES; name++) {
         notice_up(relay, name);

@@ -24,14 +24,18 @@ struct broker_line {
 
 struct broker {
     struct broker_line lines[BROKER_LINES];
+    bool unchecked;  /* whether the server will do is to be seen: at the start */
     bool reload;     /* the library is missing: load it with the next connection */
     int64_t rest_ms; /* after an error that time heals: send nothing before */
     unsigned errors; /* in a row */
 };
 
 /* Both connections, the server checked, the library loaded. Tries for at most
- * `patience_ms` where the server can not be reached. Returns 0, or a negative errno after
- * logging the reason. */
+ * `patience_ms` where the server can not be reached, and for as long as it takes where it
+ * loads its data. A relay that is set up to wait leaves all of that to broker_tend.
+ * Returns 0; -EINVAL for a server, or an address, that will not do, -EHOSTUNREACH for one
+ * that was not there, both after logging the reason; -EPIPE when the supervisor is gone.
+ */
 int broker_open(struct relay *relay, int patience_ms);
 void broker_done(struct relay *relay);
 

@@ -288,10 +288,11 @@ static int ignore_signals(struct relay *relay)
 
     for (size_t i = 0; i < array_size(ignored); i++) {
         if (sigaction(ignored[i], &ignore, NULL) != 0) {
-            return log_failure(-errno, "unable to ignore signals");
+            (void)log_failure(-errno, "unable to ignore signals");
+            return ROLE_EXIT_SYSTEM;
         }
     }
-    return 0;
+    return ROLE_EXIT_OK;
 }
 
 static void terminate_texts(struct message_relay *setup)
@@ -310,18 +311,23 @@ static int receive_setup(struct relay *relay)
     if (poll(&peer, 1, 10000) != 1 ||
         message_receive(relay->peer, 1u << MESSAGE_RELAY, &message) != 1) {
         log_error("no set-up came; this program is started by paddock-supervisor");
-        return -EPROTO;
+        return ROLE_EXIT_CONFIG;
     }
     relay->setup = message.payload.RELAY_;
     terminate_texts(&relay->setup);
     (void)snprintf(role, sizeof(role), "relay-%u", relay->setup.slot);
     log_open(role, (enum log_level)relay->setup.verbose);
-    return 0;
+    return ROLE_EXIT_OK;
 }
 
 static int open_broker(struct relay *relay)
 {
-    return broker_open(relay, PATIENCE_MS);
+    int r = broker_open(relay, PATIENCE_MS);
+
+    if (r == 0) {
+        return ROLE_EXIT_OK;
+    }
+    return r == -EINVAL ? ROLE_EXIT_CONFIG : ROLE_EXIT_AWAY;
 }
 
 static int report_ready(struct relay *relay)
@@ -329,30 +335,27 @@ static int report_ready(struct relay *relay)
     struct message_ready ready = {.version = MESSAGE_VERSION};
     int r = message_send(relay->peer, MESSAGE_READY, &ready, NULL);
 
-    if (r == -EPIPE) {
-        return r; /* it is gone, and with it who wants to know */
+    if (r == 0) {
+        return ROLE_EXIT_OK;
     }
-    return r < 0 ? log_failure(r, "unable to report to the supervisor") : 0;
+    if (r != -EPIPE) { /* it is gone, or wants an end: no failure of ours */
+        (void)log_failure(r, "unable to report to the supervisor");
+    }
+    return ROLE_EXIT_SYSTEM;
 }
 
-static const struct {
-    int (*step)(struct relay *);
-    int exit_code; /* where it fails */
-} steps[] = {
-    {ignore_signals, ROLE_EXIT_SYSTEM},
-    {receive_setup, ROLE_EXIT_CONFIG},
-    {open_broker, ROLE_EXIT_PERMANENT},
-    {report_ready, ROLE_EXIT_SYSTEM},
-};
+/* Each returns ROLE_EXIT_OK, or the code to end with. */
+static int (*const steps[])(struct relay *) = {ignore_signals, receive_setup, open_broker,
+                                               report_ready};
 
 static int set_up(struct relay *relay)
 {
-    for (size_t i = 0; i < array_size(steps); i++) {
-        if (steps[i].step(relay) < 0) {
-            return steps[i].exit_code;
-        }
+    int exit_code = ROLE_EXIT_OK;
+
+    for (size_t i = 0; i < array_size(steps) && exit_code == ROLE_EXIT_OK; i++) {
+        exit_code = steps[i](relay);
     }
-    return ROLE_EXIT_OK;
+    return exit_code;
 }
 
 static void done(struct relay *relay)
