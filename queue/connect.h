@@ -2,7 +2,7 @@
 /* How a connection to Redis begins: the socket, and the login. */
 #pragma once
 
-#include "queue/address.h"
+#include "common/redis_address.h"
 #include "queue/redis.h"
 
 /* Both wait until `end_ms` (clock_now_ms) at most; only the resolver, where the host is a

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/limits.h"
-#include "queue/address.h"
+#include "common/redis_address.h"
 #include "queue/connect.h"
 
 #include <errno.h>

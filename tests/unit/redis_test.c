@@ -15,7 +15,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/limits.h"
-#include "queue/address.h"
+#include "common/redis_address.h"
 #include "queue/keys.h"
 #include "queue/library.h"
 #include "queue/redis.h"

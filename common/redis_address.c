@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses of Redis. Runs at start-up of the relay and the command, on what the operator
- * wrote. */
-#include "queue/address.h"
+/* Addresses of Redis. Runs at start-up of the supervisor, the relay and the command, on
+ * what the operator wrote. */
+#include "common/redis_address.h"
 
 #include <errno.h>
 #include <stdio.h>
