@@ -64,7 +64,7 @@ static void give_up(struct pool *pool, int exit_code)
 
 /* ---- starting ---- */
 
-int pool_start_redis(struct pool *pool)
+int pool_start_redis(struct pool *pool, int signals)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
     struct unit *unit = &pool->units[0];
@@ -77,10 +77,10 @@ int pool_start_redis(struct pool *pool)
     }
     (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
                    pool->runtime.path);
-    error = redis_server_start(&pool->config, &pool->runtime, &process, &why);
-    if (error == 0) {
-        unit_started(unit, process, -1);
-        error = redis_server_wait(&pool->runtime, &unit->process, &why);
+    error = redis_server_open(&pool->config, &pool->runtime, signals, &process, &why);
+    unit_started(unit, process, -1);
+    if (error == -EINTR) {
+        return 0; /* the loop ends what has begun */
     }
     if (error < 0) {
         log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
@@ -93,7 +93,7 @@ int pool_start_redis(struct pool *pool)
 static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
 {
     struct process process = PROCESS_INIT;
-    int error = redis_server_start(&pool->config, &pool->runtime, &process, why);
+    int error = redis_server_start(&pool->config, &pool->runtime, -1, &process, why);
 
     if (error == 0) {
         unit_started(unit, process, -1);
@@ -144,7 +144,7 @@ static int start_program(const struct pool *pool, const char *name, bool locked,
 {
     const char *const argv[] = {name, NULL};
     autoclose int binary = -1, ours = -1, theirs = -1;
-    struct spawn spawn = {.argv = argv, .input = -1, .locked = locked};
+    struct spawn spawn = {.argv = argv, .input = -1, .output = -1, .locked = locked};
     int pair[2], error = spawn_open_own(name, &binary, NULL, why);
 
     if (error == 0) {

@@ -7,7 +7,6 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
-#include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,12 +78,12 @@ static int settings_pipe(const struct config *config, const char *socket, int *r
 }
 
 int redis_server_start(const struct config *config, const struct runtime *runtime,
-                       struct process *ret, struct buffer *why)
+                       int output, struct process *ret, struct buffer *why)
 {
     static const char *const argv[] = {"redis-server", "-", NULL};
     char socket[LIMIT_PATH];
     autoclose int binary = -1, input = -1;
-    struct spawn spawn = {.argv = argv, .peer = -1, .quiet = true};
+    struct spawn spawn = {.argv = argv, .peer = -1, .output = output};
     int error = open_binary(&binary, why);
 
     if (error < 0) {
@@ -102,42 +101,98 @@ int redis_server_start(const struct config *config, const struct runtime *runtim
     }
     spawn.binary = binary;
     spawn.input = input;
-    spawn.quiet = config->log_level < LOG_DEBUG;
     return spawn_start(&spawn, ret, why);
 }
 
-static bool answers(const char *socket)
+/* ---- waiting for it ---- */
+
+enum answer { ANSWER_NONE, ANSWER_LOADING, ANSWER_PONG };
+
+static enum answer ask(const char *socket)
 {
-    char reply[8] = "";
+    static const struct {
+        const char *text;
+        enum answer answer;
+    } answers[] = {{"+PONG", ANSWER_PONG}, {"-LOAD", ANSWER_LOADING}};
+    char reply[5] = "";
     struct pollfd readable = {.events = POLLIN};
     autoclose int fd = -1;
 
     if (fd_connect_unix(socket, &fd) < 0 || fd_write_full(fd, "PING\r\n", 6) < 0) {
-        return false;
+        return ANSWER_NONE;
     }
     readable.fd = fd;
-    return poll(&readable, 1, 1000) == 1 && read(fd, reply, 5) == 5 &&
-           memcmp(reply, "+PONG", 5) == 0;
+    if (poll(&readable, 1, 1000) != 1 ||
+        read(fd, reply, sizeof(reply)) != sizeof(reply)) {
+        return ANSWER_NONE;
+    }
+    for (size_t i = 0; i < array_size(answers); i++) {
+        if (memcmp(reply, answers[i].text, sizeof(reply)) == 0) {
+            return answers[i].answer;
+        }
+    }
+    return ANSWER_NONE;
 }
 
-int redis_server_wait(const struct runtime *runtime, struct process *process,
-                      struct buffer *why)
+/* Its last line says why it ended; before it stand its pid, its role and the time, up to
+ * one of the marks of its log levels. */
+static void add_last_words(int log, struct buffer *why)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(64));
+    char part[4096], *line, *mark;
+    ssize_t size;
+
+    while ((size = read(log, part, sizeof(part))) > 0) {
+        buffer_add(&text, part, (size_t)size);
+    }
+    while (text.size > 0 && text.data[text.size - 1] == '\n') {
+        text.data[--text.size] = '\0';
+    }
+    if (text.size == 0) {
+        buffer_add_text(why, "it does not say why");
+        return;
+    }
+    line = strrchr(text.data, '\n');
+    line = line != NULL ? line + 1 : text.data;
+    mark = strpbrk(line, "#*");
+    buffer_add_text(why, mark != NULL && mark[1] == ' ' ? mark + 2 : line);
+}
+
+static int say_end(const struct config *config, int log, struct buffer *why)
+{
+    buffer_add_text(why, "the private redis-server");
+    if (config->data_dir[0] != '\0') {
+        buffer_printf(why, ", with data_dir = %s,", config->data_dir);
+    }
+    buffer_add_text(why, " ended at once: ");
+    add_last_words(log, why);
+    return -ECHILD;
+}
+
+static int await(const struct config *config, const struct runtime *runtime,
+                 int interrupt, struct process *process, int log, struct buffer *why)
 {
     int64_t end = clock_now_ms() + START_MS;
     char socket[LIMIT_PATH];
+    enum answer answer;
     int status;
 
     runtime_path(runtime, "redis.sock", socket);
-    while (!answers(socket)) {
-        struct pollfd dead = {.fd = process->pidfd, .events = POLLIN};
+    while ((answer = ask(socket)) != ANSWER_PONG) {
+        struct pollfd fds[] = {{.fd = process->pidfd, .events = POLLIN},
+                               {.fd = interrupt, .events = POLLIN}};
 
-        /* Sleeps until it dies or 10 ms have passed: a socket that is not bound yet
-         * cannot be waited for. */
-        if (poll(&dead, 1, 10) == 1 && process_reap(process, &status) == 1) {
-            buffer_add_text(
-                why,
-                "the private redis-server ended at once; log_level = debug shows why");
-            return -ECHILD;
+        /* Sleeps until something happens or 10 ms have passed: a socket that is not bound
+         * yet cannot be waited for. */
+        (void)poll(fds, array_size(fds), 10);
+        if (process_reap(process, &status) == 1) {
+            return say_end(config, log, why);
+        }
+        if (fds[1].revents != 0) {
+            return -EINTR;
+        }
+        if (answer == ANSWER_LOADING) {
+            end = clock_now_ms() + START_MS;
         }
         if (clock_now_ms() > end) {
             buffer_add_text(why, "the private redis-server does not answer");
@@ -145,4 +200,20 @@ int redis_server_wait(const struct runtime *runtime, struct process *process,
         }
     }
     return 0;
+}
+
+int redis_server_open(const struct config *config, const struct runtime *runtime,
+                      int interrupt, struct process *ret, struct buffer *why)
+{
+    autoclose int log = -1, output = -1;
+    int ends[2], error;
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return -errno;
+    }
+    log = ends[0];
+    output = ends[1];
+    error = redis_server_start(config, runtime, output, ret, why);
+    close_fd(&output); /* it alone holds it: its end is the end of its log */
+    return error < 0 ? error : await(config, runtime, interrupt, ret, log, why);
 }

@@ -9,11 +9,13 @@
 #include "supervisor/runtime.h"
 #include "supervisor/spawn.h"
 
-/* Starts it; it is not ready yet. Returns 0, or a negative errno with a sentence in
- * `why`. */
+/* Starts it; it is not ready yet. `output` (-1: none) takes what it logs; it stays the
+ * caller's. Returns 0, or a negative errno with a sentence in `why`. */
 int redis_server_start(const struct config *config, const struct runtime *runtime,
-                       struct process *ret, struct buffer *why) must_check;
-/* Waits until it answers, or is dead, or 10 s are over. Returns 0, or a negative errno
- * with a sentence. */
-int redis_server_wait(const struct runtime *runtime, struct process *process,
-                      struct buffer *why) must_check;
+                       int output, struct process *ret, struct buffer *why) must_check;
+/* Starts it and waits until it answers: 10 s where it is silent, without end while it
+ * says that it loads its data. Returns 0; -EINTR when the fd `interrupt` can be read; or
+ * another negative errno, with a sentence in `why`, which is Redis's own where it ended.
+ * *ret is the process in any case, if there is one. */
+int redis_server_open(const struct config *config, const struct runtime *runtime,
+                      int interrupt, struct process *ret, struct buffer *why) must_check;

@@ -119,25 +119,43 @@ static void take_ids(const struct birth *birth)
     }
 }
 
-/* dup3 keeps no CLOEXEC without the flag; sources are moved out of the way of the targets
- * first. */
+/* Out of the way of the numbers that are to be taken. */
+static int move_up(const struct birth *birth, int fd)
+{
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+
+    if (moved < 0) {
+        give_up(birth, "place file descriptors");
+    }
+    return moved;
+}
+
+/* dup2 keeps no CLOEXEC: what is placed stays, all others close at the exec. */
 static void place_fds(const struct birth *birth, int *ret_binary)
 {
     const struct spawn *spawn = birth->spawn;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int input = fcntl(spawn->input >= 0 ? spawn->input : null, F_DUPFD_CLOEXEC, 10);
-    int peer = spawn->peer >= 0 ? fcntl(spawn->peer, F_DUPFD_CLOEXEC, 10) : -1;
-    int binary = fcntl(spawn->binary, F_DUPFD_CLOEXEC, 10);
+    struct {
+        int fd; /* -1: what is there stays */
+        int target;
+    } places[] = {{spawn->input >= 0 ? spawn->input : null, 0},
+                  {spawn->output >= 0 ? spawn->output : null, 1},
+                  {spawn->output, 2},
+                  {spawn->peer, ROLE_PEER}};
 
-    if (null < 0 || input < 0 || binary < 0 || dup2(input, 0) < 0 || dup2(null, 1) < 0 ||
-        (spawn->quiet && dup2(null, 2) < 0) || (peer >= 0 && dup2(peer, ROLE_PEER) < 0)) {
-        give_up(birth, "place file descriptors");
+    for (size_t i = 0; i < array_size(places); i++) {
+        places[i].fd = places[i].fd >= 0 ? move_up(birth, places[i].fd) : -1;
     }
-    /* All others close at the exec. */
-    if (close_range(peer >= 0 ? ROLE_PEER + 1 : 3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
+    *ret_binary = move_up(birth, spawn->binary);
+    for (size_t i = 0; i < array_size(places); i++) {
+        if (places[i].fd >= 0 && dup2(places[i].fd, places[i].target) < 0) {
+            give_up(birth, "place file descriptors");
+        }
+    }
+    if (null < 0 || close_range(spawn->peer >= 0 ? ROLE_PEER + 1 : ROLE_PEER, ~0u,
+                                CLOSE_RANGE_CLOEXEC) != 0) {
         give_up(birth, "close file descriptors");
     }
-    *ret_binary = binary;
 }
 
 static void leave_session(const struct birth *birth)
@@ -288,7 +306,7 @@ static bool grants(enum isolation isolation, int64_t uid_first)
                                 .argv = argv,
                                 .input = -1,
                                 .peer = -1,
-                                .quiet = true,
+                                .output = -1,
                                 .locked = true,
                                 .isolation = isolation,
                                 .uid_first = uid_first};

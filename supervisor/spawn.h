@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starting the supervisor's children: the process, its fds, its namespaces. A child is
- * born with /dev/null as 0 and 1, our log as 2, its peer socket as 3, default signals, an
- * environment of three variables, and dies with us.
+ * born, if not told otherwise, with /dev/null as 0 and 1, our log as 2, its peer socket
+ * as 3, default signals, an environment of three variables, and dies with us.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct spawn {
     const char *const *argv;
     int input;   /* becomes 0; -1: /dev/null */
     int peer;    /* becomes 3; -1: none */
-    bool quiet;  /* stderr goes to /dev/null */
+    int output;  /* becomes 1 and 2; -1: 1 is /dev/null, 2 our log */
     bool locked; /* the zygote: no groups, and the namespaces of `isolation` (user, PID,
                     network, mount, IPC, UTS, cgroup) */
     enum isolation isolation;

@@ -403,7 +403,7 @@ static int run(struct pool *pool, struct command_line *line)
     pool_init(pool, false);
     error = choose_isolation(pool);
     if (error == 0) {
-        error = pool_start_redis(pool);
+        error = pool_start_redis(pool, signals);
     }
     if (error < 0) {
         pool->exit_code = ROLE_EXIT_CONFIG;
