@@ -6,10 +6,13 @@
 #include "common/option.h"
 
 #include "common/number.h"
+#include "common/redis_address.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- values ---- */
 
@@ -44,11 +47,56 @@ static bool set_text(const struct option_row *row, const char *text, void *value
 {
     size_t size = strlen(text);
 
-    if (size > (size_t)row->max) {
+    if (size < (size_t)row->min || size > (size_t)row->max) {
         return false;
     }
     memcpy(value, text, size + 1);
     return true;
+}
+
+static bool set_name(const struct option_row *row, const char *text, void *value)
+{
+    static const char takes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789_.-";
+
+    return text[strspn(text, takes)] == '\0' && set_text(row, text, value);
+}
+
+/* Where a row may be empty, that is no path but the word for its default. */
+static bool is_unset(const struct option_row *row, const char *text)
+{
+    return *text == '\0' && row->min == 0;
+}
+
+static bool set_path(const struct option_row *row, const char *text, void *value)
+{
+    return (*text == '/' || is_unset(row, text)) && set_text(row, text, value);
+}
+
+static bool set_folder(const struct option_row *row, const char *text, void *value)
+{
+    struct stat status;
+
+    return (is_unset(row, text) ||
+            (stat(text, &status) == 0 && S_ISDIR(status.st_mode))) &&
+           set_path(row, text, value);
+}
+
+static bool set_file(const struct option_row *row, const char *text, void *value)
+{
+    struct stat status;
+
+    return (is_unset(row, text) || (stat(text, &status) == 0 && S_ISREG(status.st_mode) &&
+                                    access(text, R_OK) == 0)) &&
+           set_path(row, text, value);
+}
+
+static bool set_address(const struct option_row *row, const char *text, void *value)
+{
+    struct redis_address address;
+
+    return (is_unset(row, text) || redis_address_parse(text, &address, NULL) == 0) &&
+           set_text(row, text, value);
 }
 
 static bool set_choice(const struct option_row *row, const char *text, void *value)
@@ -83,6 +131,32 @@ static void say_text(const struct option_row *row, struct buffer *to)
     buffer_printf(to, "a text of at most %lld bytes", (long long)row->max);
 }
 
+static void say_name(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to, "letters, digits and _.-, at most %lld", (long long)row->max);
+}
+
+static void say_path(const struct option_row *row, struct buffer *to)
+{
+    buffer_add_text(to, "an absolute path");
+}
+
+static void say_folder(const struct option_row *row, struct buffer *to)
+{
+    buffer_add_text(to, "the absolute path of a folder that is there");
+}
+
+static void say_file(const struct option_row *row, struct buffer *to)
+{
+    buffer_add_text(to, "the absolute path of a file that can be read");
+}
+
+static void say_address(const struct option_row *row, struct buffer *to)
+{
+    buffer_add_text(to,
+                    "unix:/PATH, HOST:PORT or redis://[USER:PASSWORD@]HOST[:PORT][/DB]");
+}
+
 static void say_choice(const struct option_row *row, struct buffer *to)
 {
     buffer_printf(to, "one of: %s", row->choices);
@@ -91,11 +165,17 @@ static void say_choice(const struct option_row *row, struct buffer *to)
 static const struct {
     bool (*set)(const struct option_row *row, const char *text, void *value);
     void (*say)(const struct option_row *row, struct buffer *to);
+    bool secret; /* a value may hold a password */
 } types[] = {
-    [OPTION_NUMBER] = {set_number, say_number},
-    [OPTION_FLAG] = {set_flag, say_flag},
-    [OPTION_TEXT] = {set_text, say_text},
-    [OPTION_CHOICE] = {set_choice, say_choice},
+    [OPTION_NUMBER] = {set_number, say_number, false},
+    [OPTION_FLAG] = {set_flag, say_flag, false},
+    [OPTION_CHOICE] = {set_choice, say_choice, false},
+    [OPTION_TEXT] = {set_text, say_text, false},
+    [OPTION_NAME] = {set_name, say_name, false},
+    [OPTION_PATH] = {set_path, say_path, false},
+    [OPTION_FOLDER] = {set_folder, say_folder, false},
+    [OPTION_FILE] = {set_file, say_file, false},
+    [OPTION_ADDRESS] = {set_address, say_address, true},
 };
 
 void option_defaults(const struct option_table *table, void *values)
@@ -188,10 +268,11 @@ int option_set(const struct option_table *table, void *values, const char *name,
 
     if (row == NULL) {
         say_unknown(table, name, why);
-        return -EINVAL;
+        return -ENOENT;
     }
     if (!types[row->type].set(row, value, at(row, values))) {
-        buffer_printf(why, "%s = %s: takes ", name, value);
+        buffer_printf(why, types[row->type].secret ? "%s: takes " : "%s = %s: takes ",
+                      name, value);
         types[row->type].say(row, why);
         return -EINVAL;
     }
@@ -300,22 +381,41 @@ static int parse_line(struct parser *parser, char *line)
     return *line == '[' ? enter_section(parser, line) : parse_setting(parser, line);
 }
 
+static int parse_bytes(struct parser *parser, const char *text, size_t size)
+{
+    autofree char *line = strndup(text, size);
+
+    if (line == NULL) {
+        return -ENOMEM;
+    }
+    if (strlen(line) < size) {
+        return refuse(parser, "a NUL byte has no place in this file");
+    }
+    return parse_line(parser, line);
+}
+
+static const char mark[] = "\xEF\xBB\xBF"; /* U+FEFF in UTF-8 */
+
 int option_parse(const struct option_table *table, void *values, const char *file,
-                 const char *text, struct buffer *why)
+                 const char *text, size_t size, struct buffer *why)
 {
     struct parser parser = {.table = table, .values = values, .file = file, .why = why};
+    const char *end = text + size;
     int error = 0;
 
     if (table->count > sizeof(parser.seen) * 8) {
         abort(); /* a bug: the table has outgrown `seen` */
     }
-    while (error == 0 && *text != '\0') {
-        size_t size = strcspn(text, "\n");
-        autofree char *line = strndup(text, size);
+    if (size >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
+        text += strlen(mark);
+    }
+    while (error == 0 && text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        size_t length = (size_t)((newline != NULL ? newline : end) - text);
 
         parser.line++;
-        error = line != NULL ? parse_line(&parser, line) : -ENOMEM;
-        text += size + (text[size] == '\n');
+        error = parse_bytes(&parser, text, length);
+        text += length + (newline != NULL);
     }
     return error;
 }

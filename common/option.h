@@ -6,7 +6,8 @@
  *
  * The file: `[section]` lines, `name = value` lines, comments from # or ; at the start of
  * a line. An option of a section is written in it; sections that are no part of the table
- * are errors, as are unknown names and bad values, each with file:line.
+ * are errors, as are unknown names and bad values, each with file:line. A byte order mark
+ * at its start, which editors of Windows write, is skipped.
  */
 #pragma once
 
@@ -18,8 +19,14 @@
 enum option_type {
     OPTION_NUMBER, /* int64_t, min..max */
     OPTION_FLAG,   /* int64_t, yes or no */
-    OPTION_TEXT,   /* char [max + 1] */
     OPTION_CHOICE, /* int64_t, the index in `choices` (separated by spaces) */
+    /* char [max + 1], at least `min` bytes: */
+    OPTION_TEXT,
+    OPTION_NAME,    /* letters, digits and _.- */
+    OPTION_PATH,    /* absolute */
+    OPTION_FOLDER,  /* the same, of a folder that is there */
+    OPTION_FILE,    /* the same, of a file that can be read */
+    OPTION_ADDRESS, /* of a Redis; its password is never repeated */
 };
 
 struct option_row {
@@ -43,18 +50,18 @@ struct option_table {
 /* Sets every option to its default. */
 void option_defaults(const struct option_table *table, void *values);
 
-/* Sets one option by name (unique over sections). Returns 0, or -EINVAL with a sentence
- * in `why`. */
+/* Sets one option by name (unique over sections). Returns 0, -ENOENT for a name that is
+ * not in the table, or -EINVAL for a bad value, with a sentence in `why`. */
 int option_set(const struct option_table *table, void *values, const char *name,
                const char *value, struct buffer *why) must_check;
 
 /* The name of the table that is nearest to a mistyped one, or NULL if none is near. */
 const char *option_nearest(const struct option_table *table, const char *name);
 
-/* Reads a file's text. `file` names it in messages. Returns 0, or -EINVAL with
- * "file:line: sentence" in `why`; stops at the first error. */
+/* Reads a file's text of `size` bytes. `file` names it in messages. Returns 0, or -EINVAL
+ * with "file:line: sentence" in `why`; stops at the first error. */
 int option_parse(const struct option_table *table, void *values, const char *file,
-                 const char *text, struct buffer *why) must_check;
+                 const char *text, size_t size, struct buffer *why) must_check;
 
 /* The commented sample file, with every option at its default. */
 void option_sample(const struct option_table *table, struct buffer *to);

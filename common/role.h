@@ -10,8 +10,9 @@
 
 /* Exit codes of the supervisor, the zygote and the relay (after skarnet's s6). */
 #define ROLE_EXIT_OK        0
+#define ROLE_EXIT_USAGE     2  /* of the command line */
 #define ROLE_EXIT_AWAY      75 /* Redis can not be reached now; another try may find it */
-#define ROLE_EXIT_CONFIG    100 /* wrong usage or configuration */
+#define ROLE_EXIT_CONFIG    100 /* wrong configuration */
 #define ROLE_EXIT_BUG       101
 #define ROLE_EXIT_SYSTEM    111 /* a system call failed */
 #define ROLE_EXIT_PERMANENT 125 /* do not restart: it would end the same way */

@@ -41,19 +41,17 @@ static const char preload[] = "time math os random sys json re collections funct
                               "audioop mmap termios";
 
 static const struct option_row rows[] = {
-    {"pool", "redis", OPTION_TEXT, AT(redis), 0, 1023, "", NULL, false, "",
-     "Where the queue is: unix:/PATH, HOST:PORT or "
-     "redis://[USER:PASSWORD@]HOST[:PORT][/DB]. "
-     "Empty: the supervisor starts a private redis-server"},
-    {"pool", "queue", OPTION_TEXT, AT(queue), 1, LIMIT_QUEUE, "default", NULL, false, "",
-     "Name of the queue: letters, digits and _.-"},
+    {"pool", "redis", OPTION_ADDRESS, AT(redis), 0, 1023, "", NULL, false, "",
+     "Where the queue is. Empty: the supervisor starts a private redis-server"},
+    {"pool", "queue", OPTION_NAME, AT(queue), 1, LIMIT_QUEUE, "default", NULL, false, "",
+     "Name of the queue"},
     {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL, false,
      "", "How many jobs run at once"},
-    {"pool", "runtime_dir", OPTION_TEXT, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL,
+    {"pool", "runtime_dir", OPTION_PATH, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL,
      false, "",
      "Folder of the sockets. Empty: $XDG_RUNTIME_DIR/paddock, /run/paddock as root, else "
      "/tmp/paddock-UID"},
-    {"pool", "data_dir", OPTION_TEXT, AT(data_dir), 0, LIMIT_PATH - 64, "", NULL, false,
+    {"pool", "data_dir", OPTION_FOLDER, AT(data_dir), 0, LIMIT_PATH - 64, "", NULL, false,
      "",
      "Folder in which the private redis-server keeps its queue. Empty: in memory only"},
     {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, false, "",
@@ -83,7 +81,7 @@ static const struct option_row rows[] = {
     {"sandbox", "preload", OPTION_TEXT, AT(preload), 0, 8000, preload, NULL, false, "",
      "Modules that are imported before any program is there, separated by spaces; "
      "an extension module that is not among them cannot be imported later"},
-    {"sandbox", "library", OPTION_TEXT, AT(library), 0, LIMIT_PATH - 1, "", NULL, false,
+    {"sandbox", "library", OPTION_FILE, AT(library), 0, LIMIT_PATH - 1, "", NULL, false,
      "",
      "Archive of Python's library, made by paddock-library, from which programs import "
      "what is not preloaded. "
@@ -128,37 +126,14 @@ static void default_owner(struct config *config)
     (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%s", host, config->queue);
 }
 
-static bool is_name(const char *text)
+void config_complete(struct config *config)
 {
-    return text[strspn(
-               text,
-               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
-               '\0' &&
-           *text != '\0';
-}
-
-int config_complete(struct config *config, struct buffer *why)
-{
-    if (!is_name(config->queue)) {
-        buffer_printf(why, "queue = %s: takes letters, digits and _.-", config->queue);
-        return -EINVAL;
-    }
     if (config->runtime_dir[0] == '\0') {
         default_runtime_dir(config);
-    }
-    if (config->runtime_dir[0] != '/') {
-        buffer_printf(why, "runtime_dir = %s: takes an absolute path",
-                      config->runtime_dir);
-        return -EINVAL;
-    }
-    if (config->data_dir[0] != '\0' && config->data_dir[0] != '/') {
-        buffer_printf(why, "data_dir = %s: takes an absolute path", config->data_dir);
-        return -EINVAL;
     }
     if (config->owner[0] == '\0') {
         default_owner(config);
     }
-    return 0;
 }
 
 int config_read(struct config *config, const char *path, struct buffer *why)
@@ -171,5 +146,5 @@ int config_read(struct config *config, const char *path, struct buffer *why)
         buffer_printf(why, "%s: %s", path, strerror(-error));
         return -EINVAL;
     }
-    return option_parse(&config_table, config, path, text, why);
+    return option_parse(&config_table, config, path, text, size, why);
 }

@@ -32,9 +32,8 @@ extern const struct option_table config_table;
 /* What `isolation = ` can be, in the order of its choices. */
 enum config_isolation { CONFIG_AUTO, CONFIG_RANGE, CONFIG_SINGLE, CONFIG_NONE };
 
-/* Defaults that depend on the machine and the user: runtime_dir, owner. Returns 0, or
- * -EINVAL with a sentence in `why`. Also checks what one row alone cannot. */
-int config_complete(struct config *config, struct buffer *why) must_check;
+/* Defaults that depend on the machine and the user: runtime_dir, owner. */
+void config_complete(struct config *config);
 
 /* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in
  * `why`. */

@@ -124,8 +124,9 @@ static const struct flag {
     {"ready-fd", false, NULL, take_ready_fd},
 };
 
-static int refuse(const char *format, ...) printf_like(1, 2);
-static int refuse(const char *format, ...)
+/* Returns the exit code `code`. */
+static int refuse(int code, const char *format, ...) printf_like(2, 3);
+static int refuse(int code, const char *format, ...)
 {
     va_list args;
 
@@ -134,7 +135,7 @@ static int refuse(const char *format, ...)
     (void)vfprintf(stderr, format, args);
     va_end(args);
     (void)fputc('\n', stderr);
-    return -EINVAL;
+    return code;
 }
 
 static const struct flag *find_flag(const char *name)
@@ -148,29 +149,34 @@ static const struct flag *find_flag(const char *name)
 }
 
 /* Options are looked at twice: the first time for the file, the second time for what goes
- * over it. */
+ * over it. As all that follow, returns ROLE_EXIT_OK or the code to end with after saying
+ * why: an option that is not there is wrong usage, a bad value is wrong configuration. */
 static int apply(struct command_line *line, struct config *config, const char *name,
                  const char *value, bool first)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
     const struct flag *flag = find_flag(name);
     char option[64];
+    int error;
 
     if (flag != NULL) {
-        return flag->take(line, value) < 0 ? refuse("--%s: a bad value: %s", name, value)
-                                           : 0;
+        return flag->take(line, value) < 0
+                   ? refuse(ROLE_EXIT_USAGE, "--%s: a bad value: %s", name, value)
+                   : ROLE_EXIT_OK;
     }
     if (first) {
-        return 0;
+        return ROLE_EXIT_OK;
     }
     (void)snprintf(option, sizeof(option), "%s", name);
     for (char *c = option; *c != '\0'; c++) {
         *c = *c == '-' ? '_' : *c;
     }
-    if (option_set(&config_table, config, option, value, &why) < 0) {
-        return refuse("--%s: %s", name, why.data);
+    error = option_set(&config_table, config, option, value, &why);
+    if (error == 0) {
+        return ROLE_EXIT_OK;
     }
-    return 0;
+    return refuse(error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG, "--%s: %s", name,
+                  why.data);
 }
 
 /* Cuts --name=value, or takes the value from the next argument. */
@@ -184,7 +190,7 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
     const struct flag *flag;
 
     if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
-        return refuse("'%s' is no option; see --help", argument);
+        return refuse(ROLE_EXIT_USAGE, "'%s' is no option; see --help", argument);
     }
     (void)snprintf(
         name, sizeof(name), "%.*s",
@@ -193,10 +199,10 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
     flag = find_flag(name);
     if (flag != NULL && flag->alone) {
         line->instead = flag->instead != NULL ? flag->instead : line->instead;
-        return flag->take != NULL ? flag->take(line, NULL) : 0;
+        return flag->take != NULL ? flag->take(line, NULL) : ROLE_EXIT_OK;
     }
     if (value == NULL) {
-        return refuse("--%s needs a value", name);
+        return refuse(ROLE_EXIT_USAGE, "--%s needs a value", name);
     }
     *index += equals == NULL;
     return apply(line, config, name, value, first);
@@ -205,35 +211,34 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
 static int parse_all(struct command_line *line, struct config *config, int argc,
                      char **argv, bool first)
 {
-    for (int i = 1; i < argc; i++) {
-        int error = parse_one(line, config, argv, &i, first);
+    int code = ROLE_EXIT_OK;
 
-        if (error < 0) {
-            return error;
-        }
+    for (int i = 1; i < argc && code == ROLE_EXIT_OK; i++) {
+        code = parse_one(line, config, argv, &i, first);
     }
-    return 0;
+    return code;
 }
 
 static int configure(struct command_line *line, struct config *config, int argc,
                      char **argv)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
 
     option_defaults(&config_table, config);
-    if (parse_all(line, config, argc, argv, true) < 0) {
-        return -EINVAL;
+    code = parse_all(line, config, argc, argv, true);
+    if (code == ROLE_EXIT_OK && line->config_file != NULL &&
+        config_read(config, line->config_file, &why) < 0) {
+        code = refuse(ROLE_EXIT_CONFIG, "%s", why.data);
     }
-    if (line->config_file != NULL && config_read(config, line->config_file, &why) < 0) {
-        return refuse("%s", why.data);
+    if (code == ROLE_EXIT_OK) {
+        code = parse_all(line, config, argc, argv, false);
     }
-    if (parse_all(line, config, argc, argv, false) < 0) {
-        return -EINVAL;
+    if (code == ROLE_EXIT_OK && line->json && !line->check) {
+        code = refuse(ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
     }
-    if (line->json && !line->check) {
-        return refuse("--json goes with --check-sandbox");
-    }
-    return config_complete(config, &why) < 0 ? refuse("%s", why.data) : 0;
+    config_complete(config);
+    return code;
 }
 
 /* ---- set-up, in order ---- */
@@ -420,7 +425,7 @@ static int finish(int code)
     int error = fd_flush_stdout();
 
     if (error < 0 && error != -EPIPE) {
-        (void)refuse("unable to write to standard output: %s", strerror(-error));
+        (void)refuse(ROLE_EXIT_SYSTEM, "unable to write to standard output: %s", strerror(-error));
     }
     return error == 0 ? code : ROLE_EXIT_SYSTEM;
 }
@@ -429,12 +434,14 @@ int main(int argc, char **argv)
 {
     static struct pool pool = {.runtime = RUNTIME_INIT};
     struct command_line line = {.ready_fd = -1};
+    int code;
 
     if (fd_open_standard() < 0 || secret_hide_argv(argc, argv) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
-    if (configure(&line, &pool.config, argc, argv) < 0) {
-        return ROLE_EXIT_CONFIG;
+    code = configure(&line, &pool.config, argc, argv);
+    if (code != ROLE_EXIT_OK) {
+        return code;
     }
     if (line.instead != NULL) {
         return finish(line.instead(&pool.config));

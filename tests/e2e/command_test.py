@@ -124,6 +124,13 @@ class BadInput(Command):
         for word in ("-h", "--help", "help"):
             self.assertIn("usage: paddock COMMAND", self.paddock(word).stdout)
 
+    def test_usage_of_a_pool(self):
+        for words, code, sentence in (
+                (["--bogus", "1"], 2, "there is no option 'bogus'"), (["--workers"], 2, "needs a value"),
+                (["--data-dir", "/dev/null/x"], 100, "takes the absolute path of a folder that is there")):
+            with self.subTest(words):
+                self.check(self.paddock("up", *words), code, "", sentence)
+
     def test_unreadable(self):
         file = self.path("secret.py", "print(1)")
         os.chmod(self.folder.name, 0o755)
@@ -254,6 +261,7 @@ class BadRedis(Command):
     def test_address_that_is_none(self):
         self.check(self.paddock("status", "--redis", "http://x"), 100, "", "of a kind that is not known")
         self.check(self.paddock("status", "--redis", "host:port"), 100, "", "a port is a number")
+        self.check(self.paddock("up", "--redis", "http://x"), 100, "", "redis: takes unix:/PATH")
 
     def test_wrong_policy(self):
         with pool.RedisServer("--maxmemory-policy", "allkeys-lru") as server:

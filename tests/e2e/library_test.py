@@ -373,7 +373,7 @@ class Stamp(unittest.TestCase):
 
     def test_no_library(self):
         said = self.start()
-        self.assertIn(f"unable to read Python's library, {self.path}, which paddock-library makes: No such file", said)
+        self.assertIn(f"paddock.conf:4: library = {self.path}: takes the absolute path of a file that can be read", said)
 
     def test_some_other_file(self):
         """Each is one sentence that names the command."""

@@ -30,6 +30,7 @@ class Configuration(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
             file.write(text)
             file.flush()
+            self.assertEqual(supervisor("--config", file.name, "--check-config").returncode, 100)
             done = supervisor("--config", file.name)
             self.assertEqual(done.returncode, 100, done)
             self.assertIn(f"{file.name}:{sentence}", done.stderr)
@@ -43,16 +44,44 @@ class Configuration(unittest.TestCase):
         self.check_file("[pool]\nworkers = 1\nworkers = 2\n", "3: 'workers' is set twice")
         self.check_file("[sandbox]\nisolation = some\n", "2: isolation = some: takes one of: auto range single none")
 
+        self.check_file("[pool]\nworkers = 1\0\nworkers = 0\n", "2: a NUL byte has no place in this file")
+        self.check_file("[pool]\nredis = http://:secret@x\n", "2: redis: takes unix:/PATH, HOST:PORT or")
+        self.check_file("[pool]\nqueue = {x}\n", "2: queue = {x}: takes letters, digits and _.-")
+        self.check_file("[pool]\nruntime_dir = x\n", "2: runtime_dir = x: takes an absolute path")
+        self.check_file("[pool]\n\ndata_dir = /dev/null/x\n", "3: data_dir = /dev/null/x: takes the absolute path of a folder")
+        self.check_file("[sandbox]\nlibrary = /dev/null/x\n", "2: library = /dev/null/x: takes the absolute path of a file")
+
     def test_bad_options(self):
-        for words, sentence in ((["--zork=1"], "there is no option 'zork'"), (["--workers"], "needs a value"),
-                                (["--workers", "0"], "takes a whole number"), (["run"], "is no option"),
-                                (["--queue", "{x}"], "takes letters"),
-                                (["--runtime-dir", "x"], "takes an absolute path"),
-                                (["--config", "/nowhere.conf"], "/nowhere.conf: No such file")):
+        """What is no option is wrong usage, a bad value is wrong configuration, wherever it is written."""
+        for words, code, sentence in (
+                (["--zork=1"], 2, "there is no option 'zork'"), (["--workers"], 2, "needs a value"),
+                (["run"], 2, "is no option"), (["--ready-fd", "x"], 2, "a bad value"),
+                (["--workers", "0"], 100, "takes a whole number"), (["--queue", "{x}"], 100, "takes letters"),
+                (["--runtime-dir", "x"], 100, "takes an absolute path"),
+                (["--data-dir", "/dev/null/x"], 100, "data_dir = /dev/null/x: takes the absolute path of a folder"),
+                (["--redis", "http://:secret@x"], 100, "--redis: redis: takes unix:/PATH")):
             with self.subTest(words):
                 done = supervisor(*words)
-                self.assertEqual(done.returncode, 100)
+                self.assertEqual(done.returncode, code)
                 self.assertIn(sentence, done.stderr)
+                self.assertNotIn("secret", done.stderr)
+
+    def test_no_file(self):
+        done = supervisor("--config", "/nowhere.conf")
+        self.assertEqual(done.returncode, 100)
+        self.assertIn("/nowhere.conf: No such file", done.stderr)
+
+    def test_data_dir_that_will_not_do(self):
+        """What the private redis-server says of it is said."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(folder + "/data")
+            with open(folder + "/data/appendonlydir", "w"):  # where Redis makes a folder
+                pass
+            done = supervisor("--runtime-dir", folder + "/run", "--data-dir", folder + "/data")
+            self.assertEqual(done.returncode, 100)
+            self.assertIn(f"the private redis-server, with data_dir = {folder}/data, ended at once: ", done.stderr)
+            self.assertIn("appendonlydir", done.stderr)
+            self.assertEqual(os.listdir(folder), ["data"])
 
     def test_sample_is_good(self):
         sample = supervisor("--print-config").stdout

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     option_defaults(&table, &values);
     memset(values.guard, '#', sizeof(values.guard));
-    if (option_parse(&table, &values, "f", text, &why) < 0) {
+    if (option_parse(&table, &values, "f", text, size, &why) < 0) {
         require(why.size > 4 && memcmp(why.data, "f:", 2) == 0);
     } else {
         require(why.size == 0);

@@ -61,34 +61,35 @@ static void defaults(void **state)
 /* clang-format off */
 static const struct {
     const char *name, *value;
+    int result;
     const char *why; /* NULL: it is taken */
 } settings[] = {
-    {"number", "-5", NULL},
-    {"number", "100", NULL},
-    {"number", "101", "number = 101: takes a whole number from -5 to 100"},
-    {"number", "-6", "a whole number from -5 to 100"},
-    {"number", "", "a whole number"},
-    {"number", "5x", "a whole number"},
-    {"number", "5 ", "a whole number"},
-    {"number", "0x10", "a whole number"},
-    {"number", "99999999999999999999", "a whole number"},
-    {"other", "9223372036854775807", NULL},
-    {"other", "9223372036854775808", "a whole number"},
-    {"flag", "no", NULL},
-    {"flag", "true", "yes or no"},
-    {"flag", "Yes", "yes or no"},
-    {"flag", "", "yes or no"},
-    {"choice", "red", NULL},
-    {"choice", "blue", NULL},
-    {"choice", "gree", "one of: red green blue"},
-    {"choice", "red green", "one of: red green blue"},
-    {"choice", "", "one of: red green blue"},
-    {"text", "", NULL},
-    {"text", "12345678", NULL},
-    {"text", "123456789", "a text of at most 8 bytes"},
-    {"numbr", "1", "there is no option 'numbr'; did you mean 'number'?"},
-    {"colour_of_it", "1", "there is no option 'colour_of_it'"},
-    {"", "1", "there is no option ''"},
+    {"number", "-5", 0, NULL},
+    {"number", "100", 0, NULL},
+    {"number", "101", -EINVAL, "number = 101: takes a whole number from -5 to 100"},
+    {"number", "-6", -EINVAL, "a whole number from -5 to 100"},
+    {"number", "", -EINVAL, "a whole number"},
+    {"number", "5x", -EINVAL, "a whole number"},
+    {"number", "5 ", -EINVAL, "a whole number"},
+    {"number", "0x10", -EINVAL, "a whole number"},
+    {"number", "99999999999999999999", -EINVAL, "a whole number"},
+    {"other", "9223372036854775807", 0, NULL},
+    {"other", "9223372036854775808", -EINVAL, "a whole number"},
+    {"flag", "no", 0, NULL},
+    {"flag", "true", -EINVAL, "yes or no"},
+    {"flag", "Yes", -EINVAL, "yes or no"},
+    {"flag", "", -EINVAL, "yes or no"},
+    {"choice", "red", 0, NULL},
+    {"choice", "blue", 0, NULL},
+    {"choice", "gree", -EINVAL, "one of: red green blue"},
+    {"choice", "red green", -EINVAL, "one of: red green blue"},
+    {"choice", "", -EINVAL, "one of: red green blue"},
+    {"text", "", 0, NULL},
+    {"text", "12345678", 0, NULL},
+    {"text", "123456789", -EINVAL, "a text of at most 8 bytes"},
+    {"numbr", "1", -ENOENT, "there is no option 'numbr'; did you mean 'number'?"},
+    {"colour_of_it", "1", -ENOENT, "there is no option 'colour_of_it'"},
+    {"", "1", -ENOENT, "there is no option ''"},
 };
 /* clang-format on */
 
@@ -100,7 +101,7 @@ static void one_by_one(void **state)
         int result =
             option_set(&table, &after, settings[i].name, settings[i].value, &why);
 
-        assert_int_equal(result, settings[i].why == NULL ? 0 : -EINVAL);
+        assert_int_equal(result, settings[i].result);
         if (settings[i].why == NULL) {
             assert_int_equal(why.size, 0);
         } else {
@@ -141,7 +142,7 @@ static void a_file(void **state)
                                "choice = blue"; /* no newline at the end */
 
     values.text[0] = '\0';
-    assert_int_equal(option_parse(&table, &values, "file", text, &why), 0);
+    assert_int_equal(option_parse(&table, &values, "file", text, strlen(text), &why), 0);
     assert_int_equal(why.size, 0);
     assert_int_equal(values.number, 7);
     assert_int_equal(values.flag, 0);
@@ -182,12 +183,36 @@ static void bad_files(void **state)
         struct values values = fresh();
         autobuffer struct buffer why = BUFFER_INIT(1024);
 
-        assert_int_equal(option_parse(&table, &values, "f.conf", files[i].text, &why),
+        assert_int_equal(option_parse(&table, &values, "f.conf", files[i].text,
+                                      strlen(files[i].text), &why),
                          -EINVAL);
         if (strstr(why.data, files[i].why) == NULL) {
             fail_msg("'%s' is not in: %s", files[i].why, why.data);
         }
     }
+}
+
+static void bytes_of_editors(void **state)
+{
+    static const char marked[] = "\xEF\xBB\xBF[first]\nnumber = 7\n";
+    static const char late[] = "[first]\n\xEF\xBB\xBFnumber = 7\n";
+    static const char cut[] = "[first]\nnumber = 7\0\nflag = what\n";
+    struct values values = fresh();
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    assert_int_equal(option_parse(&table, &values, "f", marked, sizeof(marked) - 1, &why),
+                     0);
+    assert_int_equal(values.number, 7);
+    assert_int_equal(option_parse(&table, &values, "f", marked, 3, &why), 0);
+    assert_int_equal(option_parse(&table, &values, "f", marked, 2, &why), -EINVAL);
+    buffer_reset(&why);
+    assert_int_equal(option_parse(&table, &values, "f", late, sizeof(late) - 1, &why),
+                     -EINVAL);
+    assert_memory_equal(why.data, "f:2: there is no option", 23);
+    buffer_reset(&why);
+    assert_int_equal(option_parse(&table, &values, "f", cut, sizeof(cut) - 1, &why),
+                     -EINVAL);
+    assert_string_equal(why.data, "f:2: a NUL byte has no place in this file");
 }
 
 /* The first error ends it: what stands before it is set, what stands behind is not. */
@@ -196,8 +221,9 @@ static void stops_at_the_first_error(void **state)
     struct values values = fresh();
     autobuffer struct buffer why = BUFFER_INIT(1024);
 
-    assert_int_equal(option_parse(&table, &values, "f",
-                                  "[first]\nnumber = 7\nwhat\nflag = no\n", &why),
+    static const char text[] = "[first]\nnumber = 7\nwhat\nflag = no\n";
+
+    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), &why),
                      -EINVAL);
     assert_int_equal(values.number, 7);
     assert_int_equal(values.flag, 1);
@@ -211,7 +237,8 @@ static void long_values_are_told_short(void **state)
     autobuffer struct buffer why = BUFFER_INIT(100000);
 
     memset(text + strlen(text), '1', sizeof(text) - strlen(text) - 1);
-    assert_int_equal(option_parse(&table, &values, "f", text, &why), -EINVAL);
+    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), &why),
+                     -EINVAL);
     assert_memory_equal(why.data, "f:2: ", 5);
     assert_true(why.size < 1200);
 }
@@ -225,7 +252,8 @@ static void the_sample_reads_back_to_the_defaults(void **state)
     values.text[0] = '\0';
     option_sample(&table, &sample);
     assert_int_equal(buffer_error(&sample), 0);
-    assert_int_equal(option_parse(&table, &values, "sample", sample.data, &why), 0);
+    assert_int_equal(
+        option_parse(&table, &values, "sample", sample.data, sample.size, &why), 0);
     assert_memory_equal(&values, &expected, sizeof(values));
     for (size_t i = 0; i < table.count; i++) {
         assert_non_null(strstr(sample.data, options[i].name));
@@ -256,6 +284,7 @@ int main(void)
         cmocka_unit_test(nearest),
         cmocka_unit_test(a_file),
         cmocka_unit_test(bad_files),
+        cmocka_unit_test(bytes_of_editors),
         cmocka_unit_test(stops_at_the_first_error),
         cmocka_unit_test(long_values_are_told_short),
         cmocka_unit_test(the_sample_reads_back_to_the_defaults),

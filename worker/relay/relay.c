@@ -377,7 +377,7 @@ int main(int argc, char **argv)
     }
     if (argc > 1) {
         (void)fputs("usage: paddock-relay\nStarted by paddock-supervisor.\n", stderr);
-        return ROLE_EXIT_CONFIG;
+        return ROLE_EXIT_USAGE;
     }
     log_open("relay", LOG_INFO);
     /* It was started by a file descriptor, which older kernels take for its name. */

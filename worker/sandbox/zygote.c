@@ -237,7 +237,7 @@ static int print_usage(FILE *to)
     (void)fprintf(
         to, "usage: paddock-zygote --policy | --help\n"
             "Started by paddock-supervisor. --policy prints the sandbox's tables.\n");
-    return to == stdout ? ROLE_EXIT_OK : ROLE_EXIT_CONFIG;
+    return to == stdout ? ROLE_EXIT_OK : ROLE_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
