@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const files[] = {"pool", "pool.new", "redis.sock", "lock"};
+static const char *const files[] = {"pool", "pool.new", "redis.sock"};
+static const char made_mark[] = "made"; /* in the lock: the folder is a pool's own */
 
 void runtime_path(const struct runtime *runtime, const char *name, char to[LIMIT_PATH])
 {
@@ -44,6 +45,7 @@ static int check_folder(const char *path, struct buffer *why)
 static int take_lock(struct runtime *runtime, struct buffer *why)
 {
     char path[LIMIT_PATH], holder[32] = "";
+    ssize_t size;
 
     runtime_path(runtime, "lock", path);
     runtime->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -51,21 +53,33 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
         buffer_printf(why, "unable to make %s: %s", path, strerror(errno));
         return -errno;
     }
+    size = pread(runtime->lock, holder, sizeof(holder) - 1, 0);
     if (flock(runtime->lock, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t size = pread(runtime->lock, holder, sizeof(holder) - 1, 0);
-
         close_fd(&runtime->lock);
         buffer_printf(why, "another supervisor (process %.*s) runs in %s",
                       size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?",
                       runtime->path);
         return -EBUSY;
     }
-    (void)snprintf(holder, sizeof(holder), "%d\n", (int)getpid());
+    /* A lock that nobody holds is of a supervisor that was killed: its folder is ours. */
+    runtime->made |= strstr(holder, made_mark) != NULL;
+    (void)snprintf(holder, sizeof(holder), "%d\n%s\n", (int)getpid(),
+                   runtime->made ? made_mark : "found");
     if (ftruncate(runtime->lock, 0) != 0 ||
         pwrite(runtime->lock, holder, strlen(holder), 0) < 0) {
         return -errno;
     }
     return 0;
+}
+
+static void clear(const struct runtime *runtime)
+{
+    char path[LIMIT_PATH];
+
+    for (size_t i = 0; i < array_size(files); i++) {
+        runtime_path(runtime, files[i], path);
+        (void)unlink(path); /* most are not there */
+    }
 }
 
 int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why)
@@ -81,7 +95,13 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
         return error;
     }
     error = check_folder(runtime->path, why);
-    return error < 0 ? error : take_lock(runtime, why);
+    if (error == 0) {
+        error = take_lock(runtime, why);
+    }
+    if (error == 0) {
+        clear(runtime);
+    }
+    return error;
 }
 
 int runtime_publish(const struct runtime *runtime, const char *queue, const char *redis)
@@ -111,10 +131,9 @@ void runtime_close(struct runtime *runtime)
     if (runtime->lock < 0) {
         return; /* nothing in there is ours */
     }
-    for (size_t i = 0; i < array_size(files); i++) {
-        runtime_path(runtime, files[i], path);
-        (void)unlink(path);
-    }
+    clear(runtime);
+    runtime_path(runtime, "lock", path);
+    (void)unlink(path);
     if (runtime->made) {
         (void)rmdir(runtime->path);
     }

@@ -10,13 +10,14 @@
 struct runtime {
     const char *path; /* borrowed from the configuration */
     int lock;         /* fd, -1: not held */
-    bool made;        /* we created the folder */
+    bool made;        /* we created the folder, or inherited it from whoever did */
 };
 
 #define RUNTIME_INIT ((struct runtime){NULL, -1, false})
 
-/* Makes the folder where it is missing and takes the lock. Returns 0, or a negative errno
- * with a sentence in `why` (-EBUSY: another supervisor has it). */
+/* Makes the folder where it is missing, takes the lock, and removes what a supervisor
+ * that was killed left there; a folder that it had made counts as made by us. Returns 0,
+ * or a negative errno with a sentence in `why` (-EBUSY: another supervisor has it). */
 int runtime_open(struct runtime *runtime, const struct config *config,
                  struct buffer *why) must_check;
 int runtime_publish(const struct runtime *runtime, const char *queue,

@@ -94,8 +94,18 @@ class Faults(unittest.TestCase):
         os.kill(self.pool.process.pid, signal.SIGKILL)
         pool.wait_until(lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")],
                         "every process of the pool is gone")
-        for name in os.listdir(self.pool.runtime):
-            os.unlink(os.path.join(self.pool.runtime, name))
+        self.check_takeover(self.pool.runtime)
+
+    def check_takeover(self, runtime):
+        """Files are left, which nobody was there to remove; the next pool of that folder does, and at its end removes
+        the folder, too, which the killed one had made. (tearDown looks after that.)"""
+        files = {"lock", "pool", "redis.sock"}
+        self.assertEqual(set(os.listdir(runtime)), files)
+        with open(os.path.join(runtime, "pool.new"), "w"):  # had it been killed while it wrote that
+            pass
+        with pool.RedisServer() as server, pool.Pool(workers=1, runtime=runtime, redis=server.address):
+            self.assertEqual(set(os.listdir(runtime)), files - {"redis.sock"})
+        self.assertFalse(os.path.exists(runtime))
 
 
 class RedisAway(unittest.TestCase):

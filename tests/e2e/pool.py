@@ -170,13 +170,15 @@ class Client:
 class Pool:
     """with Pool(workers=2) as pool: pool.client.run("print('hello')")
 
-    `user`: who starts it, where that is not us; `born`: further arguments of Popen, such as its groups."""
+    `user`: who starts it, where that is not us; `born`: further arguments of Popen, such as its groups;
+    `runtime`: its runtime folder, where that is another's."""
 
-    def __init__(self, workers=2, queue="test", user=None, born=None, **options):
+    def __init__(self, workers=2, queue="test", user=None, born=None, runtime=None, **options):
         self.queue = queue
         self.options = {"workers": workers, "queue": queue, "log_level": "info", **options}
         self.user = user
         self.born = born or {}
+        self.runtime = runtime
 
     def launch(self, command, **options):
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **options,
@@ -193,7 +195,7 @@ class Pool:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="paddock-test-")
-        self.runtime = os.path.join(self.folder, "run")
+        self.runtime = self.runtime or os.path.join(self.folder, "run")
         self.log_path = os.path.join(self.folder, "log")
         ours, theirs = socket.socketpair()
         path, born = self.supervisor()
@@ -271,21 +273,21 @@ class RedisServer:
         self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
                                          "--dir", self.folder.name, *options], stdout=subprocess.DEVNULL)
         if wait:
-            wait_until(self.answer, "redis-server answers")
+            wait_until(lambda: not self.answer().startswith((b"-LOADING", b"!")), "redis-server answers")
 
     def stop(self):
         self.process.terminate()
         self.process.wait(PATIENCE)
 
     def answer(self):
-        """What it says to PING, b"" where it is not there."""
+        """What it says to PING, b"!" where it is not there."""
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(self.socket)
                 client.sendall(b"PING\r\n")
-                return client.recv(64)
+                return client.recv(64) or b"!"
         except OSError:
-            return b""
+            return b"!"
 
     def connect(self):
         return redis.Redis(unix_socket_path=self.socket)
