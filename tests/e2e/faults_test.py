@@ -67,13 +67,13 @@ class Faults(unittest.TestCase):
     def test_zygote_killed(self):
         self.lose(self.pool.zygote)
 
-    def test_lost_three_times_is_dead(self):
+    def lose_three_times(self, find):
         job = self.client.enqueue(pool.make_zip(SLOW))
         attempts = []
         for entry in self.client.entries(job):
             if entry[b"k"] == b"slice" and b"begun" in entry[b"d"] and entry[b"a"] not in attempts:
                 attempts.append(entry[b"a"])
-                os.kill(self.running_sandbox(), signal.SIGKILL)
+                os.kill(find(), signal.SIGKILL)
         ended = self.client.wait(job)
         self.assertEqual(attempts, [b"1", b"2", b"3"])
         self.assertEqual(ended.verdict, "fault")
@@ -81,6 +81,15 @@ class Faults(unittest.TestCase):
         self.assertEqual(self.client.job(job)["state"], b"dead")
         self.assertEqual(self.client.redis.zcard(self.client.key("dead")), 1)
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
+
+    def test_sandbox_lost_three_times_is_dead(self):
+        self.lose_three_times(self.running_sandbox)
+
+    def test_relay_lost_three_times_is_dead(self):
+        self.lose_three_times(lambda: self.pool.relays()[0])
+
+    def test_zygote_lost_three_times_is_dead(self):
+        self.lose_three_times(self.pool.zygote)
 
     def test_idle_processes_killed(self):
         for find in (lambda: self.pool.relays()[0], lambda: self.pool.sandboxes()[0], self.pool.zygote):
