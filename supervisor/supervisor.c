@@ -425,7 +425,8 @@ static int finish(int code)
     int error = fd_flush_stdout();
 
     if (error < 0 && error != -EPIPE) {
-        (void)refuse(ROLE_EXIT_SYSTEM, "unable to write to standard output: %s", strerror(-error));
+        (void)refuse(ROLE_EXIT_SYSTEM, "unable to write to standard output: %s",
+                     strerror(-error));
     }
     return error == 0 ? code : ROLE_EXIT_SYSTEM;
 }

@@ -375,7 +375,7 @@ class Pools(Command):
         self.assertTrue(all(layer["holds"] for layer in layers if layer["mandatory"]), layers)
         self.assertEqual({tuple(layer) for layer in layers}, {("kind", "name", "holds", "mandatory", "detail")})
         self.check(self.paddock("check", "--json", "--policy"), 2, "", "--policy")
-        with RedisServer() as server:
+        with pool.RedisServer() as server:
             first = self.paddock("check", "--json", "--redis", f"unix:{server.socket}").stdout.splitlines()[0]
         self.assertEqual(json.loads(first)["name"], "redis")
         policy = self.paddock("check", "--policy")
