@@ -95,9 +95,9 @@ struct archive_entry {
     char folder[512];   /* import root within the archive: "user", or "" */
 };
 
-/* `entry` is the job's field: "", "module", "module:function", or a member's path. A top
- * folder is stripped, unless the entry is a module that it belongs to the name of.
- * Returns 0, or -ENOENT with a student's sentence in `why` that says what was looked for
- * and what was found. */
+/* `entry` is the job's field: "", "module", "module:function", or a member's path (a
+ * copy, not archive_name()'s own). A top folder is stripped, unless the entry is a module
+ * that it belongs to the name of. Returns 0, or -ENOENT with a student's sentence in
+ * `why` that says what was looked for and what was found. */
 int archive_find_entry(struct archive *archive, const char *entry,
                        struct archive_entry *ret, struct buffer *why) must_check;

@@ -228,7 +228,8 @@ struct mount *mount_of(const char *path, const char **ret_member)
     PyObject *root, *mount;
     Py_ssize_t at = 0, best = -1;
 
-    while (PyDict_Next(importer.mounts, &at, &root, &mount)) {
+    /* There are none any more for what a program does when its interpreter ends. */
+    while (importer.mounts != NULL && PyDict_Next(importer.mounts, &at, &root, &mount)) {
         Py_ssize_t size;
         const char *prefix = PyUnicode_AsUTF8AndSize(root, &size);
 
@@ -303,11 +304,35 @@ static int make_types(void)
     return mount_type != NULL && finder_type != NULL && loader_type != NULL ? 0 : -1;
 }
 
-/* The interpreter is gone, and all that we knew of it; another one may follow. */
-static void forget_interpreter(void)
+/* The interpreter goes, and all that we know of it; another one may follow. */
+static void forget_interpreter(PyObject *capsule)
 {
+    PyObject *const owned[] = {
+        importer.mounts,         importer.module_spec,     importer.call_trimmed,
+        importer.compile,        importer.compile_checked, importer.exec,
+        importer.decode_source,  importer.line_cache,      importer.stat_result,
+        importer.error,          importer.resources,       (PyObject *)mount_type,
+        (PyObject *)finder_type, (PyObject *)loader_type,
+    };
+
     importer = (struct importer_state){0};
     mount_type = finder_type = loader_type = NULL;
+    for (size_t i = 0; i < array_size(owned); i++) {
+        Py_XDECREF(owned[i]);
+    }
+}
+
+/* What lies in the interpreter's own dict is released when it ends, after all modules. */
+static int end_with_interpreter(void)
+{
+    PyObject *kept = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    PyObject *capsule = PyCapsule_New(&importer, NULL, forget_interpreter);
+    int error = kept != NULL && capsule != NULL
+                    ? PyDict_SetItemString(kept, "paddock_importer", capsule)
+                    : -1;
+
+    Py_XDECREF(capsule);
+    return error;
 }
 
 static int install_hook(void)
@@ -336,11 +361,9 @@ int importer_init(void)
     if (importer.mounts != NULL) {
         return 0;
     }
-    if (Py_AtExit(forget_interpreter) != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "there is no room left for Py_AtExit()");
-        return -1;
-    }
-    return look_up() == 0 && make_types() == 0 ? install_hook() : -1;
+    return look_up() == 0 && make_types() == 0 && end_with_interpreter() == 0
+               ? install_hook()
+               : -1;
 }
 
 /* ---- mounting ---- */
