@@ -136,5 +136,66 @@ class Recording(unittest.TestCase):
         self.assertEqual(self.client.wait(job).verdict, "cancelled")
 
 
+class Totals(unittest.TestCase):
+    """What one kind of record takes is not another's: no honest program is ended for its trace."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pool.Pool(workers=2)
+        cls.pool.__enter__()
+        cls.client = cls.pool.client
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.__exit__(None, None, None)
+
+    def test_output_byte_by_byte(self):
+        code = "import sys\nfor i in range(250 * 1024):\n    sys.stdout.write('x')\n    sys.stdout.flush()\n"
+        job = self.client.run(code, output_kb="256", recording_kb="64", cpu_ms="30000", wall_ms="60000")
+        self.assertEqual(job.verdict, "ok", job.result["sentence"])
+        self.assertEqual(len(recording.text(recording.decode(job.recording))), 250 * 1024)
+
+    def test_output_between_calls(self):
+        code = "def f(i):\n    print(i % 10)\nfor i in range(125000):\n    f(i)\n"
+        job = self.client.run(code, trace="calls", output_kb="256", recording_kb="64", cpu_ms="30000", wall_ms="60000")
+        self.assertEqual(job.verdict, "ok", job.result["sentence"])
+        self.assertEqual(len(recording.text(recording.decode(job.recording))), 250000)
+
+    def test_functions_without_end(self):
+        code = "for i in range(100000):\n    exec(compile('def f(): pass\\nf()', __file__, 'exec'))\nprint('done')\n"
+        job = self.client.run(code, trace="calls", recording_kb="64", cpu_ms="60000", wall_ms="120000")
+        self.assertEqual(job.verdict, "ok", job.result["sentence"])
+        self.assertLess(len(job.recording), 2 << 20)
+        self.assertEqual(recording.text(recording.decode(job.recording)), "done\n")
+
+    def test_names_are_cut_between_characters(self):
+        for letter in "\u00fc", "\u8a9e":
+            name = "a" + 300 * letter
+            job = self.client.run(f"def {name}():\n    pass\n{name}()\n", trace="calls")
+            self.assertEqual(job.verdict, "ok", job.result["sentence"])
+            names = [r["name"] for r in recording.decode(job.recording) if r["kind"] == "function"]
+            self.assertTrue(any(len(n) > 150 and name.startswith(n) for n in names), names)
+
+    def test_sync_tells_its_thread(self):
+        code = ("import threading, time\ndef inner1(): time.sleep(0)\ndef inner2(): time.sleep(0)\n"
+                "def one():\n    for _ in range(6000): inner1()\ndef two():\n    for _ in range(6000): inner2()\n"
+                "t = [threading.Thread(target=f) for f in (one, two)]\n[x.start() for x in t]\n[x.join() for x in t]\n")
+        job = self.client.run(code, trace="calls", recording_kb="64", cpu_ms="30000", wall_ms="60000")
+        self.assertEqual(job.verdict, "ok", job.result["sentence"])
+        names, threads, syncs, thread = {}, {"one": set(), "two": set()}, 0, 0
+        of = {"one": "one", "inner1": "one", "two": "two", "inner2": "two"}
+        for record in recording.decode(job.recording):
+            thread = record.get("thread", thread)
+            if record["kind"] == "function":
+                names[record["function"]] = record["name"]
+            elif record["kind"] in ("call", "sync"):
+                syncs += record["kind"] == "sync"
+                for call in record.get("stack", [record]):
+                    if names.get(call["function"]) in of:
+                        threads[of[names[call["function"]]]].add(thread)
+        self.assertGreater(syncs, 0)
+        self.assertEqual([len(found) for found in threads.values()], [1, 1], threads)
+
+
 if __name__ == "__main__":
     unittest.main()

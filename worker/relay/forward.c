@@ -324,10 +324,14 @@ int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
     return forward->blocked_us + (since != 0 ? now_us - since : 0);
 }
 
+/* More than what recorder.c writes for any program: output byte by byte, each in a record
+ * of its own (a kind, a size, and a time that takes no more than three bytes on average);
+ * the trace; the tables; and, beside these, errors, chunks and the end. */
 bool forward_over_total(const struct relay *relay)
 {
     const struct job_limits *limits = &relay->run.job.limits;
-    uint64_t honest = (uint64_t)(limits->output_kb + limits->recording_kb + 64) * 1024;
+    uint64_t output = (uint64_t)limits->output_kb << 10;
+    uint64_t trace = (uint64_t)limits->recording_kb << 10;
 
-    return relay->forward.taken > honest + honest / 8;
+    return relay->forward.taken > 6 * output + trace + LIMIT_TABLES + KIB(256);
 }

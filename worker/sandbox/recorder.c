@@ -29,6 +29,7 @@ static struct recorder {
     uint64_t produced;         /* trace records, dropped ones included */
     uint64_t room;             /* bytes of trace still allowed in the ring */
     uint64_t output_left;      /* bytes of program output still allowed */
+    uint64_t tables_left;      /* bytes of tables still allowed */
     bool in_chunks;            /* room is used up */
     bool started;
     size_t (*stack)(uint32_t *functions, size_t room);
@@ -83,6 +84,7 @@ void recorder_start(const struct job_limits *limits)
     recorder.start_us = clock_now_us();
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.output_left = (uint64_t)limits->output_kb << 10;
+    recorder.tables_left = LIMIT_TABLES;
     thread_number = 1;
     recorder.threads = 1;
     write_header(limits);
@@ -128,7 +130,16 @@ static void put_in_chunk(const struct wire_writer *record)
     (void)chunk_append(recorder.ring->shared, record->bytes, record->size);
 }
 
-/* `sync` and `dropped`: from here a decoder needs nothing of what came before. */
+static uint32_t this_thread(void)
+{
+    if (thread_number == 0) {
+        thread_number = ++recorder.threads;
+    }
+    return thread_number - 1;
+}
+
+/* `sync` and `dropped`: from here a decoder needs nothing of what came before. The stack
+ * is the one of the thread that writes, and so is its number. */
 static void begin_chunk(void)
 {
     static struct wire_writer record;
@@ -136,6 +147,7 @@ static void begin_chunk(void)
     size_t depth = recorder.stack != NULL ? recorder.stack(functions, SYNC_DEPTH) : 0;
 
     recorder.chunk_us = now_us();
+    recorder.thread = this_thread();
     chunk_begin(recorder.ring->shared);
     wire_begin(&record, WIRE_SYNC);
     wire_unsigned(&record, (uint64_t)recorder.chunk_us);
@@ -161,14 +173,6 @@ static void make_room(void)
 }
 
 /* ---- records ---- */
-
-static uint32_t this_thread(void)
-{
-    if (thread_number == 0) {
-        thread_number = ++recorder.threads;
-    }
-    return thread_number - 1;
-}
 
 static void publish_trace(const struct wire_writer *record)
 {
@@ -213,6 +217,11 @@ struct wire_writer *recorder_timed(enum wire_kind kind)
     return record;
 }
 
+bool recorder_has_table_room(size_t size)
+{
+    return recorder.tables_left >= size;
+}
+
 struct wire_writer *recorder_table(enum wire_kind kind)
 {
     (void)pthread_mutex_lock(&recorder.lock);
@@ -226,6 +235,9 @@ void recorder_publish(void)
     if (recorder.is_trace) {
         publish_trace(&recorder.record);
     } else {
+        recorder.tables_left -= recorder.record.size < recorder.tables_left
+                                    ? recorder.record.size
+                                    : recorder.tables_left;
         put(&recorder.record);
     }
     (void)pthread_mutex_unlock(&recorder.lock);

@@ -33,6 +33,9 @@ struct wire_writer *recorder_trace(enum wire_kind kind);
 /* Any other record that has a time, or a table's record, which has none. */
 struct wire_writer *recorder_timed(enum wire_kind kind);
 struct wire_writer *recorder_table(enum wire_kind kind);
+/* Do so many bytes of tables fit under LIMIT_TABLES? A program can make functions without
+ * end; what is not named is not traced. */
+bool recorder_has_table_room(size_t size);
 void recorder_publish(void);
 
 /* What `sync` says of the stack: fills in the ids of at most `room` innermost functions

@@ -47,7 +47,10 @@ static bool is_program_file(PyObject *path)
     return strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
 }
 
-/* As much of a text as fits well into one record. */
+#define NAME_MAX_BYTES 512
+#define TABLE_ROOM     (2 * (NAME_MAX_BYTES + 32)) /* for a file and a function */
+
+/* As much of a text as fits well into one record, in whole characters. */
 static void write_name(struct wire_writer *record, PyObject *text)
 {
     Py_ssize_t size = 0;
@@ -55,9 +58,16 @@ static void write_name(struct wire_writer *record, PyObject *text)
 
     if (bytes == NULL) {
         PyErr_Clear();
+        bytes = "";
         size = 0;
     }
-    wire_bytes(record, bytes != NULL ? bytes : "", (size_t)(size < 512 ? size : 512));
+    if (size > NAME_MAX_BYTES) {
+        size = NAME_MAX_BYTES;
+        while ((bytes[size] & 0xc0) == 0x80) { /* within a character */
+            size--;
+        }
+    }
+    wire_bytes(record, bytes, (size_t)size);
 }
 
 static unsigned long file_number(PyObject *path)
@@ -107,7 +117,9 @@ static uintptr_t function_id(PyCodeObject *code)
         return 0;
     }
     if (extra == NULL) {
-        extra = is_program_file(code->co_filename) ? name_function(code) : NOT_OURS;
+        extra = is_program_file(code->co_filename) && recorder_has_table_room(TABLE_ROOM)
+                    ? name_function(code)
+                    : NOT_OURS;
         if (_PyCode_SetExtra((PyObject *)code, extra_slot, extra) != 0) {
             PyErr_Clear();
         }
