@@ -56,8 +56,7 @@ static const struct option_row rows[] = {
      "Folder in which the private redis-server keeps its queue. Empty: in memory only"},
     {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, false, "",
      "Name of this pool among those that serve the queue, the same after a restart. "
-     "Empty: the host's "
-     "name and the queue's"},
+     "Empty: made of the host's name, the queue's, the machine's id and runtime_dir"},
     {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info",
      "error warning info debug", false, "", "Least level of what is logged"},
     {"pool", "drain_s", OPTION_NUMBER, AT(drain_s), 0, 3600, "30", NULL, false, "seconds",
@@ -118,12 +117,32 @@ static void default_runtime_dir(struct config *config)
     }
 }
 
+/* FNV-1a */
+static uint32_t add_hash(uint32_t hash, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    }
+    return hash;
+}
+
+/* The same after a restart, so that a pool takes back what it has left; another one for
+ * any other pool, whose running jobs it would take: that is what machine, folder and
+ * queue tell apart. */
 static void default_owner(struct config *config)
 {
     char host[32] = "localhost";
+    autofree char *machine = NULL;
+    uint32_t hash = 2166136261u;
+    size_t size;
 
     (void)gethostname(host, sizeof(host) - 1);
-    (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%s", host, config->queue);
+    if (fd_read_file("/etc/machine-id", 64, &machine, &size) == 0) {
+        hash = add_hash(hash, machine);
+    }
+    hash = add_hash(add_hash(hash, config->runtime_dir), config->queue);
+    (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%.50s.%08x", host,
+                   config->queue, hash);
 }
 
 void config_complete(struct config *config)

@@ -117,6 +117,21 @@ class Faults(unittest.TestCase):
         self.assertFalse(os.path.exists(runtime))
 
 
+class TwoPools(unittest.TestCase):
+    """Pools of one machine that serve one queue: neither takes what the other one has."""
+
+    def test_the_second_leaves_the_jobs_of_the_first(self):
+        with pool.RedisServer() as server, pool.Pool(workers=2, redis=server.address) as first:
+            job = first.client.enqueue(pool.make_zip(SLOW))
+            begun(first.client, job)
+            with pool.Pool(workers=2, redis=server.address) as second:
+                self.assertNotIn("left behind", second.read_log())
+                others = [second.client.enqueue(pool.make_zip("print(1)")) for _ in range(8)]
+                self.assertEqual({second.client.wait(other).verdict for other in others}, {"ok"})
+                done = first.client.wait(job)
+                self.assertEqual((done.verdict, done.result["attempt"]), ("ok", 1))
+
+
 class RedisAway(unittest.TestCase):
     """A Redis that goes, and comes back: running jobs go on, and who dies meanwhile is replaced."""
 
