@@ -70,7 +70,8 @@ static int add_file(struct zip_writer *zip, const FTSENT *entry, size_t base,
     return 0;
 }
 
-/* One entry of the walk. Symbolic links are left out: they may lead anywhere. */
+/* One entry of the walk. Symbolic links are left out: they may lead anywhere. That is
+ * said, because a program may miss what is behind one. */
 static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base,
                  struct buffer *why)
 {
@@ -81,6 +82,11 @@ static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base,
         }
         return 0;
     case FTS_F: return is_left_out(entry->fts_name) ? 0 : add_file(zip, entry, base, why);
+    case FTS_SL:
+    case FTS_SLNONE:
+        (void)fprintf(stderr, "paddock: %s: symbolic links are left out\n",
+                      entry->fts_path);
+        return 0;
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
@@ -94,7 +100,7 @@ static int read_folder(const char *path, struct pack *ret, struct buffer *why)
 {
     char *const roots[] = {(char *)(uintptr_t)path, NULL};
     struct zip_writer zip = ZIP_WRITER_INIT(PACK_MAX);
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     size_t base = strlen(path) + (path[strlen(path) - 1] != '/');
     int error = walk != NULL ? 0 : -errno;
     FTSENT *entry;
