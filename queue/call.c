@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/number.h"
 #include "queue/connect.h"
+#include "queue/keys.h"
 #include "queue/library.h"
 #include "queue/redis.h"
 
@@ -171,11 +172,11 @@ int redis_check_server(struct redis *redis, struct buffer *why)
 /* ---- the library ---- */
 
 /* 0 where there is none. */
-static int loaded_version(struct redis *redis)
+static int loaded_version(struct redis *redis, const char *queue)
 {
-    struct redisReply *reply =
-        redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO", "paddock_version", "1",
-                        "paddock:{}:open", NULL);
+    struct queue_key key = queue_key(queue, "open", "");
+    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO",
+                                               "paddock_version", "1", key.text, NULL);
     int version =
         reply != NULL && reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : 0;
 
@@ -204,12 +205,12 @@ static int load(struct redis *redis, struct buffer *why)
 /* Several may do this at once. Those of one version replace the text by the same text. An
  * older one that looked before we loaded may put its own in the place of ours, so we look
  * again; where it was slower still, the next connection of ours puts it right. */
-int redis_load_functions(struct redis *redis, struct buffer *why)
+int redis_load_functions(struct redis *redis, const char *queue, struct buffer *why)
 {
     int error = 0;
 
     for (int tries = 0; tries < LOAD_TRIES && error == 0; tries++) {
-        if (loaded_version(redis) >= library_version) {
+        if (loaded_version(redis, queue) >= library_version) {
             return 0;
         }
         error = load(redis, why);

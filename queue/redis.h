@@ -78,4 +78,5 @@ struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...) mus
 int redis_check_server(struct redis *redis, struct buffer *why) must_check;
 /* Loads the Functions library `paddock` where it is missing or older than ours. Returns 0
  * or a negative errno with a sentence in `why`. */
-int redis_load_functions(struct redis *redis, struct buffer *why) must_check;
+int redis_load_functions(struct redis *redis, const char *queue,
+                         struct buffer *why) must_check;

@@ -153,7 +153,7 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
     struct redisReply *reply;
     enum enqueued what;
 
-    if (redis_load_functions(endpoint->redis, said) < 0) {
+    if (redis_load_functions(endpoint->redis, endpoint->queue, said) < 0) {
         return ENQUEUED_FAILED;
     }
     reply = send_enqueue(endpoint, args, id, pack);
@@ -183,7 +183,7 @@ struct redisReply *client_call(struct endpoint *endpoint, const char *function,
 {
     struct queue_key open = queue_key(endpoint->queue, "open", "");
 
-    if (redis_load_functions(endpoint->redis, why) < 0) {
+    if (redis_load_functions(endpoint->redis, endpoint->queue, why) < 0) {
         return NULL;
     }
     return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "FCALL", function, "1",

@@ -958,17 +958,17 @@ static void test_load_functions(void **state)
     struct redis *redis = connect_to(common.address);
 
     assert_int_equal(version_of(redis), -1);
-    assert_int_equal(redis_load_functions(redis, NULL), 0);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
     assert_int_equal(version_of(redis), library_version);
-    assert_int_equal(redis_load_functions(redis, NULL), 0);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
     load_version(redis, library_version - 1);
-    assert_int_equal(redis_load_functions(redis, NULL), 0);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
     assert_int_equal(version_of(redis), library_version);
     load_version(redis, library_version + 1);
-    assert_int_equal(redis_load_functions(redis, NULL), 0);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
     assert_int_equal(version_of(redis), library_version + 1);
     load_version(redis, library_version); /* the same: left as it is */
-    assert_int_equal(redis_load_functions(redis, NULL), 0);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
     assert_reply(redis_call_text(redis, PATIENCE_MS, "FCALL_RO", "paddock_depth", "1",
                                  "paddock:{q}:open", NULL),
                  REDIS_REPLY_ERROR, "ERR Function not found");
@@ -986,7 +986,7 @@ static void test_load_functions_refused(void **state)
 
     start(&server, more);
     redis = connect_to(server.address);
-    assert_int_equal(redis_load_functions(redis, &why), -ENOTSUP);
+    assert_int_equal(redis_load_functions(redis, "test", &why), -ENOTSUP);
     assert_non_null(strstr(why.data, server.address));
     assert_non_null(strstr(why.data, "refuses the queue's functions"));
     redis_free(redis);

@@ -137,7 +137,7 @@ static int reach(struct relay *relay, enum broker_line_name name, int timeout_ms
         broker->unchecked = r < 0;
     }
     if (r == 0 && name == BROKER_COMMANDS && broker->reload) {
-        r = redis_load_functions(redis, why);
+        r = redis_load_functions(redis, relay->setup.queue, why);
         broker->reload = r < 0;
     }
     return r;
