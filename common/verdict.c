@@ -6,8 +6,12 @@
  */
 #include "common/verdict.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+#define ENDED_ITSELF   "Your program was ended by a signal that it sent to itself."
+#define SIGNALS_ITSELF "os.kill() and signal.raise_signal() do that: use exit() instead."
 
 enum {
     C = VERDICT_FROM_CLAIM,
@@ -171,14 +175,45 @@ static void fill(const char *text, const struct verdict_facts *facts, struct buf
     }
 }
 
+/* Signals that say something else than that Python crashed. */
+static const struct crash {
+    int signal;
+    const char *happened, *try_this;
+} crashes[] = {
+    {SIGABRT, "Python gave up while it ran your program.",
+     "os.abort() does that, and so does very deep recursion."},
+    {SIGALRM, "Your program was ended by an alarm that it had set itself.",
+     "signal.alarm() needs a handler, which signal.signal() sets."},
+    {SIGTERM, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGINT, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGHUP, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGUSR1, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGUSR2, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGQUIT, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGXCPU, ENDED_ITSELF, SIGNALS_ITSELF},
+};
+
+static const struct crash *crash_by_signal(int number)
+{
+    for (size_t i = 0; i < array_size(crashes); i++) {
+        if (crashes[i].signal == number) {
+            return &crashes[i];
+        }
+    }
+    return NULL;
+}
+
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to)
 {
     const struct verdict_row *row = verdict_row(verdict);
+    const struct crash *crash =
+        verdict == VERDICT_CRASHED ? crash_by_signal(facts->signal) : NULL;
+    const char *try_this = crash != NULL ? crash->try_this : row->try_this;
 
-    fill(row->happened, facts, to);
-    if (*row->try_this != '\0') {
+    fill(crash != NULL ? crash->happened : row->happened, facts, to);
+    if (*try_this != '\0') {
         buffer_add_char(to, ' ');
-        fill(row->try_this, facts, to);
+        fill(try_this, facts, to);
     }
 }

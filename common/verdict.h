@@ -59,6 +59,7 @@ struct verdict_facts {
     int64_t wall_ms;    /* {wall} */
     int64_t memory_mb;  /* {memory}: the limit, "256 MB" */
     int64_t output_kb;  /* {output}: the limit */
+    int signal;         /* that it died of; chooses the sentences of `crashed` */
     const char *call;   /* {call}: name of a forbidden call */
     const char *report; /* {report}: the claim's text, cleaned */
 };

@@ -74,6 +74,11 @@ CONTAINED = [
     ("segmentation fault", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", {}, "crashed"),
     ("leave at once", "import os\nos._exit(0)", {}, "vanished"),
     ("leave at once with a status", "import os\nos._exit(7)", {}, "vanished"),
+    ("a CPU limit of its own", "import resource\ntry:\n    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nexcept ValueError:"
+     "\n    pass\nwhile True: pass", {"cpu_ms": 2500}, "cpu_limit"),
+    ("an alarm without a handler", "import signal, time\nsignal.alarm(1)\ntime.sleep(9)", {}, "crashed"),
+    ("all signals blocked, then printed", "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+     "print('x')", {}, "ok"),
     ("exit hook that never ends", "import atexit, time\natexit.register(time.sleep, 1000)", {"wall_ms": 200},
      "wall_limit"),
     ("fds closed", "import os\nfor fd in range(64):\n    try: os.close(fd)\n    except OSError: pass\nprint('x')",

@@ -132,8 +132,13 @@ const struct probe probe_rows[] = {
     {SYS_umask, {022}, 0, false},
     {SYS_getrandom, {AT(page), 8, 1}, 0, false},
     {SYS_prlimit64, {0, RLIMIT_NOFILE, 0, AT(page)}, 0, false},
+    {SYS_prlimit64, {0, RLIMIT_DATA, NO_ONE, 0}, EFAULT, false},
+    {SYS_prlimit64, {0, RLIMIT_AS, NO_ONE, 0}, EFAULT, false},
     {SYS_getrlimit, {RLIMIT_NOFILE, AT(page)}, 0, false},
     {SYS_prlimit64, {1, RLIMIT_NOFILE, 0, AT(page)}, EPERM, false},
+    {SYS_prlimit64, {0, RLIMIT_CPU, AT(page), 0}, EPERM, false},
+    {SYS_prlimit64, {0, RLIMIT_CPU | HIGH, AT(page), 0}, EPERM, false},
+    {SYS_prlimit64, {0, RLIMIT_NOFILE, AT(page), 0}, EPERM, false},
     {SYS_getrandom, {AT(page), 8, 8}, EPERM, false},
 
     {SYS_exit, {7}, 0, true},

@@ -12,6 +12,7 @@
 
 #include "common/verdict.h"
 
+#include <signal.h>
 #include <string.h>
 
 /* The contract: what a claim may be, what only evidence or the queue says. */
@@ -74,8 +75,8 @@ static void what_is_no_verdict(void **state)
  * begins with a capital and ends with a full stop, and names no signal and no path. */
 static void every_sentence(void **state)
 {
-    const struct verdict_facts known = {3,    5000,     10000,         256,
-                                        1024, "ptrace", "Report text."};
+    const struct verdict_facts known = {3,    5000, 10000,    256,
+                                        1024, 0,    "ptrace", "Report text."};
     const struct verdict_facts facts[] = {known, {.report = "It is so."}};
 
     for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
@@ -105,8 +106,8 @@ static void sentence(enum verdict verdict, const struct verdict_facts *facts,
 
 static void figures(void **state)
 {
-    const struct verdict_facts facts = {
-        3, 5000, 10000, 256, 1024, "ptrace", "{cpu} of {report}"};
+    const struct verdict_facts facts = {3,    5000, 10000,    256,
+                                        1024, 0,    "ptrace", "{cpu} of {report}"};
 
     sentence(VERDICT_EXIT, &facts, "exit(3)");
     sentence(VERDICT_CPU_LIMIT, &facts, "5.0 s of computing time");
@@ -122,12 +123,34 @@ static void figures(void **state)
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.cpu_ms = 1990}, "1.9 s");
 }
 
+static void crashes(void **state)
+{
+    static const struct {
+        int signal;
+        const char *said;
+    } cases[] = {
+        {0, "Python itself crashed"},
+        {SIGSEGV, "Python itself crashed"},
+        {SIGBUS, "Python itself crashed"},
+        {SIGABRT, "Python gave up"},
+        {SIGALRM, "an alarm"},
+        {SIGTERM, "a signal that it sent to itself"},
+    };
+
+    for (size_t i = 0; i < array_size(cases); i++) {
+        autobuffer struct buffer sentence = BUFFER_INIT(1024);
+        const struct verdict_facts facts = {.signal = cases[i].signal};
+
+        verdict_sentence(VERDICT_CRASHED, &facts, &sentence);
+        assert_non_null(strstr(sentence.data, cases[i].said));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row),
-        cmocka_unit_test(what_is_no_verdict),
-        cmocka_unit_test(every_sentence),
+        cmocka_unit_test(every_row),      cmocka_unit_test(what_is_no_verdict),
+        cmocka_unit_test(every_sentence), cmocka_unit_test(crashes),
         cmocka_unit_test(figures),
     };
 

@@ -90,6 +90,7 @@ static struct verdict_facts facts_of(const struct judge_case *facts,
         .wall_ms = judged->verdict == VERDICT_WALL_LIMIT ? limits->wall_ms : wall_ms,
         .memory_mb = limits->memory_mb,
         .output_kb = limits->output_kb,
+        .signal = judged->signal,
         .call = judged->call,
         .report = report,
     };

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -194,7 +195,10 @@ const struct policy_row policy_rows[] = {
     DENY("identity", uname, EPERM, "no facts about the host", ANY)
     DENY("identity", sysinfo, EPERM, "no facts about the host", ANY)
     ALLOW("identity", getrandom, "random, uuid, secrets", AT_MOST(2, 3))
-    ALLOW("identity", prlimit64, "its own limits, which can only be lowered", IS(0, 0))
+    /* No other one: RLIMIT_CPU kills, which would look like a fault of ours. */
+    ALLOW("identity", prlimit64, "reading its own limits", IS(0, 0), IS(2, 0))
+    ALLOW("identity", prlimit64, "its own, which can only be lowered: the job's memory", IS(0, 0), IS(1, RLIMIT_DATA))
+    ALLOW("identity", prlimit64, "its own, which can only be lowered: the job's memory", IS(0, 0), IS(1, RLIMIT_AS))
     ALLOW("identity", getrlimit, "its own limits", ANY)
 
     ALLOW("end", exit, "a thread ends", ANY)

@@ -17,7 +17,7 @@
 
 enum basis {
     FIXED,
-    CPU_SECONDS,  /* the job's, rounded up, and one: the zygote's timer comes first */
+    CPU_SECONDS,  /* the operator's maximum, rounded up, and two */
     DATA_BYTES,   /* the zygote's, and the job's */
     SPACE_BYTES,  /* the whole address space: loose, against absurd mappings */
     OWN_UID_ONLY, /* `fixed` where the sandbox has an id of its own, else unlimited */
@@ -30,6 +30,8 @@ static const struct rlimit_row {
     const char *name;
     const char *why;
 } rows[] = {
+    /* Not lowered for the job: whoever can lower it can have itself killed by the kernel,
+     * which looks like a fault of ours. */
     {RLIMIT_CPU, CPU_SECONDS, 0, "CPU", "backstop of the timer that the zygote holds"},
     {RLIMIT_DATA, DATA_BYTES, 0, "DATA",
      "the job's memory, so that Python can raise MemoryError"},
@@ -59,7 +61,7 @@ static rlim_t value_of(const struct rlimit_row *row,
     rlim_t memory = (rlim_t)job->memory_mb << 20;
 
     switch (row->basis) {
-    case CPU_SECONDS: return (rlim_t)(job->cpu_ms + 999) / 1000 + 2;
+    case CPU_SECONDS: return (rlim_t)(settings->cpu_ms + 999) / 1000 + 2;
     case DATA_BYTES: return (rlim_t)settings->data_pages * page + memory + SLACK_BYTES;
     case SPACE_BYTES: return (rlim_t)settings->total_pages * page + 4 * memory + MIB(512);
     case OWN_UID_ONLY: return settings->uid_first != 0 ? row->fixed : RLIM_INFINITY;
@@ -91,9 +93,7 @@ static rlim_t with_reserve(const struct rlimit_row *row, rlim_t value)
 
 int rlimits_set(const struct sandbox_settings *settings)
 {
-    /* A day of CPU at birth: the job's own limit comes before it starts. */
-    const struct job_limits widest = {.memory_mb = settings->memory_mb,
-                                      .cpu_ms = 86400000};
+    const struct job_limits widest = {.memory_mb = settings->memory_mb};
 
     for (size_t i = 0; i < array_size(rows); i++) {
         int error = set_row(
@@ -111,7 +111,7 @@ int rlimits_lower(const struct sandbox_settings *settings, const struct job_limi
     for (size_t i = 0; i < array_size(rows); i++) {
         int error = 0;
 
-        if (rows[i].basis != FIXED && rows[i].basis != OWN_UID_ONLY) {
+        if (rows[i].basis == DATA_BYTES || rows[i].basis == SPACE_BYTES) {
             error = set_row(&rows[i],
                             with_reserve(&rows[i], value_of(&rows[i], settings, job)));
         }
@@ -135,7 +135,7 @@ void rlimits_open_reserve(void)
 void rlimits_print(struct buffer *to)
 {
     for (size_t i = 0; i < array_size(rows); i++) {
-        static const char *const bases[] = {[CPU_SECONDS] = "job's cpu_ms + 2 s",
+        static const char *const bases[] = {[CPU_SECONDS] = "max_cpu_ms + 2 s",
                                             [DATA_BYTES] = "base + job's memory_mb",
                                             [SPACE_BYTES] = "base + 4 x memory_mb"};
 
