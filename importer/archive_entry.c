@@ -168,7 +168,7 @@ static int take_module(const struct archive *archive, enum found found, const ch
     size_t size = strlen(ret->module);
 
     if (found == FOUND_FILE) {
-        (void)snprintf(ret->member, sizeof(ret->member), "%s.py", path);
+        (void)snprintf(ret->member, sizeof(ret->member), "%.500s.py", path);
         return 0;
     }
     if (!has_file(archive, path, "/__main__.py")) {
@@ -179,7 +179,7 @@ static int take_module(const struct archive *archive, enum found found, const ch
         return -ENOENT;
     }
     (void)snprintf(ret->module + size, sizeof(ret->module) - size, ".__main__");
-    (void)snprintf(ret->member, sizeof(ret->member), "%s/__main__.py", path);
+    (void)snprintf(ret->member, sizeof(ret->member), "%.490s/__main__.py", path);
     return 0;
 }
 
