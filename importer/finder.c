@@ -7,8 +7,10 @@
 #include "importer/importer.h"
 #include "importer/types.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <structmember.h>
 
 #define PATH_MAX_BYTES 600
 
@@ -301,7 +303,26 @@ static PyObject *finder_repr(PyObject *self)
     return PyUnicode_FromFormat("<archive finder of %R>", ((struct finder *)self)->path);
 }
 
+/* ---- the protocol before PEP 451, which some packages still speak ---- */
+
+static PyObject *find_module(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *spec = find_spec(self, args, count);
+    PyObject *loader = spec != NULL && spec != Py_None
+                           ? PyObject_GetAttrString(spec, "loader")
+                           : Py_XNewRef(spec);
+
+    Py_XDECREF(spec);
+    return loader;
+}
+
+static PyMemberDef finder_members[] = {
+    {"path", T_OBJECT, offsetof(struct finder, path), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyMethodDef finder_methods[] = {
+    {"find_module", (PyCFunction)(void (*)(void))find_module, METH_FASTCALL, NULL},
     {"find_spec", (PyCFunction)(void (*)(void))find_spec, METH_FASTCALL, NULL},
     {"invalidate_caches", invalidate_caches, METH_NOARGS, NULL},
     {"iter_modules", iter_modules, METH_VARARGS, NULL},
@@ -311,6 +332,7 @@ static PyMethodDef finder_methods[] = {
 static PyType_Slot finder_slots[] = {
     {Py_tp_dealloc, finder_dealloc},
     {Py_tp_methods, finder_methods},
+    {Py_tp_members, finder_members},
     {Py_tp_repr, finder_repr},
     {0, NULL},
 };

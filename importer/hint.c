@@ -64,12 +64,14 @@ static void hint_tabs(const struct failure *failure)
     (void)hint_lines(failure, source_find_tabs);
 }
 
-/* ---- Python 2 ---- */
+/* ---- Python 2, and encodings ---- */
+
+#define NO_ENCODING "This encoding is not offered here: UTF-8 can write all languages"
 
 static const struct {
-    const char *part; /* of what the compiler says, or of the line */
+    const char *part; /* of what the compiler says */
     const char *hint;
-} python2[] = {
+} syntax[] = {
     {"Missing parentheses in call to 'print'",
      "This is Python 2; in Python 3 it is print(...), with brackets"},
     {"Missing parentheses in call to 'exec'",
@@ -78,6 +80,7 @@ static const struct {
      "This is Python 2; in Python 3 it is \"except Error as e:\""},
     {"leading zeros in decimal integer literals",
      "A number does not begin with 0; an octal one begins with 0o"},
+    {"unknown encoding: ", NO_ENCODING},
 };
 
 static void hint_syntax(const struct failure *failure)
@@ -85,9 +88,9 @@ static void hint_syntax(const struct failure *failure)
     PyObject *message = PyObject_GetAttrString(failure->exception, "msg");
     const char *text = message != NULL ? importer_text(message) : NULL;
 
-    for (size_t i = 0; text != NULL && i < array_size(python2); i++) {
-        if (strstr(text, python2[i].part) != NULL) {
-            buffer_add_text(failure->to, python2[i].hint);
+    for (size_t i = 0; text != NULL && i < array_size(syntax); i++) {
+        if (strstr(text, syntax[i].part) != NULL) {
+            buffer_add_text(failure->to, syntax[i].hint);
             break;
         }
     }
@@ -109,6 +112,7 @@ static const struct {
     const char *part; /* of the exception's text */
     const char *hint;
 } machine[] = {
+    {"unknown encoding: ", NO_ENCODING},
     {"unknown url type: https",
      "There is no network here: a program cannot open a connection"},
     {"Read-only file system",

@@ -57,10 +57,11 @@ enum importer_flag {
 
 /* Makes `archive` importable for a sys.path entry equal to `root` ("/robot"; with a
  * sub-folder, "/robot/user", for its members below it). There may be several roots, none
- * within another (ValueError). Replaces what was mounted at that root. The archive is the
- * importer's from now on, also on error; `owner` (NULL for none) is what keeps its bytes
- * alive, and is held as long as anything may read them: modules that were imported go on
- * after importer_unmount. */
+ * within another (ValueError); a root is an absolute path without dots in it or a slash
+ * at its end. Replaces what was mounted at that root. The archive is the importer's from
+ * now on, also on error; `owner` (NULL for none) is what keeps its bytes alive, and is
+ * held as long as anything may read them: modules that were imported go on after
+ * importer_unmount. */
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags);
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */

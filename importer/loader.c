@@ -204,6 +204,19 @@ static PyObject *get_resource_reader(PyObject *self, PyObject *const *args,
     return reader;
 }
 
+/* As importlib's own loaders have it: PEP 302, for packages that still call it. */
+static PyObject *load_module(PyObject *self, PyObject *name)
+{
+    PyObject *bootstrap = PyImport_ImportModule("importlib._bootstrap");
+    PyObject *module =
+        bootstrap != NULL
+            ? PyObject_CallMethod(bootstrap, "_load_module_shim", "OO", self, name)
+            : NULL;
+
+    Py_XDECREF(bootstrap);
+    return module;
+}
+
 static PyObject *loader_repr(PyObject *self)
 {
     return PyUnicode_FromFormat("<archive loader of %R>", ((struct loader *)self)->path);
@@ -219,6 +232,7 @@ static PyMethodDef loader_methods[] = {
     {"get_filename", NAMED(get_filename), NULL},
     {"is_package", NAMED(is_package), NULL},
     {"get_data", get_data, METH_O, NULL},
+    {"load_module", load_module, METH_O, NULL},
     {"get_resource_reader", NAMED(get_resource_reader), NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -66,32 +66,6 @@ static int take_limits(PyObject *wanted, struct archive_limits *ret)
 
 /* ---- functions ---- */
 
-/* A path that names one place: absolute, no slash at its end, no empty part, no dots. */
-static int check_root(const char *root)
-{
-    const char *part = root;
-
-    if (*root != '/' || root[1] == '\0') {
-        part = NULL;
-    }
-    while (part != NULL && *part == '/') {
-        size_t size = strcspn(++part, "/");
-
-        if (size == 0 || strncmp(part, "./", 2) == 0 || strcmp(part, ".") == 0 ||
-            strncmp(part, "../", 3) == 0 || strcmp(part, "..") == 0) {
-            part = NULL;
-        } else {
-            part += size;
-        }
-    }
-    if (part == NULL) {
-        PyErr_Format(PyExc_ValueError,
-                     "'%s' is no root: it takes an absolute path such as /robot", root);
-        return -1;
-    }
-    return 0;
-}
-
 /* Opens the bytes; NULL with ZipImportError. */
 static struct archive *open_bytes(PyObject *bytes, const char *root,
                                   const struct archive_limits *limits)
@@ -121,7 +95,7 @@ static PyObject *mount(PyObject *module, PyObject *args, PyObject *keywords)
 
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "Os|$pO:mount", (char **)names,
                                      &data, &root, &files, &wanted) ||
-        check_root(root) != 0 || take_limits(wanted, &limits) != 0) {
+        take_limits(wanted, &limits) != 0) {
         return NULL;
     }
     if (!PyObject_CheckBuffer(data)) {

@@ -6,7 +6,7 @@
  */
 #include "importer/importer.h"
 #include "importer/source.h"
-#include "importer/types.h"
+#include "importer/view.h"
 
 #include <errno.h>
 #include <marshal.h>
@@ -243,17 +243,20 @@ struct mount *mount_of(const char *path, const char **ret_member)
     return found;
 }
 
+/* Whatever way a folder of an archive is written in: what is left to the hooks behind
+ * this one is served by the file view, which knows nothing of what is never loaded. */
 static PyObject *path_hook(PyObject *self, PyObject *path)
 {
-    const char *text = importer_text(path);
-    const char *folder;
-    struct mount *mount = text != NULL ? mount_of(text, &folder) : NULL;
+    autoplace struct view_place place = {.kind = VIEW_NONE};
 
-    if (mount == NULL || !archive_is_directory(mount->archive, folder)) {
+    if (PyUnicode_Check(path) && view_resolve_any(path, NULL, &place) != 0) {
+        return NULL;
+    }
+    if (place.kind != VIEW_FOLDER) {
         PyErr_SetString(PyExc_ImportError, "no archive is mounted there");
         return NULL;
     }
-    return finder_new(mount, path, folder);
+    return finder_new(place.mount, path, place.member);
 }
 
 static PyMethodDef hook_method = {"paddock_importer", path_hook, METH_O,
@@ -425,10 +428,36 @@ static int check_apart(const char *root)
     return error;
 }
 
+/* A path that names one place: absolute, no slash at its end, no empty part, no dots. */
+static int check_root(const char *root)
+{
+    const char *part = root;
+
+    if (*root != '/' || root[1] == '\0') {
+        part = NULL;
+    }
+    while (part != NULL && *part == '/') {
+        size_t size = strcspn(++part, "/");
+
+        if (size == 0 || strncmp(part, "./", 2) == 0 || strcmp(part, ".") == 0 ||
+            strncmp(part, "../", 3) == 0 || strcmp(part, "..") == 0) {
+            part = NULL;
+        } else {
+            part += size;
+        }
+    }
+    if (part == NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "'%s' is no root: it takes an absolute path such as /robot", root);
+        return -1;
+    }
+    return 0;
+}
+
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags)
 {
-    int ready = check_apart(root);
+    int ready = check_root(root) == 0 ? check_apart(root) : -1;
     struct mount *mount;
     int error = -1;
 

@@ -64,7 +64,7 @@ def normalise(name):
 
 
 def find_distributions(context):
-    for folder in map(ResourcePath, context.path):
+    for folder in (ResourcePath(path) for path in context.path if isinstance(path, str)):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             name = path.stem.partition("-")[0]
             if path.suffix in (".dist-info", ".egg-info") and (

@@ -2,6 +2,7 @@
 """Python's library and the program's files, in a locked sandbox without a file system."""
 
 import base64
+import importlib
 import os
 import shutil
 import struct
@@ -205,6 +206,33 @@ class Library(unittest.TestCase):
         self.assertEqual(out, "game.main /robot/game/main.py\n1\n")
         self.assertEqual(self.run_ok(pool.make_zip(files), entry="game/main.py"), "__main__ /robot/main.py\n")
         self.assertEqual(self.run_ok(pool.make_zip(files)), "__main__ /robot/main.py\n")
+
+    def test_compiled_files_are_never_loaded(self):
+        """Whatever way their folder is written on sys.path."""
+        source = ("import sys, os\nfor path in ('lib', './lib', '/robot//lib', '/robot/lib/', '/robot/x/../lib',\n"
+                  "             os.path.dirname(__file__) + '/lib'):\n    sys.path.append(path)\n    try:\n        import only\n"
+                  "    except ImportError as e:\n        print(e)\n    else:\n        print('loaded')\n    sys.path.pop()\n")
+        code = importlib._bootstrap_external._code_to_timestamp_pyc(compile("n = 1", "only.py", "exec"))
+        out = self.run_ok(pool.make_zip({"robot.py": source, "lib/only.pyc": bytes(code), "x/y.txt": ""}))
+        self.assertEqual(out, 6 * "only is only there as lib/only.pyc, which is not loaded: upload its Python source\n")
+
+    def test_lines_in_every_traceback(self):
+        """Also of those that Python prints by itself: __del__, atexit, an excepthook that is called."""
+        code = ("import atexit, sys\nclass A:\n    def __del__(self):\n        1 / 0  # in __del__\nA()\n"
+                "atexit.register(lambda: 1 / 0)  # at exit\ntry:\n    1 / 0  # by hand\nexcept ZeroDivisionError:\n"
+                "    sys.excepthook(*sys.exc_info())\n")
+        job = self.client.run(code)
+        err = recording.text(recording.decode(job.recording), "err")
+        for line in "    1 / 0  # in __del__\n", "    1 / 0  # by hand\n", "    atexit.register(lambda: 1 / 0)  # at exit\n":
+            self.assertIn(line, err)
+        self.assertNotIn("<string>", err)
+
+    def test_own_modules_that_a_fresh_python_has_not_loaded(self):
+        files = {f"{name}.py": "mine = 1\n" for name in ("token", "tokenize", "linecache", "enum", "re")}
+        out = self.run_ok(pool.make_zip({"robot.py": "import token, tokenize, linecache, enum, re\n"
+                                                     "print(all(m.mine for m in (token, tokenize, linecache, enum, re)))\n",
+                                         **files}))
+        self.assertEqual(out, "True\n")
 
     def test_the_standard_library_is_not_compiled(self):
         out = self.run_ok(UNLOADED)

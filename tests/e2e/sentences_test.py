@@ -119,6 +119,8 @@ ROWS = {
         "print is kept")),
     "https": ({"robot.py": "import urllib.request as u\nu.urlopen('https://localhost/')\n"}, "exception", STOPPED.format(
         "URLError: <urlopen error unknown url type: https> (robot.py, line 2). " + NO_NETWORK)),
+    "another encoding": ({"robot.py": "# coding: gbk\nx = 1\n"}, "compile_error", READ.format(
+        "SyntaxError: unknown encoding: gbk (robot.py, line 0). This encoding is not offered here: UTF-8 can write all languages")),
     "another error": ({"robot.py": "x = None\nx.y\n"}, "exception", STOPPED.format(
         "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
 }

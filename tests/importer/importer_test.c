@@ -381,13 +381,15 @@ static const struct {
     {"paths that are no folder have no finder",
      "import sys\n"
      "hook = sys.path_hooks[0]\n"
-     "for path in ('/robotx', '/robot/pkg\\0', '/robot/helper.py', '/robot/nothing', '/rob', '', '/robot//pkg', '/robot/pkg/', 5, None, b'/robot', '\\ud800'):\n"
+     "for path in ('/robotx', '/robot/pkg\\0', '/robot/helper.py', '/robot/nothing', '/rob', '', '/robot//pkgs', '/robot/helper.py/', '/robot/../robotx', 5, None, b'/robot', '\\ud800'):\n"
      "    try:\n"
      "        hook(path)\n"
      "    except ImportError:\n"
      "        pass\n"
      "    else:\n"
-     "        assert False, path\n"},
+     "        assert False, path\n"
+     "for path in ('/robot//pkg', '/robot/pkg/', '/robot/./pkg', '/robot/pkg/../pkg'):\n"
+     "    assert hook(path).find_spec('sibling').origin == '/robot/pkg/sibling.py'\n"},
     {"no file is touched",
      "import sys\n"
      "seen = []\n"

@@ -205,6 +205,24 @@ def a_folder_of_it_on_the_path():
 
 
 @probe
+def a_folder_on_the_path_in_other_words():
+    for entry in ("pkg", "./pkg", "levels/../pkg", ROOT + "//pkg", ROOT + "/pkg/", ROOT + "/levels/../pkg", ROOT + "/./pkg/."):
+        sys.path.insert(0, entry)
+        import sibling
+        print(entry, sibling.z, os.path.samefile(sibling.__file__, "pkg/sibling.py"), type(sibling.__loader__).__name__ != "x")
+        del sys.modules["sibling"]
+        del sys.path[0]
+
+
+@probe
+def the_old_protocol():
+    import pkgutil, warnings
+    warnings.simplefilter("ignore")
+    for finder, name, _ in pkgutil.iter_modules([ROOT + "/stars"]):
+        print(name, finder.find_module(name).load_module(name).n, finder.path == ROOT + "/stars", finder.find_module("nothing"))
+
+
+@probe
 def a_missing_folder_on_the_path():
     sys.path.insert(0, ROOT + "/not there")
     sys.path.insert(0, ROOT + "/helper.py")

@@ -2,14 +2,14 @@
 """What Paddock changes in the interpreter before any program is there.
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
-list of module names), ADDED (packages that the library's archive offers beyond Python's own) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
+list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
 """
 
 import sys
 
 # What `python3 robot.py` has loaded before it looks into the program's folder: a module of the program's that is called
 # so is not found on a disk either.
-startup_modules = frozenset(sys.modules) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
+startup_modules = frozenset(STARTUP) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
                                             "posixpath", "site", "sitecustomize", "stat"}
 
 import _sitebuiltins
@@ -130,6 +130,22 @@ def _print_thread_exception(args):
 
 
 threading.excepthook = _print_thread_exception
+
+
+def _print_unraisable(args):
+    """sys.unraisablehook with source lines: of __del__, atexit and the like."""
+    what = "" if args.object is None else f": {args.object!r}"
+    print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
+    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _print_exception(kind, value, trace):
+    """sys.excepthook with source lines, for programs that call it."""
+    traceback.print_exception(kind, value, trace)
+
+
+sys.unraisablehook = sys.__unraisablehook__ = _print_unraisable
+sys.excepthook = sys.__excepthook__ = _print_exception
 
 # The site module, which is not run, would have made these.
 builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")

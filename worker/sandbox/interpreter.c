@@ -127,7 +127,8 @@ static PyObject *split_names(const char *names)
 }
 
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
-static PyObject *run_bootstrap(const struct message_setup *setup, const char *added)
+static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
+                               const char *added)
 {
     PyObject *globals = PyDict_New();
     PyObject *names = split_names(setup->preload);
@@ -139,6 +140,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, const char *ad
         PyDict_SetItemString(globals, "__name__",
                              PyUnicode_InternFromString("paddock")) == 0 &&
         PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
+        PyDict_SetItemString(globals, "STARTUP", startup) == 0 &&
         PyDict_SetItemString(globals, "ADDED", packages) == 0 &&
         PyDict_SetItemString(globals, "ALLOW_CTYPES",
                              setup->allow_ctypes ? Py_True : Py_False) == 0) {
@@ -234,7 +236,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
                       struct interpreter *ret)
 {
     static struct library library;
-    PyObject *globals = NULL;
+    PyObject *globals = NULL, *startup;
     int error;
 
     /* One malloc arena: further ones would cost a job's memory limit 64 MiB of address
@@ -248,6 +250,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (error < 0) {
         return error;
     }
+    startup = PyDict_Keys(PyImport_GetModuleDict());
     error = open_library(library_fd, setup->library, &library);
     if (error < 0) {
         return error;
@@ -258,7 +261,8 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
         return python_failure("prepare the importer");
     }
     refusals_install();
-    globals = run_bootstrap(setup, library.added);
+    globals = startup != NULL ? run_bootstrap(setup, startup, library.added) : NULL;
+    Py_XDECREF(startup);
     if (globals == NULL) {
         return python_failure("prepare Python");
     }

@@ -61,7 +61,7 @@ static const struct importer_refusal modules[] = {
     {"distutils", NO_INSTALL},
     {"setuptools", NO_INSTALL},
     {"test", NO_TESTS},
-    {"lib2to3", NO_TESTS},
+    {"lib2to3", "Python's converter from Python 2 is not offered here"},
     {"_codecs_cn", NO_CODEC},
     {"_codecs_hk", NO_CODEC},
     {"_codecs_iso2022", NO_CODEC},
