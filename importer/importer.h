@@ -33,6 +33,11 @@ int importer_init(void);
  *   modules that are not in sys.modules. They look at the disk, too.
  * - os.statvfs(), os.pathconf(), os.chroot(), exec and spawn.
  * - Extended attributes (there are none) and links.
+ * - Source lines in what C code of Python's prints by itself, reading them by file
+ *   descriptor: PyErr_Print(), sys.__excepthook__, sys.__unraisablehook__. The module
+ *   traceback has them; the Python module paddock_importer and the sandbox print by it.
+ * Without IMPORTER_FILES: importlib.resources of a namespace package, and
+ * importlib.metadata's Distribution.at().
  * Other limits: a file is inflated whole when it is opened; a folder's time is the first
  * of 1980; isinstance() knows loaders neither as importlib.abc.InspectLoader nor as
  * ResourceLoader; and loaders, with them __spec__, are not pickled. */

@@ -83,6 +83,46 @@ static struct archive *open_bytes(PyObject *bytes, const char *root,
     return archive;
 }
 
+/* ---- uncaught exceptions ---- */
+
+/* sys.excepthook with source lines: Python's own reads them by file descriptor. */
+static PyObject *show_exception(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *module = PyImport_ImportModule("traceback");
+    PyObject *print =
+        module != NULL ? PyObject_GetAttrString(module, "print_exception") : NULL;
+    PyObject *shown =
+        print != NULL ? PyObject_Vectorcall(print, args, (size_t)count, NULL) : NULL;
+    PyObject *original = PySys_GetObject("__excepthook__");
+
+    if (shown == NULL && original != NULL) {
+        PyErr_Clear();
+        shown = PyObject_Vectorcall(original, args, (size_t)count, NULL);
+    }
+    Py_XDECREF(print);
+    Py_XDECREF(module);
+    return shown;
+}
+
+static PyMethodDef show_method = {
+    "excepthook", (PyCFunction)(void (*)(void))show_exception, METH_FASTCALL, NULL};
+
+/* Unless the program has a hook of its own. */
+static int show_lines(void)
+{
+    PyObject *hook = PySys_GetObject("excepthook");
+    PyObject *function;
+    int error;
+
+    if (hook == NULL || hook != PySys_GetObject("__excepthook__")) {
+        return 0;
+    }
+    function = PyCFunction_New(&show_method, NULL);
+    error = function != NULL ? PySys_SetObject("excepthook", function) : -1;
+    Py_XDECREF(function);
+    return error;
+}
+
 /* A bytes object is used as it is; what its owner could change later is copied. */
 static PyObject *mount(PyObject *module, PyObject *args, PyObject *keywords)
 {
@@ -107,6 +147,7 @@ static PyObject *mount(PyObject *module, PyObject *args, PyObject *keywords)
     archive = bytes != NULL ? open_bytes(bytes, root, &limits) : NULL;
     if (archive != NULL) {
         error = importer_mount(archive, root, bytes, files ? IMPORTER_FILES : 0);
+        error = error == 0 ? show_lines() : error;
     }
     Py_XDECREF(bytes);
     return error == 0 ? Py_NewRef(Py_None) : NULL;
@@ -128,6 +169,8 @@ PyDoc_STRVAR(
     "Make the ZIP in the bytes-like `data` importable for a sys.path entry equal "
     "to `root`,\na virtual absolute path such as '/robot'. What was mounted "
     "there is replaced.\n\n"
+    "Uncaught exceptions are printed with their source lines, where sys.excepthook is "
+    "Python's\nown.\n\n"
     "files=True: open(), os.listdir(), pathlib and the like serve its members, "
     "too, read-only.\n"
     "limits: a dict of what the archive may be at most: bytes (of the ZIP), "
