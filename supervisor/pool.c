@@ -112,7 +112,6 @@ static void fill_setup(const struct pool *pool, struct message_setup *setup)
                                                            : 0;
     setup->uid_count = 2 * LIMIT_WORKERS + 8;
     setup->memory_mb = (uint32_t)config->max_memory_mb;
-    setup->cpu_ms = config->max_cpu_ms;
     setup->verbose = (uint32_t)config->log_level;
     setup->allow_ctypes = config->allow_ctypes != 0;
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);

@@ -41,6 +41,7 @@ const struct probe probe_rows[] = {
     /* clang-format off */
     {SYS_write, {0, AT(&one), 8}, 0, false},
     {SYS_close, {99}, EBADF, false},
+    {SYS_close, {HIGH}, EBADF, false}, /* the doorbell, to the kernel */
     {SYS_fstat, {0, AT(page)}, 0, false},
     {SYS_fcntl, {0, F_GETFD}, 0, false},
     {SYS_fcntl, {0, F_GETFL}, 0, false},
@@ -86,7 +87,6 @@ const struct probe probe_rows[] = {
     {SYS_clone, {SIGCHLD}, EPERM, false},
 
     {SYS_rt_sigaction, {SIGTERM, 0, 0, 8}, 0, false},
-    {SYS_rt_sigprocmask, {SIG_BLOCK, 0, 0, 8}, 0, false},
     {SYS_rt_sigpending, {AT(page), 8}, 0, false},
     {SYS_rt_sigsuspend, {AT(page), 4}, EINVAL, false},
     {SYS_rt_sigtimedwait, {0, 0, 0, 8}, EFAULT, false},
@@ -131,14 +131,13 @@ const struct probe probe_rows[] = {
     {SYS_getgroups, {0, 0}, 0, false},
     {SYS_umask, {022}, 0, false},
     {SYS_getrandom, {AT(page), 8, 1}, 0, false},
+    {SYS_prlimit64, {0, RLIMIT_FSIZE, 0, AT(page)}, 0, false},
+    {SYS_prlimit64, {0, RLIMIT_DATA, 0, AT(page)}, 0, false},
     {SYS_prlimit64, {0, RLIMIT_NOFILE, 0, AT(page)}, 0, false},
-    {SYS_prlimit64, {0, RLIMIT_DATA, NO_ONE, 0}, EFAULT, false},
-    {SYS_prlimit64, {0, RLIMIT_AS, NO_ONE, 0}, EFAULT, false},
+    {SYS_prlimit64, {0, RLIMIT_AS, 0, AT(page)}, 0, false},
     {SYS_getrlimit, {RLIMIT_NOFILE, AT(page)}, 0, false},
     {SYS_prlimit64, {1, RLIMIT_NOFILE, 0, AT(page)}, EPERM, false},
-    {SYS_prlimit64, {0, RLIMIT_CPU, AT(page), 0}, EPERM, false},
     {SYS_prlimit64, {0, RLIMIT_CPU | HIGH, AT(page), 0}, EPERM, false},
-    {SYS_prlimit64, {0, RLIMIT_NOFILE, AT(page), 0}, EPERM, false},
     {SYS_getrandom, {AT(page), 8, 8}, EPERM, false},
 
     {SYS_exit, {7}, 0, true},
@@ -165,7 +164,7 @@ const int same_without[] = {
     SYS_fork, SYS_vfork, SYS_clone, /* would make a process */
     SYS_msgget,                     /* would leave a queue behind */
     SYS_wait4, SYS_waitid,          /* there are no children */
-    SYS_write, SYS_writev, SYS_read, SYS_readv, /* on fds that are not open */
+    SYS_write, SYS_writev, SYS_read, SYS_readv, SYS_close, /* on fds that are not open */
     SYS_lseek, SYS_pread64, SYS_pwrite64, SYS_ioctl, SYS_fsync, SYS_fdatasync, /* on an eventfd */
     SYS_rt_sigaction, /* without a size; one with a size is among the probes */
     /* clang-format on */

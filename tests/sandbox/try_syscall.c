@@ -7,6 +7,7 @@
  * of a process that plays the zygote. All of it runs as whoever starts it and, where that
  * is root, once more as nobody.
  */
+#include "tests/sandbox/locked.h"
 #include "tests/sandbox/policy_model.h"
 #include "tests/sandbox/probes.h"
 
@@ -17,18 +18,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
-#define NOBODY        65534
-#define EXIT_NO_SETUP 90
-#define WATCHDOG_MS   20000
+#define NOBODY      65534
+#define WATCHDOG_MS 20000
 
 /* What a child leaves behind, in memory that it shares with us. */
 static struct report {
@@ -56,29 +54,10 @@ static const char *name_of(int number)
 
 /* ---- a child, and its one call ---- */
 
-static void on_trap(int signo, siginfo_t *info, void *context)
+static long on_trap(int call)
 {
-    report->trapped = info->si_syscall;
-    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = TRAP_RESULT;
-}
-
-/* As a sandbox is: three fds that are one eventfd, the handler, and then the filter. */
-static void become_sandbox(bool filtered)
-{
-    struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
-    int doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-
-    for (int fd = 0; fd < 3; fd++) {
-        if (dup2(doorbell, fd) < 0) {
-            _exit(EXIT_NO_SETUP);
-        }
-    }
-    (void)close(doorbell);
-    if (sigaction(SIGSYS, &action, NULL) != 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        (filtered && policy_install_sandbox(getpid()) != 0)) {
-        _exit(EXIT_NO_SETUP);
-    }
+    report->trapped = call;
+    return TRAP_RESULT;
 }
 
 static long make_call(int number, const uint64_t given[6])
@@ -93,7 +72,7 @@ static long make_call(int number, const uint64_t given[6])
 
 static _Noreturn void probe_child(int number, const uint64_t args[6], bool filtered)
 {
-    become_sandbox(filtered);
+    locked_become(filtered, on_trap);
     report->result = make_call(number, args);
     report->error = report->result == -1 ? errno : 0;
     report->returned = true;
@@ -250,7 +229,7 @@ static _Noreturn void foreign_child(bool i386)
 {
     long result = 20; /* i386: getpid */
 
-    become_sandbox(true);
+    locked_become(true, on_trap);
     if (i386) {
         __asm__ volatile("int $0x80" : "+a"(result) : : "memory");
     } else {
@@ -351,7 +330,7 @@ static void try_workload(void)
     (void)fflush(stdout);
     pid = fork();
     if (pid == 0) {
-        become_sandbox(true);
+        locked_become(true, on_trap);
         _exit(honest_workload());
     }
     status = await(pid);

@@ -75,6 +75,17 @@
     ALLOW("signals", call, why, IS(0, POLICY_OWN_PID), MASKED(i, ~UINT64_C(31), 32))     \
     ALLOW("signals", call, why, IS(0, POLICY_OWN_PID), IS(i, 64))
 
+/* Its own limits but RLIMIT_CPU, which is 0. The kernel looks at the low half of the
+ * number. */
+#define LIMIT_ROW(check)                                                                 \
+    ALLOW("identity", prlimit64, "its own limits, which can only be lowered", IS(0, 0),  \
+          check)
+#define LIMIT_ROWS                                                                       \
+    LIMIT_ROW(IS(1, 1))                                                                  \
+    LIMIT_ROW(MASKED(1, ~UINT64_C(1), 2))                                                \
+    LIMIT_ROW(MASKED(1, ~UINT64_C(3), 4))                                                \
+    LIMIT_ROW(MASKED(1, ~UINT64_C(7), 8))
+
 const struct policy_row policy_rows[] = {
     /* clang-format off */
     TRAP("stdio", write, "standard output goes into the recording", IS(0, 1))
@@ -92,7 +103,7 @@ const struct policy_row policy_rows[] = {
     DENY("stdio", readv, EBADF, "on 1 and 2 it would swallow a ring of the doorbell", IS_NOT(0, 0))
     DENY("stdio", close, 0, "the doorbell stays; a program may believe that it closed its output",
          AT_MOST(0, 2))
-    ALLOW("stdio", close, "the kernel says that it is not open", ABOVE(0, 2))
+    DENY("stdio", close, EBADF, "not open, as the kernel would say, which looks at the low half alone", ABOVE(0, 2))
     ALLOW("stdio", fstat, "file objects look at what they wrap", ANY)
     ALLOW("stdio", fcntl, "flags of its own fds", IS(1, F_GETFD))
     ALLOW("stdio", fcntl, "flags of its own fds", IS(1, F_GETFL))
@@ -143,7 +154,7 @@ const struct policy_row policy_rows[] = {
 
     ALLOW("signals", rt_sigaction, "signal.signal; high bits would harm only itself", IS_NOT(0, SIGSYS))
     DENY("signals", rt_sigaction, EINVAL, "the handler that serves stays, as for SIGKILL", IS(0, SIGSYS))
-    ALLOW("signals", rt_sigprocmask, "its own mask; SIGKILL cannot be blocked", ANY)
+    TRAP("signals", rt_sigprocmask, "its own mask, without SIGSYS: blocked, that would kill at the next print", ANY)
     ALLOW("signals", rt_sigreturn, "end of a handler", ANY)
     ALLOW("signals", rt_sigpending, "signal.sigpending", ANY)
     ALLOW("signals", rt_sigsuspend, "waiting for its own signals", ANY)
@@ -195,10 +206,9 @@ const struct policy_row policy_rows[] = {
     DENY("identity", uname, EPERM, "no facts about the host", ANY)
     DENY("identity", sysinfo, EPERM, "no facts about the host", ANY)
     ALLOW("identity", getrandom, "random, uuid, secrets", AT_MOST(2, 3))
-    /* No other one: RLIMIT_CPU kills, which would look like a fault of ours. */
-    ALLOW("identity", prlimit64, "reading its own limits", IS(0, 0), IS(2, 0))
-    ALLOW("identity", prlimit64, "its own, which can only be lowered: the job's memory", IS(0, 0), IS(1, RLIMIT_DATA))
-    ALLOW("identity", prlimit64, "its own, which can only be lowered: the job's memory", IS(0, 0), IS(1, RLIMIT_AS))
+    LIMIT_ROWS
+    TRAP("identity", prlimit64, "RLIMIT_CPU can be read: it kills by SIGKILL, which would look like a fault of ours",
+         IS(0, 0), IS(1, RLIMIT_CPU))
     ALLOW("identity", getrlimit, "its own limits", ANY)
 
     ALLOW("end", exit, "a thread ends", ANY)

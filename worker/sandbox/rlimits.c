@@ -14,10 +14,12 @@
 #define RESERVE_BYTES MIB(8) /* soft below hard: to report a MemoryError */
 #define SLACK_BYTES                                                                      \
     MIB(1) /* what the interpreter takes between the measurement and the job */
+/* Not the job's own: that could only be set where its program could lower it, too, and
+ * would die of a SIGKILL that looks like ours. */
+#define CPU_MAX_SECONDS 602
 
 enum basis {
     FIXED,
-    CPU_SECONDS,  /* the operator's maximum, rounded up, and two */
     DATA_BYTES,   /* the zygote's, and the job's */
     SPACE_BYTES,  /* the whole address space: loose, against absurd mappings */
     OWN_UID_ONLY, /* `fixed` where the sandbox has an id of its own, else unlimited */
@@ -30,9 +32,8 @@ static const struct rlimit_row {
     const char *name;
     const char *why;
 } rows[] = {
-    /* Not lowered for the job: whoever can lower it can have itself killed by the kernel,
-     * which looks like a fault of ours. */
-    {RLIMIT_CPU, CPU_SECONDS, 0, "CPU", "backstop of the timer that the zygote holds"},
+    {RLIMIT_CPU, FIXED, CPU_MAX_SECONDS, "CPU",
+     "backstop of the timer that the zygote holds: the most that any job may ask for"},
     {RLIMIT_DATA, DATA_BYTES, 0, "DATA",
      "the job's memory, so that Python can raise MemoryError"},
     {RLIMIT_AS, SPACE_BYTES, 0, "AS", "a loose ceiling on address space"},
@@ -61,7 +62,6 @@ static rlim_t value_of(const struct rlimit_row *row,
     rlim_t memory = (rlim_t)job->memory_mb << 20;
 
     switch (row->basis) {
-    case CPU_SECONDS: return (rlim_t)(settings->cpu_ms + 999) / 1000 + 2;
     case DATA_BYTES: return (rlim_t)settings->data_pages * page + memory + SLACK_BYTES;
     case SPACE_BYTES: return (rlim_t)settings->total_pages * page + 4 * memory + MIB(512);
     case OWN_UID_ONLY: return settings->uid_first != 0 ? row->fixed : RLIM_INFINITY;
@@ -135,8 +135,7 @@ void rlimits_open_reserve(void)
 void rlimits_print(struct buffer *to)
 {
     for (size_t i = 0; i < array_size(rows); i++) {
-        static const char *const bases[] = {[CPU_SECONDS] = "max_cpu_ms + 2 s",
-                                            [DATA_BYTES] = "base + job's memory_mb",
+        static const char *const bases[] = {[DATA_BYTES] = "base + job's memory_mb",
                                             [SPACE_BYTES] = "base + 4 x memory_mb"};
 
         if (rows[i].basis == FIXED || rows[i].basis == OWN_UID_ONLY) {

@@ -19,7 +19,7 @@
 #include "worker/sandbox/policy.h"
 #include "worker/sandbox/recorder.h"
 #include "worker/sandbox/rlimits.h"
-#include "worker/sandbox/stdio.h"
+#include "worker/sandbox/trap.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -44,7 +44,7 @@ static int reset_signals(const struct birth *birth)
         (void)sigaction(signo, &usual, NULL); /* KILL, STOP and glibc's own two refuse */
     }
     (void)sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? stdio_catch_writes() : -errno;
+    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;
 }
 
 static int keep_three_fds(const struct birth *birth)

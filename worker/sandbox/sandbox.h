@@ -17,9 +17,8 @@ struct sandbox_settings {
     enum isolation isolation;
     uint32_t uid_first; /* 0: every sandbox has the zygote's own id */
     uint32_t uid_count;
-    int64_t memory_mb; /* the operator's maxima */
-    int64_t cpu_ms;
-    long data_pages; /* the zygote's own: a job's memory is counted from there */
+    int64_t memory_mb; /* the operator's maximum */
+    long data_pages;   /* the zygote's own: a job's memory is counted from there */
     long total_pages;
 };
 

@@ -7,17 +7,12 @@
  */
 #include "worker/sandbox/stdio.h"
 
-#include "common/cleanup.h"
 #include "worker/sandbox/recorder.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 static struct {
@@ -31,7 +26,7 @@ static enum wire_kind kind_of(long fd)
     return fd == STDERR_FILENO ? WIRE_ERR : WIRE_OUT;
 }
 
-static long serve_write(const long *arguments)
+long stdio_write(const long *arguments)
 {
     size_t size = (size_t)arguments[2] <= INT_MAX ? (size_t)arguments[2] : INT_MAX;
 
@@ -39,7 +34,7 @@ static long serve_write(const long *arguments)
     return (long)size;
 }
 
-static long serve_writev(const long *arguments)
+long stdio_writev(const long *arguments)
 {
     const struct iovec *parts = (const struct iovec *)arguments[1];
     long total = 0;
@@ -54,7 +49,7 @@ static long serve_writev(const long *arguments)
     return total;
 }
 
-static long serve_read(const long *arguments)
+long stdio_read(const long *arguments)
 {
     size_t size = (size_t)arguments[2];
     size_t left = input.size - input.taken;
@@ -65,7 +60,7 @@ static long serve_read(const long *arguments)
     return (long)size;
 }
 
-static long serve_readv(const long *arguments)
+long stdio_readv(const long *arguments)
 {
     const struct iovec *parts = (const struct iovec *)arguments[1];
     long total = 0;
@@ -76,43 +71,9 @@ static long serve_readv(const long *arguments)
     for (long i = 0; i < arguments[2]; i++) {
         const long one[] = {0, (long)parts[i].iov_base, (long)parts[i].iov_len};
 
-        total += serve_read(one);
+        total += stdio_read(one);
     }
     return total;
-}
-
-static const struct {
-    int call;
-    long (*serve)(const long *arguments);
-} served[] = {
-    {SYS_write, serve_write},
-    {SYS_writev, serve_writev},
-    {SYS_read, serve_read},
-    {SYS_readv, serve_readv},
-};
-
-static void on_trapped_call(int signo, siginfo_t *info, void *context)
-{
-    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-    const long arguments[] = {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX]};
-    int saved_errno = errno;
-    long result = -ENOSYS;
-
-    for (size_t i = 0; i < array_size(served); i++) {
-        if (served[i].call == info->si_syscall) {
-            result = served[i].serve(arguments);
-        }
-    }
-    registers[REG_RAX] = result;
-    errno = saved_errno;
-}
-
-int stdio_catch_writes(void)
-{
-    struct sigaction action = {.sa_sigaction = on_trapped_call,
-                               .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
-
-    return sigaction(SIGSYS, &action, NULL) == 0 ? 0 : -errno;
 }
 
 void stdio_set_input(const void *bytes, size_t size)

@@ -106,7 +106,6 @@ static int prepare_children(struct zygote *zygote)
         .uid_first = zygote->setup.uid_first,
         .uid_count = zygote->setup.uid_count,
         .memory_mb = zygote->setup.memory_mb,
-        .cpu_ms = zygote->setup.cpu_ms,
         .data_pages = zygote->interpreter.data_pages,
         .total_pages = zygote->interpreter.total_pages,
     };

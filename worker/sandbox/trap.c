@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of served calls, and the handler of SIGSYS. Runs in the sandbox, inside a
+ * signal handler that the program's own system call raised: hostile ground. A pointer
+ * that the program made up faults as in any function of its own, and the verdict is
+ * `crashed`.
+ */
+#include "worker/sandbox/trap.h"
+
+#include "common/cleanup.h"
+#include "worker/sandbox/stdio.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ARGUMENTS   4
+#define FROM_FILTER 1 /* SYS_SECCOMP of the kernel's siginfo.h, which glibc's lacks */
+
+/* prlimit64(2) of RLIMIT_CPU, its own: it may be read. */
+static long serve_cpu_limit(const long *arguments)
+{
+    if (arguments[2] != 0) {
+        return -EPERM;
+    }
+    return arguments[3] == 0 || syscall(SYS_getrlimit, RLIMIT_CPU, arguments[3]) == 0
+               ? 0
+               : -errno;
+}
+
+static const struct {
+    int call;
+    long (*serve)(const long *arguments);
+    long (*serve_state)(const long *arguments, ucontext_t *interrupted);
+} served[] = {
+    {SYS_write, stdio_write, NULL},         {SYS_writev, stdio_writev, NULL},
+    {SYS_read, stdio_read, NULL},           {SYS_readv, stdio_readv, NULL},
+    {SYS_prlimit64, serve_cpu_limit, NULL}, {SYS_rt_sigprocmask, NULL, trap_set_mask},
+};
+
+static long serve(int call, const long *arguments, ucontext_t *interrupted)
+{
+    for (size_t i = 0; i < array_size(served); i++) {
+        if (served[i].call == call) {
+            return served[i].serve != NULL
+                       ? served[i].serve(arguments)
+                       : served[i].serve_state(arguments, interrupted);
+        }
+    }
+    return -ENOSYS;
+}
+
+static void on_trapped_call(int signo, siginfo_t *info, void *context)
+{
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    const long arguments[ARGUMENTS] = {registers[REG_RDI], registers[REG_RSI],
+                                       registers[REG_RDX], registers[REG_R10]};
+    int saved_errno = errno;
+
+    if (info->si_code == FROM_FILTER) { /* else the program sent it to itself */
+        registers[REG_RAX] = serve(info->si_syscall, arguments, context);
+    }
+    errno = saved_errno;
+}
+
+int trap_install(void)
+{
+    struct sigaction action = {.sa_sigaction = on_trapped_call,
+                               .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
+
+    return sigaction(SIGSYS, &action, NULL) == 0 ? 0 : -errno;
+}
