@@ -2,7 +2,6 @@
 """A thousand jobs of all kinds at once, each with a verdict that is known beforehand and a random token that
 must be found in its own recording and in no other."""
 
-import os
 import random
 import secrets
 import unittest
@@ -61,13 +60,13 @@ class Mixed(unittest.TestCase):
     def test_every_job_ends_as_it_must(self):
         choose = random.Random(20100301)
         with pool.Pool(workers=4) as p:
-            young = self.count_fds(p)
+            young = p.count_fds()
             jobs = self.enqueue_all(p, choose)
             tokens = {token for _, token, _ in jobs.values()}
             for job, (kind, token, _) in jobs.items():
                 self.check(p.client.wait(job), kind, token, tokens)
             self.check_nothing_left(p)
-            pool.wait_until(lambda: self.count_fds(p) == young, f"no fd more than when the pool was young: {young}")
+            pool.wait_until(lambda: p.count_fds() == young, f"no fd more than when the pool was young: {young}")
 
     def enqueue_all(self, p, choose):
         jobs = {}
@@ -89,16 +88,6 @@ class Mixed(unittest.TestCase):
             self.assertEqual(token in output, prints)
             others = [t for t in tokens if t != token and t.encode() in job.recording]
             self.assertEqual(others, [])
-
-    def count_fds(self, p):
-        """Of every process that serves more than one job, when each relay knows (holds a pidfd of) the one sandbox that
-        waits for it, and there is no other."""
-        def fds(pid):
-            return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-
-        pool.wait_until(lambda: len(p.sandboxes()) == 4 and all("anon_inode:[pidfd]" in fds(r) for r in p.relays()),
-                        "only the waiting sandboxes are there")
-        return {pid: len(fds(pid)) for pid in [p.process.pid, p.zygote(), *p.relays()]}
 
     def check_nothing_left(self, p):
         client = p.client

@@ -234,6 +234,16 @@ class Pool:
     def sandboxes(self):
         return self.processes("paddock-sandbox")
 
+    def count_fds(self):
+        """Of every process that serves more than one job, as {pid: fds}, when each relay knows (holds a pidfd of) the one
+        sandbox that waits for it, and there is no other."""
+        def fds(pid):
+            return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+        wait_until(lambda: len(self.sandboxes()) == self.options["workers"]
+                   and all("anon_inode:[pidfd]" in fds(r) for r in self.relays()), "only the waiting sandboxes are there")
+        return {pid: len(fds(pid)) for pid in [self.process.pid, self.zygote(), *self.relays()]}
+
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(how)
