@@ -100,8 +100,7 @@ struct message_setup {
     uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
                            all */
     uint32_t uid_count;
-    uint32_t memory_mb; /* the operator's maxima of a job */
-    int64_t cpu_ms;
+    uint32_t memory_mb;       /* the operator's maximum of a job */
     uint32_t verbose;         /* enum log_level */
     uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */

@@ -22,7 +22,6 @@ import linecache
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -57,17 +56,8 @@ def _has_descriptor(file):
     return True
 
 
-def _keep_output(function):
-    def pthread_sigmask(how, mask):
-        """signal.pthread_sigmask() that leaves alone the signal by which output is served: blocked, the next print() would
-        end the program."""
-        return function(how, mask if how == signal.SIG_UNBLOCK else {number for number in mask if number != signal.SIGSYS})
-    return pthread_sigmask
-
-
 # What packages take for granted and a sandbox does not have: module, name, what stands there from now on.
 _ADAPTED = (
-    ("signal", "pthread_sigmask", _keep_output(signal.pthread_sigmask)),
     # numpy 1.24 reads whatever open() gives by its file descriptor; members have none, and are read by read().
     ("numpy.compat.py3k", "isfileobj", _has_descriptor),
     ("numpy.compat", "isfileobj", _has_descriptor),

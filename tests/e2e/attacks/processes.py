@@ -76,6 +76,8 @@ ATTACKS = [
            claim="itimer_error"),
     Attack("A14", "stopped by itself", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n", "wall_limit",
            {"wall_ms": 200}),
+    Attack("A13", "an alarm without a handler", "import signal, time\nsignal.alarm(1)\ntime.sleep(9)\n", "crashed",
+           check=lambda job: "alarm" in job.result["sentence"]),
     Attack("A15", "abort", "import os\nos.abort()\n", "crashed", asan=False),
     Attack("A15", "a segmentation fault", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "crashed",
            asan=False),
