@@ -21,11 +21,27 @@ static void *at(const struct option_row *row, void *values)
     return (char *)values + row->offset;
 }
 
+/* Returns the place of a word in a row's choices, or -1. */
+static int64_t place_of(const struct option_row *row, const char *text)
+{
+    int64_t place = 0;
+
+    for (const char *word = row->choices; word != NULL && *word != '\0'; place++) {
+        size_t length = strcspn(word, " ");
+
+        if (length == strlen(text) && memcmp(word, text, length) == 0) {
+            return place;
+        }
+        word += length + (word[length] == ' ');
+    }
+    return -1;
+}
+
 static bool set_number(const struct option_row *row, const char *text, void *value)
 {
-    int64_t number;
+    int64_t place = place_of(row, text), number = -1 - place;
 
-    if (number_parse(text, row->min, row->max, &number) < 0) {
+    if (place < 0 && number_parse(text, row->min, row->max, &number) < 0) {
         return false;
     }
     memcpy(value, &number, sizeof(number));
@@ -101,24 +117,24 @@ static bool set_address(const struct option_row *row, const char *text, void *va
 
 static bool set_choice(const struct option_row *row, const char *text, void *value)
 {
-    int64_t index = 0;
+    int64_t place = place_of(row, text);
 
-    for (const char *word = row->choices; *word != '\0'; index++) {
-        size_t length = strcspn(word, " ");
-
-        if (length == strlen(text) && memcmp(word, text, length) == 0) {
-            memcpy(value, &index, sizeof(index));
-            return true;
-        }
-        word += length + (word[length] == ' ');
+    if (place < 0) {
+        return false;
     }
-    return false;
+    memcpy(value, &place, sizeof(place));
+    return true;
 }
 
 static void say_number(const struct option_row *row, struct buffer *to)
 {
     buffer_printf(to, "a whole number from %lld to %lld", (long long)row->min,
                   (long long)row->max);
+    if (row->choices != NULL) {
+        buffer_printf(to,
+                      strchr(row->choices, ' ') != NULL ? ", or one of: %s" : ", or %s",
+                      row->choices);
+    }
 }
 
 static void say_flag(const struct option_row *row, struct buffer *to)

@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 enum option_type {
-    OPTION_NUMBER, /* int64_t, min..max */
+    OPTION_NUMBER, /* int64_t, min..max (min at least 0 where it has `choices`: words that
+                      may stand in the place of a number, kept as -1, -2 ...) */
     OPTION_FLAG,   /* int64_t, yes or no */
     OPTION_CHOICE, /* int64_t, the index in `choices` (separated by spaces) */
     /* char [max + 1], at least `min` bytes: */

@@ -16,7 +16,7 @@
 #include <string.h>
 
 struct values {
-    int64_t number, flag, choice;
+    int64_t number, flag, choice, worded;
     char text[9];
     char guard[8];
     int64_t other;
@@ -31,6 +31,8 @@ static const struct option_row options[] = {
      false, "", "A flag"},
     {"first", "choice", OPTION_CHOICE, offsetof(struct values, choice), 0, 0, "green",
      "red green blue", false, "", "A colour"},
+    {"first", "worded", OPTION_NUMBER, offsetof(struct values, worded), 0, 9, "none",
+     "all none", false, "", "A number, or a word"},
     {"second", "text", OPTION_TEXT, offsetof(struct values, text), 0, 8, "a b", NULL,
      false, "", "A text"},
     {"second", "other", OPTION_NUMBER, offsetof(struct values, other), 0, INT64_MAX, "0",
@@ -55,6 +57,7 @@ static void defaults(void **state)
     assert_int_equal(values.number, 10);
     assert_int_equal(values.flag, 1);
     assert_int_equal(values.choice, 1);
+    assert_int_equal(values.worded, -2);
     assert_string_equal(values.text, "a b");
 }
 
@@ -83,6 +86,12 @@ static const struct {
     {"choice", "blue", 0, NULL},
     {"choice", "gree", -EINVAL, "one of: red green blue"},
     {"choice", "red green", -EINVAL, "one of: red green blue"},
+    {"worded", "0", 0, NULL},
+    {"worded", "9", 0, NULL},
+    {"worded", "all", 0, NULL},
+    {"worded", "-1", -EINVAL, "worded = -1: takes a whole number from 0 to 9, or one of: all none"},
+    {"worded", "al", -EINVAL, "a whole number"},
+    {"worded", "", -EINVAL, "a whole number"},
     {"choice", "", -EINVAL, "one of: red green blue"},
     {"text", "", 0, NULL},
     {"text", "12345678", 0, NULL},
