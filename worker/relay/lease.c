@@ -81,7 +81,7 @@ static void recover(struct relay *relay, int64_t now_ms)
     struct lease *lease = &relay->lease;
 
     if (lease->recover && !lease->recover_asked && relay->run.state == RUN_IDLE &&
-        relay->link.linked && broker_ready(relay, now_ms)) {
+        sandbox_link_is_up(relay) && broker_ready(relay, now_ms)) {
         lease->recover_asked = claims_recover(relay) == 0;
     }
 }

@@ -10,22 +10,26 @@
  * interpret anything that a program wrote: the recording passes through as bytes, the
  * claim is one number and a text for people.
  *
- * Single-threaded, one poll() loop over: the supervisor (fd 3), the link to the zygote,
- * the doorbell of the running sandbox, its pidfd when the zygote is gone, and two
- * connections to Redis. Nothing in the loop waits: each turn looks at what came, then
- * every module tends what time demands, then all that was queued for Redis goes out in
- * one write. A sandbox is always asked for ahead, and a finished job's result travels
- * together with the claim of the next.
+ * Single-threaded, one poll() loop over: the supervisor (fd 3), the link to the zygote
+ * (while one zygote takes over from another, to both), the doorbell of the running
+ * sandbox, its pidfd when the zygote is gone, and two connections to Redis. Nothing in
+ * the loop waits: each turn looks at what came, then every module tends what time
+ * demands, then all that was queued for Redis goes out in one write. A sandbox is always
+ * asked for ahead, and a finished job's result travels together with the claim of the
+ * next.
  *
  * Who is believed: the supervisor; the zygote on who lives and who died of what; Redis on
  * whose a job is. The sandbox is not.
  *
- *   supervisor gone  the sandbox is killed, the job given back, the relay ends
- *   DRAIN            the running job is finished, the relay ends
- *   zygote gone      the sandbox dies with it; when it is dead its job is given back as
- * lost Redis away       the job goes on; its result waits; nothing is published until the
- * lease is known to be ours again relay gone       the zygote kills its sandboxes; the
- * next relay of the slot gives the job back
+ * - supervisor gone: the sandbox is killed, the job given back, the relay ends
+ * - DRAIN: the running job is finished, the relay ends
+ * - zygote gone: the sandbox dies with it; when it is dead its job is given back as lost
+ * - zygote renewed: the next sandbox comes from the new one; the one that waits is used,
+ *   or given back when its heir is there
+ * - Redis away: the job goes on; its result waits; nothing is published until the lease
+ *   is known to be ours again
+ * - relay gone: the zygote kills its sandboxes; the next relay of the slot gives the job
+ *   back
  */
 #include "worker/relay/relay.h"
 
@@ -66,7 +70,7 @@ static void stop(struct relay *relay)
 
 static void on_link(struct relay *relay, struct message *message)
 {
-    sandbox_link_replace(relay, steal_fd(&message->fds[0]));
+    sandbox_link_add(relay, steal_fd(&message->fds[0]));
 }
 
 static void on_drain(struct relay *relay, struct message *message)
@@ -148,8 +152,8 @@ static int64_t load_deadline(const struct relay *relay)
 
 enum {
     POLL_PEER,
-    POLL_LINK,
-    POLL_DOORBELL,
+    POLL_LINKS,
+    POLL_DOORBELL = POLL_LINKS + SANDBOX_LINKS,
     POLL_PIDFD,
     POLL_REDIS,
     POLL_COUNT = POLL_REDIS + BROKER_LINES
@@ -176,7 +180,10 @@ static void fill(const struct relay *relay, struct pollfd fds[POLL_COUNT])
     bool peered = relay->mode != RELAY_STOPPING;
 
     fds[POLL_PEER] = (struct pollfd){.fd = peered ? relay->peer : -1, .events = POLLIN};
-    fds[POLL_LINK] = (struct pollfd){.fd = relay->link.socket, .events = POLLIN};
+    for (size_t i = 0; i < SANDBOX_LINKS; i++) {
+        fds[POLL_LINKS + i] =
+            (struct pollfd){.fd = relay->link.links[i].socket, .events = POLLIN};
+    }
     fds[POLL_DOORBELL] = (struct pollfd){
         .fd = forward_listens(relay) ? current->doorbell : -1, .events = POLLIN};
     fds[POLL_PIDFD] =
@@ -227,8 +234,10 @@ static bool service(struct relay *relay, const struct pollfd fds[POLL_COUNT])
     if ((fds[POLL_PIDFD].revents & POLLIN) != 0) {
         run_sandbox_dead(relay);
     }
-    if (fds[POLL_LINK].revents != 0) {
-        sandbox_link_service(relay);
+    for (size_t i = 0; i < SANDBOX_LINKS; i++) {
+        if (fds[POLL_LINKS + i].revents != 0) {
+            sandbox_link_service(relay, &relay->link.links[i]);
+        }
     }
     if (fds[POLL_PEER].revents != 0) {
         service_peer(relay);

@@ -23,8 +23,8 @@ enum run_event {
     RUN_EVENT_NO_JOB,     /* it brought none */
     RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
     RUN_EVENT_EXITED,     /* the program has ended */
-    RUN_EVENT_LINK_LOST,  /* the zygote is gone */
-    RUN_EVENT_REAPED,     /* and so is every sandbox that it left */
+    RUN_EVENT_LINK_LOST,  /* the sandbox's zygote is gone */
+    RUN_EVENT_REAPED,     /* and so is the sandbox */
     RUN_EVENT_LEASE_LOST, /* the job is not ours any more */
     RUN_EVENT_CANCEL,
     RUN_EVENT_STOP, /* the supervisor is gone */
@@ -422,7 +422,6 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
         {
             [RUN_EVENT_JOB] = stray,
             [RUN_EVENT_NO_SANDBOX] = give_back,
-            [RUN_EVENT_LINK_LOST] = give_back,
             [RUN_EVENT_LEASE_LOST] = lose_early,
             [RUN_EVENT_CANCEL] = cancel_early,
             [RUN_EVENT_STOP] = give_back,
@@ -475,11 +474,6 @@ void run_stop(struct relay *relay)
 }
 
 void run_sandbox_dead(struct relay *relay)
-{
-    handle(relay, RUN_EVENT_REAPED, NULL);
-}
-
-void run_linked(struct relay *relay)
 {
     handle(relay, RUN_EVENT_REAPED, NULL);
 }

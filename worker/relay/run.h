@@ -51,7 +51,6 @@ bool run_is_over(const struct relay *relay);
 
 /* ---- from sandbox_link.c ---- */
 
-void run_linked(struct relay *relay);
 void run_link_lost(struct relay *relay);
 void run_sandbox_lost(struct relay *relay); /* the waiting one */
 void run_exited(struct relay *relay, const struct message_exited *exited);

@@ -35,15 +35,21 @@ static void sandbox_done(struct sandbox *sandbox)
 
 void sandbox_link_init(struct sandbox_link *link)
 {
-    *link =
-        (struct sandbox_link){.socket = -1, .current = no_sandbox, .next = no_sandbox};
+    *link = (struct sandbox_link){.links = {{.socket = -1}, {.socket = -1}},
+                                  .current = no_sandbox,
+                                  .next = no_sandbox,
+                                  .heir = no_sandbox};
+    link->newest = &link->links[0];
 }
 
 void sandbox_link_done(struct sandbox_link *link)
 {
-    close_fd(&link->socket);
+    for (size_t i = 0; i < SANDBOX_LINKS; i++) {
+        close_fd(&link->links[i].socket);
+    }
     sandbox_done(&link->current);
     sandbox_done(&link->next);
+    sandbox_done(&link->heir);
 }
 
 void sandbox_link_forget(struct relay *relay)
@@ -51,14 +57,24 @@ void sandbox_link_forget(struct relay *relay)
     sandbox_done(&relay->link.current);
 }
 
+bool sandbox_link_is_up(const struct relay *relay)
+{
+    return relay->link.newest->linked;
+}
+
 bool sandbox_link_ready(const struct relay *relay)
 {
     return relay->link.next.state == SANDBOX_WAITING;
 }
 
+static struct zygote_link *former(struct sandbox_link *link)
+{
+    return link->newest == &link->links[0] ? &link->links[1] : &link->links[0];
+}
+
 /* ---- asking ---- */
 
-static void fail(struct relay *relay, int error, const char *what)
+static void fail(struct relay *relay, struct sandbox *asked, int error, const char *what)
 {
     struct sandbox_link *link = &relay->link;
     int64_t pause = RETRY_MIN_MS << (link->failures < 4 ? link->failures : 4);
@@ -68,7 +84,7 @@ static void fail(struct relay *relay, int error, const char *what)
               error != 0 ? strerror(-error) : "");
     link->failures++;
     link->retry_ms = clock_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
-    sandbox_done(&link->next);
+    sandbox_done(asked);
 }
 
 static int create(struct sandbox *sandbox, int *ret_ring)
@@ -86,10 +102,10 @@ static int create(struct sandbox *sandbox, int *ret_ring)
 }
 
 /* Returns 0; -EPIPE, which the end of the link will say again; or ends the relay. */
-static int tell(struct relay *relay, enum message_type type, const void *payload,
-                const int *fds)
+static int tell(struct relay *relay, const struct zygote_link *link,
+                enum message_type type, const void *payload, const int *fds)
 {
-    int r = message_send(relay->link.socket, type, payload, fds);
+    int r = message_send(link->socket, type, payload, fds);
 
     if (r < 0 && r != -EPIPE) {
         (void)log_failure(r, "unable to send %s to the zygote", message_type_name(type));
@@ -98,45 +114,80 @@ static int tell(struct relay *relay, enum message_type type, const void *payload
     return r;
 }
 
-static void request(struct relay *relay)
+static void request(struct relay *relay, struct sandbox *wanted)
 {
     struct sandbox_link *link = &relay->link;
-    struct sandbox *next = &link->next;
     struct message_request message = {.sandbox = link->count + 1,
                                       .rehearse = !relay->run.job.others_wait};
     autoclose int ring = -1;
-    int r = create(next, &ring);
+    int r = create(wanted, &ring);
 
     if (r < 0) {
-        fail(relay, r, "no memory to share");
+        fail(relay, wanted, r, "no memory to share");
         return;
     }
-    r = tell(relay, MESSAGE_REQUEST, &message,
-             (int[]){ring, next->inbox, next->doorbell});
+    r = tell(relay, link->newest, MESSAGE_REQUEST, &message,
+             (int[]){ring, wanted->inbox, wanted->doorbell});
     if (r < 0) {
-        sandbox_done(next);
+        sandbox_done(wanted);
         link->retry_ms = clock_now_ms() + RETRY_MIN_MS;
         return;
     }
-    next->number = ++link->count;
-    next->state = SANDBOX_REQUESTED;
+    wanted->number = ++link->count;
+    wanted->link = link->newest;
+    wanted->state = SANDBOX_REQUESTED;
+}
+
+static bool may_ask(const struct relay *relay)
+{
+    return relay->link.newest->linked && relay->mode == RELAY_SERVING;
+}
+
+static bool needs_next(const struct sandbox_link *link)
+{
+    return link->next.state == SANDBOX_NONE;
+}
+
+static bool needs_heir(const struct sandbox_link *link)
+{
+    return !needs_next(link) && link->next.link != link->newest &&
+           link->heir.state == SANDBOX_NONE;
+}
+
+static bool serves(const struct zygote_link *link, const struct sandbox *sandbox)
+{
+    return sandbox->link == link && sandbox->state >= SANDBOX_REQUESTED &&
+           sandbox->state <= SANDBOX_RUNNING;
+}
+
+static void leave_former(struct sandbox_link *link)
+{
+    struct zygote_link *old = former(link);
+
+    if (old->socket >= 0 && !serves(old, &link->current) && !serves(old, &link->next)) {
+        close_fd(&old->socket);
+        old->linked = false;
+    }
 }
 
 void sandbox_link_tend(struct relay *relay, int64_t now_ms)
 {
     struct sandbox_link *link = &relay->link;
 
-    if (link->linked && link->next.state == SANDBOX_NONE &&
-        relay->mode == RELAY_SERVING && now_ms >= link->retry_ms) {
-        request(relay);
+    if (may_ask(relay) && now_ms >= link->retry_ms) {
+        if (needs_next(link)) {
+            request(relay, &link->next);
+        } else if (needs_heir(link)) {
+            request(relay, &link->heir);
+        }
     }
+    leave_former(link);
 }
 
 int64_t sandbox_link_deadline(const struct relay *relay)
 {
     const struct sandbox_link *link = &relay->link;
-    bool asks =
-        link->linked && link->next.state == SANDBOX_NONE && relay->mode == RELAY_SERVING;
+    bool asks = may_ask(relay) && (needs_next(link) || needs_heir(link));
 
     return asks ? link->retry_ms : CLOCK_NEVER;
 }
@@ -147,13 +198,14 @@ int sandbox_link_start(struct relay *relay, int64_t cpu_ms)
 {
     struct sandbox_link *link = &relay->link;
     struct message_start start = {.sandbox = link->next.number, .cpu_ms = cpu_ms};
-    int r = tell(relay, MESSAGE_START, &start, NULL);
+    int r = tell(relay, link->next.link, MESSAGE_START, &start, NULL);
 
     if (r < 0) {
         return r;
     }
     link->current = link->next;
-    link->next = no_sandbox;
+    link->next = link->heir;
+    link->heir = no_sandbox;
     link->current.state = SANDBOX_RUNNING;
     link->failures = 0;
     /* Where nobody waits, the next one's birth must not compete with this job and its
@@ -170,51 +222,87 @@ void sandbox_link_kill(struct relay *relay, enum kill_cause cause)
     struct message_kill message = {.sandbox = current->number, .cause = cause};
 
     if (current->state == SANDBOX_RUNNING) {
-        (void)tell(relay, MESSAGE_KILL, &message,
-                   NULL); /* a dead link killed it already */
+        /* A dead link killed it already. */
+        (void)tell(relay, current->link, MESSAGE_KILL, &message, NULL);
     }
 }
 
 void sandbox_link_discard(struct relay *relay)
 {
-    struct sandbox *next = &relay->link.next;
-    struct message_kill message = {.sandbox = next->number, .cause = KILL_FAULT};
+    struct sandbox_link *link = &relay->link;
+    struct message_kill message = {.sandbox = link->next.number, .cause = KILL_FAULT};
 
-    if (next->state == SANDBOX_WAITING) {
-        (void)tell(relay, MESSAGE_KILL, &message, NULL);
-        sandbox_done(next);
+    if (link->next.state == SANDBOX_WAITING) {
+        (void)tell(relay, link->next.link, MESSAGE_KILL, &message, NULL);
+        sandbox_done(&link->next);
+        link->next = link->heir;
+        link->heir = no_sandbox;
     }
 }
 
 /* ---- listening ---- */
 
-static void on_linked(struct relay *relay, struct message *message)
+static void on_linked(struct relay *relay, struct zygote_link *link,
+                      struct message *message)
 {
-    relay->link.linked = true;
+    link->linked = true;
     relay->link.retry_ms = 0;
-    run_linked(relay);
 }
 
-static void on_forked(struct relay *relay, struct message *message)
+/* The sandbox of that number among those that wait or are to come, or NULL. */
+static struct sandbox *find_asked(struct sandbox_link *link, uint64_t number)
+{
+    struct sandbox *const asked[] = {&link->next, &link->heir};
+
+    for (size_t i = 0; i < array_size(asked); i++) {
+        if (asked[i]->state != SANDBOX_NONE && asked[i]->number == number) {
+            return asked[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_forked(struct relay *relay, struct zygote_link *link,
+                      struct message *message)
 {
     const struct message_forked *forked = &message->payload.FORKED_;
-    struct sandbox *next = &relay->link.next;
+    struct sandbox *asked = find_asked(&relay->link, forked->sandbox);
 
-    if (forked->sandbox != next->number || next->state != SANDBOX_REQUESTED) {
+    if (asked == NULL || asked->state != SANDBOX_REQUESTED) {
         return;
     }
     if (forked->error < 0) {
-        fail(relay, forked->error, "the zygote can not fork");
+        fail(relay, asked, forked->error, "the zygote can not fork");
         return;
     }
-    next->pidfd = steal_fd(&message->fds[0]);
-    next->state = SANDBOX_WAITING;
+    asked->pidfd = steal_fd(&message->fds[0]);
+    asked->state = SANDBOX_WAITING;
+    if (asked == &relay->link.heir) {
+        sandbox_link_discard(relay);
+    }
 }
 
-static void on_exited(struct relay *relay, struct message *message)
+/* A sandbox that waited, or was to come, is gone. */
+static void lose(struct relay *relay, const struct sandbox *lost)
+{
+    struct sandbox_link *link = &relay->link;
+
+    if (lost != &link->next) {
+        return;
+    }
+    link->next = link->heir;
+    link->heir = no_sandbox;
+    if (link->next.state != SANDBOX_WAITING) {
+        run_sandbox_lost(relay);
+    }
+}
+
+static void on_exited(struct relay *relay, struct zygote_link *from,
+                      struct message *message)
 {
     const struct message_exited *exited = &message->payload.EXITED_;
     struct sandbox_link *link = &relay->link;
+    struct sandbox *asked = find_asked(link, exited->sandbox);
     char what[64];
 
     message->payload.EXITED_.call[sizeof(exited->call) - 1] = '\0';
@@ -223,48 +311,53 @@ static void on_exited(struct relay *relay, struct message *message)
         link->current.state = SANDBOX_GONE;
         link->retry_ms = link->failures > 0 ? link->retry_ms : 0;
         run_exited(relay, exited);
-    } else if (link->next.state != SANDBOX_NONE && exited->sandbox == link->next.number) {
+    } else if (asked != NULL) {
         (void)snprintf(what, sizeof(what), "it ended before its job by %s %d",
                        exited->exited ? "exit" : "signal", exited->status);
-        fail(relay, 0, what);
-        run_sandbox_lost(relay);
+        fail(relay, asked, 0, what);
+        lose(relay, asked);
     }
 }
 
-static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct message *) = {
+static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct zygote_link *,
+                                             struct message *) = {
     [MESSAGE_LINKED] = on_linked,
     [MESSAGE_FORKED] = on_forked,
     [MESSAGE_EXITED] = on_exited,
 };
 
-static uint32_t permitted(const struct sandbox_link *link)
+static uint32_t permitted(const struct zygote_link *link)
 {
     return link->linked ? 1u << MESSAGE_FORKED | 1u << MESSAGE_EXITED
                         : 1u << MESSAGE_LINKED;
 }
 
-static void drop(struct relay *relay)
+static void drop(struct relay *relay, struct zygote_link *dead)
 {
     struct sandbox_link *link = &relay->link;
+    struct sandbox *const asked[] = {&link->heir, &link->next};
 
-    close_fd(&link->socket);
-    link->linked = false;
-    link->count = 0;
-    sandbox_done(&link->next);
-    if (link->current.state == SANDBOX_RUNNING) {
-        link->current.state = SANDBOX_GONE;
+    close_fd(&dead->socket);
+    dead->linked = false;
+    for (size_t i = 0; i < array_size(asked); i++) {
+        if (serves(dead, asked[i])) {
+            sandbox_done(asked[i]);
+            lose(relay, asked[i]);
+        }
     }
-    run_link_lost(relay);
+    if (serves(dead, &link->current)) {
+        link->current.state = SANDBOX_GONE;
+        run_link_lost(relay);
+    }
 }
 
-void sandbox_link_service(struct relay *relay)
+void sandbox_link_service(struct relay *relay, struct zygote_link *link)
 {
-    struct sandbox_link *link = &relay->link;
     struct message message;
     int r;
 
     while ((r = message_receive(link->socket, permitted(link), &message)) == 1) {
-        handlers[message.type](relay, &message);
+        handlers[message.type](relay, link, &message);
         message_done(&message);
     }
     if (r == -EAGAIN) {
@@ -276,17 +369,26 @@ void sandbox_link_service(struct relay *relay)
         (void)log_failure(r, "unable to understand the zygote");
         relay_break(relay, ROLE_EXIT_SYSTEM);
     }
-    drop(relay);
+    drop(relay, link);
 }
 
-void sandbox_link_replace(struct relay *relay, int socket)
+/* There are never more than two zygotes: with a third link the one before is of a zygote
+ * that is dead, even if we have not heard it yet. */
+void sandbox_link_add(struct relay *relay, int socket)
 {
-    if (relay->link.socket >= 0) {
-        sandbox_link_service(relay);
+    struct sandbox_link *link = &relay->link;
+
+    for (size_t i = 0; i < SANDBOX_LINKS; i++) {
+        if (link->links[i].socket >= 0) {
+            sandbox_link_service(relay, &link->links[i]);
+        }
     }
-    if (relay->link.socket >= 0) {
-        drop(relay);
+    if (link->newest->socket >= 0 && former(link)->socket >= 0) {
+        drop(relay, link->newest);
     }
-    relay->link.socket = socket;
-    relay->link.failures = 0;
+    if (link->newest->socket >= 0) {
+        link->newest = former(link);
+    }
+    link->newest->socket = socket;
+    link->failures = 0;
 }

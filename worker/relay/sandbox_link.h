@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay's link to the zygote: at most one sandbox that runs the job, and one that was
- * asked for ahead and waits for the next.
+ * The relay's links to zygotes: at most one sandbox that runs the job, and one that was
+ * asked for ahead and waits for the next. There are two links while one zygote takes over
+ * from another: the newest is the one that is asked for sandboxes; the former goes on for
+ * the sandboxes that came over it. The one that waits is given back when its heir, of the
+ * newest zygote, is there, so that a job finds a sandbox at any moment.
  */
 #pragma once
 
@@ -21,21 +24,30 @@ enum sandbox_state {
     SANDBOX_GONE, /* reaped, or its zygote is; its ring can still be read */
 };
 
+struct zygote_link {
+    int socket;  /* -1: there is no zygote */
+    bool linked; /* LINKED has come */
+};
+
 struct sandbox {
     enum sandbox_state state;
-    uint64_t number;
-    struct ring_reader ring; /* owned */
-    int inbox;               /* owned, as are the following */
+    uint64_t number;          /* unique in the life of a relay */
+    struct zygote_link *link; /* that it came over; borrowed */
+    struct ring_reader ring;  /* owned */
+    int inbox;                /* owned, as are the following */
     int doorbell;
     int pidfd;
 };
 
+#define SANDBOX_LINKS 2
+
 struct sandbox_link {
-    int socket;     /* -1: there is no zygote */
-    bool linked;    /* LINKED has come */
-    uint64_t count; /* sandboxes asked for on this link */
+    struct zygote_link links[SANDBOX_LINKS];
+    struct zygote_link *newest; /* one of them */
+    uint64_t count;             /* sandboxes asked for */
     struct sandbox current;
     struct sandbox next;
+    struct sandbox heir; /* of `next`, which came over the former link */
     unsigned
         failures; /* sandboxes in a row that died, or never were, ahead of their job */
     int64_t retry_ms; /* when to ask again after a failure */
@@ -44,14 +56,19 @@ struct sandbox_link {
 void sandbox_link_init(struct sandbox_link *link);
 void sandbox_link_done(struct sandbox_link *link);
 
-/* A new link (owned from here on). What the old one still had to say is heard first. */
-void sandbox_link_replace(struct relay *relay, int socket);
+/* A new link (owned from here on), to be asked from now on. What the ones before still
+ * had to say is heard first. */
+void sandbox_link_add(struct relay *relay, int socket);
 /* There is something to read. */
-void sandbox_link_service(struct relay *relay);
-/* Asks for the next sandbox if there is none and it is time. */
+void sandbox_link_service(struct relay *relay, struct zygote_link *link);
+/* Asks for the next sandbox if there is none and it is time; leaves the former link when
+ * nothing is left of it. */
 void sandbox_link_tend(struct relay *relay, int64_t now_ms);
 int64_t sandbox_link_deadline(const struct relay *relay);
 
+/* The newest zygote has reaped every sandbox that this slot had with it (no other one has
+ * any, or the supervisor would not have made the link). */
+bool sandbox_link_is_up(const struct relay *relay);
 /* A sandbox waits for a job. */
 bool sandbox_link_ready(const struct relay *relay);
 /* The waiting sandbox becomes the current one and runs what its inbox holds. Returns 0 or
