@@ -34,7 +34,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 2 /* bumped with any change below */
+#define MESSAGE_VERSION 3 /* bumped with any change below */
 
 /* identifier, payload structure, fds */
 #define MESSAGES(M)                                                                      \
@@ -103,6 +103,7 @@ struct message_setup {
     uint32_t memory_mb;       /* the operator's maximum of a job */
     uint32_t verbose;         /* enum log_level */
     uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
+    int64_t hash_seed;        /* of Python; -1: a random one */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */
 };

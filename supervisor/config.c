@@ -94,6 +94,11 @@ static const struct option_row rows[] = {
      "1879048192", NULL, false, "",
      "First of the 65,536 host ids that sandboxes are mapped to; nothing else may use "
      "them"},
+    {"sandbox", "hash_seed", OPTION_NUMBER, AT(hash_seed), 0, 4294967295, "random",
+     "random", false, "",
+     "What Python's hashes, and with them the order of sets, begin with: with a number "
+     "they are the same in every job, for grading; with random they differ from zygote "
+     "to zygote"},
     {"sandbox", "allow_ctypes", OPTION_FLAG, AT(allow_ctypes), 0, 0, "no", NULL, false,
      "", "Let programs import ctypes: for testing the sandbox"},
     {"redis", "maxmemory_mb", OPTION_NUMBER, AT(maxmemory_mb), 16, 1048576, "512", NULL,

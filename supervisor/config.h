@@ -23,6 +23,7 @@ struct config {
     char library[LIMIT_PATH];
     char preload[8001];
     int64_t isolation, uid_first, allow_ctypes;
+    int64_t hash_seed; /* -1: random */
     /* [redis] */
     int64_t maxmemory_mb;
 };

@@ -113,6 +113,7 @@ static void fill_setup(const struct pool *pool, struct message_setup *setup)
     setup->uid_count = 2 * LIMIT_WORKERS + 8;
     setup->memory_mb = (uint32_t)config->max_memory_mb;
     setup->verbose = (uint32_t)config->log_level;
+    setup->hash_seed = config->hash_seed;
     setup->allow_ctypes = config->allow_ctypes != 0;
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
 }

@@ -44,7 +44,7 @@ static int use_pipes_as_stdio(void)
     return 0;
 }
 
-static PyStatus configure(PyConfig *config)
+static PyStatus configure(PyConfig *config, int64_t hash_seed)
 {
     static const wchar_t *const paths[] = {
         L"" LIBRARY_STANDARD, L"" LIBRARY_STANDARD L"/lib-dynload", L"" LIBRARY_PACKAGES};
@@ -57,6 +57,8 @@ static PyStatus configure(PyConfig *config)
     config->use_frozen_modules = 0; /* frozen ones have neither __file__ nor source */
     config->buffered_stdio = 1;
     config->pathconfig_warnings = 0;
+    config->use_hash_seed = hash_seed >= 0;
+    config->hash_seed = hash_seed >= 0 ? (unsigned long)hash_seed : 0;
     config->module_search_paths_set = 1;
     for (size_t i = 0; i < array_size(paths) && !PyStatus_Exception(status); i++) {
         status = PyWideStringList_Append(&config->module_search_paths, paths[i]);
@@ -73,7 +75,7 @@ static PyStatus configure(PyConfig *config)
     return status;
 }
 
-static int start_python(void)
+static int start_python(int64_t hash_seed)
 {
     PyPreConfig preconfig;
     PyConfig config;
@@ -87,7 +89,7 @@ static int start_python(void)
         return -EINVAL;
     }
     PyConfig_InitIsolatedConfig(&config);
-    status = configure(&config);
+    status = configure(&config, hash_seed);
     if (!PyStatus_Exception(status)) {
         status = Py_InitializeFromConfig(&config);
     }
@@ -246,7 +248,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (error < 0) {
         return log_failure(error, "unable to make pipes");
     }
-    error = start_python();
+    error = start_python(setup->hash_seed);
     if (error < 0) {
         return error;
     }
