@@ -12,8 +12,10 @@
  *   Z>S  READY    locked; layers in force
  *   S>R  RELAY    once, first: which Redis and queue, who it is
  *   R>S  READY    connected to Redis, library loaded
+ *   Z>S  WORN     it has forked as often as it may: to be renewed
  *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
- *   S>R  LINK     +fd: the other end
+ *   S>R  LINK     +fd: the other end; ask this zygote from now on
+ *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
  *   S>R  DRAIN    finish the running job, claim no other, exit
  *   R>S  LOAD     depth and oldest wait of the queue, from time to time
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
@@ -41,7 +43,9 @@
     M(SETUP, struct message_setup, 1)                                                    \
     M(RELAY, struct message_relay, 0)                                                    \
     M(READY, struct message_ready, 0)                                                    \
+    M(WORN, struct message_worn, 0)                                                      \
     M(LINK, struct message_link, 1)                                                      \
+    M(UNLINKED, struct message_unlinked, 0)                                              \
     M(DRAIN, struct message_drain, 0)                                                    \
     M(LOAD, struct message_load, 0)                                                      \
     M(LINKED, struct message_linked, 0)                                                  \
@@ -103,6 +107,7 @@ struct message_setup {
     uint32_t memory_mb;       /* the operator's maximum of a job */
     uint32_t verbose;         /* enum log_level */
     uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
+    uint32_t forks;           /* after so many it is WORN; 0: never */
     int64_t hash_seed;        /* of Python; -1: a random one */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */
@@ -129,7 +134,15 @@ struct message_ready {
     uint32_t modules; /* preloaded */
 };
 
+struct message_worn {
+    uint32_t forks; /* so far */
+};
+
 struct message_link {
+    uint32_t slot;
+};
+
+struct message_unlinked {
     uint32_t slot;
 };
 

@@ -99,6 +99,10 @@ static const struct option_row rows[] = {
      "What Python's hashes, and with them the order of sets, begin with: with a number "
      "they are the same in every job, for grading; with random they differ from zygote "
      "to zygote"},
+    {"sandbox", "zygote_forks", OPTION_NUMBER, AT(zygote_forks), 0, 1000000000, "10000",
+     NULL, false, "",
+     "After so many sandboxes the zygote that they are forked from is renewed, and with "
+     "it the layout of their memory; running jobs go on. 0: never"},
     {"sandbox", "allow_ctypes", OPTION_FLAG, AT(allow_ctypes), 0, 0, "no", NULL, false,
      "", "Let programs import ctypes: for testing the sandbox"},
     {"redis", "maxmemory_mb", OPTION_NUMBER, AT(maxmemory_mb), 16, 1048576, "512", NULL,

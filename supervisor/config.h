@@ -24,6 +24,7 @@ struct config {
     char preload[8001];
     int64_t isolation, uid_first, allow_ctypes;
     int64_t hash_seed; /* -1: random */
+    int64_t zygote_forks;
     /* [redis] */
     int64_t maxmemory_mb;
 };

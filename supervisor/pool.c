@@ -3,10 +3,10 @@
  * Starting, linking and ending the pool's processes. Runs in the supervisor. Theory of
  * operation:
  *
- *   redis    first; relays find it again by themselves when it is replaced
- *   zygote   gets SETUP, says READY with its layers; without the mandatory ones nothing
- * runs relay    gets RELAY, says READY when it is connected; then both get the ends of a
- * LINK
+ * - redis: first; relays find it again by themselves when it is replaced
+ * - zygote: gets SETUP, says READY with its layers; without the mandatory ones nothing
+ *   runs; when it says WORN it is renewed (succession.h)
+ * - relay: gets RELAY, says READY when it is connected; then both get the ends of a LINK
  *
  * Ending goes the other way round: relays (DRAIN, or the end of their socket), then the
  * zygote, then Redis, so that what a relay still has to say reaches Redis. Messages come
@@ -18,7 +18,9 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/layers.h"
+#include "supervisor/linking.h"
 #include "supervisor/redis_server.h"
+#include "supervisor/succession.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,14 +31,15 @@
 
 #define STOP_MS 3000 /* from the end of a socket to SIGKILL */
 
-static struct unit *zygote(struct pool *pool)
+/* The other place of zygotes; NULL in a check. */
+static struct unit *other_place(struct pool *pool, const struct unit *zygote)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == UNIT_ZYGOTE) {
+        if (pool->units[i].kind == UNIT_ZYGOTE && &pool->units[i] != zygote) {
             return &pool->units[i];
         }
     }
-    abort(); /* pool_init makes one */
+    return NULL;
 }
 
 void pool_init(struct pool *pool, bool check)
@@ -48,7 +51,10 @@ void pool_init(struct pool *pool, bool check)
     if (pool->config.redis[0] == '\0') {
         unit_init(&pool->units[pool->count++], UNIT_REDIS, 0);
     }
-    unit_init(&pool->units[pool->count++], UNIT_ZYGOTE, 0);
+    for (uint32_t place = 0; place < UNIT_ZYGOTES; place++) {
+        unit_init(&pool->units[pool->count], UNIT_ZYGOTE, place);
+        pool->units[pool->count++].state = place == 0 ? UNIT_OFF : UNIT_SPARE;
+    }
     for (uint32_t slot = 0; slot < (uint32_t)pool->config.workers; slot++) {
         unit_init(&pool->units[pool->count++], UNIT_RELAY, slot);
     }
@@ -102,7 +108,9 @@ static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *wh
     return error;
 }
 
-static void fill_setup(const struct pool *pool, struct message_setup *setup)
+/* No id is in both places: the sandboxes of two zygotes are alive at once. */
+static void fill_setup(const struct pool *pool, uint32_t place,
+                       struct message_setup *setup)
 {
     const struct config *config = &pool->config;
 
@@ -111,6 +119,8 @@ static void fill_setup(const struct pool *pool, struct message_setup *setup)
                        : pool->isolation == ISOLATION_ROOT ? (uint32_t)config->uid_first
                                                            : 0;
     setup->uid_count = 2 * LIMIT_WORKERS + 8;
+    setup->uid_first += setup->uid_first != 0 ? place * setup->uid_count : 0;
+    setup->forks = (uint32_t)config->zygote_forks;
     setup->memory_mb = (uint32_t)config->max_memory_mb;
     setup->verbose = (uint32_t)config->log_level;
     setup->hash_seed = config->hash_seed;
@@ -205,7 +215,7 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
         return error;
     }
     unit_started(unit, process, peer);
-    fill_setup(pool, &setup);
+    fill_setup(pool, unit->slot, &setup);
     return message_send(peer, MESSAGE_SETUP, &setup, &library);
 }
 
@@ -242,14 +252,23 @@ static void start_unit(struct pool *pool, struct unit *unit)
         give_up(pool, ROLE_EXIT_PERMANENT);
         return;
     }
-    unit->failures++;
-    unit->start_ms = clock_now_ms() + 1000;
+    unit_failed(unit);
+}
+
+static void renew(struct pool *pool)
+{
+    struct unit *zygote = linking_server(pool);
+
+    if (pool->phase == POOL_RUNNING && zygote != NULL) {
+        succession_call(zygote, other_place(pool, zygote));
+    }
 }
 
 void pool_start_due(struct pool *pool)
 {
     int64_t now = clock_now_ms();
 
+    renew(pool);
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         if (pool->units[i].state == UNIT_OFF && pool->units[i].start_ms <= now) {
             start_unit(pool, &pool->units[i]);
@@ -271,87 +290,83 @@ int64_t pool_next_ms(const struct pool *pool)
     return next;
 }
 
-/* ---- linking ---- */
-
-static void link_relay(struct pool *pool, struct unit *relay)
-{
-    const struct message_link link = {.slot = relay->slot};
-    struct unit *other = zygote(pool);
-    autoclose int one = -1, two = -1;
-    int pair[2];
-
-    if (other->state != UNIT_READY || relay->peer < 0) {
-        return;
-    }
-    if (message_pair(pair) < 0) {
-        log_error("unable to make a link for relay %u", relay->slot);
-        return;
-    }
-    one = pair[0];
-    two = pair[1];
-    if (message_send(other->peer, MESSAGE_LINK, &link, &one) < 0) {
-        process_signal(&other->process, SIGKILL);
-    } else if (message_send(relay->peer, MESSAGE_LINK, &link, &two) < 0) {
-        process_signal(&relay->process, SIGKILL);
-    }
-}
-
-static void link_all(struct pool *pool)
-{
-    for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == UNIT_RELAY) {
-            link_relay(pool, &pool->units[i]);
-        }
-    }
-}
-
 /* ---- messages ---- */
 
-static void on_zygote_ready(struct pool *pool, struct unit *unit,
-                            const struct message_ready *ready)
+static bool has_mandatory_layers(const struct message_ready *ready)
 {
     uint32_t missing = LAYERS_MANDATORY & ~ready->layers;
 
-    pool->sandbox = *ready;
     for (size_t i = 0; i < layer_row_count; i++) {
         if ((missing & layer_rows[i].bit) != 0) {
             log_error("a mandatory layer of the sandbox does not hold: %s",
                       layer_rows[i].name);
         }
     }
-    if (missing != 0) {
-        give_up(pool, ROLE_EXIT_PERMANENT);
-        return;
-    }
-    log_info("zygote ready layers=0x%x landlock=%u modules=%u", ready->layers,
-             ready->landlock_abi, ready->modules);
-    unit_ready(unit);
-    link_all(pool);
+    return missing == 0;
 }
 
-static void on_message(struct pool *pool, struct unit *unit,
-                       const struct message *message)
+static void on_zygote_ready(struct pool *pool, struct unit *unit,
+                            const struct message_ready *ready)
 {
-    if (message->type != MESSAGE_READY) {
-        return; /* LOAD: for the scaling that is to come */
+    pool->sandbox = *ready;
+    if (has_mandatory_layers(ready)) {
+        log_info("zygote ready layers=0x%x landlock=%u modules=%u", ready->layers,
+                 ready->landlock_abi, ready->modules);
+        succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
+    } else if (linking_server(pool) != NULL) {
+        process_signal(&unit->process, SIGKILL); /* the one that serves goes on */
+    } else {
+        give_up(pool, ROLE_EXIT_PERMANENT);
     }
+}
+
+static void on_ready(struct pool *pool, struct unit *unit, const struct message *message)
+{
     if (unit->kind == UNIT_ZYGOTE) {
         on_zygote_ready(pool, unit, &message->payload.READY_);
-        return;
+    } else {
+        unit_ready(unit);
     }
-    unit_ready(unit);
-    link_relay(pool, unit);
 }
+
+static void on_worn(struct pool *pool, struct unit *unit, const struct message *message)
+{
+    log_info("zygote %u is to be renewed forks=%u", unit->slot,
+             message->payload.WORN_.forks);
+    succession_handle(unit, other_place(pool, unit), SUCCESSION_WORN, 0);
+}
+
+static void on_unlinked(struct pool *pool, struct unit *unit,
+                        const struct message *message)
+{
+    linking_undo(pool, unit, message->payload.UNLINKED_.slot);
+}
+
+static void on_load(struct pool *pool, struct unit *unit, const struct message *message)
+{
+    /* For the scaling that is to come. */
+}
+
+static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
+                                             const struct message *) = {
+    [MESSAGE_READY] = on_ready,
+    [MESSAGE_WORN] = on_worn,
+    [MESSAGE_UNLINKED] = on_unlinked,
+    [MESSAGE_LOAD] = on_load,
+};
+
+static const uint32_t permitted[] = {
+    [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED,
+    [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_LOAD,
+};
 
 static void receive(struct pool *pool, struct unit *unit)
 {
-    uint32_t permitted =
-        1u << MESSAGE_READY | (unit->kind == UNIT_RELAY ? 1u << MESSAGE_LOAD : 0);
     struct message message;
     int result;
 
-    while ((result = message_receive(unit->peer, permitted, &message)) == 1) {
-        on_message(pool, unit, &message);
+    while ((result = message_receive(unit->peer, permitted[unit->kind], &message)) == 1) {
+        handlers[message.type](pool, unit, &message);
         message_done(&message);
     }
     if (result == -EAGAIN) {
@@ -380,7 +395,10 @@ static bool is_hopeless(const struct pool *pool, enum unit_kind kind)
     bool hopeless = true;
 
     for (size_t i = 0; i < pool->count; i++) {
-        hopeless &= pool->units[i].kind != kind || pool->units[i].hopeless;
+        const struct unit *unit = &pool->units[i];
+        bool serves = unit->state != UNIT_SPARE && unit->state != UNIT_RETIRING;
+
+        hopeless &= unit->kind != kind || !serves || unit->hopeless;
     }
     return hopeless;
 }
@@ -391,16 +409,21 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
 
+    linking_forget(pool, unit);
     if (pool->phase >= POOL_DRAINING) {
         close_fd(&unit->peer);
         unit->state = UNIT_ENDED;
         return;
     }
-    unit_died(unit, status);
+    if (unit->kind == UNIT_ZYGOTE) {
+        succession_handle(unit, other_place(pool, unit), SUCCESSION_DIED, status);
+    } else {
+        unit_died(unit, status);
+    }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         log_error("%s %u did not start", unit_name(unit), unit->slot);
         give_up(pool, pool_code(status));
-    } else if (is_hopeless(pool, unit->kind)) {
+    } else if (unit->hopeless && is_hopeless(pool, unit->kind)) {
         log_error("no %s is left that could serve", unit_name(unit));
         give_up(pool, pool_code(status));
     } else if (unit->hopeless) {
@@ -415,6 +438,18 @@ void pool_poll(const struct pool *pool, struct pollfd *fds)
         fds[2 * i] =
             (struct pollfd){.fd = pool->units[i].process.pidfd, .events = POLLIN};
         fds[2 * i + 1] = (struct pollfd){.fd = pool->units[i].peer, .events = POLLIN};
+    }
+}
+
+/* A zygote that is RETIRING ends with its socket, once nobody has anything there. */
+static void end_retired(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (unit->state == UNIT_RETIRING && linking_is_free(pool, unit)) {
+            close_fd(&unit->peer);
+        }
     }
 }
 
@@ -434,6 +469,8 @@ void pool_service(struct pool *pool, const struct pollfd *fds)
             on_death(pool, unit, status);
         }
     }
+    linking_tend(pool);
+    end_retired(pool);
     if (pool->phase == POOL_STARTING && pool_is_ready(pool)) {
         pool->phase = POOL_RUNNING;
     }
@@ -443,7 +480,7 @@ void pool_service(struct pool *pool, const struct pollfd *fds)
 bool pool_is_ready(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].state != UNIT_READY) {
+        if (pool->units[i].state != UNIT_READY && pool->units[i].state != UNIT_SPARE) {
             return false;
         }
     }
@@ -520,8 +557,10 @@ void pool_drain(struct pool *pool)
     for (size_t i = 0; i < pool->count; i++) {
         struct unit *unit = &pool->units[i];
 
-        if (unit->kind == UNIT_RELAY && unit->peer >= 0 &&
-            message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
+        if (unit->kind == UNIT_ZYGOTE && unit->state == UNIT_STARTING) {
+            close_fd(&unit->peer); /* no job will need it */
+        } else if (unit->kind == UNIT_RELAY && unit->peer >= 0 &&
+                   message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
             close_fd(&unit->peer);
         }
     }

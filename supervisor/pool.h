@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A pool: the private Redis if there is one, a zygote, and the relays; what is done when
- * one of them is started, speaks, or dies. The rules: a link between the zygote and a
- * relay is made when both are there; a zygote that died is replaced only after it was
- * reaped, which means that its PID namespace is empty.
+ * one of them is started, speaks, or dies. The rules: a link between the zygote that
+ * serves and a relay is made when both are there (linking.h); a zygote that died is
+ * replaced only after it was reaped, which means that its PID namespace is empty; one
+ * that is worn is followed by another (succession.h).
  */
 #pragma once
 
@@ -20,7 +21,7 @@ enum pool_phase {
     POOL_STOPPING, /* everything is being ended */
 };
 
-#define POOL_UNITS (2 + LIMIT_WORKERS)
+#define POOL_UNITS (1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
 struct pool {
     struct config config;
@@ -33,7 +34,7 @@ struct pool {
     struct message_ready
         sandbox; /* what the zygote said of its layers; version 0: nothing yet */
     size_t count;
-    struct unit units[POOL_UNITS]; /* redis (if private), the zygote, the relays */
+    struct unit units[POOL_UNITS]; /* redis (if private), the zygotes, the relays */
 };
 
 /* Readies the records; starts nothing. `check`: the zygote alone. */

@@ -24,8 +24,11 @@ const char *unit_name(const struct unit *unit)
 
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
 {
-    *unit =
-        (struct unit){.kind = kind, .slot = slot, .process = PROCESS_INIT, .peer = -1};
+    *unit = (struct unit){.kind = kind,
+                          .slot = slot,
+                          .state = UNIT_OFF,
+                          .process = PROCESS_INIT,
+                          .peer = -1};
 }
 
 void unit_started(struct unit *unit, struct process process, int peer)
@@ -33,6 +36,7 @@ void unit_started(struct unit *unit, struct process process, int peer)
     unit->process = process;
     unit->peer = peer;
     unit->state = UNIT_STARTING;
+    unit->worn = false;
 }
 
 void unit_ready(struct unit *unit)
@@ -50,6 +54,12 @@ static int64_t delay_ms(unsigned failures)
         delay *= 2;
     }
     return failures == 0 ? 0 : delay < DELAY_MAX ? delay : DELAY_MAX;
+}
+
+void unit_failed(struct unit *unit)
+{
+    unit->failures++;
+    unit->start_ms = clock_now_ms() + delay_ms(unit->failures);
 }
 
 static void log_death(const struct unit *unit, int status)

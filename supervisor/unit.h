@@ -4,7 +4,8 @@
  * and when it may be started again. A child that dies is started anew: at once if it had
  * served for a while, else after a delay that doubles with each failure in a row. Exit
  * codes 100 and 125 mean that it would end the same way again, as long as nobody has
- * changed something: it is hopeless, and gets the longest delay.
+ * changed something: it is hopeless, and gets the longest delay. Zygotes have two places
+ * that take turns (succession.h).
  */
 #pragma once
 
@@ -16,16 +17,28 @@
 
 enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY };
 
+#define UNIT_ZYGOTES 2
+
 enum unit_state {
+    UNIT_SPARE,    /* not running, and not wanted for now: a successor's place */
     UNIT_OFF,      /* not running; started when `start_ms` has come */
     UNIT_STARTING, /* running, not yet READY */
     UNIT_READY,
-    UNIT_ENDED, /* not running, and not to be started */
+    UNIT_RETIRING, /* running, but another one serves: it finishes what it has */
+    UNIT_ENDED,    /* not running, and not to be started */
+    UNIT_STATES,
+};
+
+/* Of a relay's slot with one zygote. */
+struct unit_links {
+    unsigned
+        open; /* links made, of this relay and of those before it, and not UNLINKED */
+    bool own; /* the youngest of them is this relay's */
 };
 
 struct unit {
     enum unit_kind kind;
-    uint32_t slot; /* of a relay */
+    uint32_t slot; /* of a relay; which of its two places, of a zygote */
     enum unit_state state;
     struct process process;
     int peer;          /* socket to it; -1: none; owned */
@@ -33,6 +46,8 @@ struct unit {
     int64_t ready_ms;  /* since when it is READY */
     unsigned failures; /* deaths in a row */
     bool hopeless;     /* its last death was of such a kind, and it was not READY since */
+    bool worn;         /* of a zygote: a successor is wanted */
+    struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */
 };
 
 const char *unit_name(const struct unit *unit);
@@ -40,6 +55,8 @@ const char *unit_name(const struct unit *unit);
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot);
 void unit_started(struct unit *unit, struct process process, int peer);
 void unit_ready(struct unit *unit);
+/* It could not be started: says when to try again. */
+void unit_failed(struct unit *unit);
 
 /* After process_reap, with its exit status: says when it may be started again
  * (`start_ms`), and whether there is hope in that. */

@@ -64,6 +64,15 @@ def make_zip(files, compression=zipfile.ZIP_DEFLATED):
     return stream.getvalue()
 
 
+def parent_of(pid):
+    """0 where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def children_of(pid):
     """All living descendants of a process, as {pid: command}."""
     parents = {}
@@ -230,6 +239,10 @@ class Pool:
         """The oldest of its name: a sandbox bears it, too, in the moment of its birth."""
         found = self.processes("paddock-zygote")
         return min(found) if found else None
+
+    def zygotes(self):
+        """In the order in which they were started: two while one takes over from the other."""
+        return sorted(p for p in self.processes("paddock-zygote") if parent_of(p) == self.process.pid)
 
     def sandboxes(self):
         return self.processes("paddock-sandbox")

@@ -52,6 +52,7 @@ int children_fork(struct children *children, uint32_t slot,
     if (pid < 0) {
         return -errno;
     }
+    children->forks++;
     children->places[place] =
         (struct child){.pid = pid, .slot = slot, .sandbox = request->sandbox};
     return place;

@@ -30,6 +30,7 @@ struct child {
 
 struct children {
     struct sandbox_settings settings;
+    uint32_t forks;   /* so far */
     int timer_signal; /* delivered to the signalfd, with the place as its value */
     struct child places[CHILDREN_MAX];
 };

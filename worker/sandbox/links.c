@@ -16,8 +16,9 @@
 static const uint32_t permitted =
     1u << MESSAGE_REQUEST | 1u << MESSAGE_START | 1u << MESSAGE_KILL;
 
-void links_init(struct links *links, struct children *children)
+void links_init(struct links *links, struct children *children, int supervisor)
 {
+    links->supervisor = supervisor;
     links->children = children;
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         links->slots[i] = (struct link){.socket = -1};
@@ -26,9 +27,24 @@ void links_init(struct links *links, struct children *children)
 
 static void drop(struct links *links, uint32_t slot)
 {
-    close_fd(&links->slots[slot].socket);
-    links->slots[slot].greeted = false;
+    struct link *link = &links->slots[slot];
+
+    link->owed += link->socket >= 0;
+    close_fd(&link->socket);
+    link->greeted = false;
     children_forsake(links->children, slot);
+}
+
+/* A supervisor that is gone is no concern of ours here: its end is heard by the loop. */
+static void tell_unlinked(struct links *links, uint32_t slot)
+{
+    const struct message_unlinked unlinked = {.slot = slot};
+    struct link *link = &links->slots[slot];
+
+    while (link->owed > 0 && message_send(links->supervisor, MESSAGE_UNLINKED, &unlinked,
+                                          NULL) != -EAGAIN) {
+        link->owed--;
+    }
 }
 
 static void greet(struct links *links, uint32_t slot)
@@ -36,7 +52,7 @@ static void greet(struct links *links, uint32_t slot)
     const struct message_linked linked = {.slot = slot};
     struct link *link = &links->slots[slot];
 
-    if (link->socket < 0 || link->greeted || children_any(links->children, slot)) {
+    if (link->socket < 0 || link->greeted) {
         return;
     }
     link->greeted = true;
@@ -45,11 +61,37 @@ static void greet(struct links *links, uint32_t slot)
     }
 }
 
+/* What is due once no sandbox of the slot's former links is left. */
+static void settle(struct links *links, uint32_t slot)
+{
+    if (!children_any(links->children, slot)) {
+        greet(links, slot);
+        tell_unlinked(links, slot);
+    }
+}
+
+bool links_owe(const struct links *links)
+{
+    for (uint32_t slot = 0; slot < LIMIT_WORKERS; slot++) {
+        if (links->slots[slot].owed > 0 && !children_any(links->children, slot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void links_settle(struct links *links)
+{
+    for (uint32_t slot = 0; slot < LIMIT_WORKERS; slot++) {
+        settle(links, slot);
+    }
+}
+
 void links_replace(struct links *links, uint32_t slot, int socket)
 {
     drop(links, slot);
     links->slots[slot].socket = socket;
-    greet(links, slot);
+    settle(links, slot);
 }
 
 size_t links_poll(const struct links *links, struct pollfd *fds, uint32_t *slots)
@@ -152,6 +194,7 @@ void links_service(struct links *links, uint32_t slot)
         (void)log_failure(result, "slot %u: link lost", slot);
     }
     drop(links, slot);
+    settle(links, slot);
 }
 
 /* ---- deaths ---- */
@@ -176,6 +219,6 @@ void links_reap(struct links *links)
 
     while (children_reap(links->children, &exited, &child) >= 0) {
         tell(links, &child, &exited);
-        greet(links, child.slot);
+        settle(links, child.slot);
     }
 }

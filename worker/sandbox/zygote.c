@@ -47,6 +47,7 @@ struct zygote {
     struct lockdown lockdown;
     struct children children;
     struct links links;
+    bool worn; /* the supervisor knows that we have forked as often as we may */
 };
 
 /* ---- set-up, in order ---- */
@@ -109,7 +110,7 @@ static int prepare_children(struct zygote *zygote)
         .data_pages = zygote->interpreter.data_pages,
         .total_pages = zygote->interpreter.total_pages,
     };
-    links_init(&zygote->links, &zygote->children);
+    links_init(&zygote->links, &zygote->children, ROLE_PEER);
     return 0;
 }
 
@@ -164,6 +165,17 @@ static void on_signals(struct zygote *zygote)
     links_reap(&zygote->links);
 }
 
+/* From here on a successor is made ready; until it is, we go on. */
+static void tell_worn(struct zygote *zygote)
+{
+    const struct message_worn worn = {.forks = zygote->children.forks};
+    uint32_t most = zygote->setup.forks;
+
+    if (!zygote->worn && most != 0 && worn.forks >= most) {
+        zygote->worn = message_send(ROLE_PEER, MESSAGE_WORN, &worn, NULL) == 0;
+    }
+}
+
 /* Returns 0, or -EPIPE when the supervisor is gone. */
 static int on_peer(struct zygote *zygote)
 {
@@ -189,7 +201,9 @@ static int loop(struct zygote *zygote)
     for (;;) {
         size_t links = links_poll(&zygote->links, fds + POLL_LINKS, slots);
 
-        fds[POLL_PEER] = (struct pollfd){.fd = ROLE_PEER, .events = POLLIN};
+        fds[POLL_PEER] = (struct pollfd){
+            .fd = ROLE_PEER,
+            .events = links_owe(&zygote->links) ? POLLIN | POLLOUT : POLLIN};
         fds[POLL_SIGNALS] = (struct pollfd){.fd = zygote->signals, .events = POLLIN};
         fds[POLL_LISTENER] =
             (struct pollfd){.fd = zygote->lockdown.listener, .events = POLLIN};
@@ -202,7 +216,10 @@ static int loop(struct zygote *zygote)
         if (fds[POLL_SIGNALS].revents != 0) {
             on_signals(zygote);
         }
-        if (fds[POLL_PEER].revents != 0 && on_peer(zygote) < 0) {
+        if ((fds[POLL_PEER].revents & POLLOUT) != 0) {
+            links_settle(&zygote->links);
+        }
+        if ((fds[POLL_PEER].revents & ~POLLOUT) != 0 && on_peer(zygote) < 0) {
             return 0;
         }
         for (size_t i = 0; i < links; i++) {
@@ -211,6 +228,7 @@ static int loop(struct zygote *zygote)
                 links_service(&zygote->links, slots[i]);
             }
         }
+        tell_worn(zygote);
     }
 }
 

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How zygotes follow one another: every state and event of the two places, and when a
+ * relay may be linked. Records alone, no process is started. Run by ctest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/succession.h"
+
+#include <signal.h>
+
+#define KILLED   SIGKILL /* as waitpid(2) has it */
+#define HELPLESS (125 << 8)
+
+static struct unit one, other, relay;
+
+static struct unit in(enum unit_kind kind, uint32_t slot, enum unit_state state)
+{
+    struct unit unit;
+
+    unit_init(&unit, kind, slot);
+    unit.state = state;
+    if (state == UNIT_READY || state == UNIT_RETIRING || state == UNIT_STARTING) {
+        unit.peer = dup(STDERR_FILENO);
+        assert_true(unit.peer >= 0);
+    }
+    return unit;
+}
+
+static int set_up(void **state)
+{
+    one = in(UNIT_ZYGOTE, 0, UNIT_SPARE);
+    other = in(UNIT_ZYGOTE, 1, UNIT_SPARE);
+    relay = in(UNIT_RELAY, 0, UNIT_READY);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    close_fd(&one.peer);
+    close_fd(&other.peer);
+    close_fd(&relay.peer);
+    return 0;
+}
+
+static void place(enum unit_state first, enum unit_state second)
+{
+    (void)tear_down(NULL);
+    one = in(UNIT_ZYGOTE, 0, first);
+    other = in(UNIT_ZYGOTE, 1, second);
+    relay = in(UNIT_RELAY, 0, UNIT_READY);
+}
+
+/* clang-format off */
+static const struct {
+    enum unit_state first, second;
+    enum succession_event event; /* of the first */
+    enum unit_state then_first, then_second;
+} rows[] = {
+    /* at the start, and where nothing is renewed */
+    {UNIT_STARTING, UNIT_SPARE,    SUCCESSION_READY, UNIT_READY,    UNIT_SPARE},
+    {UNIT_STARTING, UNIT_SPARE,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_SPARE},
+    {UNIT_READY,    UNIT_SPARE,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_SPARE},
+    /* a successor starts */
+    {UNIT_STARTING, UNIT_READY,    SUCCESSION_READY, UNIT_READY,    UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_READY,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_READY},
+    {UNIT_READY,    UNIT_STARTING, SUCCESSION_DIED,  UNIT_SPARE,    UNIT_STARTING},
+    {UNIT_READY,    UNIT_OFF,      SUCCESSION_DIED,  UNIT_SPARE,    UNIT_OFF},
+    /* the former one goes on */
+    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_DIED,  UNIT_SPARE,    UNIT_READY},
+    {UNIT_READY,    UNIT_RETIRING, SUCCESSION_DIED,  UNIT_OFF,      UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_RETIRING, SUCCESSION_READY, UNIT_READY,    UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_RETIRING, SUCCESSION_DIED,  UNIT_OFF,      UNIT_RETIRING},
+    {UNIT_RETIRING, UNIT_STARTING, SUCCESSION_DIED,  UNIT_SPARE,    UNIT_STARTING},
+    {UNIT_RETIRING, UNIT_OFF,      SUCCESSION_DIED,  UNIT_SPARE,    UNIT_OFF},
+    /* worn: nothing happens yet */
+    {UNIT_READY,    UNIT_SPARE,    SUCCESSION_WORN,  UNIT_READY,    UNIT_SPARE},
+    {UNIT_READY,    UNIT_RETIRING, SUCCESSION_WORN,  UNIT_READY,    UNIT_RETIRING},
+    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_WORN,  UNIT_RETIRING, UNIT_READY},
+    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_READY, UNIT_RETIRING, UNIT_READY},
+};
+/* clang-format on */
+
+static void every_row(void **state)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        place(rows[i].first, rows[i].second);
+        succession_handle(&one, &other, rows[i].event, KILLED);
+        assert_int_equal(one.state, rows[i].then_first);
+        assert_int_equal(other.state, rows[i].then_second);
+        assert_false(one.state == UNIT_READY && other.state == UNIT_READY);
+        assert_true(one.state >= UNIT_STARTING || one.peer == -1);
+    }
+}
+
+/* In a check there is one place. */
+static void one_place(void **state)
+{
+    place(UNIT_STARTING, UNIT_SPARE);
+    succession_handle(&one, NULL, SUCCESSION_READY, 0);
+    assert_int_equal(one.state, UNIT_READY);
+    succession_handle(&one, NULL, SUCCESSION_WORN, 0);
+    succession_call(&one, NULL);
+    succession_handle(&one, NULL, SUCCESSION_DIED, KILLED);
+    assert_int_equal(one.state, UNIT_OFF);
+}
+
+static void only_a_free_place_is_called(void **state)
+{
+    for (enum unit_state first = 0; first < UNIT_STATES; first++) {
+        for (enum unit_state second = 0; second < UNIT_STATES; second++) {
+            bool due = first == UNIT_READY && second == UNIT_SPARE;
+
+            place(first, second);
+            one.worn = true;
+            succession_call(&one, &other);
+            assert_int_equal(other.state, due ? UNIT_OFF : second);
+            assert_int_equal(one.state, first);
+            place(first, second);
+            succession_call(&one, &other);
+            assert_int_equal(other.state, second);
+        }
+    }
+}
+
+/* Worn is what was started before: not its successor. A successor that was worn before it
+ * was READY (one day: by another change of the configuration) is renewed in its turn. */
+static void what_is_worn(void **state)
+{
+    place(UNIT_READY, UNIT_SPARE);
+    succession_handle(&one, &other, SUCCESSION_WORN, 0);
+    assert_true(one.worn && !other.worn);
+    succession_call(&one, &other);
+    unit_started(&other, PROCESS_INIT, -1);
+    assert_false(other.worn);
+    succession_handle(&other, &one, SUCCESSION_WORN, 0);
+    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    succession_call(&other, &one);
+    assert_int_equal(one.state, UNIT_RETIRING);
+    succession_handle(&one, &other, SUCCESSION_DIED, 0);
+    succession_call(&other, &one);
+    assert_int_equal(one.state, UNIT_OFF);
+    unit_started(&one, PROCESS_INIT, -1);
+    assert_false(one.worn);
+}
+
+static void a_successor_that_fails_waits_longer(void **state)
+{
+    int64_t before = 0;
+
+    place(UNIT_STARTING, UNIT_READY);
+    for (int i = 0; i < 5; i++) {
+        int64_t now = clock_now_ms();
+
+        one.state = UNIT_STARTING;
+        succession_handle(&one, &other, SUCCESSION_DIED, KILLED);
+        assert_true(one.start_ms - now > before);
+        before = one.start_ms - now;
+        assert_int_equal(other.state, UNIT_READY);
+    }
+    unit_failed(&one);
+    assert_true(one.start_ms > clock_now_ms() + before);
+    assert_int_equal(one.failures, 6);
+}
+
+/* It does not wait for its own delay when nobody else serves. */
+static void a_successor_follows_at_once(void **state)
+{
+    place(UNIT_READY, UNIT_OFF);
+    other.start_ms = clock_now_ms() + 30000;
+    other.hopeless = true;
+    one.ready_ms = clock_now_ms() - 60000;
+    succession_handle(&one, &other, SUCCESSION_DIED, KILLED);
+    assert_true(other.start_ms <= clock_now_ms());
+    place(UNIT_READY, UNIT_OFF);
+    other.start_ms = 5;
+    succession_handle(&one, &other, SUCCESSION_DIED, HELPLESS);
+    assert_int_equal(other.start_ms, 5);
+}
+
+/* ---- links ---- */
+
+static void a_link_is_given_once(void **state)
+{
+    place(UNIT_READY, UNIT_SPARE);
+    assert_true(succession_may_link(&one, &relay));
+    succession_linked(&one, &relay);
+    assert_false(succession_may_link(&one, &relay));
+    succession_unlinked(&one, &relay); /* it was closed: a message was malformed */
+    assert_true(succession_may_link(&one, &relay));
+}
+
+static void who_is_not_ready_gets_none(void **state)
+{
+    for (enum unit_state first = 0; first < UNIT_STATES; first++) {
+        place(first, UNIT_SPARE);
+        assert_int_equal(succession_may_link(&one, &relay), first == UNIT_READY);
+        place(UNIT_READY, UNIT_SPARE);
+        relay.state = first;
+        assert_int_equal(succession_may_link(&one, &relay), first == UNIT_READY);
+    }
+    place(UNIT_READY, UNIT_SPARE);
+    close_fd(&relay.peer);
+    assert_false(succession_may_link(&one, &relay));
+}
+
+/* A relay that lives is linked with the new zygote while its job runs in the former. */
+static void a_renewal(void **state)
+{
+    place(UNIT_READY, UNIT_STARTING);
+    succession_linked(&one, &relay);
+    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    assert_true(succession_may_link(&other, &relay));
+    assert_false(succession_may_link(&one, &relay));
+    succession_linked(&other, &relay);
+    assert_int_equal(relay.links[0].open, 1);
+    succession_unlinked(&one, &relay);
+    assert_int_equal(relay.links[0].open, 0);
+    assert_false(succession_may_link(&other, &relay));
+    /* The new one dies while the former is there, and is started again. */
+    succession_linked(&one, &relay);
+    succession_forget_zygote(&other, &relay);
+    assert_true(succession_may_link(&other, &relay));
+}
+
+/* A relay that follows a dead one waits until what that ran in the former zygote is dead;
+ * for the zygote that serves it need not wait, which greets it when it is time. */
+static void a_relay_that_died(void **state)
+{
+    place(UNIT_RETIRING, UNIT_READY);
+    succession_linked(&one, &relay);
+    succession_linked(&other, &relay);
+    succession_forget_relay(&relay);
+    assert_false(succession_may_link(&other, &relay));
+    succession_unlinked(&other, &relay);
+    assert_false(succession_may_link(&other, &relay));
+    succession_unlinked(&one, &relay);
+    assert_true(succession_may_link(&other, &relay));
+
+    succession_linked(&other, &relay);
+    succession_forget_relay(&relay);
+    assert_true(succession_may_link(&other, &relay));
+    succession_linked(&other, &relay);
+    assert_int_equal(relay.links[1].open, 2);
+    succession_unlinked(&other, &relay); /* of the dead one */
+    assert_false(succession_may_link(&other, &relay));
+}
+
+/* The former zygote is reaped: nobody waits for its word. */
+static void a_relay_and_the_former_zygote_died(void **state)
+{
+    place(UNIT_RETIRING, UNIT_READY);
+    succession_linked(&one, &relay);
+    succession_forget_relay(&relay);
+    assert_false(succession_may_link(&other, &relay));
+    succession_forget_zygote(&one, &relay);
+    assert_true(succession_may_link(&other, &relay));
+    succession_unlinked(&one, &relay); /* a word too many does no harm */
+    assert_int_equal(relay.links[0].open, 0);
+}
+
+/* The relay died before a renewal, and the one that follows was linked with the zygote
+ * that serves; a new zygote must not tell it that all is reaped before the former has. */
+static void a_relay_that_died_before_the_renewal(void **state)
+{
+    place(UNIT_READY, UNIT_STARTING);
+    succession_linked(&one, &relay);
+    succession_forget_relay(&relay);
+    succession_linked(&one, &relay);
+    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    assert_false(succession_may_link(&other, &relay));
+    succession_unlinked(&one, &relay);
+    assert_true(succession_may_link(&other, &relay));
+}
+
+int main(void)
+{
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ROW(every_row),
+        ROW(one_place),
+        ROW(only_a_free_place_is_called),
+        ROW(what_is_worn),
+        ROW(a_successor_that_fails_waits_longer),
+        ROW(a_successor_follows_at_once),
+        ROW(a_link_is_given_once),
+        ROW(who_is_not_ready_gets_none),
+        ROW(a_renewal),
+        ROW(a_relay_that_died),
+        ROW(a_relay_and_the_former_zygote_died),
+        ROW(a_relay_that_died_before_the_renewal),
+    };
+
+    log_open("test", LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
