@@ -43,7 +43,8 @@ static const struct verdict_row rows[VERDICT_COUNT] = {
     [VERDICT_MEMORY_LIMIT] =
         {"memory_limit", C | E, 85,
          "Your program needed more than the {memory} of memory that it may use.",
-         "Look for a list or a text that grows without end."},
+         "Look for a list or a text that grows without end, or a function that calls "
+         "itself."},
     [VERDICT_OUTPUT_LIMIT] =
         {"output_limit", E, 86,
          "Your program printed more than {output} and was stopped.",

@@ -283,7 +283,7 @@ static void judge_exception(PyObject *exception, const char *root,
 {
     outcome->verdict = VERDICT_EXCEPTION;
     outcome->exit_code = 1;
-    if (PyErr_GivenExceptionMatches(exception, PyExc_MemoryError)) {
+    if (report_is_memory_error(exception)) {
         outcome->verdict = VERDICT_MEMORY_LIMIT;
         rlimits_open_reserve();
     } else if (report_is_compile_error(exception)) {

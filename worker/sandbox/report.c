@@ -17,6 +17,11 @@
 #define TEXT_MAX    256 /* bytes of a name or a source line */
 #define MESSAGE_MAX 2048
 
+/* Where a chain has an exception with more frames than this (Python's own limit of
+ * recursion was raised), only the innermost are printed: traceback takes some
+ * microseconds and some hundred bytes for each before it sees that they are all alike. */
+#define PRINT_MAX 10000
+
 static PyObject *print_function; /* traceback.print_exception */
 static PyObject *source_getline; /* linecache.getline */
 static PyObject *original_hook;  /* sys.__excepthook__ */
@@ -39,6 +44,69 @@ int report_prepare(PyObject *print_exception)
     return source_getline != NULL && original_hook != NULL ? 0 : -1;
 }
 
+/* ---- the chain ---- */
+
+/* Returns the exception (new reference) that is told before this one, and how this one
+ * relates to it. */
+static PyObject *earlier(PyObject *exception, const char **ret_relation)
+{
+    PyObject *cause = PyException_GetCause(exception);
+
+    *ret_relation = "cause";
+    if (cause != NULL) {
+        return cause;
+    }
+    *ret_relation = "context";
+    if (((PyBaseExceptionObject *)exception)->suppress_context) {
+        return NULL;
+    }
+    return PyException_GetContext(exception);
+}
+
+static bool is_very_deep(PyObject *exception)
+{
+    PyTracebackObject *entry = (PyTracebackObject *)PyException_GetTraceback(exception);
+    size_t depth = 0;
+
+    Py_XDECREF(entry); /* the exception holds it */
+    while (entry != NULL && depth <= PRINT_MAX) {
+        entry = entry->tb_next;
+        depth++;
+    }
+    return depth > PRINT_MAX;
+}
+
+static bool any_is_very_deep(PyObject *exception)
+{
+    PyObject *one = Py_NewRef(exception);
+    bool found = false;
+
+    for (size_t i = 0; one != NULL && i < CHAIN_MAX && !found; i++) {
+        const char *relation;
+        PyObject *next = earlier(one, &relation);
+
+        found = is_very_deep(one);
+        Py_DECREF(one);
+        one = next;
+    }
+    Py_XDECREF(one);
+    return found;
+}
+
+static bool is_no_memory(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+}
+
+/* Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
+ * then complains of itself (SystemError: error return without exception set). */
+bool report_is_memory_error(PyObject *exception)
+{
+    return is_no_memory(exception) ||
+           (PyErr_GivenExceptionMatches(exception, PyExc_SystemError) &&
+            is_very_deep(exception));
+}
+
 /* ---- stderr ---- */
 
 void report_print(PyObject *exception)
@@ -46,16 +114,19 @@ void report_print(PyObject *exception)
     PyObject *hook = PySys_GetObject("excepthook");
     PyObject *traceback = PyException_GetTraceback(exception);
     PyObject *shown = traceback != NULL ? traceback : Py_None;
+    PyObject *limit = NULL; /* stays NULL where there is none: it ends the arguments */
     PyObject *result;
 
     /* The built-in hook looks for source lines on the disk; a program's own is honoured.
      */
     if (hook == NULL || hook == Py_None || hook == original_hook) {
         hook = print_function;
+        limit = any_is_very_deep(exception) ? PyLong_FromLong(-FRAMES_MAX) : NULL;
     }
     result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
-                                          shown, NULL);
+                                          shown, limit, NULL);
     PyErr_Clear();
+    Py_XDECREF(limit);
     Py_XDECREF(result);
     Py_XDECREF(traceback);
 }
@@ -306,23 +377,6 @@ static void record_one(PyObject *exception, const char *relation)
     }
     recorder_publish();
     forget(&told);
-}
-
-/* Returns the exception (new reference) that is told before this one, and how this one
- * relates to it. */
-static PyObject *earlier(PyObject *exception, const char **ret_relation)
-{
-    PyObject *cause = PyException_GetCause(exception);
-
-    *ret_relation = "cause";
-    if (cause != NULL) {
-        return cause;
-    }
-    *ret_relation = "context";
-    if (((PyBaseExceptionObject *)exception)->suppress_context) {
-        return NULL;
-    }
-    return PyException_GetContext(exception);
 }
 
 void report_record(PyObject *exception)

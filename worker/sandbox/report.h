@@ -21,5 +21,8 @@ void report_record(PyObject *exception);
 /* "NameError: name 'x' is not defined (robot.py, line 3)" */
 void report_line(PyObject *exception, struct buffer *to);
 
+/* A MemoryError, or what Python makes of very deep recursion for which it has no memory.
+ */
+bool report_is_memory_error(PyObject *exception);
 /* A SyntaxError in a file of the program. */
 bool report_is_compile_error(PyObject *exception);
