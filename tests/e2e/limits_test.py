@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Limits: what counts, that nothing inside a program gets round them, and that each job has its own. How late they come
+is measured by tests/bench/run limits, not here."""
+
+import unittest
+
+import pool
+import recording
+
+DEAF = ("import signal\nfor number in range(1, 65):\n    try: signal.signal(number, {how})\n"
+        "    except (OSError, ValueError): pass\n")
+MASK = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
+SPIN = "while True: pass\n"
+
+# name, program, fields, verdict
+ROWS = [
+    ("the kernel's time: pages", "while True: bytes(1 << 28)", {"cpu_ms": 300, "memory_mb": 512}, "cpu_limit"),
+    ("the kernel's time: random bytes", "import os\nwhile True: os.urandom(1 << 20)", {"cpu_ms": 300}, "cpu_limit"),
+    ("the kernel's time: calls", "import os\nwhile True: os.getppid()", {"cpu_ms": 300}, "cpu_limit"),
+    # Each thread stays below 250 ms, as its own clock tells; all four together do not.
+    ("threads, together", "import threading, time\ndef work():\n    while time.thread_time() < 0.25: pass\n"
+     "threads = [threading.Thread(target=work) for _ in range(4)]\nfor t in threads: t.start()\n"
+     "for t in threads: t.join()\n", {"cpu_ms": 400}, "cpu_limit"),
+    ("a thread that has ended", "import threading\ndef work():\n    for _ in range(10**6): pass\n"
+     "while True:\n    t = threading.Thread(target=work)\n    t.start()\n    t.join()\n", {"cpu_ms": 300}, "cpu_limit"),
+    ("sleep does not count", "import time\ntime.sleep(0.5)\nprint(time.process_time() < 0.2)", {"cpu_ms": 200}, "ok"),
+    ("sleep and spin in turn", "import time\nwhile True:\n    end = time.process_time() + 0.001\n"
+     "    while time.process_time() < end: pass\n    time.sleep(0.1)\n", {"cpu_ms": 600, "wall_ms": 700}, "wall_limit"),
+    ("signals ignored", DEAF.format(how="signal.SIG_IGN") + SPIN, {"cpu_ms": 100}, "cpu_limit"),
+    ("signals handled", DEAF.format(how="lambda *_: None") + SPIN, {"cpu_ms": 100}, "cpu_limit"),
+    ("signals blocked", MASK + SPIN, {"cpu_ms": 100}, "cpu_limit"),
+    ("signals ignored, wall", DEAF.format(how="signal.SIG_IGN") + "import time\nwhile True: time.sleep(1)",
+     {"wall_ms": 200}, "wall_limit"),
+    ("signals blocked, wall", MASK + "import time\nwhile True: time.sleep(1)", {"wall_ms": 200}, "wall_limit"),
+    ("errors caught", "while True:\n    try:\n        while True: pass\n    except BaseException: pass\n",
+     {"cpu_ms": 100}, "cpu_limit"),
+    ("limits raised", "import resource\nfor limit in range(16):\n    try:\n        resource.setrlimit(limit, (-1, -1))\n"
+     "    except (OSError, ValueError): pass\n" + SPIN, {"cpu_ms": 100}, "cpu_limit"),
+    # The kernel would end it with SIGKILL after a second, which nobody could tell from a fault.
+    ("limits lowered", "import resource\nfor limit in range(16):\n    try:\n        resource.setrlimit(limit, (1, 1))\n"
+     "    except (OSError, ValueError): pass\n" + SPIN, {"cpu_ms": 1500}, "cpu_limit"),
+    ("more memory than there is, caught", "try:\n    x = bytearray(1 << 33)\nexcept MemoryError:\n    print('no')\n", {}, "ok"),
+    ("recursion", "def f(n): return f(n + 1)\nf(0)", {}, "exception"),
+    ("recursion, caught", "def f(n): return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError:\n    print('no')\n", {}, "ok"),
+    ("recursion without a limit", "import sys\nsys.setrecursionlimit(10**8)\ndef f(n): return f(n + 1)\nf(0)\n",
+     {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
+    ("recursion through C without a limit", "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n"
+     "    def __repr__(self): return repr(self)\nrepr(A())\n", {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("recursion, a thread's", "import sys, threading\nsys.setrecursionlimit(10**8)\nclass A:\n"
+     "    def __repr__(self): return repr(self)\nthreading.Thread(target=repr, args=(A(),)).start()\n",
+     {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("threads without end, caught", "import threading\nwait = threading.Event()\nthreads = []\ntry:\n    while True:\n"
+     "        threads.append(threading.Thread(target=wait.wait))\n        threads[-1].start()\n"
+     "except RuntimeError as error:\n    print(error)\nwait.set()\n", {"memory_mb": 64}, "ok"),
+]
+
+# What is said of a program that recursed too deep.
+SENTENCES = {
+    "recursion": "RecursionError: maximum recursion depth exceeded",
+    "recursion without a limit": "or a function that calls itself",
+    "recursion through C without a limit": "Very deep recursion is the usual cause",
+    "recursion, a thread's": "Very deep recursion is the usual cause",
+}
+
+if pool.SANITIZED:
+    # AddressSanitizer ends a process that gets no memory, or no stack, before Python or the kernel can.
+    ROWS = [row for row in ROWS if row[3] not in ("memory_limit", "crashed") and "memory" not in row[0]
+            and "without end" not in row[0]]
+
+
+class Limits(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = pool.Pool(workers=2, max_cpu_ms=20000, max_wall_ms=60000)
+        cls.pool.__enter__()
+        cls.client = cls.pool.client
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.__exit__(None, None, None)
+
+    def test_every_row(self):
+        for name, code, fields, verdict in ROWS:
+            with self.subTest(name):
+                job = self.client.run(code, **fields)
+                self.assertEqual(job.verdict, verdict, job.result)
+                self.assertIn(SENTENCES.get(name, ""), job.result["sentence"])
+                if verdict == "cpu_limit":
+                    self.assertGreaterEqual(job.result["cpu_ms"], fields["cpu_ms"])
+                elif verdict == "wall_limit":
+                    self.assertGreaterEqual(job.result["wall_ms"], fields["wall_ms"])
+
+    def test_in_every_trace(self):
+        """A trace costs its program time, and that is all."""
+        for trace in ("off", "calls"):
+            with self.subTest(trace):
+                job = self.client.run("def f(): pass\nwhile True: f()\n", cpu_ms=100, trace=trace)
+                self.assertEqual(job.verdict, "cpu_limit", job.result)
+
+    def test_threads_are_bounded(self):
+        job = self.client.run("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(100,)).start()",
+                              memory_mb=64, wall_ms=3000)
+        self.assertIn(job.verdict, ("exception", "wall_limit"))  # the threads are waited for
+        self.assertIn("RuntimeError: can't start new thread",
+                      recording.text(recording.decode(job.recording, partial=True), "err") + str(job.result))
+
+    def test_limits_are_a_job_s_own(self):
+        """isolate#109, #158, #195: what one job was given, lowered or used up is not the next one's."""
+        tight = {"cpu_ms": 100, "wall_ms": 300, "memory_mb": 32, "output_kb": 1}
+        lower = ("import resource\nfor limit in range(16):\n    try: resource.setrlimit(limit, (0, 0))\n"
+                 "    except (OSError, ValueError): pass\n" + SPIN)
+        wide = ("import time, resource\nx = bytearray(64 << 20)\nwhile time.process_time() < 0.3: pass\n"
+                "time.sleep(0.3)\nprint('x' * 5000)\nprint(resource.getrlimit(resource.RLIMIT_DATA))\n")
+        data = set()
+        for _ in range(3):
+            for program in (SPIN, "import time\ntime.sleep(9)", "print('x' * 5000)", lower):
+                self.assertIn(self.client.run(program, **tight).verdict, ("cpu_limit", "wall_limit", "output_limit"))
+            job = self.client.run(wide)
+            self.assertEqual(job.verdict, "ok", job.result)
+            data.add(recording.text(recording.decode(job.recording)).splitlines()[-1])
+        self.assertEqual(len(data), 1)
+
+    def test_there_is_no_life_without_limits(self):
+        """0, nothing and less are refused, and what is not said has a default."""
+        for name in ("cpu_ms", "wall_ms", "memory_mb", "output_kb"):
+            for value in ("0", "", "-1"):
+                with self.subTest(f"{name}={value}"), self.assertRaisesRegex(Exception, f"BADFIELD {name}"):
+                    self.client.enqueue(pool.make_zip("print(1)"), **{name: value})
+        fields = self.client.job(self.client.enqueue(pool.make_zip("import time\ntime.sleep(1)")))
+        for name in ("cpu_ms", "wall_ms", "memory_mb", "output_kb"):
+            self.assertGreater(int(fields[name]), 0)
+
+
+class Maxima(unittest.TestCase):
+    def test_operator_s_maxima_cap(self):
+        with pool.Pool(workers=1, max_cpu_ms=200, max_wall_ms=3000, max_memory_mb=48, max_output_kb=2) as p:
+            fields = {"cpu_ms": 60000, "wall_ms": 60000, "memory_mb": 512, "output_kb": 1024}
+            rows = [(SPIN, "cpu_limit"), ("import time\ntime.sleep(50)", "wall_limit"),
+                    ("print('x' * 10000)", "output_limit")]
+            if not pool.SANITIZED:
+                rows.append(("x = bytearray(100 << 20)", "memory_limit"))
+            for code, verdict in rows:
+                for asked in (fields, {}):
+                    with self.subTest(code, asked=bool(asked)):
+                        job = p.client.run(code, **asked)
+                        self.assertEqual(job.verdict, verdict, job.result)
+
+
+if __name__ == "__main__":
+    unittest.main()
