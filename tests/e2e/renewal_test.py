@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 import unittest
 
 import pool
@@ -189,6 +190,18 @@ class Killed(Renewal):
         os.kill(old, signal.SIGKILL)
         os.kill(new, signal.SIGKILL)
         self.check(job, lost=True)
+
+    def test_sandbox_that_comes_after_its_heir(self):
+        """The old zygote is asked for one and stops; the new one is quicker. The late one must not hold the old one."""
+        job, old, new = self.begin_and_stop_successor()
+        os.kill(old, signal.SIGSTOP)
+        other = self.begin()
+        time.sleep(0.2)  # the relay asks for the next one a few ms into a job
+        os.kill(new, signal.SIGCONT)
+        pool.wait_until(lambda: [pool.parent_of(p) for p in self.pool.sandboxes()].count(new) == 2, "both heirs")
+        os.kill(old, signal.SIGCONT)
+        self.end(other)
+        self.check(job, lost=False)
 
     def test_old_one_while_it_retires(self):
         job, old, new = self.begin_and_renew()

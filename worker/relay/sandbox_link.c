@@ -262,26 +262,6 @@ static struct sandbox *find_asked(struct sandbox_link *link, uint64_t number)
     return NULL;
 }
 
-static void on_forked(struct relay *relay, struct zygote_link *link,
-                      struct message *message)
-{
-    const struct message_forked *forked = &message->payload.FORKED_;
-    struct sandbox *asked = find_asked(&relay->link, forked->sandbox);
-
-    if (asked == NULL || asked->state != SANDBOX_REQUESTED) {
-        return;
-    }
-    if (forked->error < 0) {
-        fail(relay, asked, forked->error, "the zygote can not fork");
-        return;
-    }
-    asked->pidfd = steal_fd(&message->fds[0]);
-    asked->state = SANDBOX_WAITING;
-    if (asked == &relay->link.heir) {
-        sandbox_link_discard(relay);
-    }
-}
-
 /* A sandbox that waited, or was to come, is gone. */
 static void lose(struct relay *relay, const struct sandbox *lost)
 {
@@ -294,6 +274,28 @@ static void lose(struct relay *relay, const struct sandbox *lost)
     link->heir = no_sandbox;
     if (link->next.state != SANDBOX_WAITING) {
         run_sandbox_lost(relay);
+    }
+}
+
+static void on_forked(struct relay *relay, struct zygote_link *link,
+                      struct message *message)
+{
+    const struct message_forked *forked = &message->payload.FORKED_;
+    struct sandbox *asked = find_asked(&relay->link, forked->sandbox);
+
+    if (asked == NULL || asked->state != SANDBOX_REQUESTED) {
+        return;
+    }
+    if (forked->error < 0) {
+        fail(relay, asked, forked->error, "the zygote can not fork");
+        lose(relay, asked);
+        return;
+    }
+    asked->pidfd = steal_fd(&message->fds[0]);
+    asked->state = SANDBOX_WAITING;
+    /* Either may come first: they are of two zygotes. */
+    if (relay->link.heir.state == SANDBOX_WAITING) {
+        sandbox_link_discard(relay);
     }
 }
 
