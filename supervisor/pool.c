@@ -368,6 +368,9 @@ static void receive(struct pool *pool, struct unit *unit)
     while ((result = message_receive(unit->peer, permitted[unit->kind], &message)) == 1) {
         handlers[message.type](pool, unit, &message);
         message_done(&message);
+        if (unit->peer < 0) { /* what it said was the end of it */
+            return;
+        }
     }
     if (result == -EAGAIN) {
         return;
@@ -571,5 +574,6 @@ void pool_stop(struct pool *pool)
     if (pool->phase != POOL_STOPPING) {
         pool->phase = POOL_STOPPING;
         pool->end_ms = clock_now_ms() + STOP_MS;
+        enforce_end(pool);
     }
 }
