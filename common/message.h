@@ -9,6 +9,7 @@
  * Who sends what (S supervisor, Z zygote, R relay):
  *
  *   S>Z  SETUP    +fd of Python's library: once, first: what to preload, how to lock down
+ *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right after it
  *   Z>S  READY    locked; layers in force
  *   S>R  RELAY    once, first: which Redis and queue, who it is
  *   R>S  READY    connected to Redis, library loaded
@@ -21,7 +22,7 @@
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
  *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
  *   Z>R  FORKED   +pidfd: it exists and locks itself
- *   R>Z  START    its job begins: arm the CPU timer
+ *   R>Z  START    its job begins: arm the CPU timer, set its group's limit
  *   R>Z  KILL     end it, for this cause
  *   Z>R  EXITED   reaped, with the evidence
  *
@@ -38,9 +39,24 @@
 
 #define MESSAGE_VERSION 3 /* bumped with any change below */
 
+/* A control group as the zygote gets it: its files, opened by the supervisor, because
+ * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
+ * is /dev/null: written to in vain, and read as empty. */
+enum group_fd {
+    GROUP_JOIN,       /* "0": the writer moves in */
+    GROUP_JOIN_PIDS,  /* the same, where tasks are counted in a hierarchy of their own */
+    GROUP_LIMIT,      /* bytes of memory */
+    GROUP_LIMIT_SWAP, /* bytes of memory and swap, where that is one figure */
+    GROUP_KILLS,      /* how many were killed for want of memory, by whatever limit */
+    GROUP_HITS,       /* how often this group's own limit was met */
+    GROUP_PEAK,       /* most bytes */
+    GROUP_FDS,
+};
+
 /* identifier, payload structure, fds */
 #define MESSAGES(M)                                                                      \
     M(SETUP, struct message_setup, 1)                                                    \
+    M(GROUP, struct message_group, GROUP_FDS)                                            \
     M(RELAY, struct message_relay, 0)                                                    \
     M(READY, struct message_ready, 0)                                                    \
     M(WORN, struct message_worn, 0)                                                      \
@@ -84,6 +100,9 @@ enum layer {
     LAYER_EMPTY_ROOT = 1 << 15,
     LAYER_LANDLOCK = 1 << 16,
     LAYER_NOT_DUMPABLE = 1 << 17,
+    LAYER_MDWE = 1 << 18,         /* memory that was writable never becomes executable */
+    LAYER_MEMORY_GROUP = 1 << 19, /* a control group per live sandbox: memory */
+    LAYER_PIDS_GROUP = 1 << 20,   /* and tasks */
 };
 
 /* Without these nothing runs. */
@@ -104,13 +123,20 @@ struct message_setup {
     uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
                            all */
     uint32_t uid_count;
-    uint32_t memory_mb;       /* the operator's maximum of a job */
-    uint32_t verbose;         /* enum log_level */
-    uint32_t allow_ctypes;    /* a test pool: `_ctypes` may be imported */
-    uint32_t forks;           /* after so many it is WORN; 0: never */
-    int64_t hash_seed;        /* of Python; -1: a random one */
+    uint32_t memory_mb;    /* the operator's maximum of a job */
+    uint32_t verbose;      /* enum log_level */
+    uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */
+    uint32_t forks;        /* after so many it is WORN; 0: never */
+    int64_t hash_seed;     /* of Python; -1: a random one */
+    uint32_t groups; /* GROUP messages that follow: the self-test's, then one per live
+                        sandbox; 0: there are no control groups */
+    uint32_t group_layers;    /* enum layer: what the groups have files for */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */
+};
+
+struct message_group {
+    uint32_t number;
 };
 
 struct message_relay {
@@ -129,7 +155,8 @@ struct message_relay {
 
 struct message_ready {
     uint32_t version; /* MESSAGE_VERSION */
-    uint32_t layers;  /* enum layer; of a zygote */
+    uint32_t layers;  /* enum layer: those that held when attacked; of a zygote */
+    uint32_t granted; /* enum layer: those that were put in place */
     uint32_t landlock_abi;
     uint32_t modules; /* preloaded */
 };
@@ -177,12 +204,14 @@ struct message_forked {
 struct message_start {
     uint64_t sandbox;
     int64_t cpu_ms;
+    int64_t memory_mb;
 };
 
 enum kill_cause {
     KILL_NONE,
     KILL_CPU,       /* the zygote's timer */
     KILL_FORBIDDEN, /* the zygote's notification */
+    KILL_MEMORY,    /* the kernel's, at the limit of its control group */
     KILL_WALL,      /* the relay's: */
     KILL_OUTPUT,
     KILL_CANCEL,
@@ -196,11 +225,12 @@ struct message_kill {
 
 struct message_exited {
     uint64_t sandbox;
-    uint32_t cause; /* enum kill_cause: the first reason for which Paddock killed it */
+    uint32_t cause; /* enum kill_cause: the first reason for which it was killed */
     int32_t exited; /* 1: status is an exit status; 0: a signal */
     int32_t status;
     int64_t cpu_us;     /* since START, all threads, user and system */
     int64_t max_rss_kb; /* of the process, shared pages of the zygote included */
+    int64_t memory_kb;  /* most of its own, as its control group counts; 0: unknown */
     char call[32];      /* KILL_FORBIDDEN: name of the system call */
 };
 

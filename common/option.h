@@ -24,7 +24,7 @@ enum option_type {
     /* char [max + 1], at least `min` bytes: */
     OPTION_TEXT,
     OPTION_NAME,    /* letters, digits and _.- */
-    OPTION_PATH,    /* absolute */
+    OPTION_PATH,    /* absolute, or one of the words in `choices` */
     OPTION_FOLDER,  /* the same, of a folder that is there */
     OPTION_FILE,    /* the same, of a file that can be read */
     OPTION_ADDRESS, /* of a Redis; its password is never repeated */

@@ -431,7 +431,7 @@ local function beat(P, args)
   return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
 end
 
-local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true,
+local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, memory_kb = true,
                  frames_dropped = true}
 
 -- How long a job runs, of late: for paddock_position.

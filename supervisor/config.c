@@ -90,6 +90,12 @@ static const struct option_row rows[] = {
      "Namespaces: range (65,536 ids, as root), single (one id, as a user), none; auto "
      "takes the best "
      "that there is"},
+    {"sandbox", "cgroup", OPTION_PATH, AT(cgroup), 1, LIMIT_PATH - 64, "auto",
+     "auto none", false, "",
+     "Control groups for what sandboxes hold of memory: auto, where they are granted; "
+     "none; "
+     "or the path of a group to make them in, of v2 or of v1's memory, without which the "
+     "pool does not start"},
     {"sandbox", "uid_first", OPTION_NUMBER, AT(uid_first), 65536, 4294836224,
      "1879048192", NULL, false, "",
      "First of the 65,536 host ids that sandboxes are mapped to; nothing else may use "

@@ -22,6 +22,7 @@ struct config {
     /* [sandbox] */
     char library[LIMIT_PATH];
     char preload[8001];
+    char cgroup[LIMIT_PATH];
     int64_t isolation, uid_first, allow_ctypes;
     int64_t hash_seed; /* -1: random */
     int64_t zygote_forks;

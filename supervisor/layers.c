@@ -28,42 +28,75 @@ const struct layer_row layer_rows[] = {
      "/etc and /proc do not exist, without the filter too"},
     {LAYER_LANDLOCK, "Landlock", "opening / is refused, without the filter too"},
     {LAYER_NOT_DUMPABLE, "not dumpable", "no core, no ptrace, no /proc/self/mem"},
+    {LAYER_MDWE, "no new code",
+     "writable memory cannot be made executable, without the filter too"},
+    {LAYER_MEMORY_GROUP, "memory group",
+     "filled beyond its limit: killed, and the kernel says why"},
+    {LAYER_PIDS_GROUP, "tasks group", "a task beyond its limit is refused"},
 };
 const size_t layer_row_count = array_size(layer_rows);
 
-static void print_text(const struct layer_row *row, bool holds, bool mandatory,
-                       struct buffer *to)
+struct finding {
+    const char *name, *detail;
+    bool holds, mandatory, granted;
+};
+
+static bool failed(const struct finding *finding)
 {
-    buffer_printf(to, "%-5s %-18s %s\n",
-                  holds       ? "ok"
-                  : mandatory ? "FAIL"
-                              : "--",
-                  row->name, row->attack);
+    return !finding->holds && (finding->mandatory || finding->granted);
 }
 
-static void print_json(const struct layer_row *row, bool holds, bool mandatory,
-                       struct buffer *to)
+static void print_text(const struct finding *finding, struct buffer *to)
 {
+    const char *word = finding->holds ? "ok" : failed(finding) ? "FAIL" : "--";
+
+    buffer_printf(to, "%-5s %-18s %s\n", word, finding->name, finding->detail);
+}
+
+static void print_json(const struct finding *finding, struct buffer *to)
+{
+    static const char *const words[] = {"false", "true"};
+
     buffer_add_text(to, "{\"kind\":\"layer\",\"name\":");
-    buffer_add_json_string(to, row->name, strlen(row->name));
-    buffer_printf(to,
-                  ",\"holds\":%s,\"mandatory\":%s,\"detail\":", holds ? "true" : "false",
-                  mandatory ? "true" : "false");
-    buffer_add_json_string(to, row->attack, strlen(row->attack));
+    buffer_add_json_string(to, finding->name, strlen(finding->name));
+    buffer_printf(to, ",\"holds\":%s,\"mandatory\":%s,\"granted\":%s,\"detail\":",
+                  words[finding->holds], words[finding->mandatory],
+                  words[finding->granted]);
+    buffer_add_json_string(to, finding->detail, strlen(finding->detail));
     buffer_add_text(to, "}\n");
 }
 
-bool layers_print(const struct message_ready *sandbox, bool json, struct buffer *to)
+/* What its groups do is put to the test by the rows before: this is where they are. */
+static void print_cgroup(const struct cgroup *cgroup, bool json, struct buffer *to)
+{
+    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
+    struct finding finding = {.name = "control groups",
+                              .holds = cgroup->version != 0,
+                              .granted = cgroup->version != 0};
+
+    cgroup_say(cgroup, &text);
+    finding.detail = text.data != NULL ? text.data : "";
+    (json ? print_json : print_text)(&finding, to);
+}
+
+bool layers_print(const struct message_ready *sandbox, const struct cgroup *cgroup,
+                  bool json, struct buffer *to)
 {
     bool whole = true;
 
     for (size_t i = 0; i < layer_row_count; i++) {
         const struct layer_row *row = &layer_rows[i];
-        bool holds = (sandbox->layers & row->bit) != 0;
-        bool mandatory = (LAYERS_MANDATORY & row->bit) != 0;
+        const struct finding finding = {
+            .name = row->name,
+            .detail = row->attack,
+            .holds = (sandbox->layers & row->bit) != 0,
+            .mandatory = (LAYERS_MANDATORY & row->bit) != 0,
+            .granted = (sandbox->granted & row->bit) != 0,
+        };
 
-        whole = whole && (holds || !mandatory);
-        (json ? print_json : print_text)(row, holds, mandatory, to);
+        whole = whole && !failed(&finding);
+        (json ? print_json : print_text)(&finding, to);
     }
+    print_cgroup(cgroup, json, to);
     return whole;
 }

@@ -5,6 +5,7 @@
 
 #include "common/buffer.h"
 #include "common/message.h"
+#include "supervisor/cgroup.h"
 
 struct layer_row {
     uint32_t bit; /* enum layer */
@@ -15,8 +16,9 @@ struct layer_row {
 extern const struct layer_row layer_rows[];
 extern const size_t layer_row_count;
 
-/* One line per layer: "ok", "FAIL" (mandatory, and did not hold) or "--" (this machine
- * does not grant it); with `json` an object of its name, whether it `holds` and is
- * `mandatory`, and as `detail` what was tried. Returns false if a mandatory one did not
- * hold. */
-bool layers_print(const struct message_ready *sandbox, bool json, struct buffer *to);
+/* One line per layer: "ok", "FAIL" (mandatory or put in place, and did not hold) or "--"
+ * (this machine does not grant it); with `json` an object of its name, whether it
+ * `holds`, is `mandatory` and `granted`, and as `detail` what was tried. Then one line,
+ * or object, on control groups. Returns false if one failed. */
+bool layers_print(const struct message_ready *sandbox, const struct cgroup *cgroup,
+                  bool json, struct buffer *to);

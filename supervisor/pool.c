@@ -200,6 +200,39 @@ static int open_library(const struct config *config, int *ret_fd, char path[LIMI
     return 0;
 }
 
+/* As many sandboxes as can live: each worker's current one and its next, and some that
+ * are dying. */
+static uint32_t sandboxes(const struct pool *pool)
+{
+    return 2 * (uint32_t)pool->config.workers + 4;
+}
+
+/* Without groups a zygote does as well as it can. */
+static void prepare_groups(struct pool *pool, struct unit *unit,
+                           struct message_setup *setup)
+{
+    autobuffer struct buffer why = BUFFER_INIT(8192);
+
+    unit->groups = setup->groups = setup->group_layers = 0;
+    if (pool->cgroup.version == 0) {
+        return;
+    }
+    if (cgroup_make_set(&pool->cgroup, sandboxes(pool), &unit->groups, &why) < 0) {
+        log_warning("%s: memory is limited by RLIMIT_DATA alone", why.data);
+        return;
+    }
+    setup->groups = sandboxes(pool) + 1;
+    setup->group_layers = cgroup_layers(&pool->cgroup);
+}
+
+static void remove_groups(struct pool *pool, struct unit *unit)
+{
+    if (unit->groups != 0) {
+        cgroup_remove_set(&pool->cgroup, unit->groups, sandboxes(pool));
+        unit->groups = 0;
+    }
+}
+
 static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
 {
     static struct message_setup setup;
@@ -216,7 +249,12 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     }
     unit_started(unit, process, peer);
     fill_setup(pool, unit->slot, &setup);
-    return message_send(peer, MESSAGE_SETUP, &setup, &library);
+    prepare_groups(pool, unit, &setup);
+    error = message_send(peer, MESSAGE_SETUP, &setup, &library);
+    if (error == 0 && setup.groups > 0) {
+        error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);
+    }
+    return error;
 }
 
 static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
@@ -413,6 +451,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     enum unit_state before = unit->state;
 
     linking_forget(pool, unit);
+    remove_groups(pool, unit);
     if (pool->phase >= POOL_DRAINING) {
         close_fd(&unit->peer);
         unit->state = UNIT_ENDED;

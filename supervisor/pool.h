@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "supervisor/cgroup.h"
 #include "supervisor/config.h"
 #include "supervisor/runtime.h"
 #include "supervisor/unit.h"
@@ -28,6 +29,7 @@ struct pool {
     struct runtime runtime;
     enum pool_phase phase;
     enum isolation isolation;
+    struct cgroup cgroup;
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
     int64_t end_ms;             /* of draining or stopping: then by force */
     int exit_code;

@@ -286,6 +286,20 @@ static int choose_isolation(struct pool *pool)
     return 0;
 }
 
+static int choose_groups(struct pool *pool)
+{
+    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
+    int error = cgroup_open(&pool->cgroup, pool->config.cgroup, &text);
+
+    if (error < 0) {
+        log_error("%s", text.data != NULL ? text.data : strerror(-error));
+        return error;
+    }
+    cgroup_say(&pool->cgroup, &text);
+    log_info("cgroup: %s", text.data != NULL ? text.data : "");
+    return 0;
+}
+
 static int open_runtime(struct pool *pool)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
@@ -387,9 +401,14 @@ static int run_check(struct pool *pool, struct command_line *line)
     if (watch_signals(&signals) < 0 || choose_isolation(pool) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
+    if (choose_groups(pool) < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
     pool_init(pool, true);
     loop(pool, line, signals);
-    whole = layers_print(&pool->sandbox, line->json, &text) && pool->sandbox.version != 0;
+    whole = layers_print(&pool->sandbox, &pool->cgroup, line->json, &text) &&
+            pool->sandbox.version != 0;
+    cgroup_close(&pool->cgroup);
     (void)fputs(text.data != NULL ? text.data : "", stdout);
     return whole ? ROLE_EXIT_OK : ROLE_EXIT_PERMANENT;
 }
@@ -408,6 +427,9 @@ static int run(struct pool *pool, struct command_line *line)
     pool_init(pool, false);
     error = choose_isolation(pool);
     if (error == 0) {
+        error = choose_groups(pool);
+    }
+    if (error == 0) {
         error = pool_start_redis(pool, signals);
     }
     if (error < 0) {
@@ -415,6 +437,7 @@ static int run(struct pool *pool, struct command_line *line)
         pool_stop(pool);
     }
     loop(pool, line, signals);
+    cgroup_close(&pool->cgroup);
     runtime_close(&pool->runtime);
     return pool->exit_code;
 }
@@ -433,7 +456,7 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
-    static struct pool pool = {.runtime = RUNTIME_INIT};
+    static struct pool pool = {.runtime = RUNTIME_INIT, .cgroup = CGROUP_INIT};
     struct command_line line = {.ready_fd = -1};
     int code;
 

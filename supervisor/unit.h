@@ -41,6 +41,7 @@ struct unit {
     uint32_t slot; /* of a relay; which of its two places, of a zygote */
     enum unit_state state;
     struct process process;
+    uint32_t groups;   /* of a zygote: its set of control groups; 0: none */
     int peer;          /* socket to it; -1: none; owned */
     int64_t start_ms;  /* when it may be started */
     int64_t ready_ms;  /* since when it is READY */

@@ -36,7 +36,7 @@ static const struct {
 };
 
 static int ends[2];
-static int spare[5]; /* fds to send */
+static int spare[LIMIT_FDS + 1]; /* fds to send */
 
 static int setup(void **state)
 {

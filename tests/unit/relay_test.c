@@ -74,6 +74,8 @@ static const struct row rows[] = {
      .verdict = VERDICT_FAULT, .exit_code = 99, .signal = SIGKILL},
     {"forbidden call", KILL_FORBIDDEN, 0, SIGKILL, .call = "execve", .claim = VERDICT_OK,
      .verdict = VERDICT_FORBIDDEN, .exit_code = 87, .signal = SIGKILL, .named = "execve"},
+    {"killed at the limit of its group, after ok", KILL_MEMORY, 0, SIGKILL, .claim = VERDICT_OK,
+     .verdict = VERDICT_MEMORY_LIMIT, .exit_code = 85, .signal = SIGKILL},
     {"forbidden call without a name", KILL_FORBIDDEN, 0, SIGKILL, .verdict = VERDICT_FORBIDDEN,
      .exit_code = 87, .signal = SIGKILL, .named = "unknown"},
     {"it ended while its kill was under way", KILL_FORBIDDEN, 1, 0, .call = "ptrace",

@@ -64,6 +64,8 @@ static const struct rule rules[] = {
     {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
     {killed_for, KILL_WALL, VERDICT_WALL_LIMIT, ""},
     {killed_for, KILL_OUTPUT, VERDICT_OUTPUT_LIMIT, ""},
+    {killed_for, KILL_MEMORY, VERDICT_MEMORY_LIMIT,
+     "killed at the limit of its control group"},
     {killed_for, KILL_FORBIDDEN, VERDICT_FORBIDDEN, ""},
     {killed_for, KILL_CANCEL, VERDICT_CANCELLED, ""},
     {killed_for, KILL_FAULT, VERDICT_FAULT, "stopped for a fault of ours"},

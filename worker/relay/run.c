@@ -191,7 +191,7 @@ static int start(struct relay *relay, const struct redisReply *code)
     int r = fill_inbox(relay, code);
 
     if (r == 0) {
-        r = sandbox_link_start(relay, run->job.limits.cpu_ms);
+        r = sandbox_link_start(relay, &run->job.limits);
     }
     if (r == 0) {
         run->state = RUN_RUNNING;

@@ -194,10 +194,12 @@ int64_t sandbox_link_deadline(const struct relay *relay)
 
 /* ---- the job's turn ---- */
 
-int sandbox_link_start(struct relay *relay, int64_t cpu_ms)
+int sandbox_link_start(struct relay *relay, const struct job_limits *limits)
 {
     struct sandbox_link *link = &relay->link;
-    struct message_start start = {.sandbox = link->next.number, .cpu_ms = cpu_ms};
+    struct message_start start = {.sandbox = link->next.number,
+                                  .cpu_ms = limits->cpu_ms,
+                                  .memory_mb = limits->memory_mb};
     int r = tell(relay, link->next.link, MESSAGE_START, &start, NULL);
 
     if (r < 0) {

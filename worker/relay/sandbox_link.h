@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "common/job.h"
 #include "common/message.h"
 #include "common/ring.h"
 
@@ -73,7 +74,7 @@ bool sandbox_link_is_up(const struct relay *relay);
 bool sandbox_link_ready(const struct relay *relay);
 /* The waiting sandbox becomes the current one and runs what its inbox holds. Returns 0 or
  * a negative errno. */
-int sandbox_link_start(struct relay *relay, int64_t cpu_ms);
+int sandbox_link_start(struct relay *relay, const struct job_limits *limits);
 /* Has the current sandbox killed; its end is heard of by run_exited or run_link_lost. */
 void sandbox_link_kill(struct relay *relay, enum kill_cause cause);
 /* Has the waiting sandbox killed: its inbox is spoilt. */

@@ -13,7 +13,7 @@
 
 struct relay;
 
-#define SETTLE_FIELDS 12
+#define SETTLE_FIELDS 13
 
 struct settlement {
     const char *function; /* NULL: nothing is to be settled */

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/sandbox/policy.h"
+#include "worker/sandbox/rlimits.h"
 
 #include <Python.h>
 #include <errno.h>
@@ -23,9 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Where there are control groups, as many sandboxes can live as there are of these. */
 static int free_place(const struct children *children)
 {
-    for (int i = 0; i < CHILDREN_MAX; i++) {
+    int count = children->groups.count > 0 ? (int)children->groups.count : CHILDREN_MAX;
+
+    for (int i = 0; i < count; i++) {
         if (children->places[i].pid == 0) {
             return i;
         }
@@ -37,15 +41,21 @@ int children_fork(struct children *children, uint32_t slot,
                   const struct message_request *request, const int fds[SANDBOX_FDS])
 {
     int place = free_place(children);
+    struct control_group *group = place >= 0 ? groups_at(&children->groups, place) : NULL;
+    int error = place;
     pid_t pid;
 
-    if (place < 0) {
-        return place;
+    if (group != NULL) {
+        error = groups_begin(group, rlimits_group_bytes(&children->settings,
+                                                        children->settings.memory_mb));
+    }
+    if (error < 0) {
+        return error;
     }
     PyOS_BeforeFork();
     pid = fork();
     if (pid == 0) {
-        sandbox_main(&children->settings, (uint32_t)place, fds,
+        sandbox_main(&children->settings, (uint32_t)place, group, fds,
                      request->rehearse != 0); /* does not return */
     }
     PyOS_AfterFork_Parent();
@@ -80,7 +90,16 @@ static clockid_t cpu_clock(const struct child *child)
     return id;
 }
 
-int children_start(struct children *children, int place, int64_t cpu_ms)
+static int lower_group(struct children *children, int place, int64_t memory_mb)
+{
+    struct control_group *group = groups_at(&children->groups, place);
+
+    return group != NULL ? groups_set_limit(
+                               group, rlimits_group_bytes(&children->settings, memory_mb))
+                         : 0;
+}
+
+static int arm_timer(struct children *children, int place, int64_t cpu_ms)
 {
     struct child *child = &children->places[place];
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
@@ -102,6 +121,14 @@ int children_start(struct children *children, int place, int64_t cpu_ms)
     when.it_value.tv_sec = end_ns / 1000000000;
     when.it_value.tv_nsec = end_ns % 1000000000;
     return timer_settime(child->timer, TIMER_ABSTIME, &when, NULL) == 0 ? 0 : -errno;
+}
+
+int children_start(struct children *children, int place,
+                   const struct message_start *start)
+{
+    int error = arm_timer(children, place, start->cpu_ms);
+
+    return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
 
 void children_kill(struct children *children, int place, enum kill_cause cause)
@@ -172,6 +199,21 @@ static void take_evidence(const struct child *child, int status,
     (void)snprintf(ret->call, sizeof(ret->call), "%s", child->call);
 }
 
+/* Every death by SIGKILL is looked at, so that one that had another cause as well leaves
+ * no count behind for the next. */
+static void ask_group(struct control_group *group, struct message_exited *evidence)
+{
+    bool killed = !evidence->exited && evidence->status == SIGKILL;
+
+    if (group == NULL) {
+        return;
+    }
+    if (killed && groups_was_full(group) && evidence->cause == KILL_NONE) {
+        evidence->cause = KILL_MEMORY;
+    }
+    evidence->memory_kb = groups_peak_kb(group);
+}
+
 int children_reap(struct children *children, struct message_exited *ret,
                   struct child *ret_child)
 {
@@ -190,6 +232,7 @@ int children_reap(struct children *children, struct message_exited *ret,
     }
     *ret_child = children->places[place];
     take_evidence(ret_child, status, &usage, ret);
+    ask_group(groups_at(&children->groups, place), ret);
     if (ret_child->started) {
         (void)timer_delete(ret_child->timer);
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/message.h"
+#include "worker/sandbox/groups.h"
 #include "worker/sandbox/sandbox.h"
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define CHILDREN_MAX (2 * LIMIT_WORKERS + 8)
+#define CHILDREN_MAX GROUPS_MAX
 
 struct child {
     pid_t pid; /* 0: the place is free */
@@ -30,6 +31,7 @@ struct child {
 
 struct children {
     struct sandbox_settings settings;
+    struct groups groups;
     uint32_t forks;   /* so far */
     int timer_signal; /* delivered to the signalfd, with the place as its value */
     struct child places[CHILDREN_MAX];
@@ -43,8 +45,9 @@ int children_fork(struct children *children, uint32_t slot,
 /* Returns the place of a slot's sandbox, or -ENOENT. */
 int children_find(const struct children *children, uint32_t slot, uint64_t sandbox);
 
-/* Its job begins: arms the CPU timer. */
-int children_start(struct children *children, int place, int64_t cpu_ms);
+/* Its job begins: arms the CPU timer, and lowers its group's limit. */
+int children_start(struct children *children, int place,
+                   const struct message_start *start);
 
 /* Kills, and remembers the cause if it is the first. */
 void children_kill(struct children *children, int place, enum kill_cause cause);

@@ -148,9 +148,9 @@ static int on_start(struct links *links, uint32_t slot, struct message *message)
     if (place < 0) {
         return 0; /* it died in the meantime: EXITED is on its way */
     }
-    error = children_start(links->children, place, start->cpu_ms);
+    error = children_start(links->children, place, start);
     if (error < 0) {
-        (void)log_failure(error, "unable to arm the CPU timer");
+        (void)log_failure(error, "unable to set the limits of a job");
         children_kill(links->children, place, KILL_FAULT);
     }
     return 0;

@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -145,6 +146,37 @@ static int drop_capabilities(bool changes_ids)
     return 0;
 }
 
+/* ---- memory ---- */
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+/* Attacked at once: the filters that follow kill for both calls. */
+static bool code_is_refused(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    void *both = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
+    bool refused = page != MAP_FAILED && both == MAP_FAILED &&
+                   mprotect(page, size, PROT_READ | PROT_EXEC) != 0;
+
+    (void)munmap(page, size);
+    (void)munmap(both, size);
+    return refused;
+}
+
+/* From Linux 6.3 on; every child has it, too. Everything executable is loaded by now. */
+static void forbid_new_code(struct lockdown *lockdown)
+{
+    if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0) {
+        lockdown->layers |= LAYER_MDWE;
+        lockdown->held |= code_is_refused() ? LAYER_MDWE : 0;
+    }
+}
+
 /* ---- the order ---- */
 
 static bool has_namespaces(enum isolation isolation)
@@ -201,6 +233,7 @@ int lockdown_zygote(enum isolation isolation, struct lockdown *ret)
     } else {
         (void)log_failure(error, "this kernel has no Landlock");
     }
+    forbid_new_code(&lockdown);
     error = policy_install_notify(&lockdown.listener);
     if (error < 0) {
         return log_failure(error, "unable to forbid calls");

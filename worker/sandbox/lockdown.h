@@ -18,6 +18,7 @@
 
 struct lockdown {
     uint32_t layers; /* enum layer: what was put in place (the self-test confirms it) */
+    uint32_t held;   /* those that were attacked here, before the filter forbids to */
     uint32_t landlock_abi; /* 0: the kernel has none */
     int listener;          /* seccomp notifications; -1: the kernel has none */
 };

@@ -11,7 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define RESERVE_BYTES MIB(8) /* soft below hard: to report a MemoryError */
+#define RESERVE_BYTES MIB(8)  /* soft below hard: to report a MemoryError */
+#define GROUP_BYTES   MIB(32) /* the main stack, the ring, the kernel's own, the birth */
 #define SLACK_BYTES                                                                      \
     MIB(1) /* what the interpreter takes between the measurement and the job */
 /* Not the job's own: that could only be set where its program could lower it, too, and
@@ -120,6 +121,15 @@ int rlimits_lower(const struct sandbox_settings *settings, const struct job_limi
         }
     }
     return 0;
+}
+
+int64_t rlimits_group_bytes(const struct sandbox_settings *settings, int64_t memory_mb)
+{
+    rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
+    rlim_t data = (rlim_t)settings->data_pages * page + ((rlim_t)memory_mb << 20) +
+                  SLACK_BYTES + RESERVE_BYTES;
+
+    return (int64_t)((data + data / 256 + GROUP_BYTES) & ~(page - 1));
 }
 
 void rlimits_open_reserve(void)

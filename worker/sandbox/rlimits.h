@@ -15,6 +15,10 @@ int rlimits_set(const struct sandbox_settings *settings) must_check;
 /* At the start of the job: can only lower. */
 int rlimits_lower(const struct sandbox_settings *settings,
                   const struct job_limits *job) must_check;
+/* What the control group of a sandbox may hold, for a job of so much memory:
+ * RLIMIT_DATA's hard value, 32 MB, and 1/256. By then a MemoryError that can be raised
+ * was raised. */
+int64_t rlimits_group_bytes(const struct sandbox_settings *settings, int64_t memory_mb);
 /* After a MemoryError has ended the program: the little that it takes to say so. */
 void rlimits_open_reserve(void);
 /* One line per row. */

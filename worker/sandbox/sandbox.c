@@ -31,6 +31,7 @@
 struct birth {
     const struct sandbox_settings *settings;
     uint32_t place;
+    const struct control_group *group; /* NULL: there are none */
     int doorbell;
     bool filtered;
 };
@@ -45,6 +46,11 @@ static int reset_signals(const struct birth *birth)
     }
     (void)sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;
+}
+
+static int join_group(const struct birth *birth)
+{
+    return birth->group != NULL ? groups_join(birth->group) : 0;
 }
 
 static int keep_three_fds(const struct birth *birth)
@@ -110,15 +116,18 @@ static int filter_calls(const struct birth *birth)
 }
 
 static int (*const steps[])(const struct birth *) = {
-    reset_signals, keep_three_fds, limit_resources, change_ids,   die_with_parent,
-    take_name,     forbid_dumps,   gain_nothing,    filter_calls,
+    reset_signals,   join_group, keep_three_fds, limit_resources, change_ids,
+    die_with_parent, take_name,  forbid_dumps,   gain_nothing,    filter_calls,
 };
 
-void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int doorbell,
-                  bool filtered)
+void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
+                  const struct control_group *group, int doorbell, bool filtered)
 {
-    const struct birth birth = {
-        .settings = settings, .place = place, .doorbell = doorbell, .filtered = filtered};
+    const struct birth birth = {.settings = settings,
+                                .place = place,
+                                .group = group,
+                                .doorbell = doorbell,
+                                .filtered = filtered};
 
     for (size_t i = 0; i < array_size(steps); i++) {
         if (steps[i](&birth) != 0) {
@@ -128,7 +137,8 @@ void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int d
 }
 
 _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t place,
-                            const int fds[SANDBOX_FDS], bool rehearse)
+                            const struct control_group *group, const int fds[SANDBOX_FDS],
+                            bool rehearse)
 {
     static struct ring_writer ring;
     const struct job_inbox *inbox;
@@ -139,7 +149,7 @@ _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t pl
     }
     interpreter_after_fork();
     recorder_attach(&ring);
-    sandbox_lock(settings, place, fds[SANDBOX_FD_DOORBELL], true);
+    sandbox_lock(settings, place, group, fds[SANDBOX_FD_DOORBELL], true);
     if (rehearse) {
         guest_rehearse();
     }

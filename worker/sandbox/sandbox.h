@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/message.h"
+#include "worker/sandbox/groups.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,16 +23,17 @@ struct sandbox_settings {
     long total_pages;
 };
 
-/* The birth: puts on every layer that is the sandbox's own, in this order: signals, fds,
- * rlimits, ids, parent-death signal, not dumpable, no_new_privs, seccomp. `doorbell`
- * becomes the fds 0, 1 and 2. Ends the process
+/* The birth: puts on every layer that is the sandbox's own, in this order: signals,
+ * control group, fds, rlimits, ids, parent-death signal, not dumpable, no_new_privs,
+ * seccomp. `doorbell` becomes the fds 0, 1 and 2; `group` may be NULL. Ends the process
  * (_exit with SANDBOX_EXIT_BIRTH) where a step fails: a sandbox that is not whole does
  * not exist. `filtered` is false only for the self-test's second child. */
 #define SANDBOX_EXIT_BIRTH 81
-void sandbox_lock(const struct sandbox_settings *settings, uint32_t place, int doorbell,
-                  bool filtered);
+void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
+                  const struct control_group *group, int doorbell, bool filtered);
 
 /* The life of a sandbox, in the child of a fork: maps its memory, locks itself, waits for
  * its job, runs it, ends. */
 _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t place,
-                            const int fds[SANDBOX_FDS], bool rehearse);
+                            const struct control_group *group, const int fds[SANDBOX_FDS],
+                            bool rehearse);

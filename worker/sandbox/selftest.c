@@ -10,6 +10,8 @@
 
 #include "common/cleanup.h"
 #include "common/fd.h"
+#include "common/log.h"
+#include "worker/sandbox/rlimits.h"
 
 #include <Python.h>
 #include <arpa/inet.h>
@@ -141,6 +143,20 @@ static bool not_dumpable(const struct sandbox_settings *settings)
     return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
+/* The self-test's own group has room for one task, which is this one. */
+static bool no_second_task(const struct sandbox_settings *settings)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        _exit(0);
+    }
+    if (pid > 0) {
+        (void)waitpid(pid, NULL, 0);
+    }
+    return pid < 0;
+}
+
 struct attack {
     uint32_t layer;
     bool filtered; /* on the whole sandbox; else on one without the filter */
@@ -161,14 +177,19 @@ static const struct attack attacks[] = {
     {LAYER_PID_NS, false, parent_is_init},
     {LAYER_NET_NS, false, network_unreachable},
     {LAYER_NOT_DUMPABLE, false, not_dumpable},
+    {LAYER_PIDS_GROUP, false, no_second_task},
 };
-
-#define LAYERS_OF_SANDBOX (LAYERS_MANDATORY | LAYER_OWN_UID | LAYER_NOT_DUMPABLE)
 
 /* ---- children ---- */
 
-static _Noreturn void attack(const struct sandbox_settings *settings, bool filtered,
-                             _Atomic uint32_t *held)
+struct target {
+    const struct sandbox_settings *settings;
+    const struct lockdown *lockdown;
+    const struct control_group *group; /* NULL: none */
+    _Atomic uint32_t *held;            /* shared with the children */
+};
+
+static _Noreturn void attack(const struct target *target, bool filtered)
 {
     int doorbell = eventfd(0, EFD_NONBLOCK);
 
@@ -176,10 +197,10 @@ static _Noreturn void attack(const struct sandbox_settings *settings, bool filte
     if (doorbell < 0) {
         _exit(SANDBOX_EXIT_BIRTH);
     }
-    sandbox_lock(settings, 0, doorbell, filtered);
+    sandbox_lock(target->settings, 0, target->group, doorbell, filtered);
     for (size_t i = 0; i < array_size(attacks); i++) {
-        if (attacks[i].filtered == filtered && attacks[i].holds(settings)) {
-            atomic_fetch_or(held, attacks[i].layer);
+        if (attacks[i].filtered == filtered && attacks[i].holds(target->settings)) {
+            atomic_fetch_or(target->held, attacks[i].layer);
         }
     }
     if (filtered) {
@@ -188,15 +209,34 @@ static _Noreturn void attack(const struct sandbox_settings *settings, bool filte
     _exit(0);
 }
 
-static pid_t fork_attacker(const struct sandbox_settings *settings, bool filtered,
-                           _Atomic uint32_t *held)
+#define FULL_BYTES MIB(8)  /* of the group that is to be filled */
+#define FILL_BYTES MIB(14) /* within what RLIMIT_DATA grants the smallest of jobs */
+
+/* Memory beyond what the group may hold: to be killed for. */
+static _Noreturn void fill_group(const struct target *target, bool unused)
+{
+    int doorbell = eventfd(0, EFD_NONBLOCK);
+    char *bytes;
+
+    PyOS_AfterFork_Child();
+    sandbox_lock(target->settings, 0, target->group, doorbell, false);
+    bytes = mmap(NULL, FILL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                 -1, 0);
+    for (size_t i = 0; bytes != MAP_FAILED && i < FILL_BYTES; i += 4096) {
+        *(volatile char *)(bytes + i) = 1;
+    }
+    _exit(0);
+}
+
+static pid_t fork_attacker(const struct target *target, bool filtered,
+                           void (*run)(const struct target *, bool))
 {
     pid_t pid;
 
     PyOS_BeforeFork();
     pid = fork();
     if (pid == 0) {
-        attack(settings, filtered, held);
+        run(target, filtered);
     }
     PyOS_AfterFork_Parent();
     return pid;
@@ -213,39 +253,77 @@ static bool call_was_reported(int listener)
            notification.data.nr == SYS_ptrace;
 }
 
-static bool run_attacker(const struct sandbox_settings *settings,
-                         const struct lockdown *lockdown, bool filtered,
-                         _Atomic uint32_t *held)
+static bool run_attacker(const struct target *target, bool filtered)
 {
-    pid_t pid = fork_attacker(settings, filtered, held);
+    pid_t pid = fork_attacker(target, filtered, attack);
     int status;
 
     if (pid < 0) {
         return false;
     }
-    if (filtered && call_was_reported(lockdown->listener)) {
-        atomic_fetch_or(held, (uint32_t)LAYER_NOTIFY);
+    if (filtered && call_was_reported(target->lockdown->listener)) {
+        atomic_fetch_or(target->held, (uint32_t)LAYER_NOTIFY);
         (void)kill(pid, SIGKILL);
     }
     return waitpid(pid, &status, 0) == pid &&
            !(WIFEXITED(status) && WEXITSTATUS(status) == SANDBOX_EXIT_BIRTH);
 }
 
+/* Fills the group, and puts its limit back for the attackers that follow. */
+static bool group_holds(const struct target *target, struct control_group *group)
+{
+    int error = groups_begin(group, FULL_BYTES);
+    pid_t pid = error == 0 ? fork_attacker(target, false, fill_group) : -1;
+    int status;
+
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        return false;
+    }
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && groups_was_full(group) &&
+           groups_set_limit(group, rlimits_group_bytes(target->settings,
+                                                       target->settings->memory_mb)) == 0;
+}
+
+static void attack_group(struct target *target, struct groups *groups)
+{
+    if (groups->count == 0) {
+        return;
+    }
+    target->group = &groups->tested;
+    if (group_holds(target, &groups->tested)) {
+        atomic_fetch_or(target->held, (uint32_t)LAYER_MEMORY_GROUP);
+    } else {
+        log_warning("control groups do not hold here: memory is limited by RLIMIT_DATA "
+                    "alone");
+        groups_forget(groups);
+        target->group = NULL;
+    }
+}
+
+uint32_t selftest_granted(const struct sandbox_settings *settings,
+                          const struct lockdown *lockdown, const struct groups *groups)
+{
+    return LAYERS_MANDATORY | LAYER_NOT_DUMPABLE | lockdown->layers | groups->layers |
+           (settings->uid_first != 0 ? LAYER_OWN_UID : 0);
+}
+
 uint32_t selftest_run(const struct sandbox_settings *settings,
-                      const struct lockdown *lockdown)
+                      const struct lockdown *lockdown, struct groups *groups)
 {
     _Atomic uint32_t *held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE,
                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint32_t granted = selftest_granted(settings, lockdown, groups);
+    struct target target = {.settings = settings, .lockdown = lockdown, .held = held};
     uint32_t layers = 0;
 
     if (held == MAP_FAILED) {
         return 0;
     }
-    if (run_attacker(settings, lockdown, true, held) &&
-        run_attacker(settings, lockdown, false, held)) {
-        layers =
-            *held | (lockdown->layers & (LAYER_IPC_NS | LAYER_UTS_NS | LAYER_USER_NS));
-        layers &= lockdown->layers | LAYERS_OF_SANDBOX;
+    attack_group(&target, groups);
+    if (run_attacker(&target, true) && run_attacker(&target, false)) {
+        layers = *held | lockdown->held |
+                 (lockdown->layers & (LAYER_IPC_NS | LAYER_UTS_NS | LAYER_USER_NS));
+        layers &= granted;
     }
     (void)munmap(held, sizeof(*held));
     return layers;

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/role.h"
+#include "worker/sandbox/groups.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/links.h"
 #include "worker/sandbox/lockdown.h"
@@ -67,6 +68,11 @@ static int receive_setup(struct zygote *zygote)
     zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
     zygote->library = steal_fd(&message.fds[0]);
     return 0;
+}
+
+static int receive_groups(struct zygote *zygote)
+{
+    return groups_receive(&zygote->children.groups, &zygote->setup, ROLE_PEER);
 }
 
 static int watch_signals(struct zygote *zygote)
@@ -116,9 +122,13 @@ static int prepare_children(struct zygote *zygote)
 
 static int report_ready(struct zygote *zygote)
 {
+    struct groups *groups = &zygote->children.groups;
+    uint32_t granted =
+        selftest_granted(&zygote->children.settings, &zygote->lockdown, groups);
     struct message_ready ready = {
         .version = MESSAGE_VERSION,
-        .layers = selftest_run(&zygote->children.settings, &zygote->lockdown),
+        .layers = selftest_run(&zygote->children.settings, &zygote->lockdown, groups),
+        .granted = granted,
         .landlock_abi = zygote->lockdown.landlock_abi,
         .modules = zygote->interpreter.modules,
     };
@@ -130,9 +140,13 @@ static const struct {
     const char *what;
     int (*step)(struct zygote *);
 } steps[] = {
-    {"receive the set-up", receive_setup},       {"watch signals", watch_signals},
-    {"start Python", start_interpreter},         {"lock the zygote", lock},
-    {"prepare for sandboxes", prepare_children}, {"report", report_ready},
+    {"receive the set-up", receive_setup},
+    {"receive control groups", receive_groups},
+    {"watch signals", watch_signals},
+    {"start Python", start_interpreter},
+    {"lock the zygote", lock},
+    {"prepare for sandboxes", prepare_children},
+    {"report", report_ready},
 };
 
 static int set_up(struct zygote *zygote)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""paddock check: each layer that is broken on purpose is found out. The kernel is made to lie: a filter that the
+supervisor inherits lets a call look as if it had succeeded, which it did not."""
+
+import ctypes
+import json
+import os
+import platform
+import struct
+import subprocess
+import unittest
+
+import pool
+
+# Numbers of x86-64.
+CALLS = {"prctl": 157, "prlimit64": 302, "close_range": 436, "capset": 126, "landlock_restrict_self": 446,
+         "pivot_root": 155}
+SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 4, 22, 38, 65
+
+# The layers that must be found broken; what lies: call, first argument (None: any), only with a third; the way to run.
+BROKEN = [
+    ({"seccomp", "no network"}, ("prctl", SET_SECCOMP, False), "auto"),  # the files are out of reach twice more
+    ({"rlimits"}, ("prlimit64", 0, True), "auto"),
+    ({"closed fds", "Landlock"}, ("close_range", 3, False), "auto"),  # with all fds taken, Landlock cannot be attacked
+    ({"unprivileged uid"}, ("capset", None, False), "single"),
+    ({"Landlock"}, ("landlock_restrict_self", None, False), "auto"),
+    ({"not dumpable"}, ("prctl", SET_DUMPABLE, False), "single"),  # a change of ids clears it, too
+    ({"no new code"}, ("prctl", SET_MDWE, False), "auto"),
+    ({"empty root", "mount namespace"}, ("pivot_root", None, False), "auto"),
+]
+
+
+def lie(call, first, third):
+    """For preexec_fn: this call does nothing and answers 0. `third`: only where its third argument is not 0."""
+    allow, nothing = 0x7fff0000, 0x00050000
+    code = [(0x20, 0, 0, 0), (0x15, 0, 6, CALLS[call]),
+            (0x20, 0, 0, 16), (0x15, 0, 4 if first is not None else 0, first or 0),
+            (0x20, 0, 0, 32), (0x15, 2 if third else 0, 0, 0), (0x06, 0, 0, nothing),
+            (0x06, 0, 0, allow), (0x06, 0, 0, allow)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in code))
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(22, 2, header, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def check(*words, **options):
+    """The exit code, and {name of a layer: object}."""
+    done = subprocess.run([pool.program("paddock-supervisor"), "--check-sandbox", "--json", *words], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE, **options)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return done, {f["name"]: f for f in found if f["kind"] == "layer"}, [f for f in found if f["kind"] == "cgroup"]
+
+
+@unittest.skipUnless(os.geteuid() == 0 and platform.machine() == "x86_64", "needs root, to put a filter on, and its numbers")
+class Broken(unittest.TestCase):
+    def test_whole(self):
+        done, layers, groups = check()
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual([name for name, layer in layers.items() if layer["granted"] and not layer["holds"]], [])
+        self.assertEqual(len(groups), 1)
+
+    def test_each_lie_is_found_out(self):
+        for names, (call, first, third), way in BROKEN:
+            with self.subTest(call=call, first=first):
+                _, usual, _ = check("--isolation", way)
+                if not all(usual[name]["holds"] for name in names):
+                    continue  # not granted here
+                done, layers, _ = check("--isolation", way, preexec_fn=lambda: lie(call, first, third))
+                broken = {name for name, layer in layers.items() if usual[name]["holds"] and not layer["holds"]}
+                self.assertEqual(broken, names, done)
+                self.assertEqual(done.returncode, 125)
+
+    def test_what_cannot_be_put_on_ends_the_start(self):
+        """Where a step fails openly, nothing runs, and the reason is said."""
+        done, _, _ = check(preexec_fn=lambda: lie("prctl", SET_NO_NEW_PRIVS, False))
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_missing_is_not_broken(self):
+        done, layers, groups = check("--isolation=none", "--cgroup=none")
+        self.assertEqual(done.returncode, 0)
+        for name in ("PID namespace", "memory group", "tasks group"):
+            self.assertEqual((layers[name]["holds"], layers[name]["granted"]), (False, False))
+        self.assertEqual(groups, [{"kind": "cgroup", "version": 0, "detail": "none: as configured"}])
+
+
+if __name__ == "__main__":
+    unittest.main()
