@@ -71,36 +71,32 @@ static int move_below(struct cgroup *cgroup, const char *parent)
     return 0;
 }
 
-/* Lets the children of a v2 group have what we count. */
-static int divide(const char *path, bool pids)
+/* Lets the children of a v2 group have what we count; '-' takes it back. */
+static int divide(const char *path, char sign, bool pids)
 {
-    int error = cgroup_write(path, "cgroup.subtree_control", "+memory");
+    char text[32];
 
-    if (error == 0 && pids) {
-        error = cgroup_write(path, "cgroup.subtree_control", "+pids");
+    (void)snprintf(text, sizeof(text), "%cmemory", sign);
+    if (pids) {
+        (void)snprintf(text, sizeof(text), "%cmemory %cpids", sign, sign);
     }
-    return error;
+    return cgroup_write(path, "cgroup.subtree_control", text);
 }
 
 /* Back to where we came from. In vain where that has other groups below it that are
  * divided from it: then we stay, and whoever manages it removes it when we are gone. */
 static void move_back(struct cgroup *cgroup)
 {
-    const char *const folders[] = {cgroup->paths[CGROUP_MEMORY], cgroup->parent};
-    int error = 0;
+    bool pids = cgroup->paths[CGROUP_PIDS][0] != '\0';
 
     if (cgroup->parent[0] == '\0') {
         return;
     }
-    for (size_t i = 0; i < array_size(folders) && error == 0; i++) {
-        for (int k = 0; k < CGROUP_CONTROLLERS && error == 0; k++) {
-            char text[32];
-
-            (void)snprintf(text, sizeof(text), "-%s", cgroup_controller_names[k]);
-            error = cgroup_write(folders[i], "cgroup.subtree_control", text);
-        }
+    if (divide(cgroup->paths[CGROUP_MEMORY], '-', pids) < 0 ||
+        divide(cgroup->parent, '-', pids) < 0 ||
+        cgroup_write(cgroup->parent, "cgroup.procs", "0") < 0) {
+        return;
     }
-    error = cgroup_write(cgroup->parent, "cgroup.procs", "0");
     cgroup->parent[0] = '\0';
 }
 
@@ -127,7 +123,7 @@ static int refuse(struct cgroup *cgroup, const char *path, const char *what, int
     return -ENOTSUP;
 }
 
-static int try_v2(struct cgroup *cgroup, const char *parent)
+int cgroup_make_v2(struct cgroup *cgroup, const char *parent)
 {
     bool pids = cgroup_has_word(parent, "cgroup.controllers", "pids");
     int error;
@@ -140,19 +136,19 @@ static int try_v2(struct cgroup *cgroup, const char *parent)
     if (error < 0) {
         return refuse(cgroup, parent, "unable to make a group", error);
     }
-    error = divide(parent, pids);
+    if (pids) {
+        memcpy(cgroup->paths[CGROUP_PIDS], cgroup->paths[CGROUP_MEMORY], LIMIT_PATH);
+    }
+    error = divide(parent, '+', pids);
     if (error == -EBUSY) {
         error = move_below(cgroup, parent);
-        error = error == 0 ? divide(parent, pids) : error;
+        error = error == 0 ? divide(parent, '+', pids) : error;
     }
     if (error == 0) {
-        error = divide(cgroup->paths[CGROUP_MEMORY], pids);
+        error = divide(cgroup->paths[CGROUP_MEMORY], '+', pids);
     }
     if (error < 0) {
         return refuse(cgroup, parent, "unable to divide it", error);
-    }
-    if (pids) {
-        memcpy(cgroup->paths[CGROUP_PIDS], cgroup->paths[CGROUP_MEMORY], LIMIT_PATH);
     }
     cgroup->version = 2;
     return 0;
@@ -194,11 +190,11 @@ static int choose(struct cgroup *cgroup, const struct cgroup_places *places)
     int error = -ENOTSUP;
 
     if (v2->own[0] != '\0') {
-        error = try_v2(cgroup, v2->own);
+        error = cgroup_make_v2(cgroup, v2->own);
     }
     if (error < 0 && v2->mount[0] != '\0' && geteuid() == 0 &&
         strcmp(v2->mount, v2->own) != 0) {
-        error = try_v2(cgroup, v2->mount);
+        error = cgroup_make_v2(cgroup, v2->mount);
     }
     if (error < 0 && v1[CGROUP_MEMORY].own[0] != '\0') {
         error = try_v1(cgroup, v1[CGROUP_MEMORY].own, v1[CGROUP_PIDS].own);
@@ -221,7 +217,7 @@ static int take_path(struct cgroup *cgroup, const struct cgroup_places *places,
         return refuse(cgroup, path, "it cannot be used", -errno);
     }
     if (system.f_type == CGROUP2_SUPER_MAGIC) {
-        return try_v2(cgroup, path);
+        return cgroup_make_v2(cgroup, path);
     }
     if (system.f_type != CGROUP_SUPER_MAGIC || length == 0 ||
         strncmp(path, mount, length) != 0) {

@@ -37,6 +37,10 @@ struct cgroup {
  * be used. */
 int cgroup_open(struct cgroup *cgroup, const char *wanted, struct buffer *why) must_check;
 
+/* The part of it for cgroup v2 and a group that is known. Returns 0, or a negative errno
+ * with cgroup->why. */
+int cgroup_make_v2(struct cgroup *cgroup, const char *parent) must_check;
+
 /* Makes leaves 0 to `sandboxes` (0 is the self-test's) for a new zygote, in a set of
  * their own: *ret_set. Returns 0, or a negative errno with a sentence in `why`, and none
  * of them left. */

@@ -18,7 +18,7 @@ extern const size_t layer_row_count;
 
 /* One line per layer: "ok", "FAIL" (mandatory or put in place, and did not hold) or "--"
  * (this machine does not grant it); with `json` an object of its name, whether it
- * `holds`, is `mandatory` and `granted`, and as `detail` what was tried. Then one line,
- * or object, on control groups. Returns false if one failed. */
+ * `holds`, is `mandatory` and was `granted`, and as `detail` what was tried. The last one
+ * says where control groups are, or why there are none. Returns false if one failed. */
 bool layers_print(const struct message_ready *sandbox, const struct cgroup *cgroup,
                   bool json, struct buffer *to);

@@ -347,9 +347,10 @@ static int check(const struct command *command, struct args *args)
         if (error < 0) {
             return complain_why(EXIT_CONFIG, &why);
         }
-        (void)printf(args->json ? "{\"kind\":\"redis\",\"name\":\"redis\",\"holds\":true,"
-                                  "\"mandatory\":true,\"detail\":\"%s\"}\n"
-                                : "ok    redis              %s\n",
+        (void)printf(args->json
+                         ? "{\"kind\":\"redis\",\"name\":\"redis\",\"holds\":true,"
+                           "\"mandatory\":true,\"granted\":true,\"detail\":\"%s\"}\n"
+                         : "ok    redis              %s\n",
                      "it answers, and is one that Paddock can use");
         (void)fflush(stdout);
     }

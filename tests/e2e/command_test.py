@@ -373,7 +373,7 @@ class Pools(Command):
         layers = [json.loads(line) for line in self.paddock("check", "--json").stdout.splitlines()]
         self.assertEqual([layer["name"] for layer in layers], [line[6:24].strip() for line in done.stdout.splitlines()])
         self.assertTrue(all(layer["holds"] for layer in layers if layer["mandatory"]), layers)
-        self.assertEqual({tuple(layer) for layer in layers}, {("kind", "name", "holds", "mandatory", "detail")})
+        self.assertEqual({tuple(layer) for layer in layers}, {("kind", "name", "holds", "mandatory", "granted", "detail")})
         self.check(self.paddock("check", "--json", "--policy"), 2, "", "--policy")
         with pool.RedisServer() as server:
             first = self.paddock("check", "--json", "--redis", f"unix:{server.socket}").stdout.splitlines()[0]
