@@ -9,6 +9,7 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "common/namespace.h"
 #include "common/role.h"
 
 #include <errno.h>
@@ -25,10 +26,6 @@
 #include <unistd.h>
 
 #define IDS 65536
-
-static const int namespace_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
-                                   CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-                                   CLONE_NEWCGROUP;
 
 /* ---- finding our files ---- */
 
@@ -223,7 +220,7 @@ static pid_t make_process(const struct spawn *spawn, int *ret_pidfd)
     int flags = CLONE_PIDFD | SIGCHLD;
 
     if (gets_namespaces(spawn)) {
-        flags |= namespace_flags;
+        flags |= namespace_flags();
     }
     /* As fork(2): no stack of its own. */
     return (pid_t)syscall(SYS_clone, flags, NULL, ret_pidfd, NULL, NULL);

@@ -380,8 +380,12 @@ class Pools(Command):
         self.assertEqual(json.loads(first)["name"], "redis")
         policy = self.paddock("check", "--policy")
         self.check(policy, 0)
-        for word in ("ptrace", "EPERM", "FSIZE", "doorbell"):
+        for word in ("ptrace", "EPERM", "FSIZE", "doorbell", "SETUID", "ABI 4", "MDWE", "cgroup"):
             self.assertIn(word, policy.stdout)
+        for line in policy.stdout.splitlines():
+            self.assertGreaterEqual(len(line.split()), 4, line)
+        kinds = {line.split()[0] for line in policy.stdout.splitlines()}
+        self.assertLessEqual({"rlimit", "group", "capability", "landlock", "prctl", "namespace"}, kinds)
         bad = self.path("bad.conf", "[pool]\nworkers = none\n")
         self.check(self.paddock("check", "--config", bad), 100, "", "bad.conf:2: workers = none")
 

@@ -169,3 +169,22 @@ int64_t groups_peak_kb(const struct control_group *group)
 
     return peak > group->floor_kb ? peak : 0;
 }
+
+/* ---- printing ---- */
+
+static const struct {
+    const char *name, *value, *why;
+} rows[] = {
+    {"memory", "DATA + 32 MB + 1/256",
+     "what DATA does not count: the main stack, page tables, the kernel's own, the ring"},
+    {"swap", "none", "what is over the limit is not moved elsewhere"},
+    {"tasks", "128", "threads, also where sandboxes share one id"},
+};
+
+void groups_print(struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        buffer_printf(to, "group      %-10s %-24s %s\n", rows[i].name, rows[i].value,
+                      rows[i].why);
+    }
+}

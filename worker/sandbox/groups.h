@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "common/buffer.h"
 #include "common/message.h"
 
 #include <stdbool.h>
@@ -50,3 +51,6 @@ int groups_set_limit(struct control_group *group, int64_t bytes) must_check;
 bool groups_was_full(struct control_group *group);
 /* Most memory since groups_begin, 0 where the kernel does not tell. */
 int64_t groups_peak_kb(const struct control_group *group);
+
+/* One line per limit. */
+void groups_print(struct buffer *to);

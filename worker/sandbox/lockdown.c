@@ -127,11 +127,30 @@ static int drop_bounding_set(uint64_t keep)
     return 0;
 }
 
-/* Keeps what it takes to give a child an id of its own and to kill it. */
+/* What the zygote keeps where sandboxes get ids of their own. A sandbox has none. */
+static const struct {
+    int number;
+    const char *name;
+    const char *why;
+} kept[] = {
+    {CAP_SETUID, "SETUID", "gives each sandbox an id of its own"},
+    {CAP_SETGID, "SETGID", "likewise its group, and takes all others from it"},
+    {CAP_KILL, "KILL", "ends a sandbox, whose id is another"},
+};
+
+static uint64_t kept_mask(void)
+{
+    uint64_t mask = 0;
+
+    for (size_t i = 0; i < array_size(kept); i++) {
+        mask |= 1ull << kept[i].number;
+    }
+    return mask;
+}
+
 static int drop_capabilities(bool changes_ids)
 {
-    uint64_t keep =
-        changes_ids ? 1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_KILL : 0;
+    uint64_t keep = changes_ids ? kept_mask() : 0;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
     int error = geteuid() == 0 ? drop_bounding_set(keep) : 0;
@@ -246,4 +265,33 @@ int lockdown_zygote(enum isolation isolation, struct lockdown *ret)
     }
     *ret = lockdown;
     return 0;
+}
+
+/* ---- printing ---- */
+
+static const struct {
+    const char *name, *value, *why;
+} attributes[] = {
+    {"NO_NEW_PRIVS", "set", "no program could give it more than it has"},
+    {"DUMPABLE", "0", "no core dump, no ptrace, no /proc/PID/mem"},
+    {"PDEATHSIG", "SIGKILL", "no sandbox outlives its zygote"},
+    {"MDWE", "where granted", "writable memory never becomes executable"},
+};
+
+void lockdown_print(struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(kept); i++) {
+        buffer_printf(to, "capability %-10s %-24s %s\n", kept[i].name, "zygote alone",
+                      kept[i].why);
+    }
+    buffer_printf(to, "capability %-10s %-24s %s\n", "all others", "none",
+                  "nothing that a program may do needs any");
+    for (size_t i = 0; i < array_size(landlock_abis); i++) {
+        buffer_printf(to, "landlock   ABI %-6u %-24s %s\n", landlock_abis[i].abi,
+                      "denied, no rule", landlock_abis[i].what);
+    }
+    for (size_t i = 0; i < array_size(attributes); i++) {
+        buffer_printf(to, "prctl      %-12s %-22s %s\n", attributes[i].name,
+                      attributes[i].value, attributes[i].why);
+    }
 }

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "common/buffer.h"
 #include "common/message.h"
 
 #include <stdint.h>
@@ -27,3 +28,6 @@ struct lockdown {
  * machine does not offer is left out and missing in `layers`; who calls decides whether
  * that will do. */
 int lockdown_zygote(enum isolation isolation, struct lockdown *ret);
+
+/* One line per capability that is kept, per ABI of Landlock, and per attribute. */
+void lockdown_print(struct buffer *to);

@@ -149,10 +149,10 @@ void rlimits_print(struct buffer *to)
                                             [SPACE_BYTES] = "base + 4 x memory_mb"};
 
         if (rows[i].basis == FIXED || rows[i].basis == OWN_UID_ONLY) {
-            buffer_printf(to, "rlimit  %-10s %-24llu %s\n", rows[i].name,
+            buffer_printf(to, "rlimit     %-10s %-24llu %s\n", rows[i].name,
                           (unsigned long long)rows[i].fixed, rows[i].why);
         } else {
-            buffer_printf(to, "rlimit  %-10s %-24s %s\n", rows[i].name,
+            buffer_printf(to, "rlimit     %-10s %-24s %s\n", rows[i].name,
                           bases[rows[i].basis], rows[i].why);
         }
     }

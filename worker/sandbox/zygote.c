@@ -20,6 +20,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "common/namespace.h"
 #include "common/role.h"
 #include "worker/sandbox/groups.h"
 #include "worker/sandbox/interpreter.h"
@@ -255,6 +256,9 @@ static int print_policy(void)
 
     policy_print(&text);
     rlimits_print(&text);
+    groups_print(&text);
+    lockdown_print(&text);
+    namespace_print(&text);
     (void)fputs(text.data != NULL ? text.data : "", stdout);
     buffer_done(&text);
     error = fd_flush_stdout();
