@@ -105,8 +105,12 @@ int fd_flush_stdout(void)
     if (!ferror(stdout)) {
         return 0;
     }
-    /* A write that failed earlier took its reason along, but a pipe can be asked. */
-    return poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0 ? -EPIPE : -EIO;
+    /* A write that failed earlier took its reason along, but it can be asked for again.
+     */
+    if (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0) {
+        return -EPIPE;
+    }
+    return write(STDOUT_FILENO, "", 0) < 0 ? -errno : -EIO;
 }
 
 int fd_set_nonblocking(int fd)

@@ -84,25 +84,9 @@ static bool is_unset(const struct option_row *row, const char *text)
     return *text == '\0' && row->min == 0;
 }
 
-/* Returns the index of a word of the row's choices, or -1. */
-static int64_t find_choice(const struct option_row *row, const char *text)
-{
-    int64_t index = 0;
-
-    for (const char *word = row->choices; word != NULL && *word != '\0'; index++) {
-        size_t length = strcspn(word, " ");
-
-        if (length == strlen(text) && memcmp(word, text, length) == 0) {
-            return index;
-        }
-        word += length + (word[length] == ' ');
-    }
-    return -1;
-}
-
 static bool set_path(const struct option_row *row, const char *text, void *value)
 {
-    return (*text == '/' || is_unset(row, text) || find_choice(row, text) >= 0) &&
+    return (*text == '/' || is_unset(row, text) || place_of(row, text) >= 0) &&
            set_text(row, text, value);
 }
 

@@ -20,6 +20,7 @@
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
 #include "supervisor/redis_server.h"
+#include "supervisor/setup.h"
 #include "supervisor/succession.h"
 
 #include <errno.h>
@@ -106,47 +107,6 @@ static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *wh
         unit_ready(unit);
     }
     return error;
-}
-
-/* No id is in both places: the sandboxes of two zygotes are alive at once. */
-static void fill_setup(const struct pool *pool, uint32_t place,
-                       struct message_setup *setup)
-{
-    const struct config *config = &pool->config;
-
-    setup->isolation = pool->isolation;
-    setup->uid_first = pool->isolation == ISOLATION_RANGE  ? 1000
-                       : pool->isolation == ISOLATION_ROOT ? (uint32_t)config->uid_first
-                                                           : 0;
-    setup->uid_count = 2 * LIMIT_WORKERS + 8;
-    setup->uid_first += setup->uid_first != 0 ? place * setup->uid_count : 0;
-    setup->forks = (uint32_t)config->zygote_forks;
-    setup->memory_mb = (uint32_t)config->max_memory_mb;
-    setup->verbose = (uint32_t)config->log_level;
-    setup->hash_seed = config->hash_seed;
-    setup->allow_ctypes = config->allow_ctypes != 0;
-    (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
-}
-
-static void fill_relay(const struct pool *pool, uint32_t slot,
-                       struct message_relay *relay)
-{
-    const struct config *config = &pool->config;
-
-    relay->slot = slot;
-    relay->verbose = (uint32_t)config->log_level;
-    relay->lease_ms = (uint32_t)config->lease_ms;
-    relay->max_deliveries = (uint32_t)config->max_deliveries;
-    relay->waits = pool->phase != POOL_STARTING;
-    relay->zip_mb = (uint32_t)config->max_zip_mb;
-    relay->max_cpu_ms = config->max_cpu_ms;
-    relay->max_wall_ms = config->max_wall_ms;
-    relay->max_memory_mb = config->max_memory_mb;
-    relay->max_output_kb = config->max_output_kb;
-    relay->max_recording_kb = config->max_recording_kb;
-    (void)snprintf(relay->redis, sizeof(relay->redis), "%.1023s", pool->redis);
-    (void)snprintf(relay->queue, sizeof(relay->queue), "%s", config->queue);
-    (void)snprintf(relay->owner, sizeof(relay->owner), "%.96s.%u", config->owner, slot);
 }
 
 /* Starts a program of ours with a socket to it; *ret_peer is our end. */
@@ -248,7 +208,7 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
         return error;
     }
     unit_started(unit, process, peer);
-    fill_setup(pool, unit->slot, &setup);
+    setup_zygote(pool, unit->slot, &setup);
     prepare_groups(pool, unit, &setup);
     error = message_send(peer, MESSAGE_SETUP, &setup, &library);
     if (error == 0 && setup.groups > 0) {
@@ -268,7 +228,7 @@ static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
         return error;
     }
     unit_started(unit, process, peer);
-    fill_relay(pool, unit->slot, &relay);
+    setup_relay(pool, unit->slot, &relay);
     return message_send(peer, MESSAGE_RELAY, &relay, NULL);
 }
 
