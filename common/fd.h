@@ -28,7 +28,7 @@ int fd_read_all(int fd, size_t maximum, char **ret_data, size_t *ret_size) must_
  * or a negative errno. */
 int fd_open_standard(void) must_check;
 /* Flushes stdout. Returns 0, or the negative errno with which something that was printed
- * could not be written (-EIO where stdio does not know any more). */
+ * could not be written (-EIO where it cannot be known any more). */
 int fd_flush_stdout(void) must_check;
 
 int fd_set_nonblocking(int fd) must_check;
