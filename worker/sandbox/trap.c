@@ -67,8 +67,16 @@ static void on_trapped_call(int signo, siginfo_t *info, void *context)
 
 int trap_install(void)
 {
+    static const int own[] = {SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     struct sigaction action = {.sa_sigaction = on_trapped_call,
                                .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
 
+    /* Whoever takes one signal takes all that wait for the process: a thread that is
+     * served, as each is once more before it ends, would take those that wake the main
+     * thread. */
+    (void)sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < array_size(own); i++) {
+        (void)sigdelset(&action.sa_mask, own[i]);
+    }
     return sigaction(SIGSYS, &action, NULL) == 0 ? 0 : -errno;
 }
