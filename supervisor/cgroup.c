@@ -26,10 +26,12 @@
 
 /* ---- the pool's group ---- */
 
-/* Makes and locks it. It may be swept away by another between the two. */
-static int make_locked(struct cgroup *cgroup, const char *parent)
+/* Makes and locks it in one hierarchy. It may be swept away by another between the two.
+ */
+static int make_locked(struct cgroup *cgroup, int hierarchy, const char *parent)
 {
-    char *path = cgroup->paths[CGROUP_MEMORY], name[64];
+    char *path = cgroup->paths[hierarchy], name[64];
+    int *lock = &cgroup->locks[hierarchy];
     struct stat ours, there;
 
     for (int turn = 0; turn < 8; turn++) {
@@ -43,13 +45,13 @@ static int make_locked(struct cgroup *cgroup, const char *parent)
             }
             return -errno;
         }
-        cgroup->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (cgroup->lock >= 0 && flock(cgroup->lock, LOCK_EX | LOCK_NB) == 0 &&
-            fstat(cgroup->lock, &ours) == 0 && stat(path, &there) == 0 &&
+        *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) == 0 &&
+            fstat(*lock, &ours) == 0 && stat(path, &there) == 0 &&
             ours.st_ino == there.st_ino) {
             return 0;
         }
-        close_fd(&cgroup->lock);
+        close_fd(lock);
     }
     return -EAGAIN;
 }
@@ -108,8 +110,8 @@ void cgroup_close(struct cgroup *cgroup)
             cgroup_remove(cgroup->paths[i], CGROUP_DEEP);
             cgroup->paths[i][0] = '\0';
         }
+        close_fd(&cgroup->locks[i]);
     }
-    close_fd(&cgroup->lock);
     cgroup->version = 0;
 }
 
@@ -132,7 +134,7 @@ int cgroup_make_v2(struct cgroup *cgroup, const char *parent)
         return refuse(cgroup, parent, "it has no memory controller", 0);
     }
     cgroup_sweep(parent);
-    error = make_locked(cgroup, parent);
+    error = make_locked(cgroup, CGROUP_MEMORY, parent);
     if (error < 0) {
         return refuse(cgroup, parent, "unable to make a group", error);
     }
@@ -154,18 +156,16 @@ int cgroup_make_v2(struct cgroup *cgroup, const char *parent)
     return 0;
 }
 
-/* The group of the same name in another hierarchy. Without it tasks are not counted. */
+/* A group in another hierarchy, with a lock of its own: pools whose groups of memory lie
+ * apart may have those of tasks beside one another. Without it tasks are not counted. */
 static void add_pids(struct cgroup *cgroup, const char *parent)
 {
-    const char *name = strrchr(cgroup->paths[CGROUP_MEMORY], '/') + 1;
-    char *path = cgroup->paths[CGROUP_PIDS];
-
     if (parent[0] == '\0') {
         return;
     }
-    if (cgroup_path(path, parent, name) < 0 ||
-        (mkdir(path, 0755) != 0 && errno != EEXIST)) {
-        path[0] = '\0';
+    cgroup_sweep(parent);
+    if (make_locked(cgroup, CGROUP_PIDS, parent) < 0) {
+        cgroup->paths[CGROUP_PIDS][0] = '\0';
     }
 }
 
@@ -174,8 +174,7 @@ static int try_v1(struct cgroup *cgroup, const char *memory, const char *pids)
     int error;
 
     cgroup_sweep(memory);
-    cgroup_sweep_pids(memory, pids);
-    error = make_locked(cgroup, memory);
+    error = make_locked(cgroup, CGROUP_MEMORY, memory);
     if (error < 0) {
         return refuse(cgroup, memory, "unable to make a group", error);
     }

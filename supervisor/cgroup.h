@@ -24,12 +24,12 @@ struct cgroup {
     char paths[CGROUP_CONTROLLERS][LIMIT_PATH]; /* the pool's group; "": not counted; with
                                                  v2 both are one */
     char parent[LIMIT_PATH]; /* v2: the group that we left, "" where we did not have to */
-    int lock;                /* on the pool's group; -1: none; owned */
-    uint32_t sets;           /* made so far */
-    char why[256];           /* version 0: why there are none */
+    int locks[CGROUP_CONTROLLERS]; /* on the pool's groups; -1: none; owned */
+    uint32_t sets;                 /* made so far */
+    char why[256];                 /* version 0: why there are none */
 };
 
-#define CGROUP_INIT ((struct cgroup){.lock = -1})
+#define CGROUP_INIT ((struct cgroup){.locks = {-1, -1}})
 
 /* Finds what this machine grants, removes what others left behind, and makes the pool's
  * group. `wanted`: "auto", "none" or the path of a group to make it in. Returns 0 (also

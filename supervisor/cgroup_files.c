@@ -142,22 +142,3 @@ void cgroup_sweep(const char *parent)
         (void)closedir(folder);
     }
 }
-
-void cgroup_sweep_pids(const char *memory, const char *pids)
-{
-    DIR *folder = pids[0] != '\0' ? opendir(pids) : NULL;
-    struct dirent *entry;
-    char path[LIMIT_PATH];
-
-    /* The lock is on the one in the hierarchy of memory, and went with it. */
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) == 0 &&
-            cgroup_path(path, memory, entry->d_name) == 0 && access(path, F_OK) != 0 &&
-            cgroup_path(path, pids, entry->d_name) == 0) {
-            cgroup_remove(path, CGROUP_DEEP);
-        }
-    }
-    if (folder != NULL) {
-        (void)closedir(folder);
-    }
-}

@@ -22,6 +22,3 @@ bool cgroup_has_word(const char *folder, const char *name, const char *word);
 void cgroup_remove(const char *path, int deep);
 /* Removes the groups of pools whose lock on them is free: their supervisor is gone. */
 void cgroup_sweep(const char *parent);
-/* Likewise in v1's hierarchy of pids, where the lock is that of the same name in the
- * hierarchy of memory, and has gone before. */
-void cgroup_sweep_pids(const char *memory, const char *pids);

@@ -206,6 +206,29 @@ class Groups(unittest.TestCase):
                     self.assertEqual(second.client.run("print(1)").verdict, "ok")
 
     @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/sys/fs/cgroup/memory/tasks"), "needs root and cgroup v1")
+    def test_pools_whose_hierarchies_part(self):
+        """One of them has its memory counted elsewhere, and its tasks beside the other's."""
+        def move(path):
+            with open(f"{path}/tasks", "w") as file:
+                file.write("0")
+
+        with open("/proc/self/cgroup") as file:
+            here = "/sys/fs/cgroup/memory" + next(line.rstrip("\n").split(":")[2] for line in file if ":memory:" in line)
+        other = f"{here}/test-{os.getpid()}"
+        os.mkdir(other)
+        self.addCleanup(os.rmdir, other)
+        with pool.Pool(workers=1) as first:
+            move(other)
+            try:
+                with pool.Pool(workers=1) as second:
+                    self.assertEqual(second.client.run("print(1)").verdict, "ok")
+            finally:
+                move(here)
+            for _ in range(4):
+                job = first.client.run("print(1)")
+                self.assertEqual((job.verdict, job.attempt), ("ok", b"1"), first.read_log())
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/sys/fs/cgroup/memory/tasks"), "needs root and cgroup v1")
     def test_a_path_of_our_own(self):
         for controller in ("memory", "pids"):
             os.mkdir(f"/sys/fs/cgroup/{controller}/test-{os.getpid()}")
