@@ -205,6 +205,30 @@ class Groups(unittest.TestCase):
                     self.assertFalse(left & groups())
                     self.assertEqual(second.client.run("print(1)").verdict, "ok")
 
+    def test_groups_that_somebody_removes(self):
+        """Jobs go on without them, limited by RLIMIT_DATA."""
+        with pool.Pool(workers=2) as p:
+            if not has_groups(p):
+                self.skipTest("no control groups here")
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+            def removed():
+                leaves = [folder for folder, folders, _ in os.walk(os.path.dirname(leaf_of(p.sandboxes()[0])), topdown=False)
+                          if not folders] if p.sandboxes() and leaf_of(p.sandboxes()[0]) else []
+                for leaf in leaves:
+                    for pid in open(leaf + "/cgroup.procs").read().split():
+                        os.kill(int(pid), signal.SIGKILL)
+                    try:
+                        os.rmdir(leaf)
+                    except OSError:
+                        pass
+                return not leaves
+
+            pool.wait_until(removed, "no sandbox is in a group")
+            for _ in range(6):
+                self.assertEqual(p.client.run("print(1)").verdict, "ok", p.read_log())
+            self.assertIn("a control group is gone", p.read_log())
+
     @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/sys/fs/cgroup/memory/tasks"), "needs root and cgroup v1")
     def test_pools_whose_hierarchies_part(self):
         """One of them has its memory counted elsewhere, and its tasks beside the other's."""

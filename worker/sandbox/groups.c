@@ -72,7 +72,9 @@ void groups_forget(struct groups *groups)
 
 struct control_group *groups_at(struct groups *groups, int place)
 {
-    return place < (int)groups->count ? &groups->places[place] : NULL;
+    return place < (int)groups->count && !groups->places[place].is_gone
+               ? &groups->places[place]
+               : NULL;
 }
 
 /* ---- their files ---- */
@@ -109,6 +111,17 @@ static int write_number(int fd, int64_t value)
 
 #define SWAP_BYTES MIB(1)
 
+/* Somebody has removed it. A sandbox does without, as where there are no groups: the
+ * limit of its data is the first line. */
+static int forget(struct control_group *group)
+{
+    if (!group->is_gone) {
+        log_warning("a control group is gone: RLIMIT_DATA alone limits what was in it");
+    }
+    group->is_gone = true;
+    return 0;
+}
+
 /* The limit with swap may not be below the one without, or the kernel refuses, and stands
  * above it, or the kernel would meet that one first, which it does not count. */
 int groups_set_limit(struct control_group *group, int64_t bytes)
@@ -117,8 +130,8 @@ int groups_set_limit(struct control_group *group, int64_t bytes)
     int fd = group->fds[GROUP_LIMIT], swap = group->fds[GROUP_LIMIT_SWAP];
     int error = 0;
 
-    if (bytes == group->limit) {
-        return 0;
+    if (bytes == group->limit) { /* is it still there? */
+        return write_number(fd, bytes) == -ENODEV ? forget(group) : 0;
     }
     if (raised) {
         error = write_number(swap, bytes + SWAP_BYTES);
@@ -130,7 +143,7 @@ int groups_set_limit(struct control_group *group, int64_t bytes)
         error = write_number(swap, bytes + SWAP_BYTES);
     }
     group->limit = error == 0 ? bytes : group->limit;
-    return error;
+    return error == -ENODEV ? forget(group) : error;
 }
 
 /* cgroup v2 before Linux 6.12 keeps the peak for ever: then it is known only of a sandbox
@@ -147,7 +160,7 @@ int groups_join(const struct control_group *group)
 {
     if (write(group->fds[GROUP_JOIN], "0", 1) != 1 ||
         write(group->fds[GROUP_JOIN_PIDS], "0", 1) != 1) {
-        return -errno;
+        return errno == ENODEV ? 0 : -errno; /* removed in this moment, see forget() */
     }
     return 0;
 }

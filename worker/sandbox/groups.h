@@ -23,6 +23,7 @@ struct control_group {
     int64_t limit;       /* bytes, as last set; 0: not yet */
     int64_t kills, hits; /* as last read: the files count from the group's making */
     int64_t floor_kb;    /* a peak of former sandboxes that the kernel cannot forget */
+    bool is_gone;        /* somebody has removed it */
 };
 
 struct groups {
