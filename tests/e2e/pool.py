@@ -2,6 +2,7 @@
 """A real pool for the tests: paddock-supervisor with its own Redis in a folder of its own, and a client
 that speaks plain Redis only, as a backend in any language would."""
 
+import contextlib
 import ctypes
 import io
 import json
@@ -251,7 +252,11 @@ class Pool:
         """Of every process that serves more than one job, as {pid: fds}, when each relay knows (holds a pidfd of) the one
         sandbox that waits for it, and there is no other."""
         def fds(pid):
-            return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            found = []
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(FileNotFoundError):  # closed while we look
+                    found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            return found
 
         wait_until(lambda: len(self.sandboxes()) == self.options["workers"]
                    and all("anon_inode:[pidfd]" in fds(r) for r in self.relays()), "only the waiting sandboxes are there")
