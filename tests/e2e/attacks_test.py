@@ -20,6 +20,7 @@ from attacks import control, cpu, interpreter, kernel, memory, network, output, 
 
 MODULES = {"A": processes, "B": kernel, "C": network, "D": memory, "E": cpu, "F": output, "G": interpreter}
 WORKERS = 3
+ANY = {"workers": WORKERS, "allow_ctypes": "yes"}  # in each of the ways to run
 UIDS = range(1879048192, 1879048192 + 65536)  # of uid_first
 HONEST = "import json, math\nprint(json.dumps(['{}', math.sqrt(16)]))\n"
 # What other pools and tests of the same user have there while we look.
@@ -127,15 +128,11 @@ def resident_kb(pid):
 # ---- the three ways ----
 
 class Attacked:
-    """Every letter's rows in a pool of one way. Subclasses say which way."""
-
-    OPTIONS = {}
+    """Every letter's rows in a pool of one way. Subclasses say which way, and are tests."""
 
     @classmethod
     def setUpClass(cls):
-        cls.pool = pool.Pool(workers=WORKERS, allow_ctypes="yes", **cls.OPTIONS)
-        cls.enterClassContext(cls.pool)
-        cls.client = cls.pool.client
+        super().setUpClass()
         cls.before = State(cls.pool)
 
     def check(self, row, job):
@@ -238,8 +235,8 @@ class Attacked:
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
-class AsRoot(Attacked, unittest.TestCase):
-    OPTIONS = {"isolation": "range"}
+class AsRoot(Attacked, pool.TestCase):
+    OPTIONS = {**ANY, "isolation": "range"}
 
     def test_I05_1000_poison_jobs(self):
         poison = [("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "crashed"),
@@ -277,12 +274,12 @@ class AsRoot(Attacked, unittest.TestCase):
                         "echo 1 > /proc/sys/kernel/ns_last_pid"], check=True)
 
 
-class AsUser(Attacked, unittest.TestCase):
-    OPTIONS = {"isolation": "single", **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
+class AsUser(Attacked, pool.TestCase):
+    OPTIONS = {**ANY, "isolation": "single", **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
 
 
-class WithoutNamespaces(Attacked, unittest.TestCase):
-    OPTIONS = {"born": {"preexec_fn": pool.refuse_namespaces}, **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
+class WithoutNamespaces(Attacked, pool.TestCase):
+    OPTIONS = {**ANY, "born": {"preexec_fn": pool.refuse_namespaces}, **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
 
 
 # ---- the filter, and not the kernel ----

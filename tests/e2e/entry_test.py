@@ -29,16 +29,8 @@ FILES = {
 }
 
 
-class Entry(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=1)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
+class Entry(pool.TestCase):
+    OPTIONS = {"workers": 1}
 
     def run_entry(self, entry, verdict="ok", **fields):
         job = self.client.run(pool.make_zip(FILES), entry=entry, **fields)

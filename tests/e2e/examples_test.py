@@ -31,17 +31,7 @@ def example(name):
     return pool.make_zip(files)
 
 
-class Examples(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
-
+class Examples(pool.TestCase):
     def check(self, job, verdict, exit_code, out):
         """The records of a job that ended so."""
         self.assertEqual((job.verdict, job.result["exit_code"]), (verdict, exit_code), job.result)

@@ -73,17 +73,7 @@ DRAWS = ["random.random()", "random.getrandbits(64)", "random.Random().random()"
          "next(tempfile._get_candidate_names())"]
 
 
-class Isolation(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
-
+class Isolation(pool.TestCase):
     def lines(self, source, **files):
         job = self.client.run({"robot.py": source, "folder/x.txt": "", **files})
         self.assertEqual(job.verdict, "ok", job.result)

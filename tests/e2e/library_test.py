@@ -173,16 +173,8 @@ True False
 """
 
 
-class Library(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=1)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
+class Library(pool.TestCase):
+    OPTIONS = {"workers": 1}
 
     def run_ok(self, files, **fields):
         job = self.client.run(files, **fields)

@@ -68,16 +68,8 @@ if pool.SANITIZED:
             and "without end" not in row[0]]
 
 
-class Limits(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2, max_cpu_ms=20000, max_wall_ms=60000)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
+class Limits(pool.TestCase):
+    OPTIONS = {"workers": 2, "max_cpu_ms": 20000, "max_wall_ms": 60000}
 
     def test_every_row(self):
         for name, code, fields, verdict in ROWS:

@@ -51,17 +51,7 @@ def has_groups(p):
 
 
 @unittest.skipIf(pool.SANITIZED, "AddressSanitizer has its own memory, and ends a process that gets none")
-class Memory(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
-
+class Memory(pool.TestCase):
     def text(self, job):
         return recording.text(recording.decode(job.recording, partial=True))
 

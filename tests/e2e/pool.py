@@ -16,6 +16,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import unittest
 import zipfile
 
 import redis
@@ -286,6 +287,17 @@ class Pool:
         if kind is None:
             assert not left, f"processes left behind: {left}"
             assert not leftovers, f"files left behind: {leftovers}"
+
+
+class TestCase(unittest.TestCase):
+    """Tests that share one pool, of OPTIONS."""
+
+    OPTIONS = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pool = cls.enterClassContext(Pool(**cls.OPTIONS))
+        cls.client = cls.pool.client
 
 
 class RedisServer:

@@ -26,17 +26,7 @@ main()
 """
 
 
-class Recording(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
-
+class Recording(pool.TestCase):
     def run_program(self, files, verdict, **fields):
         job = self.client.run(files, **fields)
         self.assertEqual(job.verdict, verdict, job.result)
@@ -136,18 +126,8 @@ class Recording(unittest.TestCase):
         self.assertEqual(self.client.wait(job).verdict, "cancelled")
 
 
-class Totals(unittest.TestCase):
+class Totals(pool.TestCase):
     """What one kind of record takes is not another's: no honest program is ended for its trace."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
 
     def test_output_byte_by_byte(self):
         code = "import sys\nfor i in range(250 * 1024):\n    sys.stdout.write('x')\n    sys.stdout.flush()\n"

@@ -154,17 +154,7 @@ USES = [
 ]
 
 
-class Sentences(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pool = pool.Pool(workers=2)
-        cls.pool.__enter__()
-        cls.client = cls.pool.client
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pool.__exit__(None, None, None)
-
+class Sentences(pool.TestCase):
     def test_rows(self):
         for name, (files, verdict, sentence) in ROWS.items():
             with self.subTest(name):
