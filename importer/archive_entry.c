@@ -6,19 +6,14 @@
  */
 #include "importer/archive.h"
 
+#include "common/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char *const usual[] = {"robot.py", "user/robot.py", "main.py",
                                     "__main__.py"};
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), length = strlen(end);
-
-    return size >= length && strcmp(text + size - length, end) == 0;
-}
 
 /* A file that runs as __main__; its folder is the import root. */
 static int take_file(const char *member, struct archive_entry *ret)
@@ -33,21 +28,15 @@ static int take_file(const char *member, struct archive_entry *ret)
 
 /* ---- no entry: what was found ---- */
 
-static bool ends_with_any_case(const char *text, const char *end)
-{
-    size_t size = strlen(text), length = strlen(end);
-
-    return size >= length && strcasecmp(text + size - length, end) == 0;
-}
-
 static bool is_source(const char *name)
 {
-    return ends_with_any_case(name, ".py") || ends_with_any_case(name, ".py.txt");
+    return text_ends_with_any_case(name, ".py") ||
+           text_ends_with_any_case(name, ".py.txt");
 }
 
 static bool is_zip(const char *name)
 {
-    return ends_with_any_case(name, ".zip");
+    return text_ends_with_any_case(name, ".zip");
 }
 
 /* How far a member is from being the entry: the nearest to the top comes first, there one
@@ -64,7 +53,7 @@ static size_t unlikeliness(const char *name)
     for (const char *c = name; *c != '\0'; c++) {
         depth += *c == '/';
     }
-    return depth * 4 + (is_usual ? 0 : 2) + (ends_with(name, ".py") ? 0 : 1);
+    return depth * 4 + (is_usual ? 0 : 2) + (text_ends_with(name, ".py") ? 0 : 1);
 }
 
 /* The likeliest member of a kind; NULL if there is none. */
@@ -104,7 +93,7 @@ static int refuse_usual(const struct archive *archive, struct buffer *why)
 
 static bool is_path(const char *entry)
 {
-    return strchr(entry, '/') != NULL || ends_with(entry, ".py");
+    return strchr(entry, '/') != NULL || text_ends_with(entry, ".py");
 }
 
 /* With or without the top folder. */
@@ -188,13 +177,13 @@ static enum found find_in_zip(struct archive *archive, const char *module,
                               char path[SOURCE_MAX])
 {
     autofree char *top = archive_top_folder(archive);
-    enum found whole = find_source(archive, "", module, path);
+    bool is_meant = top != NULL &&
+                    find_source(archive, "", module, path) != FOUND_NOTHING &&
+                    find_source(archive, top, module, path) == FOUND_NOTHING;
 
-    if (top != NULL && whole != FOUND_NOTHING &&
-        find_source(archive, top, module, path) == FOUND_NOTHING) {
-        return find_source(archive, "", module, path);
+    if (!is_meant) {
+        archive_strip(archive);
     }
-    archive_strip(archive);
     return find_source(archive, "", module, path);
 }
 

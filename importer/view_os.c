@@ -7,6 +7,8 @@
  */
 #include "importer/view.h"
 
+#include "common/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,12 +22,7 @@
 /* Numbers that are the same for the same place, and differ for others. */
 static unsigned long long inode_of(const struct view_place *place)
 {
-    unsigned long long hash = 1469598103934665603ull; /* FNV-1a */
-
-    for (const char *c = place->path; *c != '\0'; c++) {
-        hash = (hash ^ (unsigned char)*c) * 1099511628211ull;
-    }
-    return hash >> 2 | 1;
+    return text_add_hash(TEXT_HASH, place->path) >> 2 | 1;
 }
 
 /* The first moment that a ZIP can say, for what has no time of its own: the year 1970

@@ -6,8 +6,10 @@
 #include "supervisor/config.h"
 
 #include "common/fd.h"
+#include "common/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,15 +134,6 @@ static void default_runtime_dir(struct config *config)
     }
 }
 
-/* FNV-1a */
-static uint32_t add_hash(uint32_t hash, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    }
-    return hash;
-}
-
 /* The same after a restart, so that a pool takes back what it has left; another one for
  * any other pool, whose running jobs it would take: that is what machine, folder and
  * queue tell apart. */
@@ -148,16 +141,16 @@ static void default_owner(struct config *config)
 {
     char host[32] = "localhost";
     autofree char *machine = NULL;
-    uint32_t hash = 2166136261u;
+    uint64_t hash = TEXT_HASH;
     size_t size;
 
     (void)gethostname(host, sizeof(host) - 1);
     if (fd_read_file("/etc/machine-id", 64, &machine, &size) == 0) {
-        hash = add_hash(hash, machine);
+        hash = text_add_hash(hash, machine);
     }
-    hash = add_hash(add_hash(hash, config->runtime_dir), config->queue);
-    (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%.50s.%08x", host,
-                   config->queue, hash);
+    hash = text_add_hash(text_add_hash(hash, config->runtime_dir), config->queue);
+    (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%.46s.%012" PRIx64, host,
+                   config->queue, hash >> 16);
 }
 
 void config_complete(struct config *config)

@@ -5,6 +5,7 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "common/text.h"
 #include "supervisor/ctl/input.h"
 #include "supervisor/ctl/zip_writer.h"
 
@@ -26,13 +27,6 @@ static int refuse(struct buffer *why, int error, const char *path, const char *r
 {
     buffer_printf(why, "%s: %s", path, reason);
     return error;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), length = strlen(end);
-
-    return size >= length && strcmp(text + size - length, end) == 0;
 }
 
 /* ---- folders ---- */
@@ -152,7 +146,7 @@ static int read_file(const char *path, struct pack *ret, struct buffer *why)
     if (error < 0) {
         return refuse(why, error, path, reason_of(error));
     }
-    if (ends_with(path, ".py")) {
+    if (text_ends_with(path, ".py")) {
         ret->is_source = true;
         (void)snprintf(ret->entry, sizeof(ret->entry), "%s",
                        slash != NULL ? slash + 1 : path);

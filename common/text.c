@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Questions to a text. Runs everywhere; trusts nothing of the text but its end.
+ */
+#include "common/text.h"
+
+#include <string.h>
+#include <strings.h>
+
+typedef int compare_function(const char *, const char *);
+
+static bool ends_with(const char *text, const char *end, compare_function *compare)
+{
+    size_t size = strlen(text), length = strlen(end);
+
+    return size >= length && compare(text + size - length, end) == 0;
+}
+
+bool text_ends_with(const char *text, const char *end)
+{
+    return ends_with(text, end, strcmp);
+}
+
+bool text_ends_with_any_case(const char *text, const char *end)
+{
+    return ends_with(text, end, strcasecmp);
+}
+
+uint64_t text_add_hash(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions to a NUL-terminated text. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+bool text_ends_with(const char *text, const char *end);
+/* Capital letters of ASCII are the same as small ones. */
+bool text_ends_with_any_case(const char *text, const char *end);
+
+/* FNV-1a of 64 bits (Fowler, Noll and Vo): the same for the same text on every machine,
+ * and nothing that an enemy could not forge. `hash` is that of the text before it,
+ * TEXT_HASH for the first. */
+#define TEXT_HASH UINT64_C(0xcbf29ce484222325)
+uint64_t text_add_hash(uint64_t hash, const char *text);
