@@ -72,8 +72,11 @@ int importer_mount(struct archive *archive, const char *root, PyObject *owner,
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */
 int importer_unmount(const char *root);
 
-/* Takes out of sys.modules what the modules in the mounted folder `path` hide, as they
- * would have if nothing had been imported ahead; names in the set `kept` stay. */
+/* Lets modules of the archive whose folder `path` is on sys.path hide modules that were
+ * imported ahead, as they would have if nothing had been; names in the set `kept` stay.
+ * Takes out of sys.modules what modules in that folder hide, and what those in others
+ * may hide once their folder is put on sys.path, too: if an import finds such a name in
+ * the library (library.h) after all, it gets the very module that was taken out. */
 int importer_let_hide(const char *path, PyObject *kept);
 
 /* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.

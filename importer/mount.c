@@ -296,7 +296,8 @@ static int look_up(void)
         }
     }
     importer.mounts = PyDict_New();
-    return importer.mounts != NULL ? 0 : -1;
+    importer.aside = PyDict_New();
+    return importer.mounts != NULL && importer.aside != NULL ? 0 : -1;
 }
 
 static int make_types(void)
@@ -311,11 +312,11 @@ static int make_types(void)
 static void forget_interpreter(PyObject *capsule)
 {
     PyObject *const owned[] = {
-        importer.mounts,         importer.module_spec,     importer.call_trimmed,
-        importer.compile,        importer.compile_checked, importer.exec,
-        importer.decode_source,  importer.line_cache,      importer.stat_result,
-        importer.error,          importer.resources,       (PyObject *)mount_type,
-        (PyObject *)finder_type, (PyObject *)loader_type,
+        importer.mounts,        importer.aside,          importer.module_spec,
+        importer.call_trimmed,  importer.compile,        importer.compile_checked,
+        importer.exec,          importer.decode_source,  importer.line_cache,
+        importer.stat_result,   importer.error,          importer.resources,
+        (PyObject *)mount_type, (PyObject *)finder_type, (PyObject *)loader_type,
     };
 
     importer = (struct importer_state){0};

@@ -21,6 +21,7 @@ struct mount {
  * matters to us. All owned. */
 struct importer_state {
     PyObject *mounts;       /* dict: root -> struct mount */
+    PyObject *aside;        /* dict: name -> module that was loaded ahead (hide.c) */
     PyObject *module_spec;  /* importlib.machinery.ModuleSpec */
     PyObject *call_trimmed; /* importlib._bootstrap._call_with_frames_removed: its frames
                                leave tracebacks */
@@ -46,6 +47,9 @@ extern PyTypeObject *mount_type, *finder_type, *loader_type;
 /* A loader for one member. New reference. */
 PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname,
                      int is_package);
+/* The module of the library that importer_let_hide() has set aside, which is given out
+ * once; NULL, without an exception, if there is none. New reference. */
+PyObject *hide_take_back(PyObject *fullname);
 /* A finder for a folder of the archive ("" or "pkg/sub") that stands for `path`. New
  * reference. */
 PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);

@@ -213,6 +213,26 @@ class Sentences(pool.TestCase):
         self.assertEqual(recording.text(recording.decode(job.recording)), "/ <class '_io.StringIO'> True 1 1 2 2\n")
         self.assertIn("No module named 'xml.etree'", job.result["sentence"])
 
+    def test_what_hides_later(self):
+        """As on a disk: a folder that is put on the path before Python's. What it does not hide is what it always was."""
+        code = ("import importlib, sys, json.decoder, decimal\n"
+                "print('random' in sys.modules, 'xml' in sys.modules, json.decoder is sys.modules['json.decoder'])\n"
+                "sys.path.insert(0, '/robot/lib')\nimport random, xml\n"
+                "print(random.mine, xml.mine, '_decimal' in sys.modules)\n"
+                "print(json.loads('[1]'), json.__spec__.loader, json.__file__)\n"
+                "sys.path.pop(0)\ndel sys.modules['random'], sys.modules['xml']\n"
+                "import random, tempfile, xml.etree.ElementTree as tree\n"
+                "print(random.Random is tempfile._Random, tree.fromstring('<a/>').tag, random.__spec__.name)\n"
+                "first = random\ndel sys.modules['random']\nimport random\n"
+                "print(first is random, random.randrange(1), importlib.reload(random) is random)\n")
+        files = {"robot.py": code, "lib/random.py": "mine = 1\n", "lib/xml/__init__.py": "mine = 2\n",
+                 "lib/_decimal.py": "1 / 0\n", "parts/json.py": "1 / 0\n", "parts/__init__.py": ""}
+        job = self.client.run(pool.make_zip(files))
+        self.assertEqual(recording.text(recording.decode(job.recording)),
+                         "False False True\n1 2 True\n"
+                         "[1] <archive loader of '/usr/lib/python3.11/json/__init__.py'> /usr/lib/python3.11/json/__init__.py\n"
+                         "True a random\nFalse 0 True\n", job.result)
+
 
 if __name__ == "__main__":
     unittest.main()
