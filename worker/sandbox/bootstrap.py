@@ -12,6 +12,14 @@ import sys
 startup_modules = frozenset(STARTUP) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
                                             "posixpath", "site", "sitecustomize", "stat"}
 
+import os
+
+# Hooks that modules want to run after a fork are dropped, those of threading and random first of all: they repair locks
+# and threads that a single-threaded parent can not have left in disorder, and cost a third of a birth. random is seeded
+# anew in C.
+_register_at_fork = os.register_at_fork
+os.register_at_fork = lambda **hooks: None
+
 import _sitebuiltins
 import _thread
 import builtins
@@ -19,7 +27,6 @@ import importlib
 import importlib.machinery
 import io
 import linecache
-import os
 import random
 import shutil
 import socket
@@ -31,11 +38,6 @@ import zipfile
 
 loaded = []
 missing = []
-
-# Hooks that preloaded modules want to run after a fork are dropped: they repair locks and threads that a
-# single-threaded parent can not have left in disorder. random is seeded anew in C.
-_register_at_fork = os.register_at_fork
-os.register_at_fork = lambda **hooks: None
 
 def _load(name):
     try:

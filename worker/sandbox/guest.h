@@ -16,10 +16,12 @@
  * looked up later. Returns 0, or -1 with an exception. */
 int guest_prepare(PyObject *bootstrap_globals);
 
-/* In a locked sandbox that waits: runs a small program of ours, whose output goes
- * nowhere, through archive, importer, compiler and streams. Nothing of it stays but that
- * the pages which every job writes to are the sandbox's own already: copying them is most
- * of what a small job costs, and now happens ahead of it. */
+/* Runs a small program of ours through archive, importer, compiler and streams, and
+ * leaves nothing of it; what it prints must go nowhere. In the zygote, before its lock,
+ * so that what a first program has Python make (interned names, caches of types) is there
+ * already. And in a locked sandbox that waits, so that the pages which every job writes
+ * to are the sandbox's own: copying them is most of what a small job costs, and now
+ * happens ahead of it. */
 void guest_rehearse(void);
 
 /* In a locked sandbox whose job has come. */

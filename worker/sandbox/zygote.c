@@ -23,6 +23,7 @@
 #include "common/namespace.h"
 #include "common/role.h"
 #include "worker/sandbox/groups.h"
+#include "worker/sandbox/guest.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/links.h"
 #include "worker/sandbox/lockdown.h"
@@ -31,6 +32,7 @@
 #include "worker/sandbox/selftest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,11 +96,28 @@ static int watch_signals(struct zygote *zygote)
     return zygote->signals >= 0 ? 0 : -errno;
 }
 
+/* What a first program has Python make for good, such as interned names and caches of
+ * types, is made before there are children. */
+static int rehearse(void)
+{
+    autoclose int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    autoclose int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (kept < 0 || nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0) {
+        return -errno;
+    }
+    guest_rehearse();
+    return dup2(kept, STDOUT_FILENO) < 0 ? -errno : 0;
+}
+
 static int start_interpreter(struct zygote *zygote)
 {
     int error = interpreter_start(&zygote->setup, zygote->library, &zygote->interpreter);
 
     close_fd(&zygote->library);
+    if (error == 0) {
+        error = rehearse();
+    }
     return error < 0 ? error : interpreter_settle(&zygote->interpreter);
 }
 
