@@ -44,6 +44,7 @@ class Entry:
         self.local_flags = lies.pop("local_flags", self.flags)
         self.local_extra = lies.pop("local_extra", b"")
         self.local_size = lies.pop("local_size", self.size)
+        self.local_packed_size = lies.pop("local_packed_size", self.packed_size)
         self.local_crc = lies.pop("local_crc", self.crc)
         self.body = lies.pop("body", None)      # bytes behind the local header, instead of the packed ones
         self.offset = lies.pop("offset", None)  # where the directory says that it is
@@ -53,7 +54,7 @@ class Entry:
     def local(self):
         body = self.packed if self.body is None else self.body
         return struct.pack("<4s5H3I2H", b"PK\3\4", 20, self.local_flags, self.local_method, 0, 33, self.local_crc,
-                           self.packed_size, self.local_size, len(self.local_name),
+                           self.local_packed_size, self.local_size, len(self.local_name),
                            len(self.local_extra)) + self.local_name + self.local_extra + body
 
     def central(self, offset):
@@ -133,6 +134,23 @@ def good_data_descriptor():
     data = deflate(HELLO)
     tail = struct.pack("<4sIII", b"PK\7\10", zlib.crc32(HELLO), len(data), len(HELLO))
     return make(Entry("robot.py", HELLO, flags=0x808, body=data + tail))
+
+
+# What writers that do not know the sizes yet put into a local header: Info-ZIP 3.0 into a pipe and by -fd, libarchive 3.6
+# (bsdtar -a), macOS' "Compress", and all that could be between.
+for _writer, _lies in {
+    "info_zip": {"local_size": 0, "local_packed_size": 0, "local_crc": 0},
+    "macos": {"local_size": 0, "local_crc": 0},
+    "sizes_only": {"local_crc": 0},
+    "size_only": {"local_packed_size": 0, "local_crc": 0},
+    "crc_only": {"local_size": 0, "local_packed_size": 0},
+}.items():
+    def _later(lies=_lies):
+        data = deflate(HELLO)
+        tail = struct.pack("<4sIII", b"PK\7\10", zlib.crc32(HELLO), len(data), len(HELLO))
+        return make(Entry("robot.py", HELLO, flags=0x808, body=data + tail, **lies))
+
+    ARCHIVES[f"good_later_{_writer}"] = _later
 
 
 @archive
