@@ -38,6 +38,9 @@ DATA = {"matplotlib": ["/usr/share/matplotlib", "/usr/share/fonts/truetype/dejav
 # Modules that a package's users want loaded, too.
 WITH = {"matplotlib": ["matplotlib.pyplot", "matplotlib.backends.backend_agg"], "PIL": ["PIL.Image", "PIL.ImageDraw"]}
 
+# Packages that another one imports only when a function of it is called.
+LATER = {"matplotlib": ["contourpy", "fontTools"]}
+
 
 class Failure(Exception):
     """Said as one sentence; exit code 1."""
@@ -131,7 +134,7 @@ def add_package(builder, name, added):
             builder.add_folder(str(path))
     for folder in DATA.get(name, ()):
         builder.add_folder(folder)
-    for other in required_by(name):
+    for other in [*required_by(name), *LATER.get(name, ())]:
         if find(other) is not None:
             add_package(builder, other, added)
 

@@ -208,6 +208,15 @@ class Library(pool.TestCase):
         out = self.run_ok(pool.make_zip({"robot.py": source, "lib/only.pyc": bytes(code), "x/y.txt": ""}))
         self.assertEqual(out, 6 * "only is only there as lib/only.pyc, which is not loaded: upload its Python source\n")
 
+    def test_locale(self):
+        """As LANG=C.UTF-8 has it, which a program can also ask for without a file of it."""
+        code = ("import fileinput, locale\nprint(locale.setlocale(locale.LC_CTYPE), locale.setlocale(locale.LC_NUMERIC))\n"
+                "print(locale.getencoding(), open('a.txt', encoding='locale').encoding, *fileinput.input('a.txt'))\n"
+                "for name in '', 'C.UTF-8', 'de_DE.UTF-8':\n    try:\n        print(locale.setlocale(locale.LC_ALL, name))\n"
+                "    except locale.Error as e:\n        print(e)\n")
+        self.assertEqual(self.run_ok({"robot.py": code, "a.txt": "\u00e9"}),
+                         "C.UTF-8 C\nUTF-8 UTF-8 \u00e9\nC.UTF-8\nC.UTF-8\nunsupported locale setting\n")
+
     def test_lines_in_every_traceback(self):
         """Also of those that Python prints by itself: __del__, atexit, an excepthook that is called."""
         code = ("import atexit, sys\nclass A:\n    def __del__(self):\n        1 / 0  # in __del__\nA()\n"
@@ -289,6 +298,11 @@ axes.legend()
 stream = io.BytesIO()
 figure.savefig(stream)
 print(matplotlib.get_backend(), stream.getvalue()[:4], len(stream.getvalue()) > 5000)
+plt.contourf([[1, 2], [3, 4]])
+for kind in "svg", "pdf":
+    stream = io.BytesIO()
+    plt.savefig(stream, format=kind)
+    print(kind, stream.getvalue()[:5])
 """
 
 HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,)}\n"  # of an array in numpy's format
@@ -320,7 +334,7 @@ class Science(unittest.TestCase):
                              "1134.0 8 [6.0, -1.5, -1.5]\n[-0.5] True\n"
                              "[1.0, 2.0, 3.5] 6.5 [1.  2.  3.5] b'\\x93NUMPY'\n[1.  2.5] 3.5 True\n"
                              "PNG (20, 10)\nJPEG (20, 10)\nGIF (20, 10)\n(1, 1)\n"
-                             "agg b'\\x89PNG' True\n")
+                             "agg b'\\x89PNG' True\nsvg b'<?xml'\npdf b'%PDF-'\n")
             self.assertNotIn("unable to preload", p.read_log())
             self.assertIn("There is no scipy here; numpy comes near", p.client.run("import scipy\n").result["sentence"])
 

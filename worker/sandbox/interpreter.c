@@ -17,6 +17,7 @@
 
 #include <Python.h>
 #include <errno.h>
+#include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -234,6 +235,18 @@ static int mount_library(struct library *library)
                           IMPORTER_FILES | IMPORTER_READY);
 }
 
+/* As LANG=C.UTF-8 has it on a terminal: what encoding="locale" means. All of the locale
+ * is held, so that a program that asks for it needs no file. */
+static void set_locale(void)
+{
+    static locale_t held;
+
+    held = newlocale(LC_ALL_MASK, "C.UTF-8", NULL);
+    if (held == NULL || setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
+        log_warning("no locale C.UTF-8: encoding=\"locale\" will mean ASCII");
+    }
+}
+
 int interpreter_start(const struct message_setup *setup, int library_fd,
                       struct interpreter *ret)
 {
@@ -244,6 +257,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     /* One malloc arena: further ones would cost a job's memory limit 64 MiB of address
      * space each. */
     (void)mallopt(M_ARENA_MAX, 1);
+    set_locale();
     error = use_pipes_as_stdio();
     if (error < 0) {
         return log_failure(error, "unable to make pipes");
