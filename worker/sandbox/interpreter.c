@@ -12,6 +12,7 @@
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/pages.h"
 #include "worker/sandbox/refusals.h"
 #include "worker/sandbox/tracer.h"
 
@@ -337,6 +338,7 @@ int interpreter_settle(struct interpreter *interpreter)
         error = python_failure("freeze objects");
         goto out;
     }
+    pages_settle();
     error = read_pages(interpreter);
 out:
     Py_XDECREF(result);
