@@ -181,15 +181,20 @@ static PyObject *find(struct finder *finder, PyObject *fullname, const char *pat
     return refuse_compiled(finder, fullname, path);
 }
 
-/* The specification of a module that is refused by a sentence; None for others. */
-static PyObject *refused_spec(const struct finder *finder, PyObject *fullname)
+/* The specification of what the library has but no source of: a module that was loaded
+ * ahead, or one that is refused by a sentence; None for others. */
+static PyObject *other_spec(const struct finder *finder, PyObject *fullname)
 {
     const char *module = importer_text(fullname);
-    PyObject *loader = module != NULL && (finder->mount->flags & IMPORTER_READY) != 0
-                           ? refusal_loader(module)
-                           : NULL;
-    PyObject *spec;
+    PyObject *loader = NULL, *spec;
 
+    if (module != NULL && (finder->mount->flags & IMPORTER_READY) != 0) {
+        loader = hide_loader(fullname);
+    }
+    if (loader == NULL && module != NULL && !PyErr_Occurred() &&
+        (finder->mount->flags & IMPORTER_READY) != 0) {
+        loader = refusal_loader(module);
+    }
     if (loader == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -221,7 +226,7 @@ static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t cou
     spec = find(finder, args[0], path);
     if (spec == Py_None) {
         Py_DECREF(spec);
-        spec = refused_spec(finder, args[0]);
+        spec = other_spec(finder, args[0]);
     }
     return spec;
 }

@@ -11,54 +11,59 @@
 
 #include <string.h>
 
-/* Is the module's source in Python's library, which then finds it, too? -1 with an
- * exception. */
-static int is_in_library(PyObject *module)
-{
-    PyObject *spec = PyObject_GetAttrString(module, "__spec__");
-    PyObject *origin = spec != NULL ? PyObject_GetAttrString(spec, "origin") : NULL;
-    const char *path = origin != NULL ? importer_text(origin) : NULL, *member;
-    struct mount *mount = path != NULL ? mount_of(path, &member) : NULL;
-    int is = mount != NULL && (mount->flags & IMPORTER_READY) != 0 &&
-             archive_find(mount->archive, member) >= 0;
+/* ---- setting aside ---- */
 
-    if (origin == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        PyErr_Clear(); /* __spec__ is None, or something that somebody put there */
-    }
-    Py_XDECREF(origin);
-    Py_XDECREF(spec);
-    return PyErr_Occurred() ? -1 : is;
+/* What is known of a module that was loaded ahead: a tuple of names, borrowed. NULL, with
+ * an exception or without. */
+static PyObject *linked(PyObject *name, Py_ssize_t which)
+{
+    PyObject *both = PyDict_GetItemWithError(importer.links, name);
+
+    return both != NULL && PyTuple_Check(both) && PyTuple_GET_SIZE(both) == 2
+               ? PyTuple_GET_ITEM(both, which)
+               : NULL;
 }
 
-/* Takes one module out of sys.modules. What the library has, its loader gives out when an
- * import comes to it after all; what it has not goes only if it `must`: nothing could
- * bring it back. */
-static int set_aside(PyObject *modules, PyObject *name, bool must)
-{
-    PyObject *module = PyDict_GetItemWithError(modules, name);
-    int comes_back = module != NULL ? is_in_library(module) : -1;
+struct hiding {
+    PyObject *modules;  /* sys.modules */
+    PyObject *kept;     /* set: what stays */
+    PyObject *builtins; /* tuple: sys.builtin_module_names, found before any path */
+    PyObject *todo;     /* list: what was set aside, and whose importers are to follow */
+};
 
-    if (comes_back < 0 ||
-        (comes_back == 1 && PyDict_SetItem(importer.aside, name, module) != 0)) {
-        return -1;
-    }
-    return comes_back == 1 || must ? PyDict_DelItem(modules, name) : 0;
+/* Takes one module out of sys.modules. */
+static int set_aside(const struct hiding *hiding, PyObject *name)
+{
+    PyObject *module = PyDict_GetItemWithError(hiding->modules, name);
+
+    return module != NULL && PyDict_SetItem(importer.aside, name, module) == 0 &&
+                   PyDict_DelItem(hiding->modules, name) == 0 &&
+                   PyList_Append(hiding->todo, name) == 0
+               ? 0
+               : -1;
 }
 
-/* NAME and NAME.anything. */
-static int set_tree_aside(PyObject *modules, PyObject *name, bool must)
+/* NAME and NAME.anything, if it is there and may go. */
+static int set_tree_aside(const struct hiding *hiding, PyObject *name)
 {
-    PyObject *names = PyDict_Keys(modules);
-    PyObject *prefix = PyUnicode_FromFormat("%U.", name);
-    int error = names != NULL && prefix != NULL ? 0 : -1;
+    PyObject *names, *prefix;
+    int error;
 
+    if (PyDict_Contains(hiding->modules, name) != 1 ||
+        PySet_Contains(hiding->kept, name) != 0 ||
+        PySequence_Contains(hiding->builtins, name) != 0) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    names = PyDict_Keys(hiding->modules);
+    prefix = PyUnicode_FromFormat("%U.", name);
+    error = names != NULL && prefix != NULL ? 0 : -1;
     for (Py_ssize_t i = 0; error == 0 && i < PyList_GET_SIZE(names); i++) {
         PyObject *other = PyList_GET_ITEM(names, i);
 
         if (PyUnicode_Check(other) &&
             (PyUnicode_Compare(other, name) == 0 ||
              PyUnicode_Tailmatch(other, prefix, 0, PY_SSIZE_T_MAX, -1) == 1)) {
-            error = set_aside(modules, other, must);
+            error = set_aside(hiding, other);
         }
     }
     Py_XDECREF(prefix);
@@ -66,11 +71,26 @@ static int set_tree_aside(PyObject *modules, PyObject *name, bool must)
     return error;
 }
 
+/* On a disk, who imports it would be loaded no earlier than itself. */
+static int set_importers_aside(const struct hiding *hiding)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(hiding->todo); i++) {
+        PyObject *importers = linked(PyList_GET_ITEM(hiding->todo, i), 1);
+
+        for (Py_ssize_t k = 0; importers != NULL && k < PyTuple_GET_SIZE(importers);
+             k++) {
+            if (set_tree_aside(hiding, PyTuple_GET_ITEM(importers, k)) != 0) {
+                return -1;
+            }
+        }
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* The name that a member has as a module when its folder is on sys.path, or for an
  * __init__.py the folder above; a new reference. NULL, without an exception, for one that
- * is no module: a folder without __init__.py hides nothing. `ret_folder` is that folder's
- * size. */
-static PyObject *module_name(const char *member, size_t *ret_folder)
+ * is no module: a folder without __init__.py hides nothing. */
+static PyObject *module_name(const char *member)
 {
     const char *slash = strrchr(member, '/');
     const char *name = slash != NULL ? slash + 1 : member;
@@ -88,34 +108,35 @@ static PyObject *module_name(const char *member, size_t *ret_folder)
         name = memrchr(member, '/', (size_t)(slash - member));
         name = name != NULL ? name + 1 : member;
     }
-    *ret_folder = name > member ? (size_t)(name - member) - 1 : 0;
     return PyUnicode_FromStringAndSize(name, end - name);
 }
 
-int importer_let_hide(const char *path, PyObject *kept)
+int importer_let_hide(const char *path, PyObject *kept, PyObject *links)
 {
-    PyObject *modules = PyImport_GetModuleDict();
-    PyObject *builtins = PySys_GetObject("builtin_module_names");
-    const char *first;
-    struct mount *mount = mount_of(path, &first);
+    const char *folder;
+    struct mount *mount = mount_of(path, &folder);
     size_t count = mount != NULL ? archive_count(mount->archive) : 0;
-    int error = 0;
+    struct hiding hiding = {.modules = PyImport_GetModuleDict(),
+                            .kept = kept,
+                            .builtins = PySys_GetObject("builtin_module_names"),
+                            .todo = PyList_New(0)};
+    int error = hiding.todo != NULL && hiding.builtins != NULL ? 0 : -1;
 
+    Py_XSETREF(importer.links, Py_NewRef(links));
     for (size_t i = 0; i < count && error == 0; i++) {
-        const char *member = archive_name(mount->archive, i);
-        size_t folder;
-        PyObject *name = module_name(member, &folder);
+        PyObject *name = module_name(archive_name(mount->archive, i));
 
-        if (name != NULL && PyDict_Contains(modules, name) == 1 &&
-            PySet_Contains(kept, name) == 0 && PySequence_Contains(builtins, name) == 0) {
-            bool must = folder == strlen(first) && strncmp(member, first, folder) == 0;
-
-            error = set_tree_aside(modules, name, must);
-        }
+        error = name != NULL ? set_tree_aside(&hiding, name) : 0;
         Py_XDECREF(name);
     }
+    if (error == 0) {
+        error = set_importers_aside(&hiding);
+    }
+    Py_XDECREF(hiding.todo);
     return error != 0 || PyErr_Occurred() ? -1 : 0;
 }
+
+/* ---- giving out ---- */
 
 PyObject *hide_take_back(PyObject *fullname)
 {
@@ -129,4 +150,105 @@ PyObject *hide_take_back(PyObject *fullname)
         Py_CLEAR(module);
     }
     return module;
+}
+
+/* What is not aside was imported meanwhile, or was never in question. */
+int hide_import_again(PyObject *fullname)
+{
+    PyObject *names = linked(fullname, 0);
+
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject *module = NULL;
+
+        if (PyDict_Contains(importer.aside, name) == 1) {
+            module = PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
+        }
+        Py_XDECREF(module);
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* The loader of a module that is C: its file is out of reach. */
+struct keeper {
+    PyObject_HEAD PyObject *fullname; /* owned */
+    PyObject *spec;                   /* owned: the module's own; NULL before it is out */
+};
+
+static void keeper_dealloc(PyObject *self)
+{
+    struct keeper *keeper = (struct keeper *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    Py_XDECREF(keeper->fullname);
+    Py_XDECREF(keeper->spec);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *keeper_create_module(PyObject *self, PyObject *spec)
+{
+    struct keeper *keeper = (struct keeper *)self;
+    PyObject *module = hide_take_back(keeper->fullname);
+
+    if (module == NULL && !PyErr_Occurred()) {
+        PyErr_Format(PyExc_ImportError, "%U is loaded already", keeper->fullname);
+    }
+    if (module != NULL) {
+        Py_XSETREF(keeper->spec, PyObject_GetAttrString(module, "__spec__"));
+        PyErr_Clear();
+    }
+    return module;
+}
+
+static PyObject *keeper_exec_module(PyObject *self, PyObject *module)
+{
+    struct keeper *keeper = (struct keeper *)self;
+
+    return (keeper->spec == NULL ||
+            PyObject_SetAttrString(module, "__spec__", keeper->spec) == 0) &&
+                   hide_import_again(keeper->fullname) == 0
+               ? Py_NewRef(Py_None)
+               : NULL;
+}
+
+static PyMethodDef keeper_methods[] = {
+    {"create_module", keeper_create_module, METH_O, NULL},
+    {"exec_module", keeper_exec_module, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot keeper_slots[] = {
+    {Py_tp_dealloc, keeper_dealloc},
+    {Py_tp_methods, keeper_methods},
+    {0, NULL},
+};
+
+static PyType_Spec keeper_spec = {
+    .name = "paddock_importer.KeptModule",
+    .basicsize = sizeof(struct keeper),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = keeper_slots,
+};
+
+PyObject *hide_loader(PyObject *fullname)
+{
+    static PyTypeObject *type;
+    struct keeper *keeper;
+
+    if (PyDict_Contains(importer.aside, fullname) != 1) {
+        return NULL;
+    }
+    if (type == NULL) {
+        type = (PyTypeObject *)PyType_FromSpec(&keeper_spec);
+    }
+    keeper = type != NULL ? PyObject_New(struct keeper, type) : NULL;
+    if (keeper != NULL) {
+        keeper->fullname = Py_NewRef(fullname);
+        keeper->spec = NULL;
+    }
+    return (PyObject *)keeper;
 }

@@ -72,12 +72,14 @@ int importer_mount(struct archive *archive, const char *root, PyObject *owner,
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */
 int importer_unmount(const char *root);
 
-/* Lets modules of the archive whose folder `path` is on sys.path hide modules that were
+/* Lets modules of the archive that the folder `path` is in hide modules that were
  * imported ahead, as they would have if nothing had been; names in the set `kept` stay.
- * Takes out of sys.modules what modules in that folder hide, and what those in others
- * may hide once their folder is put on sys.path, too: if an import finds such a name in
- * the library (library.h) after all, it gets the very module that was taken out. */
-int importer_let_hide(const char *path, PyObject *kept);
+ * Takes out of sys.modules what modules in any folder of it may hide once that is on
+ * sys.path, and who has imported that, directly or not. `links` says so, for what was
+ * imported ahead: {name: (names that it imports, names that import it)}, tuples, in the
+ * order of the imports. An import that comes to the library (library.h) with such a name
+ * gets the very module that was taken out, which first imports anew what it had. */
+int importer_let_hide(const char *path, PyObject *kept, PyObject *links);
 
 /* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.
  */

@@ -143,7 +143,10 @@ static PyObject *exec_module(PyObject *self, PyObject *module)
 
     if (loader->is_loaded) {
         loader->is_loaded = false;
-        Py_RETURN_NONE;
+        return PyObject_SetAttrString(module, "__loader__", self) == 0 &&
+                       hide_import_again(loader->fullname) == 0
+                   ? Py_NewRef(Py_None)
+                   : NULL;
     }
     code = mount_compile(loader->mount, loader->index, 1);
     globals = code != NULL ? PyObject_GetAttrString(module, "__dict__") : NULL;

@@ -312,11 +312,12 @@ static int make_types(void)
 static void forget_interpreter(PyObject *capsule)
 {
     PyObject *const owned[] = {
-        importer.mounts,        importer.aside,          importer.module_spec,
-        importer.call_trimmed,  importer.compile,        importer.compile_checked,
-        importer.exec,          importer.decode_source,  importer.line_cache,
-        importer.stat_result,   importer.error,          importer.resources,
-        (PyObject *)mount_type, (PyObject *)finder_type, (PyObject *)loader_type,
+        importer.mounts,          importer.aside,         importer.links,
+        importer.module_spec,     importer.call_trimmed,  importer.compile,
+        importer.compile_checked, importer.exec,          importer.decode_source,
+        importer.line_cache,      importer.stat_result,   importer.error,
+        importer.resources,       (PyObject *)mount_type, (PyObject *)finder_type,
+        (PyObject *)loader_type,
     };
 
     importer = (struct importer_state){0};

@@ -22,6 +22,7 @@ struct mount {
 struct importer_state {
     PyObject *mounts;       /* dict: root -> struct mount */
     PyObject *aside;        /* dict: name -> module that was loaded ahead (hide.c) */
+    PyObject *links;        /* dict: name -> (names, names); NULL before any is aside */
     PyObject *module_spec;  /* importlib.machinery.ModuleSpec */
     PyObject *call_trimmed; /* importlib._bootstrap._call_with_frames_removed: its frames
                                leave tracebacks */
@@ -47,9 +48,14 @@ extern PyTypeObject *mount_type, *finder_type, *loader_type;
 /* A loader for one member. New reference. */
 PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname,
                      int is_package);
-/* The module of the library that importer_let_hide() has set aside, which is given out
- * once; NULL, without an exception, if there is none. New reference. */
+/* The module that importer_let_hide() has set aside, which is given out once; NULL,
+ * without an exception, if there is none. New reference. */
 PyObject *hide_take_back(PyObject *fullname);
+/* What running the module again would import. 0, or -1 with an exception. */
+int hide_import_again(PyObject *fullname);
+/* The loader that gives out a module that is aside and has no source in the library;
+ * NULL, without an exception, if there is none. New reference. */
+PyObject *hide_loader(PyObject *fullname);
 /* A finder for a folder of the archive ("" or "pkg/sub") that stands for `path`. New
  * reference. */
 PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);

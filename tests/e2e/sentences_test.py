@@ -233,6 +233,19 @@ class Sentences(pool.TestCase):
                          "[1] <archive loader of '/usr/lib/python3.11/json/__init__.py'> /usr/lib/python3.11/json/__init__.py\n"
                          "True a random\nFalse 0 True\n", job.result)
 
+    def test_what_others_have_imported_hides_nothing(self):
+        """As on a disk: logging has imported Python's traceback before lib is on the path; resource, which is C, nobody has."""
+        code = ("import inspect, json, logging, sys\n"
+                "print(len(inspect.getsource(json.JSONDecoder)) > 100, 'json.decoder' in sys.modules, 'resource' in sys.modules)\n"
+                "print(json.__loader__ is json.__spec__.loader, inspect.getmodule(logging.Logger).__name__)\n"
+                "sys.path.insert(0, 'lib')\nimport traceback, resource, mmap\n"
+                "print(traceback.format_exception_only(OSError('x')), resource.load('map'), mmap.PAGESIZE, mmap.__spec__.name)\n")
+        files = {"robot.py": code, "lib/traceback.py": "mine = 1\n", "lib/resource.py": "def load(name):\n    return name\n",
+                 "util/mmap.py": "1 / 0\n", "util/json.py": "1 / 0\n"}
+        job = self.client.run(pool.make_zip(files))
+        self.assertEqual(recording.text(recording.decode(job.recording)),
+                         "True True False\nTrue logging\n['OSError: x\\n'] map 4096 mmap\n", job.result)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -2,7 +2,8 @@
 """What Paddock changes in the interpreter before any program is there.
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
-list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own) and ALLOW_CTYPES, and reads back `loaded`, `missing` and what guest.c calls.
+list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own), ALLOW_CTYPES and what imports.py defines as
+NOTES, and reads back `loaded`, `missing` and what guest.c calls.
 """
 
 import sys
@@ -170,7 +171,8 @@ print(f'{robot.name}: {sum(robot.move(3)):.2f}', len({1: 'a'}))
 """)
 rehearsal = _stream.getvalue()
 
-# The parts of a program's life that guest.c calls.
+# What a program's own modules may hide, and the parts of its life that guest.c calls.
+links = NOTES["stop"]()
 random_instance = random._inst
 print_exception = traceback.print_exception
 shutdown_threads = threading._shutdown

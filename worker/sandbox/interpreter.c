@@ -12,6 +12,7 @@
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/imports.h"
 #include "worker/sandbox/pages.h"
 #include "worker/sandbox/refusals.h"
 #include "worker/sandbox/tracer.h"
@@ -130,32 +131,46 @@ static PyObject *split_names(const char *names)
     return list;
 }
 
-/* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
-static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
-                               const char *added)
+/* Runs a script in fresh globals, which it returns (a new reference); NULL with an
+ * exception. */
+static PyObject *run_script(const char *source, PyObject *globals)
 {
-    PyObject *globals = PyDict_New();
-    PyObject *names = split_names(setup->preload);
-    PyObject *packages = split_names(added);
     PyObject *result = NULL;
 
-    if (globals != NULL && names != NULL && packages != NULL &&
+    if (globals != NULL &&
         PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0 &&
         PyDict_SetItemString(globals, "__name__",
-                             PyUnicode_InternFromString("paddock")) == 0 &&
-        PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
-        PyDict_SetItemString(globals, "STARTUP", startup) == 0 &&
-        PyDict_SetItemString(globals, "ADDED", packages) == 0 &&
-        PyDict_SetItemString(globals, "ALLOW_CTYPES",
-                             setup->allow_ctypes ? Py_True : Py_False) == 0) {
-        result = PyRun_String(bootstrap_source, Py_file_input, globals, globals);
+                             PyUnicode_InternFromString("paddock")) == 0) {
+        result = PyRun_String(source, Py_file_input, globals, globals);
     }
-    Py_XDECREF(names);
-    Py_XDECREF(packages);
     if (result == NULL) {
         Py_CLEAR(globals);
     }
     Py_XDECREF(result);
+    return globals;
+}
+
+/* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
+static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
+                               PyObject *notes, const char *added)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *names = split_names(setup->preload);
+    PyObject *packages = split_names(added);
+
+    if (globals != NULL && names != NULL && packages != NULL &&
+        PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
+        PyDict_SetItemString(globals, "NOTES", notes) == 0 &&
+        PyDict_SetItemString(globals, "STARTUP", startup) == 0 &&
+        PyDict_SetItemString(globals, "ADDED", packages) == 0 &&
+        PyDict_SetItemString(globals, "ALLOW_CTYPES",
+                             setup->allow_ctypes ? Py_True : Py_False) == 0) {
+        globals = run_script(bootstrap_source, globals);
+    } else {
+        Py_CLEAR(globals);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(packages);
     return globals;
 }
 
@@ -252,7 +267,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
                       struct interpreter *ret)
 {
     static struct library library;
-    PyObject *globals = NULL, *startup;
+    PyObject *globals = NULL, *startup, *notes;
     int error;
 
     /* One malloc arena: further ones would cost a job's memory limit 64 MiB of address
@@ -272,14 +287,17 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (error < 0) {
         return error;
     }
+    notes = run_script(imports_source, PyDict_New());
     /* Before any module is loaded: some keep an open() of their own where none could
      * replace it. */
-    if (importer_init() != 0 || importer_install_files() != 0) {
+    if (notes == NULL || importer_init() != 0 || importer_install_files() != 0) {
         return python_failure("prepare the importer");
     }
     refusals_install();
-    globals = startup != NULL ? run_bootstrap(setup, startup, library.added) : NULL;
+    globals =
+        startup != NULL ? run_bootstrap(setup, startup, notes, library.added) : NULL;
     Py_XDECREF(startup);
+    Py_DECREF(notes);
     if (globals == NULL) {
         return python_failure("prepare Python");
     }

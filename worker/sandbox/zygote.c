@@ -37,6 +37,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -101,7 +102,7 @@ static int watch_signals(struct zygote *zygote)
 static int rehearse(void)
 {
     autoclose int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    autoclose int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    autoclose int nowhere = memfd_create("rehearsal", MFD_CLOEXEC);
 
     if (kept < 0 || nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0) {
         return -errno;
