@@ -32,12 +32,10 @@
 #include "worker/sandbox/selftest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -97,29 +95,18 @@ static int watch_signals(struct zygote *zygote)
     return zygote->signals >= 0 ? 0 : -errno;
 }
 
-/* What a first program has Python make for good, such as interned names and caches of
- * types, is made before there are children. */
-static int rehearse(void)
-{
-    autoclose int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    autoclose int nowhere = memfd_create("rehearsal", MFD_CLOEXEC);
-
-    if (kept < 0 || nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0) {
-        return -errno;
-    }
-    guest_rehearse();
-    return dup2(kept, STDOUT_FILENO) < 0 ? -errno : 0;
-}
-
 static int start_interpreter(struct zygote *zygote)
 {
     int error = interpreter_start(&zygote->setup, zygote->library, &zygote->interpreter);
 
     close_fd(&zygote->library);
-    if (error == 0) {
-        error = rehearse();
+    if (error < 0) {
+        return error;
     }
-    return error < 0 ? error : interpreter_settle(&zygote->interpreter);
+    /* What a first program has Python make for good is made before there are children.
+     * What it prints stays in the pipe that stands for a program's input and output. */
+    guest_rehearse();
+    return interpreter_settle(&zygote->interpreter);
 }
 
 static int lock(struct zygote *zygote)
