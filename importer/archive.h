@@ -33,7 +33,9 @@ struct archive_limits {
 extern const struct archive_limits archive_limits_default;
 
 /* Opens `size` bytes (borrowed: they must live as long as the archive). __MACOSX/, ._*,
- * .git/ are left out, as is __pycache__/; backslashes of Windows are slashes. Returns 0
+ * .git/ are left out, as is __pycache__/; backslashes of Windows are slashes. Names are
+ * bytes, as on a disk of Linux: two that look alike, such as the composed and the
+ * decomposed form of a letter, are two. Returns 0
  * and *ret (freed by archive_free), or -EINVAL with a student's sentence in `why` that
  * names the member and the reason, or -ENOMEM. */
 int archive_open(const void *data, size_t size, const struct archive_limits *limits,

@@ -34,8 +34,10 @@ int importer_init(void);
  * - os.statvfs(), os.pathconf(), os.chroot(), exec and spawn.
  * - Extended attributes (there are none) and links.
  * - Source lines in what C code of Python's prints by itself, reading them by file
- *   descriptor: PyErr_Print(), sys.__excepthook__, sys.__unraisablehook__. The module
- *   traceback has them; the Python module paddock_importer and the sandbox print by it.
+ *   descriptor: PyErr_Print(), sys.__excepthook__, sys.__unraisablehook__,
+ *   threading.excepthook, and so what atexit, __del__ and threads raise. The module
+ *   traceback has them; the sandbox prints all of these by it, the Python module
+ *   paddock_importer what sys.excepthook is called for.
  * Without IMPORTER_FILES: importlib.resources of a namespace package, and
  * importlib.metadata's Distribution.at().
  * Other limits: a file is inflated whole when it is opened; a folder's time is the first

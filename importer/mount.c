@@ -356,11 +356,18 @@ static int install_hook(void)
     return error;
 }
 
+static int check_interpreter(void)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "the importer serves the main interpreter only");
+    return -1;
+}
+
 int importer_init(void)
 {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "the importer serves the main interpreter only");
+    if (check_interpreter() != 0) {
         return -1;
     }
     if (importer.mounts != NULL) {
@@ -459,7 +466,8 @@ static int check_root(const char *root)
 int importer_mount(struct archive *archive, const char *root, PyObject *owner,
                    unsigned flags)
 {
-    int ready = check_root(root) == 0 ? check_apart(root) : -1;
+    int ready =
+        check_interpreter() == 0 && check_root(root) == 0 ? check_apart(root) : -1;
     struct mount *mount;
     int error = -1;
 
@@ -486,7 +494,7 @@ int importer_mount(struct archive *archive, const char *root, PyObject *owner,
 
 int importer_unmount(const char *root)
 {
-    PyObject *name = PyUnicode_FromString(root);
+    PyObject *name = check_interpreter() == 0 ? PyUnicode_FromString(root) : NULL;
     int error = -1;
 
     if (name != NULL && PyDict_GetItem(importer.mounts, name) == NULL) {

@@ -76,6 +76,10 @@ static void no_other_interpreter(void **state)
     assert_non_null(other);
     assert_int_equal(importer_init(), -1);
     expect(PyExc_RuntimeError);
+    assert_int_equal(mount("/robot"), -1);
+    expect(PyExc_RuntimeError);
+    assert_int_equal(importer_unmount("/robot"), -1);
+    expect(PyExc_RuntimeError);
     Py_EndInterpreter(other);
     PyThreadState_Swap(main_state);
     assert_int_equal(Py_FinalizeEx(), 0);
