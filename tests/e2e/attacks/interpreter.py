@@ -3,6 +3,7 @@
 
 import recording
 from attacks import RAW, Attack
+from attacks.crashers import CRASHERS
 
 TRACED = {"trace": "calls"}
 BLIND = "def seen(): pass\nseen()\n{}\ndef after(): pass\nafter()\nprint('done')\n"
@@ -18,55 +19,6 @@ def blind(row, what, how):
     """A program that stops its own trace ends as it would have ended."""
     return Attack(row, what, BLIND.format(how), "ok", TRACED, out="done\n", check=first_call_is_seen)
 
-
-# What is known to bring CPython down, in words of our own: contained, whatever comes of it.
-CRASHERS = {
-    "code that pops what was never pushed":
-        "def f(): pass\nexec(f.__code__.replace(co_code=bytes([1, 0] * 8)))\n",
-    "code that loads what is not there":
-        "def f(a): return a\nexec(f.__code__.replace(co_argcount=0, co_code=bytes([151, 0, 124, 200, 83, 0])))\n",
-    "code with a stack that is too small":
-        "def f(): return [1, [2, [3, [4, [5, [6]]]]]]\nfor n in range(50):\n"
-        "    exec(f.__code__.replace(co_stacksize=0))\n",
-    "the dictionary behind a proxy":
-        "import gc\n"
-        "d = [x for x in gc.get_referents(type.__dict__.get('mro'), str.__dict__) if isinstance(x, dict)]\n"
-        "for x in d: x.clear()\n'x'.upper()\n",
-    "methods that call each other":
-        "class A: pass\nA.__call__ = A()\nA()()\n",
-    "a tuple that is seen while it is made":
-        "import gc\ndef f():\n    t = [x for x in gc.get_objects() if type(x) is tuple]\n    return t[-1]\n"
-        "tuple(f() for _ in range(10))\n",
-    "a circle that changes while it is collected":
-        "import gc, weakref\nclass A: pass\ndef back(r): keep.append(gc.get_objects())\nkeep = []\n"
-        "for _ in range(50):\n    a = A()\n    a.a = a\n    r = weakref.ref(a, back)\n    del a\n    gc.collect()\n"
-        "    keep.clear()\n",
-    "a compiler that recurses":
-        "import ast\nx = ast.Constant(1)\nfor _ in range(200_000):\n    x = ast.UnaryOp(ast.USub(), x)\n"
-        "compile(ast.fix_missing_locations(ast.Expression(x)), 'x', 'eval')\n",
-    "a pattern of nonsense":
-        "import _sre\n_sre.compile('a', 0, [2 ** 31] * 100, 0, {}, ()).match('aaa')\n",
-    "an iterator that eats itself":
-        "import itertools\nx = iter([])\nfor _ in range(1_000_000): x = itertools.chain(x)\nlist(x)\n",
-    "a deep chain, deleted":
-        "x = None\nfor _ in range(1_000_000): x = [x]\ndel x\n",
-    "a list sorted while it changes":
-        "class K:\n    def __lt__(self, other):\n        x.clear()\n        return True\n"
-        "x = [K() for _ in range(100)]\nx.sort()\n",
-    "a set that changes while it is compared":
-        "class K:\n    def __hash__(self): return 1\n    def __eq__(self, other):\n        s.clear()\n"
-        "        return False\ns = {K()}\ns.add(K())\ns.add(K())\n",
-    "memory that is freed while it is viewed":
-        "import io\nb = io.BytesIO(b'x' * 1000)\nv = b.getbuffer()\nb.__init__(b'y')\nprint(len(bytes(v)))\n",
-    "a trace at the limit of recursion":
-        "import sys\ndef trace(*a): return trace\ndef f(): f()\nsys.settrace(trace)\ntry: f()\n"
-        "except RecursionError: pass\nf()\n",
-    "an address that is none":
-        "import ctypes\nctypes.cast(12345, ctypes.py_object).value\n",
-    "a reference too few":
-        "import ctypes\nfor _ in range(10_000): ctypes.pythonapi.Py_DecRef(ctypes.py_object(None))\n"
-        "x = [None] * 100\ndel x\n",
-}
 
 HIDING = {name: f"raise SystemExit('mine: {name}')\n" for name in ("json.py", "string.py", "sys.py", "builtins.py",
                                                                   "encodings/__init__.py", "os.py")}
@@ -167,7 +119,8 @@ ATTACKS = [
     Attack("G22", "what the operator's processes know", SEARCH, "ok", asan=False,
            out="True True {'LANG': 'C.UTF-8', 'HOME': '/', 'USER': 'robot'}\n" + "False False\n" * 3),
     Attack("G22", "/proc", "open('/proc/self/environ')\n", "exception", claim="FileNotFoundError"),
-    *[Attack("G23", what, source, CRASH + " ok", {"cpu_ms": 300, "memory_mb": 64}, asan=False)
+    *[Attack("G23", what, source, CRASH + " ok wall_limit vanished forbidden",
+             {"cpu_ms": 300, "wall_ms": 5000, "memory_mb": 64}, asan=False)
       for what, source in CRASHERS.items()],
     Attack("G24", "a module that is not preloaded", "import xml.dom.minidom\nprint('there')\n", "ok", out="there\n",
            why="all of Python's library that makes sense comes from memory"),
