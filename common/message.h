@@ -127,9 +127,11 @@ struct message_setup {
     uint32_t verbose;      /* enum log_level */
     uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */
     uint32_t forks;        /* after so many it is WORN; 0: never */
-    int64_t hash_seed;     /* of Python; -1: a random one */
-    uint32_t groups; /* GROUP messages that follow: the self-test's, then one per live
-                        sandbox; 0: there are no control groups */
+    int32_t segment; /* of shared memory, which it must not find in namespaces of its own;
+                        -1: there is none */
+    int64_t hash_seed; /* of Python; -1: a random one */
+    uint32_t groups;   /* GROUP messages that follow: the self-test's, then one per live
+                          sandbox; 0: there are no control groups */
     uint32_t group_layers;    /* enum layer: what the groups have files for */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */

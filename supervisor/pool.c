@@ -45,6 +45,7 @@ static struct unit *other_place(struct pool *pool, const struct unit *zygote)
 
 void pool_init(struct pool *pool, bool check)
 {
+    pool->decoy = (struct decoy)DECOY_INIT;
     if (check) {
         unit_init(&pool->units[pool->count++], UNIT_ZYGOTE, 0);
         return;
@@ -210,6 +211,8 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     unit_started(unit, process, peer);
     setup_zygote(pool, unit->slot, &setup);
     prepare_groups(pool, unit, &setup);
+    decoy_set(&pool->decoy);
+    setup.segment = pool->decoy.segment;
     error = message_send(peer, MESSAGE_SETUP, &setup, &library);
     if (error == 0 && setup.groups > 0) {
         error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);
@@ -307,8 +310,9 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
                             const struct message_ready *ready)
 {
     pool->sandbox = *ready;
+    pool->sandbox.layers = decoy_take(&pool->decoy, ready->layers);
     if (has_mandatory_layers(ready)) {
-        log_info("zygote ready layers=0x%x landlock=%u modules=%u", ready->layers,
+        log_info("zygote ready layers=0x%x landlock=%u modules=%u", pool->sandbox.layers,
                  ready->landlock_abi, ready->modules);
         succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
     } else if (linking_server(pool) != NULL) {

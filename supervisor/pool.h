@@ -10,6 +10,7 @@
 
 #include "supervisor/cgroup.h"
 #include "supervisor/config.h"
+#include "supervisor/decoy.h"
 #include "supervisor/runtime.h"
 #include "supervisor/unit.h"
 
@@ -30,6 +31,7 @@ struct pool {
     enum pool_phase phase;
     enum isolation isolation;
     struct cgroup cgroup;
+    struct decoy decoy;         /* while a zygote starts */
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
     int64_t end_ms;             /* of draining or stopping: then by force */
     int exit_code;

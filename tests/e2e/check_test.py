@@ -14,7 +14,8 @@ import pool
 
 # Numbers of x86-64.
 CALLS = {"prctl": 157, "prlimit64": 302, "close_range": 436, "capset": 126, "landlock_restrict_self": 446,
-         "pivot_root": 155}
+         "pivot_root": 155, "sethostname": 170, "shmctl": 31, "init_module": 175,
+         "getppid": 110, "connect": 42}
 SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 4, 22, 38, 65
 
 # The layers that must be found broken; what lies: call, first argument (None: any), only with a third; the way to run.
@@ -26,6 +27,11 @@ BROKEN = [
     ({"Landlock"}, ("landlock_restrict_self", None, False), "auto"),
     ({"not dumpable"}, ("prctl", SET_DUMPABLE, False), "single"),  # a change of ids clears it, too
     ({"no new code"}, ("prctl", SET_MDWE, False), "auto"),
+    ({"PID namespace"}, ("getppid", None, False), "auto"),
+    ({"network namespace"}, ("connect", None, False), "auto"),
+    ({"user namespace"}, ("init_module", None, False), "auto"),
+    ({"IPC namespace"}, ("shmctl", None, True), "auto"),
+    ({"UTS namespace"}, ("sethostname", None, False), "auto"),
     ({"empty root", "mount namespace"}, ("pivot_root", None, False), "auto"),
 ]
 

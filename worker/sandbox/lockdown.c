@@ -20,7 +20,9 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* ---- empty root ---- */
@@ -114,6 +116,43 @@ static int restrict_by_landlock(uint32_t *ret_abi)
     return 0;
 }
 
+/* ---- attacks on namespaces ---- */
+
+/* With all the power that there is in the user namespace, and an image that is none: with
+ * power over the machine, it is that the kernel would say. */
+static bool is_powerless_outside(void)
+{
+    return syscall(SYS_init_module, NULL, 0, "") != 0 &&
+           (errno == EPERM || errno == ENOSYS);
+}
+
+static bool is_segment_hidden(int segment)
+{
+    struct shmid_ds status;
+
+    return segment < 0 || shmctl(segment, IPC_STAT, &status) != 0;
+}
+
+/* Whether it is the machine's name, too, the supervisor sees. */
+static bool is_renamed(void)
+{
+    static const char name[] = "sandbox";
+    struct utsname host;
+
+    return sethostname(name, strlen(name)) == 0 && uname(&host) == 0 &&
+           strcmp(host.nodename, name) == 0;
+}
+
+static void attack_namespaces(int segment, struct lockdown *lockdown)
+{
+    uint32_t held = 0;
+
+    held |= is_powerless_outside() ? LAYER_USER_NS : 0;
+    held |= is_segment_hidden(segment) ? LAYER_IPC_NS : 0;
+    held |= is_renamed() ? LAYER_UTS_NS : 0;
+    lockdown->held |= held & lockdown->layers;
+}
+
 /* ---- capabilities ---- */
 
 static int drop_bounding_set(uint64_t keep)
@@ -203,7 +242,7 @@ static bool has_namespaces(enum isolation isolation)
     return isolation == ISOLATION_RANGE || isolation == ISOLATION_SINGLE;
 }
 
-static int lock_root(enum isolation isolation, struct lockdown *lockdown)
+static int lock_root(enum isolation isolation, int segment, struct lockdown *lockdown)
 {
     int error;
 
@@ -212,6 +251,7 @@ static int lock_root(enum isolation isolation, struct lockdown *lockdown)
     }
     lockdown->layers |= LAYER_USER_NS | LAYER_PID_NS | LAYER_NET_NS | LAYER_MOUNT_NS |
                         LAYER_IPC_NS | LAYER_UTS_NS;
+    attack_namespaces(segment, lockdown);
     error = enter_empty_root();
     if (error < 0) {
         return log_failure(error, "unable to enter an empty root");
@@ -228,10 +268,10 @@ static int lock_capabilities(enum isolation isolation)
     return error < 0 ? log_failure(error, "unable to drop capabilities") : 0;
 }
 
-int lockdown_zygote(enum isolation isolation, struct lockdown *ret)
+int lockdown_zygote(enum isolation isolation, int segment, struct lockdown *ret)
 {
     struct lockdown lockdown = {.listener = -1};
-    int error = lock_root(isolation, &lockdown);
+    int error = lock_root(isolation, segment, &lockdown);
 
     if (error < 0) {
         return error;

@@ -26,8 +26,8 @@ struct lockdown {
 
 /* Returns 0, or a negative errno after logging what could not be done. A layer that this
  * machine does not offer is left out and missing in `layers`; who calls decides whether
- * that will do. */
-int lockdown_zygote(enum isolation isolation, struct lockdown *ret);
+ * that will do. `segment`: of the supervisor's shared memory, -1 if there is none. */
+int lockdown_zygote(enum isolation isolation, int segment, struct lockdown *ret);
 
 /* One line per capability that is kept, per ABI of Landlock, and per attribute. */
 void lockdown_print(struct buffer *to);

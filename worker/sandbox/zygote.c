@@ -111,7 +111,8 @@ static int start_interpreter(struct zygote *zygote)
 
 static int lock(struct zygote *zygote)
 {
-    return lockdown_zygote((enum isolation)zygote->setup.isolation, &zygote->lockdown);
+    return lockdown_zygote((enum isolation)zygote->setup.isolation, zygote->setup.segment,
+                           &zygote->lockdown);
 }
 
 static int prepare_children(struct zygote *zygote)
