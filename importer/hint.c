@@ -117,6 +117,9 @@ static const struct {
      "There is no network here: a program cannot open a connection"},
     {"Read-only file system",
      "Programs cannot write files here; what they print is kept"},
+    {"EOF when reading a line",
+     "It asked for a line of input when there was none left: a program gets its input "
+     "when it is started"},
     {"unable to open database file",
      "Programs cannot write files here; sqlite3.connect(\":memory:\") works"},
 };

@@ -4,6 +4,7 @@
 import base64
 import importlib
 import os
+import platform
 import shutil
 import struct
 import subprocess
@@ -216,6 +217,13 @@ class Library(pool.TestCase):
                 "    except locale.Error as e:\n        print(e)\n")
         self.assertEqual(self.run_ok({"robot.py": code, "a.txt": "\u00e9"}),
                          "C.UTF-8 C\nUTF-8 UTF-8 \u00e9\nC.UTF-8\nC.UTF-8\nunsupported locale setting\n")
+
+    def test_which_machine(self):
+        """Linux, and nothing of the real one."""
+        out = self.run_ok("import os, platform, sysconfig\nprint(platform.system(), platform.node(), platform.release())\n"
+                          "print(os.uname().sysname, os.name, sysconfig.get_platform(), platform.platform())\n")
+        machine = platform.machine()
+        self.assertEqual(out, f"Linux sandbox 6.0.0\nLinux posix linux-{machine} Linux-6.0.0-{machine}-with-glibc2.36\n")
 
     def test_lines_in_every_traceback(self):
         """Also of those that Python prints by itself: __del__, atexit, an excepthook that is called."""

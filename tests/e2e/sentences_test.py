@@ -114,6 +114,9 @@ ROWS = {
     "a file to write": ({"robot.py": "open('log.txt', 'w')\n"}, "exception", STOPPED.format(
         "OSError: [Errno 30] Read-only file system: 'log.txt' (robot.py, line 1). Programs cannot write files here; what "
         "they print is kept")),
+    "no input": ({"robot.py": "input('name? ')\n"}, "exception", STOPPED.format(
+        "EOFError: EOF when reading a line (robot.py, line 1). It asked for a line of input when there was none left: a program "
+        "gets its input when it is started")),
     "a database in a file": ({"robot.py": "import shelve\nshelve.open('x')\n"}, "exception", STOPPED.format(
         "OSError: [Errno 30] Read-only file system: b'x.dat' (robot.py, line 2). Programs cannot write files here; what they "
         "print is kept")),

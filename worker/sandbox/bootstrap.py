@@ -28,6 +28,7 @@ import importlib
 import importlib.machinery
 import io
 import linecache
+import posix
 import random
 import shutil
 import socket
@@ -150,6 +151,14 @@ threading.stack_size(1 << 20)
 
 # What a program prints appears line by line, as on a terminal, though it writes into a pipe.
 sys.stdout.reconfigure(line_buffering=True)
+
+# What programs ask to tell Linux from Windows. The call itself is denied: which kernel this is, and what the machine is
+# called, is nobody's business.
+_machine = os.uname_result(("Linux", "sandbox", "6.0.0", "#1", os.uname().machine))
+os.uname = posix.uname = lambda: _machine
+if "platform" in sys.modules:
+    sys.modules["platform"]._uname_cache = None
+    sys.modules["platform"]._platform_cache.clear()
 
 # Nothing may be looked up on the disk from here on: there is none.
 linecache.checkcache = lambda filename=None: None
