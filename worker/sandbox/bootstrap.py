@@ -28,6 +28,7 @@ import importlib
 import importlib.machinery
 import io
 import linecache
+import mmap
 import posix
 import random
 import shutil
@@ -148,6 +149,19 @@ builtins.help = _sitebuiltins._Helper()
 
 # Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
 threading.stack_size(1 << 20)
+
+
+
+def _start_new_thread(function, arguments):
+    """A thread that gets its stack, and then no memory to begin with, is waited for by Thread.start() for ever."""
+    try:
+        mmap.mmap(-1, threading.stack_size() + (2 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        raise RuntimeError("can't start new thread") from None
+    return _thread.start_new_thread(function, arguments)
+
+
+threading._start_new_thread = _start_new_thread
 
 # What a program prints appears line by line, as on a terminal, though it writes into a pipe.
 sys.stdout.reconfigure(line_buffering=True)
