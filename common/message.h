@@ -207,6 +207,7 @@ struct message_start {
     uint64_t sandbox;
     int64_t cpu_ms;
     int64_t memory_mb;
+    int64_t born_ns; /* computing time before the job, from the sandbox; 0: not known */
 };
 
 enum kill_cause {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ring. Its reader runs in the relay and trusts nothing that the writer can have
- * written; its writer runs in the sandbox, locked, with futex(2) and an 8-byte write(2)
- * on the doorbell as its only system calls.
+ * written; its writer runs in the sandbox, locked, with futex(2), clock_gettime(2) and
+ * an 8-byte write(2) on the doorbell as its only system calls.
  */
 #include "common/ring.h"
 
+#include "common/clock.h"
 #include "common/fd.h"
 
 #include <errno.h>
@@ -71,6 +72,11 @@ void ring_reader_done(struct ring_reader *ring)
         (void)munmap(ring->shared, sizeof(*ring->shared));
     }
     *ring = RING_READER_INIT;
+}
+
+int64_t ring_reader_born_ns(const struct ring_reader *ring)
+{
+    return atomic_load(&ring->shared->born_ns);
 }
 
 void ring_reader_start(struct ring_reader *ring)
@@ -151,6 +157,7 @@ int ring_writer_init(struct ring_writer *ring, int fd, int doorbell)
 
 void ring_writer_wait_start(struct ring_writer *ring)
 {
+    atomic_store(&ring->shared->born_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
     while (atomic_load_explicit(&ring->shared->start, memory_order_acquire) == 0) {
         futex_wait(&ring->shared->start, 0, NULL);
     }

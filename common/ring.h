@@ -56,6 +56,8 @@ struct ring_shared {
     _Atomic uint32_t reader_sleeps; /* 1: ring the doorbell after publishing */
     /* written by the sandbox */
     _Alignas(RING_LINE) _Atomic uint64_t head;
+    _Atomic int64_t born_ns; /* computing time that it had used when it began to wait for
+                                its job; 0: it does not wait yet */
     _Atomic uint32_t writer_waits; /* 1: wake room_sequence after moving tail */
     _Atomic uint32_t
         over_output; /* 1: the program printed more than output_kb; it waits to be
@@ -77,6 +79,9 @@ struct ring_reader {
 /* Creates the memory. *ret_fd is the caller's, to be passed to the sandbox and closed. */
 int ring_reader_init(struct ring_reader *ring, int *ret_fd) must_check;
 void ring_reader_done(struct ring_reader *ring);
+/* Computing time that the sandbox had used when it began to wait: to be asked before it
+ * runs, for then it is ours alone that writes it. 0: it does not wait yet. */
+int64_t ring_reader_born_ns(const struct ring_reader *ring);
 /* Lets the sandbox run: its inbox is filled. */
 void ring_reader_start(struct ring_reader *ring);
 /* Copies what is published and not yet read, at most RING_DATA bytes, into `to`
@@ -105,7 +110,8 @@ struct ring_writer {
 
 /* Maps an existing ring; the fd stays the caller's. */
 int ring_writer_init(struct ring_writer *ring, int fd, int doorbell) must_check;
-/* Blocks until ring_reader_start, without any fd. */
+/* Says what computing time was used so far, and blocks until ring_reader_start, without
+ * any fd. */
 void ring_writer_wait_start(struct ring_writer *ring);
 /* Publishes one record (1..LIMIT_RECORD bytes), waiting while the ring is full. Not
  * reentrant: the caller serialises. */

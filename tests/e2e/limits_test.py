@@ -2,8 +2,11 @@
 """Limits: what counts, that nothing inside a program gets round them, and that each job has its own. How late they come
 is measured by tests/bench/run limits, not here."""
 
+import os
+import signal
 import unittest
 
+import faults_test
 import pool
 import recording
 
@@ -122,6 +125,24 @@ class Limits(pool.TestCase):
         fields = self.client.job(self.client.enqueue(pool.make_zip("import time\ntime.sleep(1)")))
         for name in ("cpu_ms", "wall_ms", "memory_mb", "output_kb"):
             self.assertGreater(int(fields[name]), 0)
+
+
+class Clock(unittest.TestCase):
+    def test_computing_time_is_a_job_s_own(self):
+        """All of it, also what it used before the zygote came to look."""
+        code = ("import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass\n"
+                "print('begun', flush=True)\ntime.sleep(9)\n")
+        with pool.Pool(workers=1) as p:
+            p.client.run("print(1)")
+            p.count_fds()  # when a sandbox waits
+            zygote = p.zygote()
+            os.kill(zygote, signal.SIGSTOP)
+            job = p.client.enqueue(pool.make_zip(code), wall_ms=2000, cpu_ms=1000)
+            faults_test.begun(p.client, job)
+            os.kill(zygote, signal.SIGCONT)
+            result = p.client.wait(job).result
+            self.assertEqual(result["verdict"], "wall_limit", result)
+            self.assertGreaterEqual(result["cpu_ms"], 100)
 
 
 class Maxima(unittest.TestCase):

@@ -199,7 +199,8 @@ int sandbox_link_start(struct relay *relay, const struct job_limits *limits)
     struct sandbox_link *link = &relay->link;
     struct message_start start = {.sandbox = link->next.number,
                                   .cpu_ms = limits->cpu_ms,
-                                  .memory_mb = limits->memory_mb};
+                                  .memory_mb = limits->memory_mb,
+                                  .born_ns = ring_reader_born_ns(&link->next.ring)};
     int r = tell(relay, link->next.link, MESSAGE_START, &start, NULL);
 
     if (r < 0) {

@@ -99,7 +99,16 @@ static int lower_group(struct children *children, int place, int64_t memory_mb)
                          : 0;
 }
 
-static int arm_timer(struct children *children, int place, int64_t cpu_ms)
+/* A sandbox that waits uses none, so that what it said before it waited is what it has
+ * when it wakes: by now it may run, and have used more. Of one that is not born to the
+ * end yet, its birth is what it has used so far. */
+static int64_t before_job(int64_t born_ns, int64_t now_ns)
+{
+    return born_ns > 0 && born_ns < now_ns ? born_ns : now_ns;
+}
+
+static int arm_timer(struct children *children, int place,
+                     const struct message_start *start)
 {
     struct child *child = &children->places[place];
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
@@ -111,13 +120,13 @@ static int arm_timer(struct children *children, int place, int64_t cpu_ms)
     if (child->started) {
         return -EALREADY;
     }
-    child->cpu_base_ns = clock_ns(cpu_clock(child));
+    child->cpu_base_ns = before_job(start->born_ns, clock_ns(cpu_clock(child)));
     if (timer_create(cpu_clock(child), &event, &child->timer) != 0) {
         return -errno;
     }
     child->started = true;
     memset(&when, 0, sizeof(when));
-    end_ns = child->cpu_base_ns + cpu_ms * 1000000;
+    end_ns = child->cpu_base_ns + start->cpu_ms * 1000000;
     when.it_value.tv_sec = end_ns / 1000000000;
     when.it_value.tv_nsec = end_ns % 1000000000;
     return timer_settime(child->timer, TIMER_ABSTIME, &when, NULL) == 0 ? 0 : -errno;
@@ -126,7 +135,7 @@ static int arm_timer(struct children *children, int place, int64_t cpu_ms)
 int children_start(struct children *children, int place,
                    const struct message_start *start)
 {
-    int error = arm_timer(children, place, start->cpu_ms);
+    int error = arm_timer(children, place, start);
 
     return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
