@@ -47,8 +47,8 @@ def check_import(name, hint):
         loader = sys.path_hooks[0](ROOT).find_spec(name[:-3].rpartition("/")[2]).loader
         loader.get_source()
         loader.get_code()
-    except (SyntaxError, ValueError, MemoryError, RecursionError, ImportError, AttributeError):
-        pass  # no source, or there is no such module at the top
+    except (SyntaxError, ValueError, LookupError, MemoryError, RecursionError, ImportError, AttributeError):
+        pass  # no source, one in an encoding that is none of text, or there is no such module at the top
 
 
 def check_file(name):
