@@ -181,20 +181,38 @@ static PyObject *find(struct finder *finder, PyObject *fullname, const char *pat
     return refuse_compiled(finder, fullname, path);
 }
 
-/* The specification of what the library has but no source of: a module that was loaded
- * ahead, or one that is refused by a sentence; None for others. */
-static PyObject *other_spec(const struct finder *finder, PyObject *fullname)
+/* The specification of a module that was loaded ahead and cannot be made anew; None for
+ * others. */
+static PyObject *kept_spec(PyObject *fullname)
+{
+    PyObject *own = NULL;
+    PyObject *loader = hide_loader(fullname, &own);
+    PyObject *origin = loader != NULL ? PyObject_GetAttrString(own, "origin") : NULL;
+    PyObject *folders =
+        origin != NULL ? PyObject_GetAttrString(own, "submodule_search_locations") : NULL;
+    PyObject *spec = NULL;
+
+    if (folders != NULL) {
+        spec = make_spec(fullname, loader, origin, folders != Py_None);
+    }
+    if (spec != NULL &&
+        set_attribute(spec, "submodule_search_locations", Py_NewRef(folders)) != 0) {
+        Py_CLEAR(spec);
+    }
+    Py_XDECREF(folders);
+    Py_XDECREF(origin);
+    Py_XDECREF(loader);
+    Py_XDECREF(own);
+    return spec != NULL || PyErr_Occurred() ? spec : Py_NewRef(Py_None);
+}
+
+/* The specification of a module that is refused by a sentence; None for others. */
+static PyObject *refused_spec(PyObject *fullname)
 {
     const char *module = importer_text(fullname);
-    PyObject *loader = NULL, *spec;
+    PyObject *loader = module != NULL ? refusal_loader(module) : NULL;
+    PyObject *spec;
 
-    if (module != NULL && (finder->mount->flags & IMPORTER_READY) != 0) {
-        loader = hide_loader(fullname);
-    }
-    if (loader == NULL && module != NULL && !PyErr_Occurred() &&
-        (finder->mount->flags & IMPORTER_READY) != 0) {
-        loader = refusal_loader(module);
-    }
     if (loader == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -203,12 +221,27 @@ static PyObject *other_spec(const struct finder *finder, PyObject *fullname)
     return spec;
 }
 
+/* In Python's library. */
+static PyObject *find_ready(struct finder *finder, PyObject *fullname, const char *path)
+{
+    PyObject *spec = kept_spec(fullname);
+
+    if (spec == Py_None) {
+        Py_DECREF(spec);
+        spec = find(finder, fullname, path);
+    }
+    if (spec == Py_None) {
+        Py_DECREF(spec);
+        spec = refused_spec(fullname);
+    }
+    return spec;
+}
+
 static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct finder *finder = (struct finder *)self;
     char path[PATH_MAX_BYTES];
     const char *name, *dot;
-    PyObject *spec;
 
     if (count < 1 || count > 2 || !PyUnicode_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None)");
@@ -223,12 +256,9 @@ static PyObject *find_spec(PyObject *self, PyObject *const *args, Py_ssize_t cou
     if (*name == '\0' || strchr(name, '/') != NULL || !member_path(finder, name, path)) {
         Py_RETURN_NONE;
     }
-    spec = find(finder, args[0], path);
-    if (spec == Py_None) {
-        Py_DECREF(spec);
-        spec = other_spec(finder, args[0]);
-    }
-    return spec;
+    return (finder->mount->flags & IMPORTER_READY) != 0
+               ? find_ready(finder, args[0], path)
+               : find(finder, args[0], path);
 }
 
 static PyObject *invalidate_caches(PyObject *self, PyObject *ignored)

@@ -11,46 +11,67 @@
 
 #include <string.h>
 
-/* ---- setting aside ---- */
+/* ---- what was loaded ahead ---- */
 
-/* What is known of a module that was loaded ahead: a tuple of names, borrowed. NULL, with
- * an exception or without. */
+static PyObject *import_name(PyObject *self, PyObject *name)
+{
+    return PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
+}
+
+/* As an object, for _call_with_frames_removed. */
+static PyMethodDef import_method = {"import", import_name, METH_O, NULL};
+
+int importer_keep(PyObject *modules, PyObject *links)
+{
+    PyObject *import = PyCFunction_New(&import_method, NULL);
+
+    if (import == NULL) {
+        return -1;
+    }
+    Py_XSETREF(importer.import, import);
+    Py_XSETREF(importer.kept, Py_NewRef(modules));
+    Py_XSETREF(importer.links, Py_NewRef(links));
+    return 0;
+}
+
+/* What a module imports (0), or who imports it (1): a tuple of names, new reference.
+ * NULL, with an exception or without. */
 static PyObject *linked(PyObject *name, Py_ssize_t which)
 {
-    PyObject *both = PyDict_GetItemWithError(importer.links, name);
+    PyObject *both =
+        importer.links != NULL ? PyDict_GetItemWithError(importer.links, name) : NULL;
+    PyObject *names = both != NULL && PyTuple_Check(both) && PyTuple_GET_SIZE(both) == 2
+                          ? PyTuple_GET_ITEM(both, which)
+                          : NULL;
 
-    return both != NULL && PyTuple_Check(both) && PyTuple_GET_SIZE(both) == 2
-               ? PyTuple_GET_ITEM(both, which)
-               : NULL;
+    return names != NULL && PyTuple_Check(names) ? Py_NewRef(names) : NULL;
 }
+
+/* ---- letting it go ---- */
 
 struct hiding {
     PyObject *modules;  /* sys.modules */
-    PyObject *kept;     /* set: what stays */
+    PyObject *startup;  /* set: what stays */
     PyObject *builtins; /* tuple: sys.builtin_module_names, found before any path */
-    PyObject *todo;     /* list: what was set aside, and whose importers are to follow */
+    PyObject *gone;     /* list: what was let go, and whose importers are to follow */
 };
 
-/* Takes one module out of sys.modules. */
-static int set_aside(const struct hiding *hiding, PyObject *name)
+static int let_go(const struct hiding *hiding, PyObject *name)
 {
-    PyObject *module = PyDict_GetItemWithError(hiding->modules, name);
-
-    return module != NULL && PyDict_SetItem(importer.aside, name, module) == 0 &&
-                   PyDict_DelItem(hiding->modules, name) == 0 &&
-                   PyList_Append(hiding->todo, name) == 0
+    return PyDict_DelItem(hiding->modules, name) == 0 &&
+                   PyList_Append(hiding->gone, name) == 0
                ? 0
                : -1;
 }
 
 /* NAME and NAME.anything, if it is there and may go. */
-static int set_tree_aside(const struct hiding *hiding, PyObject *name)
+static int let_tree_go(const struct hiding *hiding, PyObject *name)
 {
     PyObject *names, *prefix;
     int error;
 
     if (PyDict_Contains(hiding->modules, name) != 1 ||
-        PySet_Contains(hiding->kept, name) != 0 ||
+        PySet_Contains(hiding->startup, name) != 0 ||
         PySequence_Contains(hiding->builtins, name) != 0) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -63,7 +84,7 @@ static int set_tree_aside(const struct hiding *hiding, PyObject *name)
         if (PyUnicode_Check(other) &&
             (PyUnicode_Compare(other, name) == 0 ||
              PyUnicode_Tailmatch(other, prefix, 0, PY_SSIZE_T_MAX, -1) == 1)) {
-            error = set_aside(hiding, other);
+            error = let_go(hiding, other);
         }
     }
     Py_XDECREF(prefix);
@@ -72,19 +93,20 @@ static int set_tree_aside(const struct hiding *hiding, PyObject *name)
 }
 
 /* On a disk, who imports it would be loaded no earlier than itself. */
-static int set_importers_aside(const struct hiding *hiding)
+static int let_importers_go(const struct hiding *hiding)
 {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(hiding->todo); i++) {
-        PyObject *importers = linked(PyList_GET_ITEM(hiding->todo, i), 1);
+    int error = 0;
 
-        for (Py_ssize_t k = 0; importers != NULL && k < PyTuple_GET_SIZE(importers);
-             k++) {
-            if (set_tree_aside(hiding, PyTuple_GET_ITEM(importers, k)) != 0) {
-                return -1;
-            }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(hiding->gone) && error == 0; i++) {
+        PyObject *importers = linked(PyList_GET_ITEM(hiding->gone, i), 1);
+
+        for (Py_ssize_t k = 0;
+             importers != NULL && error == 0 && k < PyTuple_GET_SIZE(importers); k++) {
+            error = let_tree_go(hiding, PyTuple_GET_ITEM(importers, k));
         }
+        Py_XDECREF(importers);
     }
-    return PyErr_Occurred() ? -1 : 0;
+    return error != 0 || PyErr_Occurred() ? -1 : 0;
 }
 
 /* The name that a member has as a module when its folder is on sys.path, or for an
@@ -111,71 +133,35 @@ static PyObject *module_name(const char *member)
     return PyUnicode_FromStringAndSize(name, end - name);
 }
 
-int importer_let_hide(const char *path, PyObject *kept, PyObject *links)
+int importer_let_hide(const char *path, PyObject *startup)
 {
     const char *folder;
     struct mount *mount = mount_of(path, &folder);
     size_t count = mount != NULL ? archive_count(mount->archive) : 0;
     struct hiding hiding = {.modules = PyImport_GetModuleDict(),
-                            .kept = kept,
+                            .startup = startup,
                             .builtins = PySys_GetObject("builtin_module_names"),
-                            .todo = PyList_New(0)};
-    int error = hiding.todo != NULL && hiding.builtins != NULL ? 0 : -1;
+                            .gone = PyList_New(0)};
+    int error = hiding.gone != NULL && hiding.builtins != NULL ? 0 : -1;
 
-    Py_XSETREF(importer.links, Py_NewRef(links));
     for (size_t i = 0; i < count && error == 0; i++) {
         PyObject *name = module_name(archive_name(mount->archive, i));
 
-        error = name != NULL ? set_tree_aside(&hiding, name) : 0;
+        error = name != NULL ? let_tree_go(&hiding, name) : 0;
         Py_XDECREF(name);
     }
     if (error == 0) {
-        error = set_importers_aside(&hiding);
+        error = let_importers_go(&hiding);
     }
-    Py_XDECREF(hiding.todo);
+    Py_XDECREF(hiding.gone);
     return error != 0 || PyErr_Occurred() ? -1 : 0;
 }
 
-/* ---- giving out ---- */
+/* ---- giving out what cannot be made anew ---- */
 
-PyObject *hide_take_back(PyObject *fullname)
-{
-    PyObject *module = PyDict_GetItemWithError(importer.aside, fullname);
-
-    if (module == NULL) {
-        return NULL;
-    }
-    Py_INCREF(module);
-    if (PyDict_DelItem(importer.aside, fullname) != 0) {
-        Py_CLEAR(module);
-    }
-    return module;
-}
-
-/* What is not aside was imported meanwhile, or was never in question. */
-int hide_import_again(PyObject *fullname)
-{
-    PyObject *names = linked(fullname, 0);
-
-    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        PyObject *module = NULL;
-
-        if (PyDict_Contains(importer.aside, name) == 1) {
-            module = PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
-        }
-        Py_XDECREF(module);
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-    }
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* The loader of a module that is C: its file is out of reach. */
 struct keeper {
-    PyObject_HEAD PyObject *fullname; /* owned */
-    PyObject *spec;                   /* owned: the module's own; NULL before it is out */
+    PyObject_HEAD PyObject *module; /* owned */
+    PyObject *spec;                 /* owned: its own */
 };
 
 static void keeper_dealloc(PyObject *self)
@@ -183,7 +169,7 @@ static void keeper_dealloc(PyObject *self)
     struct keeper *keeper = (struct keeper *)self;
     PyTypeObject *type = Py_TYPE(self);
 
-    Py_XDECREF(keeper->fullname);
+    Py_XDECREF(keeper->module);
     Py_XDECREF(keeper->spec);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -191,28 +177,39 @@ static void keeper_dealloc(PyObject *self)
 
 static PyObject *keeper_create_module(PyObject *self, PyObject *spec)
 {
-    struct keeper *keeper = (struct keeper *)self;
-    PyObject *module = hide_take_back(keeper->fullname);
-
-    if (module == NULL && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_ImportError, "%U is loaded already", keeper->fullname);
-    }
-    if (module != NULL) {
-        Py_XSETREF(keeper->spec, PyObject_GetAttrString(module, "__spec__"));
-        PyErr_Clear();
-    }
-    return module;
+    return Py_NewRef(((struct keeper *)self)->module);
 }
 
+/* What is there already was imported meanwhile. */
+static int import_again(PyObject *name)
+{
+    PyObject *module;
+
+    if (PyDict_Contains(PyImport_GetModuleDict(), name) != 0) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    module =
+        PyObject_CallFunctionObjArgs(importer.call_trimmed, importer.import, name, NULL);
+    Py_XDECREF(module);
+    return module != NULL ? 0 : -1;
+}
+
+/* It has run; what it imported as it did is imported once more. The specification in
+ * which it was found this time is not its own. */
 static PyObject *keeper_exec_module(PyObject *self, PyObject *module)
 {
     struct keeper *keeper = (struct keeper *)self;
+    PyObject *name = PyObject_GetAttrString(keeper->spec, "name");
+    PyObject *names = name != NULL ? linked(name, 0) : NULL;
+    int error = PyObject_SetAttrString(module, "__spec__", keeper->spec);
 
-    return (keeper->spec == NULL ||
-            PyObject_SetAttrString(module, "__spec__", keeper->spec) == 0) &&
-                   hide_import_again(keeper->fullname) == 0
-               ? Py_NewRef(Py_None)
-               : NULL;
+    for (Py_ssize_t i = 0; names != NULL && error == 0 && i < PyTuple_GET_SIZE(names);
+         i++) {
+        error = import_again(PyTuple_GET_ITEM(names, i));
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(name);
+    return error == 0 && !PyErr_Occurred() ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyMethodDef keeper_methods[] = {
@@ -234,21 +231,35 @@ static PyType_Spec keeper_spec = {
     .slots = keeper_slots,
 };
 
-PyObject *hide_loader(PyObject *fullname)
+static PyObject *keeper_new(PyObject *module, PyObject *spec)
 {
     static PyTypeObject *type;
     struct keeper *keeper;
 
-    if (PyDict_Contains(importer.aside, fullname) != 1) {
-        return NULL;
-    }
     if (type == NULL) {
         type = (PyTypeObject *)PyType_FromSpec(&keeper_spec);
     }
     keeper = type != NULL ? PyObject_New(struct keeper, type) : NULL;
     if (keeper != NULL) {
-        keeper->fullname = Py_NewRef(fullname);
-        keeper->spec = NULL;
+        keeper->module = Py_NewRef(module);
+        keeper->spec = Py_NewRef(spec);
     }
     return (PyObject *)keeper;
+}
+
+PyObject *hide_loader(PyObject *fullname, PyObject **ret_spec)
+{
+    PyObject *module =
+        importer.kept != NULL ? PyDict_GetItemWithError(importer.kept, fullname) : NULL;
+    PyObject *loader;
+
+    if (module == NULL) {
+        return NULL;
+    }
+    *ret_spec = PyObject_GetAttrString(module, "__spec__");
+    loader = *ret_spec != NULL ? keeper_new(module, *ret_spec) : NULL;
+    if (loader == NULL) {
+        Py_CLEAR(*ret_spec);
+    }
+    return loader;
 }

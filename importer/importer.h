@@ -74,14 +74,18 @@ int importer_mount(struct archive *archive, const char *root, PyObject *owner,
 /* ValueError if nothing is mounted there. Modules that are loaded stay loaded. */
 int importer_unmount(const char *root);
 
-/* Lets modules of the archive that the folder `path` is in hide modules that were
- * imported ahead, as they would have if nothing had been; names in the set `kept` stay.
- * Takes out of sys.modules what modules in any folder of it may hide once that is on
- * sys.path, and who has imported that, directly or not. `links` says so, for what was
- * imported ahead: {name: (names that it imports, names that import it)}, tuples, in the
- * order of the imports. An import that comes to the library (library.h) with such a name
- * gets the very module that was taken out, which first imports anew what it had. */
-int importer_let_hide(const char *path, PyObject *kept, PyObject *links);
+/* What was imported ahead, before a program's own modules were there to hide it.
+ * `modules`, {name: module}: those that cannot be made anew, being C or changed by hand;
+ * an import that comes to the library (library.h) with such a name gets that very module.
+ * `links`, {name: (names that it imports, names that import it)}, of tuples: what running
+ * a module imported; where a name is in both, what is given out imports that again. */
+int importer_keep(PyObject *modules, PyObject *links);
+/* Lets modules of the archive that the folder `path` is in hide what was imported ahead,
+ * as they would have if nothing had been: takes out of sys.modules what modules in any
+ * folder of it may hide once that is on sys.path, and who has imported that, directly or
+ * not. The next import finds the program's or, from the library, makes them anew. Names
+ * in the set `startup` stay. */
+int importer_let_hide(const char *path, PyObject *startup);
 
 /* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.
  */

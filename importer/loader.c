@@ -18,7 +18,6 @@ struct loader {
     PyObject *fullname;                /* owned */
     PyObject *path;                    /* owned: ROOT/MEMBER */
     int is_package;
-    bool is_loaded; /* create_module() took back a module that had run already */
 };
 
 static void loader_dealloc(PyObject *self)
@@ -90,7 +89,6 @@ PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname
         (size_t)archive_find(mount->archive, member); /* the caller has found it */
     loader->fullname = Py_NewRef(fullname);
     loader->is_package = is_package;
-    loader->is_loaded = false;
     loader->path = mount_path(mount, member);
     if (loader->path == NULL || register_lines((PyObject *)loader) != 0) {
         Py_DECREF(loader);
@@ -127,29 +125,16 @@ static int take_name(PyObject *self, PyObject *const *args, Py_ssize_t count)
 
 static PyObject *create_module(PyObject *self, PyObject *spec)
 {
-    struct loader *loader = (struct loader *)self;
-    PyObject *module = (loader->mount->flags & IMPORTER_READY) != 0
-                           ? hide_take_back(loader->fullname)
-                           : NULL;
-
-    loader->is_loaded = module != NULL;
-    return module != NULL || PyErr_Occurred() ? module : Py_NewRef(Py_None);
+    Py_RETURN_NONE;
 }
 
 static PyObject *exec_module(PyObject *self, PyObject *module)
 {
     struct loader *loader = (struct loader *)self;
-    PyObject *code, *globals, *result = NULL;
+    PyObject *code = mount_compile(loader->mount, loader->index, 1);
+    PyObject *globals = code != NULL ? PyObject_GetAttrString(module, "__dict__") : NULL;
+    PyObject *result = NULL;
 
-    if (loader->is_loaded) {
-        loader->is_loaded = false;
-        return PyObject_SetAttrString(module, "__loader__", self) == 0 &&
-                       hide_import_again(loader->fullname) == 0
-                   ? Py_NewRef(Py_None)
-                   : NULL;
-    }
-    code = mount_compile(loader->mount, loader->index, 1);
-    globals = code != NULL ? PyObject_GetAttrString(module, "__dict__") : NULL;
     if (globals != NULL) {
         result = PyObject_CallFunctionObjArgs(importer.call_trimmed, importer.exec, code,
                                               globals, NULL);

@@ -296,8 +296,7 @@ static int look_up(void)
         }
     }
     importer.mounts = PyDict_New();
-    importer.aside = PyDict_New();
-    return importer.mounts != NULL && importer.aside != NULL ? 0 : -1;
+    return importer.mounts != NULL ? 0 : -1;
 }
 
 static int make_types(void)
@@ -312,11 +311,14 @@ static int make_types(void)
 static void forget_interpreter(PyObject *capsule)
 {
     PyObject *const owned[] = {
-        importer.mounts,          importer.aside,         importer.links,
-        importer.module_spec,     importer.call_trimmed,  importer.compile,
-        importer.compile_checked, importer.exec,          importer.decode_source,
-        importer.line_cache,      importer.stat_result,   importer.error,
-        importer.resources,       (PyObject *)mount_type, (PyObject *)finder_type,
+        importer.mounts,         importer.kept,
+        importer.links,          importer.import,
+        importer.module_spec,    importer.call_trimmed,
+        importer.compile,        importer.compile_checked,
+        importer.exec,           importer.decode_source,
+        importer.line_cache,     importer.stat_result,
+        importer.error,          importer.resources,
+        (PyObject *)mount_type,  (PyObject *)finder_type,
         (PyObject *)loader_type,
     };
 

@@ -21,8 +21,9 @@ struct mount {
  * matters to us. All owned. */
 struct importer_state {
     PyObject *mounts;       /* dict: root -> struct mount */
-    PyObject *aside;        /* dict: name -> module that was loaded ahead (hide.c) */
-    PyObject *links;        /* dict: name -> (names, names); NULL before any is aside */
+    PyObject *kept;         /* dict: name -> module that cannot be made anew (hide.c) */
+    PyObject *links;        /* dict: name -> (names, names) */
+    PyObject *import;       /* hide.c's: (name) -> module; these three may be NULL */
     PyObject *module_spec;  /* importlib.machinery.ModuleSpec */
     PyObject *call_trimmed; /* importlib._bootstrap._call_with_frames_removed: its frames
                                leave tracebacks */
@@ -48,14 +49,9 @@ extern PyTypeObject *mount_type, *finder_type, *loader_type;
 /* A loader for one member. New reference. */
 PyObject *loader_new(struct mount *mount, const char *member, PyObject *fullname,
                      int is_package);
-/* The module that importer_let_hide() has set aside, which is given out once; NULL,
- * without an exception, if there is none. New reference. */
-PyObject *hide_take_back(PyObject *fullname);
-/* What running the module again would import. 0, or -1 with an exception. */
-int hide_import_again(PyObject *fullname);
-/* The loader that gives out a module that is aside and has no source in the library;
- * NULL, without an exception, if there is none. New reference. */
-PyObject *hide_loader(PyObject *fullname);
+/* The loader that gives out a module that importer_keep() keeps, with that module's own
+ * specification; NULL, without an exception, for others. New references. */
+PyObject *hide_loader(PyObject *fullname, PyObject **ret_spec);
 /* A finder for a folder of the archive ("" or "pkg/sub") that stands for `path`. New
  * reference. */
 PyObject *finder_new(struct mount *mount, PyObject *path, const char *folder);

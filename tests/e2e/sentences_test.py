@@ -224,17 +224,20 @@ class Sentences(pool.TestCase):
                 "print(random.mine, xml.mine, '_decimal' in sys.modules)\n"
                 "print(json.loads('[1]'), json.__spec__.loader, json.__file__)\n"
                 "sys.path.pop(0)\ndel sys.modules['random'], sys.modules['xml']\n"
-                "import random, tempfile, xml.etree.ElementTree as tree\n"
-                "print(random.Random is tempfile._Random, tree.fromstring('<a/>').tag, random.__spec__.name)\n"
+                "import random, statistics, xml.etree.ElementTree as tree\n"
+                "print(random is statistics.random, tree.fromstring('<a/>').tag, random.__spec__.name)\n"
                 "first = random\ndel sys.modules['random']\nimport random\n"
-                "print(first is random, random.randrange(1), importlib.reload(random) is random)\n")
+                "print(first is random, random.randrange(1), importlib.reload(random) is random)\n"
+                "del sys.modules['_decimal']\nimport _decimal\nprint(_decimal.Decimal is decimal.Decimal, _decimal.__spec__)\n")
         files = {"robot.py": code, "lib/random.py": "mine = 1\n", "lib/xml/__init__.py": "mine = 2\n",
                  "lib/_decimal.py": "1 / 0\n", "parts/json.py": "1 / 0\n", "parts/__init__.py": ""}
         job = self.client.run(pool.make_zip(files))
-        self.assertEqual(recording.text(recording.decode(job.recording)),
+        self.assertEqual(recording.text(recording.decode(job.recording)).partition("0x")[0] + "0x",
                          "False False True\n1 2 True\n"
                          "[1] <archive loader of '/usr/lib/python3.11/json/__init__.py'> /usr/lib/python3.11/json/__init__.py\n"
-                         "True a random\nFalse 0 True\n", job.result)
+                         "True a random\nFalse 0 True\n"
+                         "True ModuleSpec(name='_decimal', loader=<_frozen_importlib_external.ExtensionFileLoader object at 0x",
+                         job.result)
 
     def test_what_others_have_imported_hides_nothing(self):
         """As on a disk: logging has imported Python's traceback before lib is on the path; resource, which is C, nobody has."""
@@ -248,6 +251,33 @@ class Sentences(pool.TestCase):
         job = self.client.run(pool.make_zip(files))
         self.assertEqual(recording.text(recording.decode(job.recording)),
                          "True True False\nTrue logging\n['OSError: x\\n'] map 4096 mmap\n", job.result)
+
+    def test_library_modules_are_imported_as_on_a_disk(self):
+        """What a library module imports in a function only is not imported with it; what it imports of the program's fails there."""
+        for files, text, error in (
+                ({"robot.py": "import json, re\nprint(json.loads('1'), 'typing' in sys.modules)\n", "typing.py": "1 / 0\n"}, "1 False\n", ""),
+                ({"robot.py": "import settings\nimport typing\ntyping.play()\n", "settings.py": "import json\nWORDS = json.loads('[1]')\n",
+                  "typing.py": "from settings import WORDS\ndef play():\n    print(WORDS)\n"}, "[1]\n", ""),
+                ({"robot.py": "import decimal\nsys.path.insert(0, 'lib')\nimport numbers\nprint(numbers.__file__)\n",
+                  "lib/numbers.py": ""}, "/usr/lib/python3.11/numbers.py\n", ""),
+                ({"robot.py": "import runpy, ntpath\nprint(hasattr(runpy, 'mine'))\n", "runpy.py": "mine = 1\n", "ntpath.py": "1 / 0\n"},
+                 "False\n", ""),
+                ({"robot.py": "import statistics\n", "random.py": "x = (\n"}, "",
+                 "  File \"/usr/lib/python3.11/statistics.py\", line 132, in <module>\n    import random\n"
+                 "  File \"/robot/random.py\", line 1\n")):
+            files["robot.py"] = "import sys; " + files["robot.py"]
+            with self.subTest(files["robot.py"]):
+                records = recording.decode(self.client.run(pool.make_zip(files)).recording)
+                self.assertEqual(recording.text(records), text)
+                self.assertIn(error, recording.text(records, "err"))
+
+    def test_own_threading_is_left_alone_by_the_trace(self):
+        for files in ({"threading.py": "1 / 0\n"}, {"lib/threading.py": "mine = 1\n"}):
+            code = "print('first')\n" + ("import sys\nsys.path.insert(0, 'lib')\nimport threading\nprint(threading.mine)\n"
+                                         if "lib/threading.py" in files else "")
+            job = self.client.run(pool.make_zip({"robot.py": code, **files}), trace="calls")
+            self.assertEqual((job.verdict, recording.text(recording.decode(job.recording))),
+                             ("ok", "first\n1\n" if "lib/threading.py" in files else "first\n"), job.result)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 """What Paddock changes in the interpreter before any program is there.
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
-list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own), ALLOW_CTYPES and what imports.py defines as
-NOTES, and reads back `loaded`, `missing` and what guest.c calls.
+list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
+replaces something), ALLOW_CTYPES and what imports.py defines as
+NOTES, and reads back `loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
 import sys
@@ -11,7 +12,9 @@ import sys
 # What `python3 robot.py` has loaded before it looks into the program's folder: a module of the program's that is called
 # so is not found on a disk either.
 startup_modules = frozenset(STARTUP) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
-                                            "posixpath", "site", "sitecustomize", "stat"}
+                                            "posixpath", "site", "sitecustomize", "stat",
+                                            # frozen, and so found before any path
+                                            "ntpath", "runpy", "importlib.machinery", "importlib.util"}
 
 import os
 
@@ -29,8 +32,10 @@ import importlib.machinery
 import io
 import linecache
 import mmap
+import ntpath
 import posix
 import random
+import runpy
 import shutil
 import socket
 import subprocess
@@ -194,8 +199,16 @@ print(f'{robot.name}: {sum(robot.move(3)):.2f}', len({1: 'a'}))
 """)
 rehearsal = _stream.getvalue()
 
-# What a program's own modules may hide, and the parts of its life that guest.c calls.
-links = NOTES["stop"]()
+# What a program's own modules may hide (importer/hide.c): C modules cannot be loaded once more, packages of the operator's
+# have states of their own in C, and what is changed above or by refusals.c would come back as it was.
+_lasting = {name.partition(".")[0] for name in [*ADDED, *REPLACED, "threading", "linecache", "platform"]}
+kept = {name: module for name, module in sys.modules.items() if name not in startup_modules
+        and getattr(module, "__spec__", None) is not None
+        and (name.partition(".")[0] in _lasting
+             or isinstance(module.__spec__.loader, importlib.machinery.ExtensionFileLoader))}
+links = NOTES["stop"]({name for name in kept if name.partition(".")[0] in _lasting})
+
+# The parts of a program's life that guest.c calls.
 random_instance = random._inst
 print_exception = traceback.print_exception
 shutdown_threads = threading._shutdown

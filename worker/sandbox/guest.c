@@ -43,7 +43,6 @@ static PyObject *shutdown_threads;   /* threading._shutdown */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
 static PyObject *rehearsal;          /* bytes: a ZIP */
 static PyObject *startup_modules;    /* set: what no program's module can hide */
-static PyObject *links;              /* dict: who of the others imports whom */
 
 int guest_prepare(PyObject *globals)
 {
@@ -57,10 +56,8 @@ int guest_prepare(PyObject *globals)
     }
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
-    links = Py_XNewRef(PyDict_GetItemString(globals, "links"));
     if (print_exception == NULL || shutdown_threads == NULL ||
-        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL ||
-        links == NULL) {
+        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
@@ -161,7 +158,7 @@ static bool load(struct program *program, struct outcome *outcome)
                               (program->inbox->limits.tabs != 0 ? IMPORTER_TABS : 0)) ==
                0 &&
            importer_change_directory(program->root) == 0 &&
-           importer_let_hide(program->root, startup_modules, links) == 0;
+           importer_let_hide(program->root, startup_modules) == 0;
 }
 
 /* ---- sys.argv and sys.path ---- */

@@ -157,8 +157,13 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
     PyObject *globals = PyDict_New();
     PyObject *names = split_names(setup->preload);
     PyObject *packages = split_names(added);
+    autobuffer struct buffer used = BUFFER_INIT(4096);
+    PyObject *replaced;
 
-    if (globals != NULL && names != NULL && packages != NULL &&
+    refusals_used(&used);
+    replaced = split_names(used.data != NULL ? used.data : "");
+    if (globals != NULL && names != NULL && packages != NULL && replaced != NULL &&
+        PyDict_SetItemString(globals, "REPLACED", replaced) == 0 &&
         PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
         PyDict_SetItemString(globals, "NOTES", notes) == 0 &&
         PyDict_SetItemString(globals, "STARTUP", startup) == 0 &&
@@ -171,6 +176,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
     }
     Py_XDECREF(names);
     Py_XDECREF(packages);
+    Py_XDECREF(replaced);
     return globals;
 }
 
@@ -182,6 +188,21 @@ static void log_missing(PyObject *globals)
         log_warning("unable to preload %s",
                     PyUnicode_AsUTF8(PyList_GET_ITEM(missing, i)));
     }
+}
+
+/* And takes out of the globals, which programs can reach, what is not theirs to change.
+ */
+static int keep_modules(PyObject *globals)
+{
+    static const char *const ours[] = {"kept", "links", "startup_modules", "NOTES"};
+    PyObject *kept = PyDict_GetItemString(globals, "kept");
+    PyObject *links = PyDict_GetItemString(globals, "links");
+    int error = kept != NULL && links != NULL ? importer_keep(kept, links) : -1;
+
+    for (size_t i = 0; i < array_size(ours) && error == 0; i++) {
+        error = PyDict_DelItemString(globals, ours[i]);
+    }
+    return error;
 }
 
 static int take_from_bootstrap(PyObject *globals, struct interpreter *interpreter)
@@ -197,7 +218,10 @@ static int take_from_bootstrap(PyObject *globals, struct interpreter *interprete
         PyObject_GetAttrString((PyObject *)Py_TYPE(random_instance)->tp_base, "seed");
     interpreter->modules = (uint32_t)PyList_GET_SIZE(loaded);
     log_missing(globals);
-    return random_seed != NULL ? guest_prepare(globals) : -EINVAL;
+    if (random_seed == NULL || guest_prepare(globals) != 0) {
+        return -EINVAL;
+    }
+    return keep_modules(globals);
 }
 
 /* ---- Python's library ---- */

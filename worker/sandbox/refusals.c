@@ -198,6 +198,13 @@ static int replace_all(PyObject *module, const struct use *use)
     return error;
 }
 
+void refusals_used(struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(uses); i++) {
+        buffer_printf(to, " %s", uses[i].module);
+    }
+}
+
 int refusals_install_uses(void)
 {
     PyObject *loaded = PyImport_GetModuleDict();

@@ -21,13 +21,18 @@
 static Py_ssize_t extra_slot = -1;
 static uintptr_t functions;    /* ids given */
 static PyObject *file_numbers; /* dict: path -> number; owned */
+static PyObject *threading;    /* the module; a program may have one of its own */
 static bool
     entering; /* the innermost frame's `call` is being written: it follows a `sync` */
 
 int tracer_init(void)
 {
+    threading = PyImport_ImportModule("threading");
     extra_slot = _PyEval_RequestCodeExtraIndex(NULL);
     file_numbers = PyDict_New();
+    if (threading == NULL) {
+        return -1;
+    }
     if (extra_slot < 0 || file_numbers == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no slot for the tracer");
         return -1;
@@ -209,18 +214,6 @@ static PyMethodDef thread_hook = {"trace_this_thread",
                                   (PyCFunction)(void (*)(void))trace_this_thread,
                                   METH_FASTCALL, NULL};
 
-static int hook_threads(PyObject *hook)
-{
-    PyObject *threading = PyImport_ImportModule("threading");
-    int error = -1;
-
-    if (threading != NULL) {
-        error = PyObject_SetAttrString(threading, "_profile_hook", hook);
-    }
-    Py_XDECREF(threading);
-    return error;
-}
-
 int tracer_start(enum job_trace level)
 {
     PyObject *hook;
@@ -233,7 +226,7 @@ int tracer_start(enum job_trace level)
     if (hook == NULL) {
         return -1;
     }
-    error = hook_threads(hook);
+    error = PyObject_SetAttrString(threading, "_profile_hook", hook);
     Py_DECREF(hook);
     if (error == 0) {
         recorder_set_stack(current_stack);
