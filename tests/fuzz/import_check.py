@@ -64,9 +64,9 @@ def check_file(name):
     try:
         with tokenize.open(path) as file:
             file.read()
+        linecache.getlines(path)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         pass
-    linecache.getlines(path)
 
 
 def check_folders(names):
