@@ -14,13 +14,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define END_SIZE    22 /* end of central directory record, without comment */
-#define ENTRY_SIZE  46 /* central directory file header, without its variable part */
-#define LOCAL_SIZE  30 /* local file header, without its variable part */
-#define END_MAGIC   0x06054b50u
-#define ENTRY_MAGIC 0x02014b50u
-#define LOCAL_MAGIC 0x04034b50u
-#define INFLATE_MAX 1032 /* no deflate stream grows by more (zlib's technical notes) */
+#define END_SIZE      22 /* end of central directory record, without comment */
+#define ENTRY_SIZE    46 /* central directory file header, without its variable part */
+#define LOCATOR_SIZE  20 /* zip64 end of central directory locator */
+#define LOCAL_SIZE    30 /* local file header, without its variable part */
+#define END_MAGIC     0x06054b50u
+#define ENTRY_MAGIC   0x02014b50u
+#define LOCAL_MAGIC   0x04034b50u
+#define LOCATOR_MAGIC 0x07064b50u
+#define INFLATE_MAX   1032 /* no deflate stream grows by more (zlib's technical notes) */
 
 enum { STORED = 0, DEFLATED = 8 };
 enum { FLAG_ENCRYPTED = 1 << 0, FLAG_SIZES_FOLLOW = 1 << 3, FLAG_MASKED = 1 << 13 };
@@ -137,6 +139,13 @@ static int find_end(struct scanner *scanner)
     return 0;
 }
 
+/* Is there the record in front of the end that leads to zip64's own end? */
+static bool has_locator(const struct scanner *scanner)
+{
+    return scanner->end >= LOCATOR_SIZE &&
+           le32(scanner->data + scanner->end - LOCATOR_SIZE) == LOCATOR_MAGIC;
+}
+
 static int read_end(struct scanner *scanner)
 {
     const unsigned char *end = scanner->data + scanner->end;
@@ -147,7 +156,8 @@ static int read_end(struct scanner *scanner)
         return refuse(scanner,
                       "The ZIP is one part of several. Please make it in one piece.");
     }
-    if (all == 0xffff || size == 0xffffffff || offset == 0xffffffff) {
+    if (all == 0xffff || size == 0xffffffff || offset == 0xffffffff ||
+        has_locator(scanner)) {
         return refuse(scanner, "The ZIP is of the kind for very large files (zip64), "
                                "which is not read here.");
     }

@@ -117,12 +117,22 @@ def find(name):
     return spec if spec is not None and (spec.origin or spec.submodule_search_locations) else None
 
 
+def refuse_name(name):
+    """Says what is wrong with the name of a package that cannot be imported."""
+    for module, distributions in importlib.metadata.packages_distributions().items():
+        if name.lower() in (other.lower() for other in distributions):
+            raise Failure(f"there is no package {name}, but one of that name is imported as {module}: --add {module}")
+    raise Failure(f"there is no package {name}: install it from Debian first (python3-{name.lower()}?)")
+
+
 def add_package(builder, name, added):
     if name in added or name in sys.stdlib_module_names:
         return
+    if not name.isidentifier():
+        raise Failure(f"\"{name}\" is no package: --add takes one name that can be imported, without dots, such as numpy")
     spec = find(name)
     if spec is None:
-        raise Failure(f"there is no package {name}: install it from Debian first (python3-{name.lower()}?)")
+        refuse_name(name)
     added.extend((name, *WITH.get(name, ())))
     for folder in spec.submodule_search_locations or ():
         builder.add_folder(folder)
@@ -148,6 +158,8 @@ def stamp(added):
 
 def build(path, packages):
     folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise Failure(f"unable to write {path}: it is a folder")
     try:
         handle, temporary = tempfile.mkstemp(prefix=".python-library-", dir=folder)
     except OSError as error:
@@ -188,9 +200,12 @@ def update(path, packages):
 
 
 def show(path):
-    with zipfile.ZipFile(path) as archive:
-        print(archive.read(STAMP).decode(), end="")
-        print(f"files {sum(not name.startswith('code/') for name in archive.namelist())}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            print(archive.read(STAMP).decode(), end="")
+            print(f"files {sum(not name.startswith('code/') for name in archive.namelist())}")
+    except (zipfile.BadZipFile, KeyError):
+        raise Failure(f"{path} is no library of Python") from None
 
 
 def main():

@@ -346,6 +346,19 @@ class Science(unittest.TestCase):
             self.assertNotIn("unable to preload", p.read_log())
             self.assertIn("There is no scipy here; numpy comes near", p.client.run("import scipy\n").result["sentence"])
 
+    def test_names_that_are_none(self):
+        for words, sentence in (
+                (("--add", "numpy.linalg"), "\"numpy.linalg\" is no package: --add takes one name that can be imported, without "
+                                            "dots, such as numpy"),
+                (("--add", ""), "\"\" is no package: --add takes one name that can be imported, without dots, such as numpy"),
+                (("--add", "pillow"), "there is no package pillow, but one of that name is imported as PIL: --add PIL"),
+                (("--add", "nonono"), "there is no package nonono: install it from Debian first (python3-nonono?)"),
+                (("--output", "/"), "unable to write /: it is a folder"),
+                (("--show", "--output", "/etc/passwd"), "/etc/passwd is no library of Python")):
+            with self.subTest(words), tempfile.TemporaryDirectory() as folder:
+                said = paddock_library("--output", os.path.join(folder, "x.zip"), *words)
+                self.assertEqual((said.returncode, said.stderr), (1, f"paddock-library: {sentence}\n"))
+
     def test_a_package_that_is_not_there(self):
         said = paddock_library("--output", "/nonexistent/x.zip", "--add", "nonono")
         self.assertEqual((said.returncode, said.stderr),

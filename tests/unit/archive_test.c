@@ -80,7 +80,7 @@ static const struct row {
     {"h10_packed_4_gb", "zip64", NULL},
     {"h11_zip64_end", "zip64", NULL},
     {"h11_zip64_offset", "zip64", NULL},
-    {"h11_zip64_record", "is damaged", NULL},
+    {"h11_zip64_record", "zip64", NULL},
     {"h12_too_many", "holds 10001 files; at most 10000 are allowed", NULL},
     {"h12_65534", "holds 65534 files", NULL},
     {"h13_count_too_large", "its list of files is too short", NULL},
