@@ -218,6 +218,24 @@ class Library(pool.TestCase):
         self.assertEqual(self.run_ok({"robot.py": code, "a.txt": "\u00e9"}),
                          "C.UTF-8 C\nUTF-8 UTF-8 \u00e9\nC.UTF-8\nC.UTF-8\nunsupported locale setting\n")
 
+    def test_what_is_done_at_the_end(self):
+        """By modules that were loaded ahead, for those who have used them, and in Python's order."""
+        handler = "import logging.handlers, sys\nh = logging.handlers.MemoryHandler(99, 50, logging.StreamHandler(sys.stdout))\n"
+        for code, out in (
+                (handler + "logging.getLogger().addHandler(h)\nlogging.error('kept')\nimport atexit\natexit.register(print, 'exit')\n",
+                 "exit\nkept\n"),
+                # As many handlers as there were before.
+                ("import logging.config\nlogging.config.dictConfig({'version': 1})\n"
+                 "h = logging.NullHandler()\nh.flush = lambda: print('flushed')\n", "flushed\n"),
+                ("import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('late'))).start()\nprint('main')\n",
+                 "main\nlate\n"),
+                ("import concurrent.futures as c, time\npool = c.ThreadPoolExecutor(2)\nprint('main', flush=True)\n"
+                 "[pool.submit(lambda: (time.sleep(0.05), print('x'))) for _ in range(4)]\n", "main\n" + "x\n" * 4),
+                ("import threading\nthreading._register_atexit(print, 'threads')\nimport atexit\natexit.register(print, 'exit')\n",
+                 "threads\nexit\n")):
+            with self.subTest(code):
+                self.assertEqual(self.run_ok(code), out)
+
     def test_which_machine(self):
         """Linux, and nothing of the real one."""
         out = self.run_ok("import os, platform, sysconfig\nprint(platform.system(), platform.node(), platform.release())\n"

@@ -26,6 +26,7 @@ os.register_at_fork = lambda **hooks: None
 
 import _sitebuiltins
 import _thread
+import atexit
 import builtins
 import importlib
 import importlib.machinery
@@ -212,3 +213,10 @@ links = NOTES["stop"]({name for name in kept if name.partition(".")[0] in _lasti
 random_instance = random._inst
 print_exception = traceback.print_exception
 shutdown_threads = threading._shutdown
+threads = threading._active, threading._shutdown_locks, threading._threading_atexits
+# At exit, where a program has made a handler: that none is left unflushed costs nothing else.
+if "logging" in sys.modules:
+    shutdown_logging, handlers = sys.modules["logging"].shutdown, sys.modules["logging"]._handlerList
+    atexit.unregister(shutdown_logging)
+else:
+    shutdown_logging, handlers = None, []

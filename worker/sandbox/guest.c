@@ -39,24 +39,76 @@ struct program {
     char root[sizeof(PROGRAM_ROOT) + 512]; /* import root: /robot or /robot/FOLDER */
 };
 
+/* What a program changes if it gives the end something to do: a list, dict or set of
+ * Python's, and how it was before there was a program. */
+struct watched {
+    PyObject *container; /* owned */
+    Py_ssize_t size;
+    PyObject *first; /* of a list; owned, lest another one gets its address */
+};
+
+static struct watched threads[3]; /* of threading: living, to be joined, exit functions */
+static struct watched handlers;   /* of logging */
 static PyObject *shutdown_threads;   /* threading._shutdown */
+static PyObject *shutdown_logging;   /* logging.shutdown, or None */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
 static PyObject *rehearsal;          /* bytes: a ZIP */
 static PyObject *startup_modules;    /* set: what no program's module can hide */
+
+static PyObject *first_of(PyObject *container)
+{
+    return PyList_Check(container) && PyList_GET_SIZE(container) > 0
+               ? PyList_GET_ITEM(container, 0)
+               : NULL;
+}
+
+static int watch(PyObject *container, struct watched *ret)
+{
+    *ret = (struct watched){.container = Py_XNewRef(container)};
+    if (container == NULL) {
+        return -1;
+    }
+    ret->size = PyObject_Size(container);
+    ret->first = Py_XNewRef(first_of(container));
+    return ret->size >= 0 ? 0 : -1;
+}
+
+static bool has_changed(const struct watched *watched)
+{
+    return PyObject_Size(watched->container) != watched->size ||
+           first_of(watched->container) != watched->first;
+}
+
+static int watch_end(PyObject *globals)
+{
+    PyObject *all = PyDict_GetItemString(globals, "threads");
+
+    shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
+    shutdown_logging = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_logging"));
+    if (shutdown_threads == NULL || shutdown_logging == NULL || all == NULL ||
+        !PyTuple_Check(all) || PyTuple_GET_SIZE(all) != array_size(threads)) {
+        return -1;
+    }
+    for (size_t i = 0; i < array_size(threads); i++) {
+        if (watch(PyTuple_GET_ITEM(all, i), &threads[i]) != 0) {
+            return -1;
+        }
+    }
+    return watch(PyDict_GetItemString(globals, "handlers"), &handlers);
+}
 
 int guest_prepare(PyObject *globals)
 {
     PyObject *print_exception = PyDict_GetItemString(globals, "print_exception");
     PyObject *atexit = PyImport_ImportModule("atexit");
 
-    shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
     if (atexit != NULL) {
         run_exit_functions = PyObject_GetAttrString(atexit, "_run_exitfuncs");
         Py_DECREF(atexit);
     }
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
-    if (print_exception == NULL || shutdown_threads == NULL ||
+    if (print_exception == NULL || watch_end(globals) != 0 ||
         run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL) {
         return -1;
     }
@@ -342,12 +394,28 @@ static void flush(const char *name)
     PyErr_Clear();
 }
 
+static bool has_threads(void)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < array_size(threads); i++) {
+        has = has || has_changed(&threads[i]);
+    }
+    return has;
+}
+
 /* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
- * vanish. */
+ * vanish. What modules that were loaded ahead would do is left out where a program gave
+ * them nothing to do: it takes as long as the smallest program. */
 static void end_program(void)
 {
-    call_and_forget(shutdown_threads);
+    if (has_threads()) {
+        call_and_forget(shutdown_threads);
+    }
     call_and_forget(run_exit_functions);
+    if (has_changed(&handlers)) {
+        call_and_forget(shutdown_logging);
+    }
     flush("stdout");
     flush("stderr");
     tracer_stop();
