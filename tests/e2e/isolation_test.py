@@ -56,8 +56,7 @@ STATE = [
     ("a limit", "resource.setrlimit(resource.RLIMIT_NOFILE, (7, 7))", "resource.getrlimit(resource.RLIMIT_NOFILE)"),
     ("a file", "shutil.left = open('secret.txt')", "hasattr(shutil, 'left')"),
     ("csv's dialects", "csv.register_dialect('left', delimiter='x')", "csv.list_dialects()"),
-    # There is no locale but C to set; this is all that can be done to it.
-    ("the locale", "locale.setlocale = lambda *_: 'left'", "locale.setlocale(locale.LC_ALL)"),
+    ("the locale", "locale.setlocale(locale.LC_ALL, 'C.UTF-8')", "locale.setlocale(locale.LC_NUMERIC)"),
     ("random's state", "random.seed(0)", "random.getstate() == random.Random(0).getstate()"),
 ]
 
