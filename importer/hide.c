@@ -56,12 +56,38 @@ struct hiding {
     PyObject *gone;     /* list: what was let go, and whose importers are to follow */
 };
 
+/* A package that stays has its module as an attribute, by which `from` would find it. */
+static int leave_parent(const struct hiding *hiding, PyObject *name, PyObject *module)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, size, -1);
+    PyObject *above = dot > 0 ? PyUnicode_Substring(name, 0, dot) : NULL;
+    PyObject *own = dot > 0 ? PyUnicode_Substring(name, dot + 1, size) : NULL;
+    PyObject *parent =
+        above != NULL ? PyDict_GetItemWithError(hiding->modules, above) : NULL;
+    PyObject *globals =
+        parent != NULL && PyModule_Check(parent) ? PyModule_GetDict(parent) : NULL;
+    int error = 0;
+
+    if (globals != NULL && own != NULL &&
+        PyDict_GetItemWithError(globals, own) == module) {
+        error = PyDict_DelItem(globals, own);
+    }
+    Py_XDECREF(own);
+    Py_XDECREF(above);
+    return error != 0 || PyErr_Occurred() ? -1 : 0;
+}
+
 static int let_go(const struct hiding *hiding, PyObject *name)
 {
-    return PyDict_DelItem(hiding->modules, name) == 0 &&
-                   PyList_Append(hiding->gone, name) == 0
-               ? 0
-               : -1;
+    PyObject *module = Py_XNewRef(PyDict_GetItemWithError(hiding->modules, name));
+    int error = module != NULL ? leave_parent(hiding, name, module) : -1;
+
+    if (error == 0) {
+        error = PyDict_DelItem(hiding->modules, name);
+    }
+    Py_XDECREF(module);
+    return error == 0 ? PyList_Append(hiding->gone, name) : -1;
 }
 
 /* NAME and NAME.anything, if it is there and may go. */
@@ -180,7 +206,8 @@ static PyObject *keeper_create_module(PyObject *self, PyObject *spec)
     return Py_NewRef(((struct keeper *)self)->module);
 }
 
-/* What is there already was imported meanwhile. */
+/* What is there already was imported meanwhile; and what is not to be had has done no
+ * harm when the module ran. */
 static int import_again(PyObject *name)
 {
     PyObject *module;
@@ -191,7 +218,10 @@ static int import_again(PyObject *name)
     module =
         PyObject_CallFunctionObjArgs(importer.call_trimmed, importer.import, name, NULL);
     Py_XDECREF(module);
-    return module != NULL ? 0 : -1;
+    if (module == NULL && PyErr_ExceptionMatches(PyExc_ImportError)) {
+        PyErr_Clear();
+    }
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* It has run; what it imported as it did is imported once more. The specification in

@@ -41,8 +41,8 @@ int importer_init(void);
  * Without IMPORTER_FILES: importlib.resources of a namespace package, and
  * importlib.metadata's Distribution.at().
  * Other limits: a file is inflated whole when it is opened; a folder's time is the first
- * of 1980; isinstance() knows loaders neither as importlib.abc.InspectLoader nor as
- * ResourceLoader; and loaders, with them __spec__, are not pickled. */
+ * of 1980; isinstance() knows loaders by none of importlib.abc's classes; and loaders,
+ * with them __spec__, are not pickled. */
 /* Puts the file view's functions in the place of Python's, wherever modules that are
  * loaded hold them, for as long as the process lives. The first mount with IMPORTER_FILES
  * does it, too; a zygote does it once, before it forks. */

@@ -88,9 +88,7 @@ static struct archive *open_bytes(PyObject *bytes, const char *root,
 /* sys.excepthook with source lines: Python's own reads them by file descriptor. */
 static PyObject *show_exception(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *module = PyImport_ImportModule("traceback");
-    PyObject *print =
-        module != NULL ? PyObject_GetAttrString(module, "print_exception") : NULL;
+    PyObject *print = PyObject_GetAttrString(self, "print_exception");
     PyObject *shown =
         print != NULL ? PyObject_Vectorcall(print, args, (size_t)count, NULL) : NULL;
     PyObject *original = PySys_GetObject("__excepthook__");
@@ -100,7 +98,6 @@ static PyObject *show_exception(PyObject *self, PyObject *const *args, Py_ssize_
         shown = PyObject_Vectorcall(original, args, (size_t)count, NULL);
     }
     Py_XDECREF(print);
-    Py_XDECREF(module);
     return shown;
 }
 
@@ -111,13 +108,21 @@ static PyMethodDef show_method = {
 static int show_lines(void)
 {
     PyObject *hook = PySys_GetObject("excepthook");
-    PyObject *function;
+    PyObject *traceback, *ast, *function = NULL;
     int error;
 
     if (hook == NULL || hook != PySys_GetObject("__excepthook__")) {
         return 0;
     }
-    function = PyCFunction_New(&show_method, NULL);
+    /* Here, before there can be a program's own of these names; ast is what it imports.
+     */
+    traceback = PyImport_ImportModule("traceback");
+    ast = traceback != NULL ? PyImport_ImportModule("ast") : NULL;
+    if (ast != NULL) {
+        function = PyCFunction_New(&show_method, traceback);
+    }
+    Py_XDECREF(ast);
+    Py_XDECREF(traceback);
     error = function != NULL ? PySys_SetObject("excepthook", function) : -1;
     Py_XDECREF(function);
     return error;

@@ -262,6 +262,16 @@ class Sentences(pool.TestCase):
                   "lib/numbers.py": ""}, "/usr/lib/python3.11/numbers.py\n", ""),
                 ({"robot.py": "import runpy, ntpath\nprint(hasattr(runpy, 'mine'))\n", "runpy.py": "mine = 1\n", "ntpath.py": "1 / 0\n"},
                  "False\n", ""),
+                ({"robot.py": "1 / 0\n", "enum.py": "while True: pass\n", "ast.py": "raise KeyboardInterrupt\n"}, "",
+                 "    import sys; 1 / 0\n                ~~^~~\nZeroDivisionError: division by zero\n"),
+                ({"robot.py": "from concurrent import futures; import jobs\nf = jobs.start()\nf.cancel()\ntry: f.result()\n"
+                              "except futures.CancelledError: print('cancelled')\n",
+                  "jobs.py": "from concurrent.futures import Future\ndef start(): return Future()\n", "game/types.py": ""}, "cancelled\n", ""),
+                ({"robot.py": "from urllib import parse\n", "re.py": "print('mine')\n"}, "mine\n", "AttributeError: "),
+                ({"robot.py": "import decimal, fractions\nprint(decimal.Decimal('0.5') == fractions.Fraction(1, 2))\n",
+                  "util/numbers.py": ""}, "True\n", ""),
+                ({"robot.py": "import zoneinfo\ntry: zoneinfo.ZoneInfo('No/Where')\nexcept zoneinfo.ZoneInfoNotFoundError: print('no')\n",
+                  "game/types.py": "", "game/struct.py": ""}, "no\n", ""),
                 ({"robot.py": "import statistics\n", "random.py": "x = (\n"}, "",
                  "  File \"/usr/lib/python3.11/statistics.py\", line 132, in <module>\n    import random\n"
                  "  File \"/robot/random.py\", line 1\n")):

@@ -26,6 +26,7 @@ os.register_at_fork = lambda **hooks: None
 
 import _sitebuiltins
 import _thread
+import ast
 import atexit
 import builtins
 import importlib
@@ -43,6 +44,7 @@ import subprocess
 import tempfile
 import threading
 import traceback
+import types
 import zipfile
 
 loaded = []
@@ -133,6 +135,15 @@ def _print_thread_exception(args):
 threading.excepthook = _print_thread_exception
 
 
+def _bind(function, **modules):
+    """The function, with modules of ours for those that it imports when it is called: of a program's own it knows nothing."""
+    own = {**vars(builtins), "__import__": lambda name, *rest: modules[name]}
+    return types.FunctionType(function.__code__, {**function.__globals__, "__builtins__": own}, function.__name__)
+
+
+traceback._extract_caret_anchors_from_line_segment = _bind(traceback._extract_caret_anchors_from_line_segment, ast=ast)
+
+
 def _print_unraisable(args):
     """sys.unraisablehook with source lines: of __del__, atexit and the like."""
     what = "" if args.object is None else f": {args.object!r}"
@@ -200,14 +211,9 @@ print(f'{robot.name}: {sum(robot.move(3)):.2f}', len({1: 'a'}))
 """)
 rehearsal = _stream.getvalue()
 
-# What a program's own modules may hide (importer/hide.c): C modules cannot be loaded once more, packages of the operator's
-# have states of their own in C, and what is changed above or by refusals.c would come back as it was.
-_lasting = {name.partition(".")[0] for name in [*ADDED, *REPLACED, "threading", "linecache", "platform"]}
-kept = {name: module for name, module in sys.modules.items() if name not in startup_modules
-        and getattr(module, "__spec__", None) is not None
-        and (name.partition(".")[0] in _lasting
-             or isinstance(module.__spec__.loader, importlib.machinery.ExtensionFileLoader))}
-links = NOTES["stop"]({name for name in kept if name.partition(".")[0] in _lasting})
+# What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
+# packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
+kept, links = NOTES["stop"](startup_modules, [*ADDED, *REPLACED, "threading", "linecache", "traceback", "platform", "copyreg"])
 
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst

@@ -45,13 +45,29 @@ builtins.__import__ = _import_and_note
 _External.create_module, _External.exec_module = map(_noting, _making)
 
 
-def stop(lasting):
-    """{name: (what it imports, who imports it)}, in the order in which that happened. `lasting`: names of modules that are
-    never imported anew, whatever hides what they have imported."""
+def _top(name):
+    return name.partition(".")[0]
+
+
+def stop(startup, changed):
+    """({name: module}, {name: (what it imports, who imports it)}): what cannot be made anew, and the links, in the order of the
+    imports. `startup`: names that no program can hide; `changed`: names of modules that the sandbox has changed, or whose
+    state is not all Python's.
+
+    Of the first kind are extension modules, too, and what these imported as they were made: they may hold on to it, as
+    _decimal does to numbers, and a second one would be another."""
     builtins.__import__ = _import
     _External.create_module, _External.exec_module = _making
+    specs = {name: getattr(module, "__spec__", None) for name, module in sys.modules.items() if name not in startup}
+    made = {name for name, spec in specs.items() if isinstance(getattr(spec, "loader", None), _External)}
+    lasting = {_top(name) for name in [*changed, *(other for name in made for other in _noted.get(name, ()))]}
+    kept = {name: sys.modules[name] for name, spec in specs.items()
+            if spec is not None and (name in made or _top(name) in lasting)}
     importers = {}
     for name, imported in _noted.items():
-        for other in imported if name not in lasting else ():
-            importers.setdefault(other, []).append(name)
-    return {name: (tuple(_noted.get(name, ())), tuple(importers.get(name, ()))) for name in {*_noted, *importers}}
+        if name is not None and _top(name) not in lasting:
+            for other in imported:
+                importers.setdefault(other, []).append(name)
+    links = {name: (tuple(other for other in _noted.get(name, ()) if other in sys.modules), tuple(importers.get(name, ())))
+             for name in {*_noted, *importers}}
+    return kept, links
