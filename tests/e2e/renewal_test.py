@@ -2,6 +2,7 @@
 """The renewal of the zygote: jobs run on over it, none is lost and none runs twice, whoever is killed in whichever phase
 of it; with the zygote its hash seed and its addresses change."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -48,7 +49,8 @@ class Renewal(unittest.TestCase):
         """Ends the program of a job that is LONG, in whichever attempt it runs, and waits for its result."""
         def is_over():
             for pid in filter(waits_for_signal, self.pool.sandboxes()):
-                os.kill(pid, signal.SIGUSR1)
+                with contextlib.suppress(ProcessLookupError):  # told the time before, it has ended
+                    os.kill(pid, signal.SIGUSR1)
             return self.client.job(job)["state"] == b"done"
         pool.wait_until(is_over, "the job ends")
         return self.client.wait(job)
