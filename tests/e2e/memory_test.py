@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Limits of memory and their verdicts: by Python's own word, by the kernel's, and for whom neither counts."""
 
+import contextlib
 import glob
 import os
 import signal
@@ -202,17 +203,22 @@ class Groups(unittest.TestCase):
                 self.skipTest("no control groups here")
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
+            def leaves():
+                for pid in p.sandboxes():
+                    with contextlib.suppress(FileNotFoundError):  # it goes while we look
+                        if leaf_of(pid):
+                            return [folder for folder, folders, _ in os.walk(os.path.dirname(leaf_of(pid))) if not folders]
+                return []
+
             def removed():
-                leaves = [folder for folder, folders, _ in os.walk(os.path.dirname(leaf_of(p.sandboxes()[0])), topdown=False)
-                          if not folders] if p.sandboxes() and leaf_of(p.sandboxes()[0]) else []
-                for leaf in leaves:
-                    for pid in open(leaf + "/cgroup.procs").read().split():
-                        os.kill(int(pid), signal.SIGKILL)
-                    try:
+                found = leaves()
+                for leaf in found:
+                    with contextlib.suppress(OSError):  # likewise; the next round finds what is left
+                        with open(leaf + "/cgroup.procs") as file:
+                            for pid in file.read().split():
+                                os.kill(int(pid), signal.SIGKILL)
                         os.rmdir(leaf)
-                    except OSError:
-                        pass
-                return not leaves
+                return not found
 
             pool.wait_until(removed, "no sandbox is in a group")
             for _ in range(6):
