@@ -56,12 +56,12 @@ struct ring_shared {
     _Atomic uint32_t reader_sleeps; /* 1: ring the doorbell after publishing */
     /* written by the sandbox */
     _Alignas(RING_LINE) _Atomic uint64_t head;
-    _Atomic int64_t born_ns; /* computing time that it had used when it began to wait for
-                                its job; 0: it does not wait yet */
     _Atomic uint32_t writer_waits; /* 1: wake room_sequence after moving tail */
     _Atomic uint32_t
         over_output; /* 1: the program printed more than output_kb; it waits to be
                         killed, and gains nothing by saying so wrongly */
+    _Atomic int64_t born_ns; /* computing time that it had used when it began to wait for
+                                its job; 0: it does not wait yet */
     _Alignas(4096) struct ring_claim claim;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];

@@ -117,6 +117,10 @@ static const struct {
      "There is no network here: a program cannot open a connection"},
     {"Read-only file system",
      "Programs cannot write files here; what they print is kept"},
+    {"[Errno 1] Operation not permitted",
+     "What that line asks of the machine is not allowed here: a program has its own "
+     "files, "
+     "its input and its output, and no other processes"},
     {"EOF when reading a line",
      "It asked for a line of input when there was none left: a program gets its input "
      "when it is started"},

@@ -7,8 +7,7 @@
 
 const struct layer_row layer_rows[] = {
     {LAYER_SECCOMP, "seccomp", "calls that no row of the policy names are denied"},
-    {LAYER_RLIMITS, "rlimits",
-     "no core, file, locked memory or queue; raising them is refused"},
+    {LAYER_RLIMITS, "rlimits", "each as its row says; raising any is refused"},
     {LAYER_NO_NEW_PRIVS, "no_new_privs", "set, and cannot be taken back"},
     {LAYER_UNPRIVILEGED_UID, "unprivileged uid",
      "no capability; becoming root is refused"},

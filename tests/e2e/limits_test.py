@@ -45,6 +45,11 @@ ROWS = [
     ("more memory than there is, caught", "try:\n    x = bytearray(1 << 33)\nexcept MemoryError:\n    print('no')\n", {}, "ok"),
     ("recursion", "def f(n): return f(n + 1)\nf(0)", {}, "exception"),
     ("recursion, caught", "def f(n): return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError:\n    print('no')\n", {}, "ok"),
+    # The interpreter finds no memory for its own needs, and aborts.
+    ("tasks without end", "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\n"
+     "asyncio.run(main())\n", {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
+    ("frames without end", "import sys\nsys.setrecursionlimit(10**6)\ndef f(n):\n    x = [0] * 1000\n    return f(n + 1) + x[0]\nf(0)\n",
+     {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
     ("recursion without a limit", "import sys\nsys.setrecursionlimit(10**8)\ndef f(n): return f(n + 1)\nf(0)\n",
      {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
     ("recursion through C without a limit", "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n"
@@ -91,6 +96,18 @@ class Limits(pool.TestCase):
             with self.subTest(trace):
                 job = self.client.run("def f(): pass\nwhile True: f()\n", cpu_ms=100, trace=trace)
                 self.assertEqual(job.verdict, "cpu_limit", job.result)
+
+    def test_threads_have_the_stacks_that_were_asked_for(self):
+        """Small ones where nobody asked, so that a hundred take no more memory than there is; large ones for deep recursion."""
+        many = ("import threading\nwait = threading.Event()\nthreads = [threading.Thread(target=wait.wait) for _ in range(100)]\n"
+                "for t in threads: t.start()\nprint(threading.active_count(), threading.stack_size())\nwait.set()\n")
+        deep = ("import sys, threading\nsys.setrecursionlimit(10**6)\nthreading.stack_size(64 << 20)\nclass Node:\n"
+                "    def __init__(self, n): self.child = Node(n - 1) if n else None\n"
+                "def main(): print(len(str(Node(20000).child)) > 0)\nfor _ in range(2):\n    t = threading.Thread(target=main)\n"
+                "    t.start()\n    t.join()\nprint(threading.stack_size())\n")
+        for code, out in ((many, f"101 {1 << 20}\n"), (deep, f"True\nTrue\n{64 << 20}\n")):
+            job = self.client.run(code)
+            self.assertEqual(recording.text(recording.decode(job.recording, partial=True)), out, job.result)
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
     def test_threads_are_bounded(self):

@@ -128,9 +128,24 @@ ROWS = {
         "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
 }
 
+NOT_ALLOWED = ("What that line asks of the machine is not allowed here: a program has its own files, its input and its output, and "
+               "no other processes")
+ROWS.update({
+    "a call that is denied": ({"robot.py": "import os\nos.nice(1)\n"}, "exception", STOPPED.format(
+        "PermissionError: [Errno 1] Operation not permitted (robot.py, line 2). " + NOT_ALLOWED)),
+    "waiting for a key": ({"robot.py": "import select, sys\nselect.select([sys.stdin], [], [], 0)\n"}, "exception", STOPPED.format(
+        "PermissionError: [Errno 1] Operation not permitted (robot.py, line 2). " + NOT_ALLOWED)),
+    "an exit code beyond all": ({"robot.py": "import sys\nsys.exit(2 ** 70)\n"}, "exit", "Your program ended itself with exit(255)."),
+    "interrupted by itself": ({"robot.py": "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
+                                           "except KeyboardInterrupt:\n    raise ValueError('caught')\n"}, "exception", STOPPED.format(
+        "ValueError: caught (robot.py, line 5)")),
+})
+
 # What is refused when it is used, by an OSError that programs may catch: (module, statement, exception's text).
 USES = [
     ("os", "os.system('clear')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.execv('/usr/bin/python3', ['python3'])", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
+    ("os", "os.execlp('python3', 'python3')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
     ("os", "os.popen('date')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
     ("os", "os.fork()", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),
     ("os", "os.spawnlp(os.P_WAIT, 'date', 'date')", f"PermissionError: [Errno 1] {NO_PROGRAMS}"),

@@ -38,6 +38,14 @@ static bool ran_out_of_cpu(const struct judge_case *facts, int signo)
     return died_of(facts, signo) && facts->exited->cpu_us >= facts->limits->cpu_ms * 1000;
 }
 
+/* By a signal that Python sends itself, or earns, when it has no memory for its own
+ * needs; counted by the control group. What the interpreter had before is not in it. */
+static bool died_full(const struct judge_case *facts, int signo)
+{
+    return died_of(facts, signo) &&
+           facts->exited->memory_kb >= facts->limits->memory_mb * 1024;
+}
+
 static bool died_of_any(const struct judge_case *facts, int unused)
 {
     return !facts->exited->exited;
@@ -73,6 +81,8 @@ static const struct rule rules[] = {
     {ran_out_of_cpu, SIGKILL, VERDICT_CPU_LIMIT, "by RLIMIT_CPU"},
     {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
     {died_of, SIGKILL, VERDICT_FAULT, "the sandbox was killed from outside (SIGKILL)"},
+    {died_full, SIGABRT, VERDICT_MEMORY_LIMIT, "Python ended itself with no memory left"},
+    {died_full, SIGSEGV, VERDICT_MEMORY_LIMIT, "Python ended itself with no memory left"},
     {died_of_any, 0, VERDICT_CRASHED, ""},
     {claimed, 0, VERDICT_NONE, ""},
     {never_began, 0, VERDICT_FAULT, "the sandbox ended before the job began"},

@@ -39,6 +39,7 @@ import posix
 import random
 import runpy
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -169,16 +170,27 @@ threading.stack_size(1 << 20)
 
 
 
+_starting = _thread.RLock()
+
+
 def _start_new_thread(function, arguments):
     """A thread that gets its stack, and then no memory to begin with, is waited for by Thread.start() for ever."""
-    try:
-        mmap.mmap(-1, threading.stack_size() + (2 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
-    except OSError:
-        raise RuntimeError("can't start new thread") from None
-    return _thread.start_new_thread(function, arguments)
+    with _starting:
+        size = _thread.stack_size()  # which also sets it, to 0
+        _thread.stack_size(size)
+        try:
+            mmap.mmap(-1, (size or 8 << 20) + (2 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        except OSError:
+            raise RuntimeError("can't start new thread") from None
+        return _thread.start_new_thread(function, arguments)
 
 
 threading._start_new_thread = _start_new_thread
+
+# As Python itself begins; a sandbox leaves these three as they are.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 # What a program prints appears line by line, as on a terminal, though it writes into a pipe.
 sys.stdout.reconfigure(line_buffering=True)

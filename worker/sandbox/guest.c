@@ -306,7 +306,7 @@ static void judge_exit(PyObject *exception, struct outcome *outcome)
 
     outcome->exit_code = 0;
     if (code != NULL && PyLong_Check(code)) {
-        outcome->exit_code = (int)(PyLong_AsUnsignedLongMask(code) & 0xff);
+        outcome->exit_code = (int)(PyLong_AsLong(code) & 0xff); /* -1 beyond a long */
     } else if (code != NULL && code != Py_None) {
         PyObject *errors = PySys_GetObject("stderr");
 

@@ -97,8 +97,10 @@ static const struct use {
     int error;
     const char *sentence;
 } uses[] = {
-    {"posix", "system fork forkpty posix_spawn posix_spawnp", NULL, EPERM, NO_PROGRAMS},
-    {"os", "system fork forkpty posix_spawn posix_spawnp", NULL, EPERM, NO_PROGRAMS},
+    {"posix", "system fork forkpty posix_spawn posix_spawnp execv execve", NULL, EPERM,
+     NO_PROGRAMS},
+    {"os", "system fork forkpty posix_spawn posix_spawnp execv execve", NULL, EPERM,
+     NO_PROGRAMS},
     {"posix", "pipe pipe2 openpty", NULL, EPERM, NO_PIPES},
     {"os", "pipe pipe2 openpty", NULL, EPERM, NO_PIPES},
     {"select", "epoll", NULL, EPERM, NO_PIPES},

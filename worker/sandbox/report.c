@@ -99,12 +99,25 @@ static bool is_no_memory(PyObject *exception)
 }
 
 /* Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
- * then complains of itself (SystemError: error return without exception set). */
+ * then complains of itself. */
 bool report_is_memory_error(PyObject *exception)
 {
-    return is_no_memory(exception) ||
-           (PyErr_GivenExceptionMatches(exception, PyExc_SystemError) &&
-            is_very_deep(exception));
+    PyObject *text;
+    bool is;
+
+    if (is_no_memory(exception)) {
+        return true;
+    }
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_SystemError)) {
+        return false;
+    }
+    text = PyObject_Str(exception);
+    is = is_very_deep(exception) ||
+         (text != NULL && PyUnicode_CompareWithASCIIString(
+                              text, "error return without exception set") == 0);
+    PyErr_Clear();
+    Py_XDECREF(text);
+    return is;
 }
 
 /* ---- stderr ---- */

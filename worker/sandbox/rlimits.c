@@ -107,6 +107,34 @@ int rlimits_set(const struct sandbox_settings *settings)
     return 0;
 }
 
+/* What the process had before may be lower. */
+static bool row_holds(const struct rlimit_row *row, rlim_t value)
+{
+    struct rlimit limit;
+
+    if (getrlimit(row->resource, &limit) != 0 || limit.rlim_max > value) {
+        return false;
+    }
+    if (limit.rlim_max == RLIM_INFINITY) {
+        return true;
+    }
+    limit.rlim_max++;
+    return setrlimit(row->resource, &limit) != 0;
+}
+
+bool rlimits_hold(const struct sandbox_settings *settings)
+{
+    const struct job_limits widest = {.memory_mb = settings->memory_mb};
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if (!row_holds(&rows[i],
+                       with_reserve(&rows[i], value_of(&rows[i], settings, &widest)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int rlimits_lower(const struct sandbox_settings *settings, const struct job_limits *job)
 {
     for (size_t i = 0; i < array_size(rows); i++) {

@@ -12,6 +12,8 @@
 
 /* At birth. Returns 0 or a negative errno. */
 int rlimits_set(const struct sandbox_settings *settings) must_check;
+/* Are all of them so, and can none be raised? */
+bool rlimits_hold(const struct sandbox_settings *settings);
 /* At the start of the job: can only lower. */
 int rlimits_lower(const struct sandbox_settings *settings,
                   const struct job_limits *job) must_check;

@@ -42,7 +42,9 @@ static int reset_signals(const struct birth *birth)
     sigset_t none;
 
     for (int signo = 1; signo < NSIG; signo++) {
-        (void)sigaction(signo, &usual, NULL); /* KILL, STOP and glibc's own two refuse */
+        if (signo != SIGINT && signo != SIGPIPE && signo != SIGXFSZ) { /* Python's own */
+            (void)sigaction(signo, &usual, NULL); /* KILL, STOP and two of glibc refuse */
+        }
     }
     (void)sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;

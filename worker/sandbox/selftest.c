@@ -29,7 +29,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -56,24 +55,6 @@ static bool no_file(const struct sandbox_settings *settings)
 }
 
 /* ---- attacks on the layers below the filter ---- */
-
-static bool limits_hold(const struct sandbox_settings *settings)
-{
-    static const int zero[] = {RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MEMLOCK,
-                               RLIMIT_MSGQUEUE};
-    struct rlimit limit;
-
-    for (size_t i = 0; i < array_size(zero); i++) {
-        if (getrlimit(zero[i], &limit) != 0 || limit.rlim_max != 0) {
-            return false;
-        }
-        limit.rlim_cur = limit.rlim_max = 1;
-        if (setrlimit(zero[i], &limit) == 0) {
-            return false;
-        }
-    }
-    return getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_max != RLIM_INFINITY;
-}
 
 static bool gains_nothing(const struct sandbox_settings *settings)
 {
@@ -166,7 +147,7 @@ static const struct attack attacks[] = {
     {LAYER_SECCOMP, true, unknown_call_denied},
     {LAYER_NO_NETWORK, true, no_socket},
     {LAYER_NO_FILESYSTEM, true, no_file},
-    {LAYER_RLIMITS, false, limits_hold},
+    {LAYER_RLIMITS, false, rlimits_hold},
     {LAYER_NO_NEW_PRIVS, false, gains_nothing},
     {LAYER_UNPRIVILEGED_UID, false, powerless},
     {LAYER_OWN_UID, false, own_uid},
