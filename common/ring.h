@@ -58,8 +58,8 @@ struct ring_shared {
     _Alignas(RING_LINE) _Atomic uint64_t head;
     _Atomic uint32_t writer_waits; /* 1: wake room_sequence after moving tail */
     _Atomic uint32_t
-        over_output; /* 1: the program printed more than output_kb; it waits to be
-                        killed, and gains nothing by saying so wrongly */
+        over_output;         /* 1: the program printed more than output_kb; it waits to be
+                                killed, and gains nothing by saying so wrongly */
     _Atomic int64_t born_ns; /* computing time that it had used when it began to wait for
                                 its job; 0: it does not wait yet */
     _Alignas(4096) struct ring_claim claim;
