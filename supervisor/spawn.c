@@ -159,8 +159,11 @@ static void leave_session(const struct birth *birth)
 {
     (void)setsid(); /* fails for a group leader only, which a fresh child is not */
     (void)umask(077);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || chdir("/") != 0) {
-        give_up(birth, "leave the session");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        give_up(birth, "set no_new_privs");
+    }
+    if (chdir("/") != 0) {
+        give_up(birth, "leave its folder");
     }
 }
 

@@ -3,6 +3,7 @@
 supervisor inherits lets a call look as if it had succeeded, which it did not."""
 
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -15,7 +16,7 @@ import pool
 # Numbers of x86-64.
 CALLS = {"prctl": 157, "prlimit64": 302, "close_range": 436, "capset": 126, "landlock_restrict_self": 446,
          "pivot_root": 155, "sethostname": 170, "shmctl": 31, "init_module": 175,
-         "getppid": 110, "connect": 42}
+         "getppid": 110, "connect": 42, "setresuid": 117}
 SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 4, 22, 38, 65
 
 # The layers that must be found broken; what lies: call, first argument (None: any), only with a third; the way to run.
@@ -36,9 +37,9 @@ BROKEN = [
 ]
 
 
-def lie(call, first, third):
-    """For preexec_fn: this call does nothing and answers 0. `third`: only where its third argument is not 0."""
-    allow, nothing = 0x7fff0000, 0x00050000
+def lie(call, first, third, error=0):
+    """For preexec_fn: this call does nothing and answers 0, or fails. `third`: only where its third argument is not 0."""
+    allow, nothing = 0x7fff0000, 0x00050000 | error
     code = [(0x20, 0, 0, 0), (0x15, 0, 6, CALLS[call]),
             (0x20, 0, 0, 16), (0x15, 0, 4 if first is not None else 0, first or 0),
             (0x20, 0, 0, 32), (0x15, 2 if third else 0, 0, 0), (0x06, 0, 0, nothing),
@@ -80,6 +81,15 @@ class Broken(unittest.TestCase):
         """Where a step fails openly, nothing runs, and the reason is said."""
         done, _ = check(preexec_fn=lambda: lie("prctl", SET_NO_NEW_PRIVS, False))
         self.assertNotEqual(done.returncode, 0)
+
+    def test_which_step_fails_and_why(self):
+        for call, first, third, step in (("prlimit64", 0, True, "limit its resources"), ("setresuid", None, False, "change its ids"),
+                                         ("close_range", 3, False, "close its file descriptors")):
+            with self.subTest(call):
+                done, _ = check(preexec_fn=lambda: lie(call, first, third, errno.EPERM))
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(f"a sandbox cannot be locked: unable to {step}: Operation not permitted", done.stderr)
+                self.assertNotIn("does not hold", done.stderr)
 
     def test_missing_is_not_broken(self):
         done, layers = check("--isolation=none", "--cgroup=none")

@@ -117,13 +117,25 @@ static int filter_calls(const struct birth *birth)
     return birth->filtered ? policy_install_sandbox(getpid()) : 0;
 }
 
-static int (*const steps[])(const struct birth *) = {
-    reset_signals,   join_group, keep_three_fds, limit_resources, change_ids,
-    die_with_parent, take_name,  forbid_dumps,   gain_nothing,    filter_calls,
+static const struct {
+    const char *what;
+    int (*step)(const struct birth *);
+} steps[] = {
+    {"reset its signals", reset_signals},
+    {"join its control group", join_group},
+    {"close its file descriptors", keep_three_fds},
+    {"limit its resources", limit_resources},
+    {"change its ids", change_ids},
+    {"die with its zygote", die_with_parent},
+    {"take its name", take_name},
+    {"forbid dumps of it", forbid_dumps},
+    {"set no_new_privs", gain_nothing},
+    {"put on the filter of calls", filter_calls},
 };
 
 void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
-                  const struct control_group *group, int doorbell, bool filtered)
+                  const struct control_group *group, int doorbell, bool filtered,
+                  struct sandbox_failure *failure)
 {
     const struct birth birth = {.settings = settings,
                                 .place = place,
@@ -132,7 +144,12 @@ void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
                                 .filtered = filtered};
 
     for (size_t i = 0; i < array_size(steps); i++) {
-        if (steps[i](&birth) != 0) {
+        int error = steps[i].step(&birth);
+
+        if (error != 0 && failure != NULL) {
+            *failure = (struct sandbox_failure){steps[i].what, error};
+        }
+        if (error != 0) {
             _exit(SANDBOX_EXIT_BIRTH);
         }
     }
@@ -151,7 +168,7 @@ _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t pl
     }
     interpreter_after_fork();
     recorder_attach(&ring);
-    sandbox_lock(settings, place, group, fds[SANDBOX_FD_DOORBELL], true);
+    sandbox_lock(settings, place, group, fds[SANDBOX_FD_DOORBELL], true, NULL);
     if (rehearse) {
         guest_rehearse();
     }

@@ -23,14 +23,22 @@ struct sandbox_settings {
     long total_pages;
 };
 
+/* Which step of a birth failed, and why. */
+struct sandbox_failure {
+    const char *what; /* "limit its resources"; NULL: none did */
+    int error;        /* a negative errno */
+};
+
 /* The birth: puts on every layer that is the sandbox's own, in this order: signals,
  * control group, fds, rlimits, ids, parent-death signal, not dumpable, no_new_privs,
  * seccomp. `doorbell` becomes the fds 0, 1 and 2; `group` may be NULL. Ends the process
  * (_exit with SANDBOX_EXIT_BIRTH) where a step fails: a sandbox that is not whole does
- * not exist. `filtered` is false only for the self-test's second child. */
+ * not exist. `failure` is told before, if it is not NULL. `filtered` is false only for
+ * the self-test's second child. */
 #define SANDBOX_EXIT_BIRTH 81
 void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
-                  const struct control_group *group, int doorbell, bool filtered);
+                  const struct control_group *group, int doorbell, bool filtered,
+                  struct sandbox_failure *failure);
 
 /* The life of a sandbox, in the child of a fork: maps its memory, locks itself, waits for
  * its job, runs it, ends. */

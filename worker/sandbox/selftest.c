@@ -162,11 +162,16 @@ static const struct attack attacks[] = {
 
 /* ---- children ---- */
 
+struct findings {
+    _Atomic uint32_t held; /* enum layer */
+    struct sandbox_failure failure;
+};
+
 struct target {
     const struct sandbox_settings *settings;
     const struct lockdown *lockdown;
     const struct control_group *group; /* NULL: none */
-    _Atomic uint32_t *held;            /* shared with the children */
+    struct findings *findings;         /* shared with the children */
 };
 
 static _Noreturn void attack(const struct target *target, bool filtered)
@@ -177,10 +182,11 @@ static _Noreturn void attack(const struct target *target, bool filtered)
     if (doorbell < 0) {
         _exit(SANDBOX_EXIT_BIRTH);
     }
-    sandbox_lock(target->settings, 0, target->group, doorbell, filtered);
+    sandbox_lock(target->settings, 0, target->group, doorbell, filtered,
+                 &target->findings->failure);
     for (size_t i = 0; i < array_size(attacks); i++) {
         if (attacks[i].filtered == filtered && attacks[i].holds(target->settings)) {
-            atomic_fetch_or(target->held, attacks[i].layer);
+            atomic_fetch_or(&target->findings->held, attacks[i].layer);
         }
     }
     if (filtered) {
@@ -199,7 +205,7 @@ static _Noreturn void fill_group(const struct target *target, bool unused)
     char *bytes;
 
     PyOS_AfterFork_Child();
-    sandbox_lock(target->settings, 0, target->group, doorbell, false);
+    sandbox_lock(target->settings, 0, target->group, doorbell, false, NULL);
     bytes = mmap(NULL, FILL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                  -1, 0);
     for (size_t i = 0; bytes != MAP_FAILED && i < FILL_BYTES; i += 4096) {
@@ -222,13 +228,16 @@ static pid_t fork_attacker(const struct target *target, bool filtered,
     return pid;
 }
 
-/* Waits for the forbidden call and kills for it. */
-static bool call_was_reported(int listener)
+/* Waits for the forbidden call, or for the child's end. */
+static bool call_was_reported(int listener, pid_t pid)
 {
-    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    autoclose int child = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ready[] = {{.fd = listener, .events = POLLIN},
+                             {.fd = child, .events = POLLIN}};
     struct seccomp_notif notification = {0};
 
-    return listener >= 0 && poll(&ready, 1, 5000) == 1 &&
+    return listener >= 0 && poll(ready, array_size(ready), 5000) > 0 &&
+           (ready[0].revents & POLLIN) != 0 &&
            ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0 &&
            notification.data.nr == SYS_ptrace;
 }
@@ -241,8 +250,8 @@ static bool run_attacker(const struct target *target, bool filtered)
     if (pid < 0) {
         return false;
     }
-    if (filtered && call_was_reported(target->lockdown->listener)) {
-        atomic_fetch_or(target->held, (uint32_t)LAYER_NOTIFY);
+    if (filtered && call_was_reported(target->lockdown->listener, pid)) {
+        atomic_fetch_or(&target->findings->held, (uint32_t)LAYER_NOTIFY);
         (void)kill(pid, SIGKILL);
     }
     return waitpid(pid, &status, 0) == pid &&
@@ -271,7 +280,7 @@ static void attack_group(struct target *target, struct groups *groups)
     }
     target->group = &groups->tested;
     if (group_holds(target, &groups->tested)) {
-        atomic_fetch_or(target->held, (uint32_t)LAYER_MEMORY_GROUP);
+        atomic_fetch_or(&target->findings->held, (uint32_t)LAYER_MEMORY_GROUP);
     } else {
         log_warning("control groups do not hold here: memory is limited by RLIMIT_DATA "
                     "alone");
@@ -287,22 +296,28 @@ uint32_t selftest_granted(const struct sandbox_settings *settings,
            (settings->uid_first != 0 ? LAYER_OWN_UID : 0);
 }
 
-uint32_t selftest_run(const struct sandbox_settings *settings,
-                      const struct lockdown *lockdown, struct groups *groups)
+int selftest_run(const struct sandbox_settings *settings, const struct lockdown *lockdown,
+                 struct groups *groups, uint32_t *ret_layers)
 {
-    _Atomic uint32_t *held = mmap(NULL, sizeof(*held), PROT_READ | PROT_WRITE,
-                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct findings *findings = mmap(NULL, sizeof(*findings), PROT_READ | PROT_WRITE,
+                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     uint32_t granted = selftest_granted(settings, lockdown, groups);
-    struct target target = {.settings = settings, .lockdown = lockdown, .held = held};
-    uint32_t layers = 0;
+    struct target target = {
+        .settings = settings, .lockdown = lockdown, .findings = findings};
+    int error = -ECHILD;
 
-    if (held == MAP_FAILED) {
-        return 0;
+    if (findings == MAP_FAILED) {
+        return log_failure(-errno, "unable to share memory");
     }
     attack_group(&target, groups);
     if (run_attacker(&target, true) && run_attacker(&target, false)) {
-        layers = (*held | lockdown->held) & granted;
+        *ret_layers = (findings->held | lockdown->held) & granted;
+        error = 0;
+    } else if (findings->failure.what != NULL) {
+        error = log_failure(findings->failure.error,
+                            "a sandbox cannot be locked: unable to %s",
+                            findings->failure.what);
     }
-    (void)munmap(held, sizeof(*held));
-    return layers;
+    (void)munmap(findings, sizeof(*findings));
+    return error;
 }

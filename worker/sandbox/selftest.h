@@ -15,7 +15,8 @@
 /* Returns the layers (enum layer) that were put in place, or must be: those to attack. */
 uint32_t selftest_granted(const struct sandbox_settings *settings,
                           const struct lockdown *lockdown, const struct groups *groups);
-/* Returns the layers that held; 0 if the children could not be born. Control groups that
- * do not hold are forgotten: a sandbox must not fail to be born for them. */
-uint32_t selftest_run(const struct sandbox_settings *settings,
-                      const struct lockdown *lockdown, struct groups *groups);
+/* Tells the layers that held. Control groups that do not hold are forgotten: a sandbox
+ * must not fail to be born for them. Returns 0, or a negative errno after logging why a
+ * sandbox could not be born at all. */
+int selftest_run(const struct sandbox_settings *settings, const struct lockdown *lockdown,
+                 struct groups *groups, uint32_t *ret_layers) must_check;

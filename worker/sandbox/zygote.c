@@ -136,13 +136,14 @@ static int report_ready(struct zygote *zygote)
         selftest_granted(&zygote->children.settings, &zygote->lockdown, groups);
     struct message_ready ready = {
         .version = MESSAGE_VERSION,
-        .layers = selftest_run(&zygote->children.settings, &zygote->lockdown, groups),
         .granted = granted,
         .landlock_abi = zygote->lockdown.landlock_abi,
         .modules = zygote->interpreter.modules,
     };
+    int error = selftest_run(&zygote->children.settings, &zygote->lockdown, groups,
+                             &ready.layers);
 
-    return message_send(ROLE_PEER, MESSAGE_READY, &ready, NULL);
+    return error < 0 ? error : message_send(ROLE_PEER, MESSAGE_READY, &ready, NULL);
 }
 
 static const struct {
@@ -155,7 +156,7 @@ static const struct {
     {"start Python", start_interpreter},
     {"lock the zygote", lock},
     {"prepare for sandboxes", prepare_children},
-    {"report", report_ready},
+    {"test its sandboxes", report_ready},
 };
 
 static int set_up(struct zygote *zygote)
