@@ -53,10 +53,23 @@ struct hiding {
     PyObject *modules;  /* sys.modules */
     PyObject *startup;  /* set: what stays */
     PyObject *builtins; /* tuple: sys.builtin_module_names, found before any path */
-    PyObject *gone;     /* list: what was let go, and whose importers are to follow */
+    PyObject *gone;     /* list: names that were let go, whose importers are to follow */
+    PyObject *old;      /* list: their modules */
 };
 
-/* A package that stays has its module as an attribute, by which `from` would find it. */
+static int let_go(const struct hiding *hiding, PyObject *name)
+{
+    PyObject *module = PyDict_GetItemWithError(hiding->modules, name);
+
+    return module != NULL && PyList_Append(hiding->old, module) == 0 &&
+                   PyList_Append(hiding->gone, name) == 0 &&
+                   PyDict_DelItem(hiding->modules, name) == 0
+               ? 0
+               : -1;
+}
+
+/* A package that stays has its module as an attribute, by which `from` would find it. One
+ * that goes, too, keeps it: whoever holds that package may need it. */
 static int leave_parent(const struct hiding *hiding, PyObject *name, PyObject *module)
 {
     Py_ssize_t size = PyUnicode_GET_LENGTH(name);
@@ -78,16 +91,15 @@ static int leave_parent(const struct hiding *hiding, PyObject *name, PyObject *m
     return error != 0 || PyErr_Occurred() ? -1 : 0;
 }
 
-static int let_go(const struct hiding *hiding, PyObject *name)
+static int leave_parents(const struct hiding *hiding)
 {
-    PyObject *module = Py_XNewRef(PyDict_GetItemWithError(hiding->modules, name));
-    int error = module != NULL ? leave_parent(hiding, name, module) : -1;
+    int error = 0;
 
-    if (error == 0) {
-        error = PyDict_DelItem(hiding->modules, name);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(hiding->gone) && error == 0; i++) {
+        error = leave_parent(hiding, PyList_GET_ITEM(hiding->gone, i),
+                             PyList_GET_ITEM(hiding->old, i));
     }
-    Py_XDECREF(module);
-    return error == 0 ? PyList_Append(hiding->gone, name) : -1;
+    return error;
 }
 
 /* NAME and NAME.anything, if it is there and may go. */
@@ -167,8 +179,10 @@ int importer_let_hide(const char *path, PyObject *startup)
     struct hiding hiding = {.modules = PyImport_GetModuleDict(),
                             .startup = startup,
                             .builtins = PySys_GetObject("builtin_module_names"),
-                            .gone = PyList_New(0)};
-    int error = hiding.gone != NULL && hiding.builtins != NULL ? 0 : -1;
+                            .gone = PyList_New(0),
+                            .old = PyList_New(0)};
+    int error =
+        hiding.gone != NULL && hiding.old != NULL && hiding.builtins != NULL ? 0 : -1;
 
     for (size_t i = 0; i < count && error == 0; i++) {
         PyObject *name = module_name(archive_name(mount->archive, i));
@@ -179,6 +193,10 @@ int importer_let_hide(const char *path, PyObject *startup)
     if (error == 0) {
         error = let_importers_go(&hiding);
     }
+    if (error == 0) {
+        error = leave_parents(&hiding);
+    }
+    Py_XDECREF(hiding.old);
     Py_XDECREF(hiding.gone);
     return error != 0 || PyErr_Occurred() ? -1 : 0;
 }

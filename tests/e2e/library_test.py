@@ -361,9 +361,13 @@ class Science(unittest.TestCase):
                              "[1.0, 2.0, 3.5] 6.5 [1.  2.  3.5] b'\\x93NUMPY'\n[1.  2.5] 3.5 True\n"
                              "PNG (20, 10)\nJPEG (20, 10)\nGIF (20, 10)\n(1, 1)\n"
                              "agg b'\\x89PNG' True\nsvg b'<?xml'\npdf b'%PDF-'\n")
-            again = p.client.run({"robot.py": "import numpy, PIL.Image\nprint(numpy.arange(3))\n", "mocks/numpy.py": "",
-                                  "mocks/enum.py": ""}, memory_mb="512", cpu_ms="60000")
-            self.assertEqual(recording.text(recording.decode(again.recording)), "[0 1 2]\n", again.result)
+            code = ("import numpy, io, pathlib, PIL.Image, matplotlib.pyplot as plt\nprint(numpy.arange(3))\n"
+                    "print(PIL.Image.open(pathlib.Path('dot.png')).size, PIL.Image.new('RGB', (2, 2), '#ff8800').getpixel((0, 0)))\n"
+                    "plt.title('$x^2$')\nfor kind in 'svg', 'pdf': plt.savefig(io.BytesIO(), format=kind)\n")
+            for name in "numpy", "types", "enum", "warnings", "re":
+                again = p.client.run({"robot.py": code, "dot.png": dot, f"mocks/{name}.py": ""}, memory_mb="512", cpu_ms="60000",
+                                     wall_ms="120000")
+                self.assertEqual(recording.text(recording.decode(again.recording)), "[0 1 2]\n(1, 1) (255, 136, 0)\n", again.result)
             self.assertNotIn("unable to preload", p.read_log())
             self.assertIn("There is no scipy here; numpy comes near", p.client.run("import scipy\n").result["sentence"])
 

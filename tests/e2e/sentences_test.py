@@ -282,6 +282,8 @@ class Sentences(pool.TestCase):
                 ({"robot.py": "from concurrent import futures; import jobs\nf = jobs.start()\nf.cancel()\ntry: f.result()\n"
                               "except futures.CancelledError: print('cancelled')\n",
                   "jobs.py": "from concurrent.futures import Future\ndef start(): return Future()\n", "game/types.py": ""}, "cancelled\n", ""),
+                ({"robot.py": "import traceback\nprint(traceback.linecache.tokenize.re.compile('a+z?').pattern)\n", "game/types.py": ""},
+                 "a+z?\n", ""),
                 ({"robot.py": "from urllib import parse\n", "re.py": "print('mine')\n"}, "mine\n", "AttributeError: "),
                 ({"robot.py": "import decimal, fractions\nprint(decimal.Decimal('0.5') == fractions.Fraction(1, 2))\n",
                   "util/numbers.py": ""}, "True\n", ""),

@@ -225,7 +225,7 @@ rehearsal = _stream.getvalue()
 
 # What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
 # packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
-kept, links = NOTES["stop"](startup_modules, [*ADDED, *REPLACED, "threading", "linecache", "traceback", "platform", "copyreg"])
+kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg"], ADDED)
 
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst

@@ -49,10 +49,20 @@ def _top(name):
     return name.partition(".")[0]
 
 
-def stop(startup, changed):
+def _all_imported(names):
+    """With what these have imported, directly or not, by their top names."""
+    found, following = set(), {_top(name) for name in names}
+    while following:
+        found |= following
+        following = {_top(other) for name, imported in _noted.items() if name is not None and _top(name) in following
+                     for other in imported} - found
+    return found
+
+
+def stop(startup, changed, added):
     """({name: module}, {name: (what it imports, who imports it)}): what cannot be made anew, and the links, in the order of the
-    imports. `startup`: names that no program can hide; `changed`: names of modules that the sandbox has changed, or whose
-    state is not all Python's.
+    imports. `startup`: names that no program can hide; `changed`: names of modules that the sandbox has changed; `added`: names
+    of the operator's packages, whose state is not all Python's: what they use stays with them.
 
     Of the first kind are extension modules, too, and what these imported as they were made: they may hold on to it, as
     _decimal does to numbers, and a second one would be another."""
@@ -61,6 +71,7 @@ def stop(startup, changed):
     specs = {name: getattr(module, "__spec__", None) for name, module in sys.modules.items() if name not in startup}
     made = {name for name, spec in specs.items() if isinstance(getattr(spec, "loader", None), _External)}
     lasting = {_top(name) for name in [*changed, *(other for name in made for other in _noted.get(name, ()))]}
+    lasting |= _all_imported(added)
     kept = {name: sys.modules[name] for name, spec in specs.items()
             if spec is not None and (name in made or _top(name) in lasting)}
     importers = {}
