@@ -242,6 +242,27 @@ static int import_again(PyObject *name)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* The kept modules of a kept package are its attributes, and come back with it: they lie
+ * on its own path, where no program's could hide them. */
+static int bring_back_parts(PyObject *package)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *prefix = PyUnicode_FromFormat("%U.", package);
+    PyObject *name, *module;
+    Py_ssize_t at = 0;
+    int error = prefix != NULL ? 0 : -1;
+
+    while (error == 0 && PyDict_Next(importer.kept, &at, &name, &module)) {
+        if (PyUnicode_Check(name) &&
+            PyUnicode_Tailmatch(name, prefix, 0, PY_SSIZE_T_MAX, -1) == 1 &&
+            PyDict_Contains(modules, name) == 0) {
+            error = PyDict_SetItem(modules, name, module);
+        }
+    }
+    Py_XDECREF(prefix);
+    return error != 0 || PyErr_Occurred() ? -1 : 0;
+}
+
 /* It has run; what it imported as it did is imported once more. The specification in
  * which it was found this time is not its own. */
 static PyObject *keeper_exec_module(PyObject *self, PyObject *module)
@@ -249,7 +270,10 @@ static PyObject *keeper_exec_module(PyObject *self, PyObject *module)
     struct keeper *keeper = (struct keeper *)self;
     PyObject *name = PyObject_GetAttrString(keeper->spec, "name");
     PyObject *names = name != NULL ? linked(name, 0) : NULL;
-    int error = PyObject_SetAttrString(module, "__spec__", keeper->spec);
+    int error =
+        name != NULL && PyObject_SetAttrString(module, "__spec__", keeper->spec) == 0
+            ? bring_back_parts(name)
+            : -1;
 
     for (Py_ssize_t i = 0; names != NULL && error == 0 && i < PyTuple_GET_SIZE(names);
          i++) {

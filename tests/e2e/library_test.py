@@ -364,6 +364,11 @@ class Science(unittest.TestCase):
             code = ("import numpy, io, pathlib, PIL.Image, matplotlib.pyplot as plt\nprint(numpy.arange(3))\n"
                     "print(PIL.Image.open(pathlib.Path('dot.png')).size, PIL.Image.new('RGB', (2, 2), '#ff8800').getpixel((0, 0)))\n"
                     "plt.title('$x^2$')\nfor kind in 'svg', 'pdf': plt.savefig(io.BytesIO(), format=kind)\n")
+            again = p.client.run({"robot.py": "from matplotlib import pyplot as plt\nfrom xml.etree import ElementTree\n"
+                                  "import importlib, matplotlib, sys\nmatplotlib.use('svg')\nplt.figure()\n"
+                                  "print(type(plt.gcf().canvas).__name__, importlib.reload(ElementTree) is ElementTree)\n",
+                                  "game/matplotlib.py": "", "game/xml.py": ""}, memory_mb="512", cpu_ms="60000", wall_ms="120000")
+            self.assertEqual(recording.text(recording.decode(again.recording)), "FigureCanvasSVG True\n", again.result)
             for name in "numpy", "types", "enum", "warnings", "re":
                 again = p.client.run({"robot.py": code, "dot.png": dot, f"mocks/{name}.py": ""}, memory_mb="512", cpu_ms="60000",
                                      wall_ms="120000")
