@@ -41,11 +41,11 @@ int importer_init(void);
  * Without IMPORTER_FILES: importlib.resources of a namespace package, and
  * importlib.metadata's Distribution.at().
  * Other limits: what the importer itself uses is loaded by it, and hides a program's own
- * modules of these names unless importer_let_hide() is asked: linecache, importlib.util
- * and, in the Python module, traceback and ast, with what they import (re, enum, types,
- * tokenize, token, collections, functools, ...); a file is inflated whole when it is
- * opened; a folder's time is the first of 1980; isinstance() knows loaders by none of
- * importlib.abc's classes; and loaders, with them __spec__, are not pickled. */
+ * modules of these names unless importer_let_hide() is asked: linecache and
+ * importlib.util, with what they import (re, enum, types, tokenize, token, collections,
+ * functools, ...); a file is inflated whole when it is opened; a folder's time is the
+ * first of 1980; isinstance() knows loaders by none of importlib.abc's classes; and
+ * loaders, with them __spec__, are not pickled. */
 /* Puts the file view's functions in the place of Python's, wherever modules that are
  * loaded hold them, for as long as the process lives. The first mount with IMPORTER_FILES
  * does it, too; a zygote does it once, before it forks. */

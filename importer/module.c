@@ -5,6 +5,7 @@
  * hostile, the caller is trusted.
  */
 #include "importer/importer.h"
+#include "importer/types.h"
 
 #include "common/cleanup.h"
 
@@ -85,10 +86,52 @@ static struct archive *open_bytes(PyObject *bytes, const char *root,
 
 /* ---- uncaught exceptions ---- */
 
+/* sys.path without the archives, whose modules of these names are not meant. New
+ * reference. */
+static PyObject *path_without_mounts(PyObject *path)
+{
+    PyObject *list = PyList_New(0);
+
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(path); i++) {
+        PyObject *entry = PyList_GET_ITEM(path, i);
+        const char *text = importer_text(entry), *member;
+
+        if ((text == NULL || mount_of(text, &member) == NULL) &&
+            PyList_Append(list, entry) != 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* traceback.print_exception, with ast, which that imports when it is called. New
+ * reference; NULL, without an exception, if it cannot be had. */
+static PyObject *find_printer(void)
+{
+    PyObject *path = Py_XNewRef(PySys_GetObject("path"));
+    PyObject *ours =
+        path != NULL && PyList_Check(path) ? path_without_mounts(path) : NULL;
+    PyObject *traceback = NULL, *ast = NULL, *print = NULL;
+
+    if (ours != NULL && PySys_SetObject("path", ours) == 0) {
+        traceback = PyImport_ImportModule("traceback");
+        ast = traceback != NULL ? PyImport_ImportModule("ast") : NULL;
+        print = ast != NULL ? PyObject_GetAttrString(traceback, "print_exception") : NULL;
+        PyErr_Clear();
+        (void)PySys_SetObject("path", path);
+    }
+    PyErr_Clear();
+    Py_XDECREF(ast);
+    Py_XDECREF(traceback);
+    Py_XDECREF(ours);
+    Py_XDECREF(path);
+    return print;
+}
+
 /* sys.excepthook with source lines: Python's own reads them by file descriptor. */
 static PyObject *show_exception(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *print = PyObject_GetAttrString(self, "print_exception");
+    PyObject *print = find_printer();
     PyObject *shown =
         print != NULL ? PyObject_Vectorcall(print, args, (size_t)count, NULL) : NULL;
     PyObject *original = PySys_GetObject("__excepthook__");
@@ -108,21 +151,13 @@ static PyMethodDef show_method = {
 static int show_lines(void)
 {
     PyObject *hook = PySys_GetObject("excepthook");
-    PyObject *traceback, *ast, *function = NULL;
+    PyObject *function;
     int error;
 
     if (hook == NULL || hook != PySys_GetObject("__excepthook__")) {
         return 0;
     }
-    /* Here, before there can be a program's own of these names; ast is what it imports.
-     */
-    traceback = PyImport_ImportModule("traceback");
-    ast = traceback != NULL ? PyImport_ImportModule("ast") : NULL;
-    if (ast != NULL) {
-        function = PyCFunction_New(&show_method, traceback);
-    }
-    Py_XDECREF(ast);
-    Py_XDECREF(traceback);
+    function = PyCFunction_New(&show_method, NULL);
     error = function != NULL ? PySys_SetObject("excepthook", function) : -1;
     Py_XDECREF(function);
     return error;

@@ -26,10 +26,11 @@ class Examples(unittest.TestCase):
     def test_uncaught_exceptions_show_their_lines(self):
         script = ("import io, sys, zipfile, paddock_importer\nstream = io.BytesIO()\n"
                   "with zipfile.ZipFile(stream, 'w') as archive:\n    archive.writestr('m.py', 'def f():\\n    1 / 0  # here\\n')\n"
+                  "    for name in 'ast', 'traceback': archive.writestr(name + '.py', 'raise SystemExit')\n"
                   "paddock_importer.mount(stream.getvalue(), '/m')\nsys.path.insert(0, '/m')\nimport m\nm.f()\n")
         done = run(sys.executable, "-c", script)
         self.assertEqual(done.returncode, 1)
-        self.assertIn('  File "/m/m.py", line 2, in f\n    1 / 0  # here\n', done.stderr)
+        self.assertIn('  File "/m/m.py", line 2, in f\n    1 / 0  # here\n    ~~^~~\n', done.stderr)
 
     def test_embedding(self):
         embed = os.environ["PADDOCK_EMBED"]
