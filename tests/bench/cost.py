@@ -52,11 +52,20 @@ def measure_pool(jobs, source):
     return figures
 
 
-def run_at_once(client, data, jobs):
+def fill(client, data, jobs):
+    """The ids of so many jobs, none of which is taken yet."""
     client.redis.set(client.key("paused"), 1)
-    queued = [client.enqueue(data) for _ in range(jobs)]
+    return [client.enqueue(data) for _ in range(jobs)]
+
+
+def let_go(client, workers):
     client.redis.delete(client.key("paused"))
-    client.redis.lpush(client.key("wake"), "1")
+    client.redis.lpush(client.key("wake"), *["1"] * workers)
+
+
+def run_at_once(client, data, jobs):
+    queued = fill(client, data, jobs)
+    let_go(client, 1)
     assert all(client.wait(job).verdict == "ok" for job in queued)
 
 

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What Paddock changes in the interpreter before any program is there.
 
-Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a
-list of module names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
-replaces something), ALLOW_CTYPES and what imports.py defines as
-NOTES, and reads back `loaded`, `missing`, `kept`, `links` and what guest.c calls.
+Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
+names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
+REPLACED (modules in which refusals.c replaces something), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+`loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
 import sys
 
 # What `python3 robot.py` has loaded before it looks into the program's folder: a module of the program's that is called
 # so is not found on a disk either.
-startup_modules = frozenset(STARTUP) | {"_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path",
-                                            "posixpath", "site", "sitecustomize", "stat",
-                                            # frozen, and so found before any path
-                                            "ntpath", "runpy", "importlib.machinery", "importlib.util"}
+startup_modules = frozenset(STARTUP) | {
+    "_collections_abc", "_sitebuiltins", "genericpath", "os", "os.path", "posixpath", "site", "sitecustomize", "stat",
+    # frozen, and so found before any path
+    "ntpath", "runpy", "importlib.machinery", "importlib.util"}
 
 import os
 
@@ -167,8 +167,6 @@ builtins.help = _sitebuiltins._Helper()
 
 # Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
 threading.stack_size(1 << 20)
-
-
 
 _starting = _thread.RLock()
 
