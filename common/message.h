@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 3 /* bumped with any change below */
+#define MESSAGE_VERSION 4 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -217,6 +217,7 @@ enum kill_cause {
     KILL_MEMORY,    /* the kernel's, at the limit of its control group */
     KILL_WALL,      /* the relay's: */
     KILL_OUTPUT,
+    KILL_GRACE, /* it had ended by itself, and was still there */
     KILL_CANCEL,
     KILL_FAULT, /* no longer wanted; no verdict comes of it */
 };

@@ -2,8 +2,8 @@
 /*
  * The verdict, by one table: the first rule that applies decides. Runs in the relay.
  * Evidence comes before the claim in the table, so a program can not talk its way out of
- * a limit: its word counts only where it ended by itself. Must never look into the
- * report: that is text for people.
+ * a limit: its word counts only where it ended by itself, or had said that it failed
+ * before it was ended. Must never look into the report: that is text for people.
  */
 #include "worker/relay/judge.h"
 
@@ -56,6 +56,19 @@ static bool claimed(const struct judge_case *facts, int unused)
     return facts->claim != NULL;
 }
 
+/* Whatever else befell it on its way out (a thread that used up the computing time, an
+ * exit function that crashed), it had failed by then. */
+static bool had_failed(const struct judge_case *facts, int unused)
+{
+    return facts->claim != NULL && facts->claim->verdict != VERDICT_OK &&
+           !facts->exited->exited;
+}
+
+static bool had_ended(const struct judge_case *facts, int cause)
+{
+    return facts->claim != NULL && killed_for(facts, cause);
+}
+
 /* The recording's header is written before a byte of the program is looked at. */
 static bool never_began(const struct judge_case *facts, int unused)
 {
@@ -69,17 +82,20 @@ static bool always(const struct judge_case *facts, int unused)
 
 static const struct rule rules[] = {
     {is_hostile, 0, VERDICT_FORBIDDEN, "impossible indexes in the ring"},
-    {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
-    {killed_for, KILL_WALL, VERDICT_WALL_LIMIT, ""},
     {killed_for, KILL_OUTPUT, VERDICT_OUTPUT_LIMIT, ""},
-    {killed_for, KILL_MEMORY, VERDICT_MEMORY_LIMIT,
-     "killed at the limit of its control group"},
     {killed_for, KILL_FORBIDDEN, VERDICT_FORBIDDEN, ""},
     {killed_for, KILL_CANCEL, VERDICT_CANCELLED, ""},
     {killed_for, KILL_FAULT, VERDICT_FAULT, "stopped for a fault of ours"},
+    {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
+    {had_ended, KILL_GRACE, VERDICT_NONE, "still there a grace after its own end"},
+    {had_failed, 0, VERDICT_NONE, "ended by a signal after its own end"},
+    {killed_for, KILL_GRACE, VERDICT_VANISHED, "took back its claim"},
+    {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
+    {killed_for, KILL_WALL, VERDICT_WALL_LIMIT, ""},
+    {killed_for, KILL_MEMORY, VERDICT_MEMORY_LIMIT,
+     "killed at the limit of its control group"},
     {ran_out_of_cpu, SIGXCPU, VERDICT_CPU_LIMIT, "by RLIMIT_CPU"},
     {ran_out_of_cpu, SIGKILL, VERDICT_CPU_LIMIT, "by RLIMIT_CPU"},
-    {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
     {died_of, SIGKILL, VERDICT_FAULT, "the sandbox was killed from outside (SIGKILL)"},
     {died_full, SIGABRT, VERDICT_MEMORY_LIMIT, "Python ended itself with no memory left"},
     {died_full, SIGSEGV, VERDICT_MEMORY_LIMIT, "Python ended itself with no memory left"},

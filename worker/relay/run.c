@@ -196,6 +196,7 @@ static int start(struct relay *relay, const struct redisReply *code)
     if (r == 0) {
         run->state = RUN_RUNNING;
         run->started_us = clock_now_us();
+        run->ended_us = 0;
         forward_begin(relay);
         ring_reader_start(&relay->link.current.ring);
     }
@@ -385,19 +386,44 @@ static bool is_over_wall(const struct relay *relay)
     return run_wall_us(relay, clock_now_us()) >= relay->run.job.limits.wall_ms * 1000;
 }
 
+/* What a program left running when it ended: threads, exit functions, __del__. */
+#define GRACE_US 1000000
+
+static bool is_over_grace(const struct relay *relay)
+{
+    const struct run *run = &relay->run;
+
+    return run->ended_us != 0 &&
+           (run_wall_us(relay, clock_now_us()) >= run->ended_us + GRACE_US ||
+            is_over_wall(relay));
+}
+
 /* A hostile ring is remembered by itself: whatever the cause, the verdict comes of that.
- */
+ * Whoever has ended in time is not over the wall limit, whatever is left of it. */
 static const struct {
     bool (*is_over)(const struct relay *relay);
     enum kill_cause cause;
 } limits[] = {
     {is_hostile, KILL_FAULT},
     {is_over_output, KILL_OUTPUT},
+    {is_over_grace, KILL_GRACE},
     {is_over_wall, KILL_WALL},
 };
 
+static void note_end(struct relay *relay)
+{
+    struct run *run = &relay->run;
+    struct ring_claim claim;
+
+    if (run->state == RUN_RUNNING && run->ended_us == 0 &&
+        ring_reader_claim(&relay->link.current.ring, &claim)) {
+        run->ended_us = run_wall_us(relay, clock_now_us());
+    }
+}
+
 static void enforce(struct relay *relay)
 {
+    note_end(relay);
     for (size_t i = 0; i < array_size(limits); i++) {
         if (relay->run.state == RUN_RUNNING && relay->run.killed == KILL_NONE &&
             limits[i].is_over(relay)) {
@@ -519,13 +545,15 @@ void run_tend(struct relay *relay, int64_t now_ms)
 int64_t run_deadline(const struct relay *relay)
 {
     const struct run *run = &relay->run;
+    int64_t wall_ms = run->job.limits.wall_ms;
+    int64_t grace_ms = (run->ended_us + GRACE_US) / 1000;
 
     if (run->state != RUN_RUNNING || run->killed != KILL_NONE ||
         relay->forward.blocked_since_us != 0) {
         return CLOCK_NEVER;
     }
     return (run->started_us + relay->forward.blocked_us) / 1000 +
-           run->job.limits.wall_ms + 1;
+           (run->ended_us != 0 && grace_ms < wall_ms ? grace_ms : wall_ms) + 1;
 }
 
 bool run_is_over(const struct relay *relay)

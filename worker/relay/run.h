@@ -30,6 +30,8 @@ struct run {
     bool code_asked; /* GET is not answered */
     /* the program */
     int64_t started_us;
+    int64_t
+        ended_us; /* wall time of the program at which it had claimed; 0: it has not */
     enum kill_cause killed; /* the first reason for which we had it killed */
     bool forsaken; /* somebody else has the job: nothing is published or settled */
 };

@@ -2,11 +2,13 @@
 /*
  * Running one program. Runs in a locked sandbox. Theory of operation:
  *
- *   prologue   the job's limits are applied while every byte that has run is ours; they
- * can only be lowered load       the ZIP is opened, its entry found; a refusal ends here,
- * with its sentence run        the entry runs as __main__, or its function is called end
- * what Python would do before it exits: threads joined, atexit, buffers flushed claim how
- * it ended by itself, as one code and one line of text; then the process is gone
+ * - prologue: the job's limits are applied while every byte that has run is ours; they
+ *   can only be lowered;
+ * - load: the ZIP is opened, its entry found; a refusal ends here, with its sentence;
+ * - run: the entry runs as __main__, or its function is called;
+ * - claim: how it ended by itself, as one code and one line of text;
+ * - end: what Python does before it exits (threads joined, atexit, buffers flushed), in
+ *   the relay's grace; then the process is gone.
  *
  * From `run` on the program shares our memory: what this file says afterwards is no more
  * than the program's own word, and is treated so by the relay.
@@ -31,6 +33,7 @@ struct outcome {
     enum verdict verdict;
     int exit_code;
     struct buffer report;
+    PyObject *exception; /* owned; with it go the program's frames, and what is in them */
 };
 
 struct program {
@@ -369,8 +372,8 @@ static void judge(PyObject *result, const char *root, struct outcome *outcome)
     } else if (value != NULL) {
         judge_exception(value, root, outcome);
     }
+    outcome->exception = value;
     Py_XDECREF(type);
-    Py_XDECREF(value);
     Py_XDECREF(traceback);
 }
 
@@ -404,33 +407,63 @@ static bool has_threads(void)
     return has;
 }
 
-/* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
- * vanish. What modules that were loaded ahead would do is left out where a program gave
- * them nothing to do: it takes as long as the smallest program. */
-static void end_program(void)
+/* The second time it does nothing. */
+static void join_threads(void)
 {
     if (has_threads()) {
         call_and_forget(shutdown_threads);
     }
+}
+
+static void flush_streams(void)
+{
+    flush("stdout");
+    flush("stderr");
+}
+
+static void claim(struct ring_writer *ring, const struct outcome *outcome)
+{
+    ring_writer_claim(ring, outcome->verdict, outcome->exit_code,
+                      outcome->report.data != NULL ? outcome->report.data : "",
+                      outcome->report.size);
+}
+
+/* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
+ * vanish. What modules that were loaded ahead would do is left out where a program gave
+ * them nothing to do: it takes as long as the smallest program.
+ *
+ * The claim comes before all that can hang or fail and is no longer the program: the
+ * relay then gives what is left a grace. Threads that Python waits for are the program's
+ * own going on, but not where the main one has failed. */
+static void end_program(struct outcome *outcome, struct ring_writer *ring)
+{
+    if (outcome->verdict == VERDICT_OK) {
+        join_threads();
+    }
+    claim(ring, outcome);
+    flush_streams();
+    Py_CLEAR(outcome->exception);
+    join_threads();
     call_and_forget(run_exit_functions);
     if (has_changed(&handlers)) {
         call_and_forget(shutdown_logging);
     }
-    flush("stdout");
-    flush("stderr");
+    flush_streams();
     tracer_stop();
 }
 
-static void run_program(struct program *program, struct outcome *outcome)
+static void run_program(struct program *program, struct outcome *outcome,
+                        struct ring_writer *ring)
 {
-    if (!load(program, outcome)) {
-        if (outcome->verdict == VERDICT_NONE) {
-            judge(NULL, program->root, outcome);
-        }
+    if (load(program, outcome)) {
+        judge(run(program), program->root, outcome);
+        end_program(outcome, ring);
         return;
     }
-    judge(run(program), program->root, outcome);
-    end_program();
+    if (outcome->verdict == VERDICT_NONE) {
+        judge(NULL, program->root, outcome);
+    }
+    claim(ring, outcome);
 }
 
 _Noreturn void guest_run(const struct sandbox_settings *settings,
@@ -447,11 +480,8 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
     input = job_inbox_part(inbox, JOB_PART_STDIN);
     stdio_set_input(input.bytes, input.size);
     recorder_start(&inbox->limits);
-    run_program(&program, &outcome);
+    run_program(&program, &outcome, ring);
     recorder_settle();
     recorder_end();
-    ring_writer_claim(ring, outcome.verdict, outcome.exit_code,
-                      outcome.report.data != NULL ? outcome.report.data : "",
-                      outcome.report.size);
     _exit(outcome.exit_code);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One job, from its inbox to its claim: prologue (limits, input, recording), the
- * program's archive and entry, its run as `python FILE` would have it, its end (threads
- * joined, atexit, buffers flushed), the claim.
+ * program's archive and entry, its run as `python FILE` would have it, the claim, its end
+ * (threads joined, atexit, buffers flushed).
  */
 #pragma once
 

@@ -102,7 +102,10 @@ ATTACKS = [
     Attack("A20", "a thread that never ends", "import threading, time\n"
            "threading.Thread(target=time.sleep, args=(1000,)).start()\n", "wall_limit", {"wall_ms": 200}),
     Attack("A21", "an exit handler that never ends", "import atexit, time\natexit.register(time.sleep, 1000)\n",
-           "wall_limit", {"wall_ms": 200}, why="exit handlers are part of the program: its limits go on"),
+           "ok", {"wall_ms": 300}, why="it had ended, and what it left behind has no more than the grace and its limits"),
+    Attack("A21", "an exit handler that crashes", "import atexit, os\natexit.register(os.abort)\n1 / 0\n", "exception",
+           claim="ZeroDivisionError"),
+    Attack("A21", "an exit handler that leaves", "import atexit, os\natexit.register(os._exit, 0)\nexit(3)\n", "exit"),
     Attack("A21", "an exit handler that raises", "import atexit\natexit.register(lambda: 1 // 0)\nprint('done')\n", "ok",
            check=lambda job: job.text == "done\n" and "ZeroDivisionError" in job.errors),
     Attack("A22", "leave at once", "import os\nos._exit(0)\n", "vanished"),
