@@ -208,6 +208,7 @@ struct message_start {
     int64_t cpu_ms;
     int64_t memory_mb;
     int64_t born_ns; /* computing time before the job, from the sandbox; 0: not known */
+    int64_t born_kb; /* memory before the job, likewise */
 };
 
 enum kill_cause {
@@ -234,7 +235,9 @@ struct message_exited {
     int32_t status;
     int64_t cpu_us;     /* since START, all threads, user and system */
     int64_t max_rss_kb; /* of the process, shared pages of the zygote included */
-    int64_t memory_kb;  /* most of its own, as its control group counts; 0: unknown */
+    int64_t shared_kb;  /* of these: what it had before its job; 0: unknown */
+    int64_t memory_kb;  /* most of its own, as its control group counts, else what it
+                           grew by; 0: unknown */
     char call[32];      /* KILL_FORBIDDEN: name of the system call */
 };
 

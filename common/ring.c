@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ring. Its reader runs in the relay and trusts nothing that the writer can have
- * written; its writer runs in the sandbox, locked, with futex(2), clock_gettime(2) and
- * an 8-byte write(2) on the doorbell as its only system calls.
+ * written; its writer runs in the sandbox, locked, with futex(2), clock_gettime(2),
+ * getrusage(2) and an 8-byte write(2) on the doorbell as its only system calls.
  */
 #include "common/ring.h"
 
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,9 +75,14 @@ void ring_reader_done(struct ring_reader *ring)
     *ring = RING_READER_INIT;
 }
 
-int64_t ring_reader_born_ns(const struct ring_reader *ring)
+struct ring_birth ring_reader_birth(const struct ring_reader *ring)
 {
-    return atomic_load(&ring->shared->born_ns);
+    int64_t cpu_ns = atomic_load(&ring->shared->born_ns);
+
+    return (struct ring_birth){
+        .cpu_ns = cpu_ns,
+        .resident_kb = cpu_ns != 0 ? atomic_load(&ring->shared->born_kb) : 0,
+    };
 }
 
 void ring_reader_start(struct ring_reader *ring)
@@ -157,6 +163,10 @@ int ring_writer_init(struct ring_writer *ring, int fd, int doorbell)
 
 void ring_writer_wait_start(struct ring_writer *ring)
 {
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    atomic_store(&ring->shared->born_kb, usage.ru_maxrss);
     atomic_store(&ring->shared->born_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
     while (atomic_load_explicit(&ring->shared->start, memory_order_acquire) == 0) {
         futex_wait(&ring->shared->start, 0, NULL);

@@ -58,13 +58,19 @@ struct ring_shared {
     _Alignas(RING_LINE) _Atomic uint64_t head;
     _Atomic uint32_t writer_waits; /* 1: wake room_sequence after moving tail */
     _Atomic uint32_t
-        over_output;         /* 1: the program printed more than output_kb; it waits to be
-                                killed, and gains nothing by saying so wrongly */
-    _Atomic int64_t born_ns; /* computing time that it had used when it began to wait for
-                                its job; 0: it does not wait yet */
+        over_output; /* 1: the program printed more than output_kb; it waits to be
+                        killed, and gains nothing by saying so wrongly */
+    /* When it began to wait for its job; 0: it does not wait yet. */
+    _Atomic int64_t born_kb; /* memory that it had, nearly all of it shared */
+    _Atomic int64_t born_ns; /* computing time that it had used; written last */
     _Alignas(4096) struct ring_claim claim;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];
+};
+
+struct ring_birth {
+    int64_t cpu_ns;
+    int64_t resident_kb;
 };
 
 /* ---- reader: the relay ---- */
@@ -79,9 +85,9 @@ struct ring_reader {
 /* Creates the memory. *ret_fd is the caller's, to be passed to the sandbox and closed. */
 int ring_reader_init(struct ring_reader *ring, int *ret_fd) must_check;
 void ring_reader_done(struct ring_reader *ring);
-/* Computing time that the sandbox had used when it began to wait: to be asked before it
- * runs, for then it is ours alone that writes it. 0: it does not wait yet. */
-int64_t ring_reader_born_ns(const struct ring_reader *ring);
+/* What the sandbox had used when it began to wait, all 0 if it does not wait yet: to be
+ * asked before it runs, for then it is ours alone that writes it. */
+struct ring_birth ring_reader_birth(const struct ring_reader *ring);
 /* Lets the sandbox run: its inbox is filled. */
 void ring_reader_start(struct ring_reader *ring);
 /* Copies what is published and not yet read, at most RING_DATA bytes, into `to`

@@ -431,8 +431,8 @@ local function beat(P, args)
   return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
 end
 
-local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, memory_kb = true,
-                 frames_dropped = true}
+local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,
+                 memory_kb = true, frames_dropped = true}
 
 -- How long a job runs, of late: for paddock_position.
 local function learn_pace(P, wall_ms)

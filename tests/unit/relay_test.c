@@ -171,8 +171,8 @@ static void test_every_row(void **state)
 static const enum verdict claims[] = {VERDICT_NONE, VERDICT_OK};
 static const int deaths[] = {SIGKILL, SIGXCPU, SIGSYS, SIGSEGV, SIGTERM};
 
-/* Whoever did not end by itself is not ok, whatever it claimed, but where it was ended for
- * what it had left running. */
+/* Whoever did not end by itself is not ok, whatever it claimed, but where it was ended
+ * for what it had left running. */
 static void test_ok_never_beats_a_death(void **state)
 {
     for (int cause = KILL_NONE; cause <= KILL_FAULT; cause++) {

@@ -39,7 +39,7 @@ static bool ran_out_of_cpu(const struct judge_case *facts, int signo)
 }
 
 /* By a signal that Python sends itself, or earns, when it has no memory for its own
- * needs; counted by the control group. What the interpreter had before is not in it. */
+ * needs. What the interpreter had before is not in it. */
 static bool died_full(const struct judge_case *facts, int signo)
 {
     return died_of(facts, signo) &&

@@ -197,10 +197,12 @@ int64_t sandbox_link_deadline(const struct relay *relay)
 int sandbox_link_start(struct relay *relay, const struct job_limits *limits)
 {
     struct sandbox_link *link = &relay->link;
+    struct ring_birth birth = ring_reader_birth(&link->next.ring);
     struct message_start start = {.sandbox = link->next.number,
                                   .cpu_ms = limits->cpu_ms,
                                   .memory_mb = limits->memory_mb,
-                                  .born_ns = ring_reader_born_ns(&link->next.ring)};
+                                  .born_ns = birth.cpu_ns,
+                                  .born_kb = birth.resident_kb};
     int r = tell(relay, link->next.link, MESSAGE_START, &start, NULL);
 
     if (r < 0) {

@@ -117,9 +117,8 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
     add_number(relay, "cpu_ms", facts->exited->cpu_us / 1000);
     add_number(relay, "wall_ms", wall_ms);
     add_number(relay, "max_rss_kb", facts->exited->max_rss_kb);
-    if (facts->exited->memory_kb > 0) {
-        add_number(relay, "memory_kb", facts->exited->memory_kb);
-    }
+    add_number(relay, "shared_kb", facts->exited->shared_kb);
+    add_number(relay, "memory_kb", facts->exited->memory_kb);
     add_field(relay, "claim", report);
     add_number(relay, "frames_dropped", (int64_t)relay->forward.dropped);
     add_field(relay, "versions", SETTLE_VERSIONS);

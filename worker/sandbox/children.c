@@ -132,10 +132,22 @@ static int arm_timer(struct children *children, int place,
     return timer_settime(child->timer, TIMER_ABSTIME, &when, NULL) == 0 ? 0 : -errno;
 }
 
+/* Children of one zygote begin with the same pages: of one that is not born to the end
+ * yet, it is what the last one had. */
+static void note_memory(struct children *children, int place, int64_t born_kb)
+{
+    if (born_kb > 0) {
+        children->born_kb = born_kb;
+    }
+    children->places[place].base_kb = children->born_kb;
+}
+
 int children_start(struct children *children, int place,
                    const struct message_start *start)
 {
     int error = arm_timer(children, place, start);
+
+    note_memory(children, place, start->born_kb);
 
     return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
@@ -199,6 +211,7 @@ static void take_evidence(const struct child *child, int status,
         .exited = WIFEXITED(status),
         .status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
         .max_rss_kb = usage->ru_maxrss,
+        .shared_kb = child->base_kb,
     };
     if (child->started) {
         ret->cpu_us = timeval_us(&usage->ru_utime) + timeval_us(&usage->ru_stime) -
@@ -208,15 +221,22 @@ static void take_evidence(const struct child *child, int status,
     (void)snprintf(ret->call, sizeof(ret->call), "%s", child->call);
 }
 
+/* What nobody counted is what it grew by: less exact, since pages that it first shared
+ * and then wrote to are not in it, and pages of libraries that it was the first to use
+ * are. */
+static int64_t growth_kb(const struct message_exited *evidence)
+{
+    int64_t growth = evidence->max_rss_kb - evidence->shared_kb;
+
+    return evidence->shared_kb > 0 && growth > 0 ? growth : 0;
+}
+
 /* Every death by SIGKILL is looked at, so that one that had another cause as well leaves
  * no count behind for the next. */
 static void ask_group(struct control_group *group, struct message_exited *evidence)
 {
     bool killed = !evidence->exited && evidence->status == SIGKILL;
 
-    if (group == NULL) {
-        return;
-    }
     if (killed && groups_was_full(group) && evidence->cause == KILL_NONE) {
         evidence->cause = KILL_MEMORY;
     }
@@ -241,7 +261,12 @@ int children_reap(struct children *children, struct message_exited *ret,
     }
     *ret_child = children->places[place];
     take_evidence(ret_child, status, &usage, ret);
-    ask_group(groups_at(&children->groups, place), ret);
+    if (groups_at(&children->groups, place) != NULL) {
+        ask_group(groups_at(&children->groups, place), ret);
+    }
+    if (ret->memory_kb == 0) {
+        ret->memory_kb = growth_kb(ret);
+    }
     if (ret_child->started) {
         (void)timer_delete(ret_child->timer);
     }

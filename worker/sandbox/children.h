@@ -26,13 +26,15 @@ struct child {
     bool started;
     bool forsaken;       /* its link is gone: nobody wants to hear of its end */
     int64_t cpu_base_ns; /* on its CPU clock when its job began */
+    int64_t base_kb;     /* of memory, then; 0: unknown */
     timer_t timer;       /* valid while `started` */
 };
 
 struct children {
     struct sandbox_settings settings;
     struct groups groups;
-    uint32_t forks;   /* so far */
+    uint32_t forks;  /* so far */
+    int64_t born_kb; /* memory of the last one that was ready ahead of its job; 0: none */
     int timer_signal; /* delivered to the signalfd, with the place as its value */
     struct child places[CHILDREN_MAX];
 };
