@@ -18,3 +18,7 @@ extern const size_t namespace_row_count;
 int namespace_flags(void);
 /* One line per row. */
 void namespace_print(struct buffer *to);
+/* In a mount namespace of one's own: leaves every mount of the machine for an empty,
+ * read-only root. Returns 0 or a negative errno; some systems grant the namespace and
+ * refuse to mount in it. */
+int namespace_empty_root(void);

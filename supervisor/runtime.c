@@ -55,7 +55,13 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
     }
     size = pread(runtime->lock, holder, sizeof(holder) - 1, 0);
     if (flock(runtime->lock, LOCK_EX | LOCK_NB) != 0) {
+        int error = -errno;
+
         close_fd(&runtime->lock);
+        if (error != -EWOULDBLOCK) {
+            buffer_printf(why, "unable to lock %s: %s", path, strerror(-error));
+            return error;
+        }
         buffer_printf(why, "another supervisor (process %.*s) runs in %s",
                       size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?",
                       runtime->path);

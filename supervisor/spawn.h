@@ -9,6 +9,7 @@
 #include "common/buffer.h"
 #include "common/message.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct spawn {
                     network, mount, IPC, UTS, cgroup) */
     enum isolation isolation;
     int64_t uid_first; /* on the host; what root maps */
+    bool trial;        /* only tries its namespaces, and ends: there is no program */
 };
 
 struct process {
@@ -42,8 +44,9 @@ int spawn_open_own(const char *name, int *ret_fd, char path[LIMIT_PATH],
 int spawn_start(const struct spawn *spawn, struct process *ret,
                 struct buffer *why) must_check;
 
-/* Best isolation that this machine grants, by trying. */
-enum isolation spawn_best_isolation(int64_t uid_first);
+/* Best isolation that this machine grants, by trying. Where it is not the best there is,
+ * `why` says what was refused. */
+enum isolation spawn_best_isolation(int64_t uid_first, struct buffer *why);
 
 /* Reaps it if it is dead. Returns 1 and *ret_status (as of wait(2)), or 0 while it lives.
  */

@@ -18,6 +18,7 @@
 #include "common/number.h"
 #include "common/role.h"
 #include "common/secret.h"
+#include "supervisor/kernel.h"
 #include "supervisor/layers.h"
 #include "supervisor/pool.h"
 
@@ -272,17 +273,18 @@ static int choose_isolation(struct pool *pool)
         [CONFIG_RANGE] = ISOLATION_RANGE,
         [CONFIG_SINGLE] = ISOLATION_SINGLE,
     };
-    bool best = pool->config.isolation == CONFIG_AUTO;
+    autobuffer struct buffer why = BUFFER_INIT(1024);
 
-    if (best) {
-        pool->isolation = spawn_best_isolation(pool->config.uid_first);
+    if (pool->config.isolation == CONFIG_AUTO) {
+        pool->isolation = spawn_best_isolation(pool->config.uid_first, &why);
     } else if (pool->config.isolation == CONFIG_NONE) {
         pool->isolation = geteuid() == 0 ? ISOLATION_ROOT : ISOLATION_NONE;
     } else {
         pool->isolation = forced[pool->config.isolation];
     }
     log_event(pool->isolation == ISOLATION_RANGE ? LOG_INFO : LOG_WARNING,
-              "isolation: %s", isolation_names[pool->isolation]);
+              "isolation: %s%s%s", isolation_names[pool->isolation],
+              why.size > 0 ? ": " : "", why.size > 0 ? why.data : "");
     return 0;
 }
 
@@ -474,5 +476,8 @@ int main(int argc, char **argv)
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
+    if (kernel_try() < 0) {
+        return ROLE_EXIT_PERMANENT;
+    }
     return line.check ? finish(run_check(&pool, &line)) : run(&pool, &line);
 }

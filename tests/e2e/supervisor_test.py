@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The supervisor: configuration, restarts, drain and stop, and what it leaves behind: nothing."""
 
+import errno
 import os
 import re
 import signal
@@ -219,6 +220,14 @@ class Ways(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
     def test_ordinary_user_without_namespaces(self):
         self.check_pool(NONE, user=pool.STRANGER, born={"preexec_fn": pool.refuse_namespaces})
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
+    def test_namespaces_that_are_good_for_nothing(self):
+        """Ubuntu lets everybody make them, and refuses to mount in them: they are not taken, and it is said why."""
+        for user, way in ((None, ROOT), (pool.STRANGER, NONE)):
+            with self.subTest(user=user):
+                self.check_pool(way + ": unable to enter an empty root: Operation not permitted", user=user,
+                                born={"preexec_fn": lambda: pool.lie("mount", None, False, errno.EPERM)})
 
     def test_not_granted(self):
         """A way that was asked for and is not granted is not replaced by a weaker one."""

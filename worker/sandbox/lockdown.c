@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/namespace.h"
 #include "worker/sandbox/policy.h"
 
 #include <errno.h>
@@ -18,47 +19,11 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-/* ---- empty root ---- */
-
-static int mount_nothing(void)
-{
-    /* Any existing folder will do: what lies below it is hidden in this namespace only.
-     */
-    static const char here[] = "/tmp";
-
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", here, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              "size=4k,nr_inodes=2,mode=555") != 0 ||
-        chdir(here) != 0) {
-        return -errno;
-    }
-    return 0;
-}
-
-/* pivot_root(".", ".") stacks the old root on the new one, from where it is taken off. */
-static int enter_empty_root(void)
-{
-    int error = mount_nothing();
-
-    if (error < 0) {
-        return error;
-    }
-    if (syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
-        mount(NULL, "/", NULL,
-              MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              NULL) != 0 ||
-        chdir("/") != 0) {
-        return -errno;
-    }
-    return 0;
-}
 
 /* ---- Landlock ---- */
 
@@ -252,7 +217,7 @@ static int lock_root(enum isolation isolation, int segment, struct lockdown *loc
     lockdown->layers |= LAYER_USER_NS | LAYER_PID_NS | LAYER_NET_NS | LAYER_MOUNT_NS |
                         LAYER_IPC_NS | LAYER_UTS_NS;
     attack_namespaces(segment, lockdown);
-    error = enter_empty_root();
+    error = namespace_empty_root();
     if (error < 0) {
         return log_failure(error, "unable to enter an empty root");
     }

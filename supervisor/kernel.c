@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Trying the kernel. Runs in the supervisor, first of all, and speaks for zygote and
+ * relays, which inherit whatever filter it has. Each attempt is harmless and undone.
+ */
+#include "supervisor/kernel.h"
+
+#include "common/cleanup.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/message.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static int try_pidfd_open(void)
+{
+    autoclose int fd = -1;
+
+    return fd_pidfd_open(getpid(), &fd);
+}
+
+static int try_pidfd_send_signal(void)
+{
+    autoclose int fd = -1;
+    int error = fd_pidfd_open(getpid(), &fd);
+
+    return error == 0 ? fd_pidfd_send_signal(fd, 0) : 0; /* was told already */
+}
+
+static int try_kill(void)
+{
+    return kill(getpid(), 0) == 0 ? 0 : -errno;
+}
+
+static int try_memfd(void)
+{
+    autoclose int fd = -1;
+
+    return fd_memfd_sealed("paddock-try", 1, &fd);
+}
+
+static int try_eventfd(void)
+{
+    autoclose int fd = eventfd(0, EFD_CLOEXEC);
+
+    return fd >= 0 ? 0 : -errno;
+}
+
+static int try_signalfd(void)
+{
+    autoclose int fd = -1;
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    fd = signalfd(-1, &none, SFD_CLOEXEC);
+    return fd >= 0 ? 0 : -errno;
+}
+
+/* On a process's clock of computing time, as for a sandbox's. */
+static int try_timer(void)
+{
+    const struct itimerspec far = {.it_value.tv_sec = 1000000};
+    struct sigevent none = {.sigev_notify = SIGEV_NONE};
+    timer_t timer;
+    int error;
+
+    if (timer_create(CLOCK_PROCESS_CPUTIME_ID, &none, &timer) != 0) {
+        return -errno;
+    }
+    error = timer_settime(timer, 0, &far, NULL) == 0 ? 0 : -errno;
+    if (timer_delete(timer) != 0 && error == 0) {
+        error = -errno;
+    }
+    return error;
+}
+
+static int try_socketpair(void)
+{
+    int fds[2] = {-1, -1};
+    int error = message_pair(fds);
+
+    close_fd(&fds[0]);
+    close_fd(&fds[1]);
+    return error;
+}
+
+static const struct need {
+    const char *call, *purpose;
+    int (*attempt)(void);
+} needs[] = {
+    {"pidfd_open", "follow its processes", try_pidfd_open},
+    {"pidfd_send_signal", "stop its processes", try_pidfd_send_signal},
+    {"kill", "stop a program", try_kill},
+    {"memfd_create", "share memory with a program", try_memfd},
+    {"eventfd2", "hear of a program", try_eventfd},
+    {"signalfd4", "hear of signals", try_signalfd},
+    {"timer_create", "limit a program's computing time", try_timer},
+    {"socketpair", "let its processes talk", try_socketpair},
+};
+
+int kernel_try(void)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < array_size(needs); i++) {
+        int error = needs[i].attempt();
+
+        if (error < 0) {
+            (void)log_failure(
+                error,
+                "%s is refused here, and Paddock needs it to %s (a kernel older than"
+                " 5.9, or a container's seccomp profile?)",
+                needs[i].call, needs[i].purpose);
+        }
+        first = first == 0 ? error : first;
+    }
+    return first;
+}
