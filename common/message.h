@@ -103,6 +103,8 @@ enum layer {
     LAYER_MDWE = 1 << 18,         /* memory that was writable never becomes executable */
     LAYER_MEMORY_GROUP = 1 << 19, /* a control group per live sandbox: memory */
     LAYER_PIDS_GROUP = 1 << 20,   /* and tasks */
+    LAYER_CGROUP_NS = 1 << 21,
+    LAYER_PARENT_DEATH = 1 << 22, /* no sandbox outlives the zygote */
 };
 
 /* Without these nothing runs. */
@@ -129,9 +131,11 @@ struct message_setup {
     uint32_t forks;        /* after so many it is WORN; 0: never */
     int32_t segment; /* of shared memory, which it must not find in namespaces of its own;
                         -1: there is none */
-    int64_t hash_seed; /* of Python; -1: a random one */
-    uint32_t groups;   /* GROUP messages that follow: the self-test's, then one per live
-                          sandbox; 0: there are no control groups */
+    char cgroup_ns[32]; /* name of the namespace of control groups that it must have left
+                         */
+    int64_t hash_seed;  /* of Python; -1: a random one */
+    uint32_t groups;    /* GROUP messages that follow: the self-test's, then one per live
+                           sandbox; 0: there are no control groups */
     uint32_t group_layers;    /* enum layer: what the groups have files for */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */

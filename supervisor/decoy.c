@@ -5,9 +5,11 @@
 
 #include "common/message.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
 static void drop(struct decoy *decoy)
 {
@@ -21,6 +23,9 @@ void decoy_set(struct decoy *decoy)
 {
     drop(decoy); /* of one that never was ready */
     (void)uname(&decoy->machine);
+    memset(decoy->cgroup_ns, 0, sizeof(decoy->cgroup_ns));
+    (void)readlinkat(AT_FDCWD, "/proc/self/ns/cgroup", decoy->cgroup_ns,
+                     sizeof(decoy->cgroup_ns) - 1);
     decoy->segment = shmget(IPC_PRIVATE, 1, IPC_CREAT | 0444);
     if (decoy->segment < 0) {
         return;

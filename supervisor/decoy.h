@@ -2,7 +2,8 @@
 /*
  * What a zygote in namespaces of its own must neither see nor change: while one starts,
  * there is a segment of shared memory (System V, readable for all) which it looks for,
- * and the machine's name, which it changes in its own namespace.
+ * the namespace of control groups that we are in, and the machine's name, which it
+ * changes in its own namespace.
  */
 #pragma once
 
@@ -10,8 +11,9 @@
 #include <sys/utsname.h>
 
 struct decoy {
-    int segment;   /* its id; -1: there is none */
-    void *mapping; /* the segment is gone with the last mapping of it */
+    int segment;        /* its id; -1: there is none */
+    void *mapping;      /* the segment is gone with the last mapping of it */
+    char cgroup_ns[32]; /* as readlink(2) names it; "": the kernel has none */
     struct utsname machine;
 };
 

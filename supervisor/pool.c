@@ -213,6 +213,7 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     prepare_groups(pool, unit, &setup);
     decoy_set(&pool->decoy);
     setup.segment = pool->decoy.segment;
+    memcpy(setup.cgroup_ns, pool->decoy.cgroup_ns, sizeof(setup.cgroup_ns));
     error = message_send(peer, MESSAGE_SETUP, &setup, &library);
     if (error == 0 && setup.groups > 0) {
         error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);

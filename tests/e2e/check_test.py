@@ -12,7 +12,7 @@ import unittest
 
 import pool
 
-SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 4, 22, 38, 65
+SET_DEATH, SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 1, 4, 22, 38, 65
 
 # The layers that must be found broken; what lies: call, first argument (None: any), only with a third; the way to run.
 BROKEN = [
@@ -22,8 +22,10 @@ BROKEN = [
     ({"unprivileged uid"}, ("capset", None, False), "single"),
     ({"Landlock"}, ("landlock_restrict_self", None, False), "auto"),
     ({"not dumpable"}, ("prctl", SET_DUMPABLE, False), "single"),  # a change of ids clears it, too
+    ({"parent's death"}, ("prctl", SET_DEATH, False), "auto"),
+    ({"cgroup namespace"}, ("readlinkat", None, False), "auto"),
     ({"no new code"}, ("prctl", SET_MDWE, False), "auto"),
-    ({"network namespace"}, ("connect", None, False), "auto"),
+    ({"network namespace", "Landlock"}, ("connect", None, False), "auto"),
     ({"user namespace"}, ("init_module", None, False), "auto"),
     ({"IPC namespace"}, ("shmctl", None, True), "auto"),
     ({"UTS namespace"}, ("sethostname", None, False), "auto"),

@@ -100,8 +100,8 @@ class Running(Renewal):
         self.assertGreaterEqual(len(seen), renewals)
         self.assertEqual(len({line.split()[0] for line in seen}), len(seen), "a hash seed was used again")
         self.assertEqual(len({line.split()[1] for line in seen}), len(seen), "a layout was used again")
-        # Which control groups are not to be had is said once, at the start.
-        log = "".join(line for line in self.pool.read_log().splitlines(True) if "] cgroup: " not in line)
+        # What is not to be had of namespaces and control groups is said once, before the first zygote.
+        log = self.pool.read_log().partition("zygote ready")[2]
         for sentence in ("given back", "lost", "unable", "is gone", "died"):
             self.assertNotIn(sentence, log)
         pool.wait_until(lambda: len(self.pool.zygotes()) == 1, "the zygote before is gone")

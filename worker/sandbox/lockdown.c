@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -81,6 +82,26 @@ static int restrict_by_landlock(uint32_t *ret_abi)
     return 0;
 }
 
+/* What is made before the lock is outside of it. */
+static void listen_outside(struct lockdown *lockdown)
+{
+    const struct sockaddr_un any = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(any.sun_family); /* the kernel chooses an abstract name */
+
+    lockdown->outside = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (lockdown->outside < 0 ||
+        bind(lockdown->outside, (const struct sockaddr *)&any, size) != 0 ||
+        listen(lockdown->outside, 1) != 0) {
+        close_fd(&lockdown->outside);
+        return;
+    }
+    lockdown->outside_size = sizeof(lockdown->outside_name);
+    if (getsockname(lockdown->outside, (struct sockaddr *)&lockdown->outside_name,
+                    &lockdown->outside_size) != 0) {
+        close_fd(&lockdown->outside);
+    }
+}
+
 /* ---- attacks on namespaces ---- */
 
 /* With all the power that there is in the user namespace, and an image that is none: with
@@ -108,12 +129,22 @@ static bool is_renamed(void)
            strcmp(host.nodename, name) == 0;
 }
 
-static void attack_namespaces(int segment, struct lockdown *lockdown)
+static bool has_groups_of_its_own(const char *outside)
+{
+    char name[32] = "";
+
+    return readlinkat(AT_FDCWD, "/proc/self/ns/cgroup", name, sizeof(name) - 1) > 0 &&
+           strcmp(name, outside) != 0;
+}
+
+static void attack_namespaces(const struct message_setup *setup,
+                              struct lockdown *lockdown)
 {
     uint32_t held = 0;
 
     held |= is_powerless_outside() ? LAYER_USER_NS : 0;
-    held |= is_segment_hidden(segment) ? LAYER_IPC_NS : 0;
+    held |= is_segment_hidden(setup->segment) ? LAYER_IPC_NS : 0;
+    held |= has_groups_of_its_own(setup->cgroup_ns) ? LAYER_CGROUP_NS : 0;
     held |= is_renamed() ? LAYER_UTS_NS : 0;
     lockdown->held |= held & lockdown->layers;
 }
@@ -207,16 +238,16 @@ static bool has_namespaces(enum isolation isolation)
     return isolation == ISOLATION_RANGE || isolation == ISOLATION_SINGLE;
 }
 
-static int lock_root(enum isolation isolation, int segment, struct lockdown *lockdown)
+static int lock_root(const struct message_setup *setup, struct lockdown *lockdown)
 {
     int error;
 
-    if (!has_namespaces(isolation)) {
+    if (!has_namespaces((enum isolation)setup->isolation)) {
         return 0;
     }
     lockdown->layers |= LAYER_USER_NS | LAYER_PID_NS | LAYER_NET_NS | LAYER_MOUNT_NS |
-                        LAYER_IPC_NS | LAYER_UTS_NS;
-    attack_namespaces(segment, lockdown);
+                        LAYER_IPC_NS | LAYER_UTS_NS | LAYER_CGROUP_NS;
+    attack_namespaces(setup, lockdown);
     error = namespace_empty_root();
     if (error < 0) {
         return log_failure(error, "unable to enter an empty root");
@@ -233,10 +264,10 @@ static int lock_capabilities(enum isolation isolation)
     return error < 0 ? log_failure(error, "unable to drop capabilities") : 0;
 }
 
-int lockdown_zygote(enum isolation isolation, int segment, struct lockdown *ret)
+int lockdown_zygote(const struct message_setup *setup, struct lockdown *ret)
 {
-    struct lockdown lockdown = {.listener = -1};
-    int error = lock_root(isolation, segment, &lockdown);
+    struct lockdown lockdown = {.listener = -1, .outside = -1};
+    int error = lock_root(setup, &lockdown);
 
     if (error < 0) {
         return error;
@@ -244,13 +275,14 @@ int lockdown_zygote(enum isolation isolation, int segment, struct lockdown *ret)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return log_failure(-errno, "unable to set no_new_privs");
     }
-    error = lock_capabilities(isolation);
+    error = lock_capabilities((enum isolation)setup->isolation);
     if (error < 0) {
         return error;
     }
     if (prctl(PR_SET_DUMPABLE, 0) != 0) {
         return log_failure(-errno, "unable to become non-dumpable");
     }
+    listen_outside(&lockdown);
     error = restrict_by_landlock(&lockdown.landlock_abi);
     if (error == 0) {
         lockdown.layers |= LAYER_LANDLOCK;

@@ -35,20 +35,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+struct findings {
+    _Atomic uint32_t held; /* enum layer */
+    struct sandbox_failure failure;
+};
+
+struct target {
+    const struct sandbox_settings *settings;
+    const struct lockdown *lockdown;
+    const struct control_group *group; /* NULL: none */
+    struct findings *findings;         /* shared with the children */
+};
+
 /* ---- attacks on a whole sandbox ---- */
 
-static bool unknown_call_denied(const struct sandbox_settings *settings)
+static bool unknown_call_denied(const struct target *target)
 {
     return syscall(999) == -1 && errno == EPERM && syscall(SYS_sysinfo, NULL) == -1 &&
            errno == EPERM;
 }
 
-static bool no_socket(const struct sandbox_settings *settings)
+static bool no_socket(const struct target *target)
 {
     return socket(AF_INET, SOCK_STREAM, 0) < 0 && socket(AF_UNIX, SOCK_STREAM, 0) < 0;
 }
 
-static bool no_file(const struct sandbox_settings *settings)
+static bool no_file(const struct target *target)
 {
     return open("/", O_RDONLY) < 0 && open("/etc/passwd", O_RDONLY) < 0 &&
            open("/dev/null", O_WRONLY) < 0 && open("x", O_CREAT | O_WRONLY, 0600) < 0;
@@ -56,12 +68,17 @@ static bool no_file(const struct sandbox_settings *settings)
 
 /* ---- attacks on the layers below the filter ---- */
 
-static bool gains_nothing(const struct sandbox_settings *settings)
+static bool limited(const struct target *target)
+{
+    return rlimits_hold(target->settings);
+}
+
+static bool gains_nothing(const struct target *target)
 {
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
-static bool powerless(const struct sandbox_settings *settings)
+static bool powerless(const struct target *target)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
@@ -70,16 +87,16 @@ static bool powerless(const struct sandbox_settings *settings)
      * power. */
     return syscall(SYS_capget, &header, data) == 0 && data[0].effective == 0 &&
            data[0].permitted == 0 && data[1].permitted == 0 && setgroups(0, NULL) != 0 &&
-           (settings->uid_first == 0 || setresuid(0, 0, 0) != 0);
+           (target->settings->uid_first == 0 || setresuid(0, 0, 0) != 0);
 }
 
-static bool own_uid(const struct sandbox_settings *settings)
+static bool own_uid(const struct target *target)
 {
-    return settings->uid_first != 0 && getuid() == settings->uid_first &&
+    return target->settings->uid_first != 0 && getuid() == target->settings->uid_first &&
            geteuid() == getuid();
 }
 
-static bool three_fds(const struct sandbox_settings *settings)
+static bool three_fds(const struct target *target)
 {
     int open_fds = 0;
 
@@ -89,7 +106,7 @@ static bool three_fds(const struct sandbox_settings *settings)
     return open_fds == 3;
 }
 
-static bool root_is_empty(const struct sandbox_settings *settings)
+static bool root_is_empty(const struct target *target)
 {
     struct stat status;
 
@@ -97,17 +114,51 @@ static bool root_is_empty(const struct sandbox_settings *settings)
            mkdir("/x", 0700) != 0;
 }
 
-static bool files_closed(const struct sandbox_settings *settings)
+#define ABI_TCP    4 /* of Landlock: what each brought, lockdown.c says */
+#define ABI_SOCKET 6
+
+static bool no_port(void)
 {
-    return open("/", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES;
+    const struct sockaddr_in any = {.sin_family = AF_INET};
+    autoclose int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    return fd >= 0 && bind(fd, (const struct sockaddr *)&any, sizeof(any)) != 0 &&
+           errno == EACCES;
 }
 
-static bool parent_is_init(const struct sandbox_settings *settings)
+static bool no_abstract_socket(const struct lockdown *lockdown)
+{
+    autoclose int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    return lockdown->outside < 0 ||
+           (fd >= 0 &&
+            connect(fd, (const struct sockaddr *)&lockdown->outside_name,
+                    lockdown->outside_size) != 0 &&
+            errno == EPERM);
+}
+
+static bool nothing_outside(const struct target *target)
+{
+    uint32_t abi = target->lockdown->landlock_abi;
+
+    return open("/", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES &&
+           (abi < ABI_TCP || no_port()) &&
+           (abi < ABI_SOCKET || no_abstract_socket(target->lockdown));
+}
+
+static bool dies_with_parent(const struct target *target)
+{
+    int signo = 0;
+
+    return prctl(PR_GET_PDEATHSIG, &signo) == 0 && signo == SIGKILL;
+}
+
+static bool parent_is_init(const struct target *target)
 {
     return getppid() == 1;
 }
 
-static bool network_unreachable(const struct sandbox_settings *settings)
+static bool network_unreachable(const struct target *target)
 {
     const struct sockaddr_in somewhere = {.sin_family = AF_INET,
                                           .sin_port = htons(9),
@@ -118,13 +169,13 @@ static bool network_unreachable(const struct sandbox_settings *settings)
            connect(fd, (const struct sockaddr *)&somewhere, sizeof(somewhere)) != 0;
 }
 
-static bool not_dumpable(const struct sandbox_settings *settings)
+static bool not_dumpable(const struct target *target)
 {
     return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
 /* The self-test's own group has room for one task, which is this one. */
-static bool no_second_task(const struct sandbox_settings *settings)
+static bool no_second_task(const struct target *target)
 {
     pid_t pid = fork();
 
@@ -140,39 +191,28 @@ static bool no_second_task(const struct sandbox_settings *settings)
 struct attack {
     uint32_t layer;
     bool filtered; /* on the whole sandbox; else on one without the filter */
-    bool (*holds)(const struct sandbox_settings *settings);
+    bool (*holds)(const struct target *target);
 };
 
 static const struct attack attacks[] = {
     {LAYER_SECCOMP, true, unknown_call_denied},
     {LAYER_NO_NETWORK, true, no_socket},
     {LAYER_NO_FILESYSTEM, true, no_file},
-    {LAYER_RLIMITS, false, rlimits_hold},
+    {LAYER_RLIMITS, false, limited},
     {LAYER_NO_NEW_PRIVS, false, gains_nothing},
     {LAYER_UNPRIVILEGED_UID, false, powerless},
     {LAYER_OWN_UID, false, own_uid},
     {LAYER_CLOSED_FDS, false, three_fds},
     {LAYER_EMPTY_ROOT | LAYER_MOUNT_NS, false, root_is_empty},
-    {LAYER_LANDLOCK, false, files_closed},
+    {LAYER_LANDLOCK, false, nothing_outside},
     {LAYER_PID_NS, false, parent_is_init},
     {LAYER_NET_NS, false, network_unreachable},
     {LAYER_NOT_DUMPABLE, false, not_dumpable},
+    {LAYER_PARENT_DEATH, false, dies_with_parent},
     {LAYER_PIDS_GROUP, false, no_second_task},
 };
 
 /* ---- children ---- */
-
-struct findings {
-    _Atomic uint32_t held; /* enum layer */
-    struct sandbox_failure failure;
-};
-
-struct target {
-    const struct sandbox_settings *settings;
-    const struct lockdown *lockdown;
-    const struct control_group *group; /* NULL: none */
-    struct findings *findings;         /* shared with the children */
-};
 
 static _Noreturn void attack(const struct target *target, bool filtered)
 {
@@ -185,7 +225,7 @@ static _Noreturn void attack(const struct target *target, bool filtered)
     sandbox_lock(target->settings, 0, target->group, doorbell, filtered,
                  &target->findings->failure);
     for (size_t i = 0; i < array_size(attacks); i++) {
-        if (attacks[i].filtered == filtered && attacks[i].holds(target->settings)) {
+        if (attacks[i].filtered == filtered && attacks[i].holds(target)) {
             atomic_fetch_or(&target->findings->held, attacks[i].layer);
         }
     }
@@ -292,8 +332,8 @@ static void attack_group(struct target *target, struct groups *groups)
 uint32_t selftest_granted(const struct sandbox_settings *settings,
                           const struct lockdown *lockdown, const struct groups *groups)
 {
-    return LAYERS_MANDATORY | LAYER_NOT_DUMPABLE | lockdown->layers | groups->layers |
-           (settings->uid_first != 0 ? LAYER_OWN_UID : 0);
+    return LAYERS_MANDATORY | LAYER_NOT_DUMPABLE | LAYER_PARENT_DEATH | lockdown->layers |
+           groups->layers | (settings->uid_first != 0 ? LAYER_OWN_UID : 0);
 }
 
 int selftest_run(const struct sandbox_settings *settings, const struct lockdown *lockdown,

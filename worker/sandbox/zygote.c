@@ -111,8 +111,7 @@ static int start_interpreter(struct zygote *zygote)
 
 static int lock(struct zygote *zygote)
 {
-    return lockdown_zygote((enum isolation)zygote->setup.isolation, zygote->setup.segment,
-                           &zygote->lockdown);
+    return lockdown_zygote(&zygote->setup, &zygote->lockdown);
 }
 
 static int prepare_children(struct zygote *zygote)
@@ -143,6 +142,7 @@ static int report_ready(struct zygote *zygote)
     int error = selftest_run(&zygote->children.settings, &zygote->lockdown, groups,
                              &ready.layers);
 
+    close_fd(&zygote->lockdown.outside);
     return error < 0 ? error : message_send(ROLE_PEER, MESSAGE_READY, &ready, NULL);
 }
 
