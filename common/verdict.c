@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENDED_ITSELF   "Your program was ended by a signal that it sent to itself."
-#define SIGNALS_ITSELF "os.kill() and signal.raise_signal() do that: use exit() instead."
+#define ALARM         "Your program was ended by an alarm that it had set itself."
+#define NEEDS_HANDLER "An alarm needs a handler, which signal.signal() sets."
 
 enum {
     C = VERDICT_FROM_CLAIM,
@@ -176,32 +176,37 @@ static void fill(const char *text, const struct verdict_facts *facts, struct buf
     }
 }
 
-/* Signals that say something else than that Python crashed. */
+/* Signals that say that Python crashed, or gave up, or that a timer of the program's own
+ * ran out. All others a program can have sent to itself alone. */
 static const struct crash {
-    int signal;
+    int signal; /* 0: unknown */
     const char *happened, *try_this;
 } crashes[] = {
+    {0, NULL, NULL},
+    {SIGSEGV, NULL, NULL},
+    {SIGBUS, NULL, NULL},
+    {SIGFPE, NULL, NULL},
+    {SIGILL, NULL, NULL},
     {SIGABRT, "Python gave up while it ran your program.",
      "os.abort() does that, and so does very deep recursion."},
-    {SIGALRM, "Your program was ended by an alarm that it had set itself.",
-     "signal.alarm() needs a handler, which signal.signal() sets."},
-    {SIGTERM, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGINT, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGHUP, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGUSR1, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGUSR2, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGQUIT, ENDED_ITSELF, SIGNALS_ITSELF},
-    {SIGXCPU, ENDED_ITSELF, SIGNALS_ITSELF},
+    {SIGALRM, ALARM, NEEDS_HANDLER},
+    {SIGVTALRM, ALARM, NEEDS_HANDLER},
+    {SIGPROF, ALARM, NEEDS_HANDLER},
 };
 
 static const struct crash *crash_by_signal(int number)
 {
+    static const struct crash sent = {
+        .happened = "Your program was ended by a signal that it sent to itself.",
+        .try_this = "os.kill() and signal.raise_signal() do that: use exit() instead.",
+    };
+
     for (size_t i = 0; i < array_size(crashes); i++) {
         if (crashes[i].signal == number) {
             return &crashes[i];
         }
     }
-    return NULL;
+    return &sent;
 }
 
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
@@ -210,9 +215,10 @@ void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
     const struct verdict_row *row = verdict_row(verdict);
     const struct crash *crash =
         verdict == VERDICT_CRASHED ? crash_by_signal(facts->signal) : NULL;
-    const char *try_this = crash != NULL ? crash->try_this : row->try_this;
+    bool special = crash != NULL && crash->happened != NULL;
+    const char *try_this = special ? crash->try_this : row->try_this;
 
-    fill(crash != NULL ? crash->happened : row->happened, facts, to);
+    fill(special ? crash->happened : row->happened, facts, to);
     if (*try_this != '\0') {
         buffer_add_char(to, ' ');
         fill(try_this, facts, to);

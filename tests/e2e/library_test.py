@@ -273,6 +273,17 @@ class Library(pool.TestCase):
         self.assertIn("refused msvcrt This module is a part of Windows, and programs run on Linux here\n", out)
         self.assertIn("refused dbm.gnu Programs cannot write files here, so there is no database in a file\n", out)
 
+    def test_pools_of_threads(self):
+        """multiprocessing's work, too: they need no processes."""
+        for made in "multiprocessing.pool.ThreadPool(2)", "multiprocessing.dummy.Pool(2)":
+            self.run_ok(f"import multiprocessing.dummy, multiprocessing.pool\nwith {made} as pool:\n" """\
+    assert pool.map(len, ["a", "bb"]) == [1, 2] and list(pool.imap_unordered(len, ["a"])) == [1]
+    assert pool.apply_async(len, ("abc",)).get() == 3 and pool.starmap(pow, [(2, 3)]) == [8]
+queue = multiprocessing.SimpleQueue()
+queue.put(1)
+assert not queue.empty() and queue.get() == 1
+""")
+
     def test_asyncio(self):
         """On a loop that waits without sockets; it costs nothing where it is not imported."""
         self.assertEqual(self.run_ok("import sys\nprint('asyncio' in sys.modules)\n"), "False\n")

@@ -157,7 +157,7 @@ USES = [
     ("multiprocessing", "multiprocessing.Process(target=print).start()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
     ("multiprocessing", "multiprocessing.Pool(2)", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
     ("multiprocessing", "multiprocessing.get_context('spawn').Queue()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
-    ("multiprocessing.pool", "multiprocessing.pool.ThreadPool(2)", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
+    ("multiprocessing.pool", "multiprocessing.pool.Pool(2)", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
     ("concurrent.futures", "concurrent.futures.ProcessPoolExecutor()", f"PermissionError: [Errno 1] {NO_PROCESSES}"),
     ("socket", "socket.socket()", f"PermissionError: [Errno 13] {NO_NETWORK}"),
     ("socket", "socket.socket(socket.AF_INET, type=socket.SOCK_DGRAM)", f"PermissionError: [Errno 13] {NO_NETWORK}"),

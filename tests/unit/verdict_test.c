@@ -133,7 +133,13 @@ static void crashes(void **state)
         {SIGSEGV, "Python itself crashed"},
         {SIGBUS, "Python itself crashed"},
         {SIGABRT, "Python gave up"},
+        {SIGFPE, "Python itself crashed"},
+        {SIGILL, "Python itself crashed"},
         {SIGALRM, "an alarm"},
+        {SIGPROF, "an alarm"},
+        {SIGPIPE, "a signal that it sent to itself"},
+        {SIGXFSZ, "a signal that it sent to itself"},
+        {40, "a signal that it sent to itself"},
         {SIGTERM, "a signal that it sent to itself"},
     };
 

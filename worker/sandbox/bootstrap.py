@@ -24,6 +24,7 @@ import os
 _register_at_fork = os.register_at_fork
 os.register_at_fork = lambda **hooks: None
 
+import _queue
 import _sitebuiltins
 import _thread
 import ast
@@ -34,6 +35,7 @@ import importlib.machinery
 import io
 import linecache
 import mmap
+import multiprocessing.pool
 import ntpath
 import posix
 import random
@@ -185,6 +187,24 @@ def _start_new_thread(function, arguments):
 
 threading._start_new_thread = _start_new_thread
 
+class _ThreadQueue(_queue.SimpleQueue):
+    """multiprocessing.SimpleQueue, which multiprocessing.pool.ThreadPool makes; with no processes it serves threads."""
+
+    _reader = None  # is asked for, and not used
+
+    @property
+    def _writer(self):
+        multiprocessing.Pipe()  # is refused, and says why
+
+    def close(self):
+        pass
+
+
+multiprocessing.context.BaseContext.SimpleQueue = lambda self: _ThreadQueue()
+multiprocessing.SimpleQueue = multiprocessing.context._default_context.SimpleQueue
+# Of what it waits for, only the queue can be, and no process.
+multiprocessing.pool.Pool._wait_for_updates = staticmethod(lambda sentinels, changes, timeout=None: changes.get())
+
 # As Python itself begins; a sandbox leaves these three as they are.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -223,7 +243,8 @@ rehearsal = _stream.getvalue()
 
 # What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
 # packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
-kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg"], ADDED)
+kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg",
+                                                "multiprocessing.pool"], ADDED)
 
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst

@@ -111,14 +111,14 @@ static const struct use {
     {"multiprocessing.context",
      "BaseContext.Lock BaseContext.RLock BaseContext.Condition BaseContext.Semaphore "
      "BaseContext.BoundedSemaphore BaseContext.Event BaseContext.Barrier "
-     "BaseContext.Queue BaseContext.JoinableQueue BaseContext.SimpleQueue "
-     "BaseContext.Pool BaseContext.Manager BaseContext.Pipe BaseContext.Value "
-     "BaseContext.Array BaseContext.RawValue BaseContext.RawArray",
+     "BaseContext.Queue BaseContext.JoinableQueue BaseContext.Pool BaseContext.Manager "
+     "BaseContext.Pipe BaseContext.Value BaseContext.Array BaseContext.RawValue "
+     "BaseContext.RawArray",
      NULL, EPERM, NO_PROCESSES},
     /* The same, which the package has bound already. */
     {"multiprocessing",
      "Lock RLock Condition Semaphore BoundedSemaphore Event Barrier Queue JoinableQueue "
-     "SimpleQueue Pool Manager Pipe Value Array RawValue RawArray",
+     "Pool Manager Pipe Value Array RawValue RawArray",
      NULL, EPERM, NO_PROCESSES},
     {"socket", "socket.__init__ socketpair gethostname", NULL, EACCES, NO_NETWORK},
     {"_socket", "socketpair gethostname", NULL, EACCES, NO_NETWORK},
