@@ -24,8 +24,10 @@ void decoy_set(struct decoy *decoy)
     drop(decoy); /* of one that never was ready */
     (void)uname(&decoy->machine);
     memset(decoy->cgroup_ns, 0, sizeof(decoy->cgroup_ns));
-    (void)readlinkat(AT_FDCWD, "/proc/self/ns/cgroup", decoy->cgroup_ns,
-                     sizeof(decoy->cgroup_ns) - 1);
+    if (readlinkat(AT_FDCWD, "/proc/self/ns/cgroup", decoy->cgroup_ns,
+                   sizeof(decoy->cgroup_ns) - 1) < 0) {
+        decoy->cgroup_ns[0] = '\0'; /* the zygote does not find its own either */
+    }
     decoy->segment = shmget(IPC_PRIVATE, 1, IPC_CREAT | 0444);
     if (decoy->segment < 0) {
         return;
