@@ -6,6 +6,8 @@
  */
 #include "common/chunk.h"
 
+#include "common/wire.h"
+
 #include <string.h>
 
 static int newer(const struct ring_shared *shared)
@@ -67,10 +69,30 @@ static size_t copy_one(const struct ring_chunk *chunk, unsigned char *to)
     return size;
 }
 
-size_t chunk_copy(const struct ring_shared *shared, void *to)
+static size_t write_repeat(uint64_t repeat, unsigned char *to)
 {
-    int last = newer(shared);
-    size_t older = copy_one(&shared->chunks[!last], to);
+    static struct wire_writer record; /* far too large for a stack */
+    uint64_t period = repeat >> 32;
 
-    return older + copy_one(&shared->chunks[last], (unsigned char *)to + older);
+    if (repeat == 0 || period == 0 || period > WIRE_PERIOD_MAX) {
+        return 0;
+    }
+    wire_begin(&record, WIRE_REPEAT);
+    wire_unsigned(&record, 0);
+    wire_unsigned(&record, period);
+    wire_unsigned(&record, (uint32_t)repeat);
+    memcpy(to, record.bytes, record.size);
+    return record.size;
+}
+
+size_t chunk_tail(const struct ring_shared *shared, void *to)
+{
+    unsigned char *bytes = to;
+    int last = newer(shared);
+    size_t size = copy_one(&shared->chunks[!last], bytes);
+
+    size += copy_one(&shared->chunks[last], bytes + size);
+    return size +
+           write_repeat(atomic_load_explicit(&shared->repeat, memory_order_acquire),
+                        bytes + size);
 }

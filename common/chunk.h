@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two chunks of the ring's memory that hold the end of a long trace (common/ring.h).
+ * The two chunks of the ring's memory that hold the end of a long trace (common/ring.h),
+ * and with them what a program that was killed had not written yet.
  * Each chunk is decodable by itself: it begins with `dropped` and `sync` records. When
  * the newer one is full the older one is begun anew, so that at any moment at least the
  * last RING_CHUNK bytes of records are there, also after a SIGKILL.
@@ -22,6 +23,8 @@ void chunk_clear(struct ring_shared *shared);
 
 /* ---- either end ---- */
 
-/* Copies the older and then the newer chunk into `to` (2 * RING_CHUNK bytes). Returns the
- * count; sizes that cannot be are taken as 0. */
-size_t chunk_copy(const struct ring_shared *shared, void *to);
+/* What follows the ring's own bytes when the program is gone: copies the older chunk, the
+ * newer one and the open `repeat` into `to` (CHUNK_TAIL_MAX bytes). Returns the count;
+ * sizes that cannot be are taken as 0. */
+#define CHUNK_TAIL_MAX (2 * RING_CHUNK + 32)
+size_t chunk_tail(const struct ring_shared *shared, void *to);

@@ -216,7 +216,7 @@ static void wait_for_room(struct ring_writer *ring, size_t size)
     }
 }
 
-void ring_writer_put(struct ring_writer *ring, const void *record, size_t size)
+static void copy_in(struct ring_writer *ring, const void *record, size_t size)
 {
     size_t at = ring->head & (RING_DATA - 1);
     size_t first = size < RING_DATA - at ? size : RING_DATA - at;
@@ -225,9 +225,23 @@ void ring_writer_put(struct ring_writer *ring, const void *record, size_t size)
     memcpy(ring->shared->data + at, record, first);
     memcpy(ring->shared->data, (const unsigned char *)record + first, size - first);
     ring->head += size;
+}
+
+void ring_writer_put(struct ring_writer *ring, const void *record, size_t size)
+{
+    copy_in(ring, record, size);
     /* Sequentially consistent: published before we look whether the reader sleeps. */
     atomic_store(&ring->shared->head, ring->head);
     wake_sleeper(ring);
+}
+
+void ring_writer_put_lazily(struct ring_writer *ring, const void *record, size_t size)
+{
+    copy_in(ring, record, size);
+    atomic_store_explicit(&ring->shared->head, ring->head, memory_order_release);
+    if (atomic_load_explicit(&ring->shared->reader_sleeps, memory_order_relaxed) != 0) {
+        wake_sleeper(ring);
+    }
 }
 
 _Noreturn void ring_writer_over_output(struct ring_writer *ring)

@@ -42,6 +42,11 @@ struct ring_claim {
  * program is gone (common/chunk.h). */
 #define RING_CHUNK KIB(32)
 
+/* Of a `repeat` that is not written yet (common/wire.h): the relay writes it when the
+ * program is gone. The period is in the upper half, the number of records in the lower.
+ */
+#define RING_REPEAT(period, records) ((uint64_t)(period) << 32 | (uint32_t)(records))
+
 struct ring_chunk {
     _Atomic uint64_t turn; /* 0: never begun; the higher of the two is the newer */
     _Atomic uint64_t size; /* bytes of whole records (release store) */
@@ -63,6 +68,7 @@ struct ring_shared {
     /* When it began to wait for its job; 0: it does not wait yet. */
     _Atomic int64_t born_kb; /* memory that it had, nearly all of it shared */
     _Atomic int64_t born_ns; /* computing time that it had used; written last */
+    _Atomic uint64_t repeat; /* RING_REPEAT; 0: none */
     _Alignas(4096) struct ring_claim claim;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];
@@ -122,6 +128,9 @@ void ring_writer_wait_start(struct ring_writer *ring);
 /* Publishes one record (1..LIMIT_RECORD bytes), waiting while the ring is full. Not
  * reentrant: the caller serialises. */
 void ring_writer_put(struct ring_writer *ring, const void *record, size_t size);
+/* The same for records that come in great numbers: whether the reader sleeps is looked at
+ * without a fence, so it may hear of one only when it wakes by itself. */
+void ring_writer_put_lazily(struct ring_writer *ring, const void *record, size_t size);
 /* Says that the output is over its limit, rings, and waits for the end: does not return.
  */
 _Noreturn void ring_writer_over_output(struct ring_writer *ring);

@@ -269,6 +269,23 @@ static ssize_t refuse(const struct wire_reader *reader, const char *reason,
     return -EBADMSG;
 }
 
+/* As its long form with the time of the record before. */
+static ssize_t decode_short_line(struct wire_reader *reader, unsigned char byte,
+                                 struct wire_decoded *ret)
+{
+    int64_t step = (int)byte - WIRE_SHORT_LINE;
+
+    ret->kind = WIRE_LINE;
+    ret->time_us = reader->time_us;
+    ret->field_count = 2;
+    ret->fields[0] = (struct wire_field){
+        .type = 't', .name = "time", .name_size = 4, .number = reader->time_us};
+    ret->fields[1] =
+        (struct wire_field){.type = 's', .name = "step", .name_size = 4, .integer = step};
+    reader->offset++;
+    return 1;
+}
+
 ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why)
 {
@@ -278,6 +295,9 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
 
     if (size == 0) {
         return 0;
+    }
+    if (cursor.bytes[0] >= 128 && reader->started) {
+        return decode_short_line(reader, cursor.bytes[0], ret);
     }
     if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
         wire_records[cursor.bytes[0]].name == NULL) {

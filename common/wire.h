@@ -11,9 +11,14 @@
  *   u  unsigned varint, LEB128, at most 64 bits
  *   s  signed varint, zigzag-coded (0, -1, 1, -2 ... as 0, 1, 2, 3 ...)
  *   t  time: microseconds since the previous record that has a `t`, as u. Of a `sync`
- * record: since the start of the job b  bytes: u length, then that many bytes x  text: as
- * b, UTF-8 [  start of a group that is repeated: u count, then the fields up to ] that
- * many times
+ *      record: since the start of the job
+ *   b  bytes: u length, then that many bytes
+ *   x  text: as b, UTF-8
+ *   [  start of a group that is repeated: u count, then the fields up to ] that many
+ * times
+ *
+ * A byte from 128 on is a whole record: a `line` without a time, its step the byte less
+ * 192.
  *
  * "t:time u:function" names the fields for the JSON form and the documentation.
  */
@@ -26,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_MAGIC   "PADDOCK" /* first field of the header record */
 
 /* kind number, identifier, wire name, fields, what it says */
@@ -43,8 +48,25 @@
     R(6, RETURN, "return", "t:time", "The innermost call of this thread returned")       \
     R(7, UNWIND, "unwind", "t:time",                                                     \
       "The innermost call of this thread was left by an exception")                      \
+    R(8, LINE, "line", "t:time s:step",                                                  \
+      "A line of the innermost call begins: so many below the call's last one, the "     \
+      "first time below the line of its function")                                       \
+    R(9, REPEAT, "repeat", "t:time u:period u:records",                                  \
+      "The last so many trace records came again, one after the other and from the "     \
+      "first again, so many in all; the time is that of the last")                       \
+    R(10, VARIABLE, "variable", "u:name u:type x:value",                                 \
+      "A local variable of the innermost call has got this value; type 0: it is gone")   \
     R(11, OUT, "out", "t:time b:data", "Bytes written to standard output")               \
     R(12, ERR, "err", "t:time b:data", "Bytes written to standard error")                \
+    R(13, NAME, "name", "u:name x:text",                                                 \
+      "A name of a variable, a type or an exception, once before its first use")         \
+    R(14, YIELD, "yield", "t:time",                                                      \
+      "The innermost call of this thread is suspended: a generator, or a coroutine")     \
+    R(15, RESUME, "resume", "t:time u:function",                                         \
+      "A suspended call of this function goes on, its last line that of its function")   \
+    R(16, EXCEPTION, "exception", "t:time u:exception u:type",                           \
+      "An exception has come to the innermost call, which goes on with it or is left "   \
+      "by it; the same number again: the same one")                                      \
     R(17, ERROR, "error",                                                                \
       "t:time x:relation x:type x:message [:frames x:file u:line u:column u:end_line "   \
       "u:end_column x:function x:source ]",                                              \
@@ -53,11 +75,19 @@
       "Trace records are missing here, over the recording's size: so many had been "     \
       "produced so "                                                                     \
       "far; a reader knows how many of them it saw")                                     \
-    R(19, SYNC, "sync", "t:time u:thread [:stack u:function ]",                          \
+    R(19, SYNC, "sync", "t:time u:thread [:stack u:function u:line ]",                   \
       "Absolute values: decoding can go on from here without what came before, tables "  \
       "excepted")                                                                        \
     R(20, END, "end", "t:time u:produced",                                               \
-      "Once, last: the program ended by itself, having produced so many trace records")
+      "Once, last: the program ended by itself, having produced so many trace records")  \
+    R(21, LEVEL, "level", "x:level",                                                     \
+      "From here on so much is traced: as the program wishes, or for want of room")      \
+    R(22, INPUT, "input", "t:time", "The program waits for input")                       \
+    R(23, HOST, "host", "t:time x:json", "What a host module has to say")                \
+    R(24, VALUE, "value", "t:time u:total b:part",                                       \
+      "A result of the program, as JSON of so many bytes in all, in one or more parts")  \
+    R(25, SAVED, "saved", "t:time x:name x:media_type u:total b:part",                   \
+      "A file that the program saved, of so many bytes in all, in one or more parts")
 
 enum wire_kind {
 #define WIRE_ENUM(number, id, name, fields, help) WIRE_##id = number,
@@ -75,6 +105,16 @@ struct wire_record {
 extern const struct wire_record wire_records[WIRE_KIND_LIMIT];
 
 /* ---- encoder ---- */
+
+/* A line without a time of its own, in one byte: kind 192 plus the step, which is within
+ * these. */
+#define WIRE_SHORT_LINE 192
+#define WIRE_STEP_MIN   (-64)
+#define WIRE_STEP_MAX   63
+
+/* The trace's records of which `repeat` counts the last, and so many it can reach back.
+ */
+#define WIRE_PERIOD_MAX 255
 
 /* One record being put together. Bytes beyond LIMIT_RECORD set `overflow` instead of
  * being written; whoever fills variable fields keeps them short enough (wire_room). */

@@ -96,6 +96,11 @@ PyObject *importer_error(void);
 /* Raises it: a sentence, the module's name or NULL, the virtual path. Returns NULL. */
 PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path);
 
+/* From here on what is compiled from archives (not what is IMPORTER_READY) goes through
+ * this: it gets the code object, borrowed, and returns a new reference to the one that is
+ * to be run, or NULL with an exception. NULL for none. */
+void importer_set_code_hook(PyObject *(*hook)(PyObject *code));
+
 /* The code object of a member (a path in the archive mounted at `root`), compiled with
  * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */
 PyObject *importer_compile(const char *root, const char *member);

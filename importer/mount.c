@@ -186,6 +186,21 @@ static PyObject *ready_code(struct mount *mount, size_t index)
     return code;
 }
 
+static PyObject *(*code_hook)(PyObject *code);
+
+void importer_set_code_hook(PyObject *(*hook)(PyObject *code))
+{
+    code_hook = hook;
+}
+
+static PyObject *hooked(PyObject *code)
+{
+    PyObject *result = code_hook(code);
+
+    Py_DECREF(code);
+    return result;
+}
+
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 {
     PyObject *ready =
@@ -207,7 +222,7 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 
     Py_XDECREF(source);
     Py_XDECREF(path);
-    return code;
+    return code != NULL && code_hook != NULL ? hooked(code) : code;
 }
 
 /* ---- the path hook ---- */

@@ -9,13 +9,25 @@ FIELDS = {
     5: ("call", "time:t function:u"),
     6: ("return", "time:t"),
     7: ("unwind", "time:t"),
+    8: ("line", "time:t step:s"),
+    9: ("repeat", "time:t period:u records:u"),
+    10: ("variable", "name:u type:u value:x"),
     11: ("out", "time:t data:b"),
     12: ("err", "time:t data:b"),
+    13: ("name", "name:u text:x"),
+    14: ("yield", "time:t"),
+    15: ("resume", "time:t function:u"),
+    16: ("exception", "time:t exception:u type:u"),
     17: ("error", "time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u "
                   "end_column:u function:x source:x ]"),
     18: ("dropped", "time:t produced:u"),
-    19: ("sync", "time:t thread:u stack:[ function:u ]"),
+    19: ("sync", "time:t thread:u stack:[ function:u line:u ]"),
     20: ("end", "time:t produced:u"),
+    21: ("level", "level:x"),
+    22: ("input", "time:t"),
+    23: ("host", "time:t json:x"),
+    24: ("value", "time:t total:u part:b"),
+    25: ("saved", "time:t name:x media_type:x total:u part:b"),
 }
 
 
@@ -52,6 +64,9 @@ class Decoder:
     def field(self, kind, letter):
         if letter == "u":
             return self.varint()
+        if letter == "s":
+            value = self.varint()
+            return value >> 1 ^ -(value & 1)
         if letter == "t":
             delta = self.varint()
             self.time = delta if kind == 19 else self.time + delta
@@ -62,6 +77,9 @@ class Decoder:
 
     def record(self):
         kind = self.data[self.at]
+        if kind >= 128:
+            self.at += 1
+            return {"kind": "line", "time": self.time, "step": kind - 192}
         name, fields = FIELDS[kind]
         self.at += 1
         record = {"kind": name}
@@ -89,6 +107,48 @@ def decode(data, partial=False):
             assert partial, "a torn record at the end"
             break
     return records
+
+
+TRACE = "call", "return", "unwind", "line", "yield", "resume"
+
+
+def unfold(records):
+    """The records with each `repeat` written out, and in every `line` its `line` and the function that it is of."""
+    functions = {r["function"]: r for r in records if r["kind"] == "function"}
+    files = {r["file"]: r["path"] for r in records if r["kind"] == "file"}
+    stacks, thread, history = {}, 0, []
+
+    def apply(record):
+        stack = stacks.setdefault(thread, [])
+        if record["kind"] in ("call", "resume"):
+            function = functions[record["function"]]
+            stack.append([function["name"], files[function["file"]], function["line"]])
+        elif record["kind"] in ("return", "unwind", "yield"):
+            if stack:
+                stack.pop()
+        elif record["kind"] == "line" and stack:
+            stack[-1][2] += record["step"]
+            record = {**record, "line": stack[-1][2], "name": stack[-1][0], "path": stack[-1][1]}
+        if record["kind"] in TRACE:
+            history.append(record)
+        return {**record, "thread": thread, "depth": len(stack)}
+
+    for record in records:
+        if record["kind"] == "repeat":
+            for _ in range(record["records"]):
+                yield apply({**history[-record["period"]], "time": record["time"]})
+            continue
+        if record["kind"] in ("thread", "sync"):
+            thread, history = record["thread"], []
+        if record["kind"] == "sync":
+            stacks[thread] = [[functions[c["function"]]["name"], files[functions[c["function"]]["file"]], c["line"]]
+                              for c in record["stack"]]
+        yield apply(record)
+
+
+def produced(records):
+    """How many trace records there are, those in repeats counted."""
+    return sum(r["kind"] in TRACE for r in unfold(records))
 
 
 def text(records, kind="out"):

@@ -87,6 +87,17 @@ static void check_bytes_field(const struct job_field *field)
     check_length(field, '\0');
 }
 
+static int choices_of(const struct job_field *field)
+{
+    int count = 1;
+
+    for (const char *at = strchr(field->choices, ' '); at != NULL;
+         at = strchr(at + 1, ' ')) {
+        count++;
+    }
+    return count;
+}
+
 static void check_choice_field(const struct job_field *field)
 {
     autofree char *words = strdup(field->choices);
@@ -160,7 +171,7 @@ static void every_limit(void **state)
                                         choice ? strrchr(field->choices, ' ') + 1 : text),
                          0);
         assert_int_equal(*(int64_t *)((char *)&after + field->offset),
-                         choice ? 1 : field->max);
+                         choice ? choices_of(field) - 1 : field->max);
         memcpy((char *)&after + field->offset, (char *)&before + field->offset,
                sizeof(int64_t));
         assert_memory_equal(&before, &after, sizeof(before));

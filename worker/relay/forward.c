@@ -33,7 +33,7 @@
  * leaves in its ring. */
 #define BACKLOG_UP   MIB(1)
 #define BACKLOG_MAX  MIB(4)
-#define BACKLOG_DOWN (BACKLOG_MAX - RING_DATA - 2 * RING_CHUNK)
+#define BACKLOG_DOWN (BACKLOG_MAX - RING_DATA - CHUNK_TAIL_MAX)
 
 /* ---- the backlog ---- */
 
@@ -259,7 +259,7 @@ void forward_begin(struct relay *relay)
 
 void forward_drain(struct relay *relay)
 {
-    static unsigned char chunks[2 * RING_CHUNK];
+    static unsigned char tail[CHUNK_TAIL_MAX];
     struct forward *forward = &relay->forward;
     size_t size;
 
@@ -269,9 +269,9 @@ void forward_drain(struct relay *relay)
     account_block(relay, true);
     while (take(relay) > 0) { /* at most twice: nobody writes any more */
     }
-    size = forward->hostile ? 0 : chunk_copy(relay->link.current.ring.shared, chunks);
+    size = forward->hostile ? 0 : chunk_tail(relay->link.current.ring.shared, tail);
     if (size > 0) {
-        append(forward, chunks, size);
+        append(forward, tail, size);
     }
     forward->active = false;
     forward->sleeping = false;

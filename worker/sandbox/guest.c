@@ -291,10 +291,10 @@ static PyObject *run_function(const struct archive_entry *entry)
 
 static PyObject *run(const struct program *program)
 {
-    if (set_argv(program) != 0 || set_path(program) != 0 ||
-        tracer_start((enum job_trace)program->inbox->limits.trace) != 0) {
+    if (set_argv(program) != 0 || set_path(program) != 0) {
         return NULL;
     }
+    tracer_start((enum job_trace)program->inbox->limits.trace);
     return program->entry.member[0] != '\0' ? run_main(&program->entry)
                                             : run_function(&program->entry);
 }

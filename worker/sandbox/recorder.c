@@ -8,19 +8,25 @@
 
 #include "common/chunk.h"
 #include "common/clock.h"
+#include "worker/sandbox/fold.h"
+#include "worker/sandbox/ticks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define SYNC_DEPTH 64 /* innermost calls that a `sync` names */
-#define TRACE_RECORD_MAX                                                                 \
-    64 /* bytes of a trace record with the `thread` record before it */
+#define SYNC_MAX   (32 + SYNC_DEPTH * 10)
+#define EVENT_MAX  64 /* bytes of a trace record with the `thread` record before it */
+
+#define HOT_US    200  /* what comes again within this can be counted in a repeat */
+#define REPEAT_US 500  /* that a repeat may stay open */
+#define SHORT_US  50   /* since a time was written: a line needs none of its own */
+#define PERIOD_US 5000 /* between looks at the true clock */
 
 static struct recorder {
     struct ring_writer *ring;
     pthread_mutex_t lock;
     struct wire_writer record; /* the one being put together, under the lock */
-    bool is_trace;             /* it is a trace record */
     int64_t start_us;          /* the clock when the job began */
     int64_t ring_us;           /* since then: of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
@@ -32,17 +38,30 @@ static struct recorder {
     uint64_t tables_left;      /* bytes of tables still allowed */
     bool in_chunks;            /* room is used up */
     bool started;
-    size_t (*stack)(uint32_t *functions, size_t room);
+    size_t (*stack)(struct recorder_call *calls, size_t room);
+    struct fold fold;
+    /* time by the counter */
+    struct ticks ticks;
+    uint64_t base_ticks; /* when base_us was */
+    int64_t base_us;
+    uint64_t written_ticks;              /* when a time was last written */
+    uint64_t last_ticks;                 /* of the last event */
+    uint32_t hot, repeat, brief, period; /* the times above, in ticks */
 } recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local uint32_t thread_number; /* 0: none yet; else the number, plus one */
+
+void recorder_init(void)
+{
+    ticks_begin(&recorder.ticks);
+}
 
 void recorder_attach(struct ring_writer *ring)
 {
     recorder.ring = ring;
 }
 
-void recorder_set_stack(size_t (*stack)(uint32_t *functions, size_t room))
+void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room))
 {
     recorder.stack = stack;
 }
@@ -52,12 +71,26 @@ static int64_t now_us(void)
     return clock_now_us() - recorder.start_us;
 }
 
+/* The time of an event, without asking the kernel for each. */
+static int64_t event_us(uint64_t ticks)
+{
+    return recorder.base_us +
+           (int64_t)((double)(ticks - recorder.base_ticks) / recorder.ticks.per_us);
+}
+
+static void set_clock(uint64_t ticks)
+{
+    if (ticks - recorder.base_ticks > recorder.period) {
+        recorder.base_us = now_us();
+        recorder.base_ticks = ticks;
+    }
+}
+
 /* Each of the two streams has its own last time: deltas must be right in the order of
  * reading. */
-static void write_time(struct wire_writer *record, int64_t *last_us)
+static void write_time(struct wire_writer *record, int64_t now, int64_t *last_us)
 {
-    int64_t now = now_us();
-
+    now = now > *last_us ? now : *last_us;
     wire_unsigned(record, (uint64_t)(now - *last_us));
     *last_us = now;
 }
@@ -82,6 +115,12 @@ static void write_header(const struct job_limits *limits)
 void recorder_start(const struct job_limits *limits)
 {
     recorder.start_us = clock_now_us();
+    ticks_settle(&recorder.ticks);
+    recorder.base_ticks = ticks_now(&recorder.ticks);
+    recorder.hot = (uint32_t)(HOT_US * recorder.ticks.per_us);
+    recorder.repeat = (uint32_t)(REPEAT_US * recorder.ticks.per_us);
+    recorder.brief = (uint32_t)(SHORT_US * recorder.ticks.per_us);
+    recorder.period = (uint32_t)(PERIOD_US * recorder.ticks.per_us);
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.output_left = (uint64_t)limits->output_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
@@ -91,12 +130,258 @@ void recorder_start(const struct job_limits *limits)
     recorder.started = true;
 }
 
+/* ---- the chunks ---- */
+
+static void put_in_chunk(const struct wire_writer *record)
+{
+    /* There is room: begin_chunk saw to it. */
+    (void)chunk_append(recorder.ring->shared, record->bytes, record->size);
+}
+
+uint32_t recorder_thread(void)
+{
+    if (thread_number == 0) {
+        thread_number = ++recorder.threads;
+    }
+    return thread_number - 1;
+}
+
+/* From here a decoder needs nothing of what came before. The stack is the one of the
+ * thread that writes, and so is its number. */
+static void write_sync(struct wire_writer *record, int64_t us, uint32_t thread)
+{
+    static struct recorder_call calls[SYNC_DEPTH];
+    size_t depth = recorder.stack != NULL ? recorder.stack(calls, SYNC_DEPTH) : 0;
+
+    recorder.thread = thread;
+    fold_reset(&recorder.fold);
+    wire_begin(record, WIRE_SYNC);
+    wire_unsigned(record, (uint64_t)us);
+    wire_unsigned(record, thread);
+    wire_unsigned(record, depth);
+    for (size_t i = 0; i < depth; i++) {
+        wire_unsigned(record, calls[i].function);
+        wire_unsigned(record, calls[i].line);
+    }
+}
+
+static void begin_chunk(uint32_t thread)
+{
+    static struct wire_writer record;
+
+    recorder.chunk_us = now_us();
+    chunk_begin(recorder.ring->shared);
+    write_sync(&record, recorder.chunk_us, thread);
+    put_in_chunk(&record);
+    wire_begin(&record, WIRE_DROPPED);
+    wire_unsigned(&record, 0);
+    wire_unsigned(&record, recorder.produced);
+    put_in_chunk(&record);
+}
+
+/* Decides where the next trace record goes, before its time is written. */
+static void make_room(uint32_t thread, size_t size)
+{
+    recorder.in_chunks |= recorder.room < size;
+    if (recorder.in_chunks && chunk_room(recorder.ring->shared) < size) {
+        begin_chunk(thread);
+    }
+}
+
+/* ---- the trace ---- */
+
+static void publish_trace(const struct wire_writer *record)
+{
+    if (recorder.in_chunks) {
+        put_in_chunk(record);
+    } else {
+        recorder.room -= record->size;
+        ring_writer_put_lazily(recorder.ring, record->bytes, record->size);
+    }
+}
+
+static int64_t *trace_us(void)
+{
+    return recorder.in_chunks ? &recorder.chunk_us : &recorder.ring_us;
+}
+
+static void write_trace_time(struct wire_writer *record, uint64_t ticks)
+{
+    write_time(record, event_us(ticks), trace_us());
+    recorder.written_ticks = ticks;
+}
+
+static bool is_brief(uint32_t symbol, uint64_t ticks)
+{
+    int32_t step = fold_operand(symbol);
+
+    return fold_kind(symbol) == WIRE_LINE && step >= WIRE_STEP_MIN &&
+           step <= WIRE_STEP_MAX && ticks - recorder.written_ticks < recorder.brief;
+}
+
+static void write_symbol(uint32_t symbol, uint64_t ticks)
+{
+    struct wire_writer *record = &recorder.record;
+    enum wire_kind kind = fold_kind(symbol);
+
+    if (is_brief(symbol, ticks)) {
+        record->bytes[0] = (unsigned char)(WIRE_SHORT_LINE + fold_operand(symbol));
+        record->size = 1;
+        publish_trace(record);
+        return;
+    }
+    wire_begin(record, kind);
+    write_trace_time(record, ticks);
+    if (kind == WIRE_LINE) {
+        wire_signed(record, fold_operand(symbol));
+    } else if (kind == WIRE_CALL || kind == WIRE_RESUME) {
+        wire_unsigned(record, (uint64_t)fold_operand(symbol));
+    }
+    publish_trace(record);
+}
+
+#define REPEAT_MIN 4 /* fewer records are shorter by themselves */
+
+/* Writes what was counted. */
+static void flush_repeat(void)
+{
+    struct fold *fold = &recorder.fold;
+    uint32_t matched = fold->matched;
+
+    if (matched == 0) {
+        return;
+    }
+    recorder.produced += matched;
+    make_room(recorder.thread, EVENT_MAX);
+    if (fold->matched == 0) { /* a new chunk was begun, and its sync says where we are */
+        return;
+    }
+    if (matched < REPEAT_MIN) {
+        for (uint32_t i = 0; i < matched; i++) {
+            write_symbol(fold_pending(fold, i), recorder.last_ticks);
+        }
+    } else {
+        wire_begin(&recorder.record, WIRE_REPEAT);
+        write_trace_time(&recorder.record, recorder.last_ticks);
+        wire_unsigned(&recorder.record, fold->period);
+        wire_unsigned(&recorder.record, matched);
+        publish_trace(&recorder.record);
+    }
+    fold->matched = fold->period = 0;
+    atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
+}
+
+static void say_repeat(void)
+{
+    atomic_store_explicit(&recorder.ring->shared->repeat,
+                          RING_REPEAT(recorder.fold.period, recorder.fold.matched),
+                          memory_order_relaxed);
+}
+
+static void name_thread(uint32_t thread)
+{
+    if (thread != recorder.thread) {
+        recorder.thread = thread;
+        fold_reset(&recorder.fold);
+        wire_begin(&recorder.record, WIRE_THREAD);
+        wire_unsigned(&recorder.record, thread);
+        publish_trace(&recorder.record);
+    }
+}
+
+static void add_event(uint32_t symbol, uint64_t ticks, uint32_t thread)
+{
+    flush_repeat();
+    set_clock(ticks);
+    recorder.last_ticks = ticks;
+    make_room(thread, EVENT_MAX);
+    name_thread(thread);
+    if (fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
+        say_repeat();
+        return;
+    }
+    recorder.produced++;
+    write_symbol(symbol, ticks);
+}
+
+static bool goes_on(uint32_t symbol, uint64_t ticks, uint32_t thread)
+{
+    if (thread != recorder.thread || ticks - recorder.written_ticks > recorder.repeat ||
+        !fold_goes_on(&recorder.fold, symbol, ticks)) {
+        return false;
+    }
+    recorder.last_ticks = ticks;
+    say_repeat();
+    return true;
+}
+
+void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool alone)
+{
+    uint32_t symbol = fold_symbol(kind, operand);
+    uint64_t ticks = ticks_now(&recorder.ticks);
+
+    if (alone) {
+        if (!goes_on(symbol, ticks, thread)) {
+            add_event(symbol, ticks, thread);
+        }
+        return;
+    }
+    (void)pthread_mutex_lock(&recorder.lock);
+    if (!goes_on(symbol, ticks, thread)) {
+        add_event(symbol, ticks, thread);
+    }
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+void recorder_sync(uint32_t thread)
+{
+    (void)pthread_mutex_lock(&recorder.lock);
+    flush_repeat();
+    make_room(thread, SYNC_MAX);
+    *trace_us() = now_us() > *trace_us() ? now_us() : *trace_us();
+    write_sync(&recorder.record, *trace_us(), thread);
+    publish_trace(&recorder.record);
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+/* ---- other records ---- */
+
+bool recorder_has_table_room(size_t size)
+{
+    return recorder.tables_left >= size;
+}
+
+struct wire_writer *recorder_table(enum wire_kind kind)
+{
+    (void)pthread_mutex_lock(&recorder.lock);
+    flush_repeat();
+    wire_begin(&recorder.record, kind);
+    return &recorder.record;
+}
+
+struct wire_writer *recorder_timed(enum wire_kind kind)
+{
+    struct wire_writer *record = recorder_table(kind);
+
+    write_time(record, now_us(), &recorder.ring_us);
+    return record;
+}
+
+void recorder_publish(void)
+{
+    recorder.tables_left -= recorder.record.size < recorder.tables_left
+                                ? recorder.record.size
+                                : recorder.tables_left;
+    put(&recorder.record);
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
 /* ---- output ---- */
 
 static void put_chunk(enum wire_kind kind, const char *bytes, size_t size)
 {
     wire_begin(&recorder.record, kind);
-    write_time(&recorder.record, &recorder.ring_us);
+    write_time(&recorder.record, now_us(), &recorder.ring_us);
     wire_bytes(&recorder.record, bytes, size);
     put(&recorder.record);
 }
@@ -109,6 +394,7 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
     over = size > recorder.output_left;
     size = over ? recorder.output_left : size;
     recorder.output_left -= size;
+    flush_repeat();
     while (recorder.started && size > 0) {
         size_t part = size < LIMIT_CHUNK ? size : LIMIT_CHUNK;
 
@@ -122,135 +408,14 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
     (void)pthread_mutex_unlock(&recorder.lock);
 }
 
-/* ---- the chunks ---- */
-
-static void put_in_chunk(const struct wire_writer *record)
-{
-    /* There is room: begin_chunk saw to it. */
-    (void)chunk_append(recorder.ring->shared, record->bytes, record->size);
-}
-
-static uint32_t this_thread(void)
-{
-    if (thread_number == 0) {
-        thread_number = ++recorder.threads;
-    }
-    return thread_number - 1;
-}
-
-/* `sync` and `dropped`: from here a decoder needs nothing of what came before. The stack
- * is the one of the thread that writes, and so is its number. */
-static void begin_chunk(void)
-{
-    static struct wire_writer record;
-    static uint32_t functions[SYNC_DEPTH];
-    size_t depth = recorder.stack != NULL ? recorder.stack(functions, SYNC_DEPTH) : 0;
-
-    recorder.chunk_us = now_us();
-    recorder.thread = this_thread();
-    chunk_begin(recorder.ring->shared);
-    wire_begin(&record, WIRE_SYNC);
-    wire_unsigned(&record, (uint64_t)recorder.chunk_us);
-    wire_unsigned(&record, recorder.thread);
-    wire_unsigned(&record, depth);
-    for (size_t i = 0; i < depth; i++) {
-        wire_unsigned(&record, functions[i]);
-    }
-    put_in_chunk(&record);
-    wire_begin(&record, WIRE_DROPPED);
-    wire_unsigned(&record, 0);
-    wire_unsigned(&record, recorder.produced);
-    put_in_chunk(&record);
-}
-
-/* Decides where the next trace record goes, before its time is written. */
-static void make_room(void)
-{
-    recorder.in_chunks |= recorder.room < TRACE_RECORD_MAX;
-    if (recorder.in_chunks && chunk_room(recorder.ring->shared) < TRACE_RECORD_MAX) {
-        begin_chunk();
-    }
-}
-
-/* ---- records ---- */
-
-static void publish_trace(const struct wire_writer *record)
-{
-    if (recorder.in_chunks) {
-        put_in_chunk(record);
-    } else {
-        recorder.room -= record->size;
-        put(record);
-    }
-}
-
-static void name_thread(void)
-{
-    uint32_t thread = this_thread();
-
-    if (thread != recorder.thread) {
-        recorder.thread = thread;
-        wire_begin(&recorder.record, WIRE_THREAD);
-        wire_unsigned(&recorder.record, thread);
-        publish_trace(&recorder.record);
-    }
-}
-
-struct wire_writer *recorder_trace(enum wire_kind kind)
-{
-    (void)pthread_mutex_lock(&recorder.lock);
-    make_room();
-    name_thread();
-    recorder.produced++;
-    recorder.is_trace = true;
-    wire_begin(&recorder.record, kind);
-    write_time(&recorder.record,
-               recorder.in_chunks ? &recorder.chunk_us : &recorder.ring_us);
-    return &recorder.record;
-}
-
-struct wire_writer *recorder_timed(enum wire_kind kind)
-{
-    struct wire_writer *record = recorder_table(kind);
-
-    write_time(record, &recorder.ring_us);
-    return record;
-}
-
-bool recorder_has_table_room(size_t size)
-{
-    return recorder.tables_left >= size;
-}
-
-struct wire_writer *recorder_table(enum wire_kind kind)
-{
-    (void)pthread_mutex_lock(&recorder.lock);
-    recorder.is_trace = false;
-    wire_begin(&recorder.record, kind);
-    return &recorder.record;
-}
-
-void recorder_publish(void)
-{
-    if (recorder.is_trace) {
-        publish_trace(&recorder.record);
-    } else {
-        recorder.tables_left -= recorder.record.size < recorder.tables_left
-                                    ? recorder.record.size
-                                    : recorder.tables_left;
-        put(&recorder.record);
-    }
-    (void)pthread_mutex_unlock(&recorder.lock);
-}
-
 /* ---- the end ---- */
 
 /* Records are cut at their boundaries by the chunks themselves; the ring takes at most
  * LIMIT_RECORD at once, and a chunk is no longer than that. */
 static void publish_chunks(void)
 {
-    static unsigned char copy[2 * RING_CHUNK];
-    size_t size = chunk_copy(recorder.ring->shared, copy);
+    static unsigned char copy[CHUNK_TAIL_MAX];
+    size_t size = chunk_tail(recorder.ring->shared, copy);
     size_t older = size > sizeof(recorder.ring->shared->chunks[0].data)
                        ? sizeof(recorder.ring->shared->chunks[0].data)
                        : size;
@@ -267,6 +432,7 @@ static void publish_chunks(void)
 void recorder_settle(void)
 {
     (void)pthread_mutex_lock(&recorder.lock);
+    flush_repeat();
     if (recorder.in_chunks) {
         publish_chunks();
         recorder.ring_us =

@@ -7,7 +7,8 @@
  * program did is always there.
  *
  * Callers hold the GIL or are the SIGSYS handler of a write(2), which can interrupt no
- * record.
+ * record. Such a handler of another thread does not hold it: with one thread there is
+ * none.
  */
 #pragma once
 
@@ -18,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In the zygote: the clock is compared with itself from here to recorder_start. */
+void recorder_init(void);
 void recorder_attach(struct ring_writer *ring);
 /* The job begins: writes the header; times count from here. */
 void recorder_start(const struct job_limits *limits);
@@ -26,10 +29,13 @@ void recorder_start(const struct job_limits *limits);
  * output_kb. */
 void recorder_output(enum wire_kind kind, const char *bytes, size_t size);
 
-/* A trace record: takes the lock, begins the record with its time (and a `thread` record
- * before it where the thread has changed). To be ended by recorder_publish; between the
- * two only wire_* on it. */
-struct wire_writer *recorder_trace(enum wire_kind kind);
+/* A trace record of this thread: a call or resume of a function (operand: its number), a
+ * line (its step), a return, unwind or yield (0). Takes no lock where the program has one
+ * thread; `alone` says so. */
+void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool alone);
+/* The number of this thread, from 0. */
+uint32_t recorder_thread(void);
+
 /* Any other record that has a time, or a table's record, which has none. */
 struct wire_writer *recorder_timed(enum wire_kind kind);
 struct wire_writer *recorder_table(enum wire_kind kind);
@@ -38,9 +44,15 @@ struct wire_writer *recorder_table(enum wire_kind kind);
 bool recorder_has_table_room(size_t size);
 void recorder_publish(void);
 
-/* What `sync` says of the stack: fills in the ids of at most `room` innermost functions
- * of this thread, innermost last, and returns how many. Set by the tracer. */
-void recorder_set_stack(size_t (*stack)(uint32_t *functions, size_t room));
+/* What `sync` says of the stack: fills in at most `room` innermost calls of this thread,
+ * innermost last, and returns how many. Set by the tracer. */
+struct recorder_call {
+    uint32_t function;
+    uint32_t line;
+};
+void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room));
+/* Writes a `sync` where the next trace record goes. */
+void recorder_sync(uint32_t thread);
 
 /* The program is over: what the chunks hold goes into the ring. */
 void recorder_settle(void);

@@ -1,56 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tracer at level `calls`. Runs in the sandbox, inside the interpreter's loop: no
- * Python is called and nothing allocated per event. Trusts nothing it reads of a
- * program's code objects but their types.
+ * The tracer. Runs in the sandbox, inside the interpreter's loop: no Python is called
+ * and, but for a thread's own stack, nothing allocated per event. Trusts nothing it reads
+ * of a program's code objects but their types.
  */
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
 #include "worker/sandbox/tracer.h"
 
-#include "worker/sandbox/interpreter.h"
+#include "common/cleanup.h"
+#include "importer/importer.h"
+#include "worker/sandbox/bytecode.h"
 #include "worker/sandbox/recorder.h"
 
-#include <Python.h>
-#include <frameobject.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* What the extra slot of a code object holds: 0 not looked at yet, 1 not the program's,
- * else its function id times two. */
-#define NOT_OURS ((void *)1)
+static struct tracer {
+    enum job_trace most, level;
+    Py_ssize_t extra;    /* slot of code objects: struct function, or NULL */
+    PyObject *numbers;   /* dict: path -> number of the file; owned */
+    PyObject *names;     /* dict: text -> number of the name; owned */
+    uint32_t functions;  /* numbers given */
+    PyObject *exception; /* the last one, borrowed: for its address alone */
+    uint64_t exceptions; /* numbers given */
+} tracer;
 
-static Py_ssize_t extra_slot = -1;
-static uintptr_t functions;    /* ids given */
-static PyObject *file_numbers; /* dict: path -> number; owned */
-static PyObject *threading;    /* the module; a program may have one of its own */
-static bool
-    entering; /* the innermost frame's `call` is being written: it follows a `sync` */
+/* One code object with points; lives as long as the process. */
+struct function {
+    PyCodeObject *code; /* as it was compiled; owned */
+    uint32_t number;    /* 0: not named yet */
+    bool nameless;      /* there was no room for its name: it is not traced */
+};
 
-int tracer_init(void)
-{
-    threading = PyImport_ImportModule("threading");
-    extra_slot = _PyEval_RequestCodeExtraIndex(NULL);
-    file_numbers = PyDict_New();
-    if (threading == NULL) {
-        return -1;
-    }
-    if (extra_slot < 0 || file_numbers == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "no slot for the tracer");
-        return -1;
-    }
-    return 0;
-}
+struct point {
+    PyObject_HEAD struct function *function;
+    unsigned what;
+    int line;
+};
 
-static bool is_program_file(PyObject *path)
-{
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(path, &size);
-
-    if (text == NULL) {
-        PyErr_Clear(); /* lone surrogates: no file of a ZIP has such a name */
-        return false;
-    }
-    return strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
-}
+/* ---- tables ---- */
 
 #define NAME_MAX_BYTES 512
 #define TABLE_ROOM     (2 * (NAME_MAX_BYTES + 32)) /* for a file and a function */
@@ -75,167 +64,398 @@ static void write_name(struct wire_writer *record, PyObject *text)
     wire_bytes(record, bytes, (size_t)size);
 }
 
-static unsigned long file_number(PyObject *path)
+/* The number of a text in a dict, from `first` on; *ret_new where it had none. */
+static uint32_t number_of(PyObject *numbers, PyObject *text, uint32_t first,
+                          bool *ret_new)
 {
-    PyObject *known = PyDict_GetItemWithError(file_numbers, path);
-    unsigned long number;
-    struct wire_writer *record;
+    PyObject *known = PyDict_GetItemWithError(numbers, text);
+    uint32_t number = first + (uint32_t)PyDict_GET_SIZE(numbers);
 
+    *ret_new = known == NULL;
     if (known != NULL) {
-        return PyLong_AsUnsignedLong(known);
+        return (uint32_t)PyLong_AsUnsignedLong(known);
     }
-    number = (unsigned long)PyDict_GET_SIZE(file_numbers);
     known = PyLong_FromUnsignedLong(number);
-    if (known == NULL || PyDict_SetItem(file_numbers, path, known) != 0) {
+    if (known == NULL || PyDict_SetItem(numbers, text, known) != 0) {
         PyErr_Clear(); /* out of memory: it will be named again */
     }
     Py_XDECREF(known);
-    record = recorder_table(WIRE_FILE);
-    wire_unsigned(record, number);
-    write_name(record, path);
-    recorder_publish();
     return number;
 }
 
-static void *name_function(PyCodeObject *code)
+static uint32_t file_number(PyObject *path)
 {
-    unsigned long file = file_number(code->co_filename);
-    uintptr_t id = ++functions;
-    struct wire_writer *record = recorder_table(WIRE_FUNCTION);
+    bool is_new;
+    uint32_t number = number_of(tracer.numbers, path, 0, &is_new);
 
-    wire_unsigned(record, id);
+    if (is_new) {
+        struct wire_writer *record = recorder_table(WIRE_FILE);
+
+        wire_unsigned(record, number);
+        write_name(record, path);
+        recorder_publish();
+    }
+    return number;
+}
+
+/* Of a text that is no more than a name: without room it is 0, which is none. */
+static uint32_t name_number(PyObject *text)
+{
+    bool is_new;
+    uint32_t number;
+    struct wire_writer *record;
+
+    if (!recorder_has_table_room(TABLE_ROOM)) {
+        return 0;
+    }
+    number = number_of(tracer.names, text, 1, &is_new);
+    if (is_new) {
+        record = recorder_table(WIRE_NAME);
+        wire_unsigned(record, number);
+        write_name(record, text);
+        recorder_publish();
+    }
+    return number;
+}
+
+static int first_line(const PyCodeObject *code)
+{
+    return code->co_firstlineno > 0 ? code->co_firstlineno : 0;
+}
+
+static void name_function(struct function *function)
+{
+    PyCodeObject *code = function->code;
+    uint32_t file;
+    struct wire_writer *record;
+
+    if (!recorder_has_table_room(TABLE_ROOM)) {
+        function->nameless = true;
+        return;
+    }
+    file = file_number(code->co_filename);
+    function->number = ++tracer.functions;
+    record = recorder_table(WIRE_FUNCTION);
+    wire_unsigned(record, function->number);
     wire_unsigned(record, file);
-    wire_unsigned(record,
-                  (uint64_t)(code->co_firstlineno > 0 ? code->co_firstlineno : 0));
+    wire_unsigned(record, (uint64_t)first_line(code));
     write_name(record, code->co_qualname);
     recorder_publish();
-    return (void *)(id << 1);
 }
 
-/* Returns the function's id, or 0 for code that is not the program's. */
-static uintptr_t function_id(PyCodeObject *code)
+static bool has_name(struct function *function)
 {
-    void *extra = NULL;
-
-    if (_PyCode_GetExtra((PyObject *)code, extra_slot, &extra) != 0) {
-        PyErr_Clear();
-        return 0;
+    if (function->number == 0 && !function->nameless) {
+        name_function(function);
     }
-    if (extra == NULL) {
-        extra = is_program_file(code->co_filename) && recorder_has_table_room(TABLE_ROOM)
-                    ? name_function(code)
-                    : NOT_OURS;
-        if (_PyCode_SetExtra((PyObject *)code, extra_slot, extra) != 0) {
-            PyErr_Clear();
+    return function->number != 0;
+}
+
+/* ---- a thread's stack ---- */
+
+struct call {
+    const frame *frame; /* for its address alone */
+    struct function *function;
+    int line; /* the last one */
+};
+
+#define STACK_MAX 100000 /* calls; what is deeper is not traced */
+
+static _Thread_local struct stack {
+    struct call *calls; /* owned; an end of the thread leaves it */
+    uint32_t depth, room;
+    uint32_t thread; /* the recorder's number of it */
+    uint64_t id;     /* of Python's thread; 0: not known yet */
+    bool alone;
+} stack;
+
+static void look_at_thread(void)
+{
+    const PyThreadState *thread = frames_thread();
+
+    if (stack.id != frames_thread_id(thread)) {
+        stack.id = frames_thread_id(thread);
+        stack.thread = recorder_thread();
+    }
+    stack.alone = frames_alone(thread);
+}
+
+static void tell(enum wire_kind kind, int32_t operand)
+{
+    recorder_event(kind, operand, stack.thread, stack.alone);
+}
+
+static bool has_room(void)
+{
+    uint32_t room = stack.room > 0 ? stack.room * 2 : 64;
+    struct call *calls;
+
+    if (stack.depth < stack.room) {
+        return true;
+    }
+    calls = room <= STACK_MAX ? realloc(stack.calls, room * sizeof(*calls)) : NULL;
+    if (calls != NULL) {
+        stack.calls = calls;
+        stack.room = room;
+    }
+    return calls != NULL;
+}
+
+static bool push(const frame *of, struct function *function)
+{
+    if (!has_room()) {
+        return false;
+    }
+    stack.calls[stack.depth++] = (struct call){of, function, first_line(function->code)};
+    return true;
+}
+
+static struct call *top(void)
+{
+    return stack.depth > 0 ? &stack.calls[stack.depth - 1] : NULL;
+}
+
+static bool is_called_from(const frame *caller, const frame *of)
+{
+    while (caller != NULL && caller != of) {
+        caller = frames_back(caller);
+    }
+    return caller != NULL;
+}
+
+/* What is on our stack and not on Python's is suspended. */
+static void leave_suspended(const frame *caller)
+{
+    while (stack.depth > 0 && !is_called_from(caller, top()->frame)) {
+        stack.depth--;
+        tell(WIRE_YIELD, 0);
+    }
+}
+
+static void enter(struct function *function, enum wire_kind kind)
+{
+    const frame *current = frames_current(frames_thread());
+
+    leave_suspended(frames_back(current));
+    if (has_name(function) && push(current, function)) {
+        tell(kind, (int32_t)function->number);
+    }
+}
+
+/* Makes the current frame the innermost call: it may have gone on without a word, when an
+ * exception was thrown into it. Returns false where it is not traced. */
+static bool come_back(struct function *function)
+{
+    const frame *current = frames_current(frames_thread());
+
+    if (stack.depth > 0 && top()->frame == current) {
+        return true;
+    }
+    leave_suspended(current);
+    if (stack.depth == 0 || top()->frame != current) {
+        enter(function, WIRE_RESUME);
+    }
+    return stack.depth > 0 && top()->frame == current;
+}
+
+static void leave(struct function *function, enum wire_kind kind)
+{
+    if (come_back(function)) {
+        stack.depth--;
+        tell(kind, 0);
+    }
+}
+
+static void begin_line(const struct point *point)
+{
+    struct call *call = top();
+
+    if (call == NULL || call->function != point->function) {
+        if (!come_back(point->function)) {
+            return;
         }
+        call = top();
     }
-    return extra == NOT_OURS ? 0 : (uintptr_t)extra >> 1;
+    tell(WIRE_LINE, point->line - call->line);
+    call->line = point->line;
 }
 
-static uintptr_t frame_function(PyFrameObject *frame)
+/* For `sync`, under the recorder's lock. */
+static size_t current_stack(struct recorder_call *calls, size_t room)
 {
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    uintptr_t id = function_id(code);
+    size_t depth = stack.depth < room ? stack.depth : room;
+    const struct call *first = stack.calls + (stack.depth - depth);
 
-    Py_DECREF(code);
-    return id;
-}
-
-static int on_event(PyObject *self, PyFrameObject *frame, int what, PyObject *argument)
-{
-    struct wire_writer *record;
-    uintptr_t id;
-
-    if (what != PyTrace_CALL && what != PyTrace_RETURN) {
-        return 0;
-    }
-    id = frame_function(frame);
-    if (id == 0) {
-        return 0;
-    }
-    entering = what == PyTrace_CALL;
-    if (entering) {
-        record = recorder_trace(WIRE_CALL);
-        wire_unsigned(record, id);
-    } else {
-        (void)recorder_trace(argument != NULL ? WIRE_RETURN : WIRE_UNWIND);
-    }
-    recorder_publish();
-    return 0;
-}
-
-/* For `sync`: the stack of this thread, innermost last. Under the recorder's lock, so
- * only functions that are named already can be told. */
-static size_t current_stack(uint32_t *ids, size_t room)
-{
-    PyFrameObject *frame = PyEval_GetFrame();
-    uint32_t innermost_first[64];
-    size_t depth = 0;
-
-    if (frame != NULL && entering) {
-        frame = PyFrame_GetBack(frame);
-    } else {
-        Py_XINCREF(frame);
-    }
-    while (frame != NULL && depth < room && depth < array_size(innermost_first)) {
-        PyCodeObject *code = PyFrame_GetCode(frame);
-        PyFrameObject *outer = PyFrame_GetBack(frame);
-        void *extra = NULL;
-
-        if (_PyCode_GetExtra((PyObject *)code, extra_slot, &extra) == 0 &&
-            extra != NULL && extra != NOT_OURS) {
-            innermost_first[depth++] = (uint32_t)((uintptr_t)extra >> 1);
-        }
-        Py_DECREF(code);
-        Py_DECREF(frame);
-        frame = outer;
-    }
-    Py_XDECREF(frame);
     for (size_t i = 0; i < depth; i++) {
-        ids[i] = innermost_first[depth - 1 - i];
+        calls[i] = (struct recorder_call){.function = first[i].function->number,
+                                          .line = (uint32_t)first[i].line};
     }
     return depth;
 }
 
-/* threading calls sys.setprofile(hook) in each thread that it starts; on its first event
- * the hook puts the C function in its own place. */
-static PyObject *trace_this_thread(PyObject *self, PyObject *const *args,
-                                   Py_ssize_t count)
+/* ---- points ---- */
+
+static int on_point(PyObject *self)
 {
-    PyEval_SetProfile(on_event, NULL);
-    if (count == 3 && PyFrame_Check(args[0]) && PyUnicode_Check(args[1]) &&
-        PyUnicode_CompareWithASCIIString(args[1], "call") == 0) {
-        (void)on_event(NULL, (PyFrameObject *)args[0], PyTrace_CALL, NULL);
+    const struct point *point = (struct point *)self;
+
+    if (tracer.level == JOB_TRACE_OFF) {
+        return 1;
     }
-    Py_RETURN_NONE;
+    look_at_thread();
+    if ((point->what & POINT_LINE) != 0) {
+        if (tracer.level >= JOB_TRACE_LINES) {
+            begin_line(point);
+        }
+    } else if ((point->what & (POINT_CALL | POINT_RESUME)) != 0) {
+        enter(point->function, point->what == POINT_CALL ? WIRE_CALL : WIRE_RESUME);
+    } else {
+        leave(point->function, point->what == POINT_RETURN ? WIRE_RETURN : WIRE_YIELD);
+    }
+    return 1;
 }
 
-static PyMethodDef thread_hook = {"trace_this_thread",
-                                  (PyCFunction)(void (*)(void))trace_this_thread,
-                                  METH_FASTCALL, NULL};
-
-int tracer_start(enum job_trace level)
+static void tell_exception(PyObject *exception)
 {
-    PyObject *hook;
-    int error;
+    PyObject *name = PyUnicode_FromString(Py_TYPE(exception)->tp_name);
+    uint32_t type = name != NULL ? name_number(name) : 0;
+    struct wire_writer *record;
 
-    if (level == JOB_TRACE_OFF) {
-        return 0;
+    PyErr_Clear();
+    Py_XDECREF(name);
+    tracer.exceptions += tracer.exception != exception;
+    tracer.exception = exception;
+    record = recorder_timed(WIRE_EXCEPTION);
+    wire_unsigned(record, tracer.exceptions);
+    wire_unsigned(record, type);
+    recorder_publish();
+}
+
+/* The interpreter has taken the exception off its state: ours is to leave it so. */
+static int on_exception(PyObject *self, PyObject *exception)
+{
+    const struct point *point = (struct point *)self;
+
+    if (tracer.level == JOB_TRACE_OFF) {
+        return 1;
     }
-    hook = PyCFunction_New(&thread_hook, NULL);
-    if (hook == NULL) {
-        return -1;
+    look_at_thread();
+    if (come_back(point->function) && tracer.level >= JOB_TRACE_LINES) {
+        tell_exception(exception);
     }
-    error = PyObject_SetAttrString(threading, "_profile_hook", hook);
-    Py_DECREF(hook);
-    if (error == 0) {
+    if (point->what == POINT_UNWIND) {
+        leave(point->function, WIRE_UNWIND);
+    }
+    return 1;
+}
+
+static PyNumberMethods point_number = {.nb_bool = on_point};
+static PySequenceMethods point_sequence = {.sq_contains = on_exception};
+static PyTypeObject point_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "paddock.point",
+    .tp_basicsize = sizeof(struct point),
+    .tp_as_number = &point_number,
+    .tp_as_sequence = &point_sequence,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+};
+
+static PyObject *make_point(void *context, unsigned what, int line)
+{
+    struct point *point = PyObject_New(struct point, &point_type);
+
+    if (point != NULL) {
+        point->function = context;
+        point->what = what;
+        point->line = line;
+    }
+    return (PyObject *)point;
+}
+
+/* ---- code ---- */
+
+static unsigned points_of(enum job_trace level)
+{
+    unsigned calls =
+        POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
+
+    return level == JOB_TRACE_OFF     ? 0
+           : level == JOB_TRACE_CALLS ? calls
+                                      : calls | POINT_LINE | POINT_EXCEPTION;
+}
+
+static PyObject *instrument(PyObject *code);
+
+/* The constants with points in those that are code. */
+static PyObject *instrument_constants(PyCodeObject *code)
+{
+    PyObject *constants = PySequence_List(code->co_consts);
+
+    for (Py_ssize_t i = 0; constants != NULL && i < PyList_GET_SIZE(constants); i++) {
+        PyObject *constant = PyList_GET_ITEM(constants, i);
+        PyObject *inner = PyCode_Check(constant) ? instrument(constant) : NULL;
+
+        if (inner != NULL) {
+            (void)PyList_SetItem(constants, i, inner); /* cannot fail here */
+        } else if (PyErr_Occurred()) {
+            Py_CLEAR(constants);
+        }
+    }
+    return constants;
+}
+
+/* Deep nesting of functions is bounded by Python's compiler. */
+static PyObject *instrument(PyObject *object)
+{
+    PyCodeObject *code = (PyCodeObject *)object;
+    struct function *function = calloc(1, sizeof(*function));
+    PyObject *constants =
+        function != NULL ? instrument_constants(code) : PyErr_NoMemory();
+    PyObject *result = NULL;
+
+    if (constants != NULL) {
+        function->code = (PyCodeObject *)Py_NewRef(object);
+        result = bytecode_instrument(code, points_of(tracer.most), constants, make_point,
+                                     function);
+    }
+    Py_XDECREF(constants);
+    return result;
+}
+
+/* ---- start and stop ---- */
+
+int tracer_init(void)
+{
+    recorder_init();
+    tracer.numbers = PyDict_New();
+    tracer.names = PyDict_New();
+    return tracer.numbers != NULL && tracer.names != NULL ? PyType_Ready(&point_type)
+                                                          : -1;
+}
+
+void tracer_start(enum job_trace level)
+{
+    tracer.most = tracer.level = level;
+    if (level != JOB_TRACE_OFF) {
         recorder_set_stack(current_stack);
-        PyEval_SetProfile(on_event, NULL);
+        importer_set_code_hook(instrument);
     }
-    return error;
 }
 
 void tracer_stop(void)
 {
-    PyEval_SetProfile(NULL, NULL);
+    tracer.level = JOB_TRACE_OFF;
+}
+
+enum job_trace tracer_level(void)
+{
+    return tracer.level;
+}
+
+bool tracer_set_level(enum job_trace level)
+{
+    if (level > tracer.most) {
+        return false;
+    }
+    tracer.level = level;
+    return true;
 }

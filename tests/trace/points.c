@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Python with a module `points`: what bytecode.c does to code, for tests in Python.
+ *
+ * points.instrument(code, what, log): the code and all code within it with points that
+ * append (what, line, name of the function, exception's type or None) to the list `log`.
+ */
+#define PY_SSIZE_T_CLEAN
+#include "worker/sandbox/bytecode.h"
+
+struct mark {
+    PyObject_HEAD unsigned what;
+    int line;
+    PyObject *name, *log; /* owned */
+};
+
+static void tell(struct mark *mark, PyObject *exception)
+{
+    PyObject *type = exception != NULL ? (PyObject *)Py_TYPE(exception) : Py_None;
+    PyObject *entry = Py_BuildValue("(IiOO)", mark->what, mark->line, mark->name, type);
+
+    if (entry == NULL || PyList_Append(mark->log, entry) != 0) {
+        abort();
+    }
+    Py_DECREF(entry);
+}
+
+static int mark_is_true(PyObject *self)
+{
+    tell((struct mark *)self, NULL);
+    return 1;
+}
+
+static int mark_contains(PyObject *self, PyObject *exception)
+{
+    tell((struct mark *)self, exception);
+    return 1;
+}
+
+static void mark_free(PyObject *self)
+{
+    Py_DECREF(((struct mark *)self)->name);
+    Py_DECREF(((struct mark *)self)->log);
+    PyObject_Free(self);
+}
+
+static PyNumberMethods mark_number = {.nb_bool = mark_is_true};
+static PySequenceMethods mark_sequence = {.sq_contains = mark_contains};
+static PyTypeObject mark_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "points.mark",
+    .tp_basicsize = sizeof(struct mark),
+    .tp_dealloc = mark_free,
+    .tp_as_number = &mark_number,
+    .tp_as_sequence = &mark_sequence,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+};
+
+struct making {
+    PyObject *name, *log; /* borrowed */
+};
+
+static PyObject *make(void *context, unsigned what, int line)
+{
+    const struct making *making = context;
+    struct mark *mark = PyObject_New(struct mark, &mark_type);
+
+    if (mark != NULL) {
+        mark->what = what;
+        mark->line = line;
+        mark->name = Py_NewRef(making->name);
+        mark->log = Py_NewRef(making->log);
+    }
+    return (PyObject *)mark;
+}
+
+static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log)
+{
+    struct making making = {code->co_qualname, log};
+    PyObject *constants = PySequence_List(code->co_consts);
+    PyObject *result = NULL;
+
+    for (Py_ssize_t i = 0; constants != NULL && i < PyList_GET_SIZE(constants); i++) {
+        PyObject *constant = PyList_GET_ITEM(constants, i);
+
+        if (PyCode_Check(constant)) {
+            PyObject *inner = instrument_all((PyCodeObject *)constant, what, log);
+
+            if (inner == NULL || PyList_SetItem(constants, i, inner) != 0) {
+                Py_CLEAR(constants);
+            }
+        }
+    }
+    if (constants != NULL) {
+        result = bytecode_instrument(code, what, constants, make, &making);
+    }
+    Py_XDECREF(constants);
+    return result;
+}
+
+static PyObject *instrument(PyObject *self, PyObject *args)
+{
+    PyObject *code, *log;
+    unsigned what;
+
+    if (!PyArg_ParseTuple(args, "O!IO!", &PyCode_Type, &code, &what, &PyList_Type,
+                          &log)) {
+        return NULL;
+    }
+    return instrument_all((PyCodeObject *)code, what, log);
+}
+
+static PyMethodDef methods[] = {{"instrument", instrument, METH_VARARGS, NULL}, {0}};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "points",
+                                        .m_size = -1, .m_methods = methods};
+
+static PyObject *make_module(void)
+{
+    return PyType_Ready(&mark_type) == 0 ? PyModule_Create(&definition) : NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (PyImport_AppendInittab("points", make_module) != 0) {
+        return 1;
+    }
+    return Py_BytesMain(argc, argv);
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""What code with points says, beside what sys.settrace says of the same code without: run by the program `points`."""
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+import types
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import points  # of the program
+from programs import PROGRAMS
+
+CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND = (1 << i for i in range(7))
+ALL = 127
+FILE = "/robot/robot.py"
+
+
+def run(code, trace=None):
+    """(what it printed, its traceback or "") of a program."""
+    out = io.StringIO()
+    error = ""
+    module = types.ModuleType("__main__")
+    with contextlib.redirect_stdout(out):
+        if trace is not None:
+            sys.settrace(trace)
+        try:
+            exec(code, module.__dict__)
+        except Exception as e:
+            sys.settrace(None)
+            frames = [frame for frame in traceback.extract_tb(e.__traceback__) if frame.filename == FILE]
+            error = (repr(e), [(f.name, f.lineno, f.end_lineno, f.colno, f.end_colno) for f in frames])
+        sys.settrace(None)
+    return out.getvalue(), error
+
+
+def traced(code):
+    """((what it printed, error), events) under sys.settrace."""
+    events = []
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename != FILE:
+            return None
+        events.append((event, frame.f_code.co_qualname, frame.f_lineno))
+        return trace
+
+    return run(code, trace), events
+
+
+def pointed(code, what=ALL):
+    log = []
+    return run(points.instrument(code, what, log)), log
+
+
+def compile_program(source):
+    return compile(source, FILE, "exec", dont_inherit=True)
+
+
+class Points(unittest.TestCase):
+    maxDiff = None
+
+    def test_lines_are_those_of_settrace(self):
+        for name, source in PROGRAMS.items():
+            with self.subTest(name):
+                (said, events), (also, log) = traced(compile_program(source)), pointed(compile_program(source))
+                self.assertEqual(also, said)
+                self.assertEqual([(function, line) for what, line, function, _ in log if what & LINE],
+                                 [(function, line) for event, function, line in events if event == "line"])
+
+    def test_calls_are_those_of_settrace(self):
+        """But for awaits and yield from: a frame that waits for another is not told of when both are suspended."""
+        for name, source in PROGRAMS.items():
+            if "await" in source or "yield from" in source or "async" in source:
+                continue
+            with self.subTest(name):
+                (_, events), (_, log) = traced(compile_program(source)), pointed(compile_program(source))
+                kinds = {CALL: "call", RESUME: "call", RETURN: "return", YIELD: "return", UNWIND: "return"}
+                # A generator that an exception is thrown into goes on without a word; that its frame is no longer
+                # suspended is seen by who knows the frames.
+                if "throw" in source or "close" in source or "break" in source:
+                    continue
+                self.assertEqual([(kinds[what & ~LINE], function) for what, _, function, _ in log if what & ~LINE in kinds],
+                                 [(event, function) for event, function, _ in events if event in ("call", "return")])
+
+    def test_each_subset(self):
+        """No point is in another's way, and a program without any is the same program."""
+        for name, source in PROGRAMS.items():
+            for what in (0, LINE, CALL | RETURN | UNWIND, CALL | RETURN | UNWIND | YIELD | RESUME, EXCEPTION, ALL):
+                with self.subTest(name, what=what):
+                    said = run(compile_program(source))
+                    also, log = pointed(compile_program(source), what)
+                    self.assertEqual(also, said)
+                    self.assertEqual([entry for entry in log if entry[0] & ~what], [])
+                    whole = pointed(compile_program(source))[1]
+                    self.assertEqual([entry[0:2] for entry in log if entry[0] == LINE],
+                                     [entry[0:2] for entry in whole if entry[0] == LINE and what & LINE])
+
+    def test_positions(self):
+        for name, source in PROGRAMS.items():
+            with self.subTest(name):
+                code = compile_program(source)
+                self.compare_positions(code, points.instrument(code, ALL, []))
+
+    def compare_positions(self, code, other):
+        """Of every instruction that was there before, in order."""
+        import dis
+        mine = [(i.opname, i.positions) for i in dis.get_instructions(code) if i.opname not in ("EXTENDED_ARG",)]
+        theirs = [(i.opname, i.positions) for i in dis.get_instructions(other) if i.opname not in ("EXTENDED_ARG",)]
+        at = 0
+        for opname, positions in theirs:
+            turned = opname.replace("FORWARD", "BACKWARD")
+            if at < len(mine) and mine[at][0] in (opname, turned) and tuple(mine[at][1]) == tuple(positions):
+                at += 1
+        self.assertEqual(mine[at:], [])
+        for one, another in zip(code.co_consts, other.co_consts):
+            if isinstance(one, types.CodeType):
+                self.compare_positions(one, another)
+
+    def test_exceptions(self):
+        source = PROGRAMS["try, raised again"]
+        log = pointed(compile_program(source))[1]
+        self.assertEqual([(what, function, kind) for what, _, function, kind in log if what in (EXCEPTION, UNWIND)],
+                         [(EXCEPTION, "f", ZeroDivisionError), (UNWIND, "f", ZeroDivisionError),
+                          (EXCEPTION, "<module>", ZeroDivisionError)])
+
+    def test_the_standard_library_stays_as_it_was(self):
+        """Its modules, instrumented and run: larger and odder code than anybody writes for a test."""
+        import importlib.util
+        for name in ("argparse", "ast", "asyncio.base_events", "collections", "copy", "csv", "dataclasses", "datetime", "decimal",
+                     "difflib", "enum", "fractions", "functools", "heapq", "inspect", "ipaddress", "json.decoder", "logging",
+                     "pickle", "random", "re._parser", "shlex", "statistics", "string", "tarfile", "textwrap", "tokenize",
+                     "typing", "unittest.mock", "uuid", "zipfile", "_pydecimal", "_pydatetime"):
+            spec = importlib.util.find_spec(name)
+            if spec is None:
+                continue
+            with self.subTest(name):
+                code = points.instrument(spec.loader.get_code(name), ALL, [])
+                module = types.ModuleType(name)
+                module.__dict__.update(__spec__=spec, __package__=spec.parent, __file__=spec.origin)
+                if name not in ("enum", "typing"):  # which register what they make, once
+                    exec(code, module.__dict__)
+                self.assertGreater(len(code.co_code), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Folding hot loops: trace records that come again as they came before are counted, not
+ * written, and become one `repeat` (common/wire.h). A record is here a symbol: its kind
+ * and its operand. Pure: no clock, no record, no lock. Inline, because it is asked for
+ * every line that a program runs.
+ */
+#pragma once
+
+#include "common/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define FOLD_HISTORY 256 /* a power of two, more than WIRE_PERIOD_MAX */
+#define FOLD_NOTHING 0
+
+struct fold {
+    uint32_t symbols[FOLD_HISTORY]; /* the last ones, as a ring */
+    uint32_t ticks[FOLD_HISTORY];   /* when they came: the lower half of a counter */
+    uint32_t seen[FOLD_HISTORY];    /* by hash: 1 + the number of the last such symbol */
+    uint32_t count;                 /* symbols since the start */
+    uint32_t period;                /* that is being counted; 0: none */
+    uint32_t matched;               /* symbols counted and not written */
+};
+
+static inline uint32_t fold_symbol(enum wire_kind kind, int32_t operand)
+{
+    return (uint32_t)kind << 27 |
+           (((uint32_t)operand << 1 ^ (uint32_t)(operand >> 31)) & 0x7ffffff);
+}
+
+static inline enum wire_kind fold_kind(uint32_t symbol)
+{
+    return (enum wire_kind)(symbol >> 27);
+}
+
+static inline int32_t fold_operand(uint32_t symbol)
+{
+    uint32_t bits = symbol & 0x7ffffff;
+
+    return (int32_t)(bits >> 1) ^ -(int32_t)(bits & 1);
+}
+
+/* Forgets what came before: a reader cannot reach back beyond this either. */
+static inline void fold_reset(struct fold *fold)
+{
+    memset(fold, 0, sizeof(*fold));
+}
+
+static inline void fold_remember(struct fold *fold, uint32_t symbol, uint64_t ticks)
+{
+    uint32_t at = fold->count & (FOLD_HISTORY - 1);
+
+    fold->symbols[at] = symbol;
+    fold->ticks[at] = (uint32_t)ticks;
+    fold->count++;
+}
+
+/* Counts the symbol if it goes on with the repetition. */
+static inline bool fold_goes_on(struct fold *fold, uint32_t symbol, uint64_t ticks)
+{
+    if (fold->period == 0 ||
+        fold->symbols[(fold->count - fold->period) & (FOLD_HISTORY - 1)] != symbol) {
+        return false;
+    }
+    fold_remember(fold, symbol, ticks);
+    fold->matched++;
+    return true;
+}
+
+static inline uint32_t *fold_seen(struct fold *fold, uint32_t symbol)
+{
+    return &fold->seen[(symbol * 2654435761u) >> 24];
+}
+
+/* With nothing counted: counts the symbol as the first of a repetition if it came within
+ * the last `hot` ticks, else remembers it and returns false: it is to be written. */
+static inline bool fold_begins(struct fold *fold, uint32_t symbol, uint64_t ticks,
+                               uint32_t hot)
+{
+    uint32_t *seen = fold_seen(fold, symbol);
+    uint32_t period = *seen != 0 ? fold->count - (*seen - 1) : 0;
+    uint32_t at = (fold->count - period) & (FOLD_HISTORY - 1);
+    bool again = period > 0 && period <= WIRE_PERIOD_MAX && fold->symbols[at] == symbol &&
+                 (uint32_t)ticks - fold->ticks[at] < hot;
+
+    *seen = fold->count + 1;
+    fold_remember(fold, symbol, ticks);
+    fold->period = again ? period : 0;
+    fold->matched = again ? 1 : 0;
+    return again;
+}
+
+/* One of those that were counted and not written, from the first. */
+static inline uint32_t fold_pending(const struct fold *fold, uint32_t number)
+{
+    return fold->symbols[(fold->count - fold->matched + number) & (FOLD_HISTORY - 1)];
+}
