@@ -125,6 +125,7 @@ struct message_setup {
     uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
                            all */
     uint32_t uid_count;
+    uint32_t sandboxes;    /* that can be alive at once */
     uint32_t memory_mb;    /* the operator's maximum of a job */
     uint32_t verbose;      /* enum log_level */
     uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */

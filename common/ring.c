@@ -139,10 +139,13 @@ bool ring_reader_over_output(const struct ring_reader *ring)
     return atomic_load_explicit(&ring->shared->over_output, memory_order_acquire) == 1;
 }
 
-bool ring_reader_claim(const struct ring_reader *ring, struct ring_claim *ret)
+bool ring_reader_starved(const struct ring_reader *ring)
 {
-    const struct ring_claim *claim = &ring->shared->claim;
+    return atomic_load_explicit(&ring->shared->starved, memory_order_acquire) == 1;
+}
 
+static bool copy_claim(const struct ring_claim *claim, struct ring_claim *ret)
+{
     if (atomic_load_explicit(&claim->made, memory_order_acquire) != 1) {
         return false;
     }
@@ -151,6 +154,12 @@ bool ring_reader_claim(const struct ring_reader *ring, struct ring_claim *ret)
     memcpy(ret, claim, sizeof(*ret));
     return verdict_is_claim(ret->verdict) && ret->exit_code >= 0 &&
            ret->exit_code <= 255 && ret->report_size <= LIMIT_REPORT;
+}
+
+bool ring_reader_claim(const struct ring_reader *ring, struct ring_claim *ret)
+{
+    return copy_claim(&ring->shared->full_claim, ret) ||
+           copy_claim(&ring->shared->claim, ret);
 }
 
 /* ---- writer ---- */
@@ -258,7 +267,9 @@ _Noreturn void ring_writer_over_output(struct ring_writer *ring)
 void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,
                        const char *report, size_t report_size)
 {
-    struct ring_claim *claim = &ring->shared->claim;
+    struct ring_claim *claim = atomic_load(&ring->shared->claim.made) == 0
+                                   ? &ring->shared->claim
+                                   : &ring->shared->full_claim;
 
     if (atomic_load(&claim->made) != 0) {
         return;

@@ -69,7 +69,12 @@ struct ring_shared {
     _Atomic int64_t born_kb; /* memory that it had, nearly all of it shared */
     _Atomic int64_t born_ns; /* computing time that it had used; written last */
     _Atomic uint64_t repeat; /* RING_REPEAT; 0: none */
+    /* 1: Python was refused memory, and has not been granted as much since */
+    _Atomic uint32_t starved;
+    /* The first is made as soon as it is known how the program ended; the second, where
+     * there is one, has more to say of it. */
     _Alignas(4096) struct ring_claim claim;
+    _Alignas(4096) struct ring_claim full_claim;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];
 };
@@ -107,9 +112,11 @@ ssize_t ring_reader_waiting(const struct ring_reader *ring) must_check;
 void ring_reader_sleep(struct ring_reader *ring, bool sleeps);
 /* Whether the writer says that the program's output is over its limit. */
 bool ring_reader_over_output(const struct ring_reader *ring);
-/* Copies the claim. Returns true and a claim that is in range (verdict may be claimed,
- * exit code 0-255, report_size <= LIMIT_REPORT), or false if there is none or it is
- * nonsense. */
+/* Whether the writer says that Python lacks memory. */
+bool ring_reader_starved(const struct ring_reader *ring);
+/* Copies the claim, the fuller one if there are two. Returns true and a claim that is in
+ * range (verdict may be claimed, exit code 0-255, report_size <= LIMIT_REPORT), or false
+ * if there is none or it is nonsense. */
 bool ring_reader_claim(const struct ring_reader *ring, struct ring_claim *ret);
 
 /* ---- writer: the sandbox ---- */
@@ -134,6 +141,6 @@ void ring_writer_put_lazily(struct ring_writer *ring, const void *record, size_t
 /* Says that the output is over its limit, rings, and waits for the end: does not return.
  */
 _Noreturn void ring_writer_over_output(struct ring_writer *ring);
-/* Publishes the claim; the first one stands. */
+/* Publishes the claim, and the second time the fuller one; these two stand. */
 void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,
                        const char *report, size_t report_size);

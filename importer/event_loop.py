@@ -51,7 +51,7 @@ def _refused_coroutine(sentence):
 
 
 class SelectorEventLoop(base_events.BaseEventLoop):
-    def __init__(self):
+    def __init__(self, selector=None):  # there is nothing to select among
         super().__init__()
         self._selector = _Waiter()
         self._signal_handlers = {}

@@ -108,13 +108,31 @@ static void hint_indentation(const struct failure *failure)
 
 /* ---- what a program asks of the machine ---- */
 
+#define NO_NETWORK "There is no network here: a program cannot open a connection"
+
 static const struct {
     const char *part; /* of the exception's text */
     const char *hint;
 } machine[] = {
     {"unknown encoding: ", NO_ENCODING},
-    {"unknown url type: https",
-     "There is no network here: a program cannot open a connection"},
+    {"unknown url type: https", NO_NETWORK},
+    {"has no attribute 'SMTP_SSL'", NO_NETWORK},
+    {"has no attribute 'HTTPSConnection'", NO_NETWORK},
+    {"has no attribute 'HTTPSHandler'", NO_NETWORK},
+    {"has no attribute 'IMAP4_SSL'", NO_NETWORK},
+    {"has no attribute 'POP3_SSL'", NO_NETWORK},
+    {"has no attribute 'FTP_TLS'", NO_NETWORK},
+    {"cannot import name 'SMTP_SSL'", NO_NETWORK},
+    {"cannot import name 'HTTPSConnection'", NO_NETWORK},
+    {"cannot import name 'HTTPSHandler'", NO_NETWORK},
+    {"cannot import name 'IMAP4_SSL'", NO_NETWORK},
+    {"cannot import name 'POP3_SSL'", NO_NETWORK},
+    {"cannot import name 'FTP_TLS'", NO_NETWORK},
+    {"Inappropriate ioctl for device",
+     "There is no terminal here: a program can print and read lines"},
+    {"can't start new thread",
+     "A program can have about a hundred threads at once, and each takes its stack from "
+     "the program's memory"},
     {"Read-only file system",
      "Programs cannot write files here; what they print is kept"},
     {"[Errno 1] Operation not permitted",
@@ -124,8 +142,10 @@ static const struct {
     {"EOF when reading a line",
      "It asked for a line of input when there was none left: a program gets its input "
      "when it is started"},
-    {"unable to open database file",
-     "Programs cannot write files here; sqlite3.connect(\":memory:\") works"},
+    {"unable to open database",
+     "A database in a file cannot be opened here, because SQLite "
+     "reads and writes the disk itself; "
+     "sqlite3.connect(\":memory:\") works"},
 };
 
 static void hint_machine(const struct failure *failure)
@@ -145,7 +165,7 @@ static void hint_machine(const struct failure *failure)
 
 /* ---- all of them ---- */
 
-void importer_hint(PyObject *exception, const char *folder, struct buffer *to)
+static void hint_one(const struct failure *failure)
 {
     const struct {
         PyObject *type;
@@ -156,13 +176,31 @@ void importer_hint(PyObject *exception, const char *folder, struct buffer *to)
         {PyExc_ImportError, hint_hidden}, {PyExc_AttributeError, hint_hidden},
         {PyExc_Exception, hint_machine},
     };
-    struct failure failure = {.exception = exception, .to = to};
 
-    failure.mount = mount_of(folder, &failure.folder);
-    for (size_t i = 0; failure.mount != NULL && i < array_size(rows); i++) {
-        if (PyErr_GivenExceptionMatches(exception, rows[i].type)) {
-            rows[i].hint(&failure);
-            return;
+    for (size_t i = 0; i < array_size(rows) && failure->to->size == 0; i++) {
+        if (PyErr_GivenExceptionMatches(failure->exception, rows[i].type)) {
+            rows[i].hint(failure);
         }
     }
+}
+
+#define CAUSES_MAX 4
+
+/* Of an exception that says nothing, what it was made of may: logging.config has caught
+ * an OSError, and raises ValueError from it. */
+void importer_hint(PyObject *exception, const char *folder, struct buffer *to)
+{
+    struct failure failure = {.to = to};
+    PyObject *one = Py_NewRef(exception);
+
+    failure.mount = mount_of(folder, &failure.folder);
+    for (int i = 0; i < CAUSES_MAX && one != NULL && failure.mount != NULL; i++) {
+        PyObject *cause = PyException_GetCause(one);
+
+        failure.exception = one;
+        hint_one(&failure);
+        Py_SETREF(one, to->size == 0 ? Py_XNewRef(cause) : NULL);
+        Py_XDECREF(cause);
+    }
+    Py_XDECREF(one);
 }

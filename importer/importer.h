@@ -93,6 +93,9 @@ int importer_let_hide(const char *path, PyObject *startup);
 /* zipimport.ZipImportError, which every refusal of an archive or a member is; borrowed.
  */
 PyObject *importer_error(void);
+/* This very exception is one of the importer's refusals, the last one: a program may
+ * raise the same type of its own. */
+bool importer_has_refused(PyObject *exception);
 /* Raises it: a sentence, the module's name or NULL, the virtual path. Returns NULL. */
 PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path);
 

@@ -23,6 +23,23 @@ PyObject *importer_error(void)
     return importer.error;
 }
 
+static PyObject *last_refusal; /* the exception; owned */
+
+static void remember_refusal(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_XSETREF(last_refusal, Py_XNewRef(value));
+    PyErr_Restore(type, value, traceback);
+}
+
+bool importer_has_refused(PyObject *exception)
+{
+    return exception != NULL && exception == last_refusal;
+}
+
 PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path)
 {
     PyObject *text = PyUnicode_FromString(sentence != NULL ? sentence : "no memory");
@@ -30,6 +47,7 @@ PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path
 
     if (text != NULL && where != NULL) {
         PyErr_SetImportErrorSubclass(importer.error, text, name, where);
+        remember_refusal();
     }
     Py_XDECREF(text);
     Py_XDECREF(where);

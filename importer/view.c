@@ -218,19 +218,38 @@ static PyObject *answer(struct view_call *call)
                : view_original(call);
 }
 
+static PyObject *call_sorted(struct view_call *call)
+{
+    PyObject *result;
+
+    if (!sort_arguments(call)) {
+        return PyObject_Vectorcall(call->hook->original, call->args, (size_t)call->count,
+                                   call->names);
+    }
+    result = answer(call);
+    for (int i = 0; i < VIEW_PATHS; i++) {
+        view_release(&call->places[i]);
+    }
+    return result;
+}
+
+/* Too large for a stack: taking a path may call us again, as often as Python may recurse.
+ */
 static PyObject *call_hook(const struct view_hook *hook, PyObject *const *args,
                            Py_ssize_t count, PyObject *names)
 {
-    struct view_call call = {.hook = hook, .args = args, .count = count, .names = names};
+    struct view_call *call = PyMem_Calloc(1, sizeof(*call));
     PyObject *result;
 
-    if (!sort_arguments(&call)) {
-        return PyObject_Vectorcall(hook->original, args, (size_t)count, names);
+    if (call == NULL) {
+        return PyErr_NoMemory();
     }
-    result = answer(&call);
-    for (int i = 0; i < VIEW_PATHS; i++) {
-        view_release(&call.places[i]);
-    }
+    call->hook = hook;
+    call->args = args;
+    call->count = count;
+    call->names = names;
+    result = call_sorted(call);
+    PyMem_Free(call);
     return result;
 }
 

@@ -14,9 +14,12 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#define GIB ((rlim_t)1 << 30)
 
 static int try_pidfd_open(void)
 {
@@ -104,9 +107,55 @@ static const struct need {
     {"socketpair", "let its processes talk", try_socketpair},
 };
 
-int kernel_try(void)
+/* Limits are inherited by all that we start, and can only be lowered. */
+static const struct limit {
+    int resource;
+    const char *name, *option; /* of ulimit */
+    rlim_t least;              /* beside `jobs` times what a job may have */
+    int jobs;
+} limits[] = {
+    {RLIMIT_AS, "address space", "-v", GIB, 4},
+    {RLIMIT_DATA, "data", "-d", GIB / 4, 1},
+    {RLIMIT_FSIZE, "file size", "-f", GIB / 16, 0},
+    {RLIMIT_NOFILE, "open files", "-n", 256, 0},
+    {RLIMIT_NPROC, "processes", "-u", 64, 0},
+    {RLIMIT_SIGPENDING, "pending signals", "-i", 64, 0},
+};
+
+static int try_limit(const struct limit *row, int64_t memory_mb)
+{
+    rlim_t least = row->least + (rlim_t)row->jobs * ((rlim_t)memory_mb << 20);
+    struct rlimit limit;
+
+    /* What may be raised is as good as raised. */
+    if (getrlimit(row->resource, &limit) != 0 || limit.rlim_max < least) {
+        log_error("the limit on %s (ulimit %s) is %llu, and Paddock needs %llu",
+                  row->name, row->option, (unsigned long long)limit.rlim_max,
+                  (unsigned long long)least);
+        return -EPERM;
+    }
+    if (limit.rlim_cur < least) {
+        limit.rlim_cur = least;
+        return setrlimit(row->resource, &limit) == 0 ? 0 : -errno;
+    }
+    return 0;
+}
+
+static int try_limits(int64_t memory_mb)
 {
     int first = 0;
+
+    for (size_t i = 0; i < array_size(limits); i++) {
+        int error = try_limit(&limits[i], memory_mb);
+
+        first = first == 0 ? error : first;
+    }
+    return first;
+}
+
+int kernel_try(int64_t memory_mb)
+{
+    int first = try_limits(memory_mb);
 
     for (size_t i = 0; i < array_size(needs); i++) {
         int error = needs[i].attempt();

@@ -210,6 +210,7 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     }
     unit_started(unit, process, peer);
     setup_zygote(pool, unit->slot, &setup);
+    setup.sandboxes = sandboxes(pool);
     prepare_groups(pool, unit, &setup);
     decoy_set(&pool->decoy);
     setup.segment = pool->decoy.segment;

@@ -456,12 +456,21 @@ static int finish(int code)
     return error == 0 ? code : ROLE_EXIT_SYSTEM;
 }
 
+/* Whoever ignores SIGCHLD hands that down, and is never told how a child ended. */
+static void take_back_children(void)
+{
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+
+    (void)sigaction(SIGCHLD, &usual, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static struct pool pool = {.runtime = RUNTIME_INIT, .cgroup = CGROUP_INIT};
     struct command_line line = {.ready_fd = -1};
     int code;
 
+    take_back_children();
     if (fd_open_standard() < 0 || secret_hide_argv(argc, argv) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
@@ -476,7 +485,7 @@ int main(int argc, char **argv)
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
-    if (kernel_try() < 0) {
+    if (kernel_try(pool.config.max_memory_mb) < 0) {
         return ROLE_EXIT_PERMANENT;
     }
     return line.check ? finish(run_check(&pool, &line)) : run(&pool, &line);

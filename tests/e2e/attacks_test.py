@@ -36,6 +36,16 @@ def attacks_of(letter):
     return [row for row in rows if row.asan or not pool.SANITIZED]
 
 
+def refused_calls():
+    """[(name, number, errno)] and [(name, number)] of the policy's rows that look at no argument: refused, and forbidden."""
+    text = subprocess.run([pool.program("paddock"), "check", "--policy"], capture_output=True, text=True, check=True).stdout
+    numbers = dict(re.findall(r"#define __NR_(\w+) (\d+)", read("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")))
+    rows = [(line.split()[1:3], line.rpartition(";")) for line in text.splitlines() if ";" in line]
+    whole = [(action, name, about.rpartition("; ")[2]) for (action, name), (about, _, condition) in rows if not condition]
+    return ([(name, int(numbers[name]), answer) for action, name, answer in whole if action == "errno"],
+            [(name, int(numbers[name])) for action, name, _ in whole if action == "kill"])
+
+
 class Ended:
     """A job that has ended, as the rows look at it."""
 
@@ -198,6 +208,22 @@ class Attacked:
     def test_B_kernel(self):
         self.attack("B")
 
+    def test_B_every_call_that_is_refused(self):
+        """Each row of the policy without a condition, by its number, with arguments that mean nothing: the filter asks for
+        none. Outside of a sandbox the kernel gives another answer (sandbox.syscalls has the controls)."""
+        refused, forbidden = refused_calls()
+        self.assertGreater(len(refused), 60)
+        code = attacks.RAW + f"for name, number, answer in {refused!r}:\n    said = call(number, -1, -1, -1, -1, -1)\n" \
+            "    if said != answer: print(name, said, answer)\nprint('done')\n"
+        job = self.client.run(code)
+        self.assertEqual(recording.text(recording.decode(job.recording, partial=True)), "done\n", job.result)
+        jobs = [(name, self.client.enqueue(pool.make_zip(attacks.RAW + f"call({number}, -1, -1, -1, -1, -1)\n")))
+                for name, number in forbidden]
+        self.assertGreater(len(jobs), 30)
+        for name, job in jobs:
+            ended = self.client.wait(job)
+            self.assertEqual((ended.verdict, ended.result["call"]), ("forbidden", name), ended.result)
+
     def test_C_network(self):
         self.attack("C")
 
@@ -233,11 +259,6 @@ class Attacked:
                    for _ in range(8) for i in range(3)}
         self.assertEqual(len(outputs), 24)
 
-
-@unittest.skipUnless(os.geteuid() == 0, "needs root")
-class AsRoot(Attacked, pool.TestCase):
-    OPTIONS = {**ANY, "isolation": "range"}
-
     def test_I05_1000_poison_jobs(self):
         poison = [("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "crashed"),
                   ("import os\nos._exit(0)\n", "vanished"), (attacks.RAW + "call(101, 0, 0, 0, 0)\n", "forbidden"),
@@ -251,6 +272,11 @@ class AsRoot(Attacked, pool.TestCase):
             self.assertEqual(ended.verdict, verdict, ended.result)
         self.check_every_slot()
         self.check_nothing_left()
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class AsRoot(Attacked, pool.TestCase):
+    OPTIONS = {**ANY, "isolation": "range"}
 
     def test_G22_who_it_is(self):
         job = self.client.run("import os\nids = os.getresuid() + os.getresgid()\n"
@@ -301,11 +327,13 @@ class Controls(unittest.TestCase):
 
 # ---- what no program can do ----
 
-class Lifecycle(unittest.TestCase):
+class Lifecycle:
     """I, and what else is done to a pool and not by a program. faults_test and mixed_test have the rest."""
 
+    WAY = {}
+
     def start(self, **options):
-        self.pool = self.enterContext(pool.Pool(**options))
+        self.pool = self.enterContext(pool.Pool(**self.WAY, **options))
         self.client = self.pool.client
         return self.pool
 
@@ -389,6 +417,19 @@ class Lifecycle(unittest.TestCase):
     def test_I10_side_channels_are_out_of_scope_and_said_so(self):
         text = read(os.path.join(pool.ROOT, "docs", "SECURITY.md"))
         self.assertIn("side channels", text[text.index("## What is not a boundary"):])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class LifecycleAsRoot(Lifecycle, unittest.TestCase):
+    WAY = {"isolation": "range"}
+
+
+class LifecycleAsUser(Lifecycle, unittest.TestCase):
+    WAY = {"isolation": "single", **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
+
+
+class LifecycleWithoutNamespaces(Lifecycle, unittest.TestCase):
+    WAY = {"born": {"preexec_fn": pool.refuse_namespaces}, **({"user": pool.STRANGER} if os.geteuid() == 0 else {})}
 
 
 # Rows that are tests elsewhere, which have more than the row in view.

@@ -2,10 +2,12 @@
 """paddock check: each layer that is broken on purpose is found out. The kernel is made to lie: a filter that the
 supervisor inherits lets a call look as if it had succeeded, which it did not."""
 
+import ctypes
 import errno
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
 import unittest
@@ -42,6 +44,10 @@ NEEDS = ["pidfd_open", "pidfd_send_signal", "kill", "memfd_create", "eventfd2", 
 STEPS = [("setresuid", None, False, "change its ids"), ("close_range", 3, False, "close its file descriptors")]
 if not pool.SANITIZED:  # AddressSanitizer sets limits of its own
     STEPS.append(("prlimit64", 0, True, "limit its resources"))
+
+
+def landlock_abi():
+    return max(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1), 0)
 
 
 def check(*words, **options):
@@ -96,6 +102,54 @@ class Broken(unittest.TestCase):
                                       timeout=pool.PATIENCE, preexec_fn=lambda: pool.lie(call, None, False, errno.EPERM))
                 self.assertEqual(done.returncode, 125, done)
                 self.assertEqual(os.listdir(folder), [])
+
+    def test_limits_that_it_was_started_with(self):
+        """Too low for Paddock: said by name, as ulimit has them; and one that may be raised is raised."""
+        for option, low in ("-v", 100000), ("-d", 1000), ("-f", 1), ("-n", 40), ("-u", 10), ("-i", 1):
+            with self.subTest(option):
+                done = subprocess.run(["bash", "-c", f'ulimit {option} {low}; exec "$0" --check-sandbox', pool.program("paddock-supervisor")],
+                                      capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+                self.assertEqual((done.returncode, done.stdout), (125, ""), done)
+                self.assertIn(f"(ulimit {option}) is ", done.stderr)
+        done = subprocess.run(["bash", "-c", 'ulimit -Sn 40; exec "$0" --check-sandbox', pool.program("paddock-supervisor")],
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+        self.assertEqual(done.returncode, 0, done)
+
+    def test_children_are_not_reaped_for_it(self):
+        """Whoever started it may have ignored SIGCHLD."""
+        done = subprocess.run(["bash", "-c", "trap '' CHLD; exec \"$0\" --check-sandbox", pool.program("paddock-supervisor")],
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+        self.assertEqual(done.returncode, 0, done)
+
+    def test_no_notifications(self):
+        """Where forbidden calls cannot be heard of, that is found out, and nobody waits for ever."""
+        done, layers = check(preexec_fn=lambda: pool.lie("ioctl", None, False, errno.EPERM))
+        self.assertEqual((done.returncode, layers["forbidden calls"]["holds"]), (125, False), done)
+
+    def test_what_the_kernel_has_is_granted(self):
+        """No layer that this kernel offers is left out unnoticed."""
+        _, layers = check()
+        release = tuple(map(int, re.match(r"(\d+)\.(\d+)", platform.release()).groups()))
+        self.assertEqual(layers["no new code"]["granted"], release >= (6, 3))
+        self.assertEqual(layers["Landlock"]["granted"], landlock_abi() > 0)
+        self.assertTrue(all(layers[name]["granted"] for name in ("own uid", "parent's death", "cgroup namespace", "user namespace")))
+
+    def test_landlock_handles_all_that_it_can(self):
+        """As landlock(7) has the rights of each ABI."""
+        abi = landlock_abi()
+        if abi == 0:
+            self.skipTest("this kernel has no Landlock")
+        files = (1 << 13) - 1
+        for number, bit in ((2, 13), (3, 14), (5, 15)):
+            files |= (abi >= number) << bit
+        with tempfile.NamedTemporaryFile("r") as calls:
+            subprocess.run(["strace", "-f", "-q", "-X", "raw", "-e", "trace=landlock_create_ruleset", "-o", calls.name,
+                            pool.program("paddock-supervisor"), "--check-sandbox"], stdout=subprocess.DEVNULL,
+                           stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+            found = re.findall(r"handled_access_fs=(0x[0-9a-f]+)(?:, handled_access_net=(0x[0-9a-f]+))?", calls.read())
+        self.assertEqual({int(fs, 16) for fs, _ in found}, {files}, found)
+        if all(net for _, net in found):  # an older strace does not know it
+            self.assertEqual({int(net, 16) for _, net in found}, {3})
 
     def test_missing_is_not_broken(self):
         done, layers = check("--isolation=none", "--cgroup=none")

@@ -20,7 +20,7 @@ ROWS = [
     ("an exception, a daemon that computes", SPIN.format(daemon=True) + "1 / 0\n", "exception", ""),
     ("the end, a daemon that computes", SPIN.format(daemon=True), "ok", ""),
     ("a text that cannot be compiled, a thread", SLEEP + "compile('(', 'x.py', 'exec')\n", "exception", STILL),
-    ("no memory, a thread", SLEEP + "raise MemoryError\n", "memory_limit", STILL),
+    ("no memory, a thread", SLEEP + "bytearray(1 << 40)\n", "memory_limit", STILL),
     ("the end, atexit", "import atexit, time\natexit.register(time.sleep, 1000)\n", "ok", STILL),
     ("the end, atexit that computes", "import atexit\ndef spin():\n    while True: pass\natexit.register(spin)\n", "ok", STILL),
     ("the end, atexit that starts a thread", "import atexit\ndef late():\n    " + SLEEP.replace("\n", "\n    ")
@@ -38,6 +38,15 @@ ROWS = [
      "sys.stdout = S()\n", "ok", STILL),
     ("an exception, an executor", "import concurrent.futures, time\npool = concurrent.futures.ThreadPoolExecutor(1)\n"
      "pool.submit(time.sleep, 1000)\n1 / 0\n", "exception", STILL),
+    ("an exception whose text hangs", "import time\nclass E(Exception):\n    def __str__(self): time.sleep(1000)\nraise E\n",
+     "exception", STILL),
+    ("an exception, a hook that hangs", "import sys, time\nsys.excepthook = lambda *e: time.sleep(1000)\n1 / 0\n", "exception", STILL),
+    ("an exit whose text hangs", "import time\nclass T:\n    def __str__(self): time.sleep(1000)\nexit(T())\n", "exit", STILL),
+    ("an exception, a stream that hangs", "import sys, time\nclass S:\n    def write(self, text): time.sleep(1000)\n"
+     "    def flush(self): pass\nsys.stderr = S()\n1 / 0\n", "exception", STILL),
+    ("an exception, a daemon that holds Python", "import threading\nlock = threading.Lock(); lock.acquire()\ndef work():\n"
+     "    lock.acquire(); 3 ** (10 ** 8)\nthreading.Thread(target=work, daemon=True).start()\ne = None\nfor i in range(400):\n"
+     "    try: raise ValueError(i) from e\n    except ValueError as x: e = x\nlock.release()\nraise e\n", "exception", STILL),
     # What Python itself waits for is the program, going on.
     ("the end, a thread that goes on", "import threading, time\ndef work():\n    time.sleep(1.5)\n    print('done')\n"
      "threading.Thread(target=work).start()\n", "ok", ""),
@@ -68,6 +77,14 @@ class Ending(pool.TestCase):
                 self.assertEqual((job.verdict, job.result.get("detail", "")), (verdict, detail), job.result)
                 if "goes on" in name:
                     self.assertEqual(recording.text(recording.decode(job.recording)), "done\n")
+
+    def test_what_a_function_returned(self):
+        """It goes after the claim, with whatever it does then."""
+        for end in "time.sleep(1000)", "os._exit(0)", "1 / 0":
+            with self.subTest(end):
+                job = self.client.run(f"import os, time\nclass A:\n    def __del__(self): {end}\ndef main(): return A()\n",
+                                      entry="robot:main", wall_ms=600_000)
+                self.assertEqual(job.verdict, "ok", job.result)
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer has a handler of its own for SIGSEGV")
     def test_a_crash_at_the_end_hides_no_error(self):

@@ -273,6 +273,37 @@ class Library(pool.TestCase):
         self.assertIn("refused msvcrt This module is a part of Windows, and programs run on Linux here\n", out)
         self.assertIn("refused dbm.gnu Programs cannot write files here, so there is no database in a file\n", out)
 
+    def test_sqlite_without_a_disk(self):
+        """Sorts and indexes that outgrow its cache, and random numbers of each job's own."""
+        self.assertEqual(self.run_ok("""\
+import sqlite3
+c = sqlite3.connect(':memory:')
+c.execute('create table score(name text, points int)')
+c.executemany('insert into score values(?,?)', [('player%d' % i, i * 7 % 1000) for i in range(100000)])
+print(c.execute('select name from score order by points desc').fetchone())
+c.execute('create index i on score(points)')
+print(len(c.execute('select name, count(*) from score group by name').fetchall()))
+c.execute('create temp table big as select randomblob(1000) from score limit 20000')
+"""), "('player857',)\n100000\n")
+        with pool.Pool(workers=2, zygote_forks=4) as p:
+            jobs = [p.client.enqueue(pool.make_zip("import sqlite3\nprint(sqlite3.connect(':memory:').execute("
+                                                   "'select random()').fetchone())\n")) for _ in range(60)]
+            drawn = {recording.text(recording.decode(p.client.wait(job).recording)) for job in jobs}
+        self.assertEqual(len(drawn), 60)
+
+    def test_time_zones_of_the_c_library(self):
+        code = ("import os, time\nfor zone in 'America/New_York', ':Europe/London', 'XYZ-7', 'Nowhere/There':\n"
+                "    os.environ['TZ'] = zone\n    time.tzset()\n    print(time.localtime(1720000000).tm_hour, os.environ['TZ'])\n")
+        self.assertEqual(self.run_ok(code), "5 America/New_York\n10 :Europe/London\n16 XYZ-7\n9 Nowhere/There\n")
+
+    def test_facts_about_the_machine(self):
+        """Are those of the job: its memory; its standard streams, which are there."""
+        out = self.run_ok("import os\nprint(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 20)\n"
+                          "os.fstat(0), os.fstat(1)\ntry:\n    os.stat('/etc')\nexcept FileNotFoundError:\n    print('no')\n", memory_mb=100)
+        size, no = out.splitlines()
+        self.assertEqual(no, "no")
+        self.assertLess(abs(int(size) - 100), 60)
+
     def test_pools_of_threads(self):
         """multiprocessing's work, too: they need no processes."""
         for made in "multiprocessing.pool.ThreadPool(2)", "multiprocessing.dummy.Pool(2)":
@@ -380,6 +411,9 @@ class Science(unittest.TestCase):
                                   "print(type(plt.gcf().canvas).__name__, importlib.reload(ElementTree) is ElementTree)\n",
                                   "game/matplotlib.py": "", "game/xml.py": ""}, memory_mb="512", cpu_ms="60000", wall_ms="120000")
             self.assertEqual(recording.text(recording.decode(again.recording)), "FigureCanvasSVG True\n", again.result)
+            drawn = {recording.text(recording.decode(p.client.run("import numpy\nprint(numpy.random.rand())\n").recording))
+                     for _ in range(4)}
+            self.assertEqual(len(drawn), 4, "numpy's random numbers are the same in each job")
             for name in "numpy", "types", "enum", "warnings", "re":
                 again = p.client.run({"robot.py": code, "dot.png": dot, f"mocks/{name}.py": ""}, memory_mb="512", cpu_ms="60000",
                                      wall_ms="120000")

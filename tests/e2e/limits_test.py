@@ -21,6 +21,7 @@ ROWS = [
     ("the kernel's time: random bytes", "import os\nwhile True: os.urandom(1 << 20)", {"cpu_ms": 300}, "cpu_limit"),
     ("the kernel's time: calls", "import os\nwhile True: os.getppid()", {"cpu_ms": 300}, "cpu_limit"),
     # Each thread stays below 250 ms, as its own clock tells; all four together do not.
+    ("the kernel's time: one long call", "import os\nwhile True: os.urandom(200 << 20)", {"cpu_ms": 300}, "cpu_limit"),
     ("threads, together", "import threading, time\ndef work():\n    while time.thread_time() < 0.25: pass\n"
      "threads = [threading.Thread(target=work) for _ in range(4)]\nfor t in threads: t.start()\n"
      "for t in threads: t.join()\n", {"cpu_ms": 400}, "cpu_limit"),
@@ -57,9 +58,28 @@ ROWS = [
     ("recursion, a thread's", "import sys, threading\nsys.setrecursionlimit(10**8)\nclass A:\n"
      "    def __repr__(self): return repr(self)\nthreading.Thread(target=repr, args=(A(),)).start()\n",
      {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("recursion, by way of a path", "class P:\n    def __fspath__(self): return open(self)\ntry:\n    open(P())\n"
+     "except RecursionError:\n    print('no')\n", {}, "ok"),
+    ("recursion, by way of a path, a thread's", "import os, threading\nclass P:\n    def __fspath__(self): return os.listdir(self)\n"
+     "def f():\n    try:\n        os.stat(P())\n    except RecursionError:\n        print('no')\nt = threading.Thread(target=f)\n"
+     "t.start()\nt.join()\n", {}, "ok"),
+    ("recursion through C, a pool's", "from concurrent.futures import ThreadPoolExecutor\ndef order(n):\n"
+     "    return sorted([n, n + 1], key=lambda x: order(n + 1))\nwith ThreadPoolExecutor() as pool:\n    try:\n"
+     "        pool.submit(order, 0).result()\n    except RecursionError as e:\n        print(e)\n", {}, "ok"),
     ("threads without end, caught", "import threading\nwait = threading.Event()\nthreads = []\ntry:\n    while True:\n"
      "        threads.append(threading.Thread(target=wait.wait))\n        threads[-1].start()\n"
      "except RuntimeError as error:\n    print(error)\nwait.set()\n", {"memory_mb": 64}, "ok"),
+]
+
+# Python ends itself, or stands still, for want of memory: also where most of it was never touched, in a pool's first job,
+# and without control groups.
+FULL = [
+    ("errors without end", "l = []\nwhile True:\n    try: 1 / 0\n    except Exception as e: l.append(e)\n"),
+    ("tasks without end", "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\nasyncio.run(main())\n"),
+    ("memory not touched, tasks", "import asyncio\ngrid = bytes(100 << 20)\nasync def main():\n"
+     "    while True: asyncio.create_task(asyncio.sleep(9))\nasyncio.run(main())\n"),
+    ("a list in a thread", "import threading\nl = []\ndef f():\n    while True: l.append([1])\n"
+     "for _ in range(2): threading.Thread(target=f).start()\n"),
 ]
 
 # What is said of a program that recursed too deep.
@@ -90,6 +110,20 @@ class Limits(pool.TestCase):
                 elif verdict == "wall_limit":
                     self.assertGreaterEqual(job.result["wall_ms"], fields["wall_ms"])
 
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
+    def test_full_is_full_in_every_way(self):
+        for options in {}, {"cgroup": "none"}:
+            for name, code in FULL:
+                with self.subTest(name, **options), pool.Pool(workers=1, max_cpu_ms=20000, max_wall_ms=60000, **options) as p:
+                    for _ in range(2):
+                        job = p.client.run(code, cpu_ms=20000, wall_ms=6000)
+                        self.assertEqual(job.verdict, "memory_limit", job.result)
+
+    def test_nesting_is_no_memory(self):
+        job = self.client.run("x = " + "not " * 7000 + "1\n")
+        self.assertEqual(job.verdict, "compile_error", job.result)
+        self.assertIn("nested too deep", job.result["sentence"])
+
     def test_in_every_trace(self):
         """A trace costs its program time, and that is all."""
         for trace in ("off", "calls"):
@@ -108,6 +142,25 @@ class Limits(pool.TestCase):
         for code, out in ((many, f"101 {1 << 20}\n"), (deep, f"True\nTrue\n{64 << 20}\n")):
             job = self.client.run(code)
             self.assertEqual(recording.text(recording.decode(job.recording, partial=True)), out, job.result)
+
+    def test_threads_are_counted_where_that_can_be(self):
+        """Small stacks, so that it is not memory that ends it."""
+        code = ("import threading, time\nthreading.stack_size(65536)\nn = 0\ntry:\n    while n < 2000:\n"
+                "        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n        n += 1\n"
+                "except RuntimeError as error:\n    print(error)\nprint(n)\n")
+        for isolation, most in (("auto", 128), ("single", 128 * 12)):
+            if os.geteuid() != 0 and isolation == "auto":
+                continue
+            with self.subTest(isolation), pool.Pool(workers=1, isolation=isolation) as p:
+                said, count = recording.text(recording.decode(p.client.run(code, memory_mb=512).recording)).splitlines()
+                self.assertEqual(said, "can't start new thread")
+                self.assertLess(int(count), most)
+                self.assertGreater(int(count), 100)
+
+    def test_address_space_follows_memory(self):
+        code = "import resource\nprint(resource.getrlimit(resource.RLIMIT_AS)[1])\n"
+        spaces = [int(recording.text(recording.decode(self.client.run(code, memory_mb=memory).recording))) for memory in (32, 64, 128)]
+        self.assertEqual([spaces[1] - spaces[0], spaces[2] - spaces[1]], [4 * 32 << 20, 4 * 64 << 20])
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
     def test_threads_are_bounded(self):

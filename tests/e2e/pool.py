@@ -66,7 +66,8 @@ def refuse_namespaces():
 CALLS = {"prctl": 157, "prlimit64": 302, "close_range": 436, "capset": 126, "landlock_restrict_self": 446,
          "pivot_root": 155, "sethostname": 170, "shmctl": 31, "init_module": 175, "getppid": 110, "connect": 42, "setresuid": 117,
          "pidfd_open": 434, "pidfd_send_signal": 424, "kill": 62, "memfd_create": 319, "eventfd2": 290, "signalfd4": 289,
-         "timer_create": 222, "socketpair": 53, "mount": 165, "readlinkat": 267}
+         "timer_create": 222, "socketpair": 53, "mount": 165, "readlinkat": 267,
+         "ioctl": 16}
 
 
 def lie(call, first, third, error=0):
@@ -328,12 +329,14 @@ class RedisServer:
 
     def __init__(self, *options):
         self.folder = tempfile.TemporaryDirectory()
+        os.chmod(self.folder.name, 0o755)  # for pools of other users, too
         self.socket = os.path.join(self.folder.name, "redis.sock")
         self.address = f"unix:{self.socket}"
         self.start(*options)
 
     def start(self, *options, wait=True):
-        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
+        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket,
+                                         "--unixsocketperm", "777", "--save", "",
                                          "--dir", self.folder.name, *options], stdout=subprocess.DEVNULL)
         if wait:
             wait_until(lambda: not self.answer().startswith((b"-LOADING", b"!")), "redis-server answers")

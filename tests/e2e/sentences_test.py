@@ -171,6 +171,18 @@ USES = [
     ("tempfile", "tempfile.NamedTemporaryFile()", f"OSError: [Errno 30] {NO_FILES}"),
 ]
 
+# What says nothing of a refusal by itself: program, hint.
+HINTS = [
+    ("import logging.config\nlogging.config.dictConfig({'version': 1, 'handlers': {'f': {'class': 'logging.FileHandler', "
+     "'filename': 'app.log'}}, 'root': {'handlers': ['f']}})\n", "Programs cannot write files here; what they print is kept"),
+    ("import smtplib\nsmtplib.SMTP_SSL('localhost', 465)\n", NO_NETWORK),
+    ("from http.client import HTTPSConnection\n", NO_NETWORK),
+    ("import ftplib\nftplib.FTP_TLS()\n", NO_NETWORK),
+    ("import sys, termios\ntermios.tcgetattr(sys.stdin)\n", "There is no terminal here"),
+    ("import threading\nthreading.stack_size(512 << 20)\nthreading.Thread(target=print).start()\n", "about a hundred threads"),
+    ("import sqlite3\nsqlite3.connect(':memory:').execute(\"attach 'x.db' as x\")\n", 'sqlite3.connect(":memory:") works'),
+]
+
 
 class Sentences(pool.TestCase):
     def test_rows(self):
@@ -186,6 +198,20 @@ class Sentences(pool.TestCase):
                 job = self.client.run(code)
                 self.assertEqual(job.result["sentence"], STOPPED.format(f"{text} (robot.py, line 6)"))
                 self.assertEqual(recording.text(recording.decode(job.recording)), "caught\n")
+
+    def test_hints(self):
+        for code, hint in HINTS:
+            with self.subTest(code):
+                job = self.client.run(code)
+                self.assertEqual(job.verdict, "exception")
+                self.assertIn(hint, job.result["sentence"])
+
+    def test_a_program_s_own_errors_are_no_other_verdict(self):
+        """Whatever type they are of: ours is what the importer itself refused, and what Python raised."""
+        for code in ("import zipimport\nraise zipimport.ZipImportError('x')\n", "import zipimport\nzipimport.zipimporter('data.zip')\n",
+                     "class Full(MemoryError): pass\nraise Full\n", "class Bad(SyntaxError): pass\nraise Bad\n"):
+            with self.subTest(code):
+                self.assertEqual(self.client.run(code).verdict, "exception")
 
     def test_no_guess_by_chance(self):
         """Well-known names are known; others are near to one of Python's only by a slip."""

@@ -149,7 +149,6 @@ const struct probe probe_rows[] = {
     {SYS_fcntl, {0, F_SETFL, 0}, EPERM, false},
     {SYS_openat, {(uint64_t)AT_FDCWD, AT("/etc/passwd"), O_RDONLY}, ENOENT, false},
     {SYS_openat, {(uint64_t)AT_FDCWD, AT("x"), O_WRONLY | O_CREAT | O_TRUNC, 0600}, EROFS, false},
-    {SYS_newfstatat, {0, AT("/etc/passwd"), AT(page), AT_EMPTY_PATH}, ENOENT, false},
     {SYS_close_range, {0, ~UINT32_C(0), 0}, EPERM, false},
     {SYS_getdents64, {0, AT(page), PAGE}, EPERM, false},
     {451, {0}, EPERM, false}, /* calls newer than the table */

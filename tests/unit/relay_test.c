@@ -30,7 +30,7 @@ struct row {
     enum verdict claim; /* VERDICT_NONE: none */
     int claim_code;
     const char *call; /* of EXITED */
-    bool hostile, silent;
+    bool hostile, silent, starved;
     /* expected */
     enum verdict verdict;
     int exit_code, signal;
@@ -113,6 +113,16 @@ static const struct row rows[] = {
      .signal = SIGSYS, .named = "unknown"},
     {"SIGSEGV after ok", .status = SIGSEGV, .claim = VERDICT_OK, .verdict = VERDICT_CRASHED,
      .exit_code = 88, .signal = SIGSEGV},
+    {"SIGABRT of Python without memory", .status = SIGABRT, .starved = true,
+     .verdict = VERDICT_MEMORY_LIMIT, .exit_code = 85, .signal = SIGABRT},
+    {"SIGSEGV of Python without memory", .status = SIGSEGV, .starved = true,
+     .verdict = VERDICT_MEMORY_LIMIT, .exit_code = 85, .signal = SIGSEGV},
+    {"SIGBUS of Python without memory", .status = SIGBUS, .starved = true,
+     .verdict = VERDICT_CRASHED, .exit_code = 88, .signal = SIGBUS},
+    {"Python without memory stands still", KILL_WALL, 0, SIGKILL, .starved = true,
+     .verdict = VERDICT_MEMORY_LIMIT, .exit_code = 85, .signal = SIGKILL},
+    {"Python without memory, and over its CPU", KILL_CPU, 0, SIGKILL, CPU_MS, .starved = true,
+     .verdict = VERDICT_CPU_LIMIT, .exit_code = 83, .signal = SIGKILL},
     {"SIGABRT", .status = SIGABRT, .verdict = VERDICT_CRASHED, .exit_code = 88, .signal = SIGABRT},
     {"SIGBUS", .status = SIGBUS, .verdict = VERDICT_CRASHED, .exit_code = 88, .signal = SIGBUS},
     {"SIGFPE", .status = SIGFPE, .verdict = VERDICT_CRASHED, .exit_code = 88, .signal = SIGFPE},
@@ -137,6 +147,7 @@ static void judge_row(const struct row *row, struct message_exited *exited,
         .claim = row->claim != VERDICT_NONE ? claim : NULL,
         .hostile = row->hostile,
         .recorded = !row->silent,
+        .starved = row->starved,
     };
 
     *exited = (struct message_exited){.cause = row->cause,

@@ -359,12 +359,19 @@ static void claims(void **state)
     assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
     assert_false(ring_reader_claim(&fixture->reader, &claim));
     ring_writer_claim(&writer, VERDICT_EXCEPTION, 1, "NameError: x", 12);
-    ring_writer_claim(&writer, VERDICT_OK, 0, "", 0); /* the first one stands */
+    assert_true(ring_reader_claim(&fixture->reader, &claim));
+    assert_int_equal(claim.report_size, 12);
+    ring_writer_claim(&writer, VERDICT_EXCEPTION, 1, "NameError: x (robot.py)", 23);
+    ring_writer_claim(&writer, VERDICT_OK, 0, "", 0); /* the two before stand */
     assert_true(ring_reader_claim(&fixture->reader, &claim));
     assert_int_equal(claim.verdict, VERDICT_EXCEPTION);
     assert_int_equal(claim.exit_code, 1);
+    assert_int_equal(claim.report_size, 23);
+    assert_memory_equal(claim.report, "NameError: x (robot.py)", 23);
+    fixture->reader.shared->full_claim.verdict =
+        VERDICT_COUNT; /* nonsense: the other one */
+    assert_true(ring_reader_claim(&fixture->reader, &claim));
     assert_int_equal(claim.report_size, 12);
-    assert_memory_equal(claim.report, "NameError: x", 12);
     (void)munmap(writer.shared, sizeof(*writer.shared));
 }
 

@@ -39,11 +39,19 @@ static bool ran_out_of_cpu(const struct judge_case *facts, int signo)
 }
 
 /* By a signal that Python sends itself, or earns, when it has no memory for its own
- * needs. What the interpreter had before is not in it. */
+ * needs. What the interpreter had before is not in it. That it was refused memory is its
+ * own word: a program can claim this verdict as well. */
 static bool died_full(const struct judge_case *facts, int signo)
 {
     return died_of(facts, signo) &&
-           facts->exited->memory_kb >= facts->limits->memory_mb * 1024;
+           (facts->starved ||
+            facts->exited->memory_kb >= facts->limits->memory_mb * 1024);
+}
+
+/* Python waits for ever where it has no memory for the lock of a thread. */
+static bool stood_full(const struct judge_case *facts, int cause)
+{
+    return killed_for(facts, cause) && facts->starved;
 }
 
 static bool died_of_any(const struct judge_case *facts, int unused)
@@ -91,6 +99,7 @@ static const struct rule rules[] = {
     {had_failed, 0, VERDICT_NONE, "ended by a signal after its own end"},
     {killed_for, KILL_GRACE, VERDICT_VANISHED, "took back its claim"},
     {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
+    {stood_full, KILL_WALL, VERDICT_MEMORY_LIMIT, "stood still with no memory left"},
     {killed_for, KILL_WALL, VERDICT_WALL_LIMIT, ""},
     {killed_for, KILL_MEMORY, VERDICT_MEMORY_LIMIT,
      "killed at the limit of its control group"},

@@ -17,6 +17,7 @@ struct judge_case {
     const struct ring_claim *claim; /* in range; NULL: none was made */
     bool hostile;                   /* the ring's indexes were impossible */
     bool recorded;                  /* at least one byte came through the ring */
+    bool starved;                   /* it said that Python was refused memory */
 };
 
 struct judgement {

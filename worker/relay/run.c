@@ -275,6 +275,7 @@ static void judge_end(struct relay *relay, const struct message_exited *exited)
                              .claim = claimed ? &claim : NULL,
                              .hostile = relay->forward.hostile,
                              .recorded = relay->forward.taken > 0,
+                             .starved = ring_reader_starved(&relay->link.current.ring),
                          });
 }
 

@@ -46,6 +46,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import traceback
 import types
 import zipfile
@@ -167,25 +168,41 @@ builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
 builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
 builtins.help = _sitebuiltins._Helper()
 
-# Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start.
-threading.stack_size(1 << 20)
+# Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start. The first few get as much
+# all the same, for within 1 MiB Python cannot recurse as deep as its own limit lets it.
+_SMALL, _LARGE = 1 << 20, 8 << 20
+threading.stack_size(_SMALL)
 
 _starting = _thread.RLock()
 
 
-def _start_new_thread(function, arguments):
+def _has_room(size):
     """A thread that gets its stack, and then no memory to begin with, is waited for by Thread.start() for ever."""
+    try:
+        mmap.mmap(-1, size + (2 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        return True
+    except OSError:
+        return False
+
+
+def _start_new_thread(function, arguments):
     with _starting:
-        size = _thread.stack_size()  # which also sets it, to 0
-        _thread.stack_size(size)
+        asked = _thread.stack_size()  # which also sets it, to 0
+        size = asked or _LARGE
+        memory = os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE  # the job's
+        if asked == _SMALL and len(threading._active) <= memory // (4 * _LARGE) and _has_room(_LARGE):
+            size = _LARGE
         try:
-            mmap.mmap(-1, (size or 8 << 20) + (2 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
-        except OSError:
-            raise RuntimeError("can't start new thread") from None
-        return _thread.start_new_thread(function, arguments)
+            if not _has_room(size):
+                raise RuntimeError("can't start new thread")
+            _thread.stack_size(size)
+            return _thread.start_new_thread(function, arguments)
+        finally:
+            _thread.stack_size(asked)
 
 
 threading._start_new_thread = _start_new_thread
+
 
 class _ThreadQueue(_queue.SimpleQueue):
     """multiprocessing.SimpleQueue, which multiprocessing.pool.ThreadPool makes; with no processes it serves threads."""
@@ -212,6 +229,32 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 # What a program prints appears line by line, as on a terminal, though it writes into a pipe.
 sys.stdout.reconfigure(line_buffering=True)
+
+
+def _zone_rule(name):
+    """The rule at the end of a zone's file, which is what the C library can do without a disk; None: there is none."""
+    try:
+        from zoneinfo import _tzpath
+        with open(_tzpath.find_tzfile(name.removeprefix(":")), "rb") as file:
+            return file.read().rpartition(b"\n")[0].rpartition(b"\n")[2].decode("ascii")
+    except Exception:
+        return None
+
+
+def _tzset(_tzset=time.tzset):
+    """time.tzset: by the zone's rule for now and the future, where TZ names a zone."""
+    name = os.environ.get("TZ")
+    rule = _zone_rule(name) if name else None
+    if not rule:
+        return _tzset()
+    try:
+        os.environ["TZ"] = rule
+        _tzset()
+    finally:
+        os.environ["TZ"] = name
+
+
+time.tzset = _tzset
 
 # What programs ask to tell Linux from Windows. The call itself is denied: which kernel this is, and what the machine is
 # called, is nobody's business.
@@ -248,6 +291,8 @@ kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache
 
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst
+# What else has numbers drawn from one state for all: of packages that are loaded ahead.
+reseeders = [sys.modules["numpy.random"].seed] if "numpy.random" in sys.modules else []
 print_exception = traceback.print_exception
 shutdown_threads = threading._shutdown
 threads = threading._active, threading._shutdown_locks, threading._threading_atexits

@@ -33,7 +33,8 @@ struct outcome {
     enum verdict verdict;
     int exit_code;
     struct buffer report;
-    PyObject *exception; /* owned; with it go the program's frames, and what is in them */
+    /* owned; with these go the program's frames, and what is in them */
+    PyObject *result, *exception;
 };
 
 struct program {
@@ -307,59 +308,38 @@ static void judge_exit(PyObject *exception, struct outcome *outcome)
 {
     PyObject *code = ((PySystemExitObject *)exception)->code;
 
-    outcome->exit_code = 0;
+    outcome->exit_code = code == NULL || code == Py_None ? 0 : 1;
     if (code != NULL && PyLong_Check(code)) {
         outcome->exit_code = (int)(PyLong_AsLong(code) & 0xff); /* -1 beyond a long */
-    } else if (code != NULL && code != Py_None) {
-        PyObject *errors = PySys_GetObject("stderr");
-
-        outcome->exit_code = 1;
-        if (errors != NULL && errors != Py_None &&
-            PyFile_WriteObject(code, errors, Py_PRINT_RAW) == 0) {
-            (void)PyFile_WriteString("\n", errors);
-        }
+        PyErr_Clear();
     }
-    PyErr_Clear();
     outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
 }
 
-static void add_hint(PyObject *exception, const char *root, struct buffer *to)
-{
-    autobuffer struct buffer hint = BUFFER_INIT(1024);
-
-    importer_hint(exception, root, &hint);
-    if (hint.size > 0) {
-        buffer_printf(to, ". %s", hint.data);
-    }
-}
-
-static void judge_exception(PyObject *exception, const char *root,
-                            struct outcome *outcome)
+static void judge_exception(PyObject *exception, struct outcome *outcome)
 {
     outcome->verdict = VERDICT_EXCEPTION;
     outcome->exit_code = 1;
     if (report_is_memory_error(exception)) {
         outcome->verdict = VERDICT_MEMORY_LIMIT;
-        rlimits_open_reserve();
-    } else if (report_is_compile_error(exception)) {
+    } else if (report_is_compile_error(exception) ||
+               report_is_nested_too_deep(exception)) {
         outcome->verdict = VERDICT_COMPILE_ERROR;
-    } else if (PyErr_GivenExceptionMatches(exception, importer_error())) {
+    } else if (importer_has_refused(exception)) {
         outcome->verdict = VERDICT_BAD_ZIP;
     }
-    report_print(exception);
-    recorder_settle();
-    report_record(exception);
-    report_line(exception, &outcome->report);
-    add_hint(exception, root, &outcome->report);
+    report_brief(exception, &outcome->report);
 }
 
-static void judge(PyObject *result, const char *root, struct outcome *outcome)
+/* Decides how it ended. Runs no code of the program's, so that nothing of it can hang or
+ * lie before the claim. */
+static void judge(PyObject *result, struct outcome *outcome)
 {
     PyObject *type, *value, *traceback;
 
+    outcome->result = result;
+    outcome->verdict = VERDICT_OK;
     if (result != NULL) {
-        outcome->verdict = VERDICT_OK;
-        Py_DECREF(result);
         return;
     }
     PyErr_Fetch(&type, &value, &traceback);
@@ -370,11 +350,57 @@ static void judge(PyObject *result, const char *root, struct outcome *outcome)
     if (value != NULL && PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
         judge_exit(value, outcome);
     } else if (value != NULL) {
-        judge_exception(value, root, outcome);
+        judge_exception(value, outcome);
     }
     outcome->exception = value;
     Py_XDECREF(type);
     Py_XDECREF(traceback);
+}
+
+static void print_exit_text(PyObject *exception)
+{
+    PyObject *code = ((PySystemExitObject *)exception)->code;
+    PyObject *errors = PySys_GetObject("stderr");
+
+    if (code != NULL && code != Py_None && !PyLong_Check(code) && errors != NULL &&
+        errors != Py_None && PyFile_WriteObject(code, errors, Py_PRINT_RAW) == 0) {
+        (void)PyFile_WriteString("\n", errors);
+    }
+    PyErr_Clear();
+}
+
+static void add_hint(PyObject *exception, const char *root, struct buffer *to)
+{
+    autobuffer struct buffer hint = BUFFER_INIT(1024);
+
+    importer_hint(exception, root, &hint);
+    if (report_is_nested_too_deep(exception)) {
+        buffer_add_text(&hint, "Its brackets or operators are nested too deep");
+    }
+    if (hint.size > 0) {
+        buffer_printf(to, ". %s", hint.data);
+    }
+}
+
+/* What the program's author sees of it; here its own __str__, hooks and streams run. */
+static void tell(const char *root, struct outcome *outcome)
+{
+    if (outcome->exception == NULL) {
+        return;
+    }
+    if (PyErr_GivenExceptionMatches(outcome->exception, PyExc_SystemExit)) {
+        print_exit_text(outcome->exception);
+        return;
+    }
+    if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
+        rlimits_open_reserve();
+    }
+    report_print(outcome->exception);
+    recorder_settle();
+    report_record(outcome->exception);
+    buffer_reset(&outcome->report);
+    report_line(outcome->exception, &outcome->report);
+    add_hint(outcome->exception, root, &outcome->report);
 }
 
 /* ---- end ---- */
@@ -430,19 +456,12 @@ static void claim(struct ring_writer *ring, const struct outcome *outcome)
 
 /* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
  * vanish. What modules that were loaded ahead would do is left out where a program gave
- * them nothing to do: it takes as long as the smallest program.
- *
- * The claim comes before all that can hang or fail and is no longer the program: the
- * relay then gives what is left a grace. Threads that Python waits for are the program's
- * own going on, but not where the main one has failed. */
-static void end_program(struct outcome *outcome, struct ring_writer *ring)
+ * them nothing to do: it takes as long as the smallest program. */
+static void end_program(struct outcome *outcome)
 {
-    if (outcome->verdict == VERDICT_OK) {
-        join_threads();
-    }
-    claim(ring, outcome);
     flush_streams();
     Py_CLEAR(outcome->exception);
+    Py_CLEAR(outcome->result);
     join_threads();
     call_and_forget(run_exit_functions);
     if (has_changed(&handlers)) {
@@ -452,18 +471,36 @@ static void end_program(struct outcome *outcome, struct ring_writer *ring)
     tracer_stop();
 }
 
+/* The claim comes before all that can hang or fail and is no longer the program, the
+ * telling of its error included: the relay then gives what is left a grace. Threads that
+ * Python waits for are the program's own going on, but not where the main one has failed.
+ */
+static void conclude(const struct program *program, struct outcome *outcome,
+                     struct ring_writer *ring)
+{
+    if (outcome->verdict == VERDICT_OK) {
+        join_threads();
+    }
+    claim(ring, outcome);
+    tell(program->root, outcome);
+    if (outcome->exception != NULL) {
+        claim(ring, outcome);
+    }
+}
+
 static void run_program(struct program *program, struct outcome *outcome,
                         struct ring_writer *ring)
 {
     if (load(program, outcome)) {
-        judge(run(program), program->root, outcome);
-        end_program(outcome, ring);
+        judge(run(program), outcome);
+        conclude(program, outcome, ring);
+        end_program(outcome);
         return;
     }
     if (outcome->verdict == VERDICT_NONE) {
-        judge(NULL, program->root, outcome);
+        judge(NULL, outcome);
     }
-    claim(ring, outcome);
+    conclude(program, outcome, ring);
 }
 
 _Noreturn void guest_run(const struct sandbox_settings *settings,

@@ -13,8 +13,10 @@
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
 #include "worker/sandbox/imports.h"
+#include "worker/sandbox/memory.h"
 #include "worker/sandbox/pages.h"
 #include "worker/sandbox/refusals.h"
+#include "worker/sandbox/sqlite.h"
 #include "worker/sandbox/tracer.h"
 
 #include <Python.h>
@@ -29,6 +31,7 @@
 /* random.Random's own instance; borrowed from the module, which lives as long as we do.
  */
 static PyObject *random_instance;
+static PyObject *reseeders; /* list of functions; of the bootstrap's globals */
 static PyObject *random_seed;
 
 /* Programs see pipes: what has been decided about a file object's nature (seekable, a
@@ -210,7 +213,9 @@ static int take_from_bootstrap(PyObject *globals, struct interpreter *interprete
     PyObject *loaded = PyDict_GetItemString(globals, "loaded");
 
     random_instance = PyDict_GetItemString(globals, "random_instance");
-    if (random_instance == NULL || loaded == NULL || !PyList_Check(loaded)) {
+    reseeders = PyDict_GetItemString(globals, "reseeders");
+    if (random_instance == NULL || reseeders == NULL || !PyList_Check(reseeders) ||
+        loaded == NULL || !PyList_Check(loaded)) {
         return -EINVAL;
     }
     /* The C method, not random.Random.seed, which is Python. */
@@ -306,6 +311,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (error < 0) {
         return error;
     }
+    memory_watch();
     startup = PyDict_Keys(PyImport_GetModuleDict());
     error = open_library(library_fd, setup->library, &library);
     if (error < 0) {
@@ -334,6 +340,10 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     error = take_from_bootstrap(globals, ret);
     if (error < 0) {
         return python_failure("prepare Python");
+    }
+    error = sqlite_prepare();
+    if (error < 0) {
+        return log_failure(error, "unable to prepare SQLite");
     }
     /* The globals stay alive: functions of bootstrap.py refer to them. */
     return 0;
@@ -395,6 +405,10 @@ void interpreter_after_fork(void)
 
     PyOS_AfterFork_Child();
     result = PyObject_CallOneArg(random_seed, random_instance);
+    for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(reseeders); i++) {
+        Py_DECREF(result);
+        result = PyObject_CallNoArgs(PyList_GET_ITEM(reseeders, i));
+    }
     if (result == NULL) {
         _exit(1);
     }

@@ -173,7 +173,7 @@ static const struct {
     {CAP_KILL, "KILL", "ends a sandbox, whose id is another"},
 };
 
-static uint64_t kept_mask(void)
+uint64_t lockdown_kept(void)
 {
     uint64_t mask = 0;
 
@@ -185,7 +185,7 @@ static uint64_t kept_mask(void)
 
 static int drop_capabilities(bool changes_ids)
 {
-    uint64_t keep = changes_ids ? kept_mask() : 0;
+    uint64_t keep = changes_ids ? lockdown_kept() : 0;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
     int error = geteuid() == 0 ? drop_bounding_set(keep) : 0;
@@ -287,7 +287,7 @@ int lockdown_zygote(const struct message_setup *setup, struct lockdown *ret)
     if (error == 0) {
         lockdown.layers |= LAYER_LANDLOCK;
     } else {
-        (void)log_failure(error, "this kernel has no Landlock");
+        (void)log_failure(error, "there is no Landlock here");
     }
     forbid_new_code(&lockdown);
     error = policy_install_notify(&lockdown.listener);

@@ -204,8 +204,10 @@ const struct policy_row policy_rows[] = {
     DENY("identity", setpgid, EPERM, "it stays where it was born", ANY)
     DENY("identity", prctl, EPERM, "its locks stay as they are", ANY)
     DENY("identity", uname, EPERM, "no facts about the host", ANY)
-    DENY("identity", sysinfo, EPERM, "no facts about the host", ANY)
-    ALLOW("identity", getrandom, "random, uuid, secrets", AT_MOST(2, 3))
+    TRAP("identity", sysinfo, "the job's own memory, and no facts about the host", ANY)
+    ALLOW("identity", getrandom, "random, uuid, secrets", AT_MOST(1, GETRANDOM_MAX), AT_MOST(2, 3))
+    TRAP("identity", getrandom, "so much at once takes longer than a limit on CPU can wait: in parts",
+         ABOVE(1, GETRANDOM_MAX), AT_MOST(2, 3))
     LIMIT_ROWS
     TRAP("identity", prlimit64, "RLIMIT_CPU can be read: it kills by SIGKILL, which would look like a fault of ours",
          IS(0, 0), IS(1, RLIMIT_CPU))
@@ -224,7 +226,7 @@ const struct policy_row policy_rows[] = {
     DENY("files", openat, EROFS, "and none can be made", MASKED(2, O_RDWR, O_RDWR))
     DENY("files", openat, EROFS, "and none can be made", MASKED(2, O_CREAT, O_CREAT))
     DENY("files", openat2, ENOENT, "there is no file", ANY)
-    DENY("files", newfstatat, ENOENT, "AT_EMPTY_PATH too: a path beside it is out of our sight", ANY)
+    TRAP("files", newfstatat, "fstat() of libc, which has no path; with a path: ENOENT", ANY)
     DENY("files", statfs, ENOENT, "there is no file", ANY)
     DENY("files", stat, ENOENT, "there is no file", ANY)
     DENY("files", lstat, ENOENT, "there is no file", ANY)

@@ -12,6 +12,9 @@
  */
 #pragma once
 
+/* Bytes of one getrandom(2): half a millisecond of the kernel, which no timer ends. */
+#define GETRANDOM_MAX (256 << 10)
+
 #include "common/buffer.h"
 
 #include <stdint.h>

@@ -7,6 +7,7 @@
 #include "worker/sandbox/report.h"
 
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
 
 #include <frameobject.h>
@@ -42,6 +43,15 @@ int report_prepare(PyObject *print_exception)
     print_function = Py_NewRef(print_exception);
     original_hook = Py_XNewRef(PySys_GetObject("__excepthook__"));
     return source_getline != NULL && original_hook != NULL ? 0 : -1;
+}
+
+static bool is_program_file(PyObject *path)
+{
+    const char *text =
+        path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+
+    PyErr_Clear();
+    return text != NULL && strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
 }
 
 /* ---- the chain ---- */
@@ -93,31 +103,63 @@ static bool any_is_very_deep(PyObject *exception)
     return found;
 }
 
-static bool is_no_memory(PyObject *exception)
+/* A class that the program has made itself is its own word for something else. Looks
+ * without asking: a metaclass, or a module, may be the program's as well. */
+static bool is_of_program(PyObject *exception)
 {
-    return PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+    PyObject *name = PyDict_GetItemString(Py_TYPE(exception)->tp_dict, "__module__");
+    PyObject *module = name != NULL && PyUnicode_CheckExact(name)
+                           ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name)
+                           : NULL;
+
+    return module != NULL && PyModule_Check(module) &&
+           is_program_file(PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
 }
 
-/* Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
+static bool is_no_memory(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_MemoryError) &&
+           !is_of_program(exception);
+}
+
+static bool says(PyObject *exception, const char *text)
+{
+    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
+
+    return args != NULL && PyTuple_GET_SIZE(args) == 1 &&
+           PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 0)) &&
+           PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
+}
+
+static bool has_no_text(PyObject *exception)
+{
+    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
+
+    return args == NULL || PyTuple_GET_SIZE(args) == 0;
+}
+
+/* Python's compiler says MemoryError of a source that is nested too deep, and a program
+ * may raise it by hand. Packages that have memory of their own say how much it was.
+ * Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
  * then complains of itself. */
 bool report_is_memory_error(PyObject *exception)
 {
-    PyObject *text;
-    bool is;
-
     if (is_no_memory(exception)) {
-        return true;
+        return memory_was_refused() || !has_no_text(exception);
     }
-    if (!PyErr_GivenExceptionMatches(exception, PyExc_SystemError)) {
-        return false;
-    }
-    text = PyObject_Str(exception);
-    is = is_very_deep(exception) ||
-         (text != NULL && PyUnicode_CompareWithASCIIString(
-                              text, "error return without exception set") == 0);
-    PyErr_Clear();
-    Py_XDECREF(text);
-    return is;
+    return Py_TYPE(exception) == (PyTypeObject *)PyExc_SystemError &&
+           (is_very_deep(exception) ||
+            (memory_was_refused() &&
+             (says(exception, "error return without exception set") ||
+              says(exception, "returned NULL without setting an exception"))));
+}
+
+/* Nothing of the program has run in it: Python has not read it to its end. */
+bool report_is_nested_too_deep(PyObject *exception)
+{
+    return Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError &&
+           !memory_was_refused() &&
+           ((PyBaseExceptionObject *)exception)->traceback == NULL;
 }
 
 /* ---- stderr ---- */
@@ -177,15 +219,6 @@ static PyObject *message_of(PyObject *exception)
     }
     PyErr_Clear();
     return text;
-}
-
-static bool is_program_file(PyObject *path)
-{
-    const char *text =
-        path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
-
-    PyErr_Clear();
-    return text != NULL && strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
 }
 
 static PyObject *source_line(const struct location *where)
@@ -300,17 +333,8 @@ static bool is_syntax_error(PyObject *exception)
 
 bool report_is_compile_error(PyObject *exception)
 {
-    PyObject *file;
-    bool ours;
-
-    if (!is_syntax_error(exception)) {
-        return false;
-    }
-    file = PyObject_GetAttrString(exception, "filename");
-    PyErr_Clear();
-    ours = is_program_file(file);
-    Py_XDECREF(file);
-    return ours;
+    return is_syntax_error(exception) &&
+           is_program_file(((PySyntaxErrorObject *)exception)->filename);
 }
 
 static void write_syntax_location(struct wire_writer *record, PyObject *exception,
@@ -441,6 +465,24 @@ static void add_where(PyObject *exception, struct buffer *to)
     PyErr_Clear();
     Py_XDECREF(file);
     Py_XDECREF(traceback);
+}
+
+void report_brief(PyObject *exception, struct buffer *to)
+{
+    PyObject *traceback = ((PyBaseExceptionObject *)exception)->traceback;
+    struct frames frames;
+
+    collect_frames((PyTracebackObject *)traceback, &frames);
+    buffer_add_text(to, Py_TYPE(exception)->tp_name);
+    if (frames.count > 0) {
+        PyTracebackObject *innermost = frames.entries[(frames.count - 1) % FRAMES_MAX];
+        PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
+
+        buffer_printf(to, " (%s, line %d)",
+                      PyUnicode_AsUTF8(code->co_filename) + sizeof(PROGRAM_ROOT),
+                      innermost->tb_lineno);
+        Py_DECREF(code);
+    }
 }
 
 void report_line(PyObject *exception, struct buffer *to)

@@ -18,11 +18,17 @@ int report_prepare(PyObject *print_exception);
  * may fail or lie. */
 void report_print(PyObject *exception);
 void report_record(PyObject *exception);
+/* "NameError (robot.py, line 3)": all that can be said without running any code of the
+ * program's. */
+void report_brief(PyObject *exception, struct buffer *to);
 /* "NameError: name 'x' is not defined (robot.py, line 3)" */
 void report_line(PyObject *exception, struct buffer *to);
 
+/* The following run no code of the program's. */
 /* A MemoryError, or what Python makes of very deep recursion for which it has no memory.
  */
 bool report_is_memory_error(PyObject *exception);
+/* A source whose brackets or operators are nested deeper than Python can read. */
+bool report_is_nested_too_deep(PyObject *exception);
 /* A SyntaxError in a file of the program. */
 bool report_is_compile_error(PyObject *exception);

@@ -21,9 +21,10 @@
 
 enum basis {
     FIXED,
-    DATA_BYTES,   /* the zygote's, and the job's */
-    SPACE_BYTES,  /* the whole address space: loose, against absurd mappings */
-    OWN_UID_ONLY, /* `fixed` where the sandbox has an id of its own, else unlimited */
+    DATA_BYTES,  /* the zygote's, and the job's */
+    SPACE_BYTES, /* the whole address space: loose, against absurd mappings */
+    TASKS,       /* `fixed` of its own id; where a namespace has one id for all, so many
+                    for each; without either, the user's other processes count: unlimited */
 };
 
 static const struct rlimit_row {
@@ -42,8 +43,7 @@ static const struct rlimit_row {
      "nothing can grow a file, not even one it was handed"},
     {RLIMIT_NOFILE, FIXED, 64, "NOFILE",
      "few file descriptors: there is nothing to open"},
-    {RLIMIT_NPROC, OWN_UID_ONLY, 128, "NPROC",
-     "threads; processes are denied by seccomp"},
+    {RLIMIT_NPROC, TASKS, 128, "NPROC", "threads; processes are denied by seccomp"},
     {RLIMIT_CORE, FIXED, 0, "CORE", "no core dumps of what a job may hold"},
     {RLIMIT_STACK, FIXED, MIB(8), "STACK",
      "the main thread's stack, within which Python recurses"},
@@ -55,6 +55,16 @@ static const struct rlimit_row {
     {RLIMIT_LOCKS, FIXED, 0, "LOCKS", "no file locks"},
 };
 
+/* Since Linux 5.14 it counts what an id has in its own user namespace. */
+static rlim_t tasks(rlim_t each, const struct sandbox_settings *settings)
+{
+    if (settings->uid_first != 0) {
+        return each;
+    }
+    return settings->isolation == ISOLATION_SINGLE ? each * (settings->sandboxes + 2)
+                                                   : RLIM_INFINITY;
+}
+
 static rlim_t value_of(const struct rlimit_row *row,
                        const struct sandbox_settings *settings,
                        const struct job_limits *job)
@@ -65,7 +75,7 @@ static rlim_t value_of(const struct rlimit_row *row,
     switch (row->basis) {
     case DATA_BYTES: return (rlim_t)settings->data_pages * page + memory + SLACK_BYTES;
     case SPACE_BYTES: return (rlim_t)settings->total_pages * page + 4 * memory + MIB(512);
-    case OWN_UID_ONLY: return settings->uid_first != 0 ? row->fixed : RLIM_INFINITY;
+    case TASKS: return tasks(row->fixed, settings);
     case FIXED: break;
     }
     return row->fixed;
@@ -176,7 +186,7 @@ void rlimits_print(struct buffer *to)
         static const char *const bases[] = {[DATA_BYTES] = "base + job's memory_mb",
                                             [SPACE_BYTES] = "base + 4 x memory_mb"};
 
-        if (rows[i].basis == FIXED || rows[i].basis == OWN_UID_ONLY) {
+        if (rows[i].basis == FIXED || rows[i].basis == TASKS) {
             buffer_printf(to, "rlimit     %-10s %-24llu %s\n", rows[i].name,
                           (unsigned long long)rows[i].fixed, rows[i].why);
         } else {

@@ -16,6 +16,7 @@
 #include "common/ring.h"
 #include "worker/sandbox/guest.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/memory.h"
 #include "worker/sandbox/policy.h"
 #include "worker/sandbox/recorder.h"
 #include "worker/sandbox/rlimits.h"
@@ -81,8 +82,7 @@ static int change_ids(const struct birth *birth)
     if (birth->place >= birth->settings->uid_count) {
         return -ERANGE;
     }
-    if (setgroups(0, NULL) != 0 || setresgid(id, id, id) != 0 ||
-        setresuid(id, id, id) != 0) {
+    if (setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0) {
         return -errno;
     }
     if (getresuid(&real, &effective, &saved) != 0 || real != id || effective != id ||
@@ -168,6 +168,7 @@ _Noreturn void sandbox_main(const struct sandbox_settings *settings, uint32_t pl
     }
     interpreter_after_fork();
     recorder_attach(&ring);
+    memory_attach(&ring);
     sandbox_lock(settings, place, group, fds[SANDBOX_FD_DOORBELL], true, NULL);
     if (rehearse) {
         guest_rehearse();

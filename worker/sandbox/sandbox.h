@@ -18,8 +18,9 @@ struct sandbox_settings {
     enum isolation isolation;
     uint32_t uid_first; /* 0: every sandbox has the zygote's own id */
     uint32_t uid_count;
-    int64_t memory_mb; /* the operator's maximum */
-    long data_pages;   /* the zygote's own: a job's memory is counted from there */
+    uint32_t sandboxes; /* that can be alive at once */
+    int64_t memory_mb;  /* the operator's maximum */
+    long data_pages;    /* the zygote's own: a job's memory is counted from there */
     long total_pages;
 };
 

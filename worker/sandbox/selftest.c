@@ -47,11 +47,14 @@ struct target {
     struct findings *findings;         /* shared with the children */
 };
 
+/* Another one than the first: its id must be another, too. */
+#define UNFILTERED_PLACE 1
+
 /* ---- attacks on a whole sandbox ---- */
 
 static bool unknown_call_denied(const struct target *target)
 {
-    return syscall(999) == -1 && errno == EPERM && syscall(SYS_sysinfo, NULL) == -1 &&
+    return syscall(999) == -1 && errno == EPERM && syscall(SYS_uname, NULL) == -1 &&
            errno == EPERM;
 }
 
@@ -78,6 +81,17 @@ static bool gains_nothing(const struct target *target)
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+/* Nor what no_new_privs alone would keep from it. */
+static bool nothing_to_gain(void)
+{
+    for (int cap = 0; cap < 64; cap++) {
+        if ((lockdown_kept() >> cap & 1) == 0 && prctl(PR_CAPBSET_READ, cap) == 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool powerless(const struct target *target)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -87,13 +101,15 @@ static bool powerless(const struct target *target)
      * power. */
     return syscall(SYS_capget, &header, data) == 0 && data[0].effective == 0 &&
            data[0].permitted == 0 && data[1].permitted == 0 && setgroups(0, NULL) != 0 &&
-           (target->settings->uid_first == 0 || setresuid(0, 0, 0) != 0);
+           (target->settings->uid_first == 0 ||
+            (setresuid(0, 0, 0) != 0 && nothing_to_gain()));
 }
 
 static bool own_uid(const struct target *target)
 {
-    return target->settings->uid_first != 0 && getuid() == target->settings->uid_first &&
-           geteuid() == getuid();
+    return target->settings->uid_first != 0 &&
+           getuid() == target->settings->uid_first + UNFILTERED_PLACE &&
+           geteuid() == getuid() && getgid() == getuid() && getegid() == getgid();
 }
 
 static bool three_fds(const struct target *target)
@@ -222,8 +238,8 @@ static _Noreturn void attack(const struct target *target, bool filtered)
     if (doorbell < 0) {
         _exit(SANDBOX_EXIT_BIRTH);
     }
-    sandbox_lock(target->settings, 0, target->group, doorbell, filtered,
-                 &target->findings->failure);
+    sandbox_lock(target->settings, filtered ? 0 : UNFILTERED_PLACE, target->group,
+                 doorbell, filtered, &target->findings->failure);
     for (size_t i = 0; i < array_size(attacks); i++) {
         if (attacks[i].filtered == filtered && attacks[i].holds(target)) {
             atomic_fetch_or(&target->findings->held, attacks[i].layer);
@@ -292,6 +308,8 @@ static bool run_attacker(const struct target *target, bool filtered)
     }
     if (filtered && call_was_reported(target->lockdown->listener, pid)) {
         atomic_fetch_or(&target->findings->held, (uint32_t)LAYER_NOTIFY);
+    }
+    if (filtered) { /* it may stand in its call for ever */
         (void)kill(pid, SIGKILL);
     }
     return waitpid(pid, &status, 0) == pid &&

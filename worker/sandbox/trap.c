@@ -8,12 +8,15 @@
 #include "worker/sandbox/trap.h"
 
 #include "common/cleanup.h"
+#include "worker/sandbox/policy.h"
 #include "worker/sandbox/stdio.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define ARGUMENTS   4
@@ -30,6 +33,38 @@ static long serve_cpu_limit(const long *arguments)
                : -errno;
 }
 
+/* newfstatat(2): what libc makes of fstat(). */
+static long serve_stat(const long *arguments)
+{
+    const char *path = (const char *)arguments[1];
+
+    if (path == NULL || *path != '\0' || (arguments[3] & AT_EMPTY_PATH) == 0) {
+        return -ENOENT;
+    }
+    return syscall(SYS_fstat, arguments[0], arguments[2]) == 0 ? 0 : -errno;
+}
+
+/* sysinfo(2): libc cannot do without an answer when it is asked for the memory. */
+static long serve_sysinfo(const long *arguments)
+{
+    struct sysinfo *info = (struct sysinfo *)arguments[0];
+    struct rlimit memory = {0};
+
+    (void)getrlimit(RLIMIT_DATA, &memory);
+    *info = (struct sysinfo){.totalram = memory.rlim_cur,
+                             .freeram = memory.rlim_cur,
+                             .procs = 1,
+                             .mem_unit = 1};
+    return 0;
+}
+
+static long serve_random(const long *arguments)
+{
+    long got = syscall(SYS_getrandom, arguments[0], GETRANDOM_MAX, arguments[2]);
+
+    return got >= 0 ? got : -errno;
+}
+
 static const struct {
     int call;
     long (*serve)(const long *arguments);
@@ -38,6 +73,8 @@ static const struct {
     {SYS_write, stdio_write, NULL},         {SYS_writev, stdio_writev, NULL},
     {SYS_read, stdio_read, NULL},           {SYS_readv, stdio_readv, NULL},
     {SYS_prlimit64, serve_cpu_limit, NULL}, {SYS_rt_sigprocmask, NULL, trap_set_mask},
+    {SYS_newfstatat, serve_stat, NULL},     {SYS_sysinfo, serve_sysinfo, NULL},
+    {SYS_getrandom, serve_random, NULL},
 };
 
 static long serve(int call, const long *arguments, ucontext_t *interrupted)

@@ -120,6 +120,7 @@ static int prepare_children(struct zygote *zygote)
         .isolation = (enum isolation)zygote->setup.isolation,
         .uid_first = zygote->setup.uid_first,
         .uid_count = zygote->setup.uid_count,
+        .sandboxes = zygote->setup.sandboxes,
         .memory_mb = zygote->setup.memory_mb,
         .data_pages = zygote->interpreter.data_pages,
         .total_pages = zygote->interpreter.total_pages,

@@ -136,7 +136,6 @@ CALLS = [
     Call("B33", "prctl(PR_SET_PDEATHSIG)", 157, "1, 0, 0, 0, 0", "EPERM"),
     Call("B33", "arch_prctl", 158, "0x1003, at()", "EPERM"),
     Call("B34", "uname", 63, "at()", "EPERM"),
-    Call("B34", "sysinfo", 99, "at()", "EPERM"),
     Call("B34", "getdents64", 217, "0, at(), 4096", "EPERM"),
     Call("B35", "setuid", 105, "os.getuid()", "EPERM"),
     Call("B35", "setresuid", 117, "-1, -1, -1", "EPERM"),

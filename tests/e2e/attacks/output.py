@@ -16,7 +16,7 @@ def is_ring(place):
             and ctypes.c_uint32.from_address(place + 8).value == 1 and 0 < word(place + HEAD).value < 1 << 20
             and b"PADDOCK" in ctypes.string_at(place + DATA, 16))
 
-HEAD, OVER, CLAIM, CHUNKS, DATA, SIZE = 64, 76, 4096, 12288, 77824, 1 << 18
+HEAD, OVER, CLAIM, CHUNKS, DATA, SIZE = 64, 76, 4096, 20480, 86016, 1 << 18
 place = word(id(os.fork) + 16).value
 while not is_ring(word(place).value):
     place += 8
@@ -129,11 +129,11 @@ ATTACKS = [
     Attack("F13", "an error that is its own cause", "e = ValueError('round')\nf = ValueError('and round')\n"
            "e.__cause__, f.__cause__ = f, e\nraise e\n", "exception", claim="round"),
     Attack("F14", "an error's text without end", "class E(Exception):\n    def __str__(self):\n        while True: pass\n"
-           "raise E\n", "cpu_limit", {"cpu_ms": 50}),
+           "raise E\n", "exception", {"cpu_ms": 50}),
     Attack("F14", "an error's text that raises", "class E(Exception):\n    def __str__(self): raise E\nraise E\n",
            "exception", claim="its text could not be made"),
     Attack("F14", "an error's text that leaves", "import os\nclass E(Exception):\n    def __str__(self): os._exit(0)\n"
-           "raise E\n", "vanished"),
+           "raise E\n", "exception"),
     Attack("F14", "an error's text of 1 GB", "class E(Exception):\n    def __str__(self): return 'x' * (1 << 30)\n"
            "raise E\n", "exception output_limit memory_limit", asan=False),
     Attack("F14", "an error's text that is none", "class E(Exception):\n    __str__ = lambda self: 5\nraise E\n",
