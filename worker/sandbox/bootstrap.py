@@ -3,7 +3,7 @@
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
 names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
-REPLACED (modules in which refusals.c replaces something), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
@@ -33,6 +33,7 @@ import builtins
 import importlib
 import importlib.machinery
 import io
+import json
 import linecache
 import mmap
 import multiprocessing.pool
@@ -269,6 +270,14 @@ linecache.checkcache = lambda filename=None: None
 os.environ.clear()
 os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
 
+# The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
+_module = types.ModuleType("paddock")
+_module.__spec__ = importlib.machinery.ModuleSpec("paddock", None)
+_module.__dict__.update(_host=HOST, _dumps=json.dumps, _BytesIO=io.BytesIO, _sys=sys)
+exec(compile(MODULE, "<paddock>", "exec"), _module.__dict__)
+sys.modules["paddock"] = _module
+returned = _module._returned
+
 # What a waiting sandbox runs to have its pages ready (guest.h): the things that nearly every program does.
 _stream = io.BytesIO()
 with zipfile.ZipFile(_stream, "w", zipfile.ZIP_DEFLATED) as _archive:
@@ -287,7 +296,7 @@ rehearsal = _stream.getvalue()
 # What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
 # packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
 kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg",
-                                                "multiprocessing.pool"], ADDED)
+                                                "multiprocessing.pool", "paddock"], ADDED)
 
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst

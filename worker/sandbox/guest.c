@@ -56,6 +56,7 @@ static struct watched handlers;   /* of logging */
 static PyObject *shutdown_threads;   /* threading._shutdown */
 static PyObject *shutdown_logging;   /* logging.shutdown, or None */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
+static PyObject *returned;           /* of program_module.py */
 static PyObject *rehearsal;          /* bytes: a ZIP */
 static PyObject *startup_modules;    /* set: what no program's module can hide */
 
@@ -112,8 +113,10 @@ int guest_prepare(PyObject *globals)
     }
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
+    returned = Py_XNewRef(PyDict_GetItemString(globals, "returned"));
     if (print_exception == NULL || watch_end(globals) != 0 ||
-        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL) {
+        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL ||
+        returned == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
@@ -386,6 +389,10 @@ static void add_hint(PyObject *exception, const char *root, struct buffer *to)
 static void tell(const char *root, struct outcome *outcome)
 {
     if (outcome->exception == NULL) {
+        if (outcome->result != NULL && outcome->result != Py_None) {
+            Py_XDECREF(PyObject_CallOneArg(returned, outcome->result));
+            PyErr_Clear();
+        }
         return;
     }
     if (PyErr_GivenExceptionMatches(outcome->exception, PyExc_SystemExit)) {

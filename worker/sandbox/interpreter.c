@@ -14,7 +14,9 @@
 #include "worker/sandbox/guest.h"
 #include "worker/sandbox/imports.h"
 #include "worker/sandbox/memory.h"
+#include "worker/sandbox/module.h"
 #include "worker/sandbox/pages.h"
+#include "worker/sandbox/program_module.h"
 #include "worker/sandbox/refusals.h"
 #include "worker/sandbox/sqlite.h"
 #include "worker/sandbox/tracer.h"
@@ -157,30 +159,35 @@ static PyObject *run_script(const char *source, PyObject *globals)
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
                                PyObject *notes, const char *added)
 {
-    PyObject *globals = PyDict_New();
-    PyObject *names = split_names(setup->preload);
-    PyObject *packages = split_names(added);
     autobuffer struct buffer used = BUFFER_INIT(4096);
-    PyObject *replaced;
+    PyObject *globals = PyDict_New();
 
     refusals_used(&used);
-    replaced = split_names(used.data != NULL ? used.data : "");
-    if (globals != NULL && names != NULL && packages != NULL && replaced != NULL &&
-        PyDict_SetItemString(globals, "REPLACED", replaced) == 0 &&
-        PyDict_SetItemString(globals, "PRELOAD", names) == 0 &&
-        PyDict_SetItemString(globals, "NOTES", notes) == 0 &&
-        PyDict_SetItemString(globals, "STARTUP", startup) == 0 &&
-        PyDict_SetItemString(globals, "ADDED", packages) == 0 &&
-        PyDict_SetItemString(globals, "ALLOW_CTYPES",
-                             setup->allow_ctypes ? Py_True : Py_False) == 0) {
-        globals = run_script(bootstrap_source, globals);
-    } else {
-        Py_CLEAR(globals);
+    {
+        const struct {
+            const char *name;
+            PyObject *value; /* owned */
+        } given[] = {
+            {"REPLACED", split_names(used.data != NULL ? used.data : "")},
+            {"PRELOAD", split_names(setup->preload)},
+            {"NOTES", Py_NewRef(notes)},
+            {"STARTUP", Py_NewRef(startup)},
+            {"ADDED", split_names(added)},
+            {"MODULE", PyUnicode_FromString(program_module_source)},
+            {"HOST", module_host()},
+            {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
+        };
+
+        for (size_t i = 0; i < array_size(given); i++) {
+            if (globals != NULL &&
+                (given[i].value == NULL ||
+                 PyDict_SetItemString(globals, given[i].name, given[i].value) != 0)) {
+                Py_CLEAR(globals);
+            }
+            Py_XDECREF(given[i].value);
+        }
     }
-    Py_XDECREF(names);
-    Py_XDECREF(packages);
-    Py_XDECREF(replaced);
-    return globals;
+    return globals != NULL ? run_script(bootstrap_source, globals) : NULL;
 }
 
 static void log_missing(PyObject *globals)

@@ -13,9 +13,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #define SYNC_DEPTH 64 /* innermost calls that a `sync` names */
 #define SYNC_MAX   (32 + SYNC_DEPTH * 10)
+#define TABLE_MIN  16 /* bytes of the smallest table's record */
 #define EVENT_MAX  64 /* bytes of a trace record with the `thread` record before it */
 
 #define HOT_US    200  /* what comes again within this can be counted in a repeat */
@@ -406,6 +408,54 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
         ring_writer_over_output(recorder.ring); /* does not return; the lock stays shut */
     }
     (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+/* A table's record, so that a program cannot write it without end. */
+void recorder_level(const char *level)
+{
+    if (recorder_has_table_room(TABLE_MIN)) {
+        wire_text(recorder_table(WIRE_LEVEL), level);
+        recorder_publish();
+    }
+}
+
+/* ---- what a program gives back ---- */
+
+static void put_part(enum wire_kind kind, const char *name, const char *media_type,
+                     uint64_t total, const char *bytes, size_t size)
+{
+    struct wire_writer *record = &recorder.record;
+
+    wire_begin(record, kind);
+    write_time(record, now_us(), &recorder.ring_us);
+    if (name != NULL) {
+        wire_text(record, name);
+        wire_text(record, media_type);
+    }
+    wire_unsigned(record, total);
+    wire_bytes(record, bytes, size);
+    put(record);
+}
+
+bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
+                    const char *bytes, size_t size)
+{
+    size_t names = name != NULL ? strlen(name) + strlen(media_type) : 0;
+    size_t whole = size + (size / LIMIT_CHUNK + 1) * names;
+    bool fits;
+
+    (void)pthread_mutex_lock(&recorder.lock);
+    fits = whole <= recorder.output_left;
+    recorder.output_left -= fits ? whole : 0;
+    flush_repeat();
+    for (size_t at = 0; fits && (at < size || at == 0); at += LIMIT_CHUNK) {
+        size_t left = size - at;
+
+        put_part(kind, name, media_type, size, bytes + at,
+                 left < LIMIT_CHUNK ? left : LIMIT_CHUNK);
+    }
+    (void)pthread_mutex_unlock(&recorder.lock);
+    return fits;
 }
 
 /* ---- the end ---- */

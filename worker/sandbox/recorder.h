@@ -29,6 +29,11 @@ void recorder_start(const struct job_limits *limits);
  * output_kb. */
 void recorder_output(enum wire_kind kind, const char *bytes, size_t size);
 
+/* What a program gives back, in parts: a `value` (JSON), or with a name and a media type
+ * a `saved` file. It counts as output; false: there is not so much of output_kb left. */
+bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
+                    const char *bytes, size_t size);
+
 /* A trace record of this thread: a call or resume of a function (operand: its number), a
  * line (its step), a return, unwind or yield (0). Takes no lock where the program has one
  * thread; `alone` says so. */
@@ -43,6 +48,9 @@ struct wire_writer *recorder_table(enum wire_kind kind);
  * end; what is not named is not traced. */
 bool recorder_has_table_room(size_t size);
 void recorder_publish(void);
+
+/* So much is traced from here on. */
+void recorder_level(const char *level);
 
 /* What `sync` says of the stack: fills in at most `room` innermost calls of this thread,
  * innermost last, and returns how many. Set by the tracer. */

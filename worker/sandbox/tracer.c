@@ -451,11 +451,11 @@ enum job_trace tracer_level(void)
     return tracer.level;
 }
 
-bool tracer_set_level(enum job_trace level)
+void tracer_set_level(enum job_trace level)
 {
-    if (level > tracer.most) {
-        return false;
+    level = level < tracer.most ? level : tracer.most;
+    if (level != tracer.level) {
+        tracer.level = level;
+        recorder_level(job_trace_names[level]);
     }
-    tracer.level = level;
-    return true;
 }

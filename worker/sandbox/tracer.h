@@ -27,6 +27,5 @@ void tracer_stop(void);
 
 /* The level that is recorded now; none above the one that it was started with. */
 enum job_trace tracer_level(void);
-/* Records as much from here on. Returns false, and changes nothing, where that is more
- * than the job asked for. */
-bool tracer_set_level(enum job_trace level);
+/* Records as much from here on, at most what the job asked for. */
+void tracer_set_level(enum job_trace level);

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""The module `paddock`: what a program gives back, and what it says of its own trace."""
+
+import json
+import unittest
+
+import pool
+import recording
+
+
+def values(records):
+    """What was given back as JSON, parts put together."""
+    found, whole = [], b""
+    for record in records:
+        if record["kind"] == "value":
+            whole += record["part"]
+            if len(whole) == record["total"]:
+                found.append(json.loads(whole))
+                whole = b""
+    return found
+
+
+def files(records):
+    """{name: (media type, bytes)}, the last of each name."""
+    found = {}
+    for record in records:
+        if record["kind"] == "saved":
+            kind, whole = found.get(record["name"], ("", b""))
+            whole = whole if len(whole) < record["total"] else b""
+            found[record["name"]] = record["media_type"], whole + record["part"]
+    return found
+
+
+class Module(pool.TestCase):
+    def records(self, code, verdict="ok", **fields):
+        self.job = self.client.run(code, **fields)
+        self.assertEqual(self.job.verdict, verdict, self.job.result)
+        return recording.decode(self.job.recording)
+
+    def test_results(self):
+        records = self.records("import paddock\npaddock.result({'score': 3, 'name': 'é\\u2028\\ud800'})\npaddock.result(None)\n"
+                               "paddock.result('x' * 40000)\n")
+        self.assertEqual(values(records), [{"score": 3, "name": "é\u2028\ud800"}, None, "x" * 40000])
+
+    def test_what_a_function_returns(self):
+        for code, given, said in (("return [1, {'a': None}]", [[1, {"a": None}]], ""), ("pass", [], ""),
+                                  ("return object()", [], "cannot be JSON: Object of type object"),
+                                  ("return float('nan')", [], "cannot be JSON: Out of range"),
+                                  ("x = []; x.append(x); return x", [], "cannot be JSON: Circular reference")):
+            with self.subTest(code):
+                records = self.records(f"def main():\n    {code}\n", entry="robot:main")
+                self.assertEqual(values(records), given)
+                self.assertIn(said, recording.text(records, "err"))
+
+    def test_files(self):
+        records = self.records("import paddock\npaddock.save('a.txt', 'héllo')\npaddock.save('b.png', bytes(range(256)) * 200)\n"
+                               "paddock.save('b.png', b'\\x89PNG')\npaddock.save('c', memoryview(b'abc'), 'x/y')\npaddock.save('empty', b'')\n"
+                               "class Figure:\n    def savefig(self, stream, format): stream.write(format.encode())\n"
+                               "paddock.save('f.svg', Figure())\n")
+        self.assertEqual(files(records), {
+            "a.txt": ("text/plain;charset=utf-8", "héllo".encode()), "b.png": ("image/png", b"\x89PNG"), "c": ("x/y", b"abc"),
+            "empty": ("application/octet-stream", b""), "f.svg": ("image/svg+xml", b"svg")})
+
+    def test_names_that_are_none(self):
+        for name in "''", "'../x'", "'a/b'", "'..'", "'a\\0'", "'x' * 256", "'\\x1b[2J'", "'a\\\\b'":
+            with self.subTest(name):
+                records = self.records(f"import paddock\npaddock.save({name}, b'x')\n", "exception")
+                self.assertIn("is no name of a file", self.job.result["sentence"])
+                self.assertNotIn("<paddock>", recording.text(records, "err"))
+                self.assertEqual(files(records), {})
+        self.records("import paddock\npaddock.save('x', 5)\n", "exception")
+
+    def test_too_much(self):
+        """An error that can be caught, and nothing of it: half a file is of no use."""
+        records = self.records("import paddock\ntry:\n    paddock.save('x', bytes(9000))\nexcept ValueError as e:\n    print(e)\n"
+                               "paddock.save('y', bytes(5000))\nprint('z' * 2000)\n", output_kb="8")
+        self.assertEqual(list(files(records)), ["y"])
+        self.assertIn("9000 bytes are more than the job's output has left", recording.text(records))
+        self.assertEqual(self.client.run("import paddock\npaddock.save('x', bytes(8000))\nprint('x' * 500)\n", output_kb="8").verdict,
+                         "output_limit")
+
+    def test_own_modules_of_these_names(self):
+        self.assertEqual(recording.text(self.records({"robot.py": "import paddock\nprint(paddock.x)\n", "paddock.py": "x = 5\n"})), "5\n")
+        records = self.records({"robot.py": "import json, paddock\npaddock.result(1)\nprint(json.x)\n", "json.py": "x = 5\n"})
+        self.assertEqual((values(records), recording.text(records)), ([1], "5\n"))
+
+    def test_trace_is_the_program_s_to_lower(self):
+        code = ("import paddock\nx = 1\nwith paddock.trace('off') as t:\n    x = 2\n    x = 3\nx = 4\nprint(t.level)\n"
+                "paddock.trace('calls')\nx = 5\nprint(paddock.trace('lines').level)\n")
+        for level, lines, said in (("off", [], "off\noff\n"), ("calls", [], "off\ncalls\n"),
+                                   ("lines", [1, 2, 3, 6, 7, 8], "off\nlines\n")):
+            with self.subTest(level):
+                records = self.records(code, trace=level)
+                self.assertEqual(recording.text(records), said)
+                seen = [r["line"] for r in recording.unfold(records) if r["kind"] == "line"]
+                self.assertEqual(seen, lines)
+        self.records("import paddock\npaddock.trace('all')\n", "exception")
+        self.assertIn("a trace level is one of off, calls, lines, steps, not 'all'", self.job.result["sentence"])
+
+
+if __name__ == "__main__":
+    unittest.main()

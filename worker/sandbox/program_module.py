@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What a program can say to whoever runs it: import paddock.
+
+Loaded in the zygote, run in sandboxes, on a program's own values: nothing of it is a boundary. What is `plain` leaves no frame
+of ours in a program's traceback."""
+
+__all__ = ["result", "save", "trace"]
+
+_LEVELS = ("off", "calls", "lines", "steps")
+
+
+class _Trace:
+    def __init__(self, level):
+        if level not in _LEVELS:
+            raise ValueError(f"a trace level is one of {', '.join(_LEVELS)}, not {level!r}")
+        self._before = _host.level()
+        self.level = _LEVELS[_host.set_level(_LEVELS.index(level))]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        _host.set_level(self._before)
+
+    def __repr__(self):
+        return f"<paddock.trace {self.level}>"
+
+
+@_host.plain
+def trace(level):
+    """trace("lines"): from here on so much of the program's own code is recorded, at most what the job asked for.
+
+    What it returns has the `level` that is in force, and as a context manager puts back the one before."""
+    return _Trace(level)
+
+
+@_host.plain
+def result(value):
+    """Gives a value back to whoever runs the program: anything that can be JSON. May be called more than once."""
+    try:
+        text = _dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:  # half a character: JSON can say it in ASCII alone
+        text = _dumps(value, allow_nan=False).encode("ascii")
+    _host.value(text)
+
+
+@_host.plain
+def save(name, data, media_type=None):
+    """Gives a file back: `data` is bytes, a text, or a figure of matplotlib. A later one of the same name takes its place."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a file is a text, not {type(name).__name__}")
+    if not 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 or name in (".", "..") or not name.isprintable() or "/" in name \
+            or "\\" in name:
+        raise ValueError(f"{name!r} is no name of a file: a file has a name without folders")
+    if hasattr(data, "savefig"):
+        stream = _BytesIO()
+        data.savefig(stream, format=name.rpartition(".")[2] if "." in name else "png")
+        data = stream.getvalue()
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+        media_type = media_type or "text/plain;charset=utf-8"
+    _host.saved(name, media_type or _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream"), data)
+
+
+_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "svg": "image/svg+xml",
+          "pdf": "application/pdf", "json": "application/json", "csv": "text/csv", "txt": "text/plain", "html": "text/html",
+          "zip": "application/zip"}
+
+
+def _returned(value):
+    """What the function of a job's entry returned."""
+    if value is None:
+        return
+    try:
+        result(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        print(f"What the program returned is not kept, because it cannot be JSON: {error}", file=_sys.stderr)
