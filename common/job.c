@@ -29,7 +29,7 @@ const struct job_field job_fields[] = {
      "what input() and sys.stdin read", -1},
     {"source", JOB_FIELD_CHOICE, 0, 0, "zip", "zip py", "KIND",
      "what was uploaded: a ZIP, or one bare .py whose name is entry", -1},
-    {"trace", JOB_FIELD_CHOICE, 0, 0, "off", "off calls lines", "LEVEL",
+    {"trace", JOB_FIELD_CHOICE, 0, 0, "off", "off calls lines steps", "LEVEL",
      "what to record of the program's own functions", LIMIT_AT(trace)},
     {"tabs", JOB_FIELD_CHOICE, 0, 0, "strict", "strict 8", "HOW",
      "8: sources that mix tabs and spaces are read as Python 2 read them",

@@ -335,6 +335,21 @@ void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool 
     (void)pthread_mutex_unlock(&recorder.lock);
 }
 
+void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
+                       uint32_t thread)
+{
+    (void)pthread_mutex_lock(&recorder.lock);
+    flush_repeat();
+    make_room(thread, EVENT_MAX + size);
+    name_thread(thread);
+    wire_begin(&recorder.record, WIRE_VARIABLE);
+    wire_unsigned(&recorder.record, name);
+    wire_unsigned(&recorder.record, type);
+    wire_bytes(&recorder.record, text, size);
+    publish_trace(&recorder.record);
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
 void recorder_sync(uint32_t thread)
 {
     (void)pthread_mutex_lock(&recorder.lock);
@@ -408,6 +423,11 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
         ring_writer_over_output(recorder.ring); /* does not return; the lock stays shut */
     }
     (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+bool recorder_is_full(void)
+{
+    return recorder.in_chunks;
 }
 
 /* A table's record, so that a program cannot write it without end. */

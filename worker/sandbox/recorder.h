@@ -38,6 +38,10 @@ bool recorder_parts(enum wire_kind kind, const char *name, const char *media_typ
  * line (its step), a return, unwind or yield (0). Takes no lock where the program has one
  * thread; `alone` says so. */
 void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool alone);
+/* A variable of the innermost call of this thread: numbers of its name and type, and its
+ * value's text. */
+void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
+                       uint32_t thread);
 /* The number of this thread, from 0. */
 uint32_t recorder_thread(void);
 
@@ -51,6 +55,8 @@ void recorder_publish(void);
 
 /* So much is traced from here on. */
 void recorder_level(const char *level);
+/* The recording has grown over its size: of what comes, only the last is kept. */
+bool recorder_is_full(void);
 
 /* What `sync` says of the stack: fills in at most `room` innermost calls of this thread,
  * innermost last, and returns how many. Set by the tracer. */

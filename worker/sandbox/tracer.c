@@ -12,6 +12,7 @@
 #include "importer/importer.h"
 #include "worker/sandbox/bytecode.h"
 #include "worker/sandbox/recorder.h"
+#include "worker/sandbox/variables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,7 +157,9 @@ static bool has_name(struct function *function)
 struct call {
     const frame *frame; /* for its address alone */
     struct function *function;
-    int line; /* the last one */
+    int line;        /* the last one */
+    uint64_t *known; /* fingerprints of its variables; owned; NULL: none looked at */
+    PyObject *names; /* the same of a module's or a class's, by name: dict; owned */
 };
 
 #define STACK_MAX 100000 /* calls; what is deeper is not traced */
@@ -206,8 +209,17 @@ static bool push(const frame *of, struct function *function)
     if (!has_room()) {
         return false;
     }
-    stack.calls[stack.depth++] = (struct call){of, function, first_line(function->code)};
+    stack.calls[stack.depth++] =
+        (struct call){of, function, first_line(function->code), NULL, NULL};
     return true;
+}
+
+static void pop(void)
+{
+    struct call *call = &stack.calls[--stack.depth];
+
+    free(call->known);
+    Py_CLEAR(call->names);
 }
 
 static struct call *top(void)
@@ -227,7 +239,7 @@ static bool is_called_from(const frame *caller, const frame *of)
 static void leave_suspended(const frame *caller)
 {
     while (stack.depth > 0 && !is_called_from(caller, top()->frame)) {
-        stack.depth--;
+        pop();
         tell(WIRE_YIELD, 0);
     }
 }
@@ -258,10 +270,134 @@ static bool come_back(struct function *function)
     return stack.depth > 0 && top()->frame == current;
 }
 
+/* ---- variables ---- */
+
+static void tell_variable(PyObject *name, PyObject *value)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(4));
+    PyObject *type = value != NULL ? PyUnicode_FromString(Py_TYPE(value)->tp_name) : NULL;
+    uint32_t name_is = name_number(name), type_is = type != NULL ? name_number(type) : 0;
+
+    if (value != NULL) {
+        variables_text(value, &text);
+    }
+    PyErr_Clear();
+    Py_XDECREF(type);
+    if (name_is != 0 && (value == NULL || type_is != 0)) {
+        recorder_variable(name_is, type_is, text.data != NULL ? text.data : "", text.size,
+                          stack.thread);
+    }
+}
+
+/* Of a comprehension's ".0", and of what Python keeps for itself, nothing is told. */
+static bool is_told(PyObject *name)
+{
+    return PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) != '.' &&
+           !(PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_' &&
+             PyUnicode_READ_CHAR(name, 1) == '_');
+}
+
+static void tell_places(struct call *call)
+{
+    int places = frames_places(call->frame);
+
+    if (call->known == NULL && places > 0) {
+        call->known = calloc((size_t)places, sizeof(*call->known));
+    }
+    for (int i = 0; call->known != NULL && i < places; i++) {
+        PyObject *value = frames_local(call->frame, i);
+        uint64_t print =
+            value != NULL && variables_is_data(value) ? variables_fingerprint(value) : 0;
+
+        if (print != call->known[i] && is_told(frames_local_name(call->frame, i))) {
+            tell_variable(frames_local_name(call->frame, i), print != 0 ? value : NULL);
+        }
+        call->known[i] = print;
+    }
+}
+
+/* Returns whether it was another one before, and remembers it. */
+static bool has_changed(PyObject *known, PyObject *name, uint64_t print)
+{
+    PyObject *before = PyDict_GetItemWithError(known, name);
+    PyObject *now;
+    bool changed = before == NULL || PyLong_AsUnsignedLongLongMask(before) != print;
+
+    if (changed) {
+        now = PyLong_FromUnsignedLongLong(print);
+        if (now == NULL || PyDict_SetItem(known, name, now) != 0) {
+            PyErr_Clear(); /* it is told again */
+        }
+        Py_XDECREF(now);
+    }
+    return changed;
+}
+
+static void tell_gone(struct call *call, PyObject *names)
+{
+    PyObject *name, *print;
+    Py_ssize_t at = 0;
+
+    while (PyDict_Next(call->names, &at, &name, &print)) {
+        if (print != Py_None && !PyDict_Contains(names, name)) {
+            tell_variable(name, NULL);
+            (void)PyDict_SetItem(call->names, name,
+                                 Py_None); /* no new key: no new order */
+        }
+    }
+    PyErr_Clear();
+}
+
+static void tell_names(struct call *call, PyObject *names)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0, count = 0;
+
+    if (call->names == NULL) {
+        call->names = PyDict_New();
+    }
+    while (call->names != NULL && PyDict_Next(names, &at, &name, &value)) {
+        if (PyUnicode_CheckExact(name) && is_told(name) && variables_is_data(value)) {
+            count++;
+            if (has_changed(call->names, name, variables_fingerprint(value))) {
+                tell_variable(name, value);
+            }
+        }
+    }
+    if (call->names != NULL && count < PyDict_GET_SIZE(call->names)) {
+        tell_gone(call, names);
+    }
+    PyErr_Clear();
+}
+
+/* What has changed since the last line of the call, which is the innermost. */
+static void tell_variables(struct call *call)
+{
+    PyObject *names;
+
+    if (tracer.level < JOB_TRACE_STEPS || call == NULL) {
+        return;
+    }
+    if (recorder_is_full()) { /* variables cost most, in time and in room */
+        tracer_set_level(JOB_TRACE_LINES);
+        tracer.most = JOB_TRACE_LINES;
+        return;
+    }
+    names = frames_names(call->frame);
+    if (names != NULL) {
+        tell_names(call, names);
+    } else {
+        tell_places(call);
+    }
+}
+
+/* ---- leaving, and lines ---- */
+
 static void leave(struct function *function, enum wire_kind kind)
 {
     if (come_back(function)) {
-        stack.depth--;
+        tell_variables(top());
+        pop();
         tell(kind, 0);
     }
 }
@@ -276,6 +412,7 @@ static void begin_line(const struct point *point)
         }
         call = top();
     }
+    tell_variables(call);
     tell(WIRE_LINE, point->line - call->line);
     call->line = point->line;
 }

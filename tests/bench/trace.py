@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""What recording costs: five programs under every trace level, beside coverage's C tracer, cProfile and sys.settrace, all in
+turn in one run, so that noise hits them alike. Computing time, with what the interpreter takes to start taken off."""
+
+import os
+import resource
+import statistics
+import subprocess
+import tempfile
+
+import pool
+import recording
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAMS = "fib", "nbody", "richards", "pidigits", "json_regex"
+LEVELS = "off", "calls", "lines", "steps"
+PYTHON = "/usr/bin/python3"
+LONG = {"cpu_ms": 300_000, "wall_ms": 600_000, "memory_mb": 512}
+
+SETTRACE = "import sys\ndef trace(*a): return trace\nsys.settrace(trace)\nexec(compile(open(sys.argv[1]).read(), sys.argv[1], 'exec'))\n"
+PEERS = {
+    "python3": [PYTHON],
+    # Each writes what it found into the folder that it runs in.
+    "coverage": [PYTHON, "-m", "coverage", "run", "--data-file=data"],
+    "cProfile": [PYTHON, "-m", "cProfile", "-o", "data"],
+    "sys.settrace, empty": [PYTHON, "-c", SETTRACE],
+}
+
+
+def path_of(program):
+    return os.path.join(HERE, "programs", program + ".py")
+
+
+def peer_ms(command, path, folder):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*command, path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def run_traced(client, program, level):
+    """(computing time in ms, trace records, bytes of the recording) of a job."""
+    with open(path_of(program)) as file:
+        job = client.run(file.read(), trace=level, **LONG)
+    assert job.verdict == "ok", job.result
+    end = recording.decode(job.recording)[-1]
+    return job.result["cpu_ms"], end["produced"], len(job.recording)
+
+
+def measure(rounds, note):
+    """({program: {what: [ms of each round]}}, {level: [bytes an event]}): of programs that have so many that it matters."""
+    times = {program: {} for program in PROGRAMS}
+    sizes = {level: [] for level in LEVELS[1:]}
+    with (pool.Pool(workers=1, max_cpu_ms=300_000, max_wall_ms=600_000) as p, tempfile.TemporaryDirectory() as folder):
+        for number in range(rounds):
+            for program in PROGRAMS:
+                note(f"trace: {program}, round {number + 1} of {rounds}")
+                for level in LEVELS:
+                    ms, events, size = run_traced(p.client, program, level)
+                    times[program].setdefault(level, []).append(ms)
+                    if events > 1000:
+                        sizes[level].append(size / events)
+                for name, command in PEERS.items():
+                    # Without what it takes to start, and for its own imports.
+                    took = peer_ms(command, path_of(program), folder) - peer_ms(command, path_of("empty"), folder)
+                    times[program].setdefault(name, []).append(took)
+    return times, sizes
+
+
+def slowdown(times, what):
+    return statistics.median(times[what]) / statistics.median(times["off" if what in LEVELS else "python3"])
+
+
+def summarise(times, sizes):
+    slow = {what: {program: slowdown(times[program], what) for program in PROGRAMS}
+            for what in (*LEVELS[1:], *list(PEERS)[1:])}
+
+    def worst(one, other):
+        return max(slow[one][program] / slow[other][program] for program in PROGRAMS)
+
+    return {
+        "trace_slowdown": slow,
+        "trace_bytes_an_event": max(statistics.mean(values) for values in sizes.values() if values),
+        "trace_calls_to_cprofile": worst("calls", "cProfile"),
+        "trace_lines_to_coverage": worst("lines", "coverage"),
+        "trace_steps_slowdown": max(slow["steps"].values()),
+    }
+
+
+def show(summary):
+    print(f"{'slowdown by a trace':30}" + "".join(f"{program:>11}" for program in PROGRAMS))
+    for what, values in summary["trace_slowdown"].items():
+        name = f"Paddock, {what}" if what in LEVELS else what
+        print(f"{name:30}" + "".join(f"{values[program]:11.2f}" for program in PROGRAMS))
+    print(f"{'bytes an event, at most':30}{summary['trace_bytes_an_event']:11.2f}")

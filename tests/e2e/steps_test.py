@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The trace level `steps`: which variables have changed at each line, as text that no code of the program's has a hand in."""
+
+import os
+import sys
+import unittest
+
+import pool
+import recording
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "trace"))
+
+from programs import PROGRAMS  # noqa: E402
+
+
+def changes(records):
+    """[(the last line told before, name, type, value)]."""
+    names = {r["name"]: r["text"] for r in records if r["kind"] == "name"}
+    line, found = 0, []
+    for record in recording.unfold(records):
+        if record["kind"] == "line":
+            line = record["line"]
+        elif record["kind"] == "variable":
+            found.append((line, names[record["name"]], names.get(record["type"], "gone"), record["value"]))
+    return found
+
+
+class Steps(pool.TestCase):
+    OPTIONS = {"workers": 2, "max_cpu_ms": 60000, "max_wall_ms": 120000}
+    maxDiff = None
+
+    def changes(self, code, verdict="ok", **fields):
+        job = self.client.run(code, trace="steps", **fields)
+        self.assertEqual(job.verdict, verdict, job.result)
+        return changes(recording.decode(job.recording, partial=verdict != "ok"))
+
+    def test_values(self):
+        for value, kind, text in (
+                ("3", "int", "3"), ("-2.5", "float", "-2.5"), ("1e300 * 1e10", "float", "inf"), ("True", "bool", "True"),
+                ("None", "NoneType", "None"), ("'it\\'s\\n'", "str", "'it\\'s\\n'"), ("'é€😀\\x1b\\u202e'", "str", "'é€😀\\x1b\\u202e'"),
+                ("'\\ud800'", "str", "'\\ud800'"), ("'x' * 100", "str", "'" + "x" * 40 + "'..."), ("b'a\\0'", "bytes", "b'a\\x00'"),
+                ("[1, 2]", "list", "[1, 2]"), ("(1,)", "tuple", "(1)"), ("{'a': 1}", "dict", "{'a': 1}"), ("{5}", "set", "{5}"),
+                ("list(range(100))", "list", "[0, 1, 2, 3, 96, 97, 98, 99, ... 100 in all]"), ("[[1, [2]]]", "list", "[[1, ...]]"),
+                ("10 ** 40", "int", "an integer of 133 bits"), ("3j", "complex", "<complex>"), ("range(3)", "range", "<range>"),
+                ("object()", "object", "<object>")):
+            with self.subTest(value):
+                self.assertEqual(self.changes(f"x = {value}\n"), [(1, "x", kind, text)])
+
+    def test_what_changes(self):
+        self.assertEqual(self.changes("def f(a, b=2):\n    c = [a]\n    c.append(b)\n    a += 1\n    a = a\n    del b\n    return c\nx = f(1)\n"), [
+            (8, "a", "int", "1"), (8, "b", "int", "2"), (2, "c", "list", "[1]"), (3, "c", "list", "[1, 2]"), (4, "a", "int", "2"),
+            (6, "b", "gone", ""), (7, "x", "list", "[1, 2]")])
+        self.assertEqual(self.changes("for i in range(3):\n    t = str(i)\ndel i\n"), [
+            (1, "i", "int", "0"), (2, "t", "str", "'0'"), (1, "i", "int", "1"), (2, "t", "str", "'1'"), (1, "i", "int", "2"),
+            (2, "t", "str", "'2'"), (3, "i", "gone", "")])
+        self.assertEqual(self.changes("s = ''\nfor _ in range(2):\n    s += 'ab'\n")[2::2], [
+            (3, "s", "str", "'ab'"), (3, "s", "str", "'abab'")])
+
+    def test_instances_and_closures(self):
+        code = ("class Robot:\n    wheels = 4\n    def __init__(self): self.x = 1\n    def go(self):\n        self.x += 1\nr = Robot()\nr.go()\n"
+                "def outer():\n    n = 0\n    def inner():\n        nonlocal n\n        n += 1\n    inner()\n    return n\nouter()\n")
+        said = self.changes(code)
+        for change in ((2, "wheels", "int", "4"), (3, "r", "Robot", "Robot(x=1)"), (5, "self", "Robot", "Robot(x=2)"),
+                       (9, "n", "int", "0"), (12, "n", "int", "1"), (12, "n", "int", "1")):
+            self.assertIn(change, said)
+
+    def test_no_code_of_the_program_runs(self):
+        code = ("class M(type):\n    def __getattribute__(c, n): print('no'); return type.__getattribute__(c, n)\n"
+                "class Liar(metaclass=M):\n    def __init__(self): object.__setattr__(self, 'x', 1)\n"
+                "    def __getattribute__(self, n): print('no'); raise ValueError\n    def __repr__(self): print('no'); return '?'\n"
+                "    __str__ = __hash__ = __eq__ = __len__ = __iter__ = __bool__ = __class_getitem__ = __repr__\n"
+                "class L(list):\n    __len__ = __iter__ = __getitem__ = lambda *a: print('no')\n"
+                "class S(str):\n    __len__ = __str__ = __repr__ = lambda *a: print('no')\n"
+                "print('begin')\na = Liar()\nb = L([1])\nc = S('x')\nd = [a, b, c]\nprint('end')\n")
+        job = self.client.run(code, trace="steps")
+        records = recording.decode(job.recording)
+        self.assertEqual(recording.text(records).partition("begin\n")[2], "end\n", job.result)
+        self.assertIn((4, "a", "Liar", "Liar(x=1)"), changes(records))
+
+    def test_nothing_lives_longer(self):
+        code = ("import sys\nclass D:\n    def __del__(self): print('gone')\ndef f():\n    d = D()\n    d = None\n    print('after')\n"
+                "    e = D()\n    return sys.getrefcount(e)\nprint(f())\nx = D()\nx = 1\nprint('end')\n")
+        said = {recording.text(recording.decode(self.client.run(code, trace=trace).recording)) for trace in ("off", "steps")}
+        self.assertEqual(said, {"gone\nafter\ngone\n2\ngone\nend\n"})
+
+    def test_odd_objects(self):
+        self.changes("a = []\na.append(a)\nd = {}\nd['d'] = d\nclass N:\n    pass\nn = N()\nn.n = n\nx = [[[[[1]]]]]\n"
+                     "class E:\n    __slots__ = ('y',)\ne = E()\nclass P(dict): pass\np = P(a=1)\np.q = 2\nimport collections\n"
+                     "t = collections.namedtuple('T', 'a b')(1, 2)\ng = (i for i in x)\nfor i in range(30): setattr(n, f'a{i}', i)\n"
+                     "del n.a3\nn.__dict__ = {'z': 1}\nn.__class__ = type('Q', (N,), {})\n")
+
+    def test_programs_stay_what_they_are(self):
+        jobs = {}
+        for name, source in PROGRAMS.items():
+            jobs[name] = [self.client.enqueue(pool.make_zip(source), trace=trace) for trace in ("off", "steps")]
+        for name, (plain, stepped) in jobs.items():
+            with self.subTest(name):
+                plain, stepped = self.client.wait(plain), self.client.wait(stepped)
+                self.assertEqual(stepped.verdict, plain.verdict, stepped.result)
+                self.assertEqual(*(recording.text(recording.decode(job.recording)) for job in (plain, stepped)))
+
+    def test_over_its_size_lines_are_left(self):
+        job = self.client.run("for i in range(20000):\n    x = i\n", trace="steps", recording_kb="64", cpu_ms="60000", wall_ms="60000")
+        records = recording.decode(job.recording)
+        self.assertEqual([r["level"] for r in records if r["kind"] == "level"], ["lines"])
+        self.assertEqual([r["kind"] for r in records if r["kind"] in ("level", "sync", "end", "dropped")][-1], "end")
+
+
+if __name__ == "__main__":
+    unittest.main()

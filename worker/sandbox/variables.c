@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking at values. Runs in the sandbox, for every variable of a call at every line of
+ * it, on objects that a hostile program made: only what the types of Python's own say of
+ * themselves is read, and every walk is bounded.
+ */
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
+#include "worker/sandbox/variables.h"
+
+#include "common/cleanup.h"
+
+#include <string.h>
+
+#define DEPTH      2  /* levels below a value */
+#define ENDS       4  /* elements of a container's beginning, and of its end */
+#define MEMBERS    8  /* of a dict, a set or an instance */
+#define CHARACTERS 40 /* of a text within */
+
+/* ---- elements ---- */
+
+typedef void see(void *context, PyObject *name, PyObject *value);
+
+/* Shows the elements that count. Returns false for what has none to show. */
+static bool walk(PyObject *value, see *saw, void *context)
+{
+    PyObject *key, *element;
+    Py_ssize_t at = 0;
+    Py_hash_t hash;
+
+    if (PyList_CheckExact(value) || PyTuple_CheckExact(value)) {
+        Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
+
+        for (Py_ssize_t i = 0; i < size; i++) {
+            if (i == ENDS && size > 2 * ENDS) {
+                i = size - ENDS;
+            }
+            saw(context, NULL, PySequence_Fast_GET_ITEM(value, i));
+        }
+        return true;
+    }
+    if (PyDict_CheckExact(value)) {
+        for (int i = 0; i < MEMBERS && PyDict_Next(value, &at, &key, &element); i++) {
+            saw(context, key, element);
+        }
+        return true;
+    }
+    if (PyAnySet_CheckExact(value)) {
+        for (int i = 0; i < MEMBERS && _PySet_NextEntry(value, &at, &key, &hash); i++) {
+            saw(context, NULL, key);
+        }
+        return true;
+    }
+    for (int i = 0; i < MEMBERS && frames_attribute(value, &at, &key, &element); i++) {
+        saw(context, key, element);
+    }
+    return at > 0;
+}
+
+static Py_ssize_t size_of(PyObject *value)
+{
+    return PyList_CheckExact(value) || PyTuple_CheckExact(value) ? Py_SIZE(value)
+           : PyDict_CheckExact(value)                            ? PyDict_GET_SIZE(value)
+           : PyAnySet_CheckExact(value)                          ? PySet_GET_SIZE(value)
+                                                                 : 0;
+}
+
+/* ---- fingerprints ---- */
+
+static uint64_t mix(uint64_t one, uint64_t other)
+{
+    uint64_t both = (one ^ other) * 0x9e3779b97f4a7c15u;
+
+    return both ^ both >> 29;
+}
+
+static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+
+    for (; size >= 8; size -= 8, at += 8) {
+        uint64_t word;
+
+        memcpy(&word, at, 8);
+        sum = mix(sum, word);
+    }
+    for (; size > 0; size--, at++) {
+        sum = mix(sum, *at);
+    }
+    return sum;
+}
+
+/* What has a value of its own: its address tells nothing, for the next one may have it.
+ */
+static bool mix_scalar(PyObject *value, uint64_t *sum)
+{
+    if (PyLong_CheckExact(value)) {
+        size_t digits = (size_t)Py_ABS(Py_SIZE(value));
+
+        *sum = mix_bytes(mix(*sum, (uint64_t)Py_SIZE(value)),
+                         ((PyLongObject *)value)->ob_digit,
+                         (digits < 8 ? digits : 8) * sizeof(digit));
+    } else if (PyFloat_CheckExact(value)) {
+        *sum = mix_bytes(*sum, &((PyFloatObject *)value)->ob_fval, sizeof(double));
+    } else if (PyUnicode_CheckExact(value) && PyUnicode_IS_READY(value)) {
+        size_t size = (size_t)PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value);
+
+        *sum = mix_bytes(mix(*sum, size), PyUnicode_DATA(value), size < 64 ? size : 64);
+    } else if (PyBytes_CheckExact(value) || PyByteArray_CheckExact(value)) {
+        size_t size = (size_t)Py_SIZE(value);
+        const char *bytes = PyBytes_CheckExact(value) ? PyBytes_AS_STRING(value)
+                                                      : PyByteArray_AS_STRING(value);
+
+        *sum = mix_bytes(mix(*sum, size), bytes, size < 64 ? size : 64);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct summing {
+    uint64_t sum;
+    int depth;
+};
+
+static void sum_up(struct summing *summing, PyObject *value);
+
+static void sum_element(void *context, PyObject *name, PyObject *value)
+{
+    struct summing *summing = context;
+
+    summing->sum = mix(summing->sum, (uintptr_t)name);
+    sum_up(summing, value);
+}
+
+static void sum_up(struct summing *summing, PyObject *value)
+{
+    summing->sum = mix(summing->sum, (uintptr_t)Py_TYPE(value));
+    if (mix_scalar(value, &summing->sum)) {
+        return;
+    }
+    summing->sum = mix(mix(summing->sum, (uintptr_t)value), (uint64_t)size_of(value));
+    if (summing->depth < DEPTH) {
+        summing->depth++;
+        (void)walk(value, sum_element, summing);
+        summing->depth--;
+    }
+}
+
+uint64_t variables_fingerprint(PyObject *value)
+{
+    struct summing summing = {.sum = 1};
+
+    sum_up(&summing, value);
+    return summing.sum | 1;
+}
+
+bool variables_is_data(PyObject *value)
+{
+    return !PyModule_Check(value) && !PyType_Check(value) && !PyFunction_Check(value) &&
+           !PyCFunction_Check(value);
+}
+
+/* ---- texts ---- */
+
+struct writing {
+    struct buffer *to;
+    int depth;
+    int written; /* elements of this container */
+    bool names;  /* "name=value" rather than "name: value" */
+};
+
+static bool is_full(const struct writing *writing)
+{
+    return writing->to->size >= VARIABLES_TEXT;
+}
+
+static void write_value(struct writing *writing, PyObject *value);
+
+static void write_long(PyObject *value, struct buffer *to)
+{
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+
+    if (overflow == 0) {
+        buffer_printf(to, "%lld", number);
+    } else {
+        buffer_printf(to, "%san integer of %zu bits", overflow < 0 ? "-" : "",
+                      _PyLong_NumBits(value));
+    }
+    PyErr_Clear();
+}
+
+static void write_float(PyObject *value, struct buffer *to)
+{
+    char *text =
+        PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+
+    buffer_add_text(to, text != NULL ? text : "?");
+    PyErr_Clear();
+    PyMem_Free(text);
+}
+
+static void write_character(struct buffer *to, Py_UCS4 c)
+{
+    if (c == '\'' || c == '\\') {
+        buffer_printf(to, "\\%c", (int)c);
+    } else if (c >= 0x20 && c < 0x7f) {
+        buffer_add_char(to, (char)c);
+    } else if (c == '\n') {
+        buffer_add_text(to, "\\n");
+    } else if (c < 0xa0 || (c >= 0xd800 && c < 0xe000) || (c >= 0x2000 && c < 0x2070)) {
+        buffer_printf(to, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+    } else if (c < 0x800) {
+        buffer_printf(to, "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 63)));
+    } else if (c < 0x10000) {
+        buffer_printf(to, "%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 63)),
+                      (int)(0x80 | (c & 63)));
+    } else {
+        buffer_printf(to, "%c%c%c%c", (int)(0xf0 | c >> 18), (int)(0x80 | (c >> 12 & 63)),
+                      (int)(0x80 | (c >> 6 & 63)), (int)(0x80 | (c & 63)));
+    }
+}
+
+static void write_string(PyObject *value, struct buffer *to)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(value);
+
+    buffer_add_char(to, '\'');
+    for (Py_ssize_t i = 0; i < size && i < CHARACTERS; i++) {
+        write_character(to, PyUnicode_READ_CHAR(value, i));
+    }
+    buffer_add_text(to, size > CHARACTERS ? "'..." : "'");
+}
+
+static void write_bytes(PyObject *value, struct buffer *to)
+{
+    const char *bytes = PyBytes_CheckExact(value) ? PyBytes_AS_STRING(value)
+                                                  : PyByteArray_AS_STRING(value);
+    Py_ssize_t size = Py_SIZE(value);
+
+    buffer_add_text(to, "b'");
+    for (Py_ssize_t i = 0; i < size && i < CHARACTERS; i++) {
+        write_character(to, (unsigned char)bytes[i] < 0x7f ? (Py_UCS4)bytes[i] : 0x80);
+    }
+    buffer_add_text(to, size > CHARACTERS ? "'..." : "'");
+}
+
+static void write_name(PyObject *value, struct buffer *to)
+{
+    buffer_add_text(to, value == Py_None ? "None" : value == Py_True ? "True" : "False");
+}
+
+static const struct {
+    PyTypeObject *type;
+    void (*write)(PyObject *value, struct buffer *to);
+} scalars[] = {
+    {&PyLong_Type, write_long},       {&PyFloat_Type, write_float},
+    {&PyUnicode_Type, write_string},  {&PyBytes_Type, write_bytes},
+    {&PyByteArray_Type, write_bytes}, {&PyBool_Type, write_name},
+    {&_PyNone_Type, write_name},
+};
+
+static bool write_scalar(PyObject *value, struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(scalars); i++) {
+        if (scalars[i].type == Py_TYPE(value)) {
+            scalars[i].write(value, to);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_element(void *context, PyObject *name, PyObject *value)
+{
+    struct writing *writing = context;
+    int written = writing->written++;
+
+    if (is_full(writing)) {
+        return;
+    }
+    buffer_add_text(writing->to, written > 0 ? ", " : "");
+    if (name != NULL && writing->names && PyUnicode_CheckExact(name)) {
+        const char *text = PyUnicode_AsUTF8(name);
+
+        PyErr_Clear();
+        buffer_printf(writing->to, "%.40s=", text != NULL ? text : "?");
+    } else if (name != NULL) {
+        write_value(writing, name);
+        buffer_add_text(writing->to, ": ");
+    }
+    write_value(writing, value);
+}
+
+static const char *short_name(const PyTypeObject *type)
+{
+    const char *dot = strrchr(type->tp_name, '.');
+
+    return dot != NULL ? dot + 1 : type->tp_name;
+}
+
+static void write_opaque(PyObject *value, struct buffer *to)
+{
+    const char *kind = PyType_Check(value)       ? "class "
+                       : PyFunction_Check(value) ? "function "
+                       : PyModule_Check(value)   ? "module "
+                                                 : "";
+
+    buffer_printf(to, "<%s%.60s>", kind,
+                  PyType_Check(value) ? short_name((PyTypeObject *)value)
+                                      : short_name(Py_TYPE(value)));
+}
+
+static void write_container(struct writing *writing, PyObject *value)
+{
+    struct buffer *to = writing->to;
+    bool is_list = PyList_CheckExact(value), is_tuple = PyTuple_CheckExact(value);
+    bool is_braced = PyDict_CheckExact(value) || PyAnySet_CheckExact(value);
+    struct writing inner = {.to = to,
+                            .depth = writing->depth + 1,
+                            .names = !is_list && !is_tuple && !is_braced};
+    Py_ssize_t size = size_of(value);
+    Py_ssize_t shown = is_braced ? MEMBERS : 2 * ENDS;
+
+    if (inner.names) {
+        buffer_printf(to, "%.60s(", short_name(Py_TYPE(value)));
+    } else {
+        buffer_add_char(to, is_list ? '[' : is_tuple ? '(' : '{');
+    }
+    (void)walk(value, write_element, &inner);
+    if (size > shown) {
+        buffer_printf(to, ", ... %zd in all", size);
+    }
+    buffer_add_char(to, is_list ? ']' : is_tuple || inner.names ? ')' : '}');
+}
+
+static bool has_elements(PyObject *value)
+{
+    Py_ssize_t at = 0;
+    PyObject *name, *element;
+
+    return PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
+           PyDict_CheckExact(value) || PyAnySet_CheckExact(value) ||
+           (variables_is_data(value) && frames_attribute(value, &at, &name, &element));
+}
+
+static void write_value(struct writing *writing, PyObject *value)
+{
+    if (write_scalar(value, writing->to)) {
+        return;
+    }
+    if (has_elements(value) && writing->depth < DEPTH) {
+        write_container(writing, value);
+    } else if (has_elements(value)) {
+        buffer_add_text(writing->to, "...");
+    } else {
+        write_opaque(value, writing->to);
+    }
+}
+
+void variables_text(PyObject *value, struct buffer *to)
+{
+    struct writing writing = {.to = to};
+    size_t cut = VARIABLES_TEXT - 3;
+
+    write_value(&writing, value);
+    if (to->size > VARIABLES_TEXT) {
+        while ((to->data[cut] & 0xc0) == 0x80) { /* within a character */
+            cut--;
+        }
+        to->size = cut;
+        buffer_add_text(to, "...");
+    }
+}
