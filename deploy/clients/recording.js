@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). For browsers and node; needs nothing else.
+ * Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is
+ * kept grows with the bytes that have come, never with a number that they name, and what a `repeat` stands for is made
+ * one by one as it is asked for.
+ *
+ *     const trace = new Trace();
+ *     for await (const slice of slices) {
+ *         for (const event of trace.push(slice)) show(event);
+ *     }
+ *     for (const event of trace.finish()) show(event);
+ *
+ * `Decoder` gives the records as they stand, `Trace` what they mean. Numbers are plain ones: a recording with one beyond
+ * 2^53 - 1 is refused, as no program of this world writes such.
+ */
+
+const VERSION = 2;
+const MAGIC = "PADDOCK";
+const RECORD_MAX = 32768; // bytes
+const HISTORY = 255; // trace records that a repeat can reach back
+const DEPTH_MAX = 100000; // calls: what is deeper is not traced
+const CAP_MIN = 2 * HISTORY; // of a repeat: so much, and all that can be reached back to is of it
+
+/** Fields of each kind, as PROTOCOL has them. */
+const FIELDS = {
+    1: "header magic:x version:u level:x engine:x",
+    2: "file file:u path:x",
+    3: "function function:u file:u line:u name:x",
+    4: "thread thread:u",
+    5: "call time:t function:u",
+    6: "return time:t",
+    7: "unwind time:t",
+    8: "line time:t step:s",
+    9: "repeat time:t period:u records:u",
+    10: "variable name:u type:u value:x",
+    11: "out time:t data:b",
+    12: "err time:t data:b",
+    13: "name name:u text:x",
+    14: "yield time:t",
+    15: "resume time:t function:u",
+    16: "exception time:t exception:u type:u",
+    17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u " +
+        "function:x source:x ]",
+    18: "dropped time:t produced:u",
+    19: "sync time:t thread:u stack:[ function:u line:u ]",
+    20: "end time:t produced:u",
+    21: "level level:x",
+    22: "input time:t",
+    23: "host time:t json:x",
+    24: "value time:t total:u part:b",
+    25: "saved time:t name:x media_type:x total:u part:b",
+};
+
+/** @typedef {{name: string, letter: string, group: Field[]}} Field */
+
+/** @param {Iterator<string>} words @returns {Field[]} */
+function fields(words) {
+    const found = [];
+    for (let word; !(word = words.next()).done && word.value !== "]";) {
+        const [name, letter] = word.value.split(":");
+        found.push({ name, letter, group: letter === "[" ? fields(words) : [] });
+    }
+    return found;
+}
+
+/** @type {{name: string, fields: Field[]}[]} */
+const KINDS = [];
+for (const [kind, row] of Object.entries(FIELDS)) {
+    const [name, ...words] = row.split(" ");
+    KINDS[Number(kind)] = { name, fields: fields(words.values()) };
+}
+
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const TORN = Symbol("more bytes are needed");
+
+/** A recording that cannot be read on: foreign, of another version, or malformed. */
+export class RecordingError extends Error {
+    /** @param {number} offset of the record @param {string} reason */
+    constructor(offset, reason) {
+        super(`at byte ${offset}: ${reason}`);
+        this.name = "RecordingError";
+        this.offset = offset;
+        this.reason = reason;
+    }
+}
+
+/**
+ * A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
+ * microseconds; `b` is a Uint8Array of its own, `x` a string in which U+FFFD stands for what is no UTF-8; a group is an
+ * array of objects. A short line is a `line` with the time of the record before.
+ * @typedef {{kind: string, time?: number, [field: string]: any}} RecordingRecord
+ */
+
+/** Records out of bytes, as these come. */
+export class Decoder {
+    #bytes = new Uint8Array(0); // what has come and is not decoded
+    #at = 0; // in these
+    #start = 0; // of the record being read
+    #before = 0; // bytes that came before these
+    #time = 0;
+    #started = false;
+    /** @type {RecordingError | null} */
+    #error = null;
+
+    /** Where the next record begins. */
+    get offset() { return this.#before + this.#at; }
+
+    /** Takes bytes in without reading them: for `next`. @param {Uint8Array} bytes are copied */
+    feed(bytes) {
+        const left = this.#bytes.length - this.#at;
+        const joined = new Uint8Array(left + bytes.length);
+        joined.set(this.#bytes.subarray(this.#at));
+        joined.set(bytes, left);
+        this.#before += this.#at;
+        this.#at = 0;
+        this.#bytes = joined;
+    }
+
+    /** The next record, or undefined where its end is still to come. @returns {RecordingRecord | undefined} */
+    next() {
+        if (this.#error !== null) { throw this.#error; }
+        if (this.#at === this.#bytes.length) { return undefined; }
+        const kind = this.#bytes[this.#start = this.#at];
+        if (kind >= 128 && this.#started) {
+            this.#at++;
+            return { kind: "line", time: this.#time, step: kind - 192 };
+        }
+        try {
+            return this.#record(kind);
+        } catch (thrown) {
+            this.#at = this.#start;
+            if (thrown === TORN) { return undefined; }
+            throw this.#error = /** @type {RecordingError} */ (thrown);
+        }
+    }
+
+    /**
+     * The records that are whole with these bytes. Where one cannot be read, those before it are returned first, and the
+     * error comes with the next call of `push` or `finish`.
+     * @param {Uint8Array} bytes @returns {RecordingRecord[]}
+     */
+    push(bytes) {
+        const records = [];
+        this.feed(bytes);
+        try {
+            for (let record; (record = this.next()) !== undefined;) { records.push(record); }
+        } catch (error) {
+            if (records.length === 0) { throw error; }
+        }
+        return records;
+    }
+
+    /** No more will come. Returns how many bytes of a torn record are left. @returns {number} */
+    finish() {
+        if (this.#error !== null) { throw this.#error; }
+        return this.#bytes.length - this.#at;
+    }
+
+    /** @param {number} kind @returns {RecordingRecord} */
+    #record(kind) {
+        const row = KINDS[kind];
+        if (!this.#started && kind !== 1) { this.#fail("this is not the beginning of a recording"); }
+        if (row === undefined) {
+            this.#fail(`a record of kind ${kind}, which this reader does not know`);
+        }
+        if (this.#started && kind === 1) { this.#fail("a second header"); }
+        this.#at++;
+        const record = { kind: row.name };
+        for (const field of row.fields) {
+            record[field.name] = this.#field(field, kind);
+            if (kind === 1) { this.#check(record); }
+        }
+        this.#started = true;
+        this.#time = record.time ?? this.#time;
+        return record;
+    }
+
+    /** As early as can be: what stands behind a magic or a version that is not ours is not ours to read. */
+    #check(record) {
+        if (record.magic !== MAGIC) { this.#fail("this is not a recording of Paddock"); }
+        if ((record.version ?? VERSION) !== VERSION) {
+            this.#fail(`a recording of version ${record.version}, where this reader knows version ${VERSION}`);
+        }
+    }
+
+    /** @param {Field} field @param {number} kind */
+    #field(field, kind) {
+        if (field.letter === "u") { return this.#varint(); }
+        if (field.letter === "t") {
+            const time = this.#varint() + (kind === 19 ? 0 : this.#time);
+            return time <= Number.MAX_SAFE_INTEGER ? time : this.#fail("a time beyond 2^53 - 1");
+        }
+        if (field.letter === "s") {
+            const value = this.#varint();
+            return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+        }
+        if (field.letter === "b") { return this.#take().slice(); }
+        return field.letter === "x" ? UTF8.decode(this.#take()) : this.#group(field);
+    }
+
+    /** @param {Field} field */
+    #group(field) {
+        const found = [];
+        let count = this.#varint();
+        this.#need(count * field.group.length); // at least: before anything is made of so many
+        for (; count > 0; count--) {
+            const member = {};
+            for (const inner of field.group) { member[inner.name] = this.#field(inner, 0); }
+            found.push(member);
+        }
+        return found;
+    }
+
+    #varint() {
+        let value = 0;
+        for (let digits = 0, weight = 1; ; digits++, weight *= 128) {
+            this.#need(1);
+            const byte = this.#bytes[this.#at++];
+            if (digits === 9 && byte > 1) { this.#fail("a number of more than 64 bits"); }
+            value += (byte & 127) * weight;
+            if (byte < 128) { return value <= Number.MAX_SAFE_INTEGER ? value : this.#fail("a number beyond 2^53 - 1"); }
+        }
+    }
+
+    /** Bytes with their length in front. */
+    #take() {
+        const size = this.#varint();
+        this.#need(size);
+        this.#at += size;
+        return this.#bytes.subarray(this.#at - size, this.#at);
+    }
+
+    /** @param {number} size */
+    #need(size) {
+        if (this.#at + size - this.#start > RECORD_MAX) {
+            this.#fail(`a record of more than ${RECORD_MAX} bytes`);
+        }
+        if (this.#at + size > this.#bytes.length) { throw TORN; }
+    }
+
+    /** @param {string} reason @returns {never} */
+    #fail(reason) { throw new RecordingError(this.#before + this.#start, reason); }
+}
+
+/** A call that is open, or what an event tells of one. @typedef {{function: string, file: string, line: number}} Place */
+
+/**
+ * What happened. Each has `kind`, `time` and `thread`; beside these:
+ * - header: level, engine. level: level. input: nothing. host: json. end: produced
+ * - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
+ *   (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not known,
+ *   as tracing began later, function and file are "" and line is 0
+ * - exception: the same, exception (its number) and type. variable: the same, name, type, value; null where it is gone
+ * - folded: period, records: so many trace records of a loop that were not unfolded (see `repeats`)
+ * - out, err: text, with characters that two records share put together. error: relation, type, message, frames
+ * - dropped: produced, missing (trace records that are not there). sync: depth, stack (places, innermost last)
+ * - value: json. saved: name, media_type, data. Both come when they are whole
+ * @typedef {{kind: string, time: number, thread: number, [field: string]: any}} RecordingEvent
+ */
+
+/** @type {Place} */
+const NOWHERE = Object.freeze({ function: "", file: "", line: 0 });
+
+/**
+ * What is left of one; `lines` of the innermost calls and `depth` as they were before a round.
+ * @typedef {{pattern: RecordingRecord[], at: number, left: number, done: number, lines: number[] | null,
+ *     depth: number}} Repeat
+ */
+
+/** Events out of bytes, as these come. */
+export class Trace {
+    #decoder = new Decoder();
+    #repeats;
+    /** @type {RecordingError | null} */
+    #error = null;
+    #offset = 0; // of the record being told
+    #time = 0;
+    #thread = 0;
+    /** @type {Map<number, Place[]>} */
+    #stacks = new Map();
+    /** @type {Place[]} */
+    #stack = []; // of the thread
+    #low = 0; // least height of the stack since it was last set
+    /** @type {RecordingRecord[]} */
+    #history = []; // the last trace records, as a ring
+    #remembered = 0;
+    /** @type {Repeat | null} */
+    #repeat = null; // that is being unfolded
+    #seen = 0; // trace records, and those that are missing
+    #files = new Map();
+    #functions = new Map();
+    #names = new Map();
+    #wholes = new Map();
+    #text = { out: new TextDecoder("utf-8", { ignoreBOM: true }), err: new TextDecoder("utf-8", { ignoreBOM: true }) };
+
+    /**
+     * @param {{repeats?: number}} [options] `repeats`: how many records of one `repeat` are unfolded, 510 at least, before
+     * the whole rounds that are left become one `folded` event; without it all of them are
+     */
+    constructor({ repeats = Infinity } = {}) {
+        this.#repeats = Math.max(repeats, CAP_MIN);
+        this.#switch(0);
+    }
+
+    /**
+     * What these bytes tell. Throws a RecordingError after the last event that can be told. What is not asked for now
+     * comes first in the next call.
+     * @param {Uint8Array} bytes are copied @returns {Generator<RecordingEvent, void, void>}
+     */
+    push(bytes) {
+        this.#decoder.feed(bytes);
+        return this.#drain();
+    }
+
+    /** No more will come: what is left, and half a character at the end of the output. */
+    *finish() {
+        yield* this.#drain();
+        yield* this.#flush();
+    }
+
+    /** @returns {Generator<RecordingEvent, void, void>} */
+    *#drain() {
+        for (;;) {
+            if (this.#error !== null) { throw this.#error; }
+            if (this.#repeat !== null) {
+                yield* this.#unfold(this.#repeat);
+                this.#repeat = null;
+            }
+            this.#offset = this.#decoder.offset;
+            const record = this.#decoder.next();
+            if (record === undefined) { return; }
+            this.#time = record.time ?? this.#time;
+            if (record.kind === "end") { yield* this.#flush(); }
+            const event = this.#apply(record);
+            if (event !== undefined) { yield event; }
+        }
+    }
+
+    /** What stands in a repeat, in its order. That it may be left at any `yield` is why all that it knows is in `repeat`. */
+    *#unfold(repeat) {
+        const { pattern } = repeat;
+        while (repeat.left > 0) {
+            if (repeat.at === 0 && repeat.done >= this.#repeats && repeat.left >= pattern.length) {
+                const rounds = this.#skip(repeat);
+                if (rounds > 0) {
+                    yield this.#event("folded", { period: pattern.length, records: rounds * pattern.length });
+                    continue;
+                }
+            }
+            const record = pattern[repeat.at];
+            repeat.at = (repeat.at + 1) % pattern.length;
+            repeat.done++;
+            repeat.left--;
+            yield this.#traced(record);
+        }
+    }
+
+    /**
+     * Between two rounds: how many are left out. A round that leaves the stack as high as it was changes but one line that
+     * the next round sees, that of the innermost call that it does not leave: each time by as much. Of another kind of
+     * round there can only be so many, as the stack has a height.
+     */
+    #skip(repeat) {
+        const height = this.#stack.length, { lines, depth, pattern } = repeat;
+        if (lines === null || depth !== height) {
+            repeat.lines = this.#stack.slice(-pattern.length).map((call) => call.line);
+            repeat.depth = this.#low = height;
+            return 0;
+        }
+        const rounds = Math.floor(repeat.left / pattern.length);
+        if (this.#low > 0) {
+            const call = this.#stack[this.#low - 1];
+            call.line += (call.line - lines[lines.length - 1 - (height - this.#low)]) * rounds;
+        }
+        repeat.left -= rounds * pattern.length;
+        this.#seen += rounds * pattern.length;
+        return rounds;
+    }
+
+    /** Characters that were begun and never ended. */
+    *#flush() {
+        for (const kind of ["out", "err"]) {
+            const text = this.#text[kind].decode();
+            if (text !== "") {
+                yield this.#event(kind, { text });
+            }
+        }
+    }
+
+    /** @param {string} kind @param {object} rest @returns {RecordingEvent} */
+    #event(kind, rest) {
+        return { kind, time: this.#time, thread: this.#thread, ...rest };
+    }
+
+    /** Of the innermost call. */
+    #here(kind, rest) {
+        const { function: name, file, line } = this.#stack.at(-1) ?? NOWHERE;
+        return this.#event(kind, { depth: this.#stack.length, function: name, file, line, ...rest });
+    }
+
+    /** What it tells, if it is more than a name. @param {RecordingRecord} record @returns {RecordingEvent | undefined} */
+    #apply(record) {
+        const { kind, time: _, ...rest } = record;
+        switch (kind) {
+        case "call": case "resume": case "line": case "return": case "unwind": case "yield": return this.#traced(record);
+        case "repeat": return this.#begin(record);
+        case "file": return void this.#files.set(record.file, record.path);
+        case "function": return void this.#functions.set(record.function, record);
+        case "name": return void this.#names.set(record.name, record.text);
+        case "thread": return this.#switch(record.thread);
+        case "sync": return this.#sync(record);
+        case "header": return this.#event(kind, { level: record.level, engine: record.engine });
+        case "exception":
+            return this.#here(kind, { exception: record.exception, type: this.#names.get(record.type) ?? "" });
+        case "variable": return this.#variable(record);
+        case "out": case "err": return this.#event(kind, { text: this.#text[kind].decode(record.data, { stream: true }) });
+        case "dropped": {
+            const missing = Math.max(record.produced - this.#seen, 0);
+            this.#seen = record.produced;
+            return this.#event(kind, { produced: record.produced, missing });
+        }
+        case "value": case "saved": return this.#part(record);
+        default: return this.#event(kind, rest); // error, end, level, input, host
+        }
+    }
+
+    /** @param {RecordingRecord} record one of those that can be repeated @returns {RecordingEvent} */
+    #traced(record) {
+        const stack = this.#stack, kind = record.kind;
+        let depth = stack.length, call;
+        this.#history[this.#remembered++ % HISTORY] = record;
+        this.#seen++;
+        if (kind === "line") {
+            call = depth > 0 ? stack[depth - 1] : NOWHERE;
+            if (depth > 0) { call.line += record.step; }
+        } else if (kind === "call" || kind === "resume") {
+            if (depth === DEPTH_MAX) {
+                this.#fail(`more than ${DEPTH_MAX} calls within one another`);
+            }
+            depth = stack.push(call = this.#place(record.function));
+        } else {
+            call = stack.pop() ?? NOWHERE;
+            this.#low = Math.min(this.#low, stack.length);
+        }
+        return {
+            kind, time: this.#time, thread: this.#thread, depth, function: call.function, file: call.file, line: call.line,
+        };
+    }
+
+    /** @param {number} number of a function @returns {Place} */
+    #place(number) {
+        const known = this.#functions.get(number);
+        return known === undefined ? { ...NOWHERE }
+            : { function: known.name, file: this.#files.get(known.file) ?? "", line: known.line };
+    }
+
+    /** @param {RecordingRecord} record @returns {undefined} */
+    #begin({ period, records }) {
+        const known = Math.min(this.#remembered, HISTORY);
+        if (period < 1 || period > known) {
+            this.#fail(`a repeat of the last ${period} records, where there are ${known}`);
+        }
+        const pattern = [];
+        for (let i = this.#remembered - period; i < this.#remembered; i++) { pattern.push(this.#history[i % HISTORY]); }
+        this.#repeat = { pattern, at: 0, left: records, done: 0, lines: null, depth: 0 };
+    }
+
+    /** @param {number} thread @returns {undefined} */
+    #switch(thread) {
+        this.#thread = thread;
+        this.#remembered = 0;
+        this.#stack = this.#stacks.get(thread) ?? [];
+        this.#stacks.set(thread, this.#stack);
+    }
+
+    /**
+     * Whoever begins to read here knows of no other thread's calls, and nobody knows what became of them.
+     * @param {RecordingRecord} record
+     */
+    #sync({ thread, stack }) {
+        this.#stacks.clear();
+        this.#switch(thread);
+        for (const call of stack) {
+            this.#stack.push({ ...this.#place(call.function), line: call.line });
+        }
+        return this.#event("sync", { depth: stack.length, stack: this.#stack.map((call) => ({ ...call })) });
+    }
+
+    /** @param {RecordingRecord} record */
+    #variable({ name, type, value }) {
+        return this.#here("variable", {
+            name: this.#names.get(name) ?? "",
+            type: type === 0 ? null : this.#names.get(type) ?? "",
+            value: type === 0 ? null : value,
+        });
+    }
+
+    /**
+     * The first `total` bytes of one name are a whole; what comes then, or with another total, begins the next one.
+     * @param {RecordingRecord} record
+     */
+    #part({ kind, name, media_type, total, part }) {
+        const key = kind === "value" ? kind : `saved ${name}`;
+        let whole = this.#wholes.get(key);
+        if (whole === undefined || whole.total !== total) {
+            this.#wholes.set(key, whole = { total, size: 0, parts: [] });
+        }
+        whole.parts.push(part);
+        whole.size += part.length;
+        if (whole.size < total) { return undefined; }
+        this.#wholes.delete(key);
+        const data = new Uint8Array(whole.size);
+        let at = 0;
+        for (const piece of whole.parts) {
+            data.set(piece, at);
+            at += piece.length;
+        }
+        const bytes = data.slice(0, total);
+        return this.#event(kind, kind === "value" ? { json: UTF8.decode(bytes) } : { name, media_type, data: bytes });
+    }
+
+    /** @param {string} reason @returns {never} */
+    #fail(reason) { throw this.#error = new RecordingError(this.#offset, reason); }
+}

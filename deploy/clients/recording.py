@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: MIT
+"""Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). Python 3.9 or later, its library alone.
+
+Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is kept
+grows with the bytes that have come, never with a number that they name, and what a `repeat` stands for is made one by one
+as it is asked for.
+
+    trace = Trace()
+    for piece in slices:
+        for event in trace.push(piece):
+            show(event)
+    for event in trace.finish():
+        show(event)
+
+`Decoder` gives the records as they stand, `Trace` what they mean. A recording with a number beyond 2^53 - 1 is refused, as
+by its sister recording.js: no program of this world writes such."""
+
+import codecs
+from collections import deque
+from itertools import islice
+from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
+
+VERSION = 2
+MAGIC = "PADDOCK"
+RECORD_MAX = 32768  # bytes
+NUMBER_MAX = 2**53 - 1
+HISTORY = 255  # trace records that a repeat can reach back
+DEPTH_MAX = 100000  # calls: what is deeper is not traced
+CAP_MIN = 2 * HISTORY  # of a repeat: so much, and all that can be reached back to is of it
+
+# Fields of each kind, as PROTOCOL has them.
+FIELDS = {
+    1: "header magic:x version:u level:x engine:x",
+    2: "file file:u path:x",
+    3: "function function:u file:u line:u name:x",
+    4: "thread thread:u",
+    5: "call time:t function:u",
+    6: "return time:t",
+    7: "unwind time:t",
+    8: "line time:t step:s",
+    9: "repeat time:t period:u records:u",
+    10: "variable name:u type:u value:x",
+    11: "out time:t data:b",
+    12: "err time:t data:b",
+    13: "name name:u text:x",
+    14: "yield time:t",
+    15: "resume time:t function:u",
+    16: "exception time:t exception:u type:u",
+    17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u "
+        "function:x source:x ]",
+    18: "dropped time:t produced:u",
+    19: "sync time:t thread:u stack:[ function:u line:u ]",
+    20: "end time:t produced:u",
+    21: "level level:x",
+    22: "input time:t",
+    23: "host time:t json:x",
+    24: "value time:t total:u part:b",
+    25: "saved time:t name:x media_type:x total:u part:b",
+}
+
+Fields = List[Tuple[str, str, Any]]
+# A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
+# microseconds; `b` is bytes, `x` a str in which U+FFFD stands for what is no UTF-8; a group is a list of dicts. A short
+# line is a `line` with the time of the record before.
+Record = Dict[str, Any]
+# What happened: see Trace.
+Event = Dict[str, Any]
+
+
+def _fields(words: Iterator[str]) -> Fields:
+    found: Fields = []
+    for word in words:
+        if word == "]":
+            break
+        name, letter = word.split(":")
+        found.append((name, letter, _fields(words) if letter == "[" else []))
+    return found
+
+
+_KINDS: Dict[int, Tuple[str, Fields]] = {}
+for _kind, _row in FIELDS.items():
+    _name, _, _rest = _row.partition(" ")
+    _KINDS[_kind] = (_name, _fields(iter(_rest.split())))
+
+
+class RecordingError(Exception):
+    """A recording that cannot be read on: foreign, of another version, or malformed. `offset` is that of the record."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(f"at byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
+
+
+class _Torn(Exception):
+    """More bytes are needed."""
+
+
+class Decoder:
+    """Records out of bytes, as these come."""
+
+    def __init__(self) -> None:
+        self._bytes = b""  # what has come and is not decoded
+        self._at = 0  # in these
+        self._start = 0  # of the record being read
+        self._before = 0  # bytes that came before these
+        self._time = 0
+        self._started = False
+        self._error: Optional[RecordingError] = None
+
+    @property
+    def offset(self) -> int:
+        """Where the next record begins."""
+        return self._before + self._at
+
+    def feed(self, data: bytes) -> None:
+        """Takes bytes in without reading them: for `next`."""
+        self._before += self._at
+        self._bytes = self._bytes[self._at:] + data
+        self._at = 0
+
+    def next(self) -> Optional[Record]:
+        """The next record, or None where its end is still to come."""
+        if self._error is not None:
+            raise self._error
+        if self._at == len(self._bytes):
+            return None
+        kind = self._bytes[self._at]
+        if kind >= 128 and self._started:
+            self._at += 1
+            return {"kind": "line", "time": self._time, "step": kind - 192}
+        self._start = self._at
+        try:
+            return self._record(kind)
+        except _Torn:
+            self._at = self._start
+            return None
+        except RecordingError as error:
+            self._at = self._start
+            self._error = error
+            raise
+
+    def push(self, data: bytes) -> List[Record]:
+        """The records that are whole with these bytes. Where one cannot be read, those before it are returned first, and
+        the error comes with the next call of `push` or `finish`."""
+        records: List[Record] = []
+        self.feed(data)
+        try:
+            while (record := self.next()) is not None:
+                records.append(record)
+        except RecordingError:
+            if not records:
+                raise
+        return records
+
+    def finish(self) -> int:
+        """No more will come. Returns how many bytes of a torn record are left."""
+        if self._error is not None:
+            raise self._error
+        return len(self._bytes) - self._at
+
+    def _record(self, kind: int) -> Record:
+        if not self._started and kind != 1:
+            raise self._refuse("this is not the beginning of a recording")
+        if kind not in _KINDS:
+            raise self._refuse(f"a record of kind {kind}, which this reader does not know")
+        if self._started and kind == 1:
+            raise self._refuse("a second header")
+        self._at += 1
+        name, fields = _KINDS[kind]
+        record: Record = {"kind": name}
+        for field in fields:
+            record[field[0]] = self._field(field, kind)
+            if kind == 1:
+                self._check_header(record)
+        self._started = True
+        self._time = record.get("time", self._time)
+        return record
+
+    def _check_header(self, record: Record) -> None:
+        """As early as can be: what stands behind a magic or a version that is not ours is not ours to read."""
+        if record["magic"] != MAGIC:
+            raise self._refuse("this is not a recording of Paddock")
+        version = record.get("version", VERSION)
+        if version != VERSION:
+            raise self._refuse(f"a recording of version {version}, where this reader knows version {VERSION}")
+
+    def _field(self, field: Tuple[str, str, Any], kind: int) -> Any:
+        _, letter, group = field
+        value = self._varint()
+        if letter == "u":
+            return value
+        if letter == "t":
+            value += 0 if kind == 19 else self._time
+            if value > NUMBER_MAX:
+                raise self._refuse("a time beyond 2^53 - 1")
+            return value
+        if letter == "s":
+            return value >> 1 ^ -(value & 1)
+        if letter == "[":
+            self._need(value * len(group))  # at least: before anything is made of so many
+            return [{inner[0]: self._field(inner, 0) for inner in group} for _ in range(value)]
+        self._need(value)
+        self._at += value
+        data = self._bytes[self._at - value:self._at]
+        return data if letter == "b" else data.decode("utf-8", "replace")
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            self._need(1)
+            byte = self._bytes[self._at]
+            self._at += 1
+            if shift == 63 and byte > 1:
+                raise self._refuse("a number of more than 64 bits")
+            value |= (byte & 127) << shift
+            if byte < 128:
+                break
+            shift += 7
+        if value > NUMBER_MAX:
+            raise self._refuse("a number beyond 2^53 - 1")
+        return value
+
+    def _need(self, size: int) -> None:
+        if self._at + size - self._start > RECORD_MAX:
+            raise self._refuse(f"a record of more than {RECORD_MAX} bytes")
+        if self._at + size > len(self._bytes):
+            raise _Torn
+
+    def _refuse(self, reason: str) -> RecordingError:
+        return RecordingError(self._before + self._start, reason)
+
+
+class _Call:
+    """One that is open."""
+
+    __slots__ = "function", "file", "line"
+
+    def __init__(self, function: str = "", file: str = "", line: int = 0) -> None:
+        self.function = function
+        self.file = file
+        self.line = line
+
+    def place(self) -> Dict[str, Any]:
+        return {"function": self.function, "file": self.file, "line": self.line}
+
+
+_NOWHERE = _Call()  # never changed
+
+
+class Trace:
+    """Events out of bytes, as these come. Each has `kind`, `time` and `thread`; beside these:
+
+    - header: level, engine. level: level. input: nothing. host: json. end: produced
+    - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
+      (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not
+      known, as tracing began later, function and file are "" and line is 0
+    - exception: the same, exception (its number) and type. variable: the same, name, type, value; None where it is gone
+    - folded: period, records: so many trace records of a loop that were not unfolded (see `repeats`)
+    - out, err: text, with characters that two records share put together. error: relation, type, message, frames
+    - dropped: produced, missing (trace records that are not there). sync: depth, stack (places, innermost last)
+    - value: json. saved: name, media_type, data. Both come when they are whole
+
+    `repeats`: how many records of one `repeat` are unfolded, 510 at least, before the whole rounds that are left become one
+    `folded` event; without it all of them are."""
+
+    def __init__(self, repeats: Optional[int] = None) -> None:
+        self._repeats = None if repeats is None else max(repeats, CAP_MIN)
+        self._decoder = Decoder()
+        self._error: Optional[RecordingError] = None
+        self._offset = 0  # of the record being told
+        self._time = 0
+        self._stacks: Dict[int, List[_Call]] = {}
+        self._low = 0  # least height of the stack since it was last set
+        self._repeat: Optional[_Repeat] = None  # that is being unfolded
+        self._seen = 0  # trace records, and those that are missing
+        self._files: Dict[int, str] = {}
+        self._functions: Dict[int, Record] = {}
+        self._names: Dict[int, str] = {}
+        self._wholes: Dict[str, Tuple[int, bytearray]] = {}
+        decoder = codecs.getincrementaldecoder("utf-8")
+        self._text = {"out": decoder("replace"), "err": decoder("replace")}
+        self._tellers = {
+            **dict.fromkeys(("call", "resume", "line", "return", "unwind", "yield"), self._traced),
+            **dict.fromkeys(("error", "end", "level", "input", "host"), self._as_it_is),
+            **dict.fromkeys(("out", "err"), self._output), **dict.fromkeys(("value", "saved"), self._part),
+            **dict.fromkeys(("file", "function", "name"), self._define), "header": self._header, "repeat": self._begin,
+            "thread": self._switch, "sync": self._sync, "dropped": self._dropped, "exception": self._exception,
+            "variable": self._variable,
+        }
+        self._switch({"thread": 0})
+
+    def push(self, data: bytes) -> Iterator[Event]:
+        """What these bytes tell. Raises a RecordingError after the last event that can be told. What is not asked for now
+        comes first in the next call."""
+        self._decoder.feed(data)
+        return self._drain()
+
+    def finish(self) -> Iterator[Event]:
+        """No more will come: what is left, and half a character at the end of the output."""
+        yield from self._drain()
+        yield from self._flush()
+
+    def _drain(self) -> Iterator[Event]:
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self._repeat is not None:
+                yield from self._unfold(self._repeat)
+                self._repeat = None
+            self._offset = self._decoder.offset
+            record = self._decoder.next()
+            if record is None:
+                return
+            self._time = record.get("time", self._time)
+            if record["kind"] == "end":
+                yield from self._flush()
+            event = self._tellers[record["kind"]](record)
+            if event is not None:
+                yield event
+
+    def _unfold(self, repeat: "_Repeat") -> Iterator[Event]:
+        """What stands in a repeat, in its order. It may be left at any `yield`: all that it knows is in `repeat`."""
+        period = len(repeat.pattern)
+        while repeat.left > 0:
+            if repeat.at == 0 and self._repeats is not None and repeat.done >= self._repeats and repeat.left >= period:
+                rounds = self._skip(repeat)
+                if rounds > 0:
+                    yield self._event("folded", period=period, records=rounds * period)
+                    continue
+            record = repeat.pattern[repeat.at]
+            repeat.at = (repeat.at + 1) % period
+            repeat.done += 1
+            repeat.left -= 1
+            yield self._traced(record)
+
+    def _skip(self, repeat: "_Repeat") -> int:
+        """Between two rounds: how many are left out. A round that leaves the stack as high as it was changes but one line
+        that the next round sees, that of the innermost call that it does not leave: each time by as much. Of another kind
+        of round there can only be so many, as the stack has a height."""
+        height, period = len(self._stack), len(repeat.pattern)
+        if repeat.lines is None or repeat.depth != height:
+            repeat.lines = [call.line for call in self._stack[-period:]]
+            repeat.depth = self._low = height
+            return 0
+        rounds = repeat.left // period
+        if self._low > 0:
+            call = self._stack[self._low - 1]
+            call.line += (call.line - repeat.lines[self._low - 1 - height]) * rounds
+        repeat.left -= rounds * period
+        self._seen += rounds * period
+        return rounds
+
+    def _flush(self) -> Iterator[Event]:
+        """Characters that were begun and never ended."""
+        for kind, decoder in self._text.items():
+            text = decoder.decode(b"", True)
+            if text:
+                yield self._event(kind, text=text)
+
+    def _event(self, kind: str, **rest: Any) -> Event:
+        return {"kind": kind, "time": self._time, "thread": self._thread, **rest}
+
+    def _here(self, kind: str, **rest: Any) -> Event:
+        """Of the innermost call."""
+        call = self._stack[-1] if self._stack else _NOWHERE
+        return self._event(kind, depth=len(self._stack), **call.place(), **rest)
+
+    def _traced(self, record: Record) -> Event:
+        """One of the records that can be repeated."""
+        stack, kind = self._stack, record["kind"]
+        depth = len(stack)
+        self._history.append(record)
+        self._seen += 1
+        if kind == "line":
+            call = _NOWHERE
+            if depth:
+                call = stack[-1]
+                call.line += record["step"]
+        elif kind == "call" or kind == "resume":
+            if depth == DEPTH_MAX:
+                raise self._refuse(f"more than {DEPTH_MAX} calls within one another")
+            call = self._call(record["function"])
+            stack.append(call)
+            depth += 1
+        else:
+            call = stack.pop() if depth else _NOWHERE
+            self._low = min(self._low, len(stack))
+        return {"kind": kind, "time": self._time, "thread": self._thread, "depth": depth,
+                "function": call.function, "file": call.file, "line": call.line}
+
+    def _call(self, number: int) -> _Call:
+        known = self._functions.get(number)
+        return _Call(known["name"], self._files.get(known["file"], ""), known["line"]) if known else _Call()
+
+    def _begin(self, record: Record) -> None:
+        period, known = record["period"], len(self._history)
+        if not 1 <= period <= known:
+            raise self._refuse(f"a repeat of the last {period} records, where there are {known}")
+        self._repeat = _Repeat(list(islice(self._history, known - period, None)), record["records"])
+
+    def _define(self, record: Record) -> None:
+        if record["kind"] == "file":
+            self._files[record["file"]] = record["path"]
+        elif record["kind"] == "function":
+            self._functions[record["function"]] = record
+        else:
+            self._names[record["name"]] = record["text"]
+
+    def _switch(self, record: Record) -> None:
+        self._thread: int = record["thread"]
+        self._history: Deque[Record] = deque(maxlen=HISTORY)
+        self._stack = self._stacks.setdefault(self._thread, [])
+
+    def _sync(self, record: Record) -> Event:
+        """Whoever begins to read here knows of no other thread's calls, and nobody knows what became of them."""
+        self._stacks.clear()
+        self._switch(record)
+        for place in record["stack"]:
+            call = self._call(place["function"])
+            call.line = place["line"]
+            self._stack.append(call)
+        return self._event("sync", depth=len(self._stack), stack=[call.place() for call in self._stack])
+
+    def _dropped(self, record: Record) -> Event:
+        missing = max(record["produced"] - self._seen, 0)
+        self._seen = record["produced"]
+        return self._event("dropped", produced=record["produced"], missing=missing)
+
+    def _header(self, record: Record) -> Event:
+        return self._event("header", level=record["level"], engine=record["engine"])
+
+    def _as_it_is(self, record: Record) -> Event:
+        return {**self._event(record["kind"]), **record}
+
+    def _exception(self, record: Record) -> Event:
+        return self._here("exception", exception=record["exception"], type=self._names.get(record["type"], ""))
+
+    def _variable(self, record: Record) -> Event:
+        gone = record["type"] == 0
+        return self._here("variable", name=self._names.get(record["name"], ""),
+                          type=None if gone else self._names.get(record["type"], ""),
+                          value=None if gone else record["value"])
+
+    def _output(self, record: Record) -> Event:
+        decoder = self._text[record["kind"]]
+        text = decoder.decode(record["data"])
+        begun = decoder.getstate()[0]
+        if begun[:1] == b"\xed" and begun[1:] >= b"\xa0":  # Python waits for half a surrogate; there are none in UTF-8
+            text += decoder.decode(b"", True)
+        return self._event(record["kind"], text=text)
+
+    def _part(self, record: Record) -> Optional[Event]:
+        """The first `total` bytes of one name are a whole; what comes then, or with another total, begins the next one."""
+        total, key = record["total"], f"saved {record['name']}" if record["kind"] == "saved" else "value"
+        whole = self._wholes.get(key)
+        if whole is None or whole[0] != total:
+            whole = self._wholes[key] = (total, bytearray())
+        whole[1].extend(record["part"])
+        if len(whole[1]) < total:
+            return None
+        del self._wholes[key]
+        data = bytes(whole[1][:total])
+        if record["kind"] == "value":
+            return self._event("value", json=data.decode("utf-8", "replace"))
+        return self._event("saved", name=record["name"], media_type=record["media_type"], data=data)
+
+    def _refuse(self, reason: str) -> RecordingError:
+        self._error = RecordingError(self._offset, reason)
+        return self._error
+
+
+class _Repeat:
+    """What is left of one."""
+
+    def __init__(self, pattern: List[Record], records: int) -> None:
+        self.pattern, self.at, self.left, self.done = pattern, 0, records, 0
+        self.lines: Optional[List[int]] = None  # of the innermost calls, before a round
+        self.depth = 0
