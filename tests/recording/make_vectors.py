@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: MIT
+"""Writes the vectors: make_vectors.py [--real]. Run by hand, when the format or the events change; what it writes is to be
+read before it is committed, as the expected events are those of deploy/clients/recording.py. With --real also those of
+programs that a pool has run (PADDOCK_BIN says which); their times differ each time."""
+
+import os
+import sys
+
+import vectors
+from vectors import FOLDER
+
+sys.path.insert(0, os.path.join(FOLDER, "..", "..", "e2e"))
+
+
+def varint(value):
+    found = b""
+    while value >= 128:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
+
+
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return varint(len(value)) + value
+
+
+class Recording:
+    """Lines of a .hex file: r.call(5, 1) is a record, its fields in order; r.raw("00", "why") anything."""
+
+    def __init__(self, about, header=True, c=None, repeats=None):
+        self.about, self.c, self.repeats = about, c, repeats
+        self.lines = []
+        if header:
+            self.header("PADDOCK", 2, "lines", "test")
+
+    def raw(self, hexadecimal, comment=""):
+        self.lines.append(f"{hexadecimal}  # {comment}" if comment else hexadecimal)
+
+    def short(self, *steps):
+        self.raw(" ".join(f"{192 + step:02x}" for step in steps), "short lines: " + " ".join(map(str, steps)))
+
+    def record(self, kind, values):
+        name, fields = vectors.recording._KINDS[kind]
+        data = bytes([kind]) + self.fields(fields, values)
+        if len(data) > 1000 and len(set(data[-1000:])) == 1:  # much of the same
+            same = len(data) - len(data.rstrip(data[-1:]))
+            self.raw(data[:-same].hex(" "), name)
+            self.raw(f"{same} * {data[-1:].hex()}")
+        else:
+            self.raw(data.hex(" "), f"{name} {' '.join(map(repr, values))}".strip().replace("\n", "\\n"))
+
+    def fields(self, fields, values):
+        data = b""
+        for (_, letter, group), value in zip(fields, values, strict=True):
+            if letter == "s":
+                value = value * 2 if value >= 0 else -value * 2 - 1
+            if letter == "[":
+                data += varint(len(value)) + b"".join(self.fields(group, member) for member in value)
+            else:
+                data += text(value) if letter in "bx" else varint(value)
+        return data
+
+    def __getattr__(self, name):
+        kind = {row: number for number, (row, _) in vectors.recording._KINDS.items()}[name.rstrip("_")]
+        return lambda *values: self.record(kind, values)
+
+    def write(self, name):
+        with open(os.path.join(FOLDER, name + ".hex"), "w", encoding="utf-8") as file:
+            file.write("".join(f"# {line}\n" for line in self.about.splitlines()) + "".join(f"{x}\n" for x in self.lines))
+        options = {} if self.repeats is None else {"repeats": self.repeats}
+        vectors.write_expected(name, options, self.c)
+
+
+def tables(r):
+    r.file(0, "/robot/robot.py")
+    r.file(1, "/robot/bees.py")
+    r.function(1, 0, 1, "<module>")
+    r.function(2, 0, 10, "f")
+    r.function(3, 1, 20, "Bee.buzz")
+    r.name(1, "n")
+    r.name(2, "int")
+    r.name(3, "ValueError")
+
+
+def every_kind():
+    r = Recording("Every kind of record.")
+    tables(r)
+    r.call(100, 1)
+    r.line(5, 0)
+    r.short(1, 1)
+    r.variable(1, 2, "42")
+    r.variable(1, 0, "")
+    r.out(1, "hello\n")
+    r.err(1, "oh\n")
+    r.call(2, 2)
+    r.line(200, 300)
+    r.line(1, -299)
+    r.exception(3, 1, 3)
+    r.unwind(0)
+    r.exception(0, 1, 3)
+    r.resume(1, 3)
+    r.short(1)
+    r.yield_(1)
+    r.short(2, 1, -1)
+    r.repeat(50, 2, 5)
+    r.level("calls")
+    r.thread(1)
+    r.call(1, 3)
+    r.return_(1)
+    r.thread(0)
+    r.input(1000)
+    r.host(1, '{"map":[1,2]}')
+    r.value(1, 7, "[1,2,3]")
+    r.saved(1, "map.png", "image/png", 4, b"\x89PNG")
+    r.sync(3000, 0, [(1, 9), (2, 12)])
+    r.dropped(1, 1000)
+    r.return_(5)
+    r.error(7, "cause", "KeyError", "'x'", [])
+    r.error(0, "", "ValueError", "no x", [("/robot/robot.py", 4, 0, 4, 9, "<module>", "    f(1)"),
+                                          ("/robot/robot.py", 12, 4, 13, 1, "f", "raise ValueError(\n)")])
+    r.unwind(0)
+    r.end(10, 1002)
+    return r
+
+
+def example():
+    """The one of docs/PROTOCOL.md, its own lines."""
+    r = Recording("The example of docs/PROTOCOL.md.", header=False)
+    with open(os.path.join(FOLDER, "..", "..", "..", "docs", "PROTOCOL.md"), encoding="utf-8") as file:
+        lines = file.read().partition("```recording\n")[2].partition("```")[0].splitlines()
+    for line in lines:
+        if not line.startswith("{"):
+            r.raw(line)
+    return r
+
+
+def lines():
+    r = Recording("Short lines of every step, long ones, and numbers coded longer than they need be.")
+    tables(r)
+    r.call(100, 1)
+    r.line(7, 1000)
+    r.short(*range(-64, 64))
+    r.line(0, -65)
+    r.line(0, 64)
+    r.line(128, 1 << 40)
+    r.line(16384, -(1 << 40))
+    r.raw("08 80 80 80 80 80 80 80 80 80 00 82 00", "line 0 1, in ten bytes and in two")
+    r.raw("08 81 80 00 80 80 80 00", "line 1 0")
+    return r
+
+
+def repeats():
+    r = Recording("Repeats: of one record, of three with a round cut short, of what a repeat stands for, of calls, and with\n"
+                  "other records between that are not remembered.")
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.repeat(10, 1, 3)
+    r.short(5, 1, -6)
+    r.repeat(10, 3, 7)
+    r.repeat(1, 3, 3)
+    r.repeat(1, 5, 6)
+    r.repeat(1, 2, 0)
+    r.short(2)
+    r.call(0, 2)
+    r.short(1)
+    r.return_(0)
+    r.short(-2)
+    r.repeat(20, 5, 12)
+    r.call(0, 2)
+    r.short(1)
+    r.exception(1, 1, 3)
+    r.unwind(1)
+    r.out(1, "x")
+    r.name(9, "y")
+    r.repeat(5, 3, 6)
+    r.call(0, 2)
+    r.short(1)
+    r.repeat(5, 2, 4)
+    r.return_(0)
+    r.repeat(5, 1, 10)
+    r.resume(0, 3)
+    r.short(3)
+    r.yield_(0)
+    r.repeat(5, 3, 3)
+    r.end(1, 82)
+    return r
+
+
+def repeat_255():
+    r = Recording("The longest period, and one of which most is forgotten.")
+    tables(r)
+    r.call(100, 1)
+    for i in range(5):
+        r.short(*range(-25, 26))
+    r.repeat(1, 255, 511)
+    r.repeat(1, 254, 3)
+    r.repeat(1, 256, 3)
+    return r
+
+
+def repeat_of_too_much(about, *before, period):
+    r = Recording(about)
+    tables(r)
+    r.call(100, 1)
+    r.short(1, 1)
+    for name, values in before:
+        getattr(r, name)(*values)
+    r.repeat(1, period, 3)
+    return r
+
+
+def repeat_huge():
+    r = Recording("Repeats of 2^32 records and more, capped: loops that stand still, that wander, that call, that begin within\n"
+                  "a call, that return from calls that nobody knows; one of calls within calls is not capped.", repeats=100)
+    tables(r)
+    r.call(100, 1)
+    r.short(1, 1, -1)
+    r.repeat(1, 2, 1 << 32)
+    r.short(3)
+    r.repeat(1, 1, (1 << 32) + 1)
+    r.line(1, -((1 << 32) + 1) * 3)
+    r.short(1)
+    r.call(1, 2)
+    r.short(1, 1)
+    r.return_(1)
+    r.short(1)
+    r.repeat(1, 6, (1 << 32) + 3)
+    r.short(1)
+    r.return_(1)
+    r.short(5)
+    r.return_(1)
+    r.short(1)
+    r.call(1, 3)
+    r.repeat(1, 3, 1 << 40)
+    r.short(1)
+    r.call(1, 2)
+    r.repeat(1, 1, 1000)
+    r.return_(1)
+    r.repeat(1, 1, 2000)
+    r.end(1, 1 << 41)
+    return r
+
+
+def repeat_deep():
+    r = Recording("Calls within calls without end.", repeats=510)
+    tables(r)
+    r.call(100, 1)
+    r.repeat(1, 1, 1 << 32)
+    return r
+
+
+def threads():
+    r = Recording("Three threads, whose calls have nothing to do with one another; numbers are big, and out of order.")
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.thread(1)
+    r.call(1, 2)
+    r.short(1)
+    r.thread(1 << 32)
+    r.call(1, 3)
+    r.short(2)
+    r.repeat(1, 1, 2)
+    r.thread(0)
+    r.short(1)
+    r.out(1, "of all threads")
+    r.thread(1)
+    r.short(1)
+    r.return_(1)
+    r.thread(1 << 32)
+    r.short(1)
+    r.unwind(1)
+    r.thread(0)
+    r.return_(1)
+    return r
+
+
+def sync():
+    r = Recording("Two runs behind what is missing. The thread that is not named has forgotten its calls; functions without a\n"
+                  "name are no one's.")
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.thread(1)
+    r.call(1, 2)
+    r.short(1)
+    r.sync(90, 0, [(1, 5), (2, 11), (7, 100)])
+    r.dropped(0, 1000)
+    r.short(1)
+    r.return_(1)
+    r.short(1)
+    r.repeat(1, 2, 2)
+    r.thread(1)
+    r.short(1)
+    r.return_(1)
+    r.sync(500, 1, [])
+    r.dropped(0, 2000)
+    r.short(1)
+    r.call(1, 3)
+    r.short(1)
+    r.dropped(0, 1)
+    r.end(1, 2003)
+    return r
+
+
+def unwinds():
+    r = Recording("Calls are left that had been entered before tracing began.")
+    tables(r)
+    r.unwind(5)
+    r.return_(1)
+    r.yield_(1)
+    r.short(3)
+    r.exception(1, 1, 3)
+    r.variable(1, 2, "1")
+    r.call(1, 2)
+    r.exception(0, 2, 3)
+    r.unwind(0)
+    r.exception(0, 2, 3)
+    r.unwind(0)
+    r.repeat(1, 2, 3)
+    return r
+
+
+def variables():
+    r = Recording("Variables: new, changed, gone, of a name and a type that nobody knows, of any text.")
+    tables(r)
+    r.variable(1, 2, "before any call")
+    r.call(100, 1)
+    r.short(1)
+    for value in "0", "", "'\u00fc'", "\u8a9e" * 10, "'\\x00'", "\"a\\nb\"", "\x00\x1f\u2028\U0001f41d":
+        r.variable(1, 2, value)
+    r.variable(1, 0, "")
+    r.variable(1, 0, "unheard")
+    r.variable(77, 78, "x")
+    r.name(1, "renamed")
+    r.variable(1, 2, "1")
+    return r
+
+
+def starts(about, hexadecimal, more=""):
+    r = Recording(about, header=False)
+    r.raw(hexadecimal)
+    if more:
+        r.raw(more)
+    return r
+
+
+def header(version, rest="05 6c 69 6e 65 73 04 74 65 73 74"):
+    return f"01 07 50 41 44 44 4f 43 4b {varint(version).hex(' ')} {rest}"
+
+
+def ends(about, hexadecimal, c=None):
+    """Something that cannot be read, behind something that can."""
+    r = Recording(about, c=c)
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.raw(hexadecimal)
+    r.raw("c1", "never read")
+    return r
+
+
+def utf8():
+    r = Recording("Characters that are cut between records, of both streams at a time, and bytes that are none.")
+    for kind, data in (("out", b"a\xc3"), ("err", b"\xe2\x82"), ("out", b"\xbcb"), ("err", b"\xac"), ("out", b"\xf0"),
+                       ("out", b"\x9f"), ("out", b""), ("out", b"\x90"), ("out", b"\x9d!"), ("out", b"\xff\xfe"), ("out", b"\xc3("),
+                       ("out", b"\xe2\x82"), ("out", b"x"), ("out", b"\xed\xa0\x80"), ("out", b"\xed"), ("out", b"\xa0"),
+                       ("out", b"\xc0\xaf\xe0\x80\xaf\xf4\x90\x80\x80"), ("out", b"\xf4"), ("out", b"\x90"),
+                       ("out", b"\xef\xbb\xbfbom"), ("out", b"\xef\xbb"), ("err", b"\xef\xbb\xbf"), ("out", b"\xbf"), ("out", b"\x80"),
+                       ("out", b"\r\n\x00\x1b[0m"), ("out", b"end \xf0\x9f\x90"), ("err", b"\xc3")):
+        getattr(r, kind)(1, data)
+    r.file(0, b"\xef\xbb\xbfbom \xff \xe2\x82")
+    r.function(1, 0, 1, b"\xed\xa0\x80 \xf0\x9f\x90")
+    r.call(1, 1)
+    r.end(1, 1)
+    return r
+
+
+def utf8_cut():
+    r = Recording("Output that ends within a character, of a program that was killed.")
+    r.out(1, b"x\xe2")
+    r.err(1, b"y")
+    r.out(1, b"\x82")
+    return r
+
+
+def parts():
+    r = Recording("Values and files in parts, among one another; too long, empty, twice, begun anew and never whole.")
+    r.value(1, 7, "[1,")
+    r.saved(1, "a", "text/plain", 4, "ab")
+    r.saved(1, "b", "text/plain", 3, "12")
+    r.out(1, "between")
+    r.value(1, 7, "")
+    r.value(1, 7, "2,3]")
+    r.saved(1, "a", "text/plain", 4, "cd")
+    r.saved(1, "a", "text/html", 2, "ef")
+    r.saved(1, "b", "text/plain", 3, "345")
+    r.value(1, 0, "")
+    r.value(1, 2, "{}[]")
+    r.value(1, 6, '"\u8a9e'[:2])
+    r.value(1, 6, '"')
+    r.saved(1, "c", "x/y", 4, "ab")
+    r.saved(1, "c", "x/y", 2, "z")
+    r.saved(1, "c", "x/y", 2, "w")
+    r.saved(1, "", "", 1, "\u00fc")
+    r.saved(1, "d", "x/y", 1 << 52, "only the beginning")
+    r.value(1, 1 << 52, "[")
+    r.end(1, 0)
+    return r
+
+
+def long_record(size):
+    r = Recording(f"A record of {size} bytes, {'the longest there is' if size == 32768 else 'which is too long'}.",
+                  c="reads a record that is too long, when all of it is there" if size > 32768 else None)
+    r.out(1, "before")
+    r.saved(300, "n" * 10, "m" * 10, 99999, "x" * (size - 31))
+    r.raw("0c 01 01 79", "err")
+    return r
+
+
+def numbers(about, hexadecimal, c=None):
+    r = Recording(about, c=c)
+    r.raw(hexadecimal)
+    r.raw("0c 00 01 79", "err")
+    return r
+
+
+NUMBERS = "reads numbers of up to 64 bits"
+HANDMADE = {
+    "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "repeat_255": repeat_255(),
+    "repeat_after_thread": repeat_of_too_much("A repeat of what was forgotten with the thread.", ("thread", (0,)), period=1),
+    "repeat_after_sync": repeat_of_too_much("A repeat of what was forgotten with the sync.", ("sync", (50, 0, [(1, 3)])), period=1),
+    "repeat_after_thread_ok": repeat_of_too_much("What came since the thread's record can come again.", ("thread", (1,)),
+                                                 ("call", (1, 2)), ("line", (1, 1)), ("return_", (1,)), period=3),
+    "repeat_of_nothing": repeat_of_too_much("A period of no records.", period=0),
+    "repeat_too_far": repeat_of_too_much("A period of more records than there are.", period=4),
+    "repeat_huge": repeat_huge(), "repeat_deep": repeat_deep(), "threads": threads(), "sync": sync(), "unwinds": unwinds(),
+    "variables": variables(), "utf8": utf8(), "utf8_cut": utf8_cut(), "parts": parts(),
+    "empty": Recording("Nothing at all.", header=False),
+    "header_torn": starts("A header without its end.", header(2, "05 6c 69")),
+    "header_late": starts("No header.", "05 64 01", "c1"),
+    "header_short_line": starts("A file of another kind, whose first byte would be a short line.", "89 50 4e 47 0d 0a 1a 0a"),
+    "header_text": starts("A file of another kind, whose first byte is no kind.", "47 49 46 38"),
+    "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 02 00 00"),
+    "header_magic_long": starts("A magic without end.", "01 ff 01 50 41 44 44"),
+    "header_twice": ends("A second header.", header(2)),
+    "version_1": starts("The version before.", header(1), "05 64 01"),
+    "version_3": starts("The version after, whose header may have any other fields.", header(3, "ff ff ff"), "05 64 01"),
+    "kind_0": ends("No such kind.", "00"), "kind_26": ends("A kind that is yet to be.", "1a 01 02"),
+    "kind_127": ends("No such kind.", "7f"),
+    "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "04 ff ff ff ff ff ff ff 8f 80 00"),
+    "varint_2_53": numbers("2^53 is not.", "04 80 80 80 80 80 80 80 10", NUMBERS),
+    "varint_2_64": numbers("2^64 - 1 is not.", "04 ff ff ff ff ff ff ff ff ff 01", NUMBERS),
+    "varint_65_bits": numbers("A number of 65 bits.", "04 ff ff ff ff ff ff ff ff ff 02"),
+    "varint_11_bytes": numbers("A number of eleven bytes.", "04 80 80 80 80 80 80 80 80 80 80 00"),
+    "varint_step": numbers("The furthest steps, and one that is further.", "08 00 fe ff ff ff ff ff ff 0f 08 00 ff ff ff ff ff ff ff 0f "
+                           "08 00 80 80 80 80 80 80 80 10", NUMBERS),
+    "time_too_late": numbers("Times are numbers, too.", "16 ff ff ff ff ff ff ff 0f 16 00 16 01", NUMBERS),
+    "record_32768": long_record(32768), "record_32769": long_record(32769),
+    "bytes_too_long": numbers("A text longer than a record.", "0b 00 81 80 02 41"),
+    "bytes_beyond": numbers("A text of 2^63 bytes.", "0b 00 80 80 80 80 80 80 80 80 80 01 41"),
+    "group_too_long": numbers("A stack of 2^32 calls, of which two bytes have come.", "13 00 00 80 80 80 80 10 01"),
+    "after_end": ends("A record behind the end; then a kind that is none.", "14 01 02 0b 01 01 78 00"),
+}
+
+REAL = {
+    "real_loop": ("n = 0\nfor i in range(100000):\n    n += i\nprint(n)\n", {}),
+    "real_threads": ("import threading\ndef work(name, n):\n    for i in range(n):\n        step(name, i)\ndef step(name, i):\n"
+                     "    print(name, i)\nthreads = [threading.Thread(target=work, args=(x, 3)) for x in 'abc']\n"
+                     "for t in threads: t.start()\nfor t in threads: t.join()\nprint('end')\n", {}),
+    "real_generators": ("def count(n):\n    for i in range(n):\n        yield i\ndef pairs(n):\n    yield from count(n)\n"
+                        "    yield 'end'\ntotal = sum(x for x in count(40))\nprint(total, list(pairs(2)))\nit = count(9)\nnext(it)\n"
+                        "try:\n    it.throw(ValueError('thrown'))\nexcept ValueError as e:\n    print(e)\n", {}),
+    "real_coroutines": ("import asyncio\nasync def bee(name, n):\n    for i in range(n):\n        await asyncio.sleep(0)\n"
+                        "        print(name, i)\n    return name\nasync def main():\n"
+                        "    print(await asyncio.gather(bee('a', 2), bee('b', 3)))\n    async with asyncio.Lock():\n"
+                        "        print([x async for x in ticks()])\nasync def ticks():\n    for i in range(2):\n        yield i\n"
+                        "        await asyncio.sleep(0)\nasyncio.run(main())\n", {}),
+    "real_exceptions": ("def deep(n):\n    if n:\n        return deep(n - 1)\n    return {}['x']\ndef guarded(n):\n    try:\n"
+                        "        deep(n)\n    except KeyError as e:\n        raise ValueError('no x') from e\n    finally:\n"
+                        "        print('finally')\nfor n in range(3):\n    try:\n        guarded(n)\n    except ValueError as e:\n"
+                        "        print(e)\nguarded(4)\n", {}),
+    "real_killed": ("print('\u00fc')\nn = 0\nwhile True:\n    n += 1\n", {"cpu_ms": "100"}),
+}
+
+
+def real():
+    import pool
+    with pool.Pool(workers=1) as running:
+        for name, (source, fields) in REAL.items():
+            job = running.client.run(source, **{"trace": "lines", **fields})
+            r = Recording(f"A real program, which ended as {job.verdict}:\n\n{source}", header=False,
+                          repeats=510 if name in ("real_loop", "real_killed") else None)
+            for at in range(0, len(job.recording), 32):
+                r.raw(job.recording[at:at + 32].hex(" "))
+            r.write(name)
+            print(name, job.verdict, len(job.recording), "bytes")
+
+
+if __name__ == "__main__":
+    for _name, _recording in HANDMADE.items():
+        _recording.write(_name)
+    if "--real" in sys.argv[1:]:
+        real()

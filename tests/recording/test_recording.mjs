@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/**
+ * deploy/clients/recording.js, on the vectors of vectors/ (vectors.py says what stands in them). Run by ctest with node;
+ * recording_test.py walks the same vectors.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { pathToFileURL, fileURLToPath } from "node:url";
+import path from "node:path";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const folder = path.join(here, "vectors");
+// Imported as text is: no package.json says that the folder's .js files are modules.
+const source = readFileSync(path.join(here, "..", "..", "deploy", "clients", "recording.js"));
+const { Decoder, RecordingError, Trace } = await import(`data:text/javascript;base64,${source.toString("base64")}`);
+
+const SMALL = 1000; // bytes: every prefix is tried, where there are no more than so many events
+const MANY = 300; // events: more are counted
+
+const names = readdirSync(folder).filter((name) => name.endsWith(".hex")).map((name) => name.slice(0, -4)).sort();
+const vectors = names.map((name) => ({ name, data: readHex(name), expected: JSON.parse(readText(`${name}.json`)) }));
+
+function readText(name) {
+    return readFileSync(path.join(folder, name), "utf8");
+}
+
+function readHex(name) {
+    const parts = readText(`${name}.hex`).split("\n").map((line) => {
+        const [first, digits] = line.split("#")[0].split("*");
+        const bytes = Buffer.from((digits ?? first).replaceAll(/\s/g, ""), "hex");
+        return digits === undefined ? bytes : Buffer.concat(Array(Number(first)).fill(bytes));
+    });
+    return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Keys sorted, bytes as hex digits. */
+function asJson(event) {
+    return JSON.stringify(event, (_, value) => {
+        if (value instanceof Uint8Array) {
+            return Buffer.from(value).toString("hex");
+        }
+        return value === null || typeof value !== "object" || Array.isArray(value) ? value
+            : Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+    });
+}
+
+function pieces(data, cuts) {
+    return [...cuts, data.length].map((end, i) => data.subarray(i === 0 ? 0 : cuts[i - 1], end));
+}
+
+function everyByte(data) {
+    return Array.from({ length: Math.max(data.length - 1, 0) }, (_, i) => i + 1);
+}
+
+/** Events as JSON texts, those that come with the end, and the error or undefined, of bytes that come in pieces. */
+function tell(data, options, cuts = []) {
+    const trace = new Trace(options), events = [], last = [];
+    try {
+        for (const piece of pieces(data, cuts)) {
+            for (const event of trace.push(piece)) {
+                events.push(asJson(event));
+            }
+        }
+        for (const event of trace.finish()) {
+            last.push(asJson(event));
+        }
+    } catch (error) {
+        assert(error instanceof RecordingError, error);
+        return { events, last, error: { offset: error.offset, reason: error.reason } };
+    }
+    return { events, last, error: undefined };
+}
+
+function compare({ events, last, error }, expected) {
+    const all = [...events, ...last];
+    assert.deepEqual(error, expected.error);
+    if (all.length <= MANY) {
+        assert.deepEqual(all.map((event) => JSON.parse(event)), expected.events);
+        return;
+    }
+    const hash = createHash("sha256");
+    all.forEach((event) => hash.update(event + "\n"));
+    assert.equal(all.length, expected.count);
+    assert.equal(hash.digest("hex"), expected.sha256);
+}
+
+function randomCuts(data) {
+    const cuts = Array.from({ length: Math.random() * 20 }, () => Math.floor(Math.random() * (data.length + 1)));
+    return cuts.sort((a, b) => a - b);
+}
+
+for (const { name, data, expected } of vectors) {
+    test(`${name}: whole, byte by byte, in random cuts`, () => {
+        compare(tell(data, expected.options), expected);
+        compare(tell(data, expected.options, everyByte(data)), expected);
+        const cuts = randomCuts(data);
+        try {
+            compare(tell(data, expected.options, cuts), expected);
+        } catch (error) {
+            error.message += ` cut at ${cuts}`;
+            throw error;
+        }
+    });
+
+    test(`${name}: prefixes`, () => {
+        const { events } = tell(data, expected.options);
+        const sizes = Math.max(data.length, events.length) < SMALL ? data.keys()
+            : Array.from({ length: 10 }, () => Math.floor(Math.random() * data.length));
+        for (const size of sizes) {
+            const { events: part, error } = tell(data.subarray(0, size), expected.options);
+            assert.deepEqual(part, events.slice(0, part.length));
+            assert(error === undefined || error.offset === expected.error?.offset, `an error after ${size} bytes`);
+        }
+    });
+
+    test(`${name}: records`, () => {
+        const whole = new Decoder(), bytewise = new Decoder();
+        const take = (decoder, bytes) => {
+            try {
+                return decoder.push(bytes);
+            } catch (error) {
+                assert.equal(error.offset, expected.error.offset);
+                return [];
+            }
+        };
+        const records = take(whole, data);
+        assert.deepEqual(pieces(data, everyByte(data)).flatMap((byte) => take(bytewise, byte)), records);
+        for (const decoder of [whole, bytewise]) {
+            if (expected.torn !== undefined) {
+                assert.equal(decoder.finish(), expected.torn);
+            }
+        }
+        if (expected.torn === undefined && !expected.error.reason.match(/repeat|calls/)) {
+            assert.throws(() => whole.push(new Uint8Array(0)), RecordingError);
+            assert.throws(() => whole.finish(), RecordingError);
+        }
+    });
+}
+
+test("a repeat is unfolded as it is asked for", () => {
+    const take = (events, count) => Array.from({ length: count }, () => events.next().value);
+    const data = readHex("repeat_huge");
+    const trace = new Trace();
+    const events = take(trace.push(data), 1000);
+    events.push(...take(trace.push(new Uint8Array(0)), 1000)); // the first generator is left as it is
+    assert.deepEqual(events, take(new Trace().push(data), 2000));
+});
+
+test("what is fed may be used again", () => {
+    const data = readHex("every_kind");
+    const trace = new Trace();
+    const bytes = data.slice();
+    const events = trace.push(bytes);
+    bytes.fill(0);
+    assert.deepEqual([...events], [...new Trace().push(data)]);
+});
+
+test("speed, for whoever wants to know", (context) => {
+    const data = readHex("real_loop");
+    const began = performance.now();
+    let count = 0;
+    for (const _ of new Trace().push(data)) {
+        count++;
+    }
+    context.diagnostic(`${Math.round(count / (performance.now() - began) * 1000).toLocaleString("en")} events/s`);
+});
