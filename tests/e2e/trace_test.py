@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The trace, read by deploy/clients/recording.py, beside what sys.settrace says of the same programs: those of
+tests/trace/programs.py, which there run without a pool, and some with threads or more trace than is kept."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import sys
+import types
+import unittest
+
+import pool
+
+FILE = "/robot/robot.py"
+TRACED = "call", "return", "unwind", "line", "yield", "resume"
+
+
+def load(*path):
+    """A module by its path, as another of the name is in this folder."""
+    name = "_".join(path[:-1]) + "_" + path[-1].removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, os.path.join(pool.ROOT, *path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recording = load("deploy", "clients", "recording.py")
+PROGRAMS = load("tests", "trace", "programs.py").PROGRAMS
+
+
+def depth_of(frame):
+    depth = 0
+    while frame is not None:
+        depth += frame.f_code.co_filename == FILE
+        frame = frame.f_back
+    return depth
+
+
+def traced(source, wanted="line"):
+    """(what it printed, [(function, line, depth)] of the wanted events) under sys.settrace."""
+    found, out = [], io.StringIO()
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename != FILE:
+            return None
+        if event == wanted:
+            found.append((frame.f_code.co_qualname, frame.f_lineno, depth_of(frame)))
+        return trace
+
+    code = compile(source, FILE, "exec", dont_inherit=True)
+    with contextlib.redirect_stdout(out), contextlib.suppress(Exception):
+        sys.settrace(trace)
+        try:
+            exec(code, types.ModuleType("__main__").__dict__)
+        finally:
+            sys.settrace(None)
+    return out.getvalue(), found
+
+
+def told(events, wanted="line"):
+    return [(e["function"], e["line"], e["depth"]) for e in events if e["kind"] == wanted]
+
+
+def text_of(events):
+    return "".join(e["text"] for e in events if e["kind"] == "out")
+
+
+class Trace(pool.TestCase):
+    maxDiff = 4000
+
+    def read(self, job):
+        trace = recording.Trace()
+        return [*trace.push(job.recording), *trace.finish()]
+
+    def run_program(self, source, trace="lines", **fields):
+        """Its events, which are in order."""
+        job = self.client.run(source, trace=trace, **fields)
+        self.assertIn(job.verdict, ("ok", "exception"), job.result)
+        events = self.read(job)
+        self.check_order(events)
+        return events
+
+    def check_order(self, events):
+        self.assertEqual((events[0]["kind"], events[-1]["kind"]), ("header", "end"))
+        missing = sum(e["missing"] for e in events if e["kind"] == "dropped")
+        self.assertEqual(sum(e["kind"] in TRACED for e in events) + missing, events[-1]["produced"])
+        # What was dropped before a sync may be older than output that stands in front of it.
+        for before, event in zip(events, events[1:]):
+            if event["kind"] != "sync":
+                self.assertGreaterEqual(event["time"], before["time"])
+        for event in events:
+            if event["kind"] in TRACED and missing == 0:
+                self.assertGreater(event["depth"], 0, event)
+                self.assertEqual(event["file"], FILE)
+
+    def assert_same(self, found, expected):
+        """Of lists that are long: assertEqual looks for what they have in common, for minutes."""
+        same = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))
+        self.assertEqual(found[same:same + 10], expected[same:same + 10], f"after {same}")
+
+    def depths_at_the_end(self, events):
+        """Calls that are open, by thread."""
+        depths = {}
+        for event in events:
+            if event["kind"] in ("call", "resume", "line"):
+                depths[event["thread"]] = event["depth"]
+            elif event["kind"] in ("return", "unwind", "yield"):
+                depths[event["thread"]] = max(event["depth"] - 1, 0)
+            elif event["kind"] == "sync":
+                depths = {event["thread"]: event["depth"]}
+        return depths
+
+    def test_programs(self):
+        with_trace = {name: self.client.enqueue(pool.make_zip(PROGRAMS[name]), trace="lines") for name in PROGRAMS}
+        without = {name: self.client.enqueue(pool.make_zip(PROGRAMS[name])) for name in PROGRAMS}
+        for name, source in PROGRAMS.items():
+            with self.subTest(name):
+                events = self.read(self.client.wait(with_trace[name]))
+                plain = self.read(self.client.wait(without[name]))
+                printed, lines = traced(source)
+                found = told(events)
+                if "throw" in source:  # calls that an exception passes through from outside say nothing of it
+                    found, lines = ([line[:2] for line in each] for each in (found, lines))
+                self.assertEqual(text_of(plain), printed)
+                self.assertEqual(text_of(events), printed)
+                self.assert_same(found, lines)
+                self.check_order(events)
+                self.assertEqual(set(self.depths_at_the_end(events).values()) - {0}, set())
+
+    def test_a_long_loop(self):
+        source = "n = 0\nfor i in range(100000):\n    if i % 3:\n        n += i\nprint(n)\n"
+        self.assert_same(told(self.run_program(source)), traced(source)[1])
+
+    THREADS = ("import threading, time\ndef one(n):\n    for i in range(n):\n        a = i\n        b = a\n        nap1(i)\n"
+               "def nap1(i):\n    if i % 50 == 0: time.sleep(0)\ndef two(n):\n    for i in range(n):\n        c = i\n        nap2(i)\n"
+               "def nap2(i):\n    if i % 70 == 0: time.sleep(0)\n"
+               "threads = [threading.Thread(target=f, args=(COUNT,)) for f in (one, two)]\nfor t in threads: t.start()\n"
+               "for t in threads: t.join()\n")
+    CALLS = {0: {"<module>", "<listcomp>"}, 1: {"one", "nap1"}, 2: {"two", "nap2"}}
+
+    def check_threads(self, events):
+        of = {name: number for number, names in self.CALLS.items() for name in names}
+        found = {}
+        for event in events:
+            names = [event["function"]] if event["kind"] in TRACED else [c["function"] for c in event.get("stack", ())]
+            for name in filter(None, names):
+                found.setdefault(event["thread"], set()).add(of[name])
+        self.assertEqual([len(numbers) for numbers in found.values()], [1] * len(found), found)
+
+    def test_threads(self):
+        events = self.run_program(self.THREADS.replace("COUNT", "2000"))
+        self.check_threads(events)
+        self.assertEqual(self.depths_at_the_end(events), {0: 0, 1: 0, 2: 0})
+        for name, number in (("one", 2000 * 4 + 1), ("two", 2000 * 3 + 1)):
+            self.assertEqual(sum(function == name for function, *_ in told(events)), number)
+
+    def test_threads_with_more_trace_than_is_kept(self):
+        for _ in range(3):
+            self.check_threads(self.run_program(self.THREADS.replace("COUNT", "30000"), recording_kb="64", cpu_ms="20000",
+                                                wall_ms="60000"))
+
+
+if __name__ == "__main__":
+    unittest.main()
