@@ -128,9 +128,34 @@ class Trace(pool.TestCase):
                 self.check_order(events)
                 self.assertEqual(set(self.depths_at_the_end(events).values()) - {0}, set())
 
-    def test_a_long_loop(self):
-        source = "n = 0\nfor i in range(100000):\n    if i % 3:\n        n += i\nprint(n)\n"
-        self.assert_same(told(self.run_program(source)), traced(source)[1])
+    # Hot, so that repeats come of them: of one line, of several, of calls, of what changes its mind.
+    LOOPS = {
+        "lines": "n = 0\nfor i in range(100000):\n    if i % 3:\n        n += i\nprint(n)\n",
+        "one line": "for i in range(50000): i\n",
+        "calls": "def f(n):\n    return g(n) + 1\ndef g(n):\n    return n\nfor i in range(8000):\n    f(i)\n    if i % 100 == 0: g(i)\n",
+        "loops": "for i in range(300):\n    for j in range(i):\n        k = j\n",
+        "recursion": "def fib(n):\n    if n < 2:\n        return n\n    return fib(n - 1) + fib(n - 2)\nprint(fib(18))\n"
+                     "def down(n):\n    if n:\n        down(n - 1)\nfor _ in range(50):\n    down(300)\n",
+        "generators": "def count(n):\n    while n:\n        n -= 1\n        yield n\nprint(sum(x for x in count(9000)))\n"
+                      "for a, b in zip(count(4000), count(4000)):\n    a\n",
+        "exceptions": "def f(n):\n    if n % 5 == 0:\n        raise ValueError\nfor i in range(6000):\n    try:\n        f(i)\n"
+                      "    except ValueError:\n        pass\n",
+        "output": "import sys\nfor i in range(9000):\n    if i % 50 == 0:\n        print(i)\n    i\n",
+        "long": "for i in range(60):\n" + "".join(f"    x{i} = i\n" for i in range(253)) + "for i in range(60):\n"
+                + "".join(f"    x{i} = i\n" for i in range(300)),
+    }
+
+    def test_loops(self):
+        jobs = {name: self.client.enqueue(pool.make_zip(source), trace="lines", cpu_ms="20000") for name, source in self.LOOPS.items()}
+        for name, source in self.LOOPS.items():
+            with self.subTest(name):
+                events = self.read(self.client.wait(jobs[name]))
+                self.check_order(events)
+                self.assertNotIn("dropped", [event["kind"] for event in events])
+                printed, lines = traced(source)
+                self.assertEqual(text_of(events), printed)
+                self.assert_same(told(events), lines)
+                self.assertEqual(len(told(events)), len(lines))
 
     THREADS = ("import threading, time\ndef one(n):\n    for i in range(n):\n        a = i\n        b = a\n        nap1(i)\n"
                "def nap1(i):\n    if i % 50 == 0: time.sleep(0)\ndef two(n):\n    for i in range(n):\n        c = i\n        nap2(i)\n"
