@@ -45,7 +45,8 @@ def traced(source, wanted="line"):
         if frame.f_code.co_filename != FILE:
             return None
         if event == wanted:
-            found.append((frame.f_code.co_qualname, frame.f_lineno, depth_of(frame)))
+            line = frame.f_lineno if event == "line" else frame.f_code.co_firstlineno
+            found.append((frame.f_code.co_qualname, line, depth_of(frame)))
         return trace
 
     code = compile(source, FILE, "exec", dont_inherit=True)
@@ -184,6 +185,42 @@ class Trace(pool.TestCase):
         for _ in range(3):
             self.check_threads(self.run_program(self.THREADS.replace("COUNT", "30000"), recording_kb="64", cpu_ms="20000",
                                                 wall_ms="60000"))
+
+    KEPT = {"recording_kb": "64", "cpu_ms": "20000", "wall_ms": "60000"}
+    CALLS_AND_LINES = ("def f(n):\n    return n * 1103515245 + 12345 & 0x7fffffff\ndef g(n):\n    if n & 8192:\n        n ^= 5\n"
+                       "    return f(n)\ndef main():\n    n = 1\n    for i in range(40000):\n        n = f(n) if n & 4096 else g(n)\n"
+                       "main()\n")
+
+    def test_behind_a_gap(self):
+        """What stands before it is the first of all, what stands behind it the last, within the same calls."""
+        for trace, wanted in ("calls", "call"), ("lines", "line"):
+            with self.subTest(trace):
+                events = self.run_program(self.CALLS_AND_LINES, trace, **self.KEPT)
+                expected = traced(self.CALLS_AND_LINES, wanted)[1]
+                gap = [event["kind"] for event in events].index("sync")
+                first, last = told(events[:gap], wanted), told(events[gap:], wanted)
+                self.assert_same(first, expected[:len(first)])
+                self.assert_same(last, expected[-len(last):])
+
+    def test_an_exception_is_of_its_thread(self):
+        """Also where other threads ran between its last line and the exception."""
+        source = ("import queue, threading\ndef wait():\n    try:\n        queue.Queue().get(timeout=0.05)\n    except queue.Empty:\n"
+                  "        pass\ndef spin():\n    while thread.is_alive(): pass\nthread = threading.Thread(target=wait)\n"
+                  "thread.start()\nspin()\n")
+        exceptions = [e for e in self.run_program(source, cpu_ms="20000") if e["kind"] == "exception"]
+        self.assertEqual([(e["function"], e["line"], e["type"]) for e in exceptions], [("wait", 4, "Empty")])
+
+    EXCEPTIONS = "for i in range(400000):\n    try: raise ValueError\n    except ValueError: pass\ndef last(): pass\nlast()\n"
+
+    def test_exceptions_are_not_output(self):
+        """However many they are, `recording_kb` is for the trace and `output_kb` for what is printed."""
+        job = self.client.run(self.EXCEPTIONS, trace="lines", output_kb="16", **self.KEPT)
+        self.assertEqual(job.verdict, "ok", job.result)
+        self.assertLess(len(job.recording), 4 * 64 * 1024)
+
+    def test_exceptions_are_not_names(self):
+        events = self.run_program(self.EXCEPTIONS, **self.KEPT)
+        self.assertTrue(any(function == "last" for function, *_ in told(events)))
 
 
 if __name__ == "__main__":
