@@ -306,7 +306,7 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     ret->kind = (enum wire_kind)cursor.bytes[0];
     ret->field_count = 0;
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
-    if (result < 0 || (result == 0 && size >= LIMIT_RECORD)) {
+    if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
         return refuse(reader, "a malformed record", why);
     }
     if (result == 0) {

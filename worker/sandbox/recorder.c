@@ -335,18 +335,42 @@ void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool 
     (void)pthread_mutex_unlock(&recorder.lock);
 }
 
-void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
-                       uint32_t thread)
+/* One that is told as it is: it interrupts a repetition. Under the lock. */
+static struct wire_writer *begin_detail(enum wire_kind kind, size_t size, uint32_t thread)
 {
-    (void)pthread_mutex_lock(&recorder.lock);
     flush_repeat();
     make_room(thread, EVENT_MAX + size);
     name_thread(thread);
-    wire_begin(&recorder.record, WIRE_VARIABLE);
-    wire_unsigned(&recorder.record, name);
-    wire_unsigned(&recorder.record, type);
-    wire_bytes(&recorder.record, text, size);
-    publish_trace(&recorder.record);
+    wire_begin(&recorder.record, kind);
+    return &recorder.record;
+}
+
+void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
+                       uint32_t thread)
+{
+    struct wire_writer *record;
+
+    (void)pthread_mutex_lock(&recorder.lock);
+    record = begin_detail(WIRE_VARIABLE, size, thread);
+    wire_unsigned(record, name);
+    wire_unsigned(record, type);
+    wire_bytes(record, text, size);
+    publish_trace(record);
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread)
+{
+    uint64_t ticks = ticks_now(&recorder.ticks);
+    struct wire_writer *record;
+
+    (void)pthread_mutex_lock(&recorder.lock);
+    record = begin_detail(WIRE_EXCEPTION, 0, thread);
+    set_clock(ticks);
+    write_trace_time(record, ticks);
+    wire_unsigned(record, exception);
+    wire_unsigned(record, type);
+    publish_trace(record);
     (void)pthread_mutex_unlock(&recorder.lock);
 }
 
@@ -386,11 +410,16 @@ struct wire_writer *recorder_timed(enum wire_kind kind)
 
 void recorder_publish(void)
 {
+    put(&recorder.record);
+    (void)pthread_mutex_unlock(&recorder.lock);
+}
+
+void recorder_publish_table(void)
+{
     recorder.tables_left -= recorder.record.size < recorder.tables_left
                                 ? recorder.record.size
                                 : recorder.tables_left;
-    put(&recorder.record);
-    (void)pthread_mutex_unlock(&recorder.lock);
+    recorder_publish();
 }
 
 /* ---- output ---- */
@@ -435,7 +464,7 @@ void recorder_level(const char *level)
 {
     if (recorder_has_table_room(TABLE_MIN)) {
         wire_text(recorder_table(WIRE_LEVEL), level);
-        recorder_publish();
+        recorder_publish_table();
     }
 }
 

@@ -42,6 +42,8 @@ void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool 
  * value's text. */
 void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
                        uint32_t thread);
+/* An exception has come to the innermost call of this thread. */
+void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread);
 /* The number of this thread, from 0. */
 uint32_t recorder_thread(void);
 
@@ -52,6 +54,7 @@ struct wire_writer *recorder_table(enum wire_kind kind);
  * end; what is not named is not traced. */
 bool recorder_has_table_room(size_t size);
 void recorder_publish(void);
+void recorder_publish_table(void);
 
 /* So much is traced from here on. */
 void recorder_level(const char *level);

@@ -27,7 +27,8 @@ static struct tracer {
     uint64_t exceptions; /* numbers given */
 } tracer;
 
-/* One code object with points; lives as long as the process. */
+/* One code object with points; lives as long as the process, and is found from its code
+ * by the code's extra slot. */
 struct function {
     PyCodeObject *code; /* as it was compiled; owned */
     uint32_t number;    /* 0: not named yet */
@@ -39,6 +40,17 @@ struct point {
     unsigned what;
     int line;
 };
+
+static struct function *function_of(PyCodeObject *code)
+{
+    void *function = NULL;
+
+    if (_PyCode_GetExtra((PyObject *)code, tracer.extra, &function) != 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return function;
+}
 
 /* ---- tables ---- */
 
@@ -94,7 +106,7 @@ static uint32_t file_number(PyObject *path)
 
         wire_unsigned(record, number);
         write_name(record, path);
-        recorder_publish();
+        recorder_publish_table();
     }
     return number;
 }
@@ -114,7 +126,7 @@ static uint32_t name_number(PyObject *text)
         record = recorder_table(WIRE_NAME);
         wire_unsigned(record, number);
         write_name(record, text);
-        recorder_publish();
+        recorder_publish_table();
     }
     return number;
 }
@@ -141,7 +153,7 @@ static void name_function(struct function *function)
     wire_unsigned(record, file);
     wire_unsigned(record, (uint64_t)first_line(code));
     write_name(record, code->co_qualname);
-    recorder_publish();
+    recorder_publish_table();
 }
 
 static bool has_name(struct function *function)
@@ -196,22 +208,13 @@ static bool has_room(void)
     if (stack.depth < stack.room) {
         return true;
     }
-    calls = room <= STACK_MAX ? realloc(stack.calls, room * sizeof(*calls)) : NULL;
+    room = room < STACK_MAX ? room : STACK_MAX;
+    calls = stack.depth < STACK_MAX ? realloc(stack.calls, room * sizeof(*calls)) : NULL;
     if (calls != NULL) {
         stack.calls = calls;
         stack.room = room;
     }
     return calls != NULL;
-}
-
-static bool push(const frame *of, struct function *function)
-{
-    if (!has_room()) {
-        return false;
-    }
-    stack.calls[stack.depth++] =
-        (struct call){of, function, first_line(function->code), NULL, NULL};
-    return true;
 }
 
 static void pop(void)
@@ -235,23 +238,62 @@ static bool is_called_from(const frame *caller, const frame *of)
     return caller != NULL;
 }
 
+/* Told first: where the record begins a chunk, the stack is the one before it. */
+static void leave_top(enum wire_kind kind)
+{
+    tell(kind, 0);
+    pop();
+}
+
 /* What is on our stack and not on Python's is suspended. */
 static void leave_suspended(const frame *caller)
 {
     while (stack.depth > 0 && !is_called_from(caller, top()->frame)) {
-        pop();
-        tell(WIRE_YIELD, 0);
+        leave_top(WIRE_YIELD);
+    }
+}
+
+static void push(const frame *of, struct function *function, enum wire_kind kind)
+{
+    if (has_name(function) && has_room()) {
+        tell(kind, (int32_t)function->number);
+        stack.calls[stack.depth++] =
+            (struct call){of, function, first_line(function->code), NULL, NULL};
+    }
+}
+
+#define BETWEEN_MAX 64
+
+/* Calls between the innermost one that we know and this caller: they go on without a word
+ * where an exception is thrown through them into the generator that they wait for, or
+ * began while nothing was traced. */
+static void resume_callers(const frame *caller)
+{
+    const frame *between[BETWEEN_MAX];
+    size_t count = 0;
+
+    while (caller != NULL && count < BETWEEN_MAX &&
+           (stack.depth == 0 || caller != top()->frame)) {
+        if (function_of(frames_code(caller)) != NULL) {
+            between[count++] = caller;
+        }
+        caller = frames_back(caller);
+    }
+    while (count-- > 0) {
+        push(between[count], function_of(frames_code(between[count])), WIRE_RESUME);
     }
 }
 
 static void enter(struct function *function, enum wire_kind kind)
 {
     const frame *current = frames_current(frames_thread());
+    const frame *caller = frames_back(current);
 
-    leave_suspended(frames_back(current));
-    if (has_name(function) && push(current, function)) {
-        tell(kind, (int32_t)function->number);
+    if (stack.depth == 0 || top()->frame != caller) {
+        leave_suspended(caller);
+        resume_callers(caller);
     }
+    push(current, function, kind);
 }
 
 /* Makes the current frame the innermost call: it may have gone on without a word, when an
@@ -397,8 +439,7 @@ static void leave(struct function *function, enum wire_kind kind)
 {
     if (come_back(function)) {
         tell_variables(top());
-        pop();
-        tell(kind, 0);
+        leave_top(kind);
     }
 }
 
@@ -456,16 +497,12 @@ static void tell_exception(PyObject *exception)
 {
     PyObject *name = PyUnicode_FromString(Py_TYPE(exception)->tp_name);
     uint32_t type = name != NULL ? name_number(name) : 0;
-    struct wire_writer *record;
 
     PyErr_Clear();
     Py_XDECREF(name);
     tracer.exceptions += tracer.exception != exception;
     tracer.exception = exception;
-    record = recorder_timed(WIRE_EXCEPTION);
-    wire_unsigned(record, tracer.exceptions);
-    wire_unsigned(record, type);
-    recorder_publish();
+    recorder_exception(tracer.exceptions, type, stack.thread);
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
@@ -554,6 +591,9 @@ static PyObject *instrument(PyObject *object)
         result = bytecode_instrument(code, points_of(tracer.most), constants, make_point,
                                      function);
     }
+    if (result != NULL && _PyCode_SetExtra(result, tracer.extra, function) != 0) {
+        PyErr_Clear();
+    }
     Py_XDECREF(constants);
     return result;
 }
@@ -563,6 +603,7 @@ static PyObject *instrument(PyObject *object)
 int tracer_init(void)
 {
     recorder_init();
+    tracer.extra = _PyEval_RequestCodeExtraIndex(NULL);
     tracer.numbers = PyDict_New();
     tracer.names = PyDict_New();
     return tracer.numbers != NULL && tracer.names != NULL ? PyType_Ready(&point_type)
