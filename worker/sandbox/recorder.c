@@ -255,6 +255,7 @@ static void flush_repeat(void)
     }
     recorder.produced += matched;
     make_room(recorder.thread, EVENT_MAX);
+    atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
     if (fold->matched == 0) { /* a new chunk was begun, and its sync says where we are */
         return;
     }
@@ -270,7 +271,6 @@ static void flush_repeat(void)
         publish_trace(&recorder.record);
     }
     fold->matched = fold->period = 0;
-    atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
 }
 
 static void say_repeat(void)

@@ -1,177 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tracer. Runs in the sandbox, inside the interpreter's loop: no Python is called
- * and, but for a thread's own stack, nothing allocated per event. Trusts nothing it reads
- * of a program's code objects but their types.
+ * The tracer's events. Runs in the sandbox, inside the interpreter's loop: no Python is
+ * called and, but for a thread's own stack, nothing allocated per event. Trusts nothing
+ * it reads of a program's code objects but their types.
  */
-#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+#include "worker/sandbox/tracer_parts.h"
 
 #include "worker/sandbox/tracer.h"
 
-#include "common/cleanup.h"
 #include "importer/importer.h"
 #include "worker/sandbox/bytecode.h"
 #include "worker/sandbox/recorder.h"
-#include "worker/sandbox/variables.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static struct tracer {
     enum job_trace most, level;
-    Py_ssize_t extra;    /* slot of code objects: struct function, or NULL */
-    PyObject *numbers;   /* dict: path -> number of the file; owned */
-    PyObject *names;     /* dict: text -> number of the name; owned */
-    uint32_t functions;  /* numbers given */
     PyObject *exception; /* the last one, borrowed: for its address alone */
     uint64_t exceptions; /* numbers given */
 } tracer;
 
-/* One code object with points; lives as long as the process, and is found from its code
- * by the code's extra slot. */
-struct function {
-    PyCodeObject *code; /* as it was compiled; owned */
-    uint32_t number;    /* 0: not named yet */
-    bool nameless;      /* there was no room for its name: it is not traced */
-};
-
 struct point {
-    PyObject_HEAD struct function *function;
+    PyObject_HEAD struct function *function; /* owned */
     unsigned what;
     int line;
 };
-
-static struct function *function_of(PyCodeObject *code)
-{
-    void *function = NULL;
-
-    if (_PyCode_GetExtra((PyObject *)code, tracer.extra, &function) != 0) {
-        PyErr_Clear();
-        return NULL;
-    }
-    return function;
-}
-
-/* ---- tables ---- */
-
-#define NAME_MAX_BYTES 512
-#define TABLE_ROOM     (2 * (NAME_MAX_BYTES + 32)) /* for a file and a function */
-
-/* As much of a text as fits well into one record, in whole characters. */
-static void write_name(struct wire_writer *record, PyObject *text)
-{
-    Py_ssize_t size = 0;
-    const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
-
-    if (bytes == NULL) {
-        PyErr_Clear();
-        bytes = "";
-        size = 0;
-    }
-    if (size > NAME_MAX_BYTES) {
-        size = NAME_MAX_BYTES;
-        while ((bytes[size] & 0xc0) == 0x80) { /* within a character */
-            size--;
-        }
-    }
-    wire_bytes(record, bytes, (size_t)size);
-}
-
-/* The number of a text in a dict, from `first` on; *ret_new where it had none. */
-static uint32_t number_of(PyObject *numbers, PyObject *text, uint32_t first,
-                          bool *ret_new)
-{
-    PyObject *known = PyDict_GetItemWithError(numbers, text);
-    uint32_t number = first + (uint32_t)PyDict_GET_SIZE(numbers);
-
-    *ret_new = known == NULL;
-    if (known != NULL) {
-        return (uint32_t)PyLong_AsUnsignedLong(known);
-    }
-    known = PyLong_FromUnsignedLong(number);
-    if (known == NULL || PyDict_SetItem(numbers, text, known) != 0) {
-        PyErr_Clear(); /* out of memory: it will be named again */
-    }
-    Py_XDECREF(known);
-    return number;
-}
-
-static uint32_t file_number(PyObject *path)
-{
-    bool is_new;
-    uint32_t number = number_of(tracer.numbers, path, 0, &is_new);
-
-    if (is_new) {
-        struct wire_writer *record = recorder_table(WIRE_FILE);
-
-        wire_unsigned(record, number);
-        write_name(record, path);
-        recorder_publish_table();
-    }
-    return number;
-}
-
-/* Of a text that is no more than a name: without room it is 0, which is none. */
-static uint32_t name_number(PyObject *text)
-{
-    bool is_new;
-    uint32_t number;
-    struct wire_writer *record;
-
-    if (!recorder_has_table_room(TABLE_ROOM)) {
-        return 0;
-    }
-    number = number_of(tracer.names, text, 1, &is_new);
-    if (is_new) {
-        record = recorder_table(WIRE_NAME);
-        wire_unsigned(record, number);
-        write_name(record, text);
-        recorder_publish_table();
-    }
-    return number;
-}
-
-static int first_line(const PyCodeObject *code)
-{
-    return code->co_firstlineno > 0 ? code->co_firstlineno : 0;
-}
-
-static void name_function(struct function *function)
-{
-    PyCodeObject *code = function->code;
-    uint32_t file;
-    struct wire_writer *record;
-
-    if (!recorder_has_table_room(TABLE_ROOM)) {
-        function->nameless = true;
-        return;
-    }
-    file = file_number(code->co_filename);
-    function->number = ++tracer.functions;
-    record = recorder_table(WIRE_FUNCTION);
-    wire_unsigned(record, function->number);
-    wire_unsigned(record, file);
-    wire_unsigned(record, (uint64_t)first_line(code));
-    write_name(record, code->co_qualname);
-    recorder_publish_table();
-}
-
-static bool has_name(struct function *function)
-{
-    if (function->number == 0 && !function->nameless) {
-        name_function(function);
-    }
-    return function->number != 0;
-}
 
 /* ---- a thread's stack ---- */
 
 struct call {
     const frame *frame; /* for its address alone */
     struct function *function;
-    int line;        /* the last one */
-    uint64_t *known; /* fingerprints of its variables; owned; NULL: none looked at */
-    PyObject *names; /* the same of a module's or a class's, by name: dict; owned */
+    int line; /* the last one */
+    struct known known;
 };
 
 #define STACK_MAX 100000 /* calls; what is deeper is not traced */
@@ -221,8 +83,7 @@ static void pop(void)
 {
     struct call *call = &stack.calls[--stack.depth];
 
-    free(call->known);
-    Py_CLEAR(call->names);
+    known_done(&call->known);
 }
 
 static struct call *top(void)
@@ -255,10 +116,10 @@ static void leave_suspended(const frame *caller)
 
 static void push(const frame *of, struct function *function, enum wire_kind kind)
 {
-    if (has_name(function) && has_room()) {
+    if (functions_has_name(function) && has_room()) {
         tell(kind, (int32_t)function->number);
         stack.calls[stack.depth++] =
-            (struct call){of, function, first_line(function->code), NULL, NULL};
+            (struct call){.frame = of, .function = function, .line = function->line};
     }
 }
 
@@ -274,13 +135,13 @@ static void resume_callers(const frame *caller)
 
     while (caller != NULL && count < BETWEEN_MAX &&
            (stack.depth == 0 || caller != top()->frame)) {
-        if (function_of(frames_code(caller)) != NULL) {
+        if (functions_of(frames_code(caller)) != NULL) {
             between[count++] = caller;
         }
         caller = frames_back(caller);
     }
     while (count-- > 0) {
-        push(between[count], function_of(frames_code(between[count])), WIRE_RESUME);
+        push(between[count], functions_of(frames_code(between[count])), WIRE_RESUME);
     }
 }
 
@@ -312,111 +173,11 @@ static bool come_back(struct function *function)
     return stack.depth > 0 && top()->frame == current;
 }
 
-/* ---- variables ---- */
+/* ---- leaving, and lines ---- */
 
-static void tell_variable(PyObject *name, PyObject *value)
-{
-    autobuffer struct buffer text = BUFFER_INIT(KIB(4));
-    PyObject *type = value != NULL ? PyUnicode_FromString(Py_TYPE(value)->tp_name) : NULL;
-    uint32_t name_is = name_number(name), type_is = type != NULL ? name_number(type) : 0;
-
-    if (value != NULL) {
-        variables_text(value, &text);
-    }
-    PyErr_Clear();
-    Py_XDECREF(type);
-    if (name_is != 0 && (value == NULL || type_is != 0)) {
-        recorder_variable(name_is, type_is, text.data != NULL ? text.data : "", text.size,
-                          stack.thread);
-    }
-}
-
-/* Of a comprehension's ".0", and of what Python keeps for itself, nothing is told. */
-static bool is_told(PyObject *name)
-{
-    return PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) != '.' &&
-           !(PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_' &&
-             PyUnicode_READ_CHAR(name, 1) == '_');
-}
-
-static void tell_places(struct call *call)
-{
-    int places = frames_places(call->frame);
-
-    if (call->known == NULL && places > 0) {
-        call->known = calloc((size_t)places, sizeof(*call->known));
-    }
-    for (int i = 0; call->known != NULL && i < places; i++) {
-        PyObject *value = frames_local(call->frame, i);
-        uint64_t print =
-            value != NULL && variables_is_data(value) ? variables_fingerprint(value) : 0;
-
-        if (print != call->known[i] && is_told(frames_local_name(call->frame, i))) {
-            tell_variable(frames_local_name(call->frame, i), print != 0 ? value : NULL);
-        }
-        call->known[i] = print;
-    }
-}
-
-/* Returns whether it was another one before, and remembers it. */
-static bool has_changed(PyObject *known, PyObject *name, uint64_t print)
-{
-    PyObject *before = PyDict_GetItemWithError(known, name);
-    PyObject *now;
-    bool changed = before == NULL || PyLong_AsUnsignedLongLongMask(before) != print;
-
-    if (changed) {
-        now = PyLong_FromUnsignedLongLong(print);
-        if (now == NULL || PyDict_SetItem(known, name, now) != 0) {
-            PyErr_Clear(); /* it is told again */
-        }
-        Py_XDECREF(now);
-    }
-    return changed;
-}
-
-static void tell_gone(struct call *call, PyObject *names)
-{
-    PyObject *name, *print;
-    Py_ssize_t at = 0;
-
-    while (PyDict_Next(call->names, &at, &name, &print)) {
-        if (print != Py_None && !PyDict_Contains(names, name)) {
-            tell_variable(name, NULL);
-            (void)PyDict_SetItem(call->names, name,
-                                 Py_None); /* no new key: no new order */
-        }
-    }
-    PyErr_Clear();
-}
-
-static void tell_names(struct call *call, PyObject *names)
-{
-    PyObject *name, *value;
-    Py_ssize_t at = 0, count = 0;
-
-    if (call->names == NULL) {
-        call->names = PyDict_New();
-    }
-    while (call->names != NULL && PyDict_Next(names, &at, &name, &value)) {
-        if (PyUnicode_CheckExact(name) && is_told(name) && variables_is_data(value)) {
-            count++;
-            if (has_changed(call->names, name, variables_fingerprint(value))) {
-                tell_variable(name, value);
-            }
-        }
-    }
-    if (call->names != NULL && count < PyDict_GET_SIZE(call->names)) {
-        tell_gone(call, names);
-    }
-    PyErr_Clear();
-}
-
-/* What has changed since the last line of the call, which is the innermost. */
+/* Of the innermost call, which this is. */
 static void tell_variables(struct call *call)
 {
-    PyObject *names;
-
     if (tracer.level < JOB_TRACE_STEPS || call == NULL) {
         return;
     }
@@ -425,15 +186,8 @@ static void tell_variables(struct call *call)
         tracer.most = JOB_TRACE_LINES;
         return;
     }
-    names = frames_names(call->frame);
-    if (names != NULL) {
-        tell_names(call, names);
-    } else {
-        tell_places(call);
-    }
+    known_tell(&call->known, call->frame, stack.thread);
 }
-
-/* ---- leaving, and lines ---- */
 
 static void leave(struct function *function, enum wire_kind kind)
 {
@@ -496,7 +250,7 @@ static int on_point(PyObject *self)
 static void tell_exception(PyObject *exception)
 {
     PyObject *name = PyUnicode_FromString(Py_TYPE(exception)->tp_name);
-    uint32_t type = name != NULL ? name_number(name) : 0;
+    uint32_t type = name != NULL ? functions_name_number(name) : 0;
 
     PyErr_Clear();
     Py_XDECREF(name);
@@ -523,11 +277,18 @@ static int on_exception(PyObject *self, PyObject *exception)
     return 1;
 }
 
+static void point_free(PyObject *self)
+{
+    Py_DECREF(((struct point *)self)->function);
+    PyObject_Free(self);
+}
+
 static PyNumberMethods point_number = {.nb_bool = on_point};
 static PySequenceMethods point_sequence = {.sq_contains = on_exception};
 static PyTypeObject point_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "paddock.point",
     .tp_basicsize = sizeof(struct point),
+    .tp_dealloc = point_free,
     .tp_as_number = &point_number,
     .tp_as_sequence = &point_sequence,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
@@ -538,7 +299,7 @@ static PyObject *make_point(void *context, unsigned what, int line)
     struct point *point = PyObject_New(struct point, &point_type);
 
     if (point != NULL) {
-        point->function = context;
+        point->function = (struct function *)Py_NewRef(context);
         point->what = what;
         point->line = line;
     }
@@ -557,8 +318,6 @@ static unsigned points_of(enum job_trace level)
                                       : calls | POINT_LINE | POINT_EXCEPTION;
 }
 
-static PyObject *instrument(PyObject *code);
-
 /* The constants with points in those that are code. */
 static PyObject *instrument_constants(PyCodeObject *code)
 {
@@ -566,7 +325,7 @@ static PyObject *instrument_constants(PyCodeObject *code)
 
     for (Py_ssize_t i = 0; constants != NULL && i < PyList_GET_SIZE(constants); i++) {
         PyObject *constant = PyList_GET_ITEM(constants, i);
-        PyObject *inner = PyCode_Check(constant) ? instrument(constant) : NULL;
+        PyObject *inner = PyCode_Check(constant) ? tracer_instrument(constant) : NULL;
 
         if (inner != NULL) {
             (void)PyList_SetItem(constants, i, inner); /* cannot fail here */
@@ -578,23 +337,23 @@ static PyObject *instrument_constants(PyCodeObject *code)
 }
 
 /* Deep nesting of functions is bounded by Python's compiler. */
-static PyObject *instrument(PyObject *object)
+PyObject *tracer_instrument(PyObject *object)
 {
     PyCodeObject *code = (PyCodeObject *)object;
-    struct function *function = calloc(1, sizeof(*function));
-    PyObject *constants =
-        function != NULL ? instrument_constants(code) : PyErr_NoMemory();
+    struct function *function = functions_new(code);
+    PyObject *constants = function != NULL ? instrument_constants(code) : NULL;
     PyObject *result = NULL;
 
     if (constants != NULL) {
-        function->code = (PyCodeObject *)Py_NewRef(object);
         result = bytecode_instrument(code, points_of(tracer.most), constants, make_point,
                                      function);
     }
-    if (result != NULL && _PyCode_SetExtra(result, tracer.extra, function) != 0) {
-        PyErr_Clear();
+    /* Code that got no point does not hold it. */
+    if (result != NULL && result != object) {
+        functions_bind(result, function);
     }
     Py_XDECREF(constants);
+    Py_XDECREF(function);
     return result;
 }
 
@@ -603,11 +362,7 @@ static PyObject *instrument(PyObject *object)
 int tracer_init(void)
 {
     recorder_init();
-    tracer.extra = _PyEval_RequestCodeExtraIndex(NULL);
-    tracer.numbers = PyDict_New();
-    tracer.names = PyDict_New();
-    return tracer.numbers != NULL && tracer.names != NULL ? PyType_Ready(&point_type)
-                                                          : -1;
+    return functions_init() == 0 ? PyType_Ready(&point_type) : -1;
 }
 
 void tracer_start(enum job_trace level)
@@ -615,7 +370,10 @@ void tracer_start(enum job_trace level)
     tracer.most = tracer.level = level;
     if (level != JOB_TRACE_OFF) {
         recorder_set_stack(current_stack);
-        importer_set_code_hook(instrument);
+        importer_set_code_hook(tracer_instrument);
+        if (texts_trace() != 0) {
+            PyErr_Clear(); /* out of memory: they are not traced */
+        }
     }
 }
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of the tracer, private to them: the program's functions and their names
+ * (tracer_functions.c), what its calls' variables were (tracer_variables.c), code that it
+ * makes of a text (tracer_text.c), and events (tracer.c).
+ */
+#pragma once
+
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- tracer_functions.c ---- */
+
+/* One code object with points; its points hold it, and it is found from the code by the
+ * code's extra slot. */
+struct function {
+    PyObject_HEAD PyObject *path, *name; /* owned */
+    int line;                            /* the first */
+    uint32_t number;                     /* 0: not named yet */
+    bool nameless; /* there was no room for its name: it is not traced */
+};
+
+/* In the zygote. 0, or -1 with an exception. */
+int functions_init(void);
+/* Of code as it was compiled: new, held by whoever asks; NULL with an exception. */
+struct function *functions_new(const PyCodeObject *code);
+/* Lets functions_of() find it from its code with points. */
+void functions_bind(PyObject *code, struct function *function);
+/* Borrowed; NULL: the code has no points. */
+struct function *functions_of(PyCodeObject *code);
+/* Gives it a number and writes its records, the first time. False: there is no room. */
+bool functions_has_name(struct function *function);
+/* The number of a name of anything else, as it is in the recording's table; 0: there is
+ * no room for it. */
+uint32_t functions_name_number(PyObject *text);
+
+/* ---- tracer_variables.c ---- */
+
+/* What one call's variables were. */
+struct known {
+    uint64_t *places; /* fingerprints; owned; NULL: none looked at */
+    PyObject *names;  /* of a module's or a class's, by name: dict; owned */
+};
+
+void known_done(struct known *known);
+/* Tells those that have changed since the last time, for the thread of that number. */
+void known_tell(struct known *known, const frame *of, uint32_t thread);
+
+/* ---- tracer.c ---- */
+
+/* The code with points, also in what is in it; a new reference, NULL with an exception.
+ */
+PyObject *tracer_instrument(PyObject *code);
+
+/* ---- tracer_text.c ---- */
+
+/* From here on what the program's own code makes of a text by compile, exec and eval has
+ * points as well. 0, or -1 with an exception. */
+int texts_trace(void);

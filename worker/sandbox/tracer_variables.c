@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which variables have changed: for the level `steps`. Runs in the sandbox, before each
+ * line of the program's. Holds on to no value, and runs no code of the program's.
+ */
+#include "worker/sandbox/tracer_parts.h"
+
+#include "common/cleanup.h"
+#include "worker/sandbox/recorder.h"
+#include "worker/sandbox/variables.h"
+
+#include <stdlib.h>
+
+static void tell(PyObject *name, PyObject *value, uint32_t thread)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(4));
+    PyObject *type = value != NULL ? PyUnicode_FromString(Py_TYPE(value)->tp_name) : NULL;
+    uint32_t name_is = functions_name_number(name),
+             type_is = type != NULL ? functions_name_number(type) : 0;
+
+    if (value != NULL) {
+        variables_text(value, &text);
+    }
+    PyErr_Clear();
+    Py_XDECREF(type);
+    if (name_is != 0 && (value == NULL || type_is != 0)) {
+        recorder_variable(name_is, type_is, text.data != NULL ? text.data : "", text.size,
+                          thread);
+    }
+}
+
+/* Of a comprehension's ".0", and of what Python keeps for itself, nothing is told. */
+static bool is_told(PyObject *name)
+{
+    return PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) != '.' &&
+           !(PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_' &&
+             PyUnicode_READ_CHAR(name, 1) == '_');
+}
+
+static void tell_places(struct known *known, const frame *of, uint32_t thread)
+{
+    int places = frames_places(of);
+
+    if (known->places == NULL && places > 0) {
+        known->places = calloc((size_t)places, sizeof(*known->places));
+    }
+    for (int i = 0; known->places != NULL && i < places; i++) {
+        PyObject *value = frames_local(of, i);
+        uint64_t print =
+            value != NULL && variables_is_data(value) ? variables_fingerprint(value) : 0;
+
+        if (print != known->places[i] && is_told(frames_local_name(of, i))) {
+            tell(frames_local_name(of, i), print != 0 ? value : NULL, thread);
+        }
+        known->places[i] = print;
+    }
+}
+
+/* Returns whether it was another one before, and remembers it. */
+static bool has_changed(PyObject *known, PyObject *name, uint64_t print)
+{
+    PyObject *before = PyDict_GetItemWithError(known, name);
+    PyObject *now;
+    bool changed = before == NULL || PyLong_AsUnsignedLongLongMask(before) != print;
+
+    if (changed) {
+        now = PyLong_FromUnsignedLongLong(print);
+        if (now == NULL || PyDict_SetItem(known, name, now) != 0) {
+            PyErr_Clear(); /* it is told again */
+        }
+        Py_XDECREF(now);
+    }
+    return changed;
+}
+
+static void tell_gone(struct known *known, PyObject *names, uint32_t thread)
+{
+    PyObject *name, *print;
+    Py_ssize_t at = 0;
+
+    while (PyDict_Next(known->names, &at, &name, &print)) {
+        if (print != Py_None && !PyDict_Contains(names, name)) {
+            tell(name, NULL, thread);
+            (void)PyDict_SetItem(known->names, name,
+                                 Py_None); /* no new key: no new order */
+        }
+    }
+    PyErr_Clear();
+}
+
+static void tell_names(struct known *known, PyObject *names, uint32_t thread)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0, count = 0;
+
+    if (known->names == NULL) {
+        known->names = PyDict_New();
+    }
+    while (known->names != NULL && PyDict_Next(names, &at, &name, &value)) {
+        if (PyUnicode_CheckExact(name) && is_told(name) && variables_is_data(value)) {
+            count++;
+            if (has_changed(known->names, name, variables_fingerprint(value))) {
+                tell(name, value, thread);
+            }
+        }
+    }
+    if (known->names != NULL && count < PyDict_GET_SIZE(known->names)) {
+        tell_gone(known, names, thread);
+    }
+    PyErr_Clear();
+}
+
+void known_tell(struct known *known, const frame *of, uint32_t thread)
+{
+    PyObject *names = frames_names(of);
+
+    if (names != NULL) {
+        tell_names(known, names, thread);
+    } else {
+        tell_places(known, of, thread);
+    }
+}
+
+void known_done(struct known *known)
+{
+    free(known->places);
+    Py_CLEAR(known->names);
+}
