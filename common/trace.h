@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recording as what happened: the stack of calls of each thread, names and line numbers
+ * in the place of steps and table numbers, and `repeat` records unfolded. Works on the
+ * records that wire_decode() gives; docs/PROTOCOL.md ("The stack", "Repeats", "Size") is
+ * the specification.
+ *
+ * The recording may be a hostile program's. Memory is bounded by the constants below,
+ * time by the recording's size and trace_limits; whatever does not fit, or makes no
+ * sense, is shown as unknown. Of every recording holds:
+ *  - the calls that are told nest: per thread each RETURN, UNWIND or YIELD is told of the
+ *    innermost call that was told and not left, with the same function;
+ *  - their times, and those of lines, never decrease.
+ *
+ * Output and other records in the ring go on while the trace is kept in chunks, and so
+ * may be later than the trace that follows them: their times are the records' own.
+ */
+#pragma once
+
+#include "common/trace_table.h"
+
+#define TRACE_THREADS 4096    /* of those from this number on no calls are told */
+#define TRACE_DEPTH   131072  /* of one thread; calls beyond it are counted, not told */
+#define TRACE_CALLS   1048576 /* open calls of all threads, likewise */
+
+struct trace_limits {
+    uint64_t repeat; /* records of one `repeat` that are told; the rest is one event. Of
+                      * a repeat that goes deeper or comes back all are */
+    uint64_t total;  /* records of all repeats together; where it is used up the stack of
+                      * a thread may be forgotten */
+    bool calls_only; /* lines are not told; repeats of nothing but lines are one event */
+};
+
+#define TRACE_LIMITS_INIT ((struct trace_limits){.repeat = 4096, .total = 1 << 26})
+
+/*
+ * What is told. By its kind:
+ *   CALL, RESUME            a call begins: `call` is it, `depth` its own (0: outermost)
+ *   RETURN, UNWIND, YIELD   a call is left: `call`, `depth`, `line` its last one
+ *   LINE                    `line` of the innermost call, which is `call`, begins
+ *   REPEAT                  `count` records of a repeat, which came again after `period`
+ *                           records, are not told one by one
+ *   every other kind        `record` is it; `call` the innermost one, `depth` how many
+ *                           are open; `count` of a `dropped`: the records missing here
+ */
+struct trace_event {
+    enum wire_kind kind;
+    bool implied; /* CALL, RETURN: told by no record of its own: open at a `sync`, or at
+                   * the end; or unknown from here on */
+    uint64_t time_us;
+    uint64_t thread;
+    size_t depth;
+    uint32_t function; /* number of `call`; 0: not known */
+    struct trace_function call;
+    int64_t line;
+    uint64_t count, period;
+    const struct wire_decoded *record; /* NULL for what is told by no record alone */
+};
+
+typedef void trace_tell(void *context, const struct trace_event *event);
+
+struct trace;
+
+/* Returns NULL when memory is short; to be freed by trace_free. `tell` gets every event,
+ * in order. */
+struct trace *trace_new(struct trace_limits limits, trace_tell *tell,
+                        void *context) must_check;
+void trace_free(struct trace *trace);
+
+/* Takes the next record of the recording, and tells what it means. */
+void trace_record(struct trace *trace, const struct wire_decoded *record);
+/* The recording is over: tells the end, at its last time, of every call that is open. */
+void trace_end(struct trace *trace);
+
+/* Functions are numbered from 1 to trace_functions(). */
+uint32_t trace_functions(const struct trace *trace);
+struct trace_function trace_function(const struct trace *trace, uint32_t number);
+/* The text of a `name` record; valid until the next record, "?" where there is none. */
+const char *trace_name(const struct trace *trace, uint64_t number);
