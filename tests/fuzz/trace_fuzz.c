@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fuzz target: what a hostile program's recording is said to mean (common/trace.h). Calls
+ * must nest and times never decrease, whatever the records are; and where the stacks
+ * stand at the end must not depend on how many records of a `repeat` are told. Run by
+ * libFuzzer.
+ */
+#include "common/trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define THREADS    8   /* whose calls are looked at */
+#define DEPTH      256 /* of them */
+#define RECORDS    20000
+#define REPEAT_MAX 2000
+
+static void require(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+/* What was told so far. */
+struct told {
+    struct {
+        size_t depth;
+        uint32_t functions[DEPTH];
+    } threads[THREADS];
+    uint64_t time_us;
+    uint64_t open; /* hash of what is open at the end */
+    uint64_t count;
+    bool ending;
+};
+
+static void check_texts(const struct trace_event *event)
+{
+    require(event->call.name != NULL && event->call.path != NULL &&
+            strlen(event->call.name) <= TRACE_TEXT_ONE &&
+            strlen(event->call.path) <= TRACE_TEXT_ONE);
+}
+
+static void enter(struct told *told, const struct trace_event *event)
+{
+    size_t *depth = &told->threads[event->thread].depth;
+
+    require(event->depth == *depth);
+    if (*depth < DEPTH) {
+        told->threads[event->thread].functions[*depth] = event->function;
+    }
+    ++*depth;
+}
+
+static void leave(struct told *told, const struct trace_event *event)
+{
+    size_t *depth = &told->threads[event->thread].depth;
+
+    require(*depth > 0 && event->depth == *depth - 1);
+    --*depth;
+    require(*depth >= DEPTH ||
+            told->threads[event->thread].functions[*depth] == event->function);
+    if (told->ending) {
+        told->open =
+            (told->open ^ event->function ^ (uint64_t)event->line ^ event->thread << 32) *
+            UINT64_C(0x100000001b3);
+    }
+}
+
+static void stay(struct told *told, const struct trace_event *event)
+{
+    require(told->threads[event->thread].depth == event->depth + 1);
+}
+
+static void (*const checks[WIRE_KIND_LIMIT])(struct told *told,
+                                             const struct trace_event *event) = {
+    [WIRE_CALL] = enter,   [WIRE_RESUME] = enter, [WIRE_RETURN] = leave,
+    [WIRE_UNWIND] = leave, [WIRE_YIELD] = leave,  [WIRE_LINE] = stay,
+};
+
+static void on_event(void *context, const struct trace_event *event)
+{
+    struct told *told = context;
+
+    told->count++;
+    check_texts(event);
+    if (checks[event->kind] == NULL) {
+        return;
+    }
+    require(event->thread < TRACE_THREADS && event->time_us >= told->time_us);
+    told->time_us = event->time_us;
+    if (event->thread < THREADS) {
+        checks[event->kind](told, event);
+    }
+}
+
+/* Reads it all. Returns whether no repeat was too long to be told as a whole. */
+static bool read_all(const uint8_t *data, size_t size, struct trace_limits limits,
+                     struct told *told)
+{
+    static struct wire_decoded record;
+    struct wire_reader reader = {.started = true};
+    struct trace *trace = trace_new(limits, on_event, told);
+    size_t at = 0, records = 0;
+    uint64_t repeated = 0;
+    ssize_t length = 1;
+
+    memset(told, 0, sizeof(*told));
+    while (length > 0 && records++ < RECORDS) {
+        length = wire_decode(&reader, data + at, size - at, &record, NULL);
+        if (length > 0) {
+            at += (size_t)length;
+            if (record.kind == WIRE_REPEAT && repeated <= REPEAT_MAX) {
+                repeated += record.fields[2].number < REPEAT_MAX ? record.fields[2].number
+                                                                 : REPEAT_MAX;
+            }
+            trace_record(trace, &record);
+        }
+    }
+    told->ending = true;
+    trace_end(trace);
+    trace_free(trace);
+    for (size_t i = 0; i < THREADS; i++) {
+        require(told->threads[i].depth == 0);
+    }
+    require(told->count <= limits.total + 1024 * RECORDS);
+    return repeated < REPEAT_MAX;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct told few, all;
+    static const struct trace_limits none = {.repeat = 0, .total = 4 * REPEAT_MAX};
+    static const struct trace_limits whole = {.repeat = REPEAT_MAX,
+                                              .total = 4 * REPEAT_MAX};
+    bool fits = read_all(data, size, none, &few);
+
+    (void)read_all(data, size, whole, &all);
+    require(!fits || few.open == all.open);
+    return 0;
+}
