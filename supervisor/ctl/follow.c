@@ -9,9 +9,9 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
-#include "common/number.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/entry.h"
 #include "supervisor/ctl/interrupt.h"
 #include "supervisor/ctl/json.h"
 #include "supervisor/ctl/render.h"
@@ -103,37 +103,17 @@ static const struct {
     void (*handle)(struct follow *follow, int attempt, const struct redisReply *data);
 } kinds[] = {{"slice", on_slice}, {"state", on_state}, {"result", on_result}};
 
-static const struct redisReply *value_of(const struct redisReply *fields,
-                                         const char *name)
+static void on_entry(struct follow *follow, const struct redisReply *reply)
 {
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        if (fields->element[i]->str != NULL &&
-            strcmp(fields->element[i]->str, name) == 0) {
-            return fields->element[i + 1];
-        }
-    }
-    return NULL;
-}
+    struct entry entry;
 
-static void on_entry(struct follow *follow, const struct redisReply *entry)
-{
-    const struct redisReply *kind, *attempt, *data;
-    int64_t number;
-
-    if (entry->elements != 2 || entry->element[0]->str == NULL) {
+    if (!entry_read(reply, &entry)) {
         return;
     }
-    (void)snprintf(follow->last, sizeof(follow->last), "%s", entry->element[0]->str);
-    kind = value_of(entry->element[1], "k");
-    attempt = value_of(entry->element[1], "a");
-    data = value_of(entry->element[1], "d");
-    if (kind == NULL || attempt == NULL || data == NULL || data->str == NULL ||
-        attempt->str == NULL || number_parse(attempt->str, 0, INT32_MAX, &number) < 0) {
-        return;
-    }
-    for (size_t i = 0; i < array_size(kinds); i++) {
-        if (strcmp(kinds[i].kind, kind->str) == 0) {
-            kinds[i].handle(follow, (int)number, data);
+    (void)snprintf(follow->last, sizeof(follow->last), "%s", entry.id);
+    for (size_t i = 0; entry.kind != NULL && i < array_size(kinds); i++) {
+        if (strcmp(kinds[i].kind, entry.kind) == 0) {
+            kinds[i].handle(follow, entry.attempt, entry.data);
         }
     }
 }
