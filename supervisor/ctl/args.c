@@ -34,6 +34,10 @@ static const struct row {
      "print the sandbox's system calls and limits, each with its reason"},
     {"config", 0, ARGS_CHECK, true, offsetof(struct args, config), "FILE",
      "check a configuration file"},
+    {"format", 0, ARGS_TRACE, true, offsetof(struct args, format), "FORMAT",
+     "text (the default), json, chrome, speedscope or flame"},
+    {"output", 0, ARGS_TRACE, true, offsetof(struct args, output), "FILE",
+     "write to this file"},
     {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 

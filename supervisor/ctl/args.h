@@ -20,10 +20,12 @@ enum args_set {
     ARGS_FOLLOW = 1 << 3,
     ARGS_FIELDS_OF_JOB = 1 << 4,
     ARGS_CHECK = 1 << 5, /* --policy, --config */
+    ARGS_TRACE = 1 << 6, /* --format, --output */
 };
 
 struct args {
-    const char *redis, *queue, *runtime_dir, *id, *config; /* NULL: not given */
+    const char *redis, *queue, *runtime_dir, *id, *config, *format,
+        *output; /* NULL: not given */
     bool json, follow, policy, help;
     const char *fields[ARGS_FIELDS]; /* by the index in job_fields; NULL: not given */
     char **words;                    /* what is no option; borrowed from argv */

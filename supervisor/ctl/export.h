@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recording in the forms that `paddock trace` prints. A form is a row: what it wants to
+ * be told, and functions that write it. Everything in a recording may be a hostile
+ * program's: each form escapes what it writes, so that no text of a program becomes a
+ * line, an object or a stack of ours.
+ */
+#pragma once
+
+#include "common/trace.h"
+
+#include <stdio.h>
+
+struct export_format {
+    const char *name;
+    struct trace_limits limits;
+    /* Returns the form's own state (its free_state's), NULL when memory is short; writes
+     * what comes first. `out` is the caller's. */
+    void *(*new_state)(FILE *out);
+    void (*free_state)(void *state);
+    /* One of the two: records as they are, or what they mean. */
+    void (*record)(void *state, const struct wire_decoded *record);
+    void (*event)(void *state, const struct trace *trace,
+                  const struct trace_event *event);
+    /* Writes what comes last. `trace` is at its end; NULL for a form of records. */
+    void (*end)(void *state, const struct trace *trace);
+    /* Appends what was left out for want of room, if anything was; may be NULL. */
+    void (*left_out)(const void *state, struct buffer *to);
+};
+
+extern const struct export_format export_text, export_json, export_chrome,
+    export_speedscope, export_flame;
+
+/* Returns NULL where there is no such form. */
+const struct export_format *export_format_by_name(const char *name);
+/* Appends the names of all forms, each after a space. */
+void export_format_names(struct buffer *to);
+
+/* ---- one recording on its way out ---- */
+
+struct export;
+
+/* Returns NULL when memory is short. Errors of writing stay in `out` (ferror). */
+struct export *export_new(const struct export_format *format, FILE *out) must_check;
+void export_free(struct export *export);
+
+/* Takes the next bytes of the recording. Returns 0, -EBADMSG with a sentence in `why`
+ * when they cannot be read on (from then on all bytes are ignored), or -EIO when `out`
+ * does not take any more. */
+int export_bytes(struct export *export, const char *bytes, size_t size,
+                 struct buffer *why) must_check;
+/* The recording is over: writes the end. Returns 0, or -EBADMSG with a sentence in `why`
+ * when a record was cut off, or was none. */
+int export_end(struct export *export, struct buffer *why) must_check;
+void export_left_out(const struct export *export, struct buffer *to);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading recordings. Runs in the `paddock` command, as whoever typed it; looks at no
+ * byte of a recording. A Stream is read in pages, from the `state` with which its last
+ * attempt began: what stands before it is of attempts that were given up.
+ */
+#include "supervisor/ctl/recording.h"
+
+#include "common/cleanup.h"
+#include "common/limits.h"
+#include "queue/keys.h"
+#include "supervisor/ctl/client.h"
+#include "supervisor/ctl/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE       "100" /* entries */
+#define TIMEOUT_MS 15000
+
+/* ---- files ---- */
+
+static int refuse(struct buffer *why, const char *path)
+{
+    int error = -errno;
+
+    buffer_printf(why, "%s: %s", path, strerror(-error));
+    return error;
+}
+
+int recording_read_file(const char *path, recording_taker *take, void *context,
+                        struct buffer *why)
+{
+    bool is_input = strcmp(path, "-") == 0;
+    autoclose int opened = is_input ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = is_input ? STDIN_FILENO : opened;
+    char bytes[KIB(16)];
+    ssize_t size = 1;
+    int error = 0;
+
+    if (fd < 0) {
+        return refuse(why, path);
+    }
+    while (error == 0 && size != 0) {
+        size = read(fd, bytes, sizeof(bytes));
+        if (size > 0) {
+            error = take(context, bytes, (size_t)size, why);
+        } else if (size < 0 && errno != EINTR) {
+            return refuse(why, is_input ? "standard input" : path);
+        }
+    }
+    return error;
+}
+
+/* ---- Streams ---- */
+
+/* One way through a Stream, page by page. */
+struct walk {
+    struct endpoint *endpoint;
+    struct queue_key key;
+    const char *command; /* XRANGE or XREVRANGE */
+    char from[80];       /* with '(' before it: behind that one */
+    /* Gets each entry: 0 goes on, 1 ends the walk, a negative errno, too. */
+    int (*visit)(void *context, const struct entry *entry, struct buffer *why);
+    void *context;
+};
+
+static int visit_page(struct walk *walk, const struct redisReply *page,
+                      struct buffer *why)
+{
+    struct entry entry;
+    int result = 0;
+
+    for (size_t i = 0; i < page->elements && result == 0; i++) {
+        if (!entry_read(page->element[i], &entry)) {
+            return -EBADMSG;
+        }
+        (void)snprintf(walk->from, sizeof(walk->from), "(%s", entry.id);
+        result = entry.kind != NULL ? walk->visit(walk->context, &entry, why) : 0;
+    }
+    return result;
+}
+
+/* Returns 0 at the end of the Stream, or what ended the walk. */
+static int walk_on(struct walk *walk, struct buffer *why)
+{
+    const char *to = strcmp(walk->command, "XRANGE") == 0 ? "+" : "-";
+    bool more = true;
+    int result = 0;
+
+    while (more && result == 0) {
+        struct redisReply *page =
+            redis_call_text(walk->endpoint->redis, TIMEOUT_MS, walk->command,
+                            walk->key.text, walk->from, to, "COUNT", PAGE, NULL);
+
+        if (page == NULL || page->type != REDIS_REPLY_ARRAY) {
+            buffer_add_text(why, page == NULL || page->str == NULL
+                                     ? "Redis does not answer"
+                                     : page->str);
+            result = -ECONNRESET;
+        } else {
+            more = page->elements > 0;
+            result = visit_page(walk, page, why);
+        }
+        freeReplyObject(page);
+    }
+    return result;
+}
+
+struct attempt {
+    char id[64]; /* of its `state`; "": there is none */
+    int number;
+    recording_taker *take;
+    void *context;
+};
+
+static int find_state(void *context, const struct entry *entry, struct buffer *why)
+{
+    struct attempt *attempt = context;
+
+    if (strcmp(entry->kind, "state") != 0) {
+        return 0;
+    }
+    (void)snprintf(attempt->id, sizeof(attempt->id), "%s", entry->id);
+    attempt->number = entry->attempt;
+    return 1;
+}
+
+static int take_slice(void *context, const struct entry *entry, struct buffer *why)
+{
+    const struct attempt *attempt = context;
+
+    if (strcmp(entry->kind, "slice") != 0 || entry->attempt != attempt->number) {
+        return 0;
+    }
+    return attempt->take(attempt->context, entry->data->str, entry->data->len, why);
+}
+
+static int say_nothing_there(struct endpoint *endpoint, const char *id,
+                             struct buffer *why)
+{
+    struct redisReply *job = client_job(endpoint, id, why);
+
+    if (job == NULL) {
+        return -ECONNRESET;
+    }
+    buffer_printf(why,
+                  job->elements == 0 ? "there is no job %s (it may have expired)"
+                                     : "job %s has not begun: it has no recording",
+                  id);
+    freeReplyObject(job);
+    return -ENOENT;
+}
+
+int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                       void *context, struct buffer *why)
+{
+    struct attempt attempt = {.take = take, .context = context};
+    struct walk walk = {.endpoint = endpoint,
+                        .key = queue_key(endpoint->queue, "frames:", id),
+                        .command = "XREVRANGE",
+                        .from = "+",
+                        .visit = find_state,
+                        .context = &attempt};
+    int result = walk_on(&walk, why);
+
+    if (result < 0) {
+        return result;
+    }
+    if (*attempt.id == '\0') {
+        return say_nothing_there(endpoint, id, why);
+    }
+    walk.command = "XRANGE";
+    (void)snprintf(walk.from, sizeof(walk.from), "%s", attempt.id);
+    walk.visit = take_slice;
+    return walk_on(&walk, why);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the bytes of a recording come from: a file, or the Stream of a job. */
+#pragma once
+
+#include "supervisor/ctl/endpoint.h"
+
+/* Gets the next bytes. A negative errno ends the reading, which then returns it. */
+typedef int recording_taker(void *context, const char *bytes, size_t size,
+                            struct buffer *why);
+
+/* Reads a file, "-": standard input, to its end. Returns 0, or a negative errno with a
+ * sentence in `why`. */
+int recording_read_file(const char *path, recording_taker *take, void *context,
+                        struct buffer *why) must_check;
+/* Reads what there is by now of the last attempt of a job. Returns 0, -ENOENT (there is
+ * no such job, or it has not begun), or another negative errno, with a sentence in `why`.
+ */
+int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                       void *context, struct buffer *why) must_check;
