@@ -379,7 +379,7 @@ static uint64_t first_part(const struct trace *trace, const struct repeat *repea
     if (repeat->net != 0 || repeat->records < repeat->period) {
         return repeat->records;
     }
-    if (trace->left / 2 < trace->limits.total / 4 ||
+    if (trace->left < trace->limits.total / 2 ||
         (trace->limits.calls_only && !repeat->calls)) {
         most = 0;
     }
