@@ -8,34 +8,35 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "common/trace.h"
 #include "common/utf8.h"
 #include "common/verdict.h"
 #include "supervisor/ctl/json.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_MAX 65536 /* files and functions that are remembered */
-#define THREADS   64
-
-struct function {
-    uint64_t file, line;
-    char name[96];
-};
-
 struct renderer {
     bool json;
-    int error;          /* of the first write to our own output that failed */
-    char (*files)[160]; /* owned, TABLE_MAX at most */
-    size_t file_count;
-    struct function *functions; /* owned */
-    size_t function_count;
-    uint64_t thread;
-    unsigned depth[THREADS];
-    uint64_t seen; /* trace records */
+    int error;           /* of the first write to our own output that failed */
+    struct trace *trace; /* owned; of the attempt that is shown; NULL: in JSON, or without
+                            memory, when only output is shown */
 };
+
+static void text_event(void *context, const struct trace_event *event);
+
+/* From here on it is another recording. */
+static void begin_trace(struct renderer *renderer)
+{
+    struct trace_limits limits = TRACE_LIMITS_INIT;
+
+    limits.calls_only = true;
+    trace_free(renderer->trace);
+    renderer->trace = renderer->json ? NULL : trace_new(limits, text_event, renderer);
+}
 
 struct renderer *render_new(bool json)
 {
@@ -43,6 +44,7 @@ struct renderer *render_new(bool json)
 
     if (renderer != NULL) {
         renderer->json = json;
+        begin_trace(renderer);
     }
     return renderer;
 }
@@ -50,8 +52,7 @@ struct renderer *render_new(bool json)
 void render_free(struct renderer *renderer)
 {
     if (renderer != NULL) {
-        free(renderer->files);
-        free(renderer->functions);
+        trace_free(renderer->trace);
         free(renderer);
     }
 }
@@ -86,13 +87,6 @@ static void say(struct renderer *renderer, const char *format, ...)
 
 /* ---- text ---- */
 
-static uint64_t number(const struct wire_decoded *record, const char *name)
-{
-    const struct wire_field *field = wire_find(record, name);
-
-    return field != NULL ? field->number : 0;
-}
-
 static void text_output(struct renderer *renderer, const struct wire_decoded *record)
 {
     const struct wire_field *data = wire_find(record, "data");
@@ -101,113 +95,67 @@ static void text_output(struct renderer *renderer, const struct wire_decoded *re
              data->bytes, data->size);
 }
 
-/* Tables grow by one entry at a time, numbered as the sandbox numbers them; anything else
- * is ignored. */
-static void text_file(struct renderer *renderer, const struct wire_decoded *record)
+static void event_output(struct renderer *renderer, const struct trace_event *event)
 {
-    const struct wire_field *path = wire_find(record, "path");
-    void *grown;
-
-    if (number(record, "file") != renderer->file_count ||
-        renderer->file_count == TABLE_MAX) {
-        return;
-    }
-    grown =
-        realloc(renderer->files, (renderer->file_count + 1) * sizeof(*renderer->files));
-    if (grown != NULL) {
-        renderer->files = grown;
-        (void)utf8_copy_clean(renderer->files[renderer->file_count++],
-                              sizeof(*renderer->files), path->bytes, path->size);
-    }
-}
-
-static void text_function(struct renderer *renderer, const struct wire_decoded *record)
-{
-    const struct wire_field *name = wire_find(record, "name");
-    const struct wire_field *file = &record->fields[1];
-    struct function *grown;
-
-    if (record->fields[0].number != renderer->function_count + 1 ||
-        renderer->function_count == TABLE_MAX) {
-        return;
-    }
-    grown = realloc(renderer->functions, (renderer->function_count + 1) * sizeof(*grown));
-    if (grown != NULL) {
-        struct function *function = &grown[renderer->function_count++];
-
-        renderer->functions = grown;
-        function->file = file->number;
-        function->line = number(record, "line");
-        (void)utf8_copy_clean(function->name, sizeof(function->name), name->bytes,
-                              name->size);
-    }
-}
-
-static unsigned *depth_of(struct renderer *renderer)
-{
-    return &renderer->depth[renderer->thread < THREADS ? renderer->thread : THREADS - 1];
-}
-
-static void text_thread(struct renderer *renderer, const struct wire_decoded *record)
-{
-    renderer->thread = number(record, "thread");
+    text_output(renderer, event->record);
 }
 
 /* As the tracer of 2010 printed them: who was called, and where it stands. */
-static void text_call(struct renderer *renderer, const struct wire_decoded *record)
+static void event_call(struct renderer *renderer, const struct trace_event *event)
 {
-    uint64_t id = number(record, "function");
-    unsigned *depth = depth_of(renderer);
-    char line[512];
+    char name[96], path[160], line[512];
+    int indent = (int)(2 * (event->depth % 40));
 
-    renderer->seen++;
-    if (id == 0 || id > renderer->function_count) {
-        (void)snprintf(line, sizeof(line), "%*s?\n", (int)(2 * (*depth % 40)), "");
-    } else {
-        const struct function *function = &renderer->functions[id - 1];
-        const char *file =
-            function->file < renderer->file_count ? renderer->files[function->file] : "?";
-
-        (void)snprintf(line, sizeof(line), "%*s%s:%llu %s\n", (int)(2 * (*depth % 40)),
-                       "", file, (unsigned long long)function->line, function->name);
+    if (event->implied) {
+        return;
     }
-    ++*depth;
+    (void)utf8_copy_clean(name, sizeof(name), event->call.name, strlen(event->call.name));
+    (void)utf8_copy_clean(path, sizeof(path), event->call.path, strlen(event->call.path));
+    if (event->function == 0) {
+        (void)snprintf(line, sizeof(line), "%*s?\n", indent, "");
+    } else {
+        (void)snprintf(line, sizeof(line), "%*s%s:%llu %s\n", indent, "", path,
+                       (unsigned long long)event->call.line, name);
+    }
     write_to(renderer, STDERR_FILENO, line, strlen(line));
 }
 
-static void text_return(struct renderer *renderer, const struct wire_decoded *record)
+static void event_dropped(struct renderer *renderer, const struct trace_event *event)
 {
-    unsigned *depth = depth_of(renderer);
-
-    renderer->seen++;
-    *depth -= *depth > 0;
-}
-
-static void text_sync(struct renderer *renderer, const struct wire_decoded *record)
-{
-    renderer->thread = number(record, "thread");
-    *depth_of(renderer) = (unsigned)number(record, "stack");
-}
-
-static void text_dropped(struct renderer *renderer, const struct wire_decoded *record)
-{
-    uint64_t produced = number(record, "produced");
-
-    if (produced > renderer->seen) {
-        say(renderer, "%llu calls and returns are left out here (see --recording-kb)",
-            (unsigned long long)(produced - renderer->seen));
-        renderer->seen = produced;
+    if (event->count > 0) {
+        say(renderer, "%llu steps of the trace are left out here (see --recording-kb)",
+            (unsigned long long)event->count);
     }
 }
 
-static void (*const text_records[WIRE_KIND_LIMIT])(struct renderer *,
-                                                   const struct wire_decoded *) = {
-    [WIRE_OUT] = text_output,    [WIRE_ERR] = text_output,
-    [WIRE_FILE] = text_file,     [WIRE_FUNCTION] = text_function,
-    [WIRE_CALL] = text_call,     [WIRE_RETURN] = text_return,
-    [WIRE_UNWIND] = text_return, [WIRE_THREAD] = text_thread,
-    [WIRE_SYNC] = text_sync,     [WIRE_DROPPED] = text_dropped,
+static void event_repeat(struct renderer *renderer, const struct trace_event *event)
+{
+    say(renderer, "and so on, %llu steps of the trace in all",
+        (unsigned long long)event->count);
+}
+
+static void (*const text_events[WIRE_KIND_LIMIT])(struct renderer *,
+                                                  const struct trace_event *) = {
+    [WIRE_OUT] = event_output,      [WIRE_ERR] = event_output,
+    [WIRE_CALL] = event_call,       [WIRE_RESUME] = event_call,
+    [WIRE_DROPPED] = event_dropped, [WIRE_REPEAT] = event_repeat,
 };
+
+static void text_event(void *context, const struct trace_event *event)
+{
+    if (text_events[event->kind] != NULL) {
+        text_events[event->kind](context, event);
+    }
+}
+
+static void text_record(struct renderer *renderer, const struct wire_decoded *record)
+{
+    if (renderer->trace != NULL) {
+        trace_record(renderer->trace, record);
+    } else if (record->kind == WIRE_OUT || record->kind == WIRE_ERR) {
+        text_output(renderer, record);
+    }
+}
 
 /* ---- JSON ---- */
 
@@ -234,8 +182,8 @@ void render_record(struct renderer *renderer, const struct wire_decoded *record)
 {
     if (renderer->json) {
         json_record(renderer, record);
-    } else if (text_records[record->kind] != NULL) {
-        text_records[record->kind](renderer, record);
+    } else {
+        text_record(renderer, record);
     }
 }
 
@@ -247,9 +195,7 @@ void render_state(struct renderer *renderer, const char *json, size_t size, int 
         say(renderer,
             "the run was interrupted through no fault of the program; it starts again");
     }
-    renderer->file_count = renderer->function_count = 0;
-    renderer->thread = renderer->seen = 0;
-    memset(renderer->depth, 0, sizeof(renderer->depth));
+    begin_trace(renderer);
 }
 
 void render_torn(struct renderer *renderer, const char *why)
