@@ -38,6 +38,8 @@ static const struct row {
      "text (the default), json, chrome, speedscope or flame"},
     {"output", 0, ARGS_TRACE, true, offsetof(struct args, output), "FILE",
      "write to this file"},
+    {"output", 0, ARGS_SAVE, true, offsetof(struct args, output), "FOLDER",
+     "make this folder (default: the id with .paddock)"},
     {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 

@@ -21,6 +21,7 @@ enum args_set {
     ARGS_FIELDS_OF_JOB = 1 << 4,
     ARGS_CHECK = 1 << 5, /* --policy, --config */
     ARGS_TRACE = 1 << 6, /* --format, --output */
+    ARGS_SAVE = 1 << 7,  /* --output */
 };
 
 struct args {

@@ -10,8 +10,10 @@
 #include "common/secret.h"
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/input.h"
+#include "supervisor/ctl/save_command.h"
 #include "supervisor/ctl/trace_command.h"
 
 #include <errno.h>
@@ -20,40 +22,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Exit codes beside those of the verdicts (docs/PROTOCOL.md). */
-enum {
-    EXIT_NEGATIVE = 1,
-    EXIT_USAGE = 2,
-    EXIT_BUSY = 75,
-    EXIT_OURS = 99,
-    EXIT_CONFIG = 100,
-    EXIT_UNREAD = 128 + SIGPIPE, /* as a shell sees who dies of a closed pipe */
-};
-
 struct command {
     const char *name, *usage, *summary;
     unsigned set;    /* enum args_set */
     int least, most; /* words */
     int (*run)(const struct command *command, struct args *args);
 };
-
-static int complain(int code, const char *format, ...) printf_like(2, 3);
-static int complain(int code, const char *format, ...)
-{
-    va_list args;
-
-    (void)fputs("paddock: ", stderr);
-    va_start(args, format);
-    (void)vfprintf(stderr, format, args);
-    va_end(args);
-    (void)fputc('\n', stderr);
-    return code;
-}
-
-static int complain_why(int code, const struct buffer *why)
-{
-    return complain(code, "%s", why->data != NULL ? why->data : "something went wrong");
-}
 
 /* ---- run and submit ---- */
 
@@ -169,77 +143,6 @@ static int follow(const struct command *command, struct args *args)
         code = follow_and_exit(&endpoint, args->words[0], args, false);
     }
     endpoint_done(&endpoint);
-    return code;
-}
-
-/* ---- trace ---- */
-
-/* By trace_write's errors. */
-static int exit_of_trace(int error)
-{
-    static const struct {
-        int error, code;
-    } rows[] = {{0, 0},
-                {-EBADMSG, EXIT_NEGATIVE},
-                {-ENOENT, EXIT_NEGATIVE},
-                {-EINVAL, EXIT_USAGE},
-                {-ENOTCONN, EXIT_CONFIG}};
-
-    for (size_t i = 0; i < array_size(rows); i++) {
-        if (rows[i].error == error) {
-            return rows[i].code;
-        }
-    }
-    return EXIT_OURS;
-}
-
-static int trace_to(const struct args *args, const struct export_format *format,
-                    FILE *out)
-{
-    autobuffer struct buffer why = BUFFER_INIT(4096), note = BUFFER_INIT(4096);
-    int error = trace_write(args, format, out, &note, &why);
-
-    if (note.size > 0) {
-        (void)complain_why(0, &note);
-    }
-    if (error == 0 || (error == -EIO && ferror(out) != 0)) {
-        return 0; /* what could not be written is said where `out` ends */
-    }
-    if (fflush(out) != 0) {
-        return 0;
-    }
-    return complain_why(exit_of_trace(error), &why);
-}
-
-static int trace(const struct command *command, struct args *args)
-{
-    const char *name = args->format != NULL ? args->format : args->json ? "json" : "text";
-    const struct export_format *format = export_format_by_name(name);
-    autobuffer struct buffer names = BUFFER_INIT(4096);
-    FILE *out;
-    int code, error;
-
-    if (format == NULL) {
-        export_format_names(&names);
-        return complain(EXIT_USAGE, "--format takes one of:%s", names.data);
-    }
-    if (args->output == NULL) {
-        return trace_to(args, format, stdout);
-    }
-    out = fopen(args->output, "we");
-    if (out == NULL) {
-        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
-                        strerror(errno));
-    }
-    code = trace_to(args, format, out);
-    error = ferror(out) != 0 ? EIO : 0; /* which one it was is forgotten by now */
-    if (fclose(out) != 0) {
-        error = errno;
-    }
-    if (error != 0) {
-        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
-                        strerror(error));
-    }
     return code;
 }
 
@@ -468,7 +371,10 @@ static const struct command commands[] = {
      ARGS_POOL | ARGS_JSON, 1, 1, follow},
     {"trace", "trace ID|FILE|- [--format text|json|chrome|speedscope|flame]",
      "show what a job did, call by call, or make a file of it for a viewer",
-     ARGS_POOL | ARGS_JSON | ARGS_TRACE, 1, 1, trace},
+     ARGS_POOL | ARGS_JSON | ARGS_TRACE, 1, 1, trace_command},
+    {"save", "save ID|FILE|- [--output FOLDER]",
+     "write a job's recording, results and files into a folder", ARGS_POOL | ARGS_SAVE, 1,
+     1, save_command},
     {"status", "status [ID]", "what is known of a job, or how full the queue is",
      ARGS_POOL | ARGS_JSON, 0, 1, status},
     {"cancel", "cancel ID", "take a job out of the queue, or stop it",

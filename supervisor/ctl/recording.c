@@ -10,12 +10,14 @@
 #include "common/limits.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE       "100" /* entries */
@@ -177,4 +179,59 @@ int recording_read_job(struct endpoint *endpoint, const char *id, recording_take
     (void)snprintf(walk.from, sizeof(walk.from), "%s", attempt.id);
     walk.visit = take_slice;
     return walk_on(&walk, why);
+}
+
+/* ---- either ---- */
+
+static int read_from_pool(const struct args *args, recording_taker *take, void *context,
+                          struct buffer *why)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    int error = endpoint_find(args, &endpoint, why);
+
+    if (error < 0) {
+        error = -ENOTCONN;
+    } else {
+        error = recording_read_job(&endpoint, args->words[0], take, context, why);
+    }
+    endpoint_done(&endpoint);
+    return error;
+}
+
+int recording_read(const struct args *args, recording_taker *take, void *context,
+                   struct buffer *why)
+{
+    const char *name = args->words[0];
+    struct stat status;
+    int error;
+
+    if (strcmp(name, "-") != 0 && stat(name, &status) != 0) {
+        if (queue_id_valid(name)) {
+            return read_from_pool(args, take, context, why);
+        }
+        buffer_printf(why, "there is no file %s, and no job can have this id", name);
+        return -EINVAL;
+    }
+    error = recording_read_file(name, take, context, why);
+    return error == 0 || error == -EBADMSG || error == -EIO || error == -EEXIST ? error
+                                                                                : -EINVAL;
+}
+
+int recording_exit(int error)
+{
+    static const struct {
+        int error, code;
+    } rows[] = {{0, 0},
+                {-EBADMSG, EXIT_NEGATIVE},
+                {-ENOENT, EXIT_NEGATIVE},
+                {-EINVAL, EXIT_USAGE},
+                {-EEXIST, EXIT_USAGE},
+                {-ENOTCONN, EXIT_CONFIG}};
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        if (rows[i].error == error) {
+            return rows[i].code;
+        }
+    }
+    return EXIT_OURS;
 }

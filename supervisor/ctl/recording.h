@@ -2,6 +2,7 @@
 /* Where the bytes of a recording come from: a file, or the Stream of a job. */
 #pragma once
 
+#include "supervisor/ctl/args.h"
 #include "supervisor/ctl/endpoint.h"
 
 /* Gets the next bytes. A negative errno ends the reading, which then returns it. */
@@ -17,3 +18,9 @@ int recording_read_file(const char *path, recording_taker *take, void *context,
  */
 int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
                        void *context, struct buffer *why) must_check;
+/* Reads what the first word of a command line names: a file that exists, "-", or a job.
+ * As the two above; -EINVAL: there is none; -ENOTCONN: no pool to ask for a job. */
+int recording_read(const struct args *args, recording_taker *take, void *context,
+                   struct buffer *why) must_check;
+/* The exit code for such an error, and for 0. */
+int recording_exit(int error);

@@ -6,52 +6,21 @@
  */
 #include "supervisor/ctl/trace_command.h"
 
-#include "queue/keys.h"
+#include "supervisor/ctl/complain.h"
+#include "supervisor/ctl/export.h"
 #include "supervisor/ctl/recording.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static int take(void *context, const char *bytes, size_t size, struct buffer *why)
 {
     return export_bytes(context, bytes, size, why);
 }
 
-static int read_job(const struct args *args, struct export *export, struct buffer *why)
-{
-    struct endpoint endpoint = ENDPOINT_INIT;
-    int error = endpoint_find(args, &endpoint, why);
-
-    if (error < 0) {
-        error = -ENOTCONN;
-    } else {
-        error = recording_read_job(&endpoint, args->words[0], take, export, why);
-    }
-    endpoint_done(&endpoint);
-    return error;
-}
-
-/* A name that exists is a file; any other is a job's, if it can be one. */
-static int read_any(const struct args *args, struct export *export, struct buffer *why)
-{
-    const char *name = args->words[0];
-    struct stat status;
-    int error;
-
-    if (strcmp(name, "-") != 0 && stat(name, &status) != 0) {
-        if (queue_id_valid(name)) {
-            return read_job(args, export, why);
-        }
-        buffer_printf(why, "there is no file %s, and no job can have this id", name);
-        return -EINVAL;
-    }
-    error = recording_read_file(name, take, export, why);
-    return error == 0 || error == -EBADMSG || error == -EIO ? error : -EINVAL;
-}
-
-int trace_write(const struct args *args, const struct export_format *format, FILE *out,
-                struct buffer *note, struct buffer *why)
+static int trace_write(const struct args *args, const struct export_format *format,
+                       FILE *out, struct buffer *note, struct buffer *why)
 {
     struct export *export = export_new(format, out);
     autobuffer struct buffer torn = BUFFER_INIT(KIB(4));
@@ -61,7 +30,7 @@ int trace_write(const struct args *args, const struct export_format *format, FIL
         buffer_add_text(why, "there is not enough memory");
         return -ENOMEM;
     }
-    error = read_any(args, export, why);
+    error = recording_read(args, take, export, why);
     if (error == 0 || error == -EBADMSG) {
         end = export_end(export, &torn);
         if (error == 0 && end < 0) {
@@ -72,4 +41,54 @@ int trace_write(const struct args *args, const struct export_format *format, FIL
     export_left_out(export, note);
     export_free(export);
     return error;
+}
+
+static int trace_to(const struct args *args, const struct export_format *format,
+                    FILE *out)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096), note = BUFFER_INIT(4096);
+    int error = trace_write(args, format, out, &note, &why);
+
+    if (note.size > 0) {
+        (void)complain_why(0, &note);
+    }
+    if (error == 0 || (error == -EIO && ferror(out) != 0)) {
+        return 0; /* what could not be written is said where `out` ends */
+    }
+    if (fflush(out) != 0) {
+        return 0;
+    }
+    return complain_why(recording_exit(error), &why);
+}
+
+int trace_command(const struct command *command, struct args *args)
+{
+    const char *name = args->format != NULL ? args->format : args->json ? "json" : "text";
+    const struct export_format *format = export_format_by_name(name);
+    autobuffer struct buffer names = BUFFER_INIT(4096);
+    FILE *out;
+    int code, error;
+
+    if (format == NULL) {
+        export_format_names(&names);
+        return complain(EXIT_USAGE, "--format takes one of:%s", names.data);
+    }
+    if (args->output == NULL) {
+        return trace_to(args, format, stdout);
+    }
+    out = fopen(args->output, "we");
+    if (out == NULL) {
+        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
+                        strerror(errno));
+    }
+    code = trace_to(args, format, out);
+    error = ferror(out) != 0 ? EIO : 0; /* which one it was is forgotten by now */
+    if (fclose(out) != 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
+                        strerror(error));
+    }
+    return code;
 }

@@ -2,6 +2,9 @@
 """The module `paddock`: what a program gives back, and what it says of its own trace."""
 
 import json
+import os
+import subprocess
+import tempfile
 import unittest
 
 import pool
@@ -96,6 +99,65 @@ class Module(pool.TestCase):
                 self.assertEqual(seen, lines)
         self.records("import paddock\npaddock.trace('all')\n", "exception")
         self.assertIn("a trace level is one of off, calls, lines, steps, not 'all'", self.job.result["sentence"])
+
+
+class Save(pool.TestCase):
+    """paddock save: what was given back, on disk."""
+
+    def save(self, *words, **options):
+        return subprocess.run([pool.program("paddock"), "save", *words], capture_output=True, text=True, cwd=self.folder,
+                              timeout=pool.PATIENCE, stdin=subprocess.DEVNULL, **options)
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+
+    def read(self, *path):
+        with open(os.path.join(self.folder, *path), "rb") as file:
+            return file.read()
+
+    def test_all_of_it(self):
+        job = self.client.enqueue(pool.make_zip("import paddock\npaddock.result({'a': 1})\npaddock.save('p.png', bytes(range(256)) * 200)\n"
+                                                "paddock.save('p.png', b'last')\npaddock.save('é.txt', 'x')\npaddock.result('y' * 40000)\n"))
+        ended = self.client.wait(job)
+        done = self.save(job, "--runtime-dir", self.pool.runtime)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"{job}.paddock\n", ""))
+        self.assertEqual(self.read(f"{job}.paddock", "recording"), ended.recording)
+        self.assertEqual(self.read(f"{job}.paddock", "values.jsonl").decode(), '{"a": 1}\n"' + "y" * 40000 + '"\n')
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, f"{job}.paddock", "files"))), ["p.png", "é.txt"])
+        self.assertEqual(self.read(f"{job}.paddock", "files", "p.png"), b"last")
+        again = self.save(os.path.join(f"{job}.paddock", "recording"), "--output", "again")
+        self.assertEqual((again.returncode, again.stdout), (0, "again\n"), again.stderr)
+        self.assertEqual(self.read("again", "files", "p.png"), b"last")
+        refused = self.save(job, "--output", "again", "--runtime-dir", self.pool.runtime)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("again: File exists", refused.stderr)
+
+    def test_hostile_recordings(self):
+        """A name becomes a file only where it is a plain one; what is torn is kept up to there."""
+        def saved(name, part, total=None):
+            def text(value):
+                return bytes([len(value)]) + value
+            return b"\x19\0" + text(name) + text(b"t") + bytes([len(part) if total is None else total]) + text(part)
+        header = b"\x01\x07PADDOCK\x02\x00\x00"
+        data = header + b"".join(saved(name, b"x") for name in (b"../up", b"/abs", b"..", b"", b"a\0b", b"a/b", b"\x1b[2J"))
+        data += saved(b"ok", b"1", 2) + saved(b"ok", b"2", 2) + saved(b"half", b"1", 9) + b"\x7f"
+        with open(os.path.join(self.folder, "bad"), "wb") as file:
+            file.write(data)
+        done = self.save("bad", "--output", "out")
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(f"at byte {len(data) - 1}: no such kind of record", done.stderr)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "out", "files"))), ["half", "ok"])
+        self.assertEqual(self.read("out", "files", "ok"), b"12")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["bad", "out"])
+
+    def test_none(self):
+        for words, code, said in ((["no/such"], 2, "there is no file no/such"), (["bad id!"], 2, "no job can have this id"),
+                                  (["nobody", "--runtime-dir", self.pool.runtime], 1, "there is no job")):
+            with self.subTest(words):
+                done = self.save(*words, "--output", "x" + str(code) + words[0][-2:].strip("!"))
+                self.assertEqual(done.returncode, code, done)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(os.listdir(self.folder), [])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* How the commands end when something is wrong: a line on stderr, and an exit code. */
+#pragma once
+
+#include "common/buffer.h"
+
+#include <signal.h>
+
+/* Exit codes beside those of the verdicts (docs/PROTOCOL.md). */
+enum {
+    EXIT_NEGATIVE = 1,
+    EXIT_USAGE = 2,
+    EXIT_BUSY = 75,
+    EXIT_OURS = 99,
+    EXIT_CONFIG = 100,
+    EXIT_UNREAD = 128 + SIGPIPE, /* as a shell sees who dies of a closed pipe */
+};
+
+/* Says it on stderr, behind our name. Returns `code`. */
+int complain(int code, const char *format, ...) printf_like(2, 3);
+int complain_why(int code, const struct buffer *why);
