@@ -54,6 +54,10 @@ ROWS = [
      "threading.Thread(target=work).start()\nexit()\n", "ok", ""),
 ]
 
+if pool.SANITIZED:
+    # AddressSanitizer ends a process that gets no memory, and its own memory makes others end sooner.
+    ROWS = [row for row in ROWS if row[0] not in ("no memory, a thread", "an exception, a daemon that holds Python")]
+
 LIMITS = [
     ("a thread that goes on", SLEEP, {"wall_ms": 300}, "wall_limit"),
     ("a thread that goes on computing", SPIN.format(daemon=False), {"cpu_ms": 200}, "cpu_limit"),
