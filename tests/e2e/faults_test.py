@@ -4,6 +4,7 @@ lost attempt is gone before the next one starts, and the pool goes on."""
 
 import os
 import signal
+import time
 import unittest
 
 import pool
@@ -195,6 +196,21 @@ class RedisAway(unittest.TestCase):
         os.kill(self.pool.relays()[0], signal.SIGKILL)
         self.assertEqual(self.pool.process.wait(pool.PATIENCE), 100)
         self.assertIn("no relay is left that could serve", self.pool.read_log())
+
+
+class RedisPaused(unittest.TestCase):
+    def test_a_program_that_prints_is_not_charged(self):
+        """Redis stands still for longer than the program may run: it waits, and nothing of what it prints is lost."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address, max_output_kb=16384) as p:
+            code = "print('begun', flush=True)\nfor i in range(120_000): print('x' * 50)\nprint('done')\n"
+            job = p.client.enqueue(pool.make_zip(code), wall_ms=10_000, cpu_ms=10_000, output_kb=16384)
+            begun(p.client, job)
+            os.kill(server.process.pid, signal.SIGSTOP)
+            time.sleep(30)
+            os.kill(server.process.pid, signal.SIGCONT)
+            ended = p.client.wait(job)
+            self.assertEqual((ended.verdict, ended.attempt, ended.result["frames_dropped"]), ("ok", b"1", 0), ended.result)
+            self.assertEqual(recording.text(recording.decode(ended.recording)), "begun\n" + ("x" * 50 + "\n") * 120_000 + "done\n")
 
 
 class RedisLoading(unittest.TestCase):
