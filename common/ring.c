@@ -144,6 +144,18 @@ bool ring_reader_starved(const struct ring_reader *ring)
     return atomic_load_explicit(&ring->shared->starved, memory_order_acquire) == 1;
 }
 
+bool ring_reader_where(const struct ring_reader *ring, struct ring_where *ret)
+{
+    const struct ring_where *where = &ring->shared->where;
+
+    if (atomic_load_explicit(&where->made, memory_order_acquire) != 1) {
+        return false;
+    }
+    memcpy(ret, where, sizeof(*ret));
+    ret->file[sizeof(ret->file) - 1] = '\0';
+    return ret->line > 0 && ret->file[0] != '\0';
+}
+
 static bool copy_claim(const struct ring_claim *claim, struct ring_claim *ret)
 {
     if (atomic_load_explicit(&claim->made, memory_order_acquire) != 1) {
@@ -262,6 +274,17 @@ _Noreturn void ring_writer_over_output(struct ring_writer *ring)
     for (;;) {
         futex_wait(&never, 0, NULL);
     }
+}
+
+void ring_writer_where(struct ring_writer *ring, const char *file, int line)
+{
+    struct ring_where *where = &ring->shared->where;
+    size_t size = strnlen(file, sizeof(where->file) - 1);
+
+    memcpy(where->file, file, size);
+    where->file[size] = '\0';
+    where->line = line > 0 ? (uint32_t)line : 0;
+    atomic_store_explicit(&where->made, 1, memory_order_release);
 }
 
 void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,

@@ -22,6 +22,7 @@
 #include "common/limits.h"
 #include "common/verdict.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,15 @@ struct ring_claim {
     int32_t exit_code;
     uint32_t report_size;
     char report[LIMIT_REPORT];
+};
+
+/* Where the program was when it was asked with the signal, before it was killed. */
+#define RING_WHERE_SIGNAL SIGRTMAX
+
+struct ring_where {
+    _Atomic uint32_t made; /* 1: the rest is complete (release store) */
+    uint32_t line;
+    char file[120]; /* below the program's root, NUL-terminated, cut */
 };
 
 /* The end of a trace that has grown over the recording's size: two chunks, written in
@@ -75,6 +85,7 @@ struct ring_shared {
      * there is one, has more to say of it. */
     _Alignas(4096) struct ring_claim claim;
     _Alignas(4096) struct ring_claim full_claim;
+    struct ring_where where;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];
 };
@@ -112,6 +123,8 @@ ssize_t ring_reader_waiting(const struct ring_reader *ring) must_check;
 void ring_reader_sleep(struct ring_reader *ring, bool sleeps);
 /* Whether the writer says that the program's output is over its limit. */
 bool ring_reader_over_output(const struct ring_reader *ring);
+/* Copies where the program was. Returns false if it has not said so, or nonsense. */
+bool ring_reader_where(const struct ring_reader *ring, struct ring_where *ret);
 /* Whether the writer says that Python lacks memory. */
 bool ring_reader_starved(const struct ring_reader *ring);
 /* Copies the claim, the fuller one if there are two. Returns true and a claim that is in
@@ -141,6 +154,8 @@ void ring_writer_put_lazily(struct ring_writer *ring, const void *record, size_t
 /* Says that the output is over its limit, rings, and waits for the end: does not return.
  */
 _Noreturn void ring_writer_over_output(struct ring_writer *ring);
+/* Says where the program is. In a signal handler. */
+void ring_writer_where(struct ring_writer *ring, const char *file, int line);
 /* Publishes the claim, and the second time the fuller one; these two stand. */
 void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,
                        const char *report, size_t report_size);

@@ -219,6 +219,9 @@ void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
     const char *try_this = special ? crash->try_this : row->try_this;
 
     fill(special ? crash->happened : row->happened, facts, to);
+    if (facts->where != NULL && *facts->where != '\0') {
+        buffer_printf(to, " It was at %s.", facts->where);
+    }
     if (*try_this != '\0') {
         buffer_add_char(to, ' ');
         fill(try_this, facts, to);

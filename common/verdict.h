@@ -62,6 +62,7 @@ struct verdict_facts {
     int signal;         /* that it died of; chooses the sentences of `crashed` */
     const char *call;   /* {call}: name of a forbidden call */
     const char *report; /* {report}: the claim's text, cleaned */
+    const char *where;  /* of a limit: "robot.py, line 3", cleaned; said behind it */
 };
 
 /* Returns the row of a verdict other than VERDICT_NONE. */

@@ -119,6 +119,28 @@ class Limits(pool.TestCase):
                         job = p.client.run(code, cpu_ms=20000, wall_ms=6000)
                         self.assertEqual(job.verdict, "memory_limit", job.result)
 
+    def test_where_it_was(self):
+        """Said of the main thread's line in the program, also within the library, and of no program that does not say so."""
+        loop = "def work(n):\n    while True:\n        n += 1\n\nwork(0)\n"
+        for code, fields, where in (
+                (loop, {"cpu_ms": 200}, "robot.py, line [23]"),
+                ("import time\nfor i in range(9):\n    time.sleep(9)\n", {"wall_ms": 200}, "robot.py, line 3"),
+                ("import json\nwhile True:\n    json.dumps({'a': [1] * 1000}, indent=1)\n", {"cpu_ms": 200}, "robot.py, line [23]"),
+                ("import threading\ndef f():\n    while True: pass\nt = threading.Thread(target=f)\nt.start()\nt.join()\n", {"cpu_ms": 200},
+                 "robot.py, line 6"), ("x = 3 ** 10 ** 8\n", {"cpu_ms": 200}, "robot.py, line 1"),
+                (DEAF.format(how="signal.SIG_IGN") + SPIN, {"cpu_ms": 200}, None), (MASK + SPIN, {"cpu_ms": 200}, None)):
+            with self.subTest(code):
+                job = self.client.run(code, **fields)
+                self.assertIn(job.verdict, ("cpu_limit", "wall_limit"))
+                if where is None:
+                    self.assertNotIn("where", job.result)
+                    self.assertNotIn("It was at", job.result["sentence"])
+                else:
+                    self.assertRegex(job.result["where"], where)
+                    self.assertIn(f"It was at {job.result['where']}.", job.result["sentence"])
+        job = self.client.run({"user/robot.py": "import deep.arm\n", "user/deep/arm.py": loop}, cpu_ms=200)
+        self.assertRegex(job.result["where"], "^deep/arm.py, line [23]$")
+
     def test_nesting_is_no_memory(self):
         job = self.client.run("x = " + "not " * 7000 + "1\n")
         self.assertEqual(job.verdict, "compile_error", job.result)

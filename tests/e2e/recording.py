@@ -160,7 +160,7 @@ def calls(records):
     files = {r["file"]: r["path"] for r in records if r["kind"] == "file"}
     functions = {r["function"]: r for r in records if r["kind"] == "function"}
     found = []
-    for record in records:
+    for record in unfold(records):
         if record["kind"] == "call":
             function = functions[record["function"]]
             found.append((files[function["file"]], function["line"], function["name"]))

@@ -390,6 +390,33 @@ static void a_long_report_is_cut(void **state)
 }
 
 /* Every verdict, and what is none; exit codes and sizes out of range. */
+static void where_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ring_writer writer = {.shared = fixture->reader.shared};
+    struct ring_where where;
+    char file[300];
+
+    memset(file, 'x', sizeof(file));
+    file[sizeof(file) - 1] = '\0';
+    assert_false(ring_reader_where(&fixture->reader, &where));
+    ring_writer_where(&writer, "robot.py", 7);
+    assert_true(ring_reader_where(&fixture->reader, &where));
+    assert_string_equal(where.file, "robot.py");
+    assert_int_equal(where.line, 7);
+    ring_writer_where(&writer, file, 7);
+    assert_true(ring_reader_where(&fixture->reader, &where));
+    assert_int_equal(strlen(where.file), sizeof(where.file) - 1);
+    /* Nonsense: no end, no line, no file. */
+    memset(fixture->reader.shared->where.file, 'x', sizeof(where.file));
+    assert_true(ring_reader_where(&fixture->reader, &where));
+    assert_int_equal(strlen(where.file), sizeof(where.file) - 1);
+    ring_writer_where(&writer, "robot.py", -1);
+    assert_false(ring_reader_where(&fixture->reader, &where));
+    ring_writer_where(&writer, "", 1);
+    assert_false(ring_reader_where(&fixture->reader, &where));
+}
+
 static void hostile_claims(void **state)
 {
     static const struct {
@@ -462,6 +489,7 @@ int main(void)
         with_ring(a_forged_tail_moves_nothing),
         with_ring(nobody_truncates_it),
         with_ring(claims),
+        with_ring(where_it_was),
         with_ring(a_long_report_is_cut),
         with_ring(hostile_claims),
         with_ring(too_much_output),

@@ -75,8 +75,8 @@ static void what_is_no_verdict(void **state)
  * begins with a capital and ends with a full stop, and names no signal and no path. */
 static void every_sentence(void **state)
 {
-    const struct verdict_facts known = {3,    5000, 10000,    256,
-                                        1024, 0,    "ptrace", "Report text."};
+    const struct verdict_facts known = {3, 5000,     10000,          256, 1024,
+                                        0, "ptrace", "Report text.", ""};
     const struct verdict_facts facts[] = {known, {.report = "It is so."}};
 
     for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
@@ -106,10 +106,12 @@ static void sentence(enum verdict verdict, const struct verdict_facts *facts,
 
 static void figures(void **state)
 {
-    const struct verdict_facts facts = {3,    5000, 10000,    256,
-                                        1024, 0,    "ptrace", "{cpu} of {report}"};
+    const struct verdict_facts facts = {
+        3, 5000, 10000, 256, 1024, 0, "ptrace", "{cpu} of {report}", ""};
 
     sentence(VERDICT_EXIT, &facts, "exit(3)");
+    sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.where = "{cpu}.py, line 3"},
+             "stopped. It was at {cpu}.py, line 3. Look");
     sentence(VERDICT_CPU_LIMIT, &facts, "5.0 s of computing time");
     sentence(VERDICT_WALL_LIMIT, &facts, "after 10.0 s");
     sentence(VERDICT_MEMORY_LIMIT, &facts, "256 MB");

@@ -96,24 +96,41 @@ static struct verdict_facts facts_of(const struct judge_case *facts,
     };
 }
 
+/* Of a limit that was met while the program ran. */
+static void tell_where(const struct relay *relay, enum verdict verdict, char *to,
+                       size_t size)
+{
+    struct ring_where where;
+    char file[sizeof(where.file)];
+
+    if ((verdict == VERDICT_CPU_LIMIT || verdict == VERDICT_WALL_LIMIT) &&
+        ring_reader_where(&relay->link.current.ring, &where)) {
+        (void)utf8_copy_clean(file, sizeof(file), where.file, strlen(where.file));
+        (void)snprintf(to, size, "%s, line %" PRIu32, file, where.line);
+    }
+}
+
 static void add_judged(struct relay *relay, const struct judge_case *facts,
                        const struct judgement *judged)
 {
     int64_t wall_ms = run_wall_us(relay, clock_now_us()) / 1000;
     struct verdict_facts figures;
-    char report[LIMIT_REPORT + 1] = "";
+    char report[LIMIT_REPORT + 1] = "", where[256] = "";
 
     if (facts->claim != NULL) {
         (void)utf8_copy_clean(report, sizeof(report), facts->claim->report,
                               facts->claim->report_size);
     }
     figures = facts_of(facts, judged, wall_ms, report);
+    tell_where(relay, judged->verdict, where, sizeof(where));
+    figures.where = where;
     add_field(relay, "verdict", verdict_row(judged->verdict)->name);
     add_sentence(relay, judged->verdict, &figures);
     add_field(relay, "detail", judged->detail);
     add_number(relay, "exit_code", judged->exit_code);
     add_number(relay, "signal", judged->signal);
     add_field(relay, "call", judged->call);
+    add_field(relay, "where", where);
     add_number(relay, "cpu_ms", facts->exited->cpu_us / 1000);
     add_number(relay, "wall_ms", wall_ms);
     add_number(relay, "max_rss_kb", facts->exited->max_rss_kb);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/ring.h"
 #include "worker/sandbox/policy.h"
 #include "worker/sandbox/rlimits.h"
 
@@ -152,6 +153,33 @@ int children_start(struct children *children, int place,
     return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
 
+#define ASK_MS 2
+
+static bool is_asked(const struct child *child, enum kill_cause cause)
+{
+    return child->started && child->kill_ms == 0 &&
+           (cause == KILL_CPU || cause == KILL_WALL);
+}
+
+int64_t children_tend(struct children *children, int64_t now_ms)
+{
+    int64_t next_ms = CLOCK_NEVER;
+
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        struct child *child = &children->places[i];
+
+        if (child->pid == 0 || child->kill_ms == 0) {
+            continue;
+        }
+        if (now_ms >= child->kill_ms) {
+            (void)kill(child->pid, SIGKILL);
+        } else if (child->kill_ms < next_ms) {
+            next_ms = child->kill_ms;
+        }
+    }
+    return next_ms;
+}
+
 void children_kill(struct children *children, int place, enum kill_cause cause)
 {
     struct child *child = &children->places[place];
@@ -161,6 +189,11 @@ void children_kill(struct children *children, int place, enum kill_cause cause)
     }
     if (child->cause == KILL_NONE) {
         child->cause = cause;
+    }
+    if (is_asked(child, cause)) {
+        child->kill_ms = clock_now_ms() + ASK_MS;
+        (void)syscall(SYS_tgkill, child->pid, child->pid, RING_WHERE_SIGNAL);
+        return;
     }
     /* Not yet reaped, so the number is still its own; ESRCH would mean a bug, not a race.
      */

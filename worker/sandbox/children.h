@@ -24,6 +24,7 @@ struct child {
     enum kill_cause cause; /* the first reason for which it was killed */
     char call[32];         /* of KILL_FORBIDDEN */
     bool started;
+    int64_t kill_ms;     /* when it is killed that was asked where it is; 0: none was */
     bool forsaken;       /* its link is gone: nobody wants to hear of its end */
     int64_t cpu_base_ns; /* on its CPU clock when its job began */
     int64_t base_kb;     /* of memory, then; 0: unknown */
@@ -51,8 +52,12 @@ int children_find(const struct children *children, uint32_t slot, uint64_t sandb
 int children_start(struct children *children, int place,
                    const struct message_start *start);
 
-/* Kills, and remembers the cause if it is the first. */
+/* Kills, and remembers the cause if it is the first. Whose limit it is, is asked first
+ * where its program is, and killed by children_tend() a moment later. */
 void children_kill(struct children *children, int place, enum kill_cause cause);
+/* Kills those whose moment is over. Returns when the next one's will be, or CLOCK_NEVER.
+ */
+int64_t children_tend(struct children *children, int64_t now_ms);
 
 /* Kills all sandboxes of a slot, whose link is gone. */
 void children_forsake(struct children *children, uint32_t slot);

@@ -50,6 +50,13 @@ static inline PyCodeObject *frames_code(const frame *of)
     return of->f_code; /* borrowed */
 }
 
+/* The line that runs; takes no memory. */
+static inline int frames_line(const frame *of)
+{
+    return PyCode_Addr2Line(of->f_code,
+                            _PyInterpreterFrame_LASTI(of) * (int)sizeof(_Py_CODEUNIT));
+}
+
 /* ---- variables ---- */
 
 /* How many places for locals a function's frame has, variables of its cells included. */

@@ -23,6 +23,7 @@
 #include "worker/sandbox/rlimits.h"
 #include "worker/sandbox/stdio.h"
 #include "worker/sandbox/tracer.h"
+#include "worker/sandbox/where.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -524,6 +525,7 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
     input = job_inbox_part(inbox, JOB_PART_STDIN);
     stdio_set_input(input.bytes, input.size);
     recorder_start(&inbox->limits);
+    where_watch(ring);
     run_program(&program, &outcome, ring);
     recorder_settle();
     recorder_end();

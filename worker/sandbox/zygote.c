@@ -17,6 +17,7 @@
  * supervisor is gone it ends, and with it (as process 1) every sandbox.
  */
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/message.h"
@@ -218,6 +219,14 @@ static int on_peer(struct zygote *zygote)
     return result == -EAGAIN ? 0 : -EPIPE;
 }
 
+/* How long poll() may wait. */
+static int kills_due(struct zygote *zygote)
+{
+    int64_t now_ms = clock_now_ms();
+
+    return clock_poll_ms(children_tend(&zygote->children, now_ms), now_ms);
+}
+
 static int loop(struct zygote *zygote)
 {
     struct pollfd fds[POLL_LINKS + LIMIT_WORKERS];
@@ -232,7 +241,7 @@ static int loop(struct zygote *zygote)
         fds[POLL_SIGNALS] = (struct pollfd){.fd = zygote->signals, .events = POLLIN};
         fds[POLL_LISTENER] =
             (struct pollfd){.fd = zygote->lockdown.listener, .events = POLLIN};
-        if (poll(fds, POLL_LINKS + links, -1) < 0 && errno != EINTR) {
+        if (poll(fds, POLL_LINKS + links, kills_due(zygote)) < 0 && errno != EINTR) {
             return log_failure(-errno, "unable to wait");
         }
         if ((fds[POLL_LISTENER].revents & POLLIN) != 0) {
