@@ -62,8 +62,9 @@ struct job_limits {
     int64_t memory_mb;
     int64_t output_kb;
     int64_t recording_kb;
-    int64_t trace; /* enum job_trace */
-    int64_t tabs;  /* 0: as Python 3, 1: tabs of 8 columns, as Python 2 */
+    int64_t trace;      /* enum job_trace */
+    int64_t tabs;       /* 0: as Python 3, 1: tabs of 8 columns, as Python 2 */
+    int64_t live_input; /* 1: input goes on where the part STDIN ends */
 };
 
 /* The defaults of the field table. */
@@ -84,7 +85,7 @@ enum job_part {
     JOB_PART_COUNT,
 };
 
-#define JOB_INBOX_MAGIC 0x324b4450u /* "PDK2" */
+#define JOB_INBOX_MAGIC 0x334b4450u /* "PDK3" */
 
 struct job_inbox {
     uint32_t magic;

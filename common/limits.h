@@ -13,6 +13,7 @@
 #define LIMIT_QUEUE  64      /* characters of a queue's name, [A-Za-z0-9_.-] */
 #define LIMIT_ZIP    MIB(50) /* bytes of a ZIP, whatever the operator configures */
 #define LIMIT_STDIN  MIB(1)  /* bytes of the field `stdin` */
+#define LIMIT_INPUT  KIB(64) /* bytes of live input in one piece */
 #define LIMIT_ARGV   KIB(16) /* bytes of the field `argv` */
 #define LIMIT_ENTRY  256     /* bytes of the field `entry` */
 

@@ -2,7 +2,7 @@
 --
 -- The queue, as a library of Redis Functions: every change of state is one call, and so one step. The build puts
 -- the tables VERSION, FIELDS and VERDICTS in front of this text. Runs inside Redis (Lua 5.1, sandboxed). Callers are
--- clients (enqueue, cancel, position) and relays; neither can name a key of another queue: all keys are made
+-- clients (enqueue, cancel, input, position) and relays; neither can name a key of another queue: all keys are made
 -- from the one that is passed, paddock:{QUEUE}:open. P is its part before "open".
 --
 -- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
@@ -17,6 +17,8 @@ local SKIP_AT_MOST = 100       -- tenants without jobs, and jobs too late, passe
 local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
 local DEAD_AT_MOST = 1000
 local WAKE_TOKENS = 64
+local INPUT_AT_MOST = 65536    -- bytes of live input per call
+local INPUTS_AT_MOST = 1048576 -- and per job
 local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
 local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000}
 
@@ -144,7 +146,7 @@ local function finish(P, id, state, result)
   local tenant, attempt = field(P, id, "tenant") or "default", number_field(P, id, "attempt")
   local keep_s = number_field(P, id, "keep_s")
   local was_running = redis.call("ZREM", P .. "lease", id) == 1
-  redis.call("UNLINK", P .. "zip:" .. id, P .. "ctl:" .. id)
+  redis.call("UNLINK", P .. "zip:" .. id, P .. "ctl:" .. id, P .. "in:" .. id)
   if redis.call("ZREM", P .. "open", id) == 1 then
     redis.call("DECRBY", P .. "bytes", number_field(P, id, "bytes"))
     count(P, "topen", tenant, -1)
@@ -298,7 +300,7 @@ local function store(P, id, upload, job, size, now)
   for name, value in pairs(job) do
     set[#set + 1], set[#set + 2] = name, value
   end
-  redis.call("DEL", P .. "frames:" .. id)
+  redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)
   -- A leak guard, and no more: it is `waits` that ends the wait.
   redis.call("EXPIRE", P .. "zip:" .. id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000) + SPARE_S)
@@ -393,7 +395,9 @@ local function start(P, id, owner, lease_ms, max_deliveries, now)
                                  "queue_ms", queue_ms})
   local wall_s = math.ceil(number_field(P, id, "wall_ms") / 1000)
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + number_field(P, id, "keep_s") + SPARE_S)
-  redis.call("EXPIRE", P .. "zip:" .. id, wall_s + number_field(P, id, "max_wait_s") + SPARE_S)
+  for _, key in ipairs({"zip:", "in:"}) do
+    redis.call("EXPIRE", P .. key .. id, wall_s + number_field(P, id, "max_wait_s") + SPARE_S)
+  end
   return token, attempt
 end
 
@@ -481,6 +485,14 @@ local function requeue(P, args)
   return redis.status_reply("queued")
 end
 
+-- Live input from an offset on: {bytes, 1 if there are more of them, 1 if these end it}.
+local function input_from(P, args)
+  local id, offset, most = args[1], tonumber(args[2]), tonumber(args[3])
+  local bytes = redis.call("GETRANGE", P .. "in:" .. id, whole(offset), whole(offset + most - 1))
+  local more = redis.call("STRLEN", P .. "in:" .. id) > offset + #bytes
+  return {bytes, more and 1 or 0, (not more and field(P, id, "input_eof")) and 1 or 0}
+end
+
 local function recover(P, args)
   local owner, found = args[1], {}
   for _, id in ipairs(redis.call("ZRANGE", P .. "lease", 0, -1)) do
@@ -512,6 +524,62 @@ local function cancel(P, args)
     return redis.status_reply("requested")
   end
   return redis.status_reply("final")
+end
+
+-- Why a job takes no such input; nil if it does.
+local function refuse_input(P, id, size)
+  local state = field(P, id, "state")
+  if not state then
+    return "unknown"
+  end
+  if state ~= "queued" and state ~= "running" then
+    return "final"
+  end
+  if field(P, id, "live_input") ~= "1" then
+    return "refused"
+  end
+  if field(P, id, "input_eof") then
+    return "closed"
+  end
+  if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST then
+    return "full"
+  end
+end
+
+-- One word is enough, however much came since the relay has looked.
+local function tell_of_input(P, id)
+  if not redis.call("LPOS", P .. "ctl:" .. id, "input") then
+    redis.call("RPUSH", P .. "ctl:" .. id, "input")
+    redis.call("EXPIRE", P .. "ctl:" .. id, 600)
+  end
+end
+
+-- All of it is kept until the job is final: every attempt reads it from its start, as it does `stdin`.
+local function input(P, args)
+  local id, bytes, word = args[1] or "", args[2] or "", args[3]
+  if #bytes > INPUT_AT_MOST then
+    return redis.error_reply("TOOBIG " .. whole(INPUT_AT_MOST))
+  end
+  if word and word ~= "eof" then
+    return redis.error_reply("BADFIELD " .. printable(word) .. ": behind the text stands eof, or nothing")
+  end
+  local refusal = refuse_input(P, id, #bytes)
+  if refusal then
+    return redis.status_reply(refusal)
+  end
+  if #bytes > 0 then
+    redis.call("APPEND", P .. "in:" .. id, bytes)
+    redis.call("EXPIRE", P .. "in:" .. id, math.ceil((number_field(P, id, "delay_ms") + number_field(P, id, "wall_ms"))
+                                                     / 1000) + number_field(P, id, "max_wait_s") + SPARE_S)
+  end
+  if word then
+    redis.call("HSET", P .. "job:" .. id, "input_eof", "1")
+  end
+  if field(P, id, "state") == "queued" then
+    return redis.status_reply("queued")
+  end
+  tell_of_input(P, id)
+  return redis.status_reply("ok")
 end
 
 -- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
@@ -560,11 +628,13 @@ local function register(name, callback, ...)
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
 end
 
--- Without allow-oom Redis itself answers -OOM to an enqueue when its memory is used up. All else goes on, so that
+-- Without allow-oom Redis itself answers -OOM to an enqueue, and to input, when its memory is used up. All else goes on, so that
 -- what is queued can be run and freed.
 register("enqueue", enqueue)
 register("claim", claim, "allow-oom")
 register("cancel", cancel, "allow-oom")
+register("input", input)
+register("input_from", input_from, "no-writes")
 register("beat", beat, "allow-oom")
 register("finish", finish_running, "allow-oom")
 register("lost", lost, "allow-oom")

@@ -141,7 +141,7 @@ class Test(unittest.TestCase):
         self.assertIsInstance(result["attempt"], int)
         for name in ("open", "lease", "waits", "delayed"):
             self.assertIsNone(store.zscore(q.key(name), job), name)
-        self.assertEqual(store.exists(q.key("zip:", job), q.key("ctl:", job)), 0)
+        self.assertEqual(store.exists(q.key("zip:", job), q.key("ctl:", job), q.key("in:", job)), 0)
         keep_s = int(q.job(job)["keep_s"])
         for name in ("job:", "frames:"):
             self.assertTrue(0 < store.ttl(q.key(name, job)) <= keep_s, name)
@@ -821,6 +821,140 @@ class Cancel(Test):
         self.assertEqual(q.call("cancel", "b"), "final")
 
 
+class Input(Test):
+    LIMIT = 1 << 16
+    ALL = 1 << 20
+
+    def begin(self, job="a", **fields):
+        self.q.enqueue(job, live_input="1", **fields)
+        return self.q.claim()
+
+    def input(self, *words, job="a"):
+        return self.q.call("input", job, *words)
+
+    def read(self, offset=0, most=LIMIT, job="a"):
+        return self.q.call("input_from", job, offset, most, command="FCALL_RO")
+
+    def words(self):
+        return store.lrange(self.q.key("ctl:", "a"), 0, -1)
+
+    def test_answers(self):
+        q = self.q
+        self.assertEqual(self.input("x"), "unknown")
+        self.assertEqual(q.keys(), [])
+        q.enqueue("a")
+        self.assertEqual(self.input("x"), "refused", "it waits, and its input is what it came with")
+        q.claim()
+        self.assertEqual(self.input("x", "eof"), "refused")
+        job = self.begin("b")
+        self.assertEqual(self.input("x", job="b"), "ok")
+        q.finish(job)
+        self.assertEqual(self.input("x", job="b"), "final")
+        self.check_final("b", "done", "ok")
+        self.assertEqual(q.keys("in:"), [])
+
+    def test_errors(self):
+        self.begin()
+        for words, pattern in ((["x" * (self.LIMIT + 1)], "^TOOBIG 65536$"), (["x", "end"], "^BADFIELD end: "),
+                               (["x", "\x1b\xff" * 100], r"^BADFIELD \?\?\?")):
+            with self.assertRaisesRegex(redis.ResponseError, pattern):
+                self.input(*words)
+        self.assertEqual((self.read(), self.words()), (["", 0, 0], []))
+
+    def test_what_is_sent_can_be_read_from_anywhere(self):
+        self.begin()
+        self.assertEqual([self.input("one\n"), self.input(), self.input("two\n")], ["ok"] * 3)
+        self.assertEqual(self.read(), ["one\ntwo\n", 0, 0])
+        self.assertEqual(self.read(0, 3), ["one", 1, 0])
+        self.assertEqual(self.read(3, 3), ["\ntw", 1, 0])
+        self.assertEqual(self.read(8), ["", 0, 0])
+        self.assertEqual(self.read(100), ["", 0, 0])
+        every = bytes(range(256))
+        self.input(every)
+        self.assertEqual(store.get(self.q.key("in:", "a")), b"one\ntwo\n" + every)
+
+    def test_the_end(self):
+        self.begin()
+        self.assertEqual(self.input("last", "eof"), "ok")
+        self.assertEqual(self.read(0, 3), ["las", 1, 0], "not before all is read")
+        self.assertEqual(self.read(3, 3), ["t", 0, 1])
+        self.assertEqual(self.read(4), ["", 0, 1])
+        self.assertEqual([self.input("more"), self.input("", "eof")], ["closed"] * 2)
+        self.begin("b")
+        self.assertEqual(self.input("", "eof", job="b"), "ok")
+        self.assertEqual(self.read(job="b"), ["", 0, 1])
+
+    def test_the_relay_is_told_once_until_it_looks(self):
+        self.begin()
+        for text in ("one", "two", ""):
+            self.input(text)
+        self.assertEqual(self.words(), [b"input"])
+        self.assertGreater(store.ttl(self.q.key("ctl:", "a")), 0)
+        self.q.call("cancel", "a")
+        self.assertEqual(self.words(), [b"cancel", b"input"], "a cancel does not wait")
+        store.delete(self.q.key("ctl:", "a"))
+        self.input("", "eof")
+        self.assertEqual(self.words(), [b"input"])
+
+    def test_it_is_kept_for_a_job_that_waits(self):
+        q = self.q
+        q.enqueue("a", live_input="1", delay_ms="5000", max_wait_s="100", wall_ms="7000")
+        self.assertEqual(self.input("early\n", "eof"), "queued")
+        self.assertEqual(self.words(), [])
+        self.assertAlmostEqual(store.ttl(q.key("in:", "a")), 3600 + 5 + 100 + 7, delta=5)
+        q.make_due("delayed", "a")
+        q.claim()
+        self.assertEqual(self.read(), ["early\n", 0, 1])
+        self.assertAlmostEqual(store.ttl(q.key("in:", "a")), 3600 + 100 + 7, delta=5)
+
+    def test_another_attempt_reads_it_again(self):
+        q = self.q
+        for give_back in ("lost", "requeue"):
+            job = self.begin(give_back)
+            self.input("one\n", job=give_back)
+            q.call(give_back, give_back, job["token"])
+            self.assertEqual(self.input("two\n", job=give_back), "queued")
+            self.assertEqual(q.claim()["attempt"], "2")
+            self.assertEqual(self.read(job=give_back), ["one\ntwo\n", 0, 0])
+
+    def test_so_much_and_no_more(self):
+        self.begin()
+        for _ in range(self.ALL // self.LIMIT):
+            self.assertEqual(self.input("x" * self.LIMIT), "ok")
+        self.assertEqual(self.input("x"), "full")
+        self.assertEqual(self.input("x", "eof"), "full")
+        self.assertEqual(self.input("", "eof"), "ok", "it may still be told that this was all")
+        self.assertEqual(self.read(self.ALL - 1), ["x", 0, 1])
+
+    def test_nothing_is_left(self):
+        q = self.q
+        for ending in (lambda job: q.finish(job), lambda job: q.call("lost", "a", job["token"]),
+                       lambda job: q.call("requeue", "a", job["token"]) and q.call("cancel", "a")):
+            store.flushall()
+            q.enqueue("a", live_input="1")
+            job = q.claim(most=1)
+            self.input("x")
+            ending(job)
+            self.assertEqual(q.keys("in:"), [])
+        store.flushall()
+        q.enqueue("a", live_input="1")
+        self.input("x")
+        q.make_due("waits", "a")
+        q.claim()
+        self.check_final("a", "expired", "expired")
+
+    def test_a_full_redis_takes_none(self):
+        self.begin()
+        memory = store.config_get("maxmemory")["maxmemory"]
+        store.config_set("maxmemory", 1)
+        try:
+            with self.assertRaisesRegex(redis.ResponseError, "OOM|command not allowed"):
+                self.input("x")
+        finally:
+            store.config_set("maxmemory", memory)
+        self.assertEqual(self.input("x"), "ok")
+
+
 class Look(Test):
     def test_position(self):
         q = self.q
@@ -866,7 +1000,8 @@ class Leftovers(Test):
         """One job to each final state; each key of a job has an expiry; what has none is bounded."""
         q = self.q
         for name in ("done", "dead", "cancelled", "expired", "stopped"):
-            q.enqueue(name, keep_s="1", tenant=name)
+            q.enqueue(name, keep_s="1", tenant=name, live_input="1")
+            q.call("input", name, "x", "eof")
         q.call("cancel", "cancelled")
         q.make_due("waits", "expired")
         while job := q.claim(most=1):
@@ -878,7 +1013,7 @@ class Leftovers(Test):
             else:
                 q.finish(job, wall_ms=1)
         for key in q.keys():
-            if re.match("(job|zip|frames|ctl|up):", key):
+            if re.match("(job|zip|frames|ctl|in|up):", key):
                 self.assertGreater(store.ttl(q.key(key)), 0, key)
         end = time.monotonic() + PATIENCE
         while any(":" in key for key in q.keys()) and time.monotonic() < end:
@@ -899,7 +1034,7 @@ class Model:
         self.ids = 0
         self.final = {}  # id: (state, result) as first seen
         self.steps = [self.enqueue] * 6 + [self.claim] * 8 + [self.finish] * 4 + [
-            self.beat, self.lost, self.requeue, self.cancel, self.cancel, self.recover,
+            self.beat, self.lost, self.requeue, self.cancel, self.cancel, self.recover, self.input,
             self.lease_ends, self.wait_ends, self.delay_ends, self.duplicate, self.pause]
 
     def some(self, name):
@@ -909,7 +1044,8 @@ class Model:
     def enqueue(self):
         self.ids += 1
         self.q.enqueue(f"j{self.ids}", bytes(self.random.randrange(100)), tenant=self.random.choice(self.TENANTS),
-                       priority=self.random.choice(self.CLASSES), delay_ms=self.random.choice(["0", "0", "999999"]))
+                       priority=self.random.choice(self.CLASSES), delay_ms=self.random.choice(["0", "0", "999999"]),
+                       live_input=self.random.choice(["0", "1"]))
 
     def duplicate(self):
         if self.ids:
@@ -940,6 +1076,9 @@ class Model:
 
     def cancel(self):
         self.q.call("cancel", f"j{self.random.randint(0, self.ids)}")
+
+    def input(self):
+        self.q.call("input", f"j{self.random.randint(0, self.ids)}", "x", *self.random.choice([[], [], ["eof"]]))
 
     def recover(self):
         self.q.call("recover", self.random.choice(["w1", "w2"]))
@@ -981,6 +1120,7 @@ class Model:
         test.assertEqual(self.members("waits"), queued)
         test.assertEqual(sorted(in_line + list(delayed)), sorted(queued), "each queued job stands in one place")
         test.assertEqual({key[4:] for key in q.keys("zip:")}, alive)
+        test.assertLessEqual({key[3:] for key in q.keys("in:")}, {j for j in alive if jobs[j]["live_input"] == b"1"})
         test.assertEqual(int(store.get(q.key("bytes")) or 0), sum(int(jobs[job]["bytes"]) for job in alive))
         for key, members in (("topen", alive), ("tact", running)):
             counted = {text(k): int(v) for k, v in store.hgetall(q.key(key)).items()}
