@@ -10,6 +10,7 @@
 #include "common/fd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <string.h>
@@ -24,6 +25,20 @@ _Static_assert(offsetof(struct ring_shared, claim) % 4096 == 0,
                "the claim begins a page");
 _Static_assert(offsetof(struct ring_shared, data) % 4096 == 0, "the data begins a page");
 _Static_assert(LIMIT_RECORD < RING_DATA, "a record fits");
+_Static_assert((RING_INPUT & (RING_INPUT - 1)) == 0, "offsets are masked");
+_Static_assert(offsetof(struct ring_shared, input_head) % 4096 == 0 &&
+                   offsetof(struct ring_shared, input) % 4096 == 0,
+               "live input touches no page that is used without it");
+/* tests/e2e/attacks writes there. */
+_Static_assert(offsetof(struct ring_shared, head) == 64 &&
+                   offsetof(struct ring_shared, over_output) == 76 &&
+                   offsetof(struct ring_shared, claim) == 4096 &&
+                   offsetof(struct ring_shared, chunks) == 20480 &&
+                   offsetof(struct ring_shared, data) == 86016 &&
+                   offsetof(struct ring_shared, input_head) == 348160 &&
+                   offsetof(struct ring_shared, input_tail) == 348224 &&
+                   offsetof(struct ring_shared, input) == 352256,
+               "members stay where they are; new ones come last");
 
 /* Shared between processes, so not FUTEX_PRIVATE_FLAG. Every answer is fine: callers look
  * again. */
@@ -33,9 +48,9 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value,
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, timeout, NULL, 0);
 }
 
-static void futex_wake(_Atomic uint32_t *word)
+static void futex_wake(_Atomic uint32_t *word, int waiters)
 {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, waiters, NULL, NULL, 0);
 }
 
 static int map(int fd, struct ring_shared **ret)
@@ -88,7 +103,7 @@ struct ring_birth ring_reader_birth(const struct ring_reader *ring)
 void ring_reader_start(struct ring_reader *ring)
 {
     atomic_store_explicit(&ring->shared->start, 1, memory_order_release);
-    futex_wake(&ring->shared->start);
+    futex_wake(&ring->shared->start, 1);
 }
 
 /* The shared head is read once, and only a head that our own tail allows is believed. */
@@ -122,7 +137,7 @@ ssize_t ring_reader_take(struct ring_reader *ring, void *to)
     atomic_store_explicit(&ring->shared->tail, ring->tail, memory_order_release);
     (void)atomic_fetch_add(&ring->shared->room_sequence, 1);
     if (atomic_exchange(&ring->shared->writer_waits, 0) != 0) {
-        futex_wake(&ring->shared->room_sequence);
+        futex_wake(&ring->shared->room_sequence, 1);
     }
     return size;
 }
@@ -154,6 +169,48 @@ bool ring_reader_where(const struct ring_reader *ring, struct ring_where *ret)
     memcpy(ret, where, sizeof(*ret));
     ret->file[sizeof(ret->file) - 1] = '\0';
     return ret->line > 0 && ret->file[0] != '\0';
+}
+
+ssize_t ring_reader_input_room(const struct ring_reader *ring)
+{
+    uint64_t tail = atomic_load_explicit(&ring->shared->input_tail, memory_order_acquire);
+    uint64_t unread = ring->fed - tail;
+
+    return unread <= RING_INPUT ? (ssize_t)(RING_INPUT - unread) : -EBADMSG;
+}
+
+/* Threads of the program may wait, each for its own. */
+static void say_input(struct ring_reader *ring)
+{
+    (void)atomic_fetch_add(&ring->shared->input_sequence, 1);
+    futex_wake(&ring->shared->input_sequence, INT_MAX);
+}
+
+ssize_t ring_reader_feed(struct ring_reader *ring, const void *bytes, size_t size)
+{
+    ssize_t room = ring_reader_input_room(ring);
+    size_t at = ring->fed & (RING_INPUT - 1);
+    size_t first;
+
+    if (room < 0) {
+        return room;
+    }
+    size = size < (size_t)room ? size : (size_t)room;
+    first = size < RING_INPUT - at ? size : RING_INPUT - at;
+    memcpy(ring->shared->input + at, bytes, first);
+    memcpy(ring->shared->input, (const unsigned char *)bytes + first, size - first);
+    ring->fed += size;
+    atomic_store_explicit(&ring->shared->input_head, ring->fed, memory_order_release);
+    if (size > 0) {
+        say_input(ring);
+    }
+    return (ssize_t)size;
+}
+
+void ring_reader_end_input(struct ring_reader *ring)
+{
+    atomic_store_explicit(&ring->shared->input_over, 1, memory_order_release);
+    say_input(ring);
 }
 
 static bool copy_claim(const struct ring_claim *claim, struct ring_claim *ret)
@@ -303,4 +360,41 @@ void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_
     claim->report_size = (uint32_t)report_size;
     memcpy(claim->report, report, report_size);
     atomic_store_explicit(&claim->made, 1, memory_order_release);
+}
+
+struct ring_input_mark ring_writer_input_mark(const struct ring_writer *ring)
+{
+    struct ring_input_mark mark = {
+        .sequence = atomic_load(&ring->shared->input_sequence),
+        .over =
+            atomic_load_explicit(&ring->shared->input_over, memory_order_acquire) != 0,
+    };
+
+    return mark;
+}
+
+size_t ring_writer_input(struct ring_writer *ring, void *to, size_t size)
+{
+    struct ring_shared *shared = ring->shared;
+    uint64_t tail = atomic_load_explicit(&shared->input_tail, memory_order_relaxed);
+    uint64_t unread =
+        atomic_load_explicit(&shared->input_head, memory_order_acquire) - tail;
+    size_t at = tail & (RING_INPUT - 1), first;
+
+    size = size < unread ? size : unread;
+    size = size < RING_INPUT ? size : RING_INPUT;
+    first = size < RING_INPUT - at ? size : RING_INPUT - at;
+    memcpy(to, shared->input + at, first);
+    memcpy((unsigned char *)to + first, shared->input, size - first);
+    atomic_store_explicit(&shared->input_tail, tail + size, memory_order_release);
+    return size;
+}
+
+int ring_writer_input_wait(struct ring_writer *ring, const struct ring_input_mark *mark)
+{
+    return syscall(SYS_futex, &ring->shared->input_sequence, FUTEX_WAIT, mark->sequence,
+                   NULL, NULL, 0) != 0 &&
+                   errno == EINTR
+               ? -EINTR
+               : 0;
 }

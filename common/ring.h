@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory that a sandbox and its relay share: a single-producer, single-consumer ring
- * of bytes for the recording, a claim area for the program's own verdict, and the word
- * that starts the job. It is a memfd that the relay creates, so it survives the sandbox's
- * death: whatever was published before a SIGKILL can be read after it.
+ * of bytes for the recording, a claim area for the program's own verdict, the word that
+ * starts the job, and a smaller ring the other way, for live input. It is a memfd that
+ * the relay creates, so it survives the sandbox's death: whatever was published before a
+ * SIGKILL can be read after it.
  *
  * Trust: the writer (the sandbox) is hostile. The reader copies every index once, checks
  * it against what it knows, and copies bytes before anything is decided; the memfd is
@@ -16,6 +17,10 @@
  *
  * The doorbell is an eventfd that the writer rings when the reader has said that it
  * sleeps.
+ *
+ * Live input: the relay writes where it knows itself to be, whatever stands in the
+ * memory, and only as far as what the sandbox says it has read leaves room. It never
+ * waits for room. The sandbox waits for bytes on a futex.
  */
 #pragma once
 
@@ -27,8 +32,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RING_DATA KIB(256) /* a power of two; no larger than the largest slice */
-#define RING_LINE 64       /* a cache line: what each side writes is kept apart */
+#define RING_DATA  KIB(256) /* a power of two; no larger than the largest slice */
+#define RING_INPUT KIB(64)  /* of live input; a power of two */
+#define RING_LINE  64       /* a cache line: what each side writes is kept apart */
 
 struct ring_claim {
     _Atomic uint32_t made; /* 1: the rest is complete (release store) */
@@ -88,6 +94,14 @@ struct ring_shared {
     struct ring_where where;
     _Alignas(4096) struct ring_chunk chunks[2];
     _Alignas(4096) unsigned char data[RING_DATA];
+    /* live input, written by the relay; untouched, and so no memory, where there is none
+     */
+    _Alignas(4096) _Atomic uint64_t input_head;
+    _Atomic uint32_t input_over;     /* 1: no more comes; written after the last head */
+    _Atomic uint32_t input_sequence; /* futex: changes whenever these two do */
+    /* written by the sandbox */
+    _Alignas(RING_LINE) _Atomic uint64_t input_tail;
+    _Alignas(4096) unsigned char input[RING_INPUT];
 };
 
 struct ring_birth {
@@ -100,6 +114,7 @@ struct ring_birth {
 struct ring_reader {
     struct ring_shared *shared; /* mapped, owned */
     uint64_t tail;              /* our own copy: the shared one is not believed */
+    uint64_t fed;               /* bytes of input so far: likewise */
 };
 
 #define RING_READER_INIT ((struct ring_reader){0})
@@ -127,6 +142,15 @@ bool ring_reader_over_output(const struct ring_reader *ring);
 bool ring_reader_where(const struct ring_reader *ring, struct ring_where *ret);
 /* Whether the writer says that Python lacks memory. */
 bool ring_reader_starved(const struct ring_reader *ring);
+/* How many bytes of live input there is room for; -EBADMSG if the sandbox says that it
+ * has read what it was not given. */
+ssize_t ring_reader_input_room(const struct ring_reader *ring) must_check;
+/* Gives the sandbox as many of these bytes as there is room for, and wakes whoever waits
+ * for them. Returns how many, or -EBADMSG as above. */
+ssize_t ring_reader_feed(struct ring_reader *ring, const void *bytes,
+                         size_t size) must_check;
+/* Says that no more comes. */
+void ring_reader_end_input(struct ring_reader *ring);
 /* Copies the claim, the fuller one if there are two. Returns true and a claim that is in
  * range (verdict may be claimed, exit code 0-255, report_size <= LIMIT_REPORT), or false
  * if there is none or it is nonsense. */
@@ -159,3 +183,19 @@ void ring_writer_where(struct ring_writer *ring, const char *file, int line);
 /* Publishes the claim, and the second time the fuller one; these two stand. */
 void ring_writer_claim(struct ring_writer *ring, enum verdict verdict, int exit_code,
                        const char *report, size_t report_size);
+
+/* Live input: what the relay has said so far. Taken before ring_writer_input, it is what
+ * to wait on, and whether to. */
+struct ring_input_mark {
+    uint32_t sequence;
+    bool over;
+};
+struct ring_input_mark ring_writer_input_mark(const struct ring_writer *ring);
+/* Copies at most `size` bytes of live input and makes room. Returns how many; 0: there
+ * are none, and where the mark said that it is over, there will be none. Not reentrant:
+ * the caller serialises. */
+size_t ring_writer_input(struct ring_writer *ring, void *to, size_t size) must_check;
+/* Waits until the relay says more. Returns 0, also without a reason, or -EINTR after a
+ * signal's handler. */
+int ring_writer_input_wait(struct ring_writer *ring,
+                           const struct ring_input_mark *mark) must_check;

@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -475,6 +476,158 @@ static void too_much_output(void **state)
     (void)reap(writer);
 }
 
+/* ---- live input ---- */
+
+static unsigned char input_byte(uint64_t at)
+{
+    return (unsigned char)(at * 7 + (at >> 16));
+}
+
+#define INPUT_SIZE (MIB(1) + 3)
+
+/* Reads all there is, in odd pieces, and answers each with a record of its size. */
+static void read_input(struct ring_writer *ring)
+{
+    static unsigned char piece[5000];
+    uint64_t at = 0;
+
+    for (;;) {
+        struct ring_input_mark mark = ring_writer_input_mark(ring);
+        size_t size = ring_writer_input(ring, piece, 1 + at % sizeof(piece));
+
+        if (size == 0 && mark.over) {
+            _exit(at == INPUT_SIZE ? 0 : 2);
+        }
+        if (size == 0) {
+            (void)!ring_writer_input_wait(ring, &mark);
+        }
+        for (size_t i = 0; i < size; i++) {
+            if (piece[i] != input_byte(at++)) {
+                _exit(3);
+            }
+        }
+    }
+}
+
+/* Gives a piece whole, however long that takes. */
+static void feed_all(struct fixture *fixture, const unsigned char *bytes, size_t size)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+
+    while (size > 0) {
+        ssize_t taken = ring_reader_feed(&fixture->reader, bytes, size);
+
+        assert_true(taken >= 0 && (size_t)taken <= RING_INPUT);
+        bytes += taken;
+        size -= (size_t)taken;
+        if (taken == 0) {
+            (void)nanosleep(&moment, NULL);
+        }
+    }
+}
+
+static void input_arrives_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    static unsigned char bytes[INPUT_SIZE];
+    pid_t child = start_writer(fixture, read_input);
+
+    for (size_t i = 0; i < INPUT_SIZE; i++) {
+        bytes[i] = input_byte(i);
+    }
+    ring_reader_start(&fixture->reader);
+    for (size_t at = 0, size = 1; at < INPUT_SIZE; at += size, size = size * 3 + 1) {
+        size = size < INPUT_SIZE - at ? size : INPUT_SIZE - at;
+        feed_all(fixture, bytes + at, size);
+    }
+    ring_reader_end_input(&fixture->reader);
+    assert_int_equal(reap(child), 0);
+}
+
+static void input_of_no_reader_stays_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    static const unsigned char bytes[RING_INPUT];
+    struct ring_writer writer;
+    unsigned char one;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    assert_int_equal(ring_reader_input_room(&fixture->reader), RING_INPUT);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 0), 0);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 10), 10);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, RING_INPUT),
+                     RING_INPUT - 10);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 1), 0);
+    assert_int_equal(ring_writer_input(&writer, &one, 1), 1);
+    assert_int_equal(ring_reader_input_room(&fixture->reader), 1);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 2), 1);
+    assert_int_equal(munmap(writer.shared, sizeof(*writer.shared)), 0);
+}
+
+/* What the sandbox writes there decides nothing but whether it gets more. */
+static void hostile_input_indexes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ring_shared *shared = fixture->reader.shared;
+    static const uint64_t tails[] = {101, RING_INPUT, UINT64_C(1) << 32,
+                                     UINT64_C(1) << 63, UINT64_MAX - RING_INPUT};
+    unsigned char bytes[100] = "x";
+
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 100), 100);
+    for (size_t i = 0; i < array_size(tails); i++) {
+        atomic_store(&shared->input_tail, tails[i]);
+        assert_int_equal(ring_reader_input_room(&fixture->reader), -EBADMSG);
+        assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 100), -EBADMSG);
+    }
+    /* A tail that goes back, and a head of its own making: we write where we are. */
+    atomic_store(&shared->input_tail, 50);
+    atomic_store(&shared->input_head, UINT64_MAX);
+    atomic_store(&shared->input_over, 7);
+    assert_int_equal(ring_reader_feed(&fixture->reader, bytes, 1), 1);
+    assert_int_equal(atomic_load(&shared->input_head), 101);
+    assert_int_equal(shared->input[100], 'x');
+    assert_int_equal(shared->input[101], 0);
+}
+
+/* Nor does what stands there take its own reader out of the ring. */
+static void forged_input_reads_inside(void **state)
+{
+    struct fixture *fixture = *state;
+    static unsigned char to[RING_INPUT * 2];
+    struct ring_writer writer;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    atomic_store(&writer.shared->input_head, UINT64_MAX);
+    atomic_store(&writer.shared->input_tail, 12345);
+    assert_int_equal(ring_writer_input(&writer, to, sizeof(to)), RING_INPUT);
+    assert_int_equal(munmap(writer.shared, sizeof(*writer.shared)), 0);
+}
+
+static void on_alarm(int signo)
+{
+}
+
+static void a_signal_ends_the_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct itimerval soon = {.it_value.tv_usec = 20000,
+                                   .it_interval.tv_usec = 20000};
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct ring_writer writer;
+    struct ring_input_mark mark;
+
+    assert_int_equal(ring_writer_init(&writer, fixture->memory, fixture->doorbell), 0);
+    mark = ring_writer_input_mark(&writer);
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    assert_int_equal(ring_writer_input_wait(&writer, &mark), -EINTR);
+    assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
+    ring_reader_end_input(&fixture->reader);
+    assert_int_equal(ring_writer_input_wait(&writer, &mark), 0); /* there is news */
+    assert_true(ring_writer_input_mark(&writer).over);
+    assert_int_equal(munmap(writer.shared, sizeof(*writer.shared)), 0);
+}
+
 #define with_ring(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -493,6 +646,11 @@ int main(void)
         with_ring(a_long_report_is_cut),
         with_ring(hostile_claims),
         with_ring(too_much_output),
+        with_ring(input_arrives_whole),
+        with_ring(input_of_no_reader_stays_bounded),
+        with_ring(hostile_input_indexes),
+        with_ring(forged_input_reads_inside),
+        with_ring(a_signal_ends_the_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
