@@ -134,6 +134,13 @@ int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *a
                            key.text, after, "+", NULL);
 }
 
+int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
+                      redis_answer *answer)
+{
+    return call(relay, answer, "FCALL_RO", "paddock_input_from", relay->run.job.id,
+                number((int64_t)offset).text, number((int64_t)most).text, NULL);
+}
+
 void claims_wake_another(struct relay *relay)
 {
     struct queue_key key = queue_key(relay->setup.queue, "wake", "");

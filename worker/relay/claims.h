@@ -56,5 +56,9 @@ int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *a
 /* Returns the id of an entry that is a slice of this attempt, or NULL. */
 const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt);
 
+/* At most so many bytes of the running job's live input, from an offset on. */
+int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
+                      redis_answer *answer);
+
 /* Puts a wake-up that we took and can not use back for another relay. */
 void claims_wake_another(struct relay *relay);

@@ -196,7 +196,7 @@ static int64_t deadline(const struct relay *relay)
     const int64_t deadlines[] = {
         broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
         lease_deadline(relay),  run_deadline(relay),          watch_deadline(relay),
-        load_deadline(relay),
+        load_deadline(relay),   input_deadline(relay),
     };
     int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;
 
@@ -255,6 +255,7 @@ static void tend(struct relay *relay, bool rang)
     lease_tend(relay, now_ms);
     run_tend(relay, now_ms);
     watch_tend(relay, now_ms);
+    input_tend(relay, now_ms);
     tend_load(relay, now_ms);
     service_redis(relay, NULL);
     /* A result is on its way before the next sandbox is asked for. */

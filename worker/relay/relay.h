@@ -11,6 +11,7 @@
  *   lease.c         whose the job is
  *   run.c           one job's life, by a table of state and event
  *   forward.c       the recording: from the ring to the job's Stream
+ *   input.c         live input: from the queue into the ring
  *   settle.c        how a job is given out of hand: finished, lost or given back
  *   judge.c         the verdict
  */
@@ -20,6 +21,7 @@
 #include "common/message.h"
 #include "worker/relay/broker.h"
 #include "worker/relay/forward.h"
+#include "worker/relay/input.h"
 #include "worker/relay/lease.h"
 #include "worker/relay/run.h"
 #include "worker/relay/sandbox_link.h"
@@ -51,6 +53,7 @@ struct relay {
     struct lease lease;
     struct run run;
     struct forward forward;
+    struct input input;
     struct settlement settlement;
 };
 

@@ -198,6 +198,7 @@ static int start(struct relay *relay, const struct redisReply *code)
         run->started_us = clock_now_us();
         run->ended_us = 0;
         forward_begin(relay);
+        input_begin(relay);
         ring_reader_start(&relay->link.current.ring);
     }
     return r;

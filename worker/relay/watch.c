@@ -28,13 +28,21 @@ static struct redis *line(struct relay *relay)
     return relay->broker.lines[BROKER_WAITING].redis;
 }
 
+static const struct {
+    const char *word;
+    void (*hear)(struct relay *relay);
+} words[] = {{"cancel", run_cancel}, {"input", input_hear}};
+
+/* Others are of a later version. */
 static void on_word(struct relay *relay, const char *job, const struct redisReply *word)
 {
-    if (word->type != REDIS_REPLY_STRING || strcmp(word->str, "cancel") != 0) {
-        return; /* of a later version */
+    if (word->type != REDIS_REPLY_STRING || strcmp(job, relay->run.job.id) != 0) {
+        return;
     }
-    if (strcmp(job, relay->run.job.id) == 0) {
-        run_cancel(relay);
+    for (size_t i = 0; i < array_size(words); i++) {
+        if (strcmp(word->str, words[i].word) == 0) {
+            words[i].hear(relay);
+        }
     }
 }
 
@@ -153,6 +161,7 @@ void watch_up(struct relay *relay)
         relay->broker.lines[BROKER_WAITING].drop = true;
     }
     run_wake(relay, false); /* whatever was missed meanwhile */
+    input_hear(relay);
 }
 
 void watch_down(struct relay *relay)
