@@ -523,7 +523,7 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
         _exit(SANDBOX_EXIT_BIRTH);
     }
     input = job_inbox_part(inbox, JOB_PART_STDIN);
-    stdio_set_input(input.bytes, input.size);
+    stdio_set_input(input.bytes, input.size, inbox->limits.live_input != 0 ? ring : NULL);
     recorder_start(&inbox->limits);
     where_watch(ring);
     run_program(&program, &outcome, ring);

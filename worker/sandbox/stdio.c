@@ -11,15 +11,22 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 static struct {
     const char *bytes;
-    size_t size;
-    _Atomic size_t taken;
-} input;
+    size_t size, taken;
+    struct ring_writer *live; /* NULL: that is all there is */
+    bool told;                /* the last word about input is that it is waited for */
+    pthread_mutex_t lock;     /* of all these, and of the reading of live input */
+} input = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static enum wire_kind kind_of(long fd)
 {
@@ -49,18 +56,121 @@ long stdio_writev(const long *arguments)
     return total;
 }
 
-long stdio_read(const long *arguments)
+/* ---- input ---- */
+
+static size_t take_given(void *to, size_t size)
 {
-    size_t size = (size_t)arguments[2];
     size_t left = input.size - input.taken;
 
     size = size < left ? size : left;
-    memcpy((void *)arguments[1], input.bytes + input.taken, size);
+    memcpy(to, input.bytes + input.taken, size);
     input.taken += size;
-    return (long)size;
+    return size;
 }
 
-long stdio_readv(const long *arguments)
+/* What is there already; waits for nothing. */
+static size_t take(void *to, size_t size)
+{
+    size_t taken;
+
+    (void)pthread_mutex_lock(&input.lock);
+    taken = take_given(to, size);
+    if (taken == 0 && input.live != NULL) {
+        taken = ring_writer_input(input.live, to, size);
+    }
+    input.told = input.told && taken == 0;
+    (void)pthread_mutex_unlock(&input.lock);
+    return taken;
+}
+
+#define WAIT_RECORD_MAX 16 /* a kind and a time */
+
+/* Once for each wait, however often it is woken for nothing. These records count as
+ * tables do: a timer that interrupts a program's wait without end fills no recording. */
+static void tell_wait(void)
+{
+    bool told;
+
+    (void)pthread_mutex_lock(&input.lock);
+    told = input.told;
+    input.told = true;
+    (void)pthread_mutex_unlock(&input.lock);
+    if (!told && recorder_has_table_room(WAIT_RECORD_MAX)) {
+        (void)recorder_timed(WIRE_INPUT);
+        recorder_publish();
+    }
+}
+
+static void forget_wait(void)
+{
+    (void)pthread_mutex_lock(&input.lock);
+    input.told = false;
+    (void)pthread_mutex_unlock(&input.lock);
+}
+
+/* Our handler has all signals blocked, and one that came meanwhile is to end the read, as
+ * one that comes while it waits. */
+static bool has_signal(uint64_t mask)
+{
+    uint64_t pending = 0;
+
+    return syscall(SYS_rt_sigpending, &pending, sizeof(pending)) == 0 &&
+           (pending & ~mask) != 0;
+}
+
+/* Waits with the thread's own signals open; setting the mask is a served call, too, of
+ * which the handler's own state is the interrupted one. Returns 0, or -EINTR for a
+ * signal: its handler has run, or will as soon as the read returns. One that comes just
+ * before the waiting does not end it, as on a terminal. */
+static int wait_for_input(const struct ring_input_mark *mark,
+                          const ucontext_t *interrupted)
+{
+    uint64_t mask, blocked = 0;
+    int r;
+
+    memcpy(&mask, &interrupted->uc_sigmask, sizeof(mask));
+    tell_wait();
+    if (has_signal(mask)) {
+        r = -EINTR;
+    } else {
+        (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &blocked, sizeof(mask));
+        r = ring_writer_input_wait(input.live, mark);
+        (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof(mask));
+    }
+    if (r < 0) {
+        forget_wait();
+    }
+    return r;
+}
+
+static long read_some(void *to, size_t size, const ucontext_t *interrupted)
+{
+    struct ring_input_mark mark = {.over = true};
+
+    while (size > 0) {
+        size_t taken;
+
+        if (input.live != NULL) {
+            mark = ring_writer_input_mark(input.live);
+        }
+        taken = take(to, size);
+        if (taken > 0 || mark.over) {
+            return (long)taken;
+        }
+        if (wait_for_input(&mark, interrupted) < 0) {
+            return -EINTR;
+        }
+    }
+    return 0;
+}
+
+long stdio_read(const long *arguments, ucontext_t *interrupted)
+{
+    return read_some((void *)arguments[1], (size_t)arguments[2], interrupted);
+}
+
+/* Waits for its first bytes only. */
+long stdio_readv(const long *arguments, ucontext_t *interrupted)
 {
     const struct iovec *parts = (const struct iovec *)arguments[1];
     long total = 0;
@@ -69,16 +179,22 @@ long stdio_readv(const long *arguments)
         return -EINVAL;
     }
     for (long i = 0; i < arguments[2]; i++) {
-        const long one[] = {0, (long)parts[i].iov_base, (long)parts[i].iov_len};
+        long taken = total == 0
+                         ? read_some(parts[i].iov_base, parts[i].iov_len, interrupted)
+                         : (long)take(parts[i].iov_base, parts[i].iov_len);
 
-        total += stdio_read(one);
+        if (taken < 0) {
+            return taken;
+        }
+        total += taken;
     }
     return total;
 }
 
-void stdio_set_input(const void *bytes, size_t size)
+void stdio_set_input(const void *bytes, size_t size, struct ring_writer *live)
 {
     input.bytes = bytes;
     input.size = size;
     input.taken = 0;
+    input.live = live;
 }

@@ -7,13 +7,18 @@
  */
 #pragma once
 
-#include <stddef.h>
+#include "common/ring.h"
 
-/* What read(2) on 0 gives; borrowed for the life of the process. */
-void stdio_set_input(const void *bytes, size_t size);
-/* The calls of these names, with their first three arguments. Each returns what the
- * kernel would: a count, or a negative errno. */
+#include <stddef.h>
+#include <ucontext.h>
+
+/* What read(2) on 0 gives: these bytes, and then, where `live` is not NULL, the live
+ * input of that ring, for which it waits. Both borrowed for the life of the process. */
+void stdio_set_input(const void *bytes, size_t size, struct ring_writer *live);
+/* The calls of these names, with their first three arguments; `interrupted` is the state
+ * of the thread that made it. Each returns what the kernel would: a count, or a negative
+ * errno. */
 long stdio_write(const long *arguments);
 long stdio_writev(const long *arguments);
-long stdio_read(const long *arguments);
-long stdio_readv(const long *arguments);
+long stdio_read(const long *arguments, ucontext_t *interrupted);
+long stdio_readv(const long *arguments, ucontext_t *interrupted);

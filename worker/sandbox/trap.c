@@ -71,7 +71,7 @@ static const struct {
     long (*serve_state)(const long *arguments, ucontext_t *interrupted);
 } served[] = {
     {SYS_write, stdio_write, NULL},         {SYS_writev, stdio_writev, NULL},
-    {SYS_read, stdio_read, NULL},           {SYS_readv, stdio_readv, NULL},
+    {SYS_read, NULL, stdio_read},           {SYS_readv, NULL, stdio_readv},
     {SYS_prlimit64, serve_cpu_limit, NULL}, {SYS_rt_sigprocmask, NULL, trap_set_mask},
     {SYS_newfstatat, serve_stat, NULL},     {SYS_sysinfo, serve_sysinfo, NULL},
     {SYS_getrandom, serve_random, NULL},
