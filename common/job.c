@@ -73,6 +73,11 @@ const struct job_field *job_field_by_name(const char *name)
     return NULL;
 }
 
+bool job_field_is_switch(const struct job_field *field)
+{
+    return field->type == JOB_FIELD_NUMBER && field->min == 0 && field->max == 1;
+}
+
 /* ---- checks, one per type ---- */
 
 static int parse_number(const char *value, size_t size, int64_t *ret)

@@ -14,6 +14,7 @@
 
 #include "common/buffer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -42,6 +43,8 @@ extern const struct job_field job_fields[];
 extern const size_t job_field_count;
 
 const struct job_field *job_field_by_name(const char *name);
+/* Takes 0 or 1: as an option it needs no value. */
+bool job_field_is_switch(const struct job_field *field);
 /* Checks a value against its row. Returns 0, or -EINVAL with a sentence that names the
  * field and what it takes in `why` (may be NULL). */
 int job_field_check(const struct job_field *field, const char *value, size_t size,

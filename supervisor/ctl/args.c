@@ -40,6 +40,8 @@ static const struct row {
      "write to this file"},
     {"output", 0, ARGS_SAVE, true, offsetof(struct args, output), "FOLDER",
      "make this folder (default: the id with .paddock)"},
+    {"eof", 0, ARGS_EOF, false, offsetof(struct args, eof), "",
+     "say that no more comes after this"},
     {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 
@@ -104,11 +106,15 @@ static int refuse_unknown(unsigned set, const char *name, struct buffer *why)
 }
 
 /* Where the value of an option stands: behind its '=', or in the next word, which it
- * takes. */
-static const char *take_value(const char *equals, char **argv, int argc, int *index)
+ * takes; of a switch, nowhere else than behind '='. */
+static const char *take_value(const struct job_field *field, const char *equals,
+                              char **argv, int argc, int *index)
 {
     if (equals != NULL) {
         return equals + 1;
+    }
+    if (field != NULL && job_field_is_switch(field)) {
+        return "1";
     }
     return *index + 1 < argc ? argv[++*index] : NULL;
 }
@@ -134,7 +140,8 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
         *(bool *)((char *)ret + row->offset) = true;
         return 0;
     }
-    value = take_value(equals, argv, argc, index);
+    value = take_value(row == NULL ? job_field_by_name(field) : NULL, equals, argv, argc,
+                       index);
     if (value == NULL) {
         buffer_printf(why, "--%s needs a value", name);
         return -EINVAL;

@@ -191,6 +191,26 @@ struct redisReply *client_call(struct endpoint *endpoint, const char *function,
                  why);
 }
 
+struct redisReply *client_input(struct endpoint *endpoint, const char *id,
+                                const char *bytes, size_t size, bool eof,
+                                struct buffer *why)
+{
+    struct queue_key open = queue_key(endpoint->queue, "open", "");
+    const char *words[] = {"FCALL", "paddock_input", "1", open.text, id, bytes, "eof"};
+    size_t lengths[array_size(words)];
+
+    if (redis_load_functions(endpoint->redis, endpoint->queue, why) < 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < array_size(words); i++) {
+        lengths[i] = strlen(words[i]);
+    }
+    lengths[5] = size;
+    return check(redis_call(endpoint->redis, TIMEOUT_MS,
+                            (int)array_size(words) - (eof ? 0 : 1), words, lengths),
+                 why);
+}
+
 struct redisReply *client_job(struct endpoint *endpoint, const char *id,
                               struct buffer *why)
 {

@@ -26,6 +26,10 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
  * NULL with a sentence in `why`. */
 struct redisReply *client_call(struct endpoint *endpoint, const char *function,
                                const char *argument, struct buffer *why) must_check;
+/* paddock_input of `size` bytes, and of the end of input, if `eof`; as client_call. */
+struct redisReply *client_input(struct endpoint *endpoint, const char *id,
+                                const char *bytes, size_t size, bool eof,
+                                struct buffer *why) must_check;
 /* HGETALL job:ID; the reply is the caller's. */
 struct redisReply *client_job(struct endpoint *endpoint, const char *id,
                               struct buffer *why) must_check;

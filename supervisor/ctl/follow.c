@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Following a job. Runs in the `paddock` command: one poll() over the Redis connection
- * and a signalfd. The Stream's entries are Paddock's, the slices in them a program's:
- * they are decoded with bounds, and a recording that makes no sense ends its own display
- * only. Slices of an attempt that was given up are dropped.
+ * Following a job. Runs in the `paddock` command: one poll() over the Redis connection,
+ * a signalfd and, while the program waits for it, standard input. The Stream's entries
+ * are Paddock's, the slices in them a program's: they are decoded with bounds, and a
+ * recording that makes no sense ends its own display only. Slices of an attempt that was
+ * given up are dropped.
  */
 #include "supervisor/ctl/follow.h"
 
@@ -12,6 +13,7 @@
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/entry.h"
+#include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/interrupt.h"
 #include "supervisor/ctl/json.h"
 #include "supervisor/ctl/render.h"
@@ -30,7 +32,8 @@ struct follow {
     struct endpoint *endpoint;
     const char *id;
     struct renderer *renderer; /* owned */
-    struct buffer pending;     /* bytes of a record that is not whole yet */
+    struct feed feed;
+    struct buffer pending; /* bytes of a record that is not whole yet */
     struct wire_reader reader;
     char last[64]; /* id of the last entry that was read */
     int attempt;
@@ -63,6 +66,7 @@ static void decode(struct follow *follow)
             break;
         }
         render_record(follow->renderer, &record);
+        follow->feed.wanted = follow->feed.wanted || record.kind == WIRE_INPUT;
         at += (size_t)size;
     }
     buffer_consume(&follow->pending, at);
@@ -81,6 +85,7 @@ static void on_state(struct follow *follow, int attempt, const struct redisReply
 {
     follow->attempt = attempt;
     follow->torn = false;
+    follow->feed.wanted = false;
     follow->reader = (struct wire_reader){0};
     buffer_reset(&follow->pending);
     render_state(follow->renderer, data->str, data->len, attempt);
@@ -222,7 +227,8 @@ static void wait_once(struct follow *follow, int signals)
 {
     struct redis *redis = follow->endpoint->redis;
     struct pollfd fds[] = {{.fd = redis_fd(redis), .events = redis_events(redis)},
-                           {.fd = signals, .events = POLLIN}};
+                           {.fd = signals, .events = POLLIN},
+                           {.fd = feed_fd(&follow->feed), .events = POLLIN}};
     int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
 
     if (poll(fds, array_size(fds), wait) < 0) {
@@ -230,6 +236,9 @@ static void wait_once(struct follow *follow, int signals)
     }
     if (fds[1].revents != 0) {
         on_signal(follow, signals);
+    }
+    if (fds[2].revents != 0) {
+        feed_service(&follow->feed, follow->endpoint);
     }
     redis_service(redis, fds[0].revents);
 }
@@ -267,24 +276,26 @@ static int follow_to_end(struct follow *follow, int signals, struct buffer *why)
     return follow->result;
 }
 
-int follow_job(struct endpoint *endpoint, const char *id, bool json, bool cancels,
+int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
                struct buffer *why)
 {
     struct follow follow = {.endpoint = endpoint,
                             .id = id,
-                            .renderer = render_new(json),
+                            .renderer = render_new((how & FOLLOW_JSON) != 0),
                             .pending = BUFFER_INIT(MIB(64)),
-                            .cancels = cancels,
+                            .cancels = (how & FOLLOW_CANCELS) != 0,
                             .last = "0-0"};
     autoclose int signals = interrupt_watch();
     int result = -ENOMEM;
 
+    feed_init(&follow.feed, endpoint, id, (how & FOLLOW_FEEDS) != 0);
     if (follow.renderer != NULL && signals >= 0) {
         result = follow_to_end(&follow, signals, why);
     }
     if (follow.waiting) {
         redis_drop(endpoint->redis); /* its answer would come to what is gone by then */
     }
+    feed_done(&follow.feed);
     render_free(follow.renderer);
     buffer_done(&follow.pending);
     return result;

@@ -44,7 +44,24 @@ static int take_arguments(struct args *args, struct buffer *argv, struct buffer 
     return 0;
 }
 
-/* A terminal is not read: who types a command does not mean to type an input as well. */
+static const char **field_of(struct args *args, const char *name)
+{
+    return &args->fields[job_field_by_name(name) - job_fields];
+}
+
+bool input_feeds(struct args *args, const char *path)
+{
+    const char **live = field_of(args, "live_input");
+
+    if (*live == NULL && *field_of(args, "stdin") == NULL && strcmp(path, "-") != 0 &&
+        isatty(STDIN_FILENO)) {
+        *live = "1";
+    }
+    return *live != NULL && strcmp(*live, "1") == 0;
+}
+
+/* A terminal is not read ahead: what is typed before the program asks for it may be meant
+ * for whoever comes after. */
 static bool is_given(void)
 {
     struct stat status;
@@ -56,11 +73,12 @@ static bool is_given(void)
 int input_take(struct args *args, const char *path, struct buffer *argv, char **ret_input,
                struct buffer *why)
 {
-    const char **field = &args->fields[job_field_by_name("stdin") - job_fields];
+    const char **field = field_of(args, "stdin");
     int error = take_arguments(args, argv, why);
     size_t size;
 
-    if (error < 0 || *field != NULL || strcmp(path, "-") == 0 || !is_given()) {
+    if (error < 0 || args->feeds || *field != NULL || strcmp(path, "-") == 0 ||
+        !is_given()) {
         return error;
     }
     input_announce();

@@ -11,6 +11,7 @@
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
+#include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/input.h"
 #include "supervisor/ctl/save_command.h"
@@ -46,7 +47,9 @@ static int follow_and_exit(struct endpoint *endpoint, const char *id,
                            const struct args *args, bool cancels)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    int result = follow_job(endpoint, id, args->json, cancels, &why);
+    unsigned how = (args->json ? FOLLOW_JSON : 0) | (cancels ? FOLLOW_CANCELS : 0) |
+                   (args->feeds ? FOLLOW_FEEDS : 0);
+    int result = follow_job(endpoint, id, how, &why);
 
     if (result == -EPIPE) {
         return EXIT_UNREAD;
@@ -96,7 +99,10 @@ static int run_program(const struct command *command, struct args *args)
     struct pack pack = {0};
     char id[65];
     bool embed = args->redis == NULL && args->runtime_dir == NULL;
-    int code = send_program(args, args->words[0], &pack, embed, &endpoint, id);
+    int code;
+
+    args->feeds = input_feeds(args, args->words[0]);
+    code = send_program(args, args->words[0], &pack, embed, &endpoint, id);
 
     pack_done(&pack);
     if (code == 0) {
@@ -279,6 +285,39 @@ static int cancel(const struct command *command, struct args *args)
     return code;
 }
 
+/* ---- input ---- */
+
+static int print_fed(const char *id, enum feed_answer answer, bool json)
+{
+    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
+
+    if (json) {
+        buffer_add_text(&line, "{\"kind\":\"input\",\"id\":");
+        buffer_add_json_string(&line, id, strlen(id));
+        buffer_printf(&line, ",\"answer\":\"%s\"}", feed_answer_name(answer));
+        (void)puts(line.data != NULL ? line.data : "");
+    }
+    return *feed_answer_sentence(answer) == '\0'
+               ? 0
+               : complain(EXIT_NEGATIVE, "job %s: %s", id, feed_answer_sentence(answer));
+}
+
+static int input(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int answer = endpoint_find(args, &endpoint, &why);
+    int code;
+
+    if (answer == 0) {
+        answer = feed_send_words(&endpoint, args, &why);
+    }
+    code = answer >= 0 ? print_fed(args->words[0], (enum feed_answer)answer, args->json)
+                       : complain_why(answer == -E2BIG ? EXIT_USAGE : EXIT_CONFIG, &why);
+    endpoint_done(&endpoint);
+    return code;
+}
+
 /* ---- up, check, verdicts ---- */
 
 /* Becomes another of our programs. */
@@ -379,6 +418,9 @@ static const struct command commands[] = {
      ARGS_POOL | ARGS_JSON, 0, 1, status},
     {"cancel", "cancel ID", "take a job out of the queue, or stop it",
      ARGS_POOL | ARGS_JSON, 1, 1, cancel},
+    {"input", "input ID [TEXT] [--eof]",
+     "send a line, or standard input, to a job with --live-input",
+     ARGS_POOL | ARGS_JSON | ARGS_EOF, 1, 2, input},
     {"check", "check [--redis ADDRESS] [--config FILE] [--policy]",
      "attack the sandbox layer by layer and say which hold",
      ARGS_POOL | ARGS_JSON | ARGS_CHECK, 0, 0, check},

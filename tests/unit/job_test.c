@@ -179,6 +179,19 @@ static void every_limit(void **state)
     assert_int_equal(limits, sizeof(struct job_limits) / sizeof(int64_t));
 }
 
+static void switches(void **state)
+{
+    assert_true(job_field_is_switch(job_field_by_name("live_input")));
+    for (size_t i = 0; i < job_field_count; i++) {
+        if (job_field_is_switch(&job_fields[i])) {
+            assert_string_equal(job_fields[i].initial, "0");
+            assert_string_equal(job_fields[i].metavar, "[=0|1]");
+        }
+    }
+    assert_false(job_field_is_switch(job_field_by_name("cpu_ms")));
+    assert_false(job_field_is_switch(job_field_by_name("tabs")));
+}
+
 static void defaults_for_a_class(void **state)
 {
     struct job_limits limits = job_limits_default();
@@ -189,6 +202,7 @@ static void defaults_for_a_class(void **state)
     assert_int_equal(limits.output_kb, 1024);
     assert_int_equal(limits.recording_kb, 2048);
     assert_int_equal(limits.trace, JOB_TRACE_OFF);
+    assert_int_equal(limits.live_input, 0);
 }
 
 static void inbox_is_read_through_an_older_mapping(void **state)
@@ -259,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field),
         cmocka_unit_test(every_limit),
+        cmocka_unit_test(switches),
         cmocka_unit_test(defaults_for_a_class),
         cmocka_unit_test(inbox_is_read_through_an_older_mapping),
         cmocka_unit_test(inbox_takes_the_largest_job_and_no_larger),
