@@ -372,6 +372,6 @@ def keys_without_expiry(client):
     found = []
     for key in client.redis.scan_iter(client.prefix + "*"):
         name = key.decode()[len(client.prefix):]
-        if re.match(r"(job|zip|frames|ctl|up):", name) and client.redis.ttl(key) < 0:
+        if re.match(r"(job|zip|frames|ctl|in|up):", name) and client.redis.ttl(key) < 0:
             found.append(name)
     return found
