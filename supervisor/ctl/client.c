@@ -203,9 +203,8 @@ struct redisReply *client_input(struct endpoint *endpoint, const char *id,
         return NULL;
     }
     for (size_t i = 0; i < array_size(words); i++) {
-        lengths[i] = strlen(words[i]);
+        lengths[i] = words[i] == bytes ? size : strlen(words[i]);
     }
-    lengths[5] = size;
     return check(redis_call(endpoint->redis, TIMEOUT_MS,
                             (int)array_size(words) - (eof ? 0 : 1), words, lengths),
                  why);
