@@ -142,6 +142,8 @@ static const struct {
     {"EOF when reading a line",
      "It asked for a line of input when there was none left: a program gets its input "
      "when it is started"},
+    {"disk I/O error", "SQLite cannot write to a disk here; "
+                       "sqlite3.connect(\":memory:\") works"},
     {"unable to open database",
      "A database in a file cannot be opened here, because SQLite "
      "reads and writes the disk itself; "

@@ -111,24 +111,32 @@ static const struct need {
 static const struct limit {
     int resource;
     const char *name, *option; /* of ulimit */
-    rlim_t least;              /* beside `jobs` times what a job may have */
+    rlim_t least;              /* beside `jobs` times what a job may have, */
     int jobs;
+    int workers; /* and so many for each worker */
 } limits[] = {
-    {RLIMIT_AS, "address space", "-v", GIB, 4},
-    {RLIMIT_DATA, "data", "-d", GIB / 4, 1},
-    {RLIMIT_FSIZE, "file size", "-f", GIB / 16, 0},
-    {RLIMIT_NOFILE, "open files", "-n", 256, 0},
-    {RLIMIT_NPROC, "processes", "-u", 64, 0},
-    {RLIMIT_SIGPENDING, "pending signals", "-i", 64, 0},
+    {RLIMIT_AS, "address space", "-v", GIB, 4, 0},
+    {RLIMIT_DATA, "data", "-d", GIB / 4, 1, 0},
+    {RLIMIT_STACK, "stack", "-s", GIB / 128, 0, 0},
+    {RLIMIT_CPU, "computing time", "-t", 602, 0,
+     0}, /* of a sandbox, worker/sandbox/rlimits.c */
+    {RLIMIT_FSIZE, "file size", "-f", GIB / 16, 0, 0},
+    {RLIMIT_NOFILE, "open files", "-n", 128, 0, 4},
+    {RLIMIT_NPROC, "processes", "-u", 64, 0, 0},
+    {RLIMIT_SIGPENDING, "pending signals", "-i", 64, 0, 0},
 };
 
-static int try_limit(const struct limit *row, int64_t memory_mb)
+static int try_limit(const struct limit *row, int64_t memory_mb, int64_t workers)
 {
-    rlim_t least = row->least + (rlim_t)row->jobs * ((rlim_t)memory_mb << 20);
+    rlim_t least = row->least + (rlim_t)row->jobs * ((rlim_t)memory_mb << 20) +
+                   (rlim_t)(row->workers * workers);
     struct rlimit limit;
 
+    if (getrlimit(row->resource, &limit) != 0) {
+        return log_failure(-errno, "unable to ask for the limit on %s", row->name);
+    }
     /* What may be raised is as good as raised. */
-    if (getrlimit(row->resource, &limit) != 0 || limit.rlim_max < least) {
+    if (limit.rlim_max < least) {
         log_error("the limit on %s (ulimit %s) is %llu, and Paddock needs %llu",
                   row->name, row->option, (unsigned long long)limit.rlim_max,
                   (unsigned long long)least);
@@ -141,21 +149,21 @@ static int try_limit(const struct limit *row, int64_t memory_mb)
     return 0;
 }
 
-static int try_limits(int64_t memory_mb)
+static int try_limits(int64_t memory_mb, int64_t workers)
 {
     int first = 0;
 
     for (size_t i = 0; i < array_size(limits); i++) {
-        int error = try_limit(&limits[i], memory_mb);
+        int error = try_limit(&limits[i], memory_mb, workers);
 
         first = first == 0 ? error : first;
     }
     return first;
 }
 
-int kernel_try(int64_t memory_mb)
+int kernel_try(int64_t memory_mb, int64_t workers)
 {
-    int first = try_limits(memory_mb);
+    int first = try_limits(memory_mb, workers);
 
     for (size_t i = 0; i < array_size(needs); i++) {
         int error = needs[i].attempt();

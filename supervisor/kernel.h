@@ -10,5 +10,6 @@
 
 /* Tries every call of the table, and looks at the limits that we were started with: logs
  * each that will not do with its reason and what it is for. `memory_mb` is the most that
- * a job may have. Returns 0, or the negative errno of the first one. */
-int kernel_try(int64_t memory_mb);
+ * a job may have, `workers` how many there may be. Returns 0, or the negative errno of
+ * the first one. */
+int kernel_try(int64_t memory_mb, int64_t workers);

@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -288,10 +289,30 @@ static int choose_isolation(struct pool *pool)
     return 0;
 }
 
+/* The zygote holds some files for each sandbox that can be alive. */
+static bool group_files_fit(const struct pool *pool)
+{
+    rlim_t files = 128 + (rlim_t)GROUP_FDS * (2 * (rlim_t)pool->config.workers + 8);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < files) {
+        log_warning("no control groups: the limit on open files (ulimit -n) is %llu, and "
+                    "they need %llu with so many workers",
+                    (unsigned long long)limit.rlim_max, (unsigned long long)files);
+        return false;
+    }
+    if (limit.rlim_cur < files) {
+        limit.rlim_cur = files;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return true;
+}
+
 static int choose_groups(struct pool *pool)
 {
     autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
-    int error = cgroup_open(&pool->cgroup, pool->config.cgroup, &text);
+    const char *wanted = group_files_fit(pool) ? pool->config.cgroup : "none";
+    int error = cgroup_open(&pool->cgroup, wanted, &text);
 
     if (error < 0) {
         log_error("%s", text.data != NULL ? text.data : strerror(-error));
@@ -372,7 +393,13 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
         pool_poll(pool, fds + POLL_UNITS);
         if (poll(fds, POLL_UNITS + 2 * pool->count,
                  clock_poll_ms(pool_next_ms(pool), clock_now_ms())) < 0) {
-            continue; /* EINTR: there are no handlers, but SIGSTOP and SIGCONT do it */
+            if (errno !=
+                EINTR) { /* there are no handlers, but SIGSTOP and SIGCONT do it */
+                (void)log_failure(-errno, "unable to wait");
+                pool->exit_code = ROLE_EXIT_SYSTEM;
+                return;
+            }
+            continue;
         }
         if (fds[POLL_SIGNALS].revents != 0) {
             on_signal(pool, signals);
@@ -485,7 +512,7 @@ int main(int argc, char **argv)
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
-    if (kernel_try(pool.config.max_memory_mb) < 0) {
+    if (kernel_try(pool.config.max_memory_mb, pool.config.workers) < 0) {
         return ROLE_EXIT_PERMANENT;
     }
     return line.check ? finish(run_check(&pool, &line)) : run(&pool, &line);

@@ -105,7 +105,7 @@ class Broken(unittest.TestCase):
 
     def test_limits_that_it_was_started_with(self):
         """Too low for Paddock: said by name, as ulimit has them; and one that may be raised is raised."""
-        for option, low in ("-v", 100000), ("-d", 1000), ("-f", 1), ("-n", 40), ("-u", 10), ("-i", 1):
+        for option, low in ("-v", 100000), ("-d", 1000), ("-f", 100), ("-n", 40), ("-u", 10), ("-i", 1), ("-t", 3), ("-s", 1024):
             with self.subTest(option):
                 done = subprocess.run(["bash", "-c", f'ulimit {option} {low}; exec "$0" --check-sandbox', pool.program("paddock-supervisor")],
                                       capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
@@ -114,6 +114,16 @@ class Broken(unittest.TestCase):
         done = subprocess.run(["bash", "-c", 'ulimit -Sn 40; exec "$0" --check-sandbox', pool.program("paddock-supervisor")],
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
         self.assertEqual(done.returncode, 0, done)
+
+    def test_open_files_for_so_many_workers(self):
+        """Those that it must have, and those of control groups, without which it can do."""
+        for limit, workers, code, said in ((300, 100, 125, "(ulimit -n) is 300, and Paddock needs 528"), (300, 20, 0, "no control groups: ")):
+            with self.subTest(limit=limit, workers=workers):
+                done = subprocess.run(["bash", "-c", f'ulimit -n {limit}; exec "$0" --check-sandbox --workers={workers}',
+                                       pool.program("paddock-supervisor")], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                                      timeout=pool.PATIENCE)
+                self.assertEqual(done.returncode, code, done)
+                self.assertIn(said, done.stderr)
 
     def test_children_are_not_reaped_for_it(self):
         """Whoever started it may have ignored SIGCHLD."""

@@ -66,6 +66,12 @@ ROWS = [
     ("recursion through C, a pool's", "from concurrent.futures import ThreadPoolExecutor\ndef order(n):\n"
      "    return sorted([n, n + 1], key=lambda x: order(n + 1))\nwith ThreadPoolExecutor() as pool:\n    try:\n"
      "        pool.submit(order, 0).result()\n    except RecursionError as e:\n        print(e)\n", {}, "ok"),
+    ("recursion through C, of many threads", "from concurrent.futures import ThreadPoolExecutor as T\nimport threading\n"
+     "b = threading.Barrier(20)\ndef f(): return sorted([1, 2], key=lambda x: f())\ndef g(i):\n    b.wait()\n    try: f()\n"
+     "    except RecursionError: return 'R'\nwith T(20) as t: assert list(t.map(g, range(20))) == ['R'] * 20\n", {"cpu_ms": 20000}, "ok"),
+    ("recursion through C, a bare thread's", "import _thread, time\ndone = _thread.allocate_lock()\ndone.acquire()\n"
+     "def f(): return sorted([1, 2], key=lambda x: f())\ndef g():\n    try: f()\n    except RecursionError: done.release()\n"
+     "_thread.start_new_thread(g, ())\nassert done.acquire(timeout=9)\n", {}, "ok"),
     ("threads without end, caught", "import threading\nwait = threading.Event()\nthreads = []\ntry:\n    while True:\n"
      "        threads.append(threading.Thread(target=wait.wait))\n        threads[-1].start()\n"
      "except RuntimeError as error:\n    print(error)\nwait.set()\n", {"memory_mb": 64}, "ok"),
@@ -145,6 +151,21 @@ class Limits(pool.TestCase):
         job = self.client.run("x = " + "not " * 7000 + "1\n")
         self.assertEqual(job.verdict, "compile_error", job.result)
         self.assertIn("nested too deep", job.result["sentence"])
+
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
+    def test_memory_that_was_missed_and_is_not_any_more(self):
+        """A MemoryError that was caught decides nothing that comes later; nor does one that a program makes up."""
+        fill = "k = []\ntry:\n    while True: k.append(bytearray(1 << 20))\nexcept MemoryError:\n    k.clear()\n"
+        absurd = "try: x = [0] * 10**11\nexcept MemoryError: pass\n"
+        for code, fields, verdict in ((fill + "import time\ntime.sleep(99)\n", {"wall_ms": 800}, "wall_limit"),
+                                      (absurd + "import time\ntime.sleep(99)\n", {"wall_ms": 800}, "wall_limit"),
+                                      (fill + "import os\nos.abort()\n", {}, "crashed"), (absurd + "import os\nos.abort()\n", {}, "crashed"),
+                                      ("raise MemoryError('the backpack is full')\n", {}, "exception"),
+                                      ("import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t(a)')\n"
+                                       "while True: c.execute('insert into t values(zeroblob(1000000))')\n", {"memory_mb": 128}, "memory_limit")):
+            with self.subTest(code):
+                job = self.client.run(code, **fields)
+                self.assertEqual(job.verdict, verdict, job.result)
 
     def test_in_every_trace(self):
         """A trace costs its program time, and that is all."""

@@ -47,9 +47,10 @@ class Module(pool.TestCase):
 
     def test_what_a_function_returns(self):
         for code, given, said in (("return [1, {'a': None}]", [[1, {"a": None}]], ""), ("pass", [], ""),
-                                  ("return object()", [], "cannot be JSON: Object of type object"),
-                                  ("return float('nan')", [], "cannot be JSON: Out of range"),
-                                  ("x = []; x.append(x); return x", [], "cannot be JSON: Circular reference")):
+                                  ("return object()", [], "cannot be JSON: TypeError: Object of type object"),
+                                  ("class D(dict):\n        def items(self): raise KeyError(5)\n    return D(a=1)", [], "cannot be JSON: KeyError: 5"),
+                                  ("return float('nan')", [], "cannot be JSON: ValueError: Out of range"),
+                                  ("x = []; x.append(x); return x", [], "cannot be JSON: ValueError: Circular reference")):
             with self.subTest(code):
                 records = self.records(f"def main():\n    {code}\n", entry="robot:main")
                 self.assertEqual(values(records), given)

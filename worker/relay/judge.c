@@ -39,13 +39,11 @@ static bool ran_out_of_cpu(const struct judge_case *facts, int signo)
 }
 
 /* By a signal that Python sends itself, or earns, when it has no memory for its own
- * needs. What the interpreter had before is not in it. That it was refused memory is its
- * own word: a program can claim this verdict as well. */
+ * needs: how much a process had at its peak says nothing of that, so it is its own word.
+ * A program can claim this verdict as well. */
 static bool died_full(const struct judge_case *facts, int signo)
 {
-    return died_of(facts, signo) &&
-           (facts->starved ||
-            facts->exited->memory_kb >= facts->limits->memory_mb * 1024);
+    return died_of(facts, signo) && facts->starved;
 }
 
 /* Python waits for ever where it has no memory for the lock of a thread. */

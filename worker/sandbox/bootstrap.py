@@ -169,9 +169,9 @@ builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
 builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
 builtins.help = _sitebuiltins._Helper()
 
-# Small stacks: with 8 MiB each, a hundred threads would use up a job's memory before they start. The first few get as much
+# Small stacks: with Linux's 8 MiB each, a hundred threads would use up a job's memory before they start. The first few get as much
 # all the same, for within 1 MiB Python cannot recurse as deep as its own limit lets it.
-_SMALL, _LARGE = 1 << 20, 8 << 20
+_SMALL, _LARGE = 1 << 20, 5 << 20
 threading.stack_size(_SMALL)
 
 _starting = _thread.RLock()
@@ -186,23 +186,23 @@ def _has_room(size):
         return False
 
 
-def _start_new_thread(function, arguments):
+def _start_new_thread(function, arguments, named={}, _start=_thread.start_new_thread):
     with _starting:
         asked = _thread.stack_size()  # which also sets it, to 0
         size = asked or _LARGE
         memory = os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE  # the job's
-        if asked == _SMALL and len(threading._active) <= memory // (4 * _LARGE) and _has_room(_LARGE):
+        if asked == _SMALL and _thread._count() < memory // (2 * _LARGE) and _has_room(_LARGE):
             size = _LARGE
         try:
             if not _has_room(size):
                 raise RuntimeError("can't start new thread")
             _thread.stack_size(size)
-            return _thread.start_new_thread(function, arguments)
+            return _start(function, arguments, named)
         finally:
             _thread.stack_size(asked)
 
 
-threading._start_new_thread = _start_new_thread
+threading._start_new_thread = _thread.start_new_thread = _thread.start_new = _start_new_thread
 
 
 class _ThreadQueue(_queue.SimpleQueue):
@@ -298,10 +298,15 @@ rehearsal = _stream.getvalue()
 kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg",
                                                 "multiprocessing.pool", "paddock"], ADDED)
 
+
+def _new_key(process=multiprocessing.process, urandom=os.urandom):
+    process._current_process._config["authkey"] = process.AuthenticationString(urandom(32))
+
+
 # The parts of a program's life that guest.c calls.
 random_instance = random._inst
 # What else has numbers drawn from one state for all: of packages that are loaded ahead.
-reseeders = [sys.modules["numpy.random"].seed] if "numpy.random" in sys.modules else []
+reseeders = [_new_key] + ([sys.modules["numpy.random"].seed] if "numpy.random" in sys.modules else [])
 print_exception = traceback.print_exception
 shutdown_threads = threading._shutdown
 threads = threading._active, threading._shutdown_locks, threading._threading_atexits

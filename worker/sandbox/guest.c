@@ -18,6 +18,7 @@
 #include "importer/hint.h"
 #include "importer/importer.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
 #include "worker/sandbox/report.h"
 #include "worker/sandbox/rlimits.h"
@@ -34,6 +35,7 @@ struct outcome {
     enum verdict verdict;
     int exit_code;
     struct buffer report;
+    bool used; /* most of the job's memory was in use at some time */
     /* owned; with these go the program's frames, and what is in them */
     PyObject *result, *exception;
 };
@@ -324,7 +326,7 @@ static void judge_exception(PyObject *exception, struct outcome *outcome)
 {
     outcome->verdict = VERDICT_EXCEPTION;
     outcome->exit_code = 1;
-    if (report_is_memory_error(exception)) {
+    if (report_is_memory_error(exception, outcome->used)) {
         outcome->verdict = VERDICT_MEMORY_LIMIT;
     } else if (report_is_compile_error(exception) ||
                report_is_nested_too_deep(exception)) {
@@ -379,7 +381,8 @@ static void add_hint(PyObject *exception, const char *root, struct buffer *to)
 
     importer_hint(exception, root, &hint);
     if (report_is_nested_too_deep(exception)) {
-        buffer_add_text(&hint, "Its brackets or operators are nested too deep");
+        buffer_add_text(&hint,
+                        "It is nested too deep, or too long, for Python's compiler");
     }
     if (hint.size > 0) {
         buffer_printf(to, ". %s", hint.data);
@@ -390,10 +393,6 @@ static void add_hint(PyObject *exception, const char *root, struct buffer *to)
 static void tell(const char *root, struct outcome *outcome)
 {
     if (outcome->exception == NULL) {
-        if (outcome->result != NULL && outcome->result != Py_None) {
-            Py_XDECREF(PyObject_CallOneArg(returned, outcome->result));
-            PyErr_Clear();
-        }
         return;
     }
     if (PyErr_GivenExceptionMatches(outcome->exception, PyExc_SystemExit)) {
@@ -479,6 +478,15 @@ static void end_program(struct outcome *outcome)
     tracer_stop();
 }
 
+/* What a function returned, as a result: that is still the program's own. */
+static void give_back(PyObject *result)
+{
+    if (result != NULL && result != Py_None) {
+        Py_XDECREF(PyObject_CallOneArg(returned, result));
+        PyErr_Clear();
+    }
+}
+
 /* The claim comes before all that can hang or fail and is no longer the program, the
  * telling of its error included: the relay then gives what is left a grace. Threads that
  * Python waits for are the program's own going on, but not where the main one has failed.
@@ -488,6 +496,7 @@ static void conclude(const struct program *program, struct outcome *outcome,
 {
     if (outcome->verdict == VERDICT_OK) {
         join_threads();
+        give_back(outcome->result);
     }
     claim(ring, outcome);
     tell(program->root, outcome);
@@ -500,7 +509,10 @@ static void run_program(struct program *program, struct outcome *outcome,
                         struct ring_writer *ring)
 {
     if (load(program, outcome)) {
-        judge(run(program), outcome);
+        PyObject *result = run(program);
+
+        outcome->used = memory_is_used(ring, program->inbox->limits.memory_mb);
+        judge(result, outcome);
         conclude(program, outcome, ring);
         end_program(outcome);
         return;

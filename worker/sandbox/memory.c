@@ -6,29 +6,59 @@
  */
 #include "worker/sandbox/memory.h"
 
+#include "common/limits.h"
+
 #include <Python.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#define LARGE KIB(64) /* a block that is worth noting when it is given back */
 
 static struct {
     PyMemAllocatorEx raw;
     PyObjectArenaAllocator arenas;
     _Atomic uint32_t *starved; /* in the ring; NULL: there is none yet */
     bool refused;              /* ever */
-    bool now;                  /* and nothing as large has been granted since */
+    bool now;                  /* and nothing much has been granted or given back since */
     size_t size;               /* that was refused last */
+    size_t given_back;         /* since then, in large blocks */
 } memory;
+
+static void say(bool now)
+{
+    memory.now = now;
+    if (memory.starved != NULL) {
+        atomic_store_explicit(memory.starved, now ? 1 : 0, memory_order_release);
+    }
+}
+
+static size_t all_there_is(void)
+{
+    struct rlimit limit = {0};
+
+    (void)getrlimit(RLIMIT_DATA, &limit);
+    return limit.rlim_cur;
+}
+
+/* An eighth of all is room again. */
+static void note_given_back(size_t size)
+{
+    memory.given_back += size;
+    if (memory.given_back > all_there_is() / 8) {
+        say(false);
+    }
+}
 
 static void *noted(void *block, size_t size)
 {
     if (block == NULL && size > 0) {
-        memory.refused = memory.now = true;
+        memory.refused = true;
         memory.size = size;
+        memory.given_back = 0;
+        /* What is more than all that there is says nothing of how much is left. */
+        say(size <= all_there_is());
     } else if (memory.now && size >= memory.size) {
-        memory.now = false;
-    } else {
-        return block;
-    }
-    if (memory.starved != NULL) {
-        atomic_store_explicit(memory.starved, memory.now ? 1 : 0, memory_order_release);
+        say(false);
     }
     return block;
 }
@@ -50,6 +80,9 @@ static void *watch_realloc(void *context, void *block, size_t size)
 
 static void watch_free(void *context, void *block)
 {
+    if (memory.now && block != NULL && malloc_usable_size(block) >= LARGE) {
+        note_given_back(malloc_usable_size(block));
+    }
     memory.raw.free(memory.raw.ctx, block);
 }
 
@@ -60,6 +93,9 @@ static void *watch_arena(void *context, size_t size)
 
 static void free_arena(void *context, void *block, size_t size)
 {
+    if (memory.now) {
+        note_given_back(size);
+    }
     memory.arenas.free(memory.arenas.ctx, block, size);
 }
 
@@ -82,4 +118,13 @@ void memory_attach(struct ring_writer *ring)
 bool memory_was_refused(void)
 {
     return memory.refused;
+}
+
+bool memory_is_used(const struct ring_writer *ring, int64_t memory_mb)
+{
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss - atomic_load(&ring->shared->born_kb) >=
+           memory_mb * 1024 / 4 * 3;
 }

@@ -17,3 +17,6 @@ void memory_watch(void);
 void memory_attach(struct ring_writer *ring);
 /* Any request was refused so far. */
 bool memory_was_refused(void);
+/* Most of what the job may have was in use at some time: libraries with allocators of
+ * their own (SQLite) are refused unseen. */
+bool memory_is_used(const struct ring_writer *ring, int64_t memory_mb);

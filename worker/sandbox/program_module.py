@@ -73,5 +73,5 @@ def _returned(value):
         return
     try:
         result(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        print(f"What the program returned is not kept, because it cannot be JSON: {error}", file=_sys.stderr)
+    except BaseException as error:
+        print(f"What the program returned is not kept, because it cannot be JSON: {type(error).__name__}: {error}", file=_sys.stderr)

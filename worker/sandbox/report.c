@@ -131,21 +131,15 @@ static bool says(PyObject *exception, const char *text)
            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
 }
 
-static bool has_no_text(PyObject *exception)
-{
-    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
-
-    return args == NULL || PyTuple_GET_SIZE(args) == 0;
-}
-
 /* Python's compiler says MemoryError of a source that is nested too deep, and a program
- * may raise it by hand. Packages that have memory of their own say how much it was.
+ * may raise it by hand; packages that have memory of their own have types of their own.
  * Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
  * then complains of itself. */
-bool report_is_memory_error(PyObject *exception)
+bool report_is_memory_error(PyObject *exception, bool used)
 {
     if (is_no_memory(exception)) {
-        return memory_was_refused() || !has_no_text(exception);
+        return used || memory_was_refused() ||
+               Py_TYPE(exception) != (PyTypeObject *)PyExc_MemoryError;
     }
     return Py_TYPE(exception) == (PyTypeObject *)PyExc_SystemError &&
            (is_very_deep(exception) ||
@@ -157,7 +151,8 @@ bool report_is_memory_error(PyObject *exception)
 /* Nothing of the program has run in it: Python has not read it to its end. */
 bool report_is_nested_too_deep(PyObject *exception)
 {
-    return Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError &&
+    return (Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError ||
+            Py_TYPE(exception) == (PyTypeObject *)PyExc_RecursionError) &&
            !memory_was_refused() &&
            ((PyBaseExceptionObject *)exception)->traceback == NULL;
 }

@@ -26,8 +26,8 @@ void report_line(PyObject *exception, struct buffer *to);
 
 /* The following run no code of the program's. */
 /* A MemoryError, or what Python makes of very deep recursion for which it has no memory.
- */
-bool report_is_memory_error(PyObject *exception);
+ * `used`: most of the job's memory was in use at some time. */
+bool report_is_memory_error(PyObject *exception, bool used);
 /* A source whose brackets or operators are nested deeper than Python can read. */
 bool report_is_nested_too_deep(PyObject *exception);
 /* A SyntaxError in a file of the program. */
