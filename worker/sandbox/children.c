@@ -64,8 +64,8 @@ int children_fork(struct children *children, uint32_t slot,
         return -errno;
     }
     children->forks++;
-    children->places[place] =
-        (struct child){.pid = pid, .slot = slot, .sandbox = request->sandbox};
+    children->places[place] = (struct child){
+        .pid = pid, .slot = slot, .serial = children->forks, .sandbox = request->sandbox};
     return place;
 }
 
@@ -114,7 +114,7 @@ static int arm_timer(struct children *children, int place,
     struct child *child = &children->places[place];
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
                              .sigev_signo = children->timer_signal,
-                             .sigev_value.sival_int = place};
+                             .sigev_value.sival_int = (int)child->serial};
     struct itimerspec when;
     int64_t end_ns;
 
@@ -200,6 +200,15 @@ void children_kill(struct children *children, int place, enum kill_cause cause)
     (void)kill(child->pid, SIGKILL);
 }
 
+void children_time_out(struct children *children, uint32_t serial)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++) {
+        if (children->places[i].started && children->places[i].serial == serial) {
+            children_kill(children, i, KILL_CPU);
+        }
+    }
+}
+
 void children_forsake(struct children *children, uint32_t slot)
 {
     for (int i = 0; i < CHILDREN_MAX; i++) {
@@ -276,23 +285,33 @@ static void ask_group(struct control_group *group, struct message_exited *eviden
     evidence->memory_kb = groups_peak_kb(group);
 }
 
-int children_reap(struct children *children, struct message_exited *ret,
-                  struct child *ret_child)
+int children_dead(const struct children *children)
 {
-    struct rusage usage;
-    int status;
-    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    siginfo_t info = {0};
     int place;
 
-    if (pid <= 0) {
-        return -EAGAIN;
+    for (;;) {
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+            info.si_pid == 0) {
+            return -EAGAIN;
+        }
+        place = place_of(children, info.si_pid);
+        if (place >= 0) {
+            return place;
+        }
+        /* As init of its namespace the zygote also reaps strangers. */
+        (void)waitpid(info.si_pid, NULL, WNOHANG);
     }
-    place = place_of(children, pid);
-    if (place < 0) {
-        /* As init of its namespace the zygote would also reap a stranger. */
-        return children_reap(children, ret, ret_child);
-    }
+}
+
+void children_reap(struct children *children, int place, struct message_exited *ret,
+                   struct child *ret_child)
+{
+    struct rusage usage = {0};
+    int status = 0;
+
     *ret_child = children->places[place];
+    (void)wait4(ret_child->pid, &status, WNOHANG, &usage);
     take_evidence(ret_child, status, &usage, ret);
     if (groups_at(&children->groups, place) != NULL) {
         ask_group(groups_at(&children->groups, place), ret);
@@ -304,7 +323,6 @@ int children_reap(struct children *children, struct message_exited *ret,
         (void)timer_delete(ret_child->timer);
     }
     children->places[place] = (struct child){0};
-    return place;
 }
 
 void children_end(struct children *children)

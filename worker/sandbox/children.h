@@ -20,6 +20,7 @@
 struct child {
     pid_t pid; /* 0: the place is free */
     uint32_t slot;
+    uint32_t serial;       /* of all forks: places are used again */
     uint64_t sandbox;      /* the relay's number for it */
     enum kill_cause cause; /* the first reason for which it was killed */
     char call[32];         /* of KILL_FORBIDDEN */
@@ -36,7 +37,7 @@ struct children {
     struct groups groups;
     uint32_t forks;  /* so far */
     int64_t born_kb; /* memory of the last one that was ready ahead of its job; 0: none */
-    int timer_signal; /* delivered to the signalfd, with the place as its value */
+    int timer_signal; /* delivered to the signalfd, with the serial as its value */
     struct child places[CHILDREN_MAX];
 };
 
@@ -55,6 +56,8 @@ int children_start(struct children *children, int place,
 /* Kills, and remembers the cause if it is the first. Whose limit it is, is asked first
  * where its program is, and killed by children_tend() a moment later. */
 void children_kill(struct children *children, int place, enum kill_cause cause);
+/* A CPU timer ran out: kills its child. It may have outlived that one. */
+void children_time_out(struct children *children, uint32_t serial);
 /* Kills those whose moment is over. Returns when the next one's will be, or CLOCK_NEVER.
  */
 int64_t children_tend(struct children *children, int64_t now_ms);
@@ -63,10 +66,14 @@ int64_t children_tend(struct children *children, int64_t now_ms);
 void children_forsake(struct children *children, uint32_t slot);
 bool children_any(const struct children *children, uint32_t slot);
 
-/* Reaps one dead child. Returns its place with the evidence in *ret and *ret_child (a
- * copy: the place is free again), or -EAGAIN if none is dead. */
-int children_reap(struct children *children, struct message_exited *ret,
-                  struct child *ret_child);
+/* Returns the place of a child that is dead and not reaped yet, or -EAGAIN if there is
+ * none. */
+int children_dead(const struct children *children);
+/* Reaps it: the evidence in *ret, and *ret_child is a copy, since the place is free
+ * again.
+ */
+void children_reap(struct children *children, int place, struct message_exited *ret,
+                   struct child *ret_child);
 
 /* Kills and reaps every child: before the zygote ends where it is not process 1 of a
  * namespace, which would see to that. */

@@ -212,12 +212,21 @@ static void tell(struct links *links, const struct child *child,
     }
 }
 
+/* A short job may be over before we have read that it began. Its relay said so first: a
+ * dead child's evidence is taken after what stands in its link. */
 void links_reap(struct links *links)
 {
     struct message_exited exited;
     struct child child;
+    int place;
 
-    while (children_reap(links->children, &exited, &child) >= 0) {
+    while ((place = children_dead(links->children)) >= 0) {
+        uint32_t slot = links->children->places[place].slot;
+
+        if (links->slots[slot].socket >= 0) {
+            links_service(links, slot);
+        }
+        children_reap(links->children, place, &exited, &child);
         tell(links, &child, &exited);
         settle(links, child.slot);
     }

@@ -183,9 +183,8 @@ static void on_signals(struct zygote *zygote)
     struct signalfd_siginfo info;
 
     while (read(zygote->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if ((int)info.ssi_signo == zygote->children.timer_signal && info.ssi_int >= 0 &&
-            info.ssi_int < CHILDREN_MAX) {
-            children_kill(&zygote->children, info.ssi_int, KILL_CPU);
+        if ((int)info.ssi_signo == zygote->children.timer_signal) {
+            children_time_out(&zygote->children, (uint32_t)info.ssi_int);
         }
     }
     links_reap(&zygote->links);
