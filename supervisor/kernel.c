@@ -11,11 +11,13 @@
 #include "common/message.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,6 +95,33 @@ static int try_socketpair(void)
     return error;
 }
 
+static int try_poll(void)
+{
+    return poll(NULL, 0, 0) == 0 ? 0 : -errno;
+}
+
+static int try_mask(void)
+{
+    sigset_t blocked;
+
+    return sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 ? 0 : -errno;
+}
+
+static int try_wait(void)
+{
+    /* There are no children yet. */
+    return wait4(-1, NULL, WNOHANG, NULL) >= 0 || errno == ECHILD ? 0 : -errno;
+}
+
+static int try_wait_for_any(void)
+{
+    siginfo_t info;
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno == ECHILD
+               ? 0
+               : -errno;
+}
+
 static const struct need {
     const char *call, *purpose;
     int (*attempt)(void);
@@ -100,6 +129,10 @@ static const struct need {
     {"pidfd_open", "follow its processes", try_pidfd_open},
     {"pidfd_send_signal", "stop its processes", try_pidfd_send_signal},
     {"kill", "stop a program", try_kill},
+    {"wait4", "hear how a process ended", try_wait},
+    {"waitid", "hear which process ended", try_wait_for_any},
+    {"poll", "wait for more than one thing", try_poll},
+    {"rt_sigprocmask", "put signals in order", try_mask},
     {"memfd_create", "share memory with a program", try_memfd},
     {"eventfd2", "hear of a program", try_eventfd},
     {"signalfd4", "hear of signals", try_signalfd},

@@ -498,7 +498,10 @@ int main(int argc, char **argv)
     int code;
 
     take_back_children();
-    if (fd_open_standard() < 0 || secret_hide_argv(argc, argv) < 0) {
+    code = fd_open_standard();
+    code = code == 0 ? secret_hide_argv(argc, argv) : code;
+    if (code < 0) {
+        (void)log_failure(code, "unable to open stdin, stdout and stderr");
         return ROLE_EXIT_SYSTEM;
     }
     code = configure(&line, &pool.config, argc, argv);
