@@ -219,6 +219,16 @@ static PyObject *hooked(PyObject *code)
     return result;
 }
 
+/* Python's compiler says MemoryError without a word, and not of which module: the
+ * traceback ends at the import. */
+static void say_which(PyObject *path)
+{
+    PyErr_Format(PyExc_MemoryError,
+                 "%U cannot be compiled: it is nested too deep, or there is no memory for"
+                 " it",
+                 path);
+}
+
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 {
     PyObject *ready =
@@ -236,6 +246,10 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
         PyErr_ExceptionMatches(PyExc_TabError)) {
         PyErr_Clear();
         code = compile_with_tabs(source, path, trimmed);
+    }
+    if (code == NULL && source != NULL && trimmed &&
+        PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        say_which(path);
     }
 
     Py_XDECREF(source);

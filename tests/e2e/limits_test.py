@@ -151,6 +151,9 @@ class Limits(pool.TestCase):
         job = self.client.run("x = " + "not " * 7000 + "1\n")
         self.assertEqual(job.verdict, "compile_error", job.result)
         self.assertIn("nested too deep", job.result["sentence"])
+        job = self.client.run({"user/robot.py": "import arm\n", "user/arm.py": "x = " + "not " * 7000 + "1\n"})
+        self.assertEqual(job.verdict, "exception", job.result)
+        self.assertIn("arm.py cannot be compiled: it is nested too deep", job.result["sentence"])
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
     def test_memory_that_was_missed_and_is_not_any_more(self):
