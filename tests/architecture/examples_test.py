@@ -15,6 +15,11 @@ def blocks(text):
         yield [line[2:] for line in lines if line.startswith("$ ")], [line for line in lines if not line.startswith("$ ")]
 
 
+def steady(line):
+    """Where in a loop a limit strikes is chance."""
+    return re.sub(r"(It was at \S+, line) \d+", r"\1 N", line)
+
+
 def main():
     binaries, root = sys.argv[1:]
     folder = os.path.join(root, "deploy", "examples")
@@ -26,7 +31,7 @@ def main():
         shell = subprocess.run(["bash", "-c", "".join(commands)], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
         seen = shell.stdout.splitlines(keepends=True)
-        if seen != expected:
+        if [steady(line) for line in seen] != [steady(line) for line in expected]:
             differing += 1
             sys.stdout.writelines(difflib.unified_diff(expected, seen, "README.md", commands[0].strip()))
     print(f"{len(found)} blocks, {differing} differ")
