@@ -322,6 +322,16 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     return (ssize_t)cursor.at;
 }
 
+int wire_end(const struct wire_reader *reader, size_t left, struct buffer *why)
+{
+    if (reader->offset > 0 && left == 0) {
+        return 0;
+    }
+    buffer_printf(why, "at byte %llu: %s", (unsigned long long)reader->offset,
+                  left > 0 ? "a record that is cut off" : "there is nothing in it");
+    return -EBADMSG;
+}
+
 const struct wire_field *wire_find(const struct wire_decoded *record, const char *name)
 {
     for (size_t i = 0; i < record->field_count; i++) {

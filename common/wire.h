@@ -168,6 +168,11 @@ struct wire_reader {
 ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why) must_check;
 
+/* No more bytes come, and `left` of them are no whole record. Returns 0, or -EBADMSG with
+ * a sentence in `why`: it ends within a record, or was never a recording. */
+int wire_end(const struct wire_reader *reader, size_t left,
+             struct buffer *why) must_check;
+
 /* Returns a field by name, or NULL. Fields of groups are found by walking. */
 const struct wire_field *wire_find(const struct wire_decoded *record, const char *name);
 

@@ -136,15 +136,12 @@ int export_end(struct export *export, struct buffer *why)
         trace_end(export->trace);
     }
     export->format->end(export->state, export->trace);
-    if (export->torn.size == 0 && export->reader.offset == 0 &&
-        export->pending.size == 0) {
-        buffer_add_text(&export->torn, "at byte 0: there is nothing in it");
+    if (export->torn.size > 0) {
+        return refuse(export, why);
     }
-    if (export->torn.size == 0 && export->pending.size > 0) {
-        buffer_printf(&export->torn, "at byte %llu: a record that is cut off",
-                      (unsigned long long)export->reader.offset);
-    }
-    return export->torn.size > 0 ? refuse(export, why) : 0;
+    return wire_end(&export->reader, export->pending.size, &export->torn) < 0
+               ? refuse(export, why)
+               : 0;
 }
 
 void export_left_out(const struct export *export, struct buffer *to)

@@ -2,9 +2,8 @@
 /*
  * Following a job. Runs in the `paddock` command: one poll() over the Redis connection,
  * a signalfd and, while the program waits for it, standard input. The Stream's entries
- * are Paddock's, the slices in them a program's: they are decoded with bounds, and a
- * recording that makes no sense ends its own display only. Slices of an attempt that was
- * given up are dropped.
+ * are Paddock's, the slices in them a program's, which is the renderer's affair. Slices
+ * of an attempt that was given up are dropped.
  */
 #include "supervisor/ctl/follow.h"
 
@@ -16,6 +15,7 @@
 #include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/interrupt.h"
 #include "supervisor/ctl/json.h"
+#include "supervisor/ctl/recording.h"
 #include "supervisor/ctl/render.h"
 
 #include <errno.h>
@@ -33,11 +33,8 @@ struct follow {
     const char *id;
     struct renderer *renderer; /* owned */
     struct feed feed;
-    struct buffer pending; /* bytes of a record that is not whole yet */
-    struct wire_reader reader;
     char last[64]; /* id of the last entry that was read */
     int attempt;
-    bool torn;
     bool waiting; /* an XREAD is under way */
     bool cancels; /* who leaves takes the job along */
     bool cancelled;
@@ -48,46 +45,18 @@ struct follow {
 
 /* ---- entries ---- */
 
-static void decode(struct follow *follow)
-{
-    static struct wire_decoded record;
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    size_t at = 0;
-
-    while (!follow->torn) {
-        ssize_t size = wire_decode(&follow->reader, follow->pending.data + at,
-                                   follow->pending.size - at, &record, &why);
-
-        if (size < 0) {
-            follow->torn = true;
-            render_torn(follow->renderer, why.data != NULL ? why.data : "");
-        }
-        if (size <= 0) {
-            break;
-        }
-        render_record(follow->renderer, &record);
-        follow->feed.wanted = follow->feed.wanted || record.kind == WIRE_INPUT;
-        at += (size_t)size;
-    }
-    buffer_consume(&follow->pending, at);
-}
-
 static void on_slice(struct follow *follow, int attempt, const struct redisReply *data)
 {
-    if (attempt != follow->attempt || follow->torn) {
-        return;
+    if (attempt == follow->attempt &&
+        render_slice(follow->renderer, data->str, data->len) > 0) {
+        follow->feed.wanted = true;
     }
-    buffer_add(&follow->pending, data->str, data->len);
-    decode(follow);
 }
 
 static void on_state(struct follow *follow, int attempt, const struct redisReply *data)
 {
     follow->attempt = attempt;
-    follow->torn = false;
     follow->feed.wanted = false;
-    follow->reader = (struct wire_reader){0};
-    buffer_reset(&follow->pending);
     render_state(follow->renderer, data->str, data->len, attempt);
 }
 
@@ -282,7 +251,6 @@ int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
     struct follow follow = {.endpoint = endpoint,
                             .id = id,
                             .renderer = render_new((how & FOLLOW_JSON) != 0),
-                            .pending = BUFFER_INIT(MIB(64)),
                             .cancels = (how & FOLLOW_CANCELS) != 0,
                             .last = "0-0"};
     autoclose int signals = interrupt_watch();
@@ -297,6 +265,38 @@ int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
     }
     feed_done(&follow.feed);
     render_free(follow.renderer);
-    buffer_done(&follow.pending);
     return result;
+}
+
+/* ---- a file ---- */
+
+static int show(void *context, const char *bytes, size_t size, struct buffer *why)
+{
+    struct renderer *renderer = context;
+
+    if (render_slice(renderer, bytes, size) == -EBADMSG) {
+        return -EBADMSG;
+    }
+    return render_error(renderer) < 0 ? -EIO : 0;
+}
+
+int follow_recording(const struct args *args, struct buffer *why)
+{
+    struct renderer *renderer = render_new(args->json);
+    int error;
+
+    if (renderer == NULL) {
+        return -ENOMEM;
+    }
+    error = recording_read(args, show, renderer, why);
+    if (error == 0) {
+        error = render_slices_end(renderer);
+    }
+    if (render_error(renderer) < 0) {
+        error = render_error(renderer);
+        buffer_printf(why, "unable to write the output of %s: %s", args->words[0],
+                      strerror(-error));
+    }
+    render_free(renderer);
+    return error;
 }

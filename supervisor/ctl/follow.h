@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a job's Stream to its result, live. */
+/* Reading a job's Stream to its result, live; or a recording from a file. */
 #pragma once
 
+#include "supervisor/ctl/args.h"
 #include "supervisor/ctl/endpoint.h"
 
 #include <stdbool.h>
@@ -21,6 +22,11 @@ enum follow_how {
  * could not be shown (-EPIPE: the reader is gone, -ENOSPC and others). */
 int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
                struct buffer *why) must_check;
+
+/* Shows the recording that a command line names, as far as there is one by now, without a
+ * result. Returns 0, -EBADMSG (it is damaged, which was said), or another negative errno
+ * with a sentence in `why`: of writing, or as recording_read(). */
+int follow_recording(const struct args *args, struct buffer *why) must_check;
 
 /* Exit codes: a signal ended it; what ended the job has no code of its own. */
 #define FOLLOW_LEFT  90

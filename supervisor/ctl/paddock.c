@@ -14,6 +14,7 @@
 #include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/input.h"
+#include "supervisor/ctl/recording.h"
 #include "supervisor/ctl/save_command.h"
 #include "supervisor/ctl/trace_command.h"
 
@@ -137,12 +138,30 @@ static int submit(const struct command *command, struct args *args)
     return code;
 }
 
+static int show_file(const struct args *args)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int error = follow_recording(args, &why);
+
+    if (error == 0 || error == -EBADMSG) {
+        return recording_exit(error);
+    }
+    return error == -EPIPE ? EXIT_UNREAD : complain_why(recording_exit(error), &why);
+}
+
 static int follow(const struct command *command, struct args *args)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
     autobuffer struct buffer why = BUFFER_INIT(4096);
+    enum recording_place place;
     int code;
 
+    if (recording_find(args->words[0], &place, &why) < 0) {
+        return complain_why(EXIT_USAGE, &why);
+    }
+    if (place == RECORDING_IN_FILE) {
+        return show_file(args);
+    }
     if (endpoint_find(args, &endpoint, &why) < 0) {
         code = complain_why(EXIT_CONFIG, &why);
     } else {
@@ -406,7 +425,7 @@ static const struct command commands[] = {
      "put programs into the queue and print their ids",
      ARGS_POOL | ARGS_JSON | ARGS_ID | ARGS_FOLLOW | ARGS_FIELDS_OF_JOB, 1, 10000,
      submit},
-    {"follow", "follow ID", "show a job's output, from its start to its end",
+    {"follow", "follow ID|FILE|-", "show a job's output, from its start to its end",
      ARGS_POOL | ARGS_JSON, 1, 1, follow},
     {"trace", "trace ID|FILE|- [--format text|json|chrome|speedscope|flame]",
      "show what a job did, call by call, or make a file of it for a viewer",

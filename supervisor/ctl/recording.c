@@ -198,19 +198,31 @@ static int read_from_pool(const struct args *args, recording_taker *take, void *
     return error;
 }
 
+int recording_find(const char *name, enum recording_place *ret_place, struct buffer *why)
+{
+    struct stat status;
+    bool is_file = strcmp(name, "-") == 0 || stat(name, &status) == 0;
+
+    *ret_place = is_file ? RECORDING_IN_FILE : RECORDING_OF_JOB;
+    if (!is_file && !queue_id_valid(name)) {
+        buffer_printf(why, "there is no file %s, and no job can have this id", name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int recording_read(const struct args *args, recording_taker *take, void *context,
                    struct buffer *why)
 {
     const char *name = args->words[0];
-    struct stat status;
-    int error;
+    enum recording_place place;
+    int error = recording_find(name, &place, why);
 
-    if (strcmp(name, "-") != 0 && stat(name, &status) != 0) {
-        if (queue_id_valid(name)) {
-            return read_from_pool(args, take, context, why);
-        }
-        buffer_printf(why, "there is no file %s, and no job can have this id", name);
-        return -EINVAL;
+    if (error < 0) {
+        return error;
+    }
+    if (place == RECORDING_OF_JOB) {
+        return read_from_pool(args, take, context, why);
     }
     error = recording_read_file(name, take, context, why);
     return error == 0 || error == -EBADMSG || error == -EIO || error == -EEXIST ? error

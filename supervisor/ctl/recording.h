@@ -18,8 +18,13 @@ int recording_read_file(const char *path, recording_taker *take, void *context,
  */
 int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
                        void *context, struct buffer *why) must_check;
-/* Reads what the first word of a command line names: a file that exists, "-", or a job.
- * As the two above; -EINVAL: there is none; -ENOTCONN: no pool to ask for a job. */
+/* What a word of a command line names: a file that exists, "-", or a job. */
+enum recording_place { RECORDING_IN_FILE, RECORDING_OF_JOB };
+/* Returns 0, or -EINVAL (it can name neither) with a sentence in `why`. */
+int recording_find(const char *name, enum recording_place *ret_place,
+                   struct buffer *why) must_check;
+/* Reads what the first word of a command line names. As the three above; -EINVAL: also a
+ * file that cannot be read; -ENOTCONN: no pool to ask for a job. */
 int recording_read(const struct args *args, recording_taker *take, void *context,
                    struct buffer *why) must_check;
 /* The exit code for such an error, and for 0. */

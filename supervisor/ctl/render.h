@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Showing a job: as a program's own output (text), or as JSON Lines. Both get the decoded
- * records, the state entries and the result; all of it may be a hostile program's.
+ * Showing a job: as a program's own output (text), or as JSON Lines. Both get the
+ * recording, the state entries and the result; all of it may be a hostile program's: a
+ * recording that makes no sense ends its own display only.
  */
 #pragma once
 
-#include "common/wire.h"
-
 #include <stdbool.h>
+#include <stddef.h>
 
 struct renderer;
 
 struct renderer *render_new(bool json);
 void render_free(struct renderer *renderer);
 
-void render_record(struct renderer *renderer, const struct wire_decoded *record);
-/* A `state` entry: its JSON text. `attempt` counts from 1. */
+/* The next bytes of a recording, which may end within a record. Returns 0; 1: the program
+ * asks for input in them; -EBADMSG: it cannot be read on, which was said. */
+int render_slice(struct renderer *renderer, const char *bytes, size_t size);
+/* No more of it comes. Returns 0, or -EBADMSG if that is not the end of a recording,
+ * which was said. */
+int render_slices_end(struct renderer *renderer);
+/* A `state` entry: its JSON text. `attempt` counts from 1. Another recording begins. */
 void render_state(struct renderer *renderer, const char *json, size_t size, int attempt);
-/* The recording cannot be read on: said once per attempt. */
-void render_torn(struct renderer *renderer, const char *why);
 /* The end: the JSON text of the result. */
 void render_result(struct renderer *renderer, const char *json, size_t size);
 /* 0, or the negative errno with which our own output could not be written: from there on

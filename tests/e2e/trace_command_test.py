@@ -248,6 +248,31 @@ end, after 14 trace records
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertEqual(done.stdout.splitlines(), followed[1:-1])
 
+    def test_follow_shows_a_file_too(self):
+        job = self.client.enqueue(pool.make_zip(PROGRAMS["exceptions"] + "import sys\nprint('é', file=sys.stderr)\n"), trace="calls")
+        data = self.client.wait(job).recording
+        live = subprocess.run([PADDOCK, "follow", job, "--runtime-dir", self.pool.runtime], capture_output=True)
+        follow = [PADDOCK, "follow"]
+        saved = self.path("saved.rec", data)
+        done = subprocess.run([*follow, saved], capture_output=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, live.stdout, live.stderr))
+        self.assertIn("é".encode(), done.stderr)
+        piped = subprocess.run([*follow, "-"], input=data, capture_output=True)
+        self.assertEqual((piped.returncode, piped.stdout, piped.stderr), (0, live.stdout, live.stderr))
+        self.assertEqual(subprocess.run([*follow, saved, "--json"], capture_output=True).stdout.decode(), self.export(data, "json"))
+        for ending, sentence in ((b"\x05", f"at byte {len(data)}: a record that is cut off"),
+                                 (b"\x1f\x05more", f"at byte {len(data)}: no such kind of record"), (None, "at byte 0: there is nothing in it")):
+            with self.subTest(ending):
+                torn = subprocess.run([*follow, "-"], input=b"" if ending is None else data + ending, capture_output=True)
+                self.assertEqual((torn.returncode, torn.stdout), (1, b"" if ending is None else live.stdout))
+                self.assertEqual(torn.stderr.count(f"paddock: the recording cannot be read on, {sentence}\n".encode()), 1, torn)
+        for words, code, sentence in ((["no/file.rec"], 2, "there is no file no/file.rec"), ([self.folder], 2, "Is a directory")):
+            refused = subprocess.run([*follow, *words], capture_output=True, text=True)
+            self.assertEqual((refused.returncode, refused.stdout), (code, ""))
+            self.assertIn(sentence, refused.stderr)
+        with open("/dev/full", "wb") as full:
+            self.assertEqual(subprocess.run([*follow, saved], stdout=full, stderr=subprocess.DEVNULL).returncode, 99)
+
     def test_a_trace_that_is_off(self):
         data = self.job("print('x')", trace="off")
         self.assertIn('out "x\\n"', self.export(data, "text"))
