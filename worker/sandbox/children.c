@@ -153,12 +153,21 @@ int children_start(struct children *children, int place,
     return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
 
-#define ASK_MS 2
+/* To say where it is, a program has so much computing time, or waiting time: on a busy
+ * machine its turn may come late. */
+#define ASK_MS      2
+#define ASK_MOST_MS 10
 
 static bool is_asked(const struct child *child, enum kill_cause cause)
 {
     return child->started && child->kill_ms == 0 &&
            (cause == KILL_CPU || cause == KILL_WALL);
+}
+
+static bool had_its_turn(const struct child *child, int64_t now_ms)
+{
+    return now_ms >= child->asked_ms + ASK_MOST_MS ||
+           clock_ns(cpu_clock(child)) >= child->asked_cpu_ns + ASK_MS * 1000000;
 }
 
 int64_t children_tend(struct children *children, int64_t now_ms)
@@ -171,9 +180,14 @@ int64_t children_tend(struct children *children, int64_t now_ms)
         if (child->pid == 0 || child->kill_ms == 0) {
             continue;
         }
-        if (now_ms >= child->kill_ms) {
+        if (now_ms >= child->kill_ms && had_its_turn(child, now_ms)) {
             (void)kill(child->pid, SIGKILL);
-        } else if (child->kill_ms < next_ms) {
+            continue;
+        }
+        if (now_ms >= child->kill_ms) {
+            child->kill_ms = now_ms + 1;
+        }
+        if (child->kill_ms < next_ms) {
             next_ms = child->kill_ms;
         }
     }
@@ -191,7 +205,9 @@ void children_kill(struct children *children, int place, enum kill_cause cause)
         child->cause = cause;
     }
     if (is_asked(child, cause)) {
-        child->kill_ms = clock_now_ms() + ASK_MS;
+        child->asked_ms = clock_now_ms();
+        child->asked_cpu_ns = clock_ns(cpu_clock(child));
+        child->kill_ms = child->asked_ms + ASK_MS;
         (void)syscall(SYS_tgkill, child->pid, child->pid, RING_WHERE_SIGNAL);
         return;
     }

@@ -25,11 +25,13 @@ struct child {
     enum kill_cause cause; /* the first reason for which it was killed */
     char call[32];         /* of KILL_FORBIDDEN */
     bool started;
-    int64_t kill_ms;     /* when it is killed that was asked where it is; 0: none was */
-    bool forsaken;       /* its link is gone: nobody wants to hear of its end */
-    int64_t cpu_base_ns; /* on its CPU clock when its job began */
-    int64_t base_kb;     /* of memory, then; 0: unknown */
-    timer_t timer;       /* valid while `started` */
+    int64_t kill_ms;      /* when it is killed that was asked where it is; 0: none was */
+    int64_t asked_ms;     /* when it was asked, */
+    int64_t asked_cpu_ns; /* and what its CPU clock said then */
+    bool forsaken;        /* its link is gone: nobody wants to hear of its end */
+    int64_t cpu_base_ns;  /* on its CPU clock when its job began */
+    int64_t base_kb;      /* of memory, then; 0: unknown */
+    timer_t timer;        /* valid while `started` */
 };
 
 struct children {
