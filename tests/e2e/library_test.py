@@ -296,6 +296,7 @@ c.execute('create temp table big as select randomblob(1000) from score limit 200
                 "    os.environ['TZ'] = zone\n    time.tzset()\n    print(time.localtime(1720000000).tm_hour, os.environ['TZ'])\n")
         self.assertEqual(self.run_ok(code), "5 America/New_York\n10 :Europe/London\n16 XYZ-7\n9 Nowhere/There\n")
 
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer takes address space and memory of its own")
     def test_facts_about_the_machine(self):
         """Are those of the job: its memory; its standard streams, which are there."""
         out = self.run_ok("import os\nprint(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 20)\n"

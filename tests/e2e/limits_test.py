@@ -180,6 +180,7 @@ class Limits(pool.TestCase):
                 job = self.client.run("def f(): pass\nwhile True: f()\n", cpu_ms=100, trace=trace)
                 self.assertEqual(job.verdict, "cpu_limit", job.result)
 
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer takes address space and memory of its own")
     def test_threads_have_the_stacks_that_were_asked_for(self):
         """Small ones where nobody asked, so that a hundred take no more memory than there is; large ones for deep recursion."""
         many = ("import threading\nwait = threading.Event()\nthreads = [threading.Thread(target=wait.wait) for _ in range(100)]\n"
