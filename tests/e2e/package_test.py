@@ -177,8 +177,8 @@ class Package(unittest.TestCase):
 
     @unittest.skipUnless(os.path.isdir(NETWORKX), "python3-networkx is not installed")
     def test_traced_package(self):
-        with pool.Pool(workers=1) as p:
-            job = p.client.run(networkx_zip(), trace="calls", cpu_ms=60000, wall_ms=60000)
+        with pool.Pool(workers=1, max_memory_mb=1024) as p:
+            job = p.client.run(networkx_zip(), trace="calls", cpu_ms=60000, wall_ms=60000, memory_mb=1024 if pool.SANITIZED else 256)
             self.assertEqual(job.verdict, "ok", job.result)
             records = recording.decode(job.recording)
             calls = recording.calls(records)
