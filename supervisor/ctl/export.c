@@ -6,6 +6,8 @@
  */
 #include "supervisor/ctl/export.h"
 
+#include "supervisor/ctl/decoder.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -36,10 +38,7 @@ struct export
     FILE *out;           /* borrowed */
     void *state;         /* owned, the format's */
     struct trace *trace; /* owned; NULL for a form of records */
-    struct wire_reader reader;
-    struct buffer pending; /* bytes of a record that is not whole yet */
-    struct buffer torn;    /* why it cannot be read on */
-    struct wire_decoded record;
+    struct decoder decoder;
 };
 
 static void on_event(void *context, const struct trace_event *event)
@@ -58,8 +57,7 @@ struct export *export_new(const struct export_format *format, FILE *out)
     }
     export->format = format;
     export->out = out;
-    export->pending = BUFFER_INIT(MIB(64));
-    export->torn = BUFFER_INIT(KIB(4));
+    decoder_init(&export->decoder);
     export->state = format->new_state(out);
     if (format->event != NULL) {
         export->trace = trace_new(format->limits, on_event, export);
@@ -80,51 +78,33 @@ void export_free(struct export *export)
         export->format->free_state(export->state);
     }
     trace_free(export->trace);
-    buffer_done(&export->pending);
-    buffer_done(&export->torn);
+    decoder_done(&export->decoder);
     free(export);
 }
 
 static int refuse(const struct export *export, struct buffer *why)
 {
     buffer_add_text(why, "the recording cannot be read on, ");
-    buffer_add(why, export->torn.data, export->torn.size);
+    buffer_add(why, export->decoder.torn.data, export->decoder.torn.size);
     return -EBADMSG;
 }
 
-static void take_record(struct export *export)
+static bool take_record(void *context, const struct wire_decoded *record)
 {
+    struct export *export = context;
+
     if (export->trace != NULL) {
-        trace_record(export->trace, &export->record);
+        trace_record(export->trace, record);
     } else {
-        export->format->record(export->state, &export->record);
+        export->format->record(export->state, record);
     }
+    return ferror(export->out) == 0;
 }
 
 int export_bytes(struct export *export, const char *bytes, size_t size,
                  struct buffer *why)
 {
-    size_t at = 0;
-    ssize_t length = 1;
-
-    if (export->torn.size > 0) {
-        return refuse(export, why);
-    }
-    buffer_add(&export->pending, bytes, size);
-    if (buffer_error(&export->pending) < 0) {
-        buffer_add_text(&export->torn, "too much of it has come at once");
-        return refuse(export, why);
-    }
-    while (length > 0 && ferror(export->out) == 0) {
-        length = wire_decode(&export->reader, export->pending.data + at,
-                             export->pending.size - at, &export->record, &export->torn);
-        if (length > 0) {
-            take_record(export);
-            at += (size_t)length;
-        }
-    }
-    buffer_consume(&export->pending, at);
-    if (length < 0) {
+    if (decoder_bytes(&export->decoder, bytes, size, take_record, export) < 0) {
         return refuse(export, why);
     }
     return ferror(export->out) == 0 ? 0 : -EIO;
@@ -136,12 +116,7 @@ int export_end(struct export *export, struct buffer *why)
         trace_end(export->trace);
     }
     export->format->end(export->state, export->trace);
-    if (export->torn.size > 0) {
-        return refuse(export, why);
-    }
-    return wire_end(&export->reader, export->pending.size, &export->torn) < 0
-               ? refuse(export, why)
-               : 0;
+    return decoder_end(&export->decoder) < 0 ? refuse(export, why) : 0;
 }
 
 void export_left_out(const struct export *export, struct buffer *to)

@@ -33,8 +33,8 @@ static int refuse(struct buffer *why, const char *path)
     return error;
 }
 
-int recording_read_file(const char *path, recording_taker *take, void *context,
-                        struct buffer *why)
+static int read_file(const char *path, recording_taker *take, void *context,
+                     struct buffer *why)
 {
     bool is_input = strcmp(path, "-") == 0;
     autoclose int opened = is_input ? -1 : open(path, O_RDONLY | O_CLOEXEC);
@@ -157,8 +157,8 @@ static int say_nothing_there(struct endpoint *endpoint, const char *id,
     return -ENOENT;
 }
 
-int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
-                       void *context, struct buffer *why)
+static int read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                    void *context, struct buffer *why)
 {
     struct attempt attempt = {.take = take, .context = context};
     struct walk walk = {.endpoint = endpoint,
@@ -192,7 +192,7 @@ static int read_from_pool(const struct args *args, recording_taker *take, void *
     if (error < 0) {
         error = -ENOTCONN;
     } else {
-        error = recording_read_job(&endpoint, args->words[0], take, context, why);
+        error = read_job(&endpoint, args->words[0], take, context, why);
     }
     endpoint_done(&endpoint);
     return error;
@@ -224,7 +224,7 @@ int recording_read(const struct args *args, recording_taker *take, void *context
     if (place == RECORDING_OF_JOB) {
         return read_from_pool(args, take, context, why);
     }
-    error = recording_read_file(name, take, context, why);
+    error = read_file(name, take, context, why);
     return error == 0 || error == -EBADMSG || error == -EIO || error == -EEXIST ? error
                                                                                 : -EINVAL;
 }

@@ -9,22 +9,15 @@
 typedef int recording_taker(void *context, const char *bytes, size_t size,
                             struct buffer *why);
 
-/* Reads a file, "-": standard input, to its end. Returns 0, or a negative errno with a
- * sentence in `why`. */
-int recording_read_file(const char *path, recording_taker *take, void *context,
-                        struct buffer *why) must_check;
-/* Reads what there is by now of the last attempt of a job. Returns 0, -ENOENT (there is
- * no such job, or it has not begun), or another negative errno, with a sentence in `why`.
- */
-int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
-                       void *context, struct buffer *why) must_check;
 /* What a word of a command line names: a file that exists, "-", or a job. */
 enum recording_place { RECORDING_IN_FILE, RECORDING_OF_JOB };
 /* Returns 0, or -EINVAL (it can name neither) with a sentence in `why`. */
 int recording_find(const char *name, enum recording_place *ret_place,
                    struct buffer *why) must_check;
-/* Reads what the first word of a command line names. As the three above; -EINVAL: also a
- * file that cannot be read; -ENOTCONN: no pool to ask for a job. */
+/* Reads what the first word of a command line names: a file to its end, or what there is
+ * by now of the last attempt of a job. Returns 0, -EINVAL (it names neither, or a file
+ * that cannot be read), -ENOENT (there is no such job, or it has not begun), -ENOTCONN
+ * (no pool to ask for it), or another negative errno, with a sentence in `why`. */
 int recording_read(const struct args *args, recording_taker *take, void *context,
                    struct buffer *why) must_check;
 /* The exit code for such an error, and for 0. */

@@ -11,7 +11,7 @@
 #include "common/trace.h"
 #include "common/utf8.h"
 #include "common/verdict.h"
-#include "common/wire.h"
+#include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/json.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ struct renderer {
     int error;           /* of the first write to our own output that failed */
     struct trace *trace; /* owned; of the attempt that is shown; NULL: in JSON, or without
                             memory, when only output is shown */
-    struct wire_reader reader;
-    struct buffer pending; /* bytes of a record that is not whole yet */
-    bool torn;
+    struct decoder decoder;
+    bool torn; /* which was said */
+    bool asks; /* the program, for input, in this slice */
 };
 
 static void text_event(void *context, const struct trace_event *event);
@@ -38,8 +38,8 @@ static void begin(struct renderer *renderer)
     struct trace_limits limits = TRACE_LIMITS_INIT;
 
     renderer->torn = false;
-    renderer->reader = (struct wire_reader){0};
-    buffer_reset(&renderer->pending);
+    decoder_done(&renderer->decoder);
+    decoder_init(&renderer->decoder);
     limits.calls_only = true;
     trace_free(renderer->trace);
     renderer->trace = renderer->json ? NULL : trace_new(limits, text_event, renderer);
@@ -51,7 +51,7 @@ struct renderer *render_new(bool json)
 
     if (renderer != NULL) {
         renderer->json = json;
-        renderer->pending = BUFFER_INIT(MIB(64));
+        decoder_init(&renderer->decoder);
         begin(renderer);
     }
     return renderer;
@@ -61,7 +61,7 @@ void render_free(struct renderer *renderer)
 {
     if (renderer != NULL) {
         trace_free(renderer->trace);
-        buffer_done(&renderer->pending);
+        decoder_done(&renderer->decoder);
         free(renderer);
     }
 }
@@ -188,8 +188,10 @@ static void json_record(struct renderer *renderer, const struct wire_decoded *re
 /* ---- both ---- */
 
 /* Said once for each recording. */
-static int tear(struct renderer *renderer, const char *why)
+static int tear(struct renderer *renderer)
 {
+    const char *why = renderer->decoder.torn.data;
+
     if (!renderer->torn) {
         renderer->torn = true;
         say(renderer, "the recording cannot be read on, %s", why != NULL ? why : "");
@@ -197,49 +199,30 @@ static int tear(struct renderer *renderer, const char *why)
     return -EBADMSG;
 }
 
-static bool render_record(struct renderer *renderer, const struct wire_decoded *record)
+static bool render_record(void *context, const struct wire_decoded *record)
 {
+    struct renderer *renderer = context;
+
     if (renderer->json) {
         json_record(renderer, record);
     } else {
         text_record(renderer, record);
     }
-    return record->kind == WIRE_INPUT;
+    renderer->asks |= record->kind == WIRE_INPUT;
+    return true;
 }
 
 int render_slice(struct renderer *renderer, const char *bytes, size_t size)
 {
-    static struct wire_decoded record;
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    bool asks = false;
-    ssize_t length = 1;
-    size_t at = 0;
-
-    if (renderer->torn) {
-        return -EBADMSG;
-    }
-    buffer_add(&renderer->pending, bytes, size);
-    if (buffer_error(&renderer->pending) < 0) {
-        return tear(renderer, "too much of it has come at once");
-    }
-    while (length > 0) {
-        length = wire_decode(&renderer->reader, renderer->pending.data + at,
-                             renderer->pending.size - at, &record, &why);
-        if (length > 0) {
-            asks |= render_record(renderer, &record);
-            at += (size_t)length;
-        }
-    }
-    buffer_consume(&renderer->pending, at);
-    return length < 0 ? tear(renderer, why.data) : asks;
+    renderer->asks = false;
+    return decoder_bytes(&renderer->decoder, bytes, size, render_record, renderer) < 0
+               ? tear(renderer)
+               : renderer->asks;
 }
 
 int render_slices_end(struct renderer *renderer)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    int error = wire_end(&renderer->reader, renderer->pending.size, &why);
-
-    return renderer->torn || error < 0 ? tear(renderer, why.data) : 0;
+    return decoder_end(&renderer->decoder) < 0 ? tear(renderer) : 0;
 }
 
 void render_state(struct renderer *renderer, const char *json, size_t size, int attempt)

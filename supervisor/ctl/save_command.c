@@ -8,8 +8,8 @@
 
 #include "common/cleanup.h"
 #include "common/fd.h"
-#include "common/wire.h"
 #include "supervisor/ctl/complain.h"
+#include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/recording.h"
 
 #include <errno.h>
@@ -22,10 +22,9 @@
 struct saving {
     const char *folder;           /* to be made */
     int recording, values, files; /* owned; the last one is a folder */
-    struct wire_reader reader;
-    struct buffer rest; /* bytes that are no whole record yet */
-    int part;           /* owned: the file whose parts come; -1: none */
-    char name[256];     /* its name */
+    struct decoder decoder;
+    int part;       /* owned: the file whose parts come; -1: none */
+    char name[256]; /* its name */
     uint64_t got, total;
     uint64_t value_got;
     int error; /* of the first write that failed */
@@ -103,13 +102,16 @@ static void save_file(struct saving *saving, const struct wire_decoded *record)
     saving->got += part->size;
 }
 
-static void save_record(struct saving *saving, const struct wire_decoded *record)
+static bool save_record(void *context, const struct wire_decoded *record)
 {
+    struct saving *saving = context;
+
     if (record->kind == WIRE_VALUE) {
         save_value(saving, record);
     } else if (record->kind == WIRE_SAVED) {
         save_file(saving, record);
     }
+    return true;
 }
 
 /* ---- the recording ---- */
@@ -139,39 +141,30 @@ static int make_folder(struct saving *saving, struct buffer *why)
 
 static int take(void *context, const char *bytes, size_t size, struct buffer *why)
 {
-    static struct wire_decoded record;
     struct saving *saving = context;
-    ssize_t taken;
     int error = saving->recording < 0 ? make_folder(saving, why) : 0;
 
     if (error < 0) {
         return error;
     }
     put(saving, saving->recording, bytes, size);
-    buffer_add(&saving->rest, bytes, size);
-    do {
-        taken = wire_decode(&saving->reader, saving->rest.data, saving->rest.size,
-                            &record, why);
-        if (taken > 0) {
-            save_record(saving, &record);
-            buffer_consume(&saving->rest, (size_t)taken);
-        }
-    } while (taken > 0);
-    return taken < 0 ? (int)taken : saving->error;
+    error = decoder_bytes(&saving->decoder, bytes, size, save_record, saving);
+    if (error < 0) {
+        buffer_add(why, saving->decoder.torn.data, saving->decoder.torn.size);
+    }
+    return error < 0 ? error : saving->error;
 }
 
 /* Returns 0, -EEXIST (the folder), -EIO (it could not be written), or what recording_read
  * gives, with a sentence in `why`. Whatever was read before an error is there. */
 static int save_write(const struct args *args, const char *folder, struct buffer *why)
 {
-    struct saving saving = {.folder = folder,
-                            .recording = -1,
-                            .values = -1,
-                            .files = -1,
-                            .part = -1,
-                            .rest = BUFFER_INIT(2 * MIB(64))};
-    int error = recording_read(args, take, &saving, why);
+    struct saving saving = {
+        .folder = folder, .recording = -1, .values = -1, .files = -1, .part = -1};
+    int error;
 
+    decoder_init(&saving.decoder);
+    error = recording_read(args, take, &saving, why);
     if (error == 0 && saving.recording < 0) {
         error = make_folder(&saving, why);
     }
@@ -185,7 +178,7 @@ static int save_write(const struct args *args, const char *folder, struct buffer
     close_fd(&saving.files);
     close_fd(&saving.values);
     close_fd(&saving.recording);
-    buffer_done(&saving.rest);
+    decoder_done(&saving.decoder);
     return error;
 }
 

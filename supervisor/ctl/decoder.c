@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding a recording piece by piece. Runs in the `paddock` command; trusts no byte of
+ * it, and remembers that it was damaged.
+ */
+#include "supervisor/ctl/decoder.h"
+
+#include <errno.h>
+
+void decoder_init(struct decoder *decoder)
+{
+    decoder->reader = (struct wire_reader){0};
+    decoder->pending = BUFFER_INIT(MIB(64));
+    decoder->torn = BUFFER_INIT(KIB(4));
+}
+
+void decoder_done(struct decoder *decoder)
+{
+    buffer_done(&decoder->pending);
+    buffer_done(&decoder->torn);
+}
+
+int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
+                  decoder_taker *take, void *context)
+{
+    static struct wire_decoded record;
+    bool more = true;
+    ssize_t length = 1;
+    size_t at = 0;
+
+    if (decoder->torn.size > 0) {
+        return -EBADMSG;
+    }
+    buffer_add(&decoder->pending, bytes, size);
+    if (buffer_error(&decoder->pending) < 0) {
+        buffer_add_text(&decoder->torn, "too much of it has come at once");
+        return -EBADMSG;
+    }
+    while (more && length > 0) {
+        length = wire_decode(&decoder->reader, decoder->pending.data + at,
+                             decoder->pending.size - at, &record, &decoder->torn);
+        if (length > 0) {
+            more = take(context, &record);
+            at += (size_t)length;
+        }
+    }
+    buffer_consume(&decoder->pending, at);
+    return length < 0 ? -EBADMSG : 0;
+}
+
+int decoder_end(struct decoder *decoder)
+{
+    return decoder->torn.size > 0
+               ? -EBADMSG
+               : wire_end(&decoder->reader, decoder->pending.size, &decoder->torn);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recording, from bytes that come in any pieces to whole records. It may be a hostile
+ * program's.
+ */
+#pragma once
+
+#include "common/limits.h"
+#include "common/wire.h"
+
+#include <stdbool.h>
+
+struct decoder {
+    struct wire_reader reader;
+    struct buffer pending; /* bytes of a record that is not whole yet */
+    struct buffer torn;    /* where and why it cannot be read on; empty: it can */
+};
+
+/* decoder_done() frees what it holds. */
+void decoder_init(struct decoder *decoder);
+void decoder_done(struct decoder *decoder);
+
+/* Gets each record in turn; false stops the decoding, with nothing lost. */
+typedef bool decoder_taker(void *context, const struct wire_decoded *record);
+
+/* Takes the next bytes. Returns 0, or -EBADMSG from when it cannot be read on, with
+ * `torn`. */
+int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
+                  decoder_taker *take, void *context) must_check;
+/* No more bytes come. Returns 0, or -EBADMSG, with `torn`. */
+int decoder_end(struct decoder *decoder) must_check;
