@@ -135,12 +135,17 @@ static size_t add_json_character(struct buffer *buffer, const char *bytes, size_
     return (size_t)length;
 }
 
-void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size)
+void buffer_add_json_text(struct buffer *buffer, const char *bytes, size_t size)
 {
-    buffer_add_char(buffer, '"');
     for (size_t i = 0; i < size && buffer->error == 0;) {
         i += add_json_character(buffer, bytes + i, size - i);
     }
+}
+
+void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size)
+{
+    buffer_add_char(buffer, '"');
+    buffer_add_json_text(buffer, bytes, size);
     buffer_add_char(buffer, '"');
 }
 

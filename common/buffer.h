@@ -23,6 +23,11 @@ struct buffer {
 };
 
 #define BUFFER_INIT(max) ((struct buffer){.maximum = (max)})
+/* Over an array of the caller's: for where nothing may be allocated. Not for
+ * buffer_done. */
+#define BUFFER_OVER(array)                                                               \
+    ((struct buffer){                                                                    \
+        .data = (array), .room = sizeof(array), .maximum = sizeof(array) - 1})
 
 void buffer_done(struct buffer *buffer);
 /* Empties the buffer and forgets an error; keeps the memory. */
@@ -38,6 +43,8 @@ void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
  * replaced by U+FFFD, so that whatever a program printed can not break out of the string
  * or the line. */
 void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size);
+/* The same without the quotes: part of such a string. */
+void buffer_add_json_text(struct buffer *buffer, const char *bytes, size_t size);
 /* Appends a text of anybody's so that it is seen as what it is, on one line: control
  * characters, bytes that are no UTF-8, line separators and what turns the direction of
  * writing become \n, \x1b and the like, and a backslash becomes two. */

@@ -33,6 +33,8 @@ const struct job_field job_fields[] = {
      "what was uploaded: a ZIP, or one bare .py whose name is entry", -1},
     {"trace", JOB_FIELD_CHOICE, 0, 0, "off", "off calls lines steps", "LEVEL",
      "what to record of the program's own functions", LIMIT_AT(trace)},
+    {"encoding", JOB_FIELD_CHOICE, 0, 0, "binary", "binary json", "FORM",
+     "json: the recording is lines of JSON; with trace off or calls", LIMIT_AT(encoding)},
     {"tabs", JOB_FIELD_CHOICE, 0, 0, "strict", "strict 8", "HOW",
      "8: sources that mix tabs and spaces are read as Python 2 read them",
      LIMIT_AT(tabs)},
@@ -221,6 +223,13 @@ int job_limits_set(struct job_limits *limits, const char *name, const char *valu
     }
     memcpy((char *)limits + field->offset, &number, sizeof(number));
     return 0;
+}
+
+void job_limits_agree(struct job_limits *limits)
+{
+    if (limits->encoding == JOB_ENCODING_JSON && limits->trace > JOB_TRACE_CALLS) {
+        limits->trace = JOB_TRACE_CALLS;
+    }
 }
 
 struct job_limits job_limits_default(void)

@@ -58,6 +58,8 @@ void job_field_say(const struct job_field *field, struct buffer *to);
 enum job_trace { JOB_TRACE_OFF, JOB_TRACE_CALLS, JOB_TRACE_LINES, JOB_TRACE_STEPS };
 extern const char *const job_trace_names[]; /* "off" ..., NULL at the end */
 
+enum job_encoding { JOB_ENCODING_BINARY, JOB_ENCODING_JSON };
+
 /* One job's limits, after the operator's maxima. */
 struct job_limits {
     int64_t cpu_ms;
@@ -66,12 +68,15 @@ struct job_limits {
     int64_t output_kb;
     int64_t recording_kb;
     int64_t trace;      /* enum job_trace */
+    int64_t encoding;   /* enum job_encoding */
     int64_t tabs;       /* 0: as Python 3, 1: tabs of 8 columns, as Python 2 */
     int64_t live_input; /* 1: input goes on where the part STDIN ends */
 };
 
 /* The defaults of the field table. */
 struct job_limits job_limits_default(void);
+/* Lowers what does not go with another: as JSON no lines are traced. */
+void job_limits_agree(struct job_limits *limits);
 /* Sets the limit that `name` stands for from its text; names that are no limit are
  * ignored. Returns 0 or -EINVAL. */
 int job_limits_set(struct job_limits *limits, const char *name,

@@ -20,7 +20,8 @@
 /* ---- what a sandbox may say ---- */
 #define LIMIT_REPORT 4096    /* bytes of a claim's report text */
 #define LIMIT_RECORD KIB(32) /* bytes of one record of a recording, framing included */
-#define LIMIT_TABLES MIB(1)  /* bytes of files and functions that are named */
+#define LIMIT_LINE   (8 * LIMIT_RECORD) /* bytes of such a record as a line of JSON */
+#define LIMIT_TABLES MIB(1)             /* bytes of files and functions that are named */
 #define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
 
 /* ---- between Paddock's own processes ---- */

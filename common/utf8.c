@@ -49,6 +49,16 @@ int utf8_sequence(const char *bytes, size_t size)
     return row->length;
 }
 
+size_t utf8_whole(const char *bytes, size_t size)
+{
+    for (size_t cut = 1; cut <= 3 && cut <= size; cut++) {
+        if (utf8_sequence(bytes + size - cut, cut) == -1) {
+            return size - cut;
+        }
+    }
+    return size;
+}
+
 bool utf8_valid(const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size;) {

@@ -11,6 +11,9 @@
  * complete it). */
 int utf8_sequence(const char *bytes, size_t size);
 
+/* How many of the bytes are left without a sequence that is cut off at their end. */
+size_t utf8_whole(const char *bytes, size_t size);
+
 bool utf8_valid(const char *bytes, size_t size);
 
 /* Copies `size` bytes of `from` as a NUL-terminated string into `to` (`room` bytes, > 0):

@@ -6,6 +6,8 @@
  */
 #include "common/wire.h"
 
+#include "common/wire_parts.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -133,27 +135,18 @@ static const struct {
     char letter;
     int (*take)(struct cursor *cursor, struct wire_field *field);
 } letters[] = {
-    {'u', take_number}, {'t', take_number}, {'s', take_signed},
-    {'b', take_bytes},  {'x', take_bytes},  {'[', take_number},
+    {'u', take_number}, {'t', take_number}, {'s', take_signed}, {'b', take_bytes},
+    {'d', take_bytes},  {'x', take_bytes},  {'[', take_number},
 };
 
-/* One word of a `fields` string: "u:function", "[:frames" or "]". */
-struct word {
-    char letter;
-    const char *name;
-    size_t name_size;
-};
-
-/* Reads the word at *fields and moves past it and the space behind it. Returns false at
- * the end. */
-static bool next_word(const char **fields, struct word *ret)
+bool wire_next_word(const char **fields, struct wire_word *ret)
 {
     size_t size = strcspn(*fields, " ");
 
     if (size == 0) {
         return false;
     }
-    *ret = (struct word){.letter = **fields};
+    *ret = (struct wire_word){.letter = **fields};
     if (size > 2) {
         ret->name = *fields + 2;
         ret->name_size = size - 2;
@@ -163,17 +156,28 @@ static bool next_word(const char **fields, struct word *ret)
     return true;
 }
 
-static int take_field(struct cursor *cursor, const struct word *word,
-                      struct wire_decoded *ret)
+struct wire_field *wire_add_field(struct wire_decoded *record,
+                                  const struct wire_word *word)
 {
     struct wire_field *field;
 
-    if (ret->field_count == WIRE_FIELDS_MAX) {
-        return -EBADMSG;
+    if (record->field_count == WIRE_FIELDS_MAX) {
+        return NULL;
     }
-    field = &ret->fields[ret->field_count++];
+    field = &record->fields[record->field_count++];
     *field = (struct wire_field){
         .type = word->letter, .name = word->name, .name_size = word->name_size};
+    return field;
+}
+
+static int take_field(struct cursor *cursor, const struct wire_word *word,
+                      struct wire_decoded *ret)
+{
+    struct wire_field *field = wire_add_field(ret, word);
+
+    if (field == NULL) {
+        return -EBADMSG;
+    }
     for (size_t i = 0; i < array_size(letters); i++) {
         if (letters[i].letter == word->letter) {
             return letters[i].take(cursor, field);
@@ -186,7 +190,7 @@ static int take_group(struct cursor *cursor, const char **fields, uint64_t count
                       struct wire_decoded *ret)
 {
     const char *inner = *fields;
-    struct word word;
+    struct wire_word word;
     int result = 1;
 
     if (count > WIRE_FIELDS_MAX) {
@@ -194,12 +198,12 @@ static int take_group(struct cursor *cursor, const char **fields, uint64_t count
     }
     for (uint64_t i = 0; i < count && result == 1; i++) {
         inner = *fields;
-        while (result == 1 && next_word(&inner, &word) && word.letter != ']') {
+        while (result == 1 && wire_next_word(&inner, &word) && word.letter != ']') {
             result = take_field(cursor, &word, ret);
         }
     }
     /* Past the group, also when it is empty. */
-    while (next_word(fields, &word) && word.letter != ']') {
+    while (wire_next_word(fields, &word) && word.letter != ']') {
     }
     return result;
 }
@@ -207,10 +211,10 @@ static int take_group(struct cursor *cursor, const char **fields, uint64_t count
 static int take_fields(struct cursor *cursor, const char *fields,
                        struct wire_decoded *ret)
 {
-    struct word word;
+    struct wire_word word;
     int result = 1;
 
-    while (result == 1 && next_word(&fields, &word)) {
+    while (result == 1 && wire_next_word(&fields, &word)) {
         result = take_field(cursor, &word, ret);
         if (result == 1 && word.letter == '[') {
             result = take_group(cursor, &fields, ret->fields[ret->field_count - 1].number,
@@ -235,9 +239,8 @@ static void advance_clock(struct wire_reader *reader, struct wire_decoded *recor
     record->time_us = reader->time_us;
 }
 
-/* Returns NULL, or what is wrong with this record in this place. */
-static const char *check_place(const struct wire_reader *reader,
-                               const struct wire_decoded *record)
+const char *wire_check_place(const struct wire_reader *reader,
+                             const struct wire_decoded *record)
 {
     const struct wire_field *magic = &record->fields[0];
 
@@ -259,8 +262,8 @@ static const char *check_place(const struct wire_reader *reader,
                : "a version that this program cannot read";
 }
 
-static ssize_t refuse(const struct wire_reader *reader, const char *reason,
-                      struct buffer *why)
+ssize_t wire_refuse(const struct wire_reader *reader, const char *reason,
+                    struct buffer *why)
 {
     if (why != NULL) {
         buffer_printf(why, "at byte %llu: %s", (unsigned long long)reader->offset,
@@ -301,20 +304,20 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     }
     if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
         wire_records[cursor.bytes[0]].name == NULL) {
-        return refuse(reader, "no such kind of record", why);
+        return wire_refuse(reader, "no such kind of record", why);
     }
     ret->kind = (enum wire_kind)cursor.bytes[0];
     ret->field_count = 0;
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
     if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
-        return refuse(reader, "a malformed record", why);
+        return wire_refuse(reader, "a malformed record", why);
     }
     if (result == 0) {
         return 0;
     }
-    reason = check_place(reader, ret);
+    reason = wire_check_place(reader, ret);
     if (reason != NULL) {
-        return refuse(reader, reason, why);
+        return wire_refuse(reader, reason, why);
     }
     reader->started = true;
     advance_clock(reader, ret);
@@ -343,60 +346,4 @@ const struct wire_field *wire_find(const struct wire_decoded *record, const char
         }
     }
     return NULL;
-}
-
-/* ---- JSON ---- */
-
-static void add_value(const struct wire_field *field, struct buffer *to)
-{
-    if (field->type == 'b' || field->type == 'x') {
-        buffer_add_json_string(to, field->bytes, field->size);
-    } else if (field->type == 's') {
-        buffer_printf(to, "%lld", (long long)field->integer);
-    } else {
-        buffer_printf(to, "%llu", (unsigned long long)field->number);
-    }
-}
-
-static void add_name(const struct wire_field *field, struct buffer *to)
-{
-    buffer_printf(to, "\"%.*s\":", (int)field->name_size, field->name);
-}
-
-/* The group's fields stand behind its '[' field, `number` times as many as the row has
- * words. */
-static size_t group_to_json(const struct wire_decoded *record, size_t at,
-                            struct buffer *to)
-{
-    uint64_t count = record->fields[at].number;
-    size_t words = count > 0 ? (record->field_count - at - 1) / (size_t)count : 0;
-
-    buffer_add_char(to, '[');
-    for (size_t i = 0; i < (size_t)count * words; i++) {
-        const struct wire_field *field = &record->fields[at + 1 + i];
-
-        buffer_add_text(to, i % words == 0 ? (i == 0 ? "{" : "},{") : ",");
-        add_name(field, to);
-        add_value(field, to);
-    }
-    buffer_add_text(to, count > 0 && words > 0 ? "}]" : "]");
-    return at + 1 + (size_t)count * words;
-}
-
-void wire_to_json(const struct wire_decoded *record, struct buffer *to)
-{
-    buffer_printf(to, "{\"kind\":\"%s\"", wire_records[record->kind].name);
-    for (size_t i = 0; i < record->field_count;) {
-        const struct wire_field *field = &record->fields[i];
-
-        buffer_add_char(to, ',');
-        add_name(field, to);
-        if (field->type == '[') {
-            i = group_to_json(record, i, to);
-        } else {
-            add_value(field, to);
-            i++;
-        }
-    }
-    buffer_add_char(to, '}');
 }

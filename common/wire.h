@@ -12,7 +12,8 @@
  *   s  signed varint, zigzag-coded (0, -1, 1, -2 ... as 0, 1, 2, 3 ...)
  *   t  time: microseconds since the previous record that has a `t`, as u. Of a `sync`
  *      record: since the start of the job
- *   b  bytes: u length, then that many bytes
+ *   b  bytes of a text: u length, then that many bytes
+ *   d  data: as b, of anything
  *   x  text: as b, UTF-8
  *   [  start of a group that is repeated: u count, then the fields up to ] that many
  * times
@@ -86,7 +87,7 @@
     R(23, HOST, "host", "t:time x:json", "What a host module has to say")                \
     R(24, VALUE, "value", "t:time u:total b:part",                                       \
       "A result of the program, as JSON of so many bytes in all, in one or more parts")  \
-    R(25, SAVED, "saved", "t:time x:name x:media_type u:total b:part",                   \
+    R(25, SAVED, "saved", "t:time x:name x:media_type u:total d:part",                   \
       "A file that the program saved, of so many bytes in all, in one or more parts")
 
 enum wire_kind {
@@ -139,12 +140,12 @@ static inline size_t wire_room(const struct wire_writer *record)
 #define WIRE_FIELDS_MAX 256 /* fields of one record, groups counted out */
 
 struct wire_field {
-    char type;        /* 'u', 's', 't', 'b', 'x', or '[' with the count in `number` */
+    char type; /* 'u', 's', 't', 'b', 'd', 'x', or '[' with the count in `number` */
     const char *name; /* into the table; not NUL-terminated: */
     size_t name_size;
     uint64_t number;   /* 'u', 't' (already absolute) and '[' */
     int64_t integer;   /* 's' */
-    const char *bytes; /* 'b' and 'x': into the caller's buffer */
+    const char *bytes; /* 'b', 'd' and 'x': into the caller's buffer */
     size_t size;
 };
 
@@ -175,8 +176,3 @@ int wire_end(const struct wire_reader *reader, size_t left,
 
 /* Returns a field by name, or NULL. Fields of groups are found by walking. */
 const struct wire_field *wire_find(const struct wire_decoded *record, const char *name);
-
-/* Appends the record as one JSON object without newline:
- * {"kind":"out","time":1234,"data":"..."}. Bytes that are no UTF-8 become U+FFFD. Groups
- * become arrays of objects. */
-void wire_to_json(const struct wire_decoded *record, struct buffer *to);

@@ -279,6 +279,9 @@ local function read_fields(args)
     end
     job[name] = value
   end
+  if job.encoding == "json" and job.trace ~= "off" and job.trace ~= "calls" then
+    return nil, "BADFIELD encoding: json goes with trace off or calls"
+  end
   return job
 end
 

@@ -18,6 +18,8 @@
 const VERSION = 2;
 const MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
+const BRACE = 0x7b;
+const LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder";
 const HISTORY = 255; // trace records that a repeat can reach back
 const DEPTH_MAX = 100000; // calls: what is deeper is not traced
 const CAP_MIN = 2 * HISTORY; // of a repeat: so much, and all that can be reached back to is of it
@@ -49,7 +51,7 @@ const FIELDS = {
     22: "input time:t",
     23: "host time:t json:x",
     24: "value time:t total:u part:b",
-    25: "saved time:t name:x media_type:x total:u part:b",
+    25: "saved time:t name:x media_type:x total:u part:d",
 };
 
 /** @typedef {{name: string, letter: string, group: Field[]}} Field */
@@ -87,8 +89,8 @@ export class RecordingError extends Error {
 
 /**
  * A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
- * microseconds; `b` is a Uint8Array of its own, `x` a string in which U+FFFD stands for what is no UTF-8; a group is an
- * array of objects. A short line is a `line` with the time of the record before.
+ * microseconds; `b` and `d` are Uint8Arrays of their own, `x` a string in which U+FFFD stands for what is no UTF-8; a group is
+ * an array of objects. A short line is a `line` with the time of the record before.
  * @typedef {{kind: string, time?: number, [field: string]: any}} RecordingRecord
  */
 
@@ -160,7 +162,7 @@ export class Decoder {
     /** @param {number} kind @returns {RecordingRecord} */
     #record(kind) {
         const row = KINDS[kind];
-        if (!this.#started && kind !== 1) { this.#fail("this is not the beginning of a recording"); }
+        if (!this.#started && kind !== 1) { this.#fail(kind === BRACE ? LINES : "this is not the beginning of a recording"); }
         if (row === undefined) {
             this.#fail(`a record of kind ${kind}, which this reader does not know`);
         }
@@ -195,7 +197,7 @@ export class Decoder {
             const value = this.#varint();
             return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
         }
-        if (field.letter === "b") { return this.#take().slice(); }
+        if (field.letter === "b" || field.letter === "d") { return this.#take().slice(); }
         return field.letter === "x" ? UTF8.decode(this.#take()) : this.#group(field);
     }
 

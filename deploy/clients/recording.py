@@ -24,6 +24,8 @@ VERSION = 2
 MAGIC = "PADDOCK"
 RECORD_MAX = 32768  # bytes
 NUMBER_MAX = 2**53 - 1
+BRACE = 0x7b
+LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder"
 HISTORY = 255  # trace records that a repeat can reach back
 DEPTH_MAX = 100000  # calls: what is deeper is not traced
 CAP_MIN = 2 * HISTORY  # of a repeat: so much, and all that can be reached back to is of it
@@ -55,12 +57,12 @@ FIELDS = {
     22: "input time:t",
     23: "host time:t json:x",
     24: "value time:t total:u part:b",
-    25: "saved time:t name:x media_type:x total:u part:b",
+    25: "saved time:t name:x media_type:x total:u part:d",
 }
 
 Fields = List[Tuple[str, str, Any]]
 # A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
-# microseconds; `b` is bytes, `x` a str in which U+FFFD stands for what is no UTF-8; a group is a list of dicts. A short
+# microseconds; `b` and `d` are bytes, `x` a str in which U+FFFD stands for what is no UTF-8; a group is a list of dicts. A short
 # line is a `line` with the time of the record before.
 Record = Dict[str, Any]
 # What happened: see Trace.
@@ -161,7 +163,7 @@ class Decoder:
 
     def _record(self, kind: int) -> Record:
         if not self._started and kind != 1:
-            raise self._refuse("this is not the beginning of a recording")
+            raise self._refuse(LINES if kind == BRACE else "this is not the beginning of a recording")
         if kind not in _KINDS:
             raise self._refuse(f"a record of kind {kind}, which this reader does not know")
         if self._started and kind == 1:
@@ -203,7 +205,7 @@ class Decoder:
         self._need(value)
         self._at += value
         data = self._bytes[self._at - value:self._at]
-        return data if letter == "b" else data.decode("utf-8", "replace")
+        return data if letter in "bd" else data.decode("utf-8", "replace")
 
     def _varint(self) -> int:
         value = shift = 0

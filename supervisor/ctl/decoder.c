@@ -5,11 +5,14 @@
  */
 #include "supervisor/ctl/decoder.h"
 
+#include "common/wire_json.h"
+
 #include <errno.h>
 
 void decoder_init(struct decoder *decoder)
 {
     decoder->reader = (struct wire_reader){0};
+    decoder->lines = false;
     decoder->pending = BUFFER_INIT(MIB(64));
     decoder->torn = BUFFER_INIT(KIB(4));
 }
@@ -18,6 +21,20 @@ void decoder_done(struct decoder *decoder)
 {
     buffer_done(&decoder->pending);
     buffer_done(&decoder->torn);
+}
+
+/* Its form shows in its first byte. */
+static ssize_t decode(struct decoder *decoder, size_t at, struct wire_decoded *ret)
+{
+    char *bytes = decoder->pending.data + at;
+    size_t size = decoder->pending.size - at;
+
+    if (size > 0 && !decoder->reader.started) {
+        decoder->lines = wire_is_json(bytes);
+    }
+    return decoder->lines
+               ? wire_decode_line(&decoder->reader, bytes, size, ret, &decoder->torn)
+               : wire_decode(&decoder->reader, bytes, size, ret, &decoder->torn);
 }
 
 int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
@@ -37,8 +54,7 @@ int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
         return -EBADMSG;
     }
     while (more && length > 0) {
-        length = wire_decode(&decoder->reader, decoder->pending.data + at,
-                             decoder->pending.size - at, &record, &decoder->torn);
+        length = decode(decoder, at, &record);
         if (length > 0) {
             more = take(context, &record);
             at += (size_t)length;

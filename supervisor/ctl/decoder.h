@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A recording, from bytes that come in any pieces to whole records. It may be a hostile
- * program's.
+ * A recording, in either of its forms, from bytes that come in any pieces to whole
+ * records. It may be a hostile program's.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 
 struct decoder {
     struct wire_reader reader;
+    bool lines;            /* of JSON (common/wire_json.h) */
     struct buffer pending; /* bytes of a record that is not whole yet */
     struct buffer torn;    /* where and why it cannot be read on; empty: it can */
 };

@@ -125,35 +125,3 @@ void export_left_out(const struct export *export, struct buffer *to)
         export->format->left_out(export->state, to);
     }
 }
-
-/* ---- json: the records ---- */
-
-static void *json_new(FILE *out)
-{
-    return out;
-}
-
-static void json_free(void *out)
-{
-}
-
-static void json_record(void *out, const struct wire_decoded *record)
-{
-    autobuffer struct buffer line = BUFFER_INIT(8 * LIMIT_RECORD);
-
-    wire_to_json(record, &line);
-    buffer_add_char(&line, '\n');
-    if (buffer_error(&line) == 0) {
-        (void)fwrite(line.data, 1, line.size, out);
-    }
-}
-
-static void json_end(void *out, const struct trace *trace)
-{
-}
-
-const struct export_format export_json = {.name = "json",
-                                          .new_state = json_new,
-                                          .free_state = json_free,
-                                          .record = json_record,
-                                          .end = json_end};

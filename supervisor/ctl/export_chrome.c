@@ -5,6 +5,7 @@
  * microseconds. Runs in the `paddock` command; every text of the program becomes a JSON
  * string.
  */
+#include "common/wire_json.h"
 #include "supervisor/ctl/export.h"
 
 #include <string.h>

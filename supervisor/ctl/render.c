@@ -11,6 +11,7 @@
 #include "common/trace.h"
 #include "common/utf8.h"
 #include "common/verdict.h"
+#include "common/wire_json.h"
 #include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/json.h"
 
@@ -26,6 +27,7 @@ struct renderer {
     struct trace *trace; /* owned; of the attempt that is shown; NULL: in JSON, or without
                             memory, when only output is shown */
     struct decoder decoder;
+    struct wire_lines lines;
     bool torn; /* which was said */
     bool asks; /* the program, for input, in this slice */
 };
@@ -38,6 +40,7 @@ static void begin(struct renderer *renderer)
     struct trace_limits limits = TRACE_LIMITS_INIT;
 
     renderer->torn = false;
+    renderer->lines = (struct wire_lines){0};
     decoder_done(&renderer->decoder);
     decoder_init(&renderer->decoder);
     limits.calls_only = true;
@@ -174,15 +177,27 @@ static void json_line(struct renderer *renderer, const char *json, size_t size)
     write_to(renderer, STDOUT_FILENO, "\n", 1);
 }
 
+static void json_lines(struct renderer *renderer, const struct buffer *lines)
+{
+    if (lines->size > 0 && buffer_error(lines) == 0) {
+        write_to(renderer, STDOUT_FILENO, lines->data, lines->size);
+    }
+}
+
 static void json_record(struct renderer *renderer, const struct wire_decoded *record)
 {
-    autobuffer struct buffer line = BUFFER_INIT(8 * LIMIT_RECORD);
+    autobuffer struct buffer lines = BUFFER_INIT(LIMIT_LINE);
 
-    wire_to_json(record, &line);
-    buffer_add_char(&line, '\n');
-    if (buffer_error(&line) == 0) {
-        write_to(renderer, STDOUT_FILENO, line.data, line.size);
-    }
+    wire_lines_add(&renderer->lines, record, &lines);
+    json_lines(renderer, &lines);
+}
+
+static void json_records_end(struct renderer *renderer)
+{
+    autobuffer struct buffer lines = BUFFER_INIT(LIMIT_LINE);
+
+    wire_lines_end(&renderer->lines, &lines);
+    json_lines(renderer, &lines);
 }
 
 /* ---- both ---- */
@@ -222,6 +237,9 @@ int render_slice(struct renderer *renderer, const char *bytes, size_t size)
 
 int render_slices_end(struct renderer *renderer)
 {
+    if (renderer->json) {
+        json_records_end(renderer);
+    }
     return decoder_end(&renderer->decoder) < 0 ? tear(renderer) : 0;
 }
 
@@ -241,6 +259,7 @@ void render_result(struct renderer *renderer, const char *json, size_t size)
     autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));
 
     if (renderer->json) {
+        json_records_end(renderer);
         json_line(renderer, json, size);
     } else if (json_text(json, "verdict", &verdict) &&
                json_text(json, "sentence", &sentence) &&

@@ -5,7 +5,7 @@
  * of docs/PROTOCOL.md; trusts nothing, as the decoder does. Never part of a program.
  */
 #include "common/fd.h"
-#include "common/wire.h"
+#include "common/wire_json.h"
 
 #include <stdio.h>
 

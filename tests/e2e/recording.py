@@ -27,7 +27,7 @@ FIELDS = {
     22: ("input", "time:t"),
     23: ("host", "time:t json:x"),
     24: ("value", "time:t total:u part:b"),
-    25: ("saved", "time:t name:x media_type:x total:u part:b"),
+    25: ("saved", "time:t name:x media_type:x total:u part:d"),
 }
 
 
@@ -71,7 +71,7 @@ class Decoder:
             delta = self.varint()
             self.time = delta if kind == 19 else self.time + delta
             return self.time
-        if letter == "b":
+        if letter in "bd":
             return self.bytes()
         return self.bytes().decode("utf-8")
 

@@ -58,7 +58,7 @@ class Recording:
             if letter == "[":
                 data += varint(len(value)) + b"".join(self.fields(group, member) for member in value)
             else:
-                data += text(value) if letter in "bx" else varint(value)
+                data += text(value) if letter in "bdx" else varint(value)
         return data
 
     def __getattr__(self, name):
@@ -442,6 +442,7 @@ HANDMADE = {
     "header_late": starts("No header.", "05 64 01", "c1"),
     "header_short_line": starts("A file of another kind, whose first byte would be a short line.", "89 50 4e 47 0d 0a 1a 0a"),
     "header_text": starts("A file of another kind, whose first byte is no kind.", "47 49 46 38"),
+    "header_lines": starts("Lines of JSON.", "7b 22 6b 69 6e 64 22 3a"),
     "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 02 00 00"),
     "header_magic_long": starts("A magic without end.", "01 ff 01 50 41 44 44"),
     "header_twice": ends("A second header.", header(2)),

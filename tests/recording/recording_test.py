@@ -2,6 +2,7 @@
 """deploy/clients/recording.py, on the vectors of vectors/, and beside it the decoder of common/ (DECODE_RECORDS names its
 program) and that of tests/e2e. Run by ctest; test_recording.mjs walks the same vectors."""
 
+import base64
 import importlib.util
 import itertools
 import json
@@ -38,6 +39,13 @@ def records_of(data):
     except recording.RecordingError as error:
         return records, error
     return records, None
+
+
+def as_json(kind, value):
+    """A record's value in its line."""
+    if not isinstance(value, bytes):
+        return value
+    return base64.b64encode(value).decode() if kind == "saved" else value.decode("utf-8", "replace")
 
 
 class Vectors(unittest.TestCase):
@@ -116,7 +124,7 @@ class Vectors(unittest.TestCase):
             lines = run.stdout.decode().split("\n")
             theirs = [json.loads(line.partition(" ")[2]) for line in lines if line[:1].isdigit()]
             records, error = records_of(data)
-            ours = [{k: v.decode("utf-8", "replace") if isinstance(v, bytes) else v for k, v in r.items()} for r in records]
+            ours = [{k: as_json(r["kind"], v) for k, v in r.items()} for r in records]
             # How many U+FFFD stand for bytes that are no UTF-8 is not said anywhere.
             theirs, ours = (json.loads(re.sub("(\ufffd)+", "\ufffd", json.dumps(r, ensure_ascii=False))) for r in (theirs, ours))
             if "c" in expected:

@@ -134,12 +134,31 @@ static void copies_clean(void **state)
     }
 }
 
+/* Only what the end cuts off is left out, and nothing of what never was a character. */
+static void whole_characters(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t whole;
+    } cases[] = {
+        {"", 0},          {"a", 1},        {"\xc3", 0},          {"a\xc3", 1},
+        {"\xc3\xa9", 2},  {"\xe2\x82", 0}, {"a\xe2\x82\xac", 4}, {"\xf0\x9f\x90", 0},
+        {"b\xf0\x9f", 1}, {"\xff", 1},     {"\x80\x80\x80", 3},  {"\xe2\x82\xe2", 2},
+        {"\xc0", 1},
+    };
+
+    for (size_t i = 0; i < array_size(cases); i++) {
+        assert_int_equal(utf8_whole(cases[i].bytes, strlen(cases[i].bytes)),
+                         cases[i].whole);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point),  cmocka_unit_test(prefixes_ask_for_more),
         cmocka_unit_test(hostile_sequences), cmocka_unit_test(empty_is_valid),
-        cmocka_unit_test(copies_clean),
+        cmocka_unit_test(copies_clean),      cmocka_unit_test(whole_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/wire.h"
+#include "common/wire_json.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -281,6 +281,7 @@ static void cap_limits(struct job_limits *limits, const struct message_relay *se
     cap(&limits->memory_mb, setup->max_memory_mb);
     cap(&limits->output_kb, setup->max_output_kb);
     cap(&limits->recording_kb, setup->max_recording_kb);
+    job_limits_agree(limits);
 }
 
 static int read_pairs(const struct redisReply *reply, struct claims_job *job)

@@ -8,6 +8,8 @@
 
 #include "common/chunk.h"
 #include "common/clock.h"
+#include "common/utf8.h"
+#include "worker/sandbox/encoding.h"
 #include "worker/sandbox/fold.h"
 #include "worker/sandbox/ticks.h"
 
@@ -15,10 +17,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define SYNC_DEPTH 64 /* innermost calls that a `sync` names */
-#define SYNC_MAX   (32 + SYNC_DEPTH * 10)
-#define TABLE_MIN  16 /* bytes of the smallest table's record */
-#define EVENT_MAX  64 /* bytes of a trace record with the `thread` record before it */
+#define TABLE_MIN 16 /* bytes of the smallest table's record */
 
 #define HOT_US    200  /* what comes again within this can be counted in a repeat */
 #define REPEAT_US 500  /* that a repeat may stay open */
@@ -27,6 +26,7 @@
 
 static struct recorder {
     struct ring_writer *ring;
+    const struct encoding *encoding;
     pthread_mutex_t lock;
     struct wire_writer record; /* the one being put together, under the lock */
     int64_t start_us;          /* the clock when the job began */
@@ -97,11 +97,28 @@ static void write_time(struct wire_writer *record, int64_t now, int64_t *last_us
     *last_us = now;
 }
 
-static void put(const struct wire_writer *record)
+static inline struct encoding_bytes encode(const struct wire_writer *record,
+                                           enum encoding_place place)
 {
+    struct encoding_bytes as_it_is = {record->bytes, record->size};
+
+    return recorder.encoding->encode != NULL ? recorder.encoding->encode(record, place)
+                                             : as_it_is;
+}
+
+/* Returns how many bytes that took: 0 where a record's turn is yet to come, or where it
+ * was too long. */
+static size_t put(const struct wire_writer *record)
+{
+    struct encoding_bytes out = {0};
+
     if (!record->overflow) {
-        ring_writer_put(recorder.ring, record->bytes, record->size);
+        out = encode(record, ENCODING_RING);
     }
+    if (out.size > 0) {
+        ring_writer_put(recorder.ring, out.bytes, out.size);
+    }
+    return out.size;
 }
 
 static void write_header(const struct job_limits *limits)
@@ -111,11 +128,12 @@ static void write_header(const struct job_limits *limits)
     wire_unsigned(&recorder.record, WIRE_VERSION);
     wire_text(&recorder.record, job_trace_names[limits->trace]);
     wire_text(&recorder.record, "paddock " PADDOCK_VERSION);
-    put(&recorder.record);
+    (void)put(&recorder.record);
 }
 
 void recorder_start(const struct job_limits *limits)
 {
+    recorder.encoding = &encodings[limits->encoding];
     recorder.start_us = clock_now_us();
     ticks_settle(&recorder.ticks);
     recorder.base_ticks = ticks_now(&recorder.ticks);
@@ -136,8 +154,10 @@ void recorder_start(const struct job_limits *limits)
 
 static void put_in_chunk(const struct wire_writer *record)
 {
+    struct encoding_bytes out = encode(record, ENCODING_CHUNKS);
+
     /* There is room: begin_chunk saw to it. */
-    (void)chunk_append(recorder.ring->shared, record->bytes, record->size);
+    (void)chunk_append(recorder.ring->shared, out.bytes, out.size);
 }
 
 uint32_t recorder_thread(void)
@@ -152,8 +172,9 @@ uint32_t recorder_thread(void)
  * thread that writes, and so is its number. */
 static void write_sync(struct wire_writer *record, int64_t us, uint32_t thread)
 {
-    static struct recorder_call calls[SYNC_DEPTH];
-    size_t depth = recorder.stack != NULL ? recorder.stack(calls, SYNC_DEPTH) : 0;
+    static struct recorder_call calls[RECORDER_SYNC_DEPTH];
+    size_t depth =
+        recorder.stack != NULL ? recorder.stack(calls, RECORDER_SYNC_DEPTH) : 0;
 
     recorder.thread = thread;
     fold_reset(&recorder.fold);
@@ -197,8 +218,10 @@ static void publish_trace(const struct wire_writer *record)
     if (recorder.in_chunks) {
         put_in_chunk(record);
     } else {
-        recorder.room -= record->size;
-        ring_writer_put_lazily(recorder.ring, record->bytes, record->size);
+        struct encoding_bytes out = encode(record, ENCODING_RING);
+
+        recorder.room -= out.size;
+        ring_writer_put_lazily(recorder.ring, out.bytes, out.size);
     }
 }
 
@@ -254,7 +277,7 @@ static void flush_repeat(void)
         return;
     }
     recorder.produced += matched;
-    make_room(recorder.thread, EVENT_MAX);
+    make_room(recorder.thread, recorder.encoding->event_max);
     atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
     if (fold->matched == 0) { /* a new chunk was begun, and its sync says where we are */
         return;
@@ -296,9 +319,10 @@ static void add_event(uint32_t symbol, uint64_t ticks, uint32_t thread)
     flush_repeat();
     set_clock(ticks);
     recorder.last_ticks = ticks;
-    make_room(thread, EVENT_MAX);
+    make_room(thread, recorder.encoding->event_max);
     name_thread(thread);
-    if (fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
+    if (recorder.encoding->folds &&
+        fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
         say_repeat();
         return;
     }
@@ -339,7 +363,7 @@ void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool 
 static struct wire_writer *begin_detail(enum wire_kind kind, size_t size, uint32_t thread)
 {
     flush_repeat();
-    make_room(thread, EVENT_MAX + size);
+    make_room(thread, recorder.encoding->event_max + size);
     name_thread(thread);
     wire_begin(&recorder.record, kind);
     return &recorder.record;
@@ -378,7 +402,7 @@ void recorder_sync(uint32_t thread)
 {
     (void)pthread_mutex_lock(&recorder.lock);
     flush_repeat();
-    make_room(thread, SYNC_MAX);
+    make_room(thread, recorder.encoding->sync_max);
     *trace_us() = now_us() > *trace_us() ? now_us() : *trace_us();
     write_sync(&recorder.record, *trace_us(), thread);
     publish_trace(&recorder.record);
@@ -410,16 +434,16 @@ struct wire_writer *recorder_timed(enum wire_kind kind)
 
 void recorder_publish(void)
 {
-    put(&recorder.record);
+    (void)put(&recorder.record);
     (void)pthread_mutex_unlock(&recorder.lock);
 }
 
 void recorder_publish_table(void)
 {
-    recorder.tables_left -= recorder.record.size < recorder.tables_left
-                                ? recorder.record.size
-                                : recorder.tables_left;
-    recorder_publish();
+    size_t size = put(&recorder.record);
+
+    recorder.tables_left -= size < recorder.tables_left ? size : recorder.tables_left;
+    (void)pthread_mutex_unlock(&recorder.lock);
 }
 
 /* ---- output ---- */
@@ -429,7 +453,7 @@ static void put_chunk(enum wire_kind kind, const char *bytes, size_t size)
     wire_begin(&recorder.record, kind);
     write_time(&recorder.record, now_us(), &recorder.ring_us);
     wire_bytes(&recorder.record, bytes, size);
-    put(&recorder.record);
+    (void)put(&recorder.record);
 }
 
 void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
@@ -442,7 +466,8 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
     recorder.output_left -= size;
     flush_repeat();
     while (recorder.started && size > 0) {
-        size_t part = size < LIMIT_CHUNK ? size : LIMIT_CHUNK;
+        size_t most = recorder.encoding->part_max;
+        size_t part = size < most ? size : most;
 
         put_chunk(kind, bytes, part);
         bytes += part;
@@ -483,7 +508,18 @@ static void put_part(enum wire_kind kind, const char *name, const char *media_ty
     }
     wire_unsigned(record, total);
     wire_bytes(record, bytes, size);
-    put(record);
+    (void)put(record);
+}
+
+/* A value is text, and each of its parts is. */
+static size_t part_size(enum wire_kind kind, const char *bytes, size_t left)
+{
+    size_t most = recorder.encoding->part_max;
+
+    if (left <= most) {
+        return left;
+    }
+    return kind == WIRE_VALUE ? utf8_whole(bytes, most) : most;
 }
 
 bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
@@ -497,11 +533,9 @@ bool recorder_parts(enum wire_kind kind, const char *name, const char *media_typ
     fits = whole <= recorder.output_left;
     recorder.output_left -= fits ? whole : 0;
     flush_repeat();
-    for (size_t at = 0; fits && (at < size || at == 0); at += LIMIT_CHUNK) {
-        size_t left = size - at;
-
-        put_part(kind, name, media_type, size, bytes + at,
-                 left < LIMIT_CHUNK ? left : LIMIT_CHUNK);
+    for (size_t at = 0, part; fits && (at < size || at == 0); at += part + (part == 0)) {
+        part = part_size(kind, bytes + at, size - at);
+        put_part(kind, name, media_type, size, bytes + at, part);
     }
     (void)pthread_mutex_unlock(&recorder.lock);
     return fits;
@@ -534,8 +568,9 @@ void recorder_settle(void)
     flush_repeat();
     if (recorder.in_chunks) {
         publish_chunks();
-        recorder.ring_us =
-            recorder.chunk_us; /* that is where a reader's clock stands now */
+        /* That is where a reader's clock stands now. */
+        recorder.ring_us = recorder.chunk_us;
+        encoding_join();
         recorder.in_chunks = false;
     }
     (void)pthread_mutex_unlock(&recorder.lock);

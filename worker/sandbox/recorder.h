@@ -61,6 +61,8 @@ void recorder_level(const char *level);
 /* The recording has grown over its size: of what comes, only the last is kept. */
 bool recorder_is_full(void);
 
+#define RECORDER_SYNC_DEPTH 64 /* innermost calls that a `sync` names */
+
 /* What `sync` says of the stack: fills in at most `room` innermost calls of this thread,
  * innermost last, and returns how many. Set by the tracer. */
 struct recorder_call {
