@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Python with a module `points`: what bytecode.c does to code, for tests in Python.
+ * Python with a module `points`: what is behind points.h, and frames.h, for tests in
+ * Python.
  *
  * points.instrument(code, what, log): the code and all code within it with points that
  * append (what, line, name of the function, exception's type or None) to the list `log`.
+ * points.frames(): [(function, line)] of all frames, the innermost first.
+ * points.variables(): {name: value} of the frame that asks.
+ * points.attributes(object): {name: value}.
  */
-#define PY_SSIZE_T_CLEAN
-#include "worker/sandbox/bytecode.h"
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
+#include "worker/sandbox/points.h"
 
 struct mark {
     PyObject_HEAD unsigned what;
@@ -91,7 +96,7 @@ static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log
         }
     }
     if (constants != NULL) {
-        result = bytecode_instrument(code, what, constants, make, &making);
+        result = points_instrument(code, what, constants, make, &making);
     }
     Py_XDECREF(constants);
     return result;
@@ -109,7 +114,60 @@ static PyObject *instrument(PyObject *self, PyObject *args)
     return instrument_all((PyCodeObject *)code, what, log);
 }
 
-static PyMethodDef methods[] = {{"instrument", instrument, METH_VARARGS, NULL}, {0}};
+static PyObject *list_frames(PyObject *self, PyObject *none)
+{
+    PyObject *list = PyList_New(0);
+
+    for (const frame *at = frames_current(frames_thread()); at != NULL && list != NULL;
+         at = frames_back(at)) {
+        PyObject *entry =
+            Py_BuildValue("(Oi)", frames_code(at)->co_qualname, frames_line(at));
+
+        if (entry == NULL || PyList_Append(list, entry) != 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(entry);
+    }
+    return list;
+}
+
+static PyObject *variables(PyObject *self, PyObject *none)
+{
+    const frame *at = frames_current(frames_thread());
+    PyObject *dict = PyDict_New();
+
+    if (frames_names(at) != NULL) {
+        Py_XSETREF(dict, PyDict_Copy(frames_names(at)));
+        return dict;
+    }
+    for (int i = 0; dict != NULL && i < frames_places(at); i++) {
+        PyObject *value = frames_local(at, i);
+
+        if (value != NULL && PyDict_SetItem(dict, frames_local_name(at, i), value) != 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+static PyObject *attributes(PyObject *self, PyObject *object)
+{
+    PyObject *dict = PyDict_New(), *name, *value;
+    Py_ssize_t at = 0;
+
+    while (dict != NULL && frames_attribute(object, &at, &name, &value)) {
+        if (PyDict_SetItem(dict, name, value) != 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+static PyMethodDef methods[] = {{"instrument", instrument, METH_VARARGS, NULL},
+                                {"frames", list_frames, METH_NOARGS, NULL},
+                                {"variables", variables, METH_NOARGS, NULL},
+                                {"attributes", attributes, METH_O, NULL},
+                                {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "points",
                                         .m_size = -1, .m_methods = methods};
 

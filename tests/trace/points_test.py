@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What code with points says, beside what sys.settrace says of the same code without: run by the program `points`."""
+"""What code with points says, beside what sys.settrace says of the same code without, and frames as sys._getframe has them:
+run by the program `points`, in each version of Python that there is."""
 
 import contextlib
 import io
@@ -143,6 +144,83 @@ class Points(unittest.TestCase):
                 if name not in ("enum", "typing"):  # which register what they make, once
                     exec(code, module.__dict__)
                 self.assertGreater(len(code.co_code), 0)
+
+
+class Plain:
+    def __init__(self, x):
+        self.x = x
+        self.later = [x]
+
+
+class Other(Plain):
+    pass
+
+
+class Frames(unittest.TestCase):
+    def stack(self):
+        """As Python's own frames have it, from the caller of whoever asks."""
+        frame, found = sys._getframe(1), []
+        while frame is not None:
+            found.append((frame.f_code.co_qualname, frame.f_lineno))
+            frame = frame.f_back
+        return found
+
+    def test_frames(self):
+        def deep(n):
+            return deep(n - 1) if n else (points.frames(), self.stack())
+
+        class Called:
+            def __getattr__(self, name):  # Python, called by C, called by Python
+                return list(map(lambda n: deep(n), [3]))[0]
+
+        for ours, theirs in (deep(0), deep(5), Called().anything, next((points.frames(), self.stack()) for _ in "a")):
+            self.assertEqual(ours, theirs)
+            self.assertIn("Frames.test_frames", [name for name, _ in ours])
+
+    def test_lines_within_a_statement(self):
+        here = sys._getframe().f_lineno
+        found = [
+            points.frames()[0][1],
+
+            points.frames()[0][1]]
+        self.assertEqual([line - here for line in found], [2, 4])
+
+    def test_variables(self):
+        def inner(a, *rest, b=2, **more):
+            c = [a]
+            del b
+            def innermost():
+                return a, d
+            d = innermost
+            return points.variables(), locals()
+
+        ours, theirs = inner(1, 2, 3, x=4)
+        self.assertEqual(ours, theirs)
+        self.assertEqual((ours["a"], ours["rest"], ours["more"], "b" in ours), (1, (2, 3), {"x": 4}, False))
+
+    def test_variables_of_a_class_and_a_module(self):
+        class Body:
+            x = 1
+            found = points.variables()
+
+        self.assertEqual((Body.found["x"], "found" in Body.found), (1, False))
+        names = {"points": points}
+        exec("y = 2\nfound = points.variables()\n", names)
+        self.assertEqual((names["found"]["y"], "found" in names["found"]), (2, False))
+
+    def test_attributes(self):
+        plain, other, many = Plain(1), Other(2), Plain(3)
+        self.assertEqual(points.attributes(plain), {"x": 1, "later": [1]})
+        self.assertEqual(points.attributes(other), {"x": 2, "later": [2]})
+        for i in range(40):
+            setattr(many, f"a{i}", i)
+        self.assertEqual(points.attributes(many), vars(many))
+        self.assertEqual(points.attributes(plain), vars(plain))  # which makes its dict
+        self.assertEqual(points.attributes(plain), {"x": 1, "later": [1]})
+        del plain.x
+        self.assertEqual(points.attributes(plain), {"later": [1]})
+        for value in 1, "a", [], {}, None, Plain, len:
+            self.assertEqual(points.attributes(value), {})
 
 
 if __name__ == "__main__":

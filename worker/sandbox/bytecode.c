@@ -258,8 +258,8 @@ static bool take_apart(struct code *code)
 
 /* ---- all of it ---- */
 
-PyObject *bytecode_instrument(PyCodeObject *object, unsigned what, PyObject *constants,
-                              bytecode_make_point *make, void *context)
+PyObject *points_instrument(PyCodeObject *object, unsigned what, PyObject *constants,
+                            points_make *make, void *context)
 {
     struct code code = {.object = object,
                         .constants = constants,

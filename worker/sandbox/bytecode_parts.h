@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of bytecode.h's rewriting, private to them: code that is taken apart
+ * The parts of points.h's rewriting, private to them: code that is taken apart
  * (bytecode.c), gets its points (bytecode_points.c) and is put together again
  * (bytecode_write.c).
  *
@@ -12,7 +12,7 @@
 #pragma once
 
 #define Py_BUILD_CORE
-#include "worker/sandbox/bytecode.h"
+#include "worker/sandbox/points.h"
 
 #include <internal/pycore_opcode.h>
 
@@ -58,7 +58,7 @@ struct handler {
 struct code {
     PyCodeObject *object;
     PyObject *constants;
-    bytecode_make_point *make;
+    points_make *make;
     void *context;
     unsigned what;
     struct instruction *instructions; /* owned, as are the following */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames of CPython 3.11 as the interpreter itself sees them: no frame object is made for
- * looking at one. With bytecode.c all that depends on the version of Python.
+ * Frames of CPython 3.11 to 3.13 as the interpreter itself sees them: no frame object is
+ * made for looking at one. With what is behind points.h all that depends on the version
+ * of Python.
  */
 #pragma once
 
@@ -20,7 +21,13 @@ typedef _PyInterpreterFrame frame;
 
 static inline PyThreadState *frames_thread(void)
 {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#elif PY_VERSION_HEX >= 0x030C0000
+    return _PyThreadState_UncheckedGet();
+#else
     return _PyThreadState_GET();
+#endif
 }
 
 /* There is no other thread of Python's. */
@@ -35,26 +42,53 @@ static inline uint64_t frames_thread_id(const PyThreadState *thread)
     return thread->id;
 }
 
+static inline PyCodeObject *frames_code(const frame *of)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return (PyCodeObject *)of->f_executable; /* borrowed */
+#else
+    return of->f_code; /* borrowed */
+#endif
+}
+
+/* From 3.12 on there is a frame for each entry into the interpreter, of no code: passed
+ * over. */
+static inline frame *frames_pass_over(frame *of)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    while (of != NULL && of->owner == FRAME_OWNED_BY_CSTACK) {
+        of = of->previous;
+    }
+#endif
+    return of;
+}
+
 static inline frame *frames_current(const PyThreadState *thread)
 {
-    return thread->cframe->current_frame;
+#if PY_VERSION_HEX >= 0x030D0000
+    return frames_pass_over(thread->current_frame);
+#else
+    return frames_pass_over(thread->cframe->current_frame);
+#endif
 }
 
 static inline frame *frames_back(const frame *of)
 {
-    return of->previous;
-}
-
-static inline PyCodeObject *frames_code(const frame *of)
-{
-    return of->f_code; /* borrowed */
+    return frames_pass_over(of->previous);
 }
 
 /* The line that runs; takes no memory. */
 static inline int frames_line(const frame *of)
 {
-    return PyCode_Addr2Line(of->f_code,
-                            _PyInterpreterFrame_LASTI(of) * (int)sizeof(_Py_CODEUNIT));
+#if PY_VERSION_HEX >= 0x030D0000
+    const _Py_CODEUNIT *at = of->instr_ptr;
+#else
+    const _Py_CODEUNIT *at = of->prev_instr;
+#endif
+    PyCodeObject *code = frames_code(of);
+
+    return PyCode_Addr2Line(code,
+                            (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
 }
 
 /* ---- variables ---- */
@@ -62,7 +96,7 @@ static inline int frames_line(const frame *of)
 /* How many places for locals a function's frame has, variables of its cells included. */
 static inline int frames_places(const frame *of)
 {
-    return of->f_code->co_nlocalsplus;
+    return frames_code(of)->co_nlocalsplus;
 }
 
 /* A local of a function's frame, borrowed; NULL: it has no value, or its function has not
@@ -71,7 +105,7 @@ static inline PyObject *frames_local(const frame *of, int place)
 {
     PyObject *value = of->localsplus[place];
     unsigned char kind =
-        (unsigned char)PyBytes_AS_STRING(of->f_code->co_localspluskinds)[place];
+        (unsigned char)PyBytes_AS_STRING(frames_code(of)->co_localspluskinds)[place];
 
     if ((kind & (CO_FAST_CELL | CO_FAST_FREE)) != 0 && value != NULL &&
         PyCell_Check(value)) {
@@ -82,18 +116,40 @@ static inline PyObject *frames_local(const frame *of, int place)
 
 static inline PyObject *frames_local_name(const frame *of, int place)
 {
-    return PyTuple_GET_ITEM(of->f_code->co_localsplusnames, place); /* borrowed */
+    return PyTuple_GET_ITEM(frames_code(of)->co_localsplusnames, place); /* borrowed */
 }
 
 /* The dict of a module's or a class's frame, borrowed; NULL: it is a function's, or a
  * mapping of somebody's own. */
 static inline PyObject *frames_names(const frame *of)
 {
-    bool is_function = (of->f_code->co_flags & CO_OPTIMIZED) != 0;
+    bool is_function = (frames_code(of)->co_flags & CO_OPTIMIZED) != 0;
 
     return !is_function && of->f_locals != NULL && PyDict_CheckExact(of->f_locals)
                ? of->f_locals
                : NULL;
+}
+
+/* Where an instance with a managed dict keeps its attributes: among the values that its
+ * class names, or in a dict; *ret_dict may be NULL. Borrowed. */
+static inline PyDictValues *frames_values(PyObject *object, PyObject **ret_dict)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    bool is_inline = (Py_TYPE(object)->tp_flags & Py_TPFLAGS_INLINE_VALUES) != 0;
+    PyDictValues *values = is_inline ? _PyObject_InlineValues(object) : NULL;
+
+    *ret_dict = (PyObject *)_PyObject_ManagedDictPointer(object)->dict;
+    return *ret_dict == NULL && values != NULL && values->valid ? values : NULL;
+#elif PY_VERSION_HEX >= 0x030C0000
+    PyDictOrValues either = *_PyObject_DictOrValuesPointer(object);
+    bool is_values = _PyDictOrValues_IsValues(either) != 0;
+
+    *ret_dict = is_values ? NULL : _PyDictOrValues_GetDict(either);
+    return is_values ? _PyDictOrValues_GetValues(either) : NULL;
+#else
+    *ret_dict = *_PyObject_ManagedDictPointer(object);
+    return *_PyObject_ValuesPointer(object);
+#endif
 }
 
 /* The attributes of an instance, one by one from *at = 0, borrowed; runs no code of its
@@ -109,8 +165,7 @@ static inline bool frames_attribute(PyObject *object, Py_ssize_t *at, PyObject *
     if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) == 0) {
         return false;
     }
-    values = *_PyObject_ValuesPointer(object);
-    dict = *_PyObject_ManagedDictPointer(object);
+    values = frames_values(object, &dict);
     if (values == NULL) {
         return dict != NULL && PyDict_CheckExact(dict) &&
                PyDict_Next(dict, at, ret_name, ret_value) != 0;

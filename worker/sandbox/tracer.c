@@ -9,7 +9,7 @@
 #include "worker/sandbox/tracer.h"
 
 #include "importer/importer.h"
-#include "worker/sandbox/bytecode.h"
+#include "worker/sandbox/points.h"
 #include "worker/sandbox/recorder.h"
 
 #include <stdlib.h>
@@ -345,8 +345,8 @@ PyObject *tracer_instrument(PyObject *object)
     PyObject *result = NULL;
 
     if (constants != NULL) {
-        result = bytecode_instrument(code, points_of(tracer.most), constants, make_point,
-                                     function);
+        result = points_instrument(code, points_of(tracer.most), constants, make_point,
+                                   function);
     }
     /* Code that got no point does not hold it. */
     if (result != NULL && result != object) {

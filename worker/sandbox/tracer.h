@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a program does: calls and returns, lines, exceptions, changed variables, by points
- * that are put into its code as it is compiled (bytecode.h). Only code of the program has
+ * that are put into its code as it is compiled (points.h). Only code of the program has
  * any: the library, and a program that is not traced, run as if there was no tracer.
  * Every thread is traced, and nothing that a program does to sys.settrace or
  * sys.setprofile changes that: they are its own, and see its code as they would without.
