@@ -4,11 +4,13 @@
  */
 #include "tests/sandbox/locked.h"
 
+#include "tests/sandbox/policy_model.h"
 #include "worker/sandbox/policy.h"
 #include "worker/sandbox/trap.h"
 
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,14 +20,27 @@
 
 static long (*serve_call)(int call);
 
+static bool is_forbidden(int number, const long arguments[5])
+{
+    uint64_t args[6] = {0};
+    const struct policy_row *row;
+
+    memcpy(args, arguments, 5 * sizeof(*args));
+    row = row_for(number, args, (uint32_t)getpid());
+    return row != NULL && row->action == POLICY_FORBIDDEN;
+}
+
 static void on_trap(int signo, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const long arguments[] = {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
-                              registers[REG_R10]};
+                              registers[REG_R10], registers[REG_R8]};
 
     if (info->si_code != FROM_FILTER) {
         return;
+    }
+    if (is_forbidden(info->si_syscall, arguments)) {
+        policy_insist(info->si_syscall, arguments);
     }
     if (info->si_syscall == SYS_rt_sigprocmask && arguments[3] == sizeof(uint64_t)) {
         registers[REG_RAX] = trap_set_mask(arguments, context);

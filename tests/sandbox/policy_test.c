@@ -114,7 +114,7 @@ static struct seccomp_data call(int number, const uint64_t args[6])
 
 /* ---- the filters against the table ---- */
 
-static uint32_t sandbox_answer(const struct policy_row *row)
+static uint32_t sandbox_answer(const struct policy_row *row, bool insists)
 {
     if (row == NULL) {
         return REFUSED(POLICY_DEFAULT_ERRNO);
@@ -122,8 +122,8 @@ static uint32_t sandbox_answer(const struct policy_row *row)
     switch (row->action) {
     case POLICY_ERRNO: return REFUSED((uint32_t)row->error);
     case POLICY_TRAP: return SECCOMP_RET_TRAP;
-    case POLICY_ALLOW:
-    case POLICY_FORBIDDEN: break;
+    case POLICY_FORBIDDEN: return insists ? SECCOMP_RET_ALLOW : SECCOMP_RET_TRAP;
+    case POLICY_ALLOW: break;
     }
     return SECCOMP_RET_ALLOW;
 }
@@ -134,25 +134,45 @@ static uint32_t notify_answer(const struct policy_row *row)
                                                           : SECCOMP_RET_ALLOW;
 }
 
+static bool insists(const uint64_t args[6])
+{
+    return args[5] == POLICY_INSISTS;
+}
+
 static void compare(int number, const uint64_t args[6])
 {
     const struct policy_row *row = row_for(number, args, SELF);
     struct seccomp_data data = call(number, args);
+    uint32_t meant = sandbox_answer(row, insists(args));
 
-    if (ask_sandbox(&data) != sandbox_answer(row) ||
-        ask_notify(&data) != notify_answer(row)) {
+    if (ask_sandbox(&data) != meant || ask_notify(&data) != notify_answer(row)) {
         fail_msg("%s (%d) with 0x%llx 0x%llx 0x%llx 0x%llx: sandbox 0x%x, meant 0x%x; "
                  "notify 0x%x, meant 0x%x",
                  row != NULL ? row->name : "call", number, (unsigned long long)args[0],
                  (unsigned long long)args[1], (unsigned long long)args[2],
-                 (unsigned long long)args[3], ask_sandbox(&data), sandbox_answer(row),
+                 (unsigned long long)args[3], ask_sandbox(&data), meant,
                  ask_notify(&data), notify_answer(row));
     }
     for (size_t i = 0; i < policy_row_count; i++) {
         if (row_fits(&policy_rows[i], number, args, SELF)) {
-            assert_int_equal(sandbox_answer(&policy_rows[i]), sandbox_answer(row));
+            assert_int_equal(sandbox_answer(&policy_rows[i], insists(args)), meant);
             assert_int_equal(notify_answer(&policy_rows[i]), notify_answer(row));
         }
+    }
+}
+
+/* Whether the handler of SIGSYS makes the call or the program does. */
+static void compare_both(int number, const uint64_t args[6])
+{
+    static const uint64_t sixth[] = {POLICY_INSISTS, POLICY_INSISTS ^ 1,
+                                     HIGH | POLICY_INSISTS};
+    uint64_t others[6];
+
+    compare(number, args);
+    memcpy(others, args, sizeof(others));
+    for (size_t i = 0; i < array_size(sixth); i++) {
+        others[5] = sixth[i];
+        compare(number, others);
     }
 }
 
@@ -218,7 +238,7 @@ static void compare_edges(int number, const unsigned *checked, unsigned count,
     struct edges edges;
 
     if (count == 0) {
-        compare(number, args);
+        compare_both(number, args);
         return;
     }
     find_edges(number, checked[0], &edges);
@@ -259,7 +279,7 @@ struct meaning {
 
 #define ALLOWED   SECCOMP_RET_ALLOW
 #define TRAPPED   SECCOMP_RET_TRAP
-#define FORBIDDEN SECCOMP_RET_ALLOW, SECCOMP_RET_USER_NOTIF
+#define FORBIDDEN SECCOMP_RET_TRAP, SECCOMP_RET_USER_NOTIF
 
 static const struct meaning meanings[] = {
     {SYS_write, {0, 0, 8}, ALLOWED, 0},

@@ -268,7 +268,8 @@ static bool heard(int listener, const struct policy_row *row, const uint64_t arg
     return poll(&ready, 1, WATCHDOG_MS) == 1 && (ready.revents & POLLIN) != 0 &&
            ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0 &&
            notification.data.nr == row->number &&
-           memcmp(notification.data.args, args, sizeof(notification.data.args)) == 0;
+           memcmp(notification.data.args, args, 5 * sizeof(*args)) == 0 &&
+           notification.data.args[5] == POLICY_INSISTS;
 }
 
 static void try_forbidden(int listener, const struct policy_row *row)

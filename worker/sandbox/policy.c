@@ -64,6 +64,12 @@
     ALLOW("threads", futex, "locks and the ring",                                        \
           MASKED(1, ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), operation))
 
+/* Of these the first word need not be writable: shared, on a page of a library, they
+ * would reach all processes of the machine that wait there. */
+#define PRIVATE_FUTEX_ROW(operation)                                                     \
+    ALLOW("threads", futex, "locks, within the process",                                 \
+          MASKED(1, ~(uint64_t)FUTEX_CLOCK_REALTIME, (operation) | FUTEX_PRIVATE_FLAG))
+
 /* Its own pid, and the signals 0 to 64 without 9, SIGKILL. Not "signal != 9": that would
  * let 9 + 2^32 through, of which the kernel looks at the low half. */
 #define SIGNAL_ROWS(call, i, why)                                                        \
@@ -141,15 +147,16 @@ const struct policy_row policy_rows[] = {
     DENY("threads", clone3, ENOSYS, "its flags cannot be seen; glibc falls back to clone", ANY)
     FUTEX_ROW(FUTEX_WAIT)
     FUTEX_ROW(FUTEX_WAKE)
-    FUTEX_ROW(FUTEX_REQUEUE)
-    FUTEX_ROW(FUTEX_CMP_REQUEUE)
-    FUTEX_ROW(FUTEX_WAKE_OP)
+    PRIVATE_FUTEX_ROW(FUTEX_REQUEUE)
+    PRIVATE_FUTEX_ROW(FUTEX_CMP_REQUEUE)
+    PRIVATE_FUTEX_ROW(FUTEX_WAKE_OP)
     FUTEX_ROW(FUTEX_WAIT_BITSET)
     FUTEX_ROW(FUTEX_WAKE_BITSET)
     ALLOW("threads", set_robust_list, "each thread's start", ANY)
     ALLOW("threads", rseq, "each thread's start", ANY)
     ALLOW("threads", sched_yield, "waiting", ANY)
-    ALLOW("threads", sched_getaffinity, "os.cpu_count", ANY)
+    ALLOW("threads", sched_getaffinity, "os.cpu_count: its own, not who else there is", IS(0, 0))
+    ALLOW("threads", sched_getaffinity, "os.cpu_count: its own, not who else there is", IS(0, POLICY_OWN_PID))
     ALLOW("threads", gettid, "threading.get_native_id", ANY)
 
     ALLOW("signals", rt_sigaction, "signal.signal; high bits would harm only itself", IS_NOT(0, SIGSYS))
@@ -393,6 +400,14 @@ int policy_install_sandbox(pid_t self)
         }
     }
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
+}
+
+_Noreturn void policy_insist(int number, const long arguments[5])
+{
+    for (;;) {
+        (void)syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                      arguments[4], (long)POLICY_INSISTS);
+    }
 }
 
 /* ---- names ---- */

@@ -5,10 +5,16 @@
  * that nothing is compiled per job and the zygote carries no compiler:
  *
  *   notify   put on by the zygote once, inherited by every sandbox: a FORBIDDEN call
- * stops and is reported to the zygote (seccomp_unotify(2)), which names it and kills. The
- * zygote makes none of them itself. sandbox  put on by each sandbox, default-deny. It
- * lets FORBIDDEN calls through to the notify filter, whose verdict ranks below an errno
- * but above allow (seccomp(2)).
+ *            stops and is reported to the zygote (seccomp_unotify(2)), which names it and
+ *            kills. The zygote makes none of them itself.
+ *   sandbox  put on by each sandbox, default-deny.
+ *
+ * A signal ends the wait of a call that is reported and not yet read, as if it had never
+ * been made. So the sandbox's filter gives a FORBIDDEN call to the handler of SIGSYS,
+ * which makes it again and again until the zygote has heard (policy_insist): with a sixth
+ * argument that lets it through to the notify filter, whose verdict ranks below an errno
+ * but above allow (seccomp(2)). A program that sets this argument itself gains what a
+ * refusal is.
  */
 #pragma once
 
@@ -25,7 +31,7 @@ enum policy_action {
     POLICY_ERRNO, /* an honest program may try it: an errno that Python turns into a clear
                      exception */
     POLICY_FORBIDDEN, /* only an attacker tries it: killed, and named */
-    POLICY_TRAP,      /* served by the handler of SIGSYS (stdio.c) */
+    POLICY_TRAP,      /* served by the handler of SIGSYS (trap.c) */
 };
 
 enum policy_compare {
@@ -65,6 +71,9 @@ extern const size_t policy_row_count;
  * at its birth. */
 #define POLICY_OWN_PID 0x7ad0c0deu
 
+/* The sixth argument of a FORBIDDEN call that the handler of SIGSYS makes. */
+#define POLICY_INSISTS 0x7ad0a9a1u
+
 /* What a call gets that no row names. */
 #define POLICY_DEFAULT_ERRNO 1 /* EPERM */
 
@@ -76,6 +85,10 @@ int policy_install_notify(int *ret_listener);
 /* Puts the sandbox filter on the calling process, whose pid (in its own namespace) is
  * `self`. Allocates nothing. Returns 0 or a negative errno. */
 int policy_install_sandbox(pid_t self);
+
+/* Makes a FORBIDDEN call of these five arguments until it is the end: in the handler of
+ * SIGSYS. */
+_Noreturn void policy_insist(int number, const long arguments[5]);
 
 /* The name of a call of the table, or NULL. */
 const char *policy_call_name(int number);

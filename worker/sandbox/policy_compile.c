@@ -27,8 +27,10 @@ static int fail(const char *what, const char *name, int error)
     return error;
 }
 
+#define CONDITIONS (POLICY_ARGUMENTS + 1)
+
 static unsigned to_conditions(const struct policy_row *row,
-                              struct scmp_arg_cmp conditions[POLICY_ARGUMENTS])
+                              struct scmp_arg_cmp conditions[CONDITIONS])
 {
     static const enum scmp_compare compares[] = {
         [POLICY_EQUAL] = SCMP_CMP_EQ,         [POLICY_NOT_EQUAL] = SCMP_CMP_NE,
@@ -50,17 +52,6 @@ static unsigned to_conditions(const struct policy_row *row,
     return count;
 }
 
-static uint32_t sandbox_action(const struct policy_row *row)
-{
-    switch (row->action) {
-    case POLICY_ERRNO: return SCMP_ACT_ERRNO((uint32_t)row->error);
-    case POLICY_TRAP: return SCMP_ACT_TRAP;
-    case POLICY_ALLOW:
-    case POLICY_FORBIDDEN: break; /* the notify filter decides */
-    }
-    return SCMP_ACT_ALLOW;
-}
-
 /* Such rows are for readers; libseccomp takes no rule that says what the filter says
  * anyway. */
 static bool is_default(const struct policy_row *row)
@@ -68,14 +59,42 @@ static bool is_default(const struct policy_row *row)
     return row->action == POLICY_ERRNO && row->error == POLICY_DEFAULT_ERRNO;
 }
 
-static int add_row(scmp_filter_ctx filter, const struct policy_row *row, uint32_t action)
+/* `insists`: NULL, or how the sixth argument compares to POLICY_INSISTS. */
+static int add_row(scmp_filter_ctx filter, const struct policy_row *row, uint32_t action,
+                   const enum scmp_compare *insists)
 {
-    struct scmp_arg_cmp conditions[POLICY_ARGUMENTS];
+    struct scmp_arg_cmp conditions[CONDITIONS];
     unsigned count = to_conditions(row, conditions);
-    int error =
-        seccomp_rule_add_exact_array(filter, action, row->number, count, conditions);
+    int error;
 
+    if (insists != NULL) {
+        conditions[count++] =
+            (struct scmp_arg_cmp){.arg = 5, .op = *insists, .datum_a = POLICY_INSISTS};
+    }
+    error = seccomp_rule_add_exact_array(filter, action, row->number, count, conditions);
     return error < 0 ? fail("add the row of", row->name, error) : 0;
+}
+
+static int add_forbidden(scmp_filter_ctx filter, const struct policy_row *row)
+{
+    static const enum scmp_compare does = SCMP_CMP_EQ, does_not = SCMP_CMP_NE;
+    int error = add_row(filter, row, SCMP_ACT_TRAP, &does_not);
+
+    return error == 0 ? add_row(filter, row, SCMP_ACT_ALLOW, &does) : error;
+}
+
+static int add_to_sandbox(scmp_filter_ctx filter, const struct policy_row *row)
+{
+    switch (row->action) {
+    case POLICY_ERRNO:
+        return is_default(row)
+                   ? 0
+                   : add_row(filter, row, SCMP_ACT_ERRNO((uint32_t)row->error), NULL);
+    case POLICY_TRAP: return add_row(filter, row, SCMP_ACT_TRAP, NULL);
+    case POLICY_FORBIDDEN: return add_forbidden(filter, row);
+    case POLICY_ALLOW: break;
+    }
+    return add_row(filter, row, SCMP_ACT_ALLOW, NULL);
 }
 
 /* `notify`: the filter of the zygote; else that of the sandbox. */
@@ -93,10 +112,10 @@ static scmp_filter_ctx build(bool notify)
     for (size_t i = 0; i < policy_row_count && error == 0; i++) {
         const struct policy_row *row = &policy_rows[i];
 
-        if (!notify && !is_default(row)) {
-            error = add_row(filter, row, sandbox_action(row));
-        } else if (notify && row->action == POLICY_FORBIDDEN) {
-            error = add_row(filter, row, SCMP_ACT_NOTIFY);
+        if (!notify) {
+            error = add_to_sandbox(filter, row);
+        } else if (row->action == POLICY_FORBIDDEN) {
+            error = add_row(filter, row, SCMP_ACT_NOTIFY, NULL);
         }
     }
     return error == 0 ? filter : NULL;

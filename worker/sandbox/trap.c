@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of served calls, and the handler of SIGSYS. Runs in the sandbox, inside a
+ * The table of served calls, and the handler of SIGSYS, which also sees to it that
+ * forbidden ones are heard of. Runs in the sandbox, inside a
  * signal handler that the program's own system call raised: hostile ground. A pointer
  * that the program made up faults as in any function of its own, and the verdict is
  * `crashed`.
@@ -19,7 +20,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define ARGUMENTS   4
+#define ARGUMENTS   5
 #define FROM_FILTER 1 /* SYS_SECCOMP of the kernel's siginfo.h, which glibc's lacks */
 
 /* prlimit64(2) of RLIMIT_CPU, its own: it may be read. */
@@ -86,14 +87,15 @@ static long serve(int call, const long *arguments, ucontext_t *interrupted)
                        : served[i].serve_state(arguments, interrupted);
         }
     }
-    return -ENOSYS;
+    policy_insist(call, arguments); /* what is not served is forbidden */
 }
 
 static void on_trapped_call(int signo, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const long arguments[ARGUMENTS] = {registers[REG_RDI], registers[REG_RSI],
-                                       registers[REG_RDX], registers[REG_R10]};
+                                       registers[REG_RDX], registers[REG_R10],
+                                       registers[REG_R8]};
     int saved_errno = errno;
 
     if (info->si_code == FROM_FILTER) { /* else the program sent it to itself */

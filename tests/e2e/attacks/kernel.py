@@ -81,6 +81,9 @@ CALLS = [
     Call("B24", "FUTEX_LOCK_PI2", 202, "at(), 13, 0, 0, 0, 0", "EPERM"),
     Call("B24", "FUTEX_WAIT_REQUEUE_PI", 202, "at(), 11, 0, 0, 0, 0", "EPERM"),
     Call("B24", "FUTEX_CMP_REQUEUE_PI", 202, "at(), 12, 0, 0, 0, 0", "EPERM"),
+    Call("B24", "FUTEX_REQUEUE, shared", 202, "at(), 3, 1, 0, at(), 0", "EPERM"),
+    Call("B24", "FUTEX_CMP_REQUEUE, shared", 202, "at(), 4, 1, 0, at(), 0", "EPERM"),
+    Call("B24", "FUTEX_WAKE_OP, shared", 202, "at(), 5, 1, 0, at(), 0", "EPERM"),
     Call("B24", "a futex call of no number", 202, "at(), 0x200, 0, 0, 0, 0", "EPERM"),
     Call("B25", "F_SETOWN", 72, "0, 8, PID", "EPERM"),
     Call("B25", "F_SETSIG", 72, "0, 10, 0", "EPERM"),
@@ -169,7 +172,29 @@ print("found" if place else "not found", flush=True)
 ctypes.CFUNCTYPE(ctypes.c_long)(place)()
 """
 
+# A signal ends the wait of a call that the zygote has not heard of yet.
+FLOOD = """\
+import os, signal, threading, time
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.signal(signal.SIGABRT, lambda *_: None)
+main, over = threading.get_ident(), False
+def send():
+    while not over:
+        signal.pthread_kill(main, signal.SIGUSR1)
+        signal.pthread_kill(main, signal.SIGABRT)
+for _ in range(3):
+    threading.Thread(target=send, daemon=True).start()
+time.sleep(0.01)
+try:
+    print(os.memfd_create('a'))
+except OSError as error:
+    print(error)
+over = True
+"""
+
 ATTACKS = [
+    *(Attack("B12", f"memfd_create under a flood of signals, {n}", FLOOD, "forbidden", call="memfd_create", out="")
+      for n in range(8)),
     Attack("B11", "a callback", "import ctypes\nkind = ctypes.CFUNCTYPE(ctypes.c_int)\n"
            "print([kind(lambda: 1)() for _ in range(1000)])\n", "forbidden", call="mmap"),
     Attack("B14", "a call of x32", RAW + "call(0x40000000 | 39)\n", "forbidden", call="unknown",
