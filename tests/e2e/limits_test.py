@@ -88,6 +88,19 @@ FULL = [
      "for _ in range(2): threading.Thread(target=f).start()\n"),
 ]
 
+# Programs that were refused memory, went on without, and ended for another reason: what they caught decides nothing.
+REFUSED = "try:\n    x = bytearray({size} << 20)\nexcept MemoryError:\n    print('no')\n"
+GONE_ON = [
+    ("sleeps", REFUSED.format(size=260) + "import time\ntime.sleep(60)\n", {"wall_ms": 400}, "wall_limit"),
+    ("sleeps, with some in use", "y = bytearray(100 << 20)\n" + REFUSED.format(size=200) + "import time\n"
+     "while True:\n    time.sleep(0.05)\n    print('tick', flush=True)\n", {"wall_ms": 400}, "wall_limit"),
+    ("waits for input", REFUSED.format(size=200) * 2 + "input()\n", {"wall_ms": 400, "live_input": 1}, "wall_limit"),
+    ("aborts", REFUSED.format(size=260) + "import os\nos.abort()\n", {}, "crashed"),
+    ("recurses", REFUSED.format(size=260) + "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n"
+     "    def __repr__(self): return repr(self)\nrepr(A())\n", {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("computes", REFUSED.format(size=260) + "while True: pass\n", {"cpu_ms": 200}, "cpu_limit"),
+]
+
 # What is said of a program that recursed too deep.
 SENTENCES = {
     "recursion": "RecursionError: maximum recursion depth exceeded",
@@ -124,6 +137,14 @@ class Limits(pool.TestCase):
                     for _ in range(2):
                         job = p.client.run(code, cpu_ms=20000, wall_ms=6000)
                         self.assertEqual(job.verdict, "memory_limit", job.result)
+
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
+    def test_memory_that_was_refused_and_done_without(self):
+        for name, code, fields, verdict in GONE_ON:
+            with self.subTest(name):
+                job = self.client.run(code, **fields)
+                self.assertEqual(job.verdict, verdict, job.result)
+                self.assertEqual("where" in job.result, verdict in ("wall_limit", "cpu_limit"), job.result)
 
     def test_where_it_was(self):
         """Said of the main thread's line in the program, also within the library, and of no program that does not say so."""
