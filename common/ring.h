@@ -44,8 +44,10 @@ struct ring_claim {
     char report[LIMIT_REPORT];
 };
 
-/* Where the program was when it was asked with the signal, before it was killed. */
-#define RING_WHERE_SIGNAL SIGRTMAX
+/* Where the program was when it was asked with the signal, before it was killed. One that
+ * nothing else sends, and none of real time: these are refused where those of the same id
+ * that wait are too many. */
+#define RING_WHERE_SIGNAL SIGSTKFLT
 
 struct ring_where {
     _Atomic uint32_t made; /* 1: the rest is complete (release store) */

@@ -146,6 +146,20 @@ class Limits(pool.TestCase):
                 self.assertEqual(job.verdict, verdict, job.result)
                 self.assertEqual("where" in job.result, verdict in ("wall_limit", "cpu_limit"), job.result)
 
+    @unittest.skipUnless(os.geteuid() == 0, "takes root, to become somebody else")
+    def test_where_it_was_while_another_hoards_signals(self):
+        """Those that wait are counted for all processes of one id."""
+        hoard = ("import os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(34, 60))\nfor _ in range(200):\n"
+                 "    try:\n        os.kill(os.getpid(), 34)\n    except OSError: break\nprint('ready', flush=True)\ntime.sleep(8)\n")
+        with pool.Pool(workers=2, user=pool.STRANGER) as p:
+            other = p.client.enqueue(pool.make_zip(hoard), wall_ms=20000)
+            for entry in p.client.entries(other):
+                if b"ready" in entry[b"d"]:
+                    break
+            for _ in range(3):
+                self.assertIn("robot.py, line", p.client.run(SPIN, cpu_ms=200).result.get("where", ""))
+            p.client.cancel(other)
+
     def test_where_it_was(self):
         """Said of the main thread's line in the program, also within the library, and of no program that does not say so."""
         loop = "def work(n):\n    while True:\n        n += 1\n\nwork(0)\n"
