@@ -231,6 +231,25 @@ class Trace(pool.TestCase):
         exceptions = [e for e in self.run_program(source, cpu_ms="20000") if e["kind"] == "exception"]
         self.assertEqual([(e["function"], e["line"], e["type"]) for e in exceptions], [("wait", 4, "Empty")])
 
+    WORK = ("def work(a, b):\n    c = a + b\n    if c % 3 == 0: c += 1\n    return c\na, end = 0, time.time() + 0.1\n"
+            "while time.time() < end: a = work(a, 7) % 1000\nprint('done')\n")
+
+    def test_what_c_prints_meanwhile(self):
+        """By a thread of which Python knows nothing, and by a signal's handler on the thread that is traced."""
+        for name, start in (
+                ("a thread of C's", "import faulthandler, time\nfaulthandler.dump_traceback_later(0.001, repeat=True)\n"),
+                ("a handler", "import faulthandler, signal, threading, time\nfaulthandler.register(signal.SIGUSR1)\n"
+                 "main = threading.get_ident()\ndef send():\n    while True:\n        signal.pthread_kill(main, signal.SIGUSR1)\n"
+                 "        time.sleep(0.0005)\nthreading.Thread(target=send, daemon=True).start()\n")):
+            with self.subTest(name):
+                events = self.run_program(start + self.WORK, cpu_ms="20000", output_kb="20000")
+                text = {kind: "".join(e["text"] for e in events if e["kind"] == kind) for kind in ("out", "err")}
+                self.assertEqual(text["out"], "done\n")
+                self.assertGreater(text["err"].count("most recent call first"), 10)
+                for line in text["err"].splitlines():
+                    self.assertRegex(line, r'^$|^(Current thread|Thread) 0x\w+ \(most recent call first\):$|'
+                                           r'^Timeout \(0:00:00.001000\)!$|^  File "/[\w./]+", line \d+ in |^  <no Python frame>$')
+
     EXCEPTIONS = "for i in range(400000):\n    try: raise ValueError\n    except ValueError: pass\ndef last(): pass\nlast()\n"
 
     def test_exceptions_are_not_output(self):

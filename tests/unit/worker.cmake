@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: MIT
 unit_test(relay judge)
+unit_test(guard common)
+target_sources(guard_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/sandbox/guard.c)

@@ -30,12 +30,6 @@ static inline PyThreadState *frames_thread(void)
 #endif
 }
 
-/* There is no other thread of Python's. */
-static inline bool frames_alone(const PyThreadState *thread)
-{
-    return thread->next == NULL && thread->prev == NULL;
-}
-
 /* Never the same twice in a process. */
 static inline uint64_t frames_thread_id(const PyThreadState *thread)
 {

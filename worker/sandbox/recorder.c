@@ -4,16 +4,14 @@
  * in its place: whoever reads the ring believes none of it. Must never allocate, and
  * never call Python.
  */
-#include "worker/sandbox/recorder.h"
+#include "worker/sandbox/recorder_parts.h"
 
 #include "common/chunk.h"
 #include "common/clock.h"
-#include "common/utf8.h"
 #include "worker/sandbox/encoding.h"
 #include "worker/sandbox/fold.h"
 #include "worker/sandbox/ticks.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -27,19 +25,17 @@
 static struct recorder {
     struct ring_writer *ring;
     const struct encoding *encoding;
-    pthread_mutex_t lock;
-    struct wire_writer record; /* the one being put together, under the lock */
+    struct guard guard;
+    struct wire_writer record; /* the one being put together, under the guard */
     int64_t start_us;          /* the clock when the job began */
     int64_t ring_us;           /* since then: of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
     uint32_t thread;           /* of the last trace record */
-    uint32_t threads;          /* numbers given so far */
+    _Atomic uint32_t threads;  /* numbers given so far */
     uint64_t produced;         /* trace records, dropped ones included */
     uint64_t room;             /* bytes of trace still allowed in the ring */
-    uint64_t output_left;      /* bytes of program output still allowed */
     uint64_t tables_left;      /* bytes of tables still allowed */
     bool in_chunks;            /* room is used up */
-    bool started;
     size_t (*stack)(struct recorder_call *calls, size_t room);
     struct fold fold;
     /* time by the counter */
@@ -49,7 +45,7 @@ static struct recorder {
     uint64_t written_ticks;              /* when a time was last written */
     uint64_t last_ticks;                 /* of the last event */
     uint32_t hot, repeat, brief, period; /* the times above, in ticks */
-} recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} recorder;
 
 static _Thread_local uint32_t thread_number; /* 0: none yet; else the number, plus one */
 
@@ -106,9 +102,7 @@ static inline struct encoding_bytes encode(const struct wire_writer *record,
                                              : as_it_is;
 }
 
-/* Returns how many bytes that took: 0 where a record's turn is yet to come, or where it
- * was too long. */
-static size_t put(const struct wire_writer *record)
+size_t recorder_put(const struct wire_writer *record)
 {
     struct encoding_bytes out = {0};
 
@@ -128,7 +122,7 @@ static void write_header(const struct job_limits *limits)
     wire_unsigned(&recorder.record, WIRE_VERSION);
     wire_text(&recorder.record, job_trace_names[limits->trace]);
     wire_text(&recorder.record, "paddock " PADDOCK_VERSION);
-    (void)put(&recorder.record);
+    (void)recorder_put(&recorder.record);
 }
 
 void recorder_start(const struct job_limits *limits)
@@ -142,12 +136,12 @@ void recorder_start(const struct job_limits *limits)
     recorder.brief = (uint32_t)(SHORT_US * recorder.ticks.per_us);
     recorder.period = (uint32_t)(PERIOD_US * recorder.ticks.per_us);
     recorder.room = (uint64_t)limits->recording_kb << 10;
-    recorder.output_left = (uint64_t)limits->output_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
     thread_number = 1;
     recorder.threads = 1;
     write_header(limits);
-    recorder.started = true;
+    recorder_output_start(recorder.ring, recorder.encoding->part_max,
+                          (uint64_t)limits->output_kb << 10);
 }
 
 /* ---- the chunks ---- */
@@ -163,7 +157,7 @@ static void put_in_chunk(const struct wire_writer *record)
 uint32_t recorder_thread(void)
 {
     if (thread_number == 0) {
-        thread_number = ++recorder.threads;
+        thread_number = atomic_fetch_add(&recorder.threads, 1) + 1;
     }
     return thread_number - 1;
 }
@@ -341,25 +335,45 @@ static bool goes_on(uint32_t symbol, uint64_t ticks, uint32_t thread)
     return true;
 }
 
-void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool alone)
+bool recorder_enter(void)
+{
+    return guard_enter(&recorder.guard, recorder_thread() + 1);
+}
+
+/* Tells first what was printed meanwhile by handlers of signals. */
+static inline void leave(void)
+{
+    do {
+        if (guard_keeps(&recorder.guard)) {
+            recorder_put_kept(&recorder.guard);
+        }
+        guard_leave(&recorder.guard);
+    } while (guard_keeps(&recorder.guard) && recorder_enter());
+}
+
+void recorder_leave(void)
+{
+    leave();
+}
+
+void recorder_keep(enum wire_kind kind, const char *bytes, size_t size)
+{
+    guard_keep(&recorder.guard, kind, bytes, size);
+}
+
+void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread)
 {
     uint32_t symbol = fold_symbol(kind, operand);
     uint64_t ticks = ticks_now(&recorder.ticks);
 
-    if (alone) {
-        if (!goes_on(symbol, ticks, thread)) {
-            add_event(symbol, ticks, thread);
-        }
-        return;
-    }
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)guard_enter(&recorder.guard, thread + 1); /* no signal handler traces */
     if (!goes_on(symbol, ticks, thread)) {
         add_event(symbol, ticks, thread);
     }
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
-/* One that is told as it is: it interrupts a repetition. Under the lock. */
+/* One that is told as it is: it interrupts a repetition. Under the guard. */
 static struct wire_writer *begin_detail(enum wire_kind kind, size_t size, uint32_t thread)
 {
     flush_repeat();
@@ -374,13 +388,13 @@ void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t si
 {
     struct wire_writer *record;
 
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)recorder_enter();
     record = begin_detail(WIRE_VARIABLE, size, thread);
     wire_unsigned(record, name);
     wire_unsigned(record, type);
     wire_bytes(record, text, size);
     publish_trace(record);
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
 void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread)
@@ -388,25 +402,25 @@ void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread)
     uint64_t ticks = ticks_now(&recorder.ticks);
     struct wire_writer *record;
 
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)recorder_enter();
     record = begin_detail(WIRE_EXCEPTION, 0, thread);
     set_clock(ticks);
     write_trace_time(record, ticks);
     wire_unsigned(record, exception);
     wire_unsigned(record, type);
     publish_trace(record);
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
 void recorder_sync(uint32_t thread)
 {
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)recorder_enter();
     flush_repeat();
     make_room(thread, recorder.encoding->sync_max);
     *trace_us() = now_us() > *trace_us() ? now_us() : *trace_us();
     write_sync(&recorder.record, *trace_us(), thread);
     publish_trace(&recorder.record);
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
 /* ---- other records ---- */
@@ -418,66 +432,41 @@ bool recorder_has_table_room(size_t size)
 
 struct wire_writer *recorder_table(enum wire_kind kind)
 {
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)recorder_enter();
     flush_repeat();
     wire_begin(&recorder.record, kind);
     return &recorder.record;
 }
 
+struct wire_writer *recorder_begin(enum wire_kind kind)
+{
+    flush_repeat();
+    wire_begin(&recorder.record, kind);
+    write_time(&recorder.record, now_us(), &recorder.ring_us);
+    return &recorder.record;
+}
+
 struct wire_writer *recorder_timed(enum wire_kind kind)
 {
-    struct wire_writer *record = recorder_table(kind);
-
-    write_time(record, now_us(), &recorder.ring_us);
-    return record;
+    (void)recorder_enter();
+    return recorder_begin(kind);
 }
 
 void recorder_publish(void)
 {
-    (void)put(&recorder.record);
-    (void)pthread_mutex_unlock(&recorder.lock);
+    (void)recorder_put(&recorder.record);
+    leave();
 }
 
 void recorder_publish_table(void)
 {
-    size_t size = put(&recorder.record);
+    size_t size = recorder_put(&recorder.record);
 
     recorder.tables_left -= size < recorder.tables_left ? size : recorder.tables_left;
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
-/* ---- output ---- */
-
-static void put_chunk(enum wire_kind kind, const char *bytes, size_t size)
-{
-    wire_begin(&recorder.record, kind);
-    write_time(&recorder.record, now_us(), &recorder.ring_us);
-    wire_bytes(&recorder.record, bytes, size);
-    (void)put(&recorder.record);
-}
-
-void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
-{
-    bool over;
-
-    (void)pthread_mutex_lock(&recorder.lock);
-    over = size > recorder.output_left;
-    size = over ? recorder.output_left : size;
-    recorder.output_left -= size;
-    flush_repeat();
-    while (recorder.started && size > 0) {
-        size_t most = recorder.encoding->part_max;
-        size_t part = size < most ? size : most;
-
-        put_chunk(kind, bytes, part);
-        bytes += part;
-        size -= part;
-    }
-    if (over && recorder.started) {
-        ring_writer_over_output(recorder.ring); /* does not return; the lock stays shut */
-    }
-    (void)pthread_mutex_unlock(&recorder.lock);
-}
+/* ---- levels ---- */
 
 bool recorder_is_full(void)
 {
@@ -491,54 +480,6 @@ void recorder_level(const char *level)
         wire_text(recorder_table(WIRE_LEVEL), level);
         recorder_publish_table();
     }
-}
-
-/* ---- what a program gives back ---- */
-
-static void put_part(enum wire_kind kind, const char *name, const char *media_type,
-                     uint64_t total, const char *bytes, size_t size)
-{
-    struct wire_writer *record = &recorder.record;
-
-    wire_begin(record, kind);
-    write_time(record, now_us(), &recorder.ring_us);
-    if (name != NULL) {
-        wire_text(record, name);
-        wire_text(record, media_type);
-    }
-    wire_unsigned(record, total);
-    wire_bytes(record, bytes, size);
-    (void)put(record);
-}
-
-/* A value is text, and each of its parts is. */
-static size_t part_size(enum wire_kind kind, const char *bytes, size_t left)
-{
-    size_t most = recorder.encoding->part_max;
-
-    if (left <= most) {
-        return left;
-    }
-    return kind == WIRE_VALUE ? utf8_whole(bytes, most) : most;
-}
-
-bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
-                    const char *bytes, size_t size)
-{
-    size_t names = name != NULL ? strlen(name) + strlen(media_type) : 0;
-    size_t whole = size + (size / LIMIT_CHUNK + 1) * names;
-    bool fits;
-
-    (void)pthread_mutex_lock(&recorder.lock);
-    fits = whole <= recorder.output_left;
-    recorder.output_left -= fits ? whole : 0;
-    flush_repeat();
-    for (size_t at = 0, part; fits && (at < size || at == 0); at += part + (part == 0)) {
-        part = part_size(kind, bytes + at, size - at);
-        put_part(kind, name, media_type, size, bytes + at, part);
-    }
-    (void)pthread_mutex_unlock(&recorder.lock);
-    return fits;
 }
 
 /* ---- the end ---- */
@@ -564,7 +505,7 @@ static void publish_chunks(void)
 
 void recorder_settle(void)
 {
-    (void)pthread_mutex_lock(&recorder.lock);
+    (void)recorder_enter();
     flush_repeat();
     if (recorder.in_chunks) {
         publish_chunks();
@@ -573,7 +514,7 @@ void recorder_settle(void)
         encoding_join();
         recorder.in_chunks = false;
     }
-    (void)pthread_mutex_unlock(&recorder.lock);
+    leave();
 }
 
 void recorder_end(void)

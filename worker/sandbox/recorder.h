@@ -6,9 +6,8 @@
  * chunks, of which the last two are kept (common/ring.h), so that the last thing a
  * program did is always there.
  *
- * Callers hold the GIL or are the SIGSYS handler of a write(2), which can interrupt no
- * record. Such a handler of another thread does not hold it: with one thread there is
- * none.
+ * Called by threads of Python's and of C's, and from the handler of a write(2), which may
+ * have interrupted a record (worker/sandbox/guard.h).
  */
 #pragma once
 
@@ -35,9 +34,8 @@ bool recorder_parts(enum wire_kind kind, const char *name, const char *media_typ
                     const char *bytes, size_t size);
 
 /* A trace record of this thread: a call or resume of a function (operand: its number), a
- * line (its step), a return, unwind or yield (0). Takes no lock where the program has one
- * thread; `alone` says so. */
-void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread, bool alone);
+ * line (its step), a return, unwind or yield (0). */
+void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread);
 /* A variable of the innermost call of this thread: numbers of its name and type, and its
  * value's text. */
 void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,

@@ -43,7 +43,6 @@ static _Thread_local struct stack {
     uint32_t depth, room;
     uint32_t thread; /* the recorder's number of it */
     uint64_t id;     /* of Python's thread; 0: not known yet */
-    bool alone;
 } stack;
 
 static void look_at_thread(void)
@@ -54,12 +53,11 @@ static void look_at_thread(void)
         stack.id = frames_thread_id(thread);
         stack.thread = recorder_thread();
     }
-    stack.alone = frames_alone(thread);
 }
 
 static void tell(enum wire_kind kind, int32_t operand)
 {
-    recorder_event(kind, operand, stack.thread, stack.alone);
+    recorder_event(kind, operand, stack.thread);
 }
 
 static bool has_room(void)

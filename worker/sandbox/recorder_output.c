@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a program prints and gives back, on its way into the recording. Runs in the
+ * sandbox, most of it in the handler of a write(2). Must never allocate, and never call
+ * Python.
+ */
+#include "worker/sandbox/recorder_parts.h"
+
+#include "common/utf8.h"
+
+#include <string.h>
+
+static struct {
+    struct ring_writer *ring; /* NULL: the job has not begun */
+    size_t part_max;
+    uint64_t left; /* bytes that are still allowed */
+} output;
+
+void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t left)
+{
+    output.ring = ring;
+    output.part_max = part_max;
+    output.left = left;
+}
+
+/* ---- output ---- */
+
+static void put_output(enum wire_kind kind, const char *bytes, size_t size)
+{
+    bool over = size > output.left;
+
+    size = over ? output.left : size;
+    output.left -= size;
+    while (output.ring != NULL && size > 0) {
+        size_t part = size < output.part_max ? size : output.part_max;
+        struct wire_writer *record = recorder_begin(kind);
+
+        wire_bytes(record, bytes, part);
+        (void)recorder_put(record);
+        bytes += part;
+        size -= part;
+    }
+    if (over && output.ring != NULL) { /* does not return; the guard stays shut */
+        ring_writer_over_output(output.ring);
+    }
+}
+
+void recorder_put_kept(struct guard *guard)
+{
+    char bytes[1024];
+    enum wire_kind kind;
+    size_t size;
+
+    while ((size = guard_take(guard, &kind, bytes, sizeof(bytes))) > 0) {
+        put_output(kind, bytes, size);
+    }
+}
+
+void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
+{
+    if (recorder_enter()) {
+        put_output(kind, bytes, size);
+        recorder_leave();
+    } else {
+        recorder_keep(kind, bytes, size);
+    }
+}
+
+/* ---- what a program gives back ---- */
+
+static void put_part(enum wire_kind kind, const char *name, const char *media_type,
+                     uint64_t total, const char *bytes, size_t size)
+{
+    struct wire_writer *record = recorder_begin(kind);
+
+    if (name != NULL) {
+        wire_text(record, name);
+        wire_text(record, media_type);
+    }
+    wire_unsigned(record, total);
+    wire_bytes(record, bytes, size);
+    (void)recorder_put(record);
+}
+
+/* A value is text, and each of its parts is. */
+static size_t part_size(enum wire_kind kind, const char *bytes, size_t left)
+{
+    if (left <= output.part_max) {
+        return left;
+    }
+    return kind == WIRE_VALUE ? utf8_whole(bytes, output.part_max) : output.part_max;
+}
+
+bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
+                    const char *bytes, size_t size)
+{
+    size_t names = name != NULL ? strlen(name) + strlen(media_type) : 0;
+    size_t whole = size + (size / LIMIT_CHUNK + 1) * names;
+    bool fits;
+
+    (void)recorder_enter();
+    fits = whole <= output.left;
+    output.left -= fits ? whole : 0;
+    for (size_t at = 0, part; fits && (at < size || at == 0); at += part + (part == 0)) {
+        part = part_size(kind, bytes + at, size - at);
+        put_part(kind, name, media_type, size, bytes + at, part);
+    }
+    recorder_leave();
+    return fits;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of the recorder, private to them: the trace, tables and times (recorder.c),
+ * and what a program prints and gives back (recorder_output.c).
+ */
+#pragma once
+
+#include "common/ring.h"
+#include "worker/sandbox/guard.h"
+#include "worker/sandbox/recorder.h"
+
+/* ---- recorder.c ---- */
+
+/* False where a signal's handler has come upon a record of its own thread; of those but
+ * output says something. */
+bool recorder_enter(void);
+void recorder_leave(void);
+/* For who could not: keeps what is printed, until the record is there. */
+void recorder_keep(enum wire_kind kind, const char *bytes, size_t size);
+/* For who has entered: a record that has a time. */
+struct wire_writer *recorder_begin(enum wire_kind kind);
+/* Returns how many bytes that took: 0 where a record's turn is yet to come, or where it
+ * was too long. */
+size_t recorder_put(const struct wire_writer *record);
+
+/* ---- recorder_output.c ---- */
+
+/* `part_max`: bytes of output, or of a part of a value, in one record; `left`: bytes of
+ * output that are allowed. */
+void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t left);
+/* For who has entered: what is kept becomes output. */
+void recorder_put_kept(struct guard *guard);
