@@ -2,3 +2,5 @@
 unit_test(relay judge)
 unit_test(guard common)
 target_sources(guard_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/sandbox/guard.c)
+unit_test(rlimits common)
+target_sources(rlimits_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/sandbox/rlimits.c)

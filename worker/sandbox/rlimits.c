@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,64 +19,77 @@
 /* Not the job's own: that could only be set where its program could lower it, too, and
  * would die of a SIGKILL that looks like ours. */
 #define CPU_MAX_SECONDS 602
+#define TASKS           128
+#define SPARE_SANDBOXES 2 /* whose tasks the zygote and the self-test may take */
 
 enum basis {
     FIXED,
-    DATA_BYTES,  /* the zygote's, and the job's */
-    SPACE_BYTES, /* the whole address space: loose, against absurd mappings */
-    TASKS,       /* `fixed` of its own id; where a namespace has one id for all, so many
-                    for each; without either, the user's other processes count: unlimited */
+    DATA_BYTES,  /* the zygote's, so many times the job's memory, and `fixed` */
+    SPACE_BYTES, /* the same of the whole address space */
+    EACH,        /* `fixed` for each sandbox that can be alive */
 };
+
+/* The ways to run in which a row counts. */
+#define IN(isolation) (1u << (isolation))
+#define OWN_IDS       (IN(ISOLATION_RANGE) | IN(ISOLATION_ROOT))
+#define ALWAYS        (OWN_IDS | IN(ISOLATION_SINGLE) | IN(ISOLATION_NONE))
 
 static const struct rlimit_row {
     int resource;
+    unsigned ways;
     enum basis basis;
+    rlim_t times; /* the job's memory */
     rlim_t fixed;
     const char *name;
     const char *why;
 } rows[] = {
-    {RLIMIT_CPU, FIXED, CPU_MAX_SECONDS, "CPU",
+    {RLIMIT_CPU, ALWAYS, FIXED, 0, CPU_MAX_SECONDS, "CPU",
      "backstop of the timer that the zygote holds: the most that any job may ask for"},
-    {RLIMIT_DATA, DATA_BYTES, 0, "DATA",
-     "the job's memory, so that Python can raise MemoryError"},
-    {RLIMIT_AS, SPACE_BYTES, 0, "AS", "a loose ceiling on address space"},
-    {RLIMIT_FSIZE, FIXED, 0, "FSIZE",
+    {RLIMIT_DATA, ALWAYS, DATA_BYTES, 1, SLACK_BYTES + RESERVE_BYTES, "DATA",
+     "the job's memory in MB, so that Python can raise MemoryError (at 8 less)"},
+    {RLIMIT_AS, ALWAYS, SPACE_BYTES, 4, MIB(512), "AS",
+     "a loose ceiling on address space, in MB, against absurd mappings"},
+    {RLIMIT_FSIZE, ALWAYS, FIXED, 0, 0, "FSIZE",
      "nothing can grow a file, not even one it was handed"},
-    {RLIMIT_NOFILE, FIXED, 64, "NOFILE",
+    {RLIMIT_NOFILE, ALWAYS, FIXED, 0, 64, "NOFILE",
      "few file descriptors: there is nothing to open"},
-    {RLIMIT_NPROC, TASKS, 128, "NPROC", "threads; processes are denied by seccomp"},
-    {RLIMIT_CORE, FIXED, 0, "CORE", "no core dumps of what a job may hold"},
-    {RLIMIT_STACK, FIXED, MIB(8), "STACK",
+    /* Since Linux 5.14 it counts what an id has in its own user namespace. */
+    {RLIMIT_NPROC, OWN_IDS, FIXED, 0, TASKS, "NPROC",
+     "threads; processes are denied by seccomp"},
+    {RLIMIT_NPROC, IN(ISOLATION_SINGLE), EACH, 0, TASKS, "NPROC",
+     "instead, where a namespace has one id for all: threads of all together"},
+    {RLIMIT_NPROC, IN(ISOLATION_NONE), FIXED, 0, RLIM_INFINITY, "NPROC",
+     "instead, without either: the user's other processes would count, too"},
+    {RLIMIT_CORE, ALWAYS, FIXED, 0, 0, "CORE", "no core dumps of what a job may hold"},
+    {RLIMIT_STACK, ALWAYS, FIXED, 0, MIB(8), "STACK",
      "the main thread's stack, within which Python recurses"},
-    {RLIMIT_MEMLOCK, FIXED, 0, "MEMLOCK", "no memory that cannot be swapped"},
-    {RLIMIT_MSGQUEUE, FIXED, 0, "MSGQUEUE", "no POSIX message queues"},
-    {RLIMIT_SIGPENDING, FIXED, 64, "SIGPENDING", "few queued signals"},
-    {RLIMIT_NICE, FIXED, 0, "NICE", "no higher priority"},
-    {RLIMIT_RTPRIO, FIXED, 0, "RTPRIO", "no real-time priority"},
-    {RLIMIT_LOCKS, FIXED, 0, "LOCKS", "no file locks"},
+    {RLIMIT_MEMLOCK, ALWAYS, FIXED, 0, 0, "MEMLOCK", "no memory that cannot be swapped"},
+    {RLIMIT_MSGQUEUE, ALWAYS, FIXED, 0, 0, "MSGQUEUE", "no POSIX message queues"},
+    {RLIMIT_SIGPENDING, ALWAYS, FIXED, 0, 64, "SIGPENDING", "few queued signals"},
+    {RLIMIT_NICE, ALWAYS, FIXED, 0, 0, "NICE", "no higher priority"},
+    {RLIMIT_RTPRIO, ALWAYS, FIXED, 0, 0, "RTPRIO", "no real-time priority"},
+    {RLIMIT_LOCKS, ALWAYS, FIXED, 0, 0, "LOCKS", "no file locks"},
 };
 
-/* Since Linux 5.14 it counts what an id has in its own user namespace. */
-static rlim_t tasks(rlim_t each, const struct sandbox_settings *settings)
+static bool applies(const struct rlimit_row *row, const struct sandbox_settings *settings)
 {
-    if (settings->uid_first != 0) {
-        return each;
-    }
-    return settings->isolation == ISOLATION_SINGLE ? each * (settings->sandboxes + 2)
-                                                   : RLIM_INFINITY;
+    return (row->ways & IN(settings->isolation)) != 0;
+}
+
+static rlim_t memory_of(const struct rlimit_row *row, long pages, int64_t memory_mb)
+{
+    rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
+
+    return (rlim_t)pages * page + row->times * ((rlim_t)memory_mb << 20) + row->fixed;
 }
 
 static rlim_t value_of(const struct rlimit_row *row,
-                       const struct sandbox_settings *settings,
-                       const struct job_limits *job)
+                       const struct sandbox_settings *settings, int64_t memory_mb)
 {
-    rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
-    rlim_t memory = (rlim_t)job->memory_mb << 20;
-
     switch (row->basis) {
-    case DATA_BYTES: return (rlim_t)settings->data_pages * page + memory + SLACK_BYTES;
-    case SPACE_BYTES: return (rlim_t)settings->total_pages * page + 4 * memory + MIB(512);
-    case TASKS: return tasks(row->fixed, settings);
+    case DATA_BYTES: return memory_of(row, settings->data_pages, memory_mb);
+    case SPACE_BYTES: return memory_of(row, settings->total_pages, memory_mb);
+    case EACH: return row->fixed * (settings->sandboxes + SPARE_SANDBOXES);
     case FIXED: break;
     }
     return row->fixed;
@@ -96,20 +110,14 @@ static int set_row(const struct rlimit_row *row, rlim_t value)
     return setrlimit(row->resource, &limit) == 0 ? 0 : -errno;
 }
 
-/* The hard limit of a job's data includes the reserve. */
-static rlim_t with_reserve(const struct rlimit_row *row, rlim_t value)
-{
-    return row->basis == DATA_BYTES ? value + RESERVE_BYTES : value;
-}
-
 int rlimits_set(const struct sandbox_settings *settings)
 {
-    const struct job_limits widest = {.memory_mb = settings->memory_mb};
-
     for (size_t i = 0; i < array_size(rows); i++) {
-        int error = set_row(
-            &rows[i], with_reserve(&rows[i], value_of(&rows[i], settings, &widest)));
+        int error = 0;
 
+        if (applies(&rows[i], settings)) {
+            error = set_row(&rows[i], value_of(&rows[i], settings, settings->memory_mb));
+        }
         if (error < 0) {
             return error;
         }
@@ -132,13 +140,21 @@ static bool row_holds(const struct rlimit_row *row, rlim_t value)
     return setrlimit(row->resource, &limit) != 0;
 }
 
+static rlim_t data_bytes(const struct sandbox_settings *settings, int64_t memory_mb)
+{
+    const struct rlimit_row *row = rows;
+
+    while (row->basis != DATA_BYTES) {
+        row++;
+    }
+    return value_of(row, settings, memory_mb);
+}
+
 bool rlimits_hold(const struct sandbox_settings *settings)
 {
-    const struct job_limits widest = {.memory_mb = settings->memory_mb};
-
     for (size_t i = 0; i < array_size(rows); i++) {
-        if (!row_holds(&rows[i],
-                       with_reserve(&rows[i], value_of(&rows[i], settings, &widest)))) {
+        if (applies(&rows[i], settings) &&
+            !row_holds(&rows[i], value_of(&rows[i], settings, settings->memory_mb))) {
             return false;
         }
     }
@@ -150,9 +166,8 @@ int rlimits_lower(const struct sandbox_settings *settings, const struct job_limi
     for (size_t i = 0; i < array_size(rows); i++) {
         int error = 0;
 
-        if (rows[i].basis == DATA_BYTES || rows[i].basis == SPACE_BYTES) {
-            error = set_row(&rows[i],
-                            with_reserve(&rows[i], value_of(&rows[i], settings, job)));
+        if (rows[i].times != 0) {
+            error = set_row(&rows[i], value_of(&rows[i], settings, job->memory_mb));
         }
         if (error < 0) {
             return error;
@@ -164,8 +179,7 @@ int rlimits_lower(const struct sandbox_settings *settings, const struct job_limi
 int64_t rlimits_group_bytes(const struct sandbox_settings *settings, int64_t memory_mb)
 {
     rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
-    rlim_t data = (rlim_t)settings->data_pages * page + ((rlim_t)memory_mb << 20) +
-                  SLACK_BYTES + RESERVE_BYTES;
+    rlim_t data = data_bytes(settings, memory_mb);
 
     return (int64_t)((data + data / 256 + GROUP_BYTES) & ~(page - 1));
 }
@@ -180,18 +194,32 @@ void rlimits_open_reserve(void)
     }
 }
 
+/* What value_of() makes of the row's numbers. */
+static void print_value(const struct rlimit_row *row, char *text, size_t size)
+{
+    unsigned long long fixed = row->fixed, mib = row->fixed / MIB(1);
+
+    if (row->basis == EACH) {
+        (void)snprintf(text, size, "%llu x (sandboxes + %d)", fixed, SPARE_SANDBOXES);
+    } else if (row->basis == FIXED && row->fixed == RLIM_INFINITY) {
+        (void)snprintf(text, size, "unlimited");
+    } else if (row->basis == FIXED) {
+        (void)snprintf(text, size, "%llu", fixed);
+    } else if (row->times == 1) {
+        (void)snprintf(text, size, "base + memory_mb + %llu", mib);
+    } else {
+        (void)snprintf(text, size, "base + %llu memory_mb + %llu",
+                       (unsigned long long)row->times, mib);
+    }
+}
+
 void rlimits_print(struct buffer *to)
 {
     for (size_t i = 0; i < array_size(rows); i++) {
-        static const char *const bases[] = {[DATA_BYTES] = "base + job's memory_mb",
-                                            [SPACE_BYTES] = "base + 4 x memory_mb"};
+        char value[64];
 
-        if (rows[i].basis == FIXED || rows[i].basis == TASKS) {
-            buffer_printf(to, "rlimit     %-10s %-24llu %s\n", rows[i].name,
-                          (unsigned long long)rows[i].fixed, rows[i].why);
-        } else {
-            buffer_printf(to, "rlimit     %-10s %-24s %s\n", rows[i].name,
-                          bases[rows[i].basis], rows[i].why);
-        }
+        print_value(&rows[i], value, sizeof(value));
+        buffer_printf(to, "rlimit     %-10s %-24s %s\n", rows[i].name, value,
+                      rows[i].why);
     }
 }
