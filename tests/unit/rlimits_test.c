@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,22 @@ static struct sandbox_settings settings_of(enum isolation isolation)
 {
     return (struct sandbox_settings){
         .isolation = isolation, .sandboxes = SANDBOXES, .memory_mb = MEMORY_MB};
+}
+
+/* ---- a kernel that keeps RLIMIT_DATA and does not mind it ---- */
+
+static bool ignores_limits;
+static char unlimited[1];
+
+void *__real_mmap(void *address, size_t size, int protection, int flags, int fd,
+                  off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
+                  off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
+                  off_t offset)
+{
+    return ignores_limits ? unlimited
+                          : __real_mmap(address, size, protection, flags, fd, offset);
 }
 
 /* ---- asking ---- */
@@ -159,6 +176,17 @@ static int holds_once_set(enum isolation isolation)
     return rlimits_hold(&settings) || !is_set(&settings) || !rlimits_hold(&settings);
 }
 
+static int memory_is_put_to_the_test(enum isolation isolation)
+{
+    const struct sandbox_settings settings = settings_of(isolation);
+
+    if (!is_set(&settings)) {
+        return -1;
+    }
+    ignores_limits = true;
+    return rlimits_hold(&settings);
+}
+
 static void test_what_is_set_holds(void **state)
 {
     for (enum isolation way = ISOLATION_RANGE; way <= ISOLATION_NONE; way++) {
@@ -166,11 +194,17 @@ static void test_what_is_set_holds(void **state)
     }
 }
 
+static void test_memory_beyond_is_asked_for(void **state)
+{
+    ask(memory_is_put_to_the_test, ISOLATION_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_says_what_is_set),
         cmocka_unit_test(test_what_is_set_holds),
+        cmocka_unit_test(test_memory_beyond_is_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -150,6 +151,19 @@ static rlim_t data_bytes(const struct sandbox_settings *settings, int64_t memory
     return value_of(row, settings, memory_mb);
 }
 
+/* A kernel that was told to (ignore_rlimit_data) only warns. */
+static bool is_memory_refused(const struct sandbox_settings *settings)
+{
+    size_t size = data_bytes(settings, settings->memory_mb);
+    void *bytes =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (bytes != MAP_FAILED) {
+        (void)munmap(bytes, size);
+    }
+    return bytes == MAP_FAILED;
+}
+
 bool rlimits_hold(const struct sandbox_settings *settings)
 {
     for (size_t i = 0; i < array_size(rows); i++) {
@@ -158,7 +172,7 @@ bool rlimits_hold(const struct sandbox_settings *settings)
             return false;
         }
     }
-    return true;
+    return is_memory_refused(settings);
 }
 
 int rlimits_lower(const struct sandbox_settings *settings, const struct job_limits *job)

@@ -12,7 +12,7 @@
 
 /* At birth. Returns 0 or a negative errno. */
 int rlimits_set(const struct sandbox_settings *settings) must_check;
-/* Are all of them so, and can none be raised? */
+/* Are all of them so, can none be raised, and is memory beyond them refused? */
 bool rlimits_hold(const struct sandbox_settings *settings);
 /* At the start of the job: can only lower. */
 int rlimits_lower(const struct sandbox_settings *settings,
