@@ -14,7 +14,7 @@ import unittest
 
 import pool
 
-SET_DEATH, SET_DUMPABLE, SET_SECCOMP, SET_NO_NEW_PRIVS, SET_MDWE = 1, 4, 22, 38, 65
+SET_DEATH, SET_DUMPABLE, SET_SECCOMP, DROP_BOUNDING, SET_NO_NEW_PRIVS, SET_MDWE = 1, 4, 22, 24, 38, 65
 
 # The layers that must be found broken; what lies: call, first argument (None: any), only with a third; the way to run.
 BROKEN = [
@@ -22,6 +22,9 @@ BROKEN = [
     ({"rlimits"}, ("prlimit64", 0, True), "auto"),
     ({"closed fds", "Landlock"}, ("close_range", 3, False), "auto"),  # with all fds taken, Landlock cannot be attacked
     ({"unprivileged uid"}, ("capset", None, False), "single"),
+    ({"unprivileged uid"}, ("prctl", DROP_BOUNDING, False), "auto"),
+    ({"unprivileged uid"}, ("prctl", DROP_BOUNDING, False), "single"),
+    ({"unprivileged uid"}, ("prctl", DROP_BOUNDING, False), "none"),
     ({"Landlock"}, ("landlock_restrict_self", None, False), "auto"),
     ({"not dumpable"}, ("prctl", SET_DUMPABLE, False), "single"),  # a change of ids clears it, too
     ({"parent's death"}, ("prctl", SET_DEATH, False), "auto"),

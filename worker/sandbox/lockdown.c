@@ -173,19 +173,20 @@ static const struct {
     {CAP_KILL, "KILL", "ends a sandbox, whose id is another"},
 };
 
-uint64_t lockdown_kept(void)
+uint64_t lockdown_kept(enum isolation isolation)
 {
+    bool changes_ids = isolation == ISOLATION_RANGE || isolation == ISOLATION_ROOT;
     uint64_t mask = 0;
 
-    for (size_t i = 0; i < array_size(kept); i++) {
+    for (size_t i = 0; i < array_size(kept) && changes_ids; i++) {
         mask |= 1ull << kept[i].number;
     }
     return mask;
 }
 
-static int drop_capabilities(bool changes_ids)
+static int drop_capabilities(enum isolation isolation)
 {
-    uint64_t keep = changes_ids ? lockdown_kept() : 0;
+    uint64_t keep = lockdown_kept(isolation);
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
     int error = geteuid() == 0 ? drop_bounding_set(keep) : 0;
@@ -258,8 +259,7 @@ static int lock_root(const struct message_setup *setup, struct lockdown *lockdow
 
 static int lock_capabilities(enum isolation isolation)
 {
-    int error =
-        drop_capabilities(isolation == ISOLATION_RANGE || isolation == ISOLATION_ROOT);
+    int error = drop_capabilities(isolation);
 
     return error < 0 ? log_failure(error, "unable to drop capabilities") : 0;
 }

@@ -38,8 +38,8 @@ struct lockdown {
  * that will do. */
 int lockdown_zygote(const struct message_setup *setup, struct lockdown *ret);
 
-/* The capabilities that the zygote keeps where sandboxes get ids of their own, as bits.
- */
-uint64_t lockdown_kept(void);
+/* The capabilities that the zygote keeps, as bits: some where sandboxes get ids of their
+ * own, else none. */
+uint64_t lockdown_kept(enum isolation isolation);
 /* One line per capability that is kept, per ABI of Landlock, and per attribute. */
 void lockdown_print(struct buffer *to);

@@ -81,11 +81,15 @@ static bool gains_nothing(const struct target *target)
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
-/* Nor what no_new_privs alone would keep from it. */
-static bool nothing_to_gain(void)
+/* Nor what no_new_privs alone would keep from it: the bounding set is what an execve by
+ * root, or of a file that has power, could give. An ordinary user without a namespace may
+ * not empty it, and has that alone. */
+static bool nothing_to_gain(enum isolation isolation)
 {
-    for (int cap = 0; cap < 64; cap++) {
-        if ((lockdown_kept() >> cap & 1) == 0 && prctl(PR_CAPBSET_READ, cap) == 1) {
+    uint64_t kept = lockdown_kept(isolation);
+
+    for (int cap = 0; cap < 64 && isolation != ISOLATION_NONE; cap++) {
+        if ((kept >> cap & 1) == 0 && prctl(PR_CAPBSET_READ, cap) == 1) {
             return false;
         }
     }
@@ -101,8 +105,8 @@ static bool powerless(const struct target *target)
      * power. */
     return syscall(SYS_capget, &header, data) == 0 && data[0].effective == 0 &&
            data[0].permitted == 0 && data[1].permitted == 0 && setgroups(0, NULL) != 0 &&
-           (target->settings->uid_first == 0 ||
-            (setresuid(0, 0, 0) != 0 && nothing_to_gain()));
+           (target->settings->uid_first == 0 || setresuid(0, 0, 0) != 0) &&
+           nothing_to_gain(target->settings->isolation);
 }
 
 static bool own_uid(const struct target *target)
