@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 4 /* bumped with any change below */
+#define MESSAGE_VERSION 5 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -105,12 +105,15 @@ enum layer {
     LAYER_PIDS_GROUP = 1 << 20,   /* and tasks */
     LAYER_CGROUP_NS = 1 << 21,
     LAYER_PARENT_DEATH = 1 << 22, /* no sandbox outlives the zygote */
+    LAYER_CPU_LIMIT = 1 << 23,    /* the zygote's timer ends who computes for too long */
+    LAYER_WALL_LIMIT = 1 << 24,   /* and its signal, who is to end for any other reason */
 };
 
 /* Without these nothing runs. */
 #define LAYERS_MANDATORY                                                                 \
     (LAYER_SECCOMP | LAYER_RLIMITS | LAYER_NO_NEW_PRIVS | LAYER_UNPRIVILEGED_UID |       \
-     LAYER_CLOSED_FDS | LAYER_NO_NETWORK | LAYER_NO_FILESYSTEM)
+     LAYER_CLOSED_FDS | LAYER_NO_NETWORK | LAYER_NO_FILESYSTEM | LAYER_CPU_LIMIT |       \
+     LAYER_WALL_LIMIT)
 
 /* How far the supervisor got with namespaces and ids. */
 enum isolation {

@@ -35,6 +35,9 @@ BROKEN = [
     ({"IPC namespace"}, ("shmctl", None, True), "auto"),
     ({"UTS namespace"}, ("sethostname", None, False), "auto"),
     ({"empty root", "mount namespace"}, ("pivot_root", None, False), "auto"),
+    ({"CPU limit"}, ("timer_settime", None, False), "auto"),
+    ({"CPU limit"}, ("timer_settime", None, False), "single"),
+    ({"CPU limit", "wall limit"}, ("kill", None, False), "auto"),
 ]
 
 if not pool.SANITIZED:  # AddressSanitizer asks who its parent is, too, and waits for another answer
@@ -142,6 +145,22 @@ class Broken(unittest.TestCase):
         """Where forbidden calls cannot be heard of, that is found out, and nobody waits for ever."""
         done, layers = check(preexec_fn=lambda: pool.lie("ioctl", None, False, errno.EPERM))
         self.assertEqual((done.returncode, layers["forbidden calls"]["holds"]), (125, False), done)
+
+    def test_nothing_ends_a_sandbox(self):
+        """Where one that stands in a call cannot be killed, that is said, and nobody waits for ever."""
+        done, _ = check(preexec_fn=lambda: (pool.lie("ioctl", None, False, errno.EPERM), pool.lie("kill", None, False)))
+        self.assertEqual(done.returncode, 125, done)
+        self.assertIn("a sandbox cannot be ended here: it outlives a SIGKILL", done.stderr)
+
+    def test_no_pool_without_limits(self):
+        """What `check` finds out keeps a pool from starting, too."""
+        for call, name in ("timer_settime", "CPU limit"), ("kill", "wall limit"):
+            with self.subTest(call), tempfile.TemporaryDirectory() as folder:
+                done = subprocess.run([pool.program("paddock-supervisor"), "--runtime_dir", folder], capture_output=True, text=True,
+                                      timeout=pool.PATIENCE, preexec_fn=lambda: pool.lie(call, None, False))
+                self.assertEqual(done.returncode, 125, done)
+                self.assertIn(f"a mandatory layer of the sandbox does not hold: {name}\n", done.stderr)
+                self.assertEqual(os.listdir(folder), [])
 
     def test_what_the_kernel_has_is_granted(self):
         """No layer that this kernel offers is left out unnoticed."""

@@ -66,7 +66,7 @@ def refuse_namespaces():
 CALLS = {"prctl": 157, "prlimit64": 302, "close_range": 436, "capset": 126, "landlock_restrict_self": 446,
          "pivot_root": 155, "sethostname": 170, "shmctl": 31, "init_module": 175, "getppid": 110, "connect": 42, "setresuid": 117,
          "pidfd_open": 434, "pidfd_send_signal": 424, "kill": 62, "memfd_create": 319, "eventfd2": 290, "signalfd4": 289,
-         "timer_create": 222, "socketpair": 53, "mount": 165, "readlinkat": 267,
+         "timer_create": 222, "timer_settime": 223, "socketpair": 53, "mount": 165, "readlinkat": 267,
          "ioctl": 16, "poll": 7, "rt_sigprocmask": 14, "wait4": 61, "waitid": 247}
 
 

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,6 +67,16 @@ int children_fork(struct children *children, uint32_t slot,
     children->forks++;
     children->places[place] = (struct child){
         .pid = pid, .slot = slot, .serial = children->forks, .sandbox = request->sandbox};
+    return place;
+}
+
+int children_adopt(struct children *children, pid_t pid)
+{
+    int place = free_place(children);
+
+    if (place >= 0) {
+        children->places[place] = (struct child){.pid = pid, .forsaken = true};
+    }
     return place;
 }
 
@@ -216,11 +227,23 @@ void children_kill(struct children *children, int place, enum kill_cause cause)
     (void)kill(child->pid, SIGKILL);
 }
 
-void children_time_out(struct children *children, uint32_t serial)
+/* It may have outlived its child. */
+static void time_out(struct children *children, uint32_t serial)
 {
     for (int i = 0; i < CHILDREN_MAX; i++) {
         if (children->places[i].started && children->places[i].serial == serial) {
             children_kill(children, i, KILL_CPU);
+        }
+    }
+}
+
+void children_hear(struct children *children, int signals)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if ((int)info.ssi_signo == children->timer_signal) {
+            time_out(children, (uint32_t)info.ssi_int);
         }
     }
 }

@@ -48,6 +48,9 @@ struct children {
 int children_fork(struct children *children, uint32_t slot,
                   const struct message_request *request, const int fds[SANDBOX_FDS]);
 
+/* Takes in a child that was not forked for a relay: the self-test's. Returns as above. */
+int children_adopt(struct children *children, pid_t pid);
+
 /* Returns the place of a slot's sandbox, or -ENOENT. */
 int children_find(const struct children *children, uint32_t slot, uint64_t sandbox);
 
@@ -58,8 +61,8 @@ int children_start(struct children *children, int place,
 /* Kills, and remembers the cause if it is the first. Whose limit it is, is asked first
  * where its program is, and killed by children_tend() a moment later. */
 void children_kill(struct children *children, int place, enum kill_cause cause);
-/* A CPU timer ran out: kills its child. It may have outlived that one. */
-void children_time_out(struct children *children, uint32_t serial);
+/* Reads what the signalfd has: kills whose CPU timer ran out. */
+void children_hear(struct children *children, int signals);
 /* Kills those whose moment is over. Returns when the next one's will be, or CLOCK_NEVER.
  */
 int64_t children_tend(struct children *children, int64_t now_ms);

@@ -132,16 +132,13 @@ static int prepare_children(struct zygote *zygote)
 
 static int report_ready(struct zygote *zygote)
 {
-    struct groups *groups = &zygote->children.groups;
-    uint32_t granted =
-        selftest_granted(&zygote->children.settings, &zygote->lockdown, groups);
     struct message_ready ready = {
         .version = MESSAGE_VERSION,
-        .granted = granted,
+        .granted = selftest_granted(&zygote->children, &zygote->lockdown),
         .landlock_abi = zygote->lockdown.landlock_abi,
         .modules = zygote->interpreter.modules,
     };
-    int error = selftest_run(&zygote->children.settings, &zygote->lockdown, groups,
+    int error = selftest_run(&zygote->children, &zygote->lockdown, zygote->signals,
                              &ready.layers);
 
     close_fd(&zygote->lockdown.outside);
@@ -180,13 +177,7 @@ static int set_up(struct zygote *zygote)
 
 static void on_signals(struct zygote *zygote)
 {
-    struct signalfd_siginfo info;
-
-    while (read(zygote->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if ((int)info.ssi_signo == zygote->children.timer_signal) {
-            children_time_out(&zygote->children, (uint32_t)info.ssi_int);
-        }
-    }
+    children_hear(&zygote->children, zygote->signals);
     links_reap(&zygote->links);
 }
 
