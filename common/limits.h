@@ -23,6 +23,7 @@
 #define LIMIT_LINE   (8 * LIMIT_RECORD) /* bytes of such a record as a line of JSON */
 #define LIMIT_TABLES MIB(1)             /* bytes of files and functions that are named */
 #define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
+#define LIMIT_SIGNAL 64      /* signals that are pending */
 
 /* ---- between Paddock's own processes ---- */
 #define LIMIT_MESSAGE                                                                    \

@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/fd.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/message.h"
 
@@ -156,7 +157,9 @@ static const struct limit {
     {RLIMIT_FSIZE, "file size", "-f", GIB / 16, 0, 0},
     {RLIMIT_NOFILE, "open files", "-n", 128, 0, 4},
     {RLIMIT_NPROC, "processes", "-u", 64, 0, 0},
-    {RLIMIT_SIGPENDING, "pending signals", "-i", 64, 0, 0},
+    /* Of all sandboxes together, whatever their ids: in a namespace they count for who
+     * made it, too. And for each the zygote has a timer, which holds one. */
+    {RLIMIT_SIGPENDING, "pending signals", "-i", 8, 0, LIMIT_SIGNAL + 2},
 };
 
 static int try_limit(const struct limit *row, int64_t memory_mb, int64_t workers)

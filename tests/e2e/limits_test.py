@@ -3,7 +3,10 @@
 is measured by tests/bench/run limits, not here."""
 
 import os
+import re
+import resource
 import signal
+import subprocess
 import unittest
 
 import faults_test
@@ -14,6 +17,8 @@ DEAF = ("import signal\nfor number in range(1, 65):\n    try: signal.signal(numb
         "    except (OSError, ValueError): pass\n")
 MASK = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
 SPIN = "while True: pass\n"
+HOG = ("import os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(34, 60))\n"
+       "for _ in range(80): os.kill(os.getpid(), 34)\nprint('begun', flush=True)\ntime.sleep(60)\n")
 
 # name, program, fields, verdict
 ROWS = [
@@ -298,6 +303,42 @@ class Clock(unittest.TestCase):
             result = p.client.wait(job).result
             self.assertEqual(result["verdict"], "wall_limit", result)
             self.assertGreaterEqual(result["cpu_ms"], 100)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Signals(unittest.TestCase):
+    """A timer holds a signal, of as many as the kernel grants a user, or the maker of a namespace."""
+
+    WORKERS = 3
+
+    def check(self, limit):
+        return subprocess.run(["bash", "-c", f'ulimit -i {limit}; exec "$0" --check-sandbox --workers={self.WORKERS}',
+                               pool.program("paddock-supervisor")], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=pool.PATIENCE)
+
+    def least(self):
+        least = int(re.search(r"\(ulimit -i\) is 1, and Paddock needs (\d+)", self.check(1).stderr)[1])
+        self.assertEqual((self.check(least - 1).returncode, self.check(least).returncode), (125, 0))
+        return least
+
+    def test_pending_signals_of_some_leave_others_their_timers(self):
+        least = self.least()
+        for user, refused in (None, False), (pool.STRANGER, False), (pool.STRANGER, True):
+            def born():
+                resource.setrlimit(resource.RLIMIT_SIGPENDING, (least, least))
+                if refused:
+                    pool.refuse_namespaces()
+            with (self.subTest(user=user, refused=refused),
+                  pool.Pool(workers=self.WORKERS, user=user, born={"preexec_fn": born}) as p):
+                hogs = [p.client.enqueue(pool.make_zip(HOG)) for _ in range(self.WORKERS - 1)]
+                for hog in hogs:
+                    faults_test.begun(p.client, hog)
+                for _ in range(2):
+                    job = p.client.run(SPIN, cpu_ms=100)
+                    self.assertEqual(job.verdict, "cpu_limit", job.result)
+                for hog in hogs:
+                    p.client.cancel(hog)
+                    self.assertEqual(p.client.wait(hog).verdict, "cancelled")
 
 
 class Maxima(unittest.TestCase):
