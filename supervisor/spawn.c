@@ -66,6 +66,7 @@ struct birth {
     const struct spawn *spawn;
     bool root;    /* the parent's; in a user namespace ours depends on the maps */
     int go;       /* read end: the parent has written the id maps */
+    int go_write; /* the parent's end, not to be kept: when it is closed, nothing comes */
     int failures; /* write end */
 };
 
@@ -186,6 +187,7 @@ static _Noreturn void run_child(const struct birth *birth)
                                               "TZ=UTC", "LD_BIND_NOW=1", NULL};
     int binary;
 
+    (void)close(birth->go_write);
     reset_signals(birth);
     take_ids(birth);
     leave_session(birth);
@@ -290,6 +292,7 @@ int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *w
     }
     go_read = go[0], go_write = go[1], fail_read = failures[0], fail_write = failures[1];
     birth.go = go_read;
+    birth.go_write = go_write;
     birth.failures = fail_write;
     pid = make_process(spawn, &pidfd);
     if (pid == 0) {
@@ -302,7 +305,8 @@ int spawn_start(const struct spawn *spawn, struct process *ret, struct buffer *w
     close_fd(&fail_write);
     *ret = (struct process){pid, pidfd};
     error = see_through(spawn, pid, go_write, fail_read, why);
-    if (error < 0) {
+    if (error < 0) { /* it ends by itself, too: nothing comes any more */
+        close_fd(&go_write);
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, &status, 0);
         close_fd(&ret->pidfd);

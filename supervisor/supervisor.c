@@ -34,9 +34,10 @@
 
 struct command_line {
     const char *config_file;
-    int ready_fd; /* -1: none */
-    bool check;   /* attack a sandbox and say what held, instead of running a pool */
-    bool json;    /* say it in JSON */
+    int ready_fd;   /* -1: none */
+    bool check;     /* attack a sandbox and say what held, instead of running a pool */
+    bool json;      /* say it in JSON */
+    int64_t end_ms; /* when a check is given up */
     int (*instead)(const struct config *config);
 };
 
@@ -381,6 +382,27 @@ static void announce(struct pool *pool, struct command_line *line)
     }
 }
 
+/* It takes a fraction of a second. */
+#define CHECK_S 20
+
+static void mind_the_end(struct pool *pool, struct command_line *line)
+{
+    if (clock_now_ms() >= line->end_ms) {
+        line->end_ms = CLOCK_NEVER;
+        log_error("the check was given up after %d s, in which the zygote said nothing",
+                  CHECK_S);
+        pool_stop(pool);
+    }
+}
+
+/* How long poll() may wait. */
+static int next_due(const struct pool *pool, const struct command_line *line)
+{
+    int64_t next_ms = pool_next_ms(pool);
+
+    return clock_poll_ms(next_ms < line->end_ms ? next_ms : line->end_ms, clock_now_ms());
+}
+
 static void loop(struct pool *pool, struct command_line *line, int signals)
 {
     static struct pollfd fds[POLL_UNITS + 2 * POOL_UNITS];
@@ -391,8 +413,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
         fds[POLL_SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[POLL_STARTER] = (struct pollfd){.fd = line->ready_fd, .events = POLLIN};
         pool_poll(pool, fds + POLL_UNITS);
-        if (poll(fds, POLL_UNITS + 2 * pool->count,
-                 clock_poll_ms(pool_next_ms(pool), clock_now_ms())) < 0) {
+        if (poll(fds, POLL_UNITS + 2 * pool->count, next_due(pool, line)) < 0) {
             if (errno !=
                 EINTR) { /* there are no handlers, but SIGSTOP and SIGCONT do it */
                 (void)log_failure(-errno, "unable to wait");
@@ -408,9 +429,11 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             on_starter(pool, line);
         }
         pool_service(pool, fds + POLL_UNITS);
+        mind_the_end(pool, line);
         if (!announced && pool->phase == POOL_RUNNING) {
             announced = true;
             if (line->check) {
+                line->end_ms = CLOCK_NEVER;
                 pool_stop(pool);
             } else {
                 announce(pool, line);
@@ -434,6 +457,7 @@ static int run_check(struct pool *pool, struct command_line *line)
         return ROLE_EXIT_CONFIG;
     }
     pool_init(pool, true);
+    line->end_ms = clock_now_ms() + CHECK_S * 1000;
     loop(pool, line, signals);
     whole = layers_print(&pool->sandbox, &pool->cgroup, line->json, &text) &&
             pool->sandbox.version != 0;
@@ -494,7 +518,7 @@ static void take_back_children(void)
 int main(int argc, char **argv)
 {
     static struct pool pool = {.runtime = RUNTIME_INIT, .cgroup = CGROUP_INIT};
-    struct command_line line = {.ready_fd = -1};
+    struct command_line line = {.ready_fd = -1, .end_ms = CLOCK_NEVER};
     int code;
 
     take_back_children();

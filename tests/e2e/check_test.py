@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -151,6 +152,28 @@ class Broken(unittest.TestCase):
         done, _ = check(preexec_fn=lambda: (pool.lie("ioctl", None, False, errno.EPERM), pool.lie("kill", None, False)))
         self.assertEqual(done.returncode, 125, done)
         self.assertIn("a sandbox cannot be ended here: it outlives a SIGKILL", done.stderr)
+
+    def test_a_child_without_ids_ends_by_itself(self):
+        """One that is started in a way that is not granted."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            pool.copy_programs(os.path.join(folder, "bin"))
+            done = subprocess.run([os.path.join(folder, "bin", "paddock-supervisor"), "--check-sandbox", "--isolation=range"],
+                                  capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE, user=pool.STRANGER,
+                                  group=pool.STRANGER, extra_groups=[], preexec_fn=lambda: pool.lie("kill", None, False))
+        self.assertEqual(done.returncode, 125, done)
+        self.assertIn("unable to start zygote 0: unable to map ids: Operation not permitted", done.stderr)
+
+    def test_a_zygote_that_says_nothing(self):
+        """It is given up, and that is said."""
+        process = subprocess.Popen([pool.program("paddock-supervisor"), "--check-sandbox"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        found = pool.wait_until(lambda: [pid for pid, name in pool.children_of(process.pid).items() if name.startswith("paddock-zyg")],
+                                "a zygote starts")
+        os.kill(min(found), signal.SIGSTOP)
+        _, said = process.communicate(timeout=pool.PATIENCE)
+        self.assertEqual(process.returncode, 125, said)
+        self.assertRegex(said, r"the check was given up after \d+ s, in which the zygote said nothing\n")
 
     def test_no_pool_without_limits(self):
         """What `check` finds out keeps a pool from starting, too."""
