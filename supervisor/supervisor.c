@@ -383,7 +383,7 @@ static void announce(struct pool *pool, struct command_line *line)
 }
 
 /* It takes a fraction of a second. */
-#define CHECK_S 20
+#define CHECK_S 10
 
 static void mind_the_end(struct pool *pool, struct command_line *line)
 {

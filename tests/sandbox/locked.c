@@ -40,7 +40,8 @@ static void on_trap(int signo, siginfo_t *info, void *context)
         return;
     }
     if (is_forbidden(info->si_syscall, arguments)) {
-        policy_insist(info->si_syscall, arguments);
+        registers[REG_RAX] = policy_insist(info->si_syscall, arguments);
+        return;
     }
     if (info->si_syscall == SYS_rt_sigprocmask && arguments[3] == sizeof(uint64_t)) {
         registers[REG_RAX] = trap_set_mask(arguments, context);

@@ -402,12 +402,15 @@ int policy_install_sandbox(pid_t self)
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
 }
 
-_Noreturn void policy_insist(int number, const long arguments[5])
+long policy_insist(int number, const long arguments[5])
 {
-    for (;;) {
-        (void)syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
-                      arguments[4], (long)POLICY_INSISTS);
-    }
+    long result;
+
+    do {
+        result = syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                         arguments[4], (long)POLICY_INSISTS);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
 }
 
 /* ---- names ---- */

@@ -86,9 +86,10 @@ int policy_install_notify(int *ret_listener);
  * `self`. Allocates nothing. Returns 0 or a negative errno. */
 int policy_install_sandbox(pid_t self);
 
-/* Makes a FORBIDDEN call of these five arguments until it is the end: in the handler of
- * SIGSYS. */
-_Noreturn void policy_insist(int number, const long arguments[5]);
+/* Makes a FORBIDDEN call of these five arguments for as long as signals interrupt it: in
+ * the handler of SIGSYS. It is the end; where nobody listens any more, returns what the
+ * kernel says (a negative errno). */
+long policy_insist(int number, const long arguments[5]);
 
 /* The name of a call of the table, or NULL. */
 const char *policy_call_name(int number);

@@ -87,7 +87,7 @@ static long serve(int call, const long *arguments, ucontext_t *interrupted)
                        : served[i].serve_state(arguments, interrupted);
         }
     }
-    policy_insist(call, arguments); /* what is not served is forbidden */
+    return policy_insist(call, arguments); /* what is not served is forbidden */
 }
 
 static void on_trapped_call(int signo, siginfo_t *info, void *context)
