@@ -17,6 +17,7 @@
 
 #include "importer/hint.h"
 #include "importer/importer.h"
+#include "worker/sandbox/ending.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
@@ -35,9 +36,8 @@ struct outcome {
     enum verdict verdict;
     int exit_code;
     struct buffer report;
-    bool used; /* most of the job's memory was in use at some time */
-    /* owned; with these go the program's frames, and what is in them */
-    PyObject *result, *exception;
+    bool used;                    /* most of the job's memory was in use at some time */
+    PyObject *result, *exception; /* owned */
 };
 
 struct program {
@@ -46,80 +46,19 @@ struct program {
     char root[sizeof(PROGRAM_ROOT) + 512]; /* import root: /robot or /robot/FOLDER */
 };
 
-/* What a program changes if it gives the end something to do: a list, dict or set of
- * Python's, and how it was before there was a program. */
-struct watched {
-    PyObject *container; /* owned */
-    Py_ssize_t size;
-    PyObject *first; /* of a list; owned, lest another one gets its address */
-};
-
-static struct watched threads[3]; /* of threading: living, to be joined, exit functions */
-static struct watched handlers;   /* of logging */
-static PyObject *shutdown_threads;   /* threading._shutdown */
-static PyObject *shutdown_logging;   /* logging.shutdown, or None */
-static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
-static PyObject *returned;           /* of program_module.py */
-static PyObject *rehearsal;          /* bytes: a ZIP */
-static PyObject *startup_modules;    /* set: what no program's module can hide */
-
-static PyObject *first_of(PyObject *container)
-{
-    return PyList_Check(container) && PyList_GET_SIZE(container) > 0
-               ? PyList_GET_ITEM(container, 0)
-               : NULL;
-}
-
-static int watch(PyObject *container, struct watched *ret)
-{
-    *ret = (struct watched){.container = Py_XNewRef(container)};
-    if (container == NULL) {
-        return -1;
-    }
-    ret->size = PyObject_Size(container);
-    ret->first = Py_XNewRef(first_of(container));
-    return ret->size >= 0 ? 0 : -1;
-}
-
-static bool has_changed(const struct watched *watched)
-{
-    return PyObject_Size(watched->container) != watched->size ||
-           first_of(watched->container) != watched->first;
-}
-
-static int watch_end(PyObject *globals)
-{
-    PyObject *all = PyDict_GetItemString(globals, "threads");
-
-    shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
-    shutdown_logging = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_logging"));
-    if (shutdown_threads == NULL || shutdown_logging == NULL || all == NULL ||
-        !PyTuple_Check(all) || PyTuple_GET_SIZE(all) != array_size(threads)) {
-        return -1;
-    }
-    for (size_t i = 0; i < array_size(threads); i++) {
-        if (watch(PyTuple_GET_ITEM(all, i), &threads[i]) != 0) {
-            return -1;
-        }
-    }
-    return watch(PyDict_GetItemString(globals, "handlers"), &handlers);
-}
+static PyObject *returned;        /* of program_module.py */
+static PyObject *rehearsal;       /* bytes: a ZIP */
+static PyObject *startup_modules; /* set: what no program's module can hide */
 
 int guest_prepare(PyObject *globals)
 {
     PyObject *print_exception = PyDict_GetItemString(globals, "print_exception");
-    PyObject *atexit = PyImport_ImportModule("atexit");
 
-    if (atexit != NULL) {
-        run_exit_functions = PyObject_GetAttrString(atexit, "_run_exitfuncs");
-        Py_DECREF(atexit);
-    }
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
     returned = Py_XNewRef(PyDict_GetItemString(globals, "returned"));
-    if (print_exception == NULL || watch_end(globals) != 0 ||
-        run_exit_functions == NULL || rehearsal == NULL || startup_modules == NULL ||
-        returned == NULL) {
+    if (print_exception == NULL || ending_prepare(globals) != 0 || rehearsal == NULL ||
+        startup_modules == NULL || returned == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
@@ -412,70 +351,11 @@ static void tell(const char *root, struct outcome *outcome)
 
 /* ---- end ---- */
 
-static void call_and_forget(PyObject *function)
-{
-    PyObject *result = PyObject_CallNoArgs(function);
-
-    Py_XDECREF(result);
-    PyErr_Clear();
-}
-
-static void flush(const char *name)
-{
-    PyObject *file = PySys_GetObject(name);
-    PyObject *result =
-        file != NULL && file != Py_None ? PyObject_CallMethod(file, "flush", NULL) : NULL;
-
-    Py_XDECREF(result);
-    PyErr_Clear();
-}
-
-static bool has_threads(void)
-{
-    bool has = false;
-
-    for (size_t i = 0; i < array_size(threads); i++) {
-        has = has || has_changed(&threads[i]);
-    }
-    return has;
-}
-
-/* The second time it does nothing. */
-static void join_threads(void)
-{
-    if (has_threads()) {
-        call_and_forget(shutdown_threads);
-    }
-}
-
-static void flush_streams(void)
-{
-    flush("stdout");
-    flush("stderr");
-}
-
 static void claim(struct ring_writer *ring, const struct outcome *outcome)
 {
     ring_writer_claim(ring, outcome->verdict, outcome->exit_code,
                       outcome->report.data != NULL ? outcome->report.data : "",
                       outcome->report.size);
-}
-
-/* As Py_FinalizeEx begins; the rest of it would only tidy up a process that is about to
- * vanish. What modules that were loaded ahead would do is left out where a program gave
- * them nothing to do: it takes as long as the smallest program. */
-static void end_program(struct outcome *outcome)
-{
-    flush_streams();
-    Py_CLEAR(outcome->exception);
-    Py_CLEAR(outcome->result);
-    join_threads();
-    call_and_forget(run_exit_functions);
-    if (has_changed(&handlers)) {
-        call_and_forget(shutdown_logging);
-    }
-    flush_streams();
-    tracer_stop();
 }
 
 /* What a function returned, as a result: that is still the program's own. */
@@ -495,7 +375,7 @@ static void conclude(const struct program *program, struct outcome *outcome,
                      struct ring_writer *ring)
 {
     if (outcome->verdict == VERDICT_OK) {
-        join_threads();
+        ending_join_threads();
         give_back(outcome->result);
     }
     claim(ring, outcome);
@@ -503,6 +383,16 @@ static void conclude(const struct program *program, struct outcome *outcome,
     if (outcome->exception != NULL) {
         claim(ring, outcome);
     }
+}
+
+/* With the exception and the result go the program's frames, and what is in them. */
+static void end_program(struct outcome *outcome)
+{
+    ending_flush();
+    Py_CLEAR(outcome->exception);
+    Py_CLEAR(outcome->result);
+    ending_run();
+    tracer_stop();
 }
 
 static void run_program(struct program *program, struct outcome *outcome,

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Python does when a program has ended, of it what programs see: threads joined,
+ * exit functions called, buffers flushed. What would only tidy up a process that is about
+ * to vanish is left out.
+ */
+#pragma once
+
+#include <Python.h>
+
+/* In the zygote: takes what it needs from bootstrap.py's globals, so that nothing is
+ * looked up later. Returns 0, or -1 with an exception. */
+int ending_prepare(PyObject *bootstrap_globals);
+
+/* The following run code of the program's, and swallow its errors as Python does. */
+
+/* Waits for the threads that Python waits for. The second time it does nothing. */
+void ending_join_threads(void);
+/* Has stdout and stderr written. */
+void ending_flush(void);
+/* All of it; nothing of the program runs on the main thread afterwards. */
+void ending_run(void);
