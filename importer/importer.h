@@ -104,6 +104,10 @@ PyObject *importer_refuse(const char *sentence, PyObject *name, const char *path
  * to be run, or NULL with an exception. NULL for none. */
 void importer_set_code_hook(PyObject *(*hook)(PyObject *code));
 
+/* From here on every source of an archive (not of one that is IMPORTER_READY) is shown to
+ * this before it is compiled. NULL for none. */
+void importer_set_source_hook(void (*hook)(const char *source, size_t size));
+
 /* The code object of a member (a path in the archive mounted at `root`), compiled with
  * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */
 PyObject *importer_compile(const char *root, const char *member);

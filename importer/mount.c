@@ -211,6 +211,23 @@ void importer_set_code_hook(PyObject *(*hook)(PyObject *code))
     code_hook = hook;
 }
 
+static void (*source_hook)(const char *source, size_t size);
+
+void importer_set_source_hook(void (*hook)(const char *source, size_t size))
+{
+    source_hook = hook;
+}
+
+static PyObject *read_source(struct mount *mount, size_t index)
+{
+    PyObject *source = mount_read(mount, index);
+
+    if (source != NULL && source_hook != NULL) {
+        source_hook(PyBytes_AS_STRING(source), (size_t)PyBytes_GET_SIZE(source));
+    }
+    return source;
+}
+
 static PyObject *hooked(PyObject *code)
 {
     PyObject *result = code_hook(code);
@@ -240,7 +257,7 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
         return ready;
     }
     path = mount_path(mount, archive_name(mount->archive, index));
-    source = path != NULL ? mount_read(mount, index) : NULL;
+    source = path != NULL ? read_source(mount, index) : NULL;
     code = source != NULL ? compile_source(source, path, trimmed) : NULL;
     if (code == NULL && (mount->flags & IMPORTER_TABS) != 0 &&
         PyErr_ExceptionMatches(PyExc_TabError)) {

@@ -2,6 +2,10 @@
 """What a program leaves running when it has ended, and that this neither delays nor changes its result beyond the grace.
 The wall limit is far beyond any test's patience: whoever met it would not be heard of in time."""
 
+import os
+import re
+import subprocess
+import tempfile
 import unittest
 
 import pool
@@ -70,6 +74,62 @@ LIMITS = [
 ]
 
 
+GONE = ("class R:\n    def __init__(self, name): self.name = name\n    def __del__(self): print('gone', self.name, helper())\n"
+        "def helper(): return 'helped'\n")
+SUSPENDED = "def steps():\n    try: yield 1\n    finally: print('closed', helper())\n"
+
+# What goes with a program's modules, and what of it is seen; python3 is what it is compared with. Name: files.
+MODULES = {
+    "objects": {"robot.py": GONE + "a = R('a')\n_b = R('_b')\nc = [R('c')]\na.c = c\nprint('end')\n"},
+    "an object of a class without a cycle": {"robot.py": "import helper\na = helper.R('a')\n", "helper.py": GONE},
+    "in a cycle": {"robot.py": GONE + "c = R('c')\nc.me = c\ndel c\nd = R('d')\nd.me = d\n"},
+    "generators": {"robot.py": GONE + SUSPENDED + "s = steps()\nnext(s)\nnever_begun = steps()\n"},
+    "coroutines": {"robot.py": "import types\n@types.coroutine\ndef wait(): yield\nasync def work():\n    try: await wait()\n"
+                               "    finally: print('closed')\nw = work()\nw.send(None)\nnever = work()\n"},
+    "modules and packages": {"robot.py": GONE + "import lib.arm, lib\na = R('a')\n", "lib/arm.py": GONE + "b = R('b')\n",
+                             "lib/__init__.py": ""},
+    "a package without a file": {"robot.py": "import lib.arm\n", "lib/arm.py": GONE + "b = R('b')\n"},
+    "an error in it": {"robot.py": GONE + "def helper(): return 1 / 0\na = R('a')\nb = R('b')\n"},
+    "an error": {"robot.py": GONE + SUSPENDED + "a = R('a')\ns = steps()\nnext(s)\n1 / 0\n"},
+    "exit()": {"robot.py": GONE + "import sys\na = R('a')\nsys.exit(3)\n"},
+    "exit() of it": {"robot.py": GONE + "def helper(): raise SystemExit(4)\na = R('a')\n"},
+    "exit functions": {"robot.py": GONE + "import atexit\na = R('a')\natexit.register(print, 'exit')\n"},
+    "no collector": {"robot.py": GONE + "import gc\ngc.disable()\na = R('a')\na.me = a\ndel a\nb = R('b')\n"},
+    "an eager collector": {"robot.py": "import gc\ngc.set_threshold(1)\n" + GONE + "a = R('a')\na.me = a\n"},
+    "another stdout": {"robot.py": GONE + "import io, sys\nclass S(io.StringIO):\n    def __del__(self): print('stream')\n"
+                                   "sys.stdout = S()\na = R('a')\n"},
+    "a stream of its own": {"robot.py": "import io\nclass S(io.RawIOBase):\n    def writable(self): return True\n    def write(self, b):\n"
+                                        "        print(bytes(b))\n        return len(b)\ns = io.BufferedWriter(S())\ns.write(b'x')\n"},
+    "a weak reference": {"robot.py": "import weakref\nclass A: pass\na = A()\nr = weakref.ref(a, lambda r: print('called'))\n"
+                                     "weakref.finalize(a, print, 'finalized')\n"},
+    "written elsewhere": {"robot.py": "exec(open('more.txt').read())\n", "more.txt": GONE + "a = R('a')\n"},
+    "an import": {"robot.py": "import helper\na = helper.R()\n", "helper.py": "print('run')\nclass R:\n    def __del__(self):\n"
+                                                                         "        import helper\n        print('imported')\n"},
+    "a daemon": {"robot.py": GONE + "import threading, time\nc = R('c')\nc.me = c\ndel c\na = R('a')\n"
+                             "threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()\n"},
+    "held by Python's": {"robot.py": GONE + "import sys\nsys.excepthook = lambda *error: None\nc = R('c')\nc.me = c\ndel c\na = R('a')\n"},
+}
+
+
+def run_python(files):
+    """(stdout, stderr) of python3, as if it had run in /robot."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
+        done = subprocess.run(["/usr/bin/python3", os.path.join(folder, "robot.py")], cwd=folder, capture_output=True, text=True,
+                              timeout=pool.PATIENCE, env={"PYTHONDONTWRITEBYTECODE": "1"})
+        return done.stdout, done.stderr.replace(folder, "/robot")
+
+
+def comparable(text):
+    """Without addresses, and without what python3 cannot say any more by then: source lines, and one word about tracemalloc."""
+    return [re.sub("0x[0-9a-f]+", "0x", line) for line in text.splitlines()
+            if not line.startswith("    ") and "Enable tracemalloc" not in line]
+
+
 class Ending(pool.TestCase):
     OPTIONS = {"workers": 4, "max_cpu_ms": 600_000, "max_wall_ms": 600_000}
 
@@ -81,6 +141,29 @@ class Ending(pool.TestCase):
                 self.assertEqual((job.verdict, job.result.get("detail", "")), (verdict, detail), job.result)
                 if "goes on" in name:
                     self.assertEqual(recording.text(recording.decode(job.recording)), "done\n")
+
+    def test_modules_are_taken_down(self):
+        for name, files in MODULES.items():
+            out, err = run_python(files)
+            for trace in "off", "steps":
+                with self.subTest(name, trace=trace):
+                    job = self.client.run(pool.make_zip(files), trace=trace)
+                    records = recording.decode(job.recording)
+                    self.assertEqual(recording.text(records), out, job.result)
+                    self.assertEqual(comparable(recording.text(records, "err")), comparable(err))
+
+    def test_what_runs_late_is_traced(self):
+        job = self.client.run(pool.make_zip(MODULES["objects"]), trace="calls")
+        self.assertEqual([name for _, _, name in recording.calls(recording.decode(job.recording))].count("R.__del__"), 3)
+
+    def test_modules_are_taken_down_after_the_claim(self):
+        for end, verdict, code in (("", "ok", 0), ("raise SystemExit(3)\n", "exit", 3), ("1 / 0\n", "exception", 1)):
+            for last in "time.sleep(1000)", "os._exit(9)", "raise SystemExit(9)":
+                with self.subTest(end, last=last):
+                    job = self.client.run("import os, time\nclass A:\n    def __del__(self):\n        print('gone', flush=True)\n"
+                                          f"        {last}\na = A()\n{end}", wall_ms=600_000)
+                    self.assertEqual((job.verdict, job.result["exit_code"]), (verdict, code), job.result)
+                    self.assertEqual(recording.text(recording.decode(job.recording, partial=True)), "gone\n")
 
     def test_what_a_function_returned(self):
         """It goes after the claim, with whatever it does then."""

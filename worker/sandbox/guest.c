@@ -240,6 +240,7 @@ static PyObject *run(const struct program *program)
     if (set_argv(program) != 0 || set_path(program) != 0) {
         return NULL;
     }
+    importer_set_source_hook(ending_read);
     tracer_start((enum job_trace)program->inbox->limits.trace);
     return program->entry.member[0] != '\0' ? run_main(&program->entry)
                                             : run_function(&program->entry);

@@ -45,7 +45,7 @@ int report_prepare(PyObject *print_exception)
     return source_getline != NULL && original_hook != NULL ? 0 : -1;
 }
 
-static bool is_program_file(PyObject *path)
+bool report_is_program_file(PyObject *path)
 {
     const char *text =
         path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
@@ -113,7 +113,8 @@ static bool is_of_program(PyObject *exception)
                            : NULL;
 
     return module != NULL && PyModule_Check(module) &&
-           is_program_file(PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
+           report_is_program_file(
+               PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
 }
 
 static bool is_no_memory(PyObject *exception)
@@ -278,7 +279,7 @@ static void collect_frames(PyTracebackObject *entry, struct frames *ret)
     while (entry != NULL) {
         PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
 
-        if (is_program_file(code->co_filename)) {
+        if (report_is_program_file(code->co_filename)) {
             ret->entries[ret->count++ % FRAMES_MAX] = entry;
         }
         Py_DECREF(code);
@@ -329,7 +330,7 @@ static bool is_syntax_error(PyObject *exception)
 bool report_is_compile_error(PyObject *exception)
 {
     return is_syntax_error(exception) &&
-           is_program_file(((PySyntaxErrorObject *)exception)->filename);
+           report_is_program_file(((PySyntaxErrorObject *)exception)->filename);
 }
 
 static void write_syntax_location(struct wire_writer *record, PyObject *exception,
@@ -453,7 +454,7 @@ static void add_where(PyObject *exception, struct buffer *to)
         line = innermost->tb_lineno;
         Py_DECREF(code);
     }
-    if (is_program_file(file)) {
+    if (report_is_program_file(file)) {
         buffer_printf(to, " (%s, line %d)", PyUnicode_AsUTF8(file) + sizeof(PROGRAM_ROOT),
                       line);
     }
