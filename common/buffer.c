@@ -149,31 +149,6 @@ void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t siz
     buffer_add_char(buffer, '"');
 }
 
-/* Characters above ASCII that move what stands beside them: the range of their last byte.
- */
-static const struct {
-    const char *lead;
-    unsigned char first, last;
-} moving[] = {
-    {"\xc2", 0x80, 0x9f},     /* C1 controls */
-    {"\xe2\x80", 0xa8, 0xae}, /* separators, embeddings and overrides */
-    {"\xe2\x81", 0xa6, 0xa9}, /* isolates */
-};
-
-static bool is_moving(const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < array_size(moving); i++) {
-        size_t lead = strlen(moving[i].lead);
-
-        if (size == lead + 1 && memcmp(bytes, moving[i].lead, lead) == 0 &&
-            (unsigned char)bytes[lead] >= moving[i].first &&
-            (unsigned char)bytes[lead] <= moving[i].last) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Appends the character at `bytes`; returns how many bytes it took. */
 static size_t add_visible_character(struct buffer *buffer, const char *bytes, size_t size)
 {
@@ -186,7 +161,7 @@ static size_t add_visible_character(struct buffer *buffer, const char *bytes, si
         return 1;
     }
     if (length <= 0 || first < 0x20 || first == 0x7f ||
-        is_moving(bytes, (size_t)length)) {
+        utf8_moves(bytes, (size_t)length)) {
         buffer_printf(buffer, "\\x%02x", first);
         return 1;
     }

@@ -72,9 +72,40 @@ bool utf8_valid(const char *bytes, size_t size)
     return true;
 }
 
+/* Above ASCII; the range of their last byte. */
+static const struct {
+    const char *lead;
+    unsigned char first, last;
+} moving[] = {
+    {"\xc2", 0x80, 0x9f},     /* C1 controls */
+    {"\xe2\x80", 0xa8, 0xae}, /* separators, embeddings and overrides */
+    {"\xe2\x81", 0xa6, 0xa9}, /* isolates */
+};
+
+bool utf8_moves(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < array_size(moving); i++) {
+        size_t lead = strlen(moving[i].lead);
+
+        if (length == lead + 1 && memcmp(bytes, moving[i].lead, lead) == 0 &&
+            (unsigned char)bytes[lead] >= moving[i].first &&
+            (unsigned char)bytes[lead] <= moving[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_control(unsigned char c)
 {
     return (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+}
+
+/* `length`: of the character at `from`, as utf8_sequence() says it. */
+static bool is_clean(const char *from, int length)
+{
+    return length > 0 && !is_control((unsigned char)from[0]) &&
+           !utf8_moves(from, (size_t)length);
 }
 
 size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size)
@@ -83,7 +114,7 @@ size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size)
 
     for (size_t i = 0; i < size;) {
         int length = utf8_sequence(from + i, size - i);
-        bool clean = length > 0 && !is_control((unsigned char)from[i]);
+        bool clean = is_clean(from + i, length);
         size_t takes = clean ? (size_t)length : 1;
 
         if (used + takes >= room) {
@@ -95,7 +126,7 @@ size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size)
             to[used] = '?';
         }
         used += takes;
-        i += takes;
+        i += length > 0 ? (size_t)length : 1;
     }
     to[used] = '\0';
     return used;

@@ -16,7 +16,14 @@ size_t utf8_whole(const char *bytes, size_t size);
 
 bool utf8_valid(const char *bytes, size_t size);
 
+/* Is this character, `length` bytes long, one above ASCII that changes how what stands
+ * beside it is shown? Controls (C1), line separators, what turns the direction of
+ * writing. */
+bool utf8_moves(const char *bytes, size_t length);
+
 /* Copies `size` bytes of `from` as a NUL-terminated string into `to` (`room` bytes, > 0):
- * invalid bytes and control characters other than tab and newline become '?', and a text
- * that is too long is cut between characters. Returns the length of the result. */
+ * invalid bytes, control characters other than tab and newline, and characters that move
+ * others (utf8_moves) become '?', and a text that is too long is cut between characters.
+ * Returns the length of the result. Whatever a program said goes through this on its way
+ * into a sentence, a claim or a line of the log. */
 size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size);
