@@ -58,7 +58,7 @@ static const struct verdict_row rows[VERDICT_COUNT] = {
                          "Python itself crashed while it ran your program.",
                          "Very deep recursion is the usual cause."},
     [VERDICT_VANISHED] = {"vanished", E, 89,
-                          "Your program ended at once, without coming to its end.",
+                          "Your program ended itself without coming to its end.",
                           "os._exit() does that: use exit() instead."},
     [VERDICT_CANCELLED] = {"cancelled", Q, 90, "The run was cancelled.", ""},
     [VERDICT_EXPIRED] = {"expired", Q, 91, "Your program waited too long for its turn.",
