@@ -128,6 +128,23 @@ ROWS = {
         "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
 }
 
+# What an exception says, however odd.
+ROWS.update({
+    "half a character": ({"robot.py": "raise ValueError('\\ud800abc')\n"}, "exception",
+                         STOPPED.format("ValueError: \\ud800abc (robot.py, line 1)")),
+    "a long name": ({"robot.py": f"class {'E' * 5000}(Exception): pass\nraise {'E' * 5000}('said')\n"}, "exception",
+                    STOPPED.format(f"{'E' * 80}...: said (robot.py, line 2)")),
+    "a long name of wide letters": ({"robot.py": "class E{0}(Exception): pass\nraise E{0}\n".format("\u00e4" * 500)}, "exception",
+                                    STOPPED.format("E" + "\u00e4" * 39 + "... (robot.py, line 2)")),
+    "a long text": ({"robot.py": "raise ValueError('\u20ac' * 5000)\n"}, "exception",
+                    STOPPED.format("ValueError: " + "\u20ac" * 682 + " (robot.py, line 1)")),
+    "turned around": ({"robot.py": "raise ValueError('a\\u202eb\\u2066c\\x9bd')\n"}, "exception",
+                      STOPPED.format("ValueError: a?b?c?d (robot.py, line 1)")),
+    "a NUL": ({"robot.py": "raise ValueError('a\\0b')\n"}, "exception", STOPPED.format("ValueError: a?b (robot.py, line 1)")),
+    "gone": ({"robot.py": "import os, time\ntime.sleep(0.1)\nos._exit(0)\n"}, "vanished",
+             "Your program ended itself without coming to its end. os._exit() does that: use exit() instead."),
+})
+
 NOT_ALLOWED = ("What that line asks of the machine is not allowed here: a program has its own files, its input and its output, and "
                "no other processes")
 ROWS.update({
@@ -205,6 +222,16 @@ class Sentences(pool.TestCase):
                 job = self.client.run(code)
                 self.assertEqual(job.verdict, "exception")
                 self.assertIn(hint, job.result["sentence"])
+
+    def test_half_a_character_is_told(self):
+        """In the records and on stderr, too; and where Python itself has to say it."""
+        for code in "raise ValueError('\\ud800abc')\n", "raise SyntaxError('\\ud800abc', ('/robot/robot.py', 1, 1, '\\udfff'))\n":
+            with self.subTest(code):
+                records = recording.decode(self.client.run(code).recording)
+                self.assertIn("Error: \\ud800abc\n", recording.text(records, "err"))
+                error, = (record for record in records if record["kind"] == "error")
+                self.assertEqual(error["message"].partition(" (")[0], "\\ud800abc")
+                self.assertEqual(error["frames"][-1]["source"], "\\udfff" if "udfff" in code else code.strip())
 
     def test_a_program_s_own_errors_are_no_other_verdict(self):
         """Whatever type they are of: ours is what the importer itself refused, and what Python raised."""

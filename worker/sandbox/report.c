@@ -6,6 +6,7 @@
  */
 #include "worker/sandbox/report.h"
 
+#include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
@@ -16,6 +17,7 @@
 #define CHAIN_MAX   8   /* exceptions of a chain */
 #define FRAMES_MAX  20  /* innermost frames of one exception */
 #define TEXT_MAX    256 /* bytes of a name or a source line */
+#define CLASS_MAX   80  /* bytes of an exception's name in a sentence */
 #define MESSAGE_MAX 2048
 
 /* Where a chain has an exception with more frames than this (Python's own limit of
@@ -184,24 +186,39 @@ void report_print(PyObject *exception)
 
 /* ---- texts ---- */
 
+/* The UTF-8 of a text, with halves of characters (surrogates) escaped, as Python has it
+ * on stderr: new reference to bytes; NULL, without an exception, for what is no text. */
+static PyObject *encode(PyObject *text)
+{
+    PyObject *bytes = text != NULL && PyUnicode_Check(text)
+                          ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace")
+                          : NULL;
+
+    PyErr_Clear();
+    return bytes;
+}
+
+/* How many bytes of a text are shown: whole characters, `most` at most. */
+static size_t shown(const char *bytes, size_t size, size_t most)
+{
+    return size <= most ? size : utf8_whole(bytes, most);
+}
+
 static void write_text(struct wire_writer *record, PyObject *text, size_t most)
 {
-    Py_ssize_t size = 0;
-    const char *bytes = text != NULL && PyUnicode_Check(text)
-                            ? PyUnicode_AsUTF8AndSize(text, &size)
-                            : NULL;
-    if (bytes == NULL) {
-        PyErr_Clear();
-        bytes = "";
-        size = 0;
-    }
-    if ((size_t)size > most) {
-        size = (Py_ssize_t)most;
-        while (size > 0 && (bytes[size] & 0xc0) == 0x80) {
-            size--; /* not within a character */
-        }
-    }
-    wire_bytes(record, bytes, (size_t)size);
+    PyObject *bytes = encode(text);
+    const char *start = bytes != NULL ? PyBytes_AS_STRING(bytes) : "";
+    size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
+
+    wire_bytes(record, start, shown(start, size, most));
+    Py_XDECREF(bytes);
+}
+
+static void write_class(struct wire_writer *record, PyObject *exception)
+{
+    const char *name = Py_TYPE(exception)->tp_name;
+
+    wire_bytes(record, name, shown(name, strlen(name), TEXT_MAX));
 }
 
 /* Returns a new reference; never NULL with an exception left set. */
@@ -396,8 +413,7 @@ static void record_one(PyObject *exception, const char *relation)
     prepare(exception, &told);
     record = recorder_timed(WIRE_ERROR);
     wire_text(record, relation);
-    wire_bytes(record, Py_TYPE(exception)->tp_name,
-               strnlen(Py_TYPE(exception)->tp_name, TEXT_MAX));
+    write_class(record, exception);
     write_text(record, told.message, MESSAGE_MAX);
     wire_unsigned(record, told.shown + (told.syntax_file != NULL ? 1 : 0));
     for (size_t i = 0; i < told.shown; i++) {
@@ -463,13 +479,23 @@ static void add_where(PyObject *exception, struct buffer *to)
     Py_XDECREF(traceback);
 }
 
+static void add_class(PyObject *exception, struct buffer *to)
+{
+    const char *name = Py_TYPE(exception)->tp_name;
+    size_t size = strlen(name);
+    size_t fits = shown(name, size, CLASS_MAX);
+
+    buffer_add(to, name, fits);
+    buffer_add_text(to, fits < size ? "..." : "");
+}
+
 void report_brief(PyObject *exception, struct buffer *to)
 {
     PyObject *traceback = ((PyBaseExceptionObject *)exception)->traceback;
     struct frames frames;
 
     collect_frames((PyTracebackObject *)traceback, &frames);
-    buffer_add_text(to, Py_TYPE(exception)->tp_name);
+    add_class(exception, to);
     if (frames.count > 0) {
         PyTracebackObject *innermost = frames.entries[(frames.count - 1) % FRAMES_MAX];
         PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
@@ -483,8 +509,7 @@ void report_brief(PyObject *exception, struct buffer *to)
 
 void report_line(PyObject *exception, struct buffer *to)
 {
-    PyObject *message;
-    const char *text;
+    PyObject *message, *bytes;
 
     if (is_syntax_error(exception)) {
         message = PyObject_GetAttrString(exception, "msg");
@@ -492,12 +517,15 @@ void report_line(PyObject *exception, struct buffer *to)
     } else {
         message = message_of(exception);
     }
-    text = message != NULL && PyUnicode_Check(message) ? PyUnicode_AsUTF8(message) : NULL;
-    PyErr_Clear();
-    buffer_add_text(to, Py_TYPE(exception)->tp_name);
-    if (text != NULL && *text != '\0') {
-        buffer_printf(to, ": %.*s", MESSAGE_MAX, text);
+    bytes = encode(message);
+    add_class(exception, to);
+    if (bytes != NULL && PyBytes_GET_SIZE(bytes) > 0) {
+        const char *text = PyBytes_AS_STRING(bytes);
+
+        buffer_add_text(to, ": ");
+        buffer_add(to, text, shown(text, (size_t)PyBytes_GET_SIZE(bytes), MESSAGE_MAX));
     }
     add_where(exception, to);
+    Py_XDECREF(bytes);
     Py_XDECREF(message);
 }
