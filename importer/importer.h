@@ -50,6 +50,8 @@ int importer_init(void);
  * loaded hold them, for as long as the process lives. The first mount with IMPORTER_FILES
  * does it, too; a zygote does it once, before it forks. */
 int importer_install_files(void);
+/* From here on os.devnull is the view's own: for where there is no disk to have one. */
+void importer_offer_null(void);
 /* os.chdir() to a virtual folder, which relative paths are resolved against from then on.
  */
 int importer_change_directory(const char *path);

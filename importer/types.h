@@ -35,6 +35,7 @@ struct importer_state {
     PyObject *stat_result;     /* os.stat_result */
     PyObject *error;           /* zipimport.ZipImportError */
     PyObject *resources;       /* dict: what resource.py defines, once it is wanted */
+    bool has_null;             /* the view has an os.devnull of its own */
     bool serves_files;         /* view.c's functions are in the place of Python's */
     bool finds_distributions;  /* resource.c's finder is on sys.meta_path */
     char directory[PATH_MAX];  /* the virtual working directory, or "" while it is a real

@@ -350,7 +350,7 @@ int importer_install_files(void)
         return 0;
     }
     installed_count = 0; /* those of an interpreter before this one are gone */
-    if (view_open_init() != 0 || view_scan_init() != 0) {
+    if (view_open_init() != 0 || view_null_init() != 0 || view_scan_init() != 0) {
         return -1;
     }
     for (size_t i = 0; i < view_open_hooks_count; i++) {
@@ -365,6 +365,11 @@ int importer_install_files(void)
     }
     importer.serves_files = true;
     return 0;
+}
+
+void importer_offer_null(void)
+{
+    importer.has_null = true;
 }
 
 int importer_change_directory(const char *path)

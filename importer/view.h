@@ -15,7 +15,13 @@
 
 /* ---- places ---- */
 
-enum view_kind { VIEW_NONE, VIEW_FILE, VIEW_FOLDER, VIEW_MISSING };
+enum view_kind {
+    VIEW_NONE,
+    VIEW_FILE,
+    VIEW_FOLDER,
+    VIEW_NULL, /* os.devnull, where the view has one */
+    VIEW_MISSING
+};
 
 /* Where a path leads. It starts as zeros and is released by view_release(). It owns
  * what it refers to: whatever a program does while it is looked at (another thread's
@@ -31,7 +37,7 @@ struct view_place {
                        the absolute path that it stands for */
     int error;      /* of VIEW_MISSING: ENOENT, ENOTDIR or ENAMETOOLONG */
     bool in_folder; /* of VIEW_MISSING: only its last part is missing */
-    struct mount *mount; /* owned; may be NULL for VIEW_NONE and VIEW_MISSING */
+    struct mount *mount; /* owned; may be NULL but for VIEW_FILE and VIEW_FOLDER */
     ssize_t index;       /* of a file in the archive */
     char path[PATH_MAX]; /* absolute, normalised */
     const char *member;  /* in the mount; points into path */
@@ -116,8 +122,10 @@ struct view_hook {
 extern struct view_hook view_open_hooks[], view_os_hooks[];
 extern const size_t view_open_hooks_count, view_os_hooks_count;
 
-/* Makes the types of view_open.c and view_scan.c. 0, or -1 with an exception. */
+/* Makes the types of view_open.c, view_null.c and view_scan.c. 0, or -1 with an
+ * exception. */
 int view_open_init(void);
+int view_null_init(void);
 int view_scan_init(void);
 
 /* Calls the function that was there before, with paths as they were taken: an
@@ -134,3 +142,8 @@ PyObject *view_list(const struct view_place *place, bool as_bytes);
 PyObject *view_scandir(const struct view_place *place);
 /* A file as open(path, "rb", buffering=0) gives it. */
 PyObject *view_raw_file(const struct view_place *place);
+/* One that takes everything and holds nothing; `mode` as io.FileIO has it. */
+PyObject *view_null_file(const struct view_place *place, const char *mode);
+/* Sets what io.FileIO says of itself. 0, or -1 with an exception. */
+int view_name_file(PyObject *raw, const struct view_place *place,
+                   const char *mode) must_check;

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static PyTypeObject *raw_type;
-static PyObject *bytes_io, *buffered_reader, *text_wrapper, *unsupported;
+static PyObject *bytes_io, *text_wrapper, *unsupported;
+static PyObject *buffered_reader, *buffered_writer, *buffered_random;
 
 /* ---- the raw file ---- */
 
@@ -101,6 +102,8 @@ int view_open_init(void)
 
     if (io != NULL && take(io, "BytesIO", &bytes_io) == 0 &&
         take(io, "BufferedReader", &buffered_reader) == 0 &&
+        take(io, "BufferedWriter", &buffered_writer) == 0 &&
+        take(io, "BufferedRandom", &buffered_random) == 0 &&
         take(io, "TextIOWrapper", &text_wrapper) == 0 &&
         take(io, "UnsupportedOperation", &unsupported) == 0) {
         bases = PyTuple_Pack(1, bytes_io);
@@ -113,21 +116,29 @@ int view_open_init(void)
     return raw_type != NULL ? 0 : -1;
 }
 
+int view_name_file(PyObject *raw, const struct view_place *place, const char *mode)
+{
+    PyObject *text = PyUnicode_InternFromString(mode);
+    int error = text == NULL || PyObject_SetAttrString(raw, "name", place->name) != 0 ||
+                        PyObject_SetAttrString(raw, "mode", text) != 0 ||
+                        PyObject_SetAttrString(raw, "closefd", Py_True) != 0
+                    ? -1
+                    : 0;
+
+    Py_XDECREF(text);
+    return error;
+}
+
 PyObject *view_raw_file(const struct view_place *place)
 {
     PyObject *bytes = mount_read(place->mount, (size_t)place->index);
-    PyObject *mode = PyUnicode_InternFromString("rb");
     PyObject *raw =
         bytes != NULL ? PyObject_CallOneArg((PyObject *)raw_type, bytes) : NULL;
 
-    if (raw != NULL &&
-        (mode == NULL || PyObject_SetAttrString(raw, "name", place->name) != 0 ||
-         PyObject_SetAttrString(raw, "mode", mode) != 0 ||
-         PyObject_SetAttrString(raw, "closefd", Py_True) != 0)) {
+    if (raw != NULL && view_name_file(raw, place, "rb") != 0) {
         Py_CLEAR(raw);
     }
     Py_XDECREF(bytes);
-    Py_XDECREF(mode);
     return raw;
 }
 
@@ -138,6 +149,7 @@ struct opening {
     int buffering;
     const char *encoding, *errors, *newline;
     bool text, writing, creating, exclusive;
+    bool updating; /* reading as well as writing */
 };
 
 /* Takes the mode apart. False for one that open() refuses: that is left to open(). */
@@ -154,7 +166,8 @@ static bool take_mode(struct opening *opening)
     opening->text = !seen['b'];
     opening->exclusive = seen['x'];
     opening->creating = seen['w'] || seen['a'] || seen['x'];
-    opening->writing = opening->creating || seen['+'];
+    opening->updating = seen['+'];
+    opening->writing = opening->creating || opening->updating;
     if (kinds != 1 || (seen['t'] && seen['b'])) {
         return false;
     }
@@ -176,18 +189,35 @@ static int refusal(const struct view_place *place, const struct opening *opening
     if (place->kind == VIEW_FOLDER) {
         return EISDIR;
     }
-    return opening->writing ? EROFS : 0;
+    return opening->writing && place->kind != VIEW_NULL ? EROFS : 0;
+}
+
+static PyObject *raw_of(const struct view_place *place, const struct opening *opening)
+{
+    char mode[] = {"wb\0"};
+
+    if (place->kind != VIEW_NULL) {
+        return view_raw_file(place);
+    }
+    mode[0] = strchr(opening->mode, 'a') != NULL       ? 'a'
+              : opening->updating || !opening->writing ? 'r'
+                                                       : 'w';
+    mode[2] = opening->updating ? '+' : '\0';
+    return view_null_file(place, mode);
 }
 
 /* Wraps and releases `inner`, which may be NULL. */
-static PyObject *buffer_of(PyObject *inner, int buffering)
+static PyObject *buffer_of(PyObject *inner, const struct opening *opening)
 {
+    PyObject *type = opening->updating  ? buffered_random
+                     : opening->writing ? buffered_writer
+                                        : buffered_reader;
     PyObject *buffer = NULL;
 
     if (inner != NULL) {
-        buffer = buffering > 1
-                     ? PyObject_CallFunction(buffered_reader, "Oi", inner, buffering)
-                     : PyObject_CallOneArg(buffered_reader, inner);
+        buffer = opening->buffering > 1
+                     ? PyObject_CallFunction(type, "Oi", inner, opening->buffering)
+                     : PyObject_CallOneArg(type, inner);
         Py_DECREF(inner);
     }
     return buffer;
@@ -234,11 +264,11 @@ static PyObject *open_place(const struct view_place *place, const struct opening
         PyErr_SetString(PyExc_ValueError, "can't have unbuffered text I/O");
         return NULL;
     }
-    raw = view_raw_file(place);
+    raw = raw_of(place, opening);
     if (opening->buffering == 0) {
         return raw;
     }
-    raw = buffer_of(raw, opening->buffering);
+    raw = buffer_of(raw, opening);
     return opening->text ? text_of(raw, opening) : raw;
 }
 

@@ -44,6 +44,16 @@ static long long modified(const struct view_place *place)
     return when > first ? when : first;
 }
 
+static const struct {
+    mode_t mode;
+    int links;
+    int device;
+} natures[] = {
+    [VIEW_FILE] = {S_IFREG | 0444, 1, 0},
+    [VIEW_FOLDER] = {S_IFDIR | 0555, 2, 0},
+    [VIEW_NULL] = {S_IFCHR | 0666, 1, 0x103}, /* 1, 3: Linux's */
+};
+
 PyObject *view_stat(const struct view_place *place)
 {
     bool is_file = place->kind == VIEW_FILE;
@@ -52,11 +62,11 @@ PyObject *view_stat(const struct view_place *place)
     long long nanoseconds = when * 1000000000;
     double seconds = (double)when;
     PyObject *fields = Py_BuildValue(
-        "((iKiiIInLLL){sdsdsdsLsLsLsisnsi})", is_file ? S_IFREG | 0444 : S_IFDIR | 0555,
-        inode_of(place), 0, is_file ? 1 : 2, geteuid(), getegid(), size, when, when, when,
+        "((iKiiIInLLL){sdsdsdsLsLsLsisnsi})", natures[place->kind].mode, inode_of(place),
+        0, natures[place->kind].links, geteuid(), getegid(), size, when, when, when,
         "st_atime", seconds, "st_mtime", seconds, "st_ctime", seconds, "st_atime_ns",
         nanoseconds, "st_mtime_ns", nanoseconds, "st_ctime_ns", nanoseconds, "st_blksize",
-        4096, "st_blocks", (size + 511) / 512, "st_rdev", 0);
+        4096, "st_blocks", (size + 511) / 512, "st_rdev", natures[place->kind].device);
     PyObject *result = NULL;
 
     if (fields != NULL) {
@@ -82,7 +92,8 @@ static PyObject *access_path(struct view_call *call)
     if (wanted == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    return PyBool_FromLong(kind != VIEW_MISSING && (wanted & W_OK) == 0 &&
+    return PyBool_FromLong(kind != VIEW_MISSING &&
+                           ((wanted & W_OK) == 0 || kind == VIEW_NULL) &&
                            ((wanted & X_OK) == 0 || kind == VIEW_FOLDER));
 }
 
@@ -117,7 +128,7 @@ static int check_folder(const struct view_place *place)
     if (place->kind == VIEW_FOLDER) {
         return 0;
     }
-    view_error(place->kind == VIEW_FILE ? ENOTDIR : place->error, place);
+    view_error(place->kind == VIEW_MISSING ? place->error : ENOTDIR, place);
     return -1;
 }
 
@@ -252,7 +263,8 @@ static int open_error(const struct view_place *place, long flags)
         /* Who opens a folder for reading wants to empty it (shutil.rmtree). */
         return is_making || (flags & O_ACCMODE) != O_RDONLY ? EISDIR : EROFS;
     }
-    return (flags & O_ACCMODE) != O_RDONLY ? EROFS : EOPNOTSUPP;
+    return (flags & O_ACCMODE) != O_RDONLY && place->kind != VIEW_NULL ? EROFS
+                                                                       : EOPNOTSUPP;
 }
 
 static PyObject *open_descriptor(struct view_call *call)

@@ -111,6 +111,11 @@ static struct mount *mount_at(struct view_place *place)
                : NULL;
 }
 
+static bool is_null(const struct view_place *place)
+{
+    return importer.has_null && strcmp(place->path, "/dev/null") == 0;
+}
+
 /* What stands at the normalised path so far. */
 static void look(struct view_place *place)
 {
@@ -120,7 +125,7 @@ static void look(struct view_place *place)
     Py_XSETREF(place->mount, mount);
     place->index = -1;
     if (mount == NULL) {
-        place->kind = VIEW_NONE;
+        place->kind = is_null(place) ? VIEW_NULL : VIEW_NONE;
         return;
     }
     place->index = archive_find(mount->archive, place->member);
@@ -170,8 +175,8 @@ static bool go_down(struct view_place *place, const char *part, size_t size)
 static bool walk(struct view_place *place, const char *part, size_t size, bool is_last)
 {
     look(place);
-    if (place->kind == VIEW_FILE || place->kind == VIEW_MISSING) {
-        set_missing(place, place->kind == VIEW_FILE ? ENOTDIR : ENOENT);
+    if (place->kind != VIEW_NONE && place->kind != VIEW_FOLDER) {
+        set_missing(place, place->kind == VIEW_MISSING ? ENOENT : ENOTDIR);
         return false;
     }
     if (size == 0 || (size == 1 && part[0] == '.')) {

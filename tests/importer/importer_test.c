@@ -455,7 +455,7 @@ static void run(const char *what, const char *code)
 }
 
 /* Mounts {name: bytes}; the ZIP's bytes stay for as long as the test runs. */
-static void mount_files(const char *root, PyObject *files)
+static void mount_files(const char *root, PyObject *files, unsigned flags)
 {
     PyObject *bytes = PyObject_CallOneArg(maker, files);
     struct archive *archive = NULL;
@@ -470,7 +470,7 @@ static void mount_files(const char *root, PyObject *files)
     }
     assert_int_equal(PyList_Append(kept, bytes), 0);
     Py_DECREF(bytes);
-    if (importer_mount(archive, root, NULL, 0) != 0) {
+    if (importer_mount(archive, root, NULL, flags) != 0) {
         fail_by_python("mounting");
     }
 }
@@ -483,7 +483,7 @@ static void mount_one(const char *root, const char *name, const char *text, size
     assert_int_equal(PyDict_SetItemString(files, name, bytes), 0);
     /* Beside it, so that its folder is not the top folder that is stripped. */
     assert_int_equal(PyDict_SetItemString(files, "notes.txt", bytes), 0);
-    mount_files(root, files);
+    mount_files(root, files, 0);
     Py_DECREF(bytes);
     Py_DECREF(files);
 }
@@ -544,7 +544,7 @@ static int start(void **state)
     maker = PyDict_GetItemString(main_globals(), "make");
     kept = PyList_New(0);
     files = tree_files();
-    mount_files("/robot", files);
+    mount_files("/robot", files, 0);
     Py_DECREF(files);
     mount_one("/nul", "nul.py", "x = 1\ny = '\0'\n", 14);
     mount_one("/other", "shared/two.py", "n = 2\n", 6);
@@ -572,7 +572,7 @@ static void directory_entries(void **state)
     assert_int_equal(PyDict_SetItemString(files, "alone/", empty), 0);
     assert_int_equal(PyDict_SetItemString(files, "ns/", empty), 0);
     assert_int_equal(PyDict_SetItemString(files, "ns/mod.py", empty), 0);
-    mount_files("/folders", files);
+    mount_files("/folders", files, 0);
     Py_DECREF(files);
     Py_DECREF(empty);
     run("directory entries", "import sys\n"
@@ -766,6 +766,77 @@ static void damaged_members(void **state)
     Py_DECREF(files);
 }
 
+/* clang-format off */
+/* Beside the machine's own. */
+static const char null_code[] =
+    "import errno, io, os, pathlib, stat, sys\n"
+    "def told(function, *args):\n"
+    "    try:\n"
+    "        return function(*args)\n"
+    "    except (OSError, ValueError) as e:\n"
+    "        return type(e).__name__, str(e)\n"
+    "def use(file):\n"
+    "    text = isinstance(file, io.TextIOBase)\n"
+    "    some = 'abc\\n' if text else b'abc\\n'\n"
+    "    yield type(file).__name__.replace('NullFile', 'FileIO'), isinstance(file, io.RawIOBase), isinstance(file, io.IOBase)\n"
+    "    yield file.name, file.mode, file.closed, file.readable(), file.writable(), file.seekable(), file.isatty()\n"
+    "    yield told(file.write, some), told(file.flush), told(file.tell), told(file.writelines, [some])\n"
+    "    yield told(file.read), told(file.read, 5), told(file.readline), told(file.readlines), told(list, file)\n"
+    "    yield told(file.seek, 0), told(file.tell), told(file.truncate), told(file.truncate, 5)\n"
+    "    if not text:\n"
+    "        yield told(file.readinto, bytearray(3)), told(file.seek, 7), told(file.seek, 0, 2), told(file.tell)\n"
+    "    file.close()\n"
+    "    yield file.closed, told(file.write, some), told(file.read), told(file.seek, 0), told(file.readable)\n"
+    "real_open, real_stat, real_access = sys.real\n"
+    "assert open is not real_open\n"
+    "for mode in 'r w a r+ w+ a+ rb wb ab rb+ wb+ ab+'.split():\n"
+    "    for buffering in (-1, 0, 512):\n"
+    "        if buffering or 'b' in mode:\n"
+    "            wanted, got = (list(use(o(os.devnull, mode, buffering))) for o in (real_open, open))\n"
+    "            assert wanted == got, (mode, buffering, wanted, got)\n"
+    "for mode in ('x', 'xb'):\n"
+    "    assert told(open, os.devnull, mode) == told(real_open, os.devnull, mode)\n"
+    "print('gone', file=open(os.devnull, 'w'))\n"
+    "pathlib.Path(os.devnull).write_text('gone')\n"
+    "os.chdir('/robot')\n"
+    "assert open(b'../dev/./null').read() == ''\n"
+    "for path in (os.devnull, b'/dev/null'):\n"
+    "    for ask in ('S_ISCHR', 'S_IMODE', 'S_IFMT'):\n"
+    "        assert getattr(stat, ask)(os.stat(path).st_mode) == getattr(stat, ask)(real_stat(path).st_mode)\n"
+    "    assert os.stat(path).st_rdev == real_stat(path).st_rdev\n"
+    "assert os.path.exists(os.devnull) and not os.path.isfile(os.devnull) and not os.path.isdir(os.devnull)\n"
+    "assert os.access(os.devnull, os.R_OK | os.W_OK) and not os.access(os.devnull, os.X_OK)\n"
+    "for function, args, error in ((os.open, (os.O_WRONLY,), errno.EOPNOTSUPP), (os.listdir, (), errno.ENOTDIR),\n"
+    "                              (os.chdir, (), errno.ENOTDIR), (os.remove, (), errno.EROFS), (os.mkdir, (), errno.EEXIST)):\n"
+    "    try:\n"
+    "        function(os.devnull, *args)\n"
+    "    except OSError as e:\n"
+    "        assert e.errno == error, (function, e)\n"
+    "    else:\n"
+    "        assert False, function\n"
+    "for path in ('/dev/null/', '/dev/null/x', '/dev/null/../null'):\n"
+    "    try:\n"
+    "        open(path)\n"
+    "    except NotADirectoryError:\n"
+    "        pass\n"
+    "    else:\n"
+    "        assert False, path\n";
+/* clang-format on */
+
+/* Last: the view is there for good. */
+static void null_device(void **state)
+{
+    PyObject *files = tree_files();
+
+    run("the machine's", "import io, os, sys\nsys.real = io.open, os.stat, os.access\n");
+    assert_int_equal(importer_install_files(), 0);
+    assert_int_equal(importer_unmount("/robot"), 0);
+    mount_files("/robot", files, IMPORTER_FILES);
+    importer_offer_null();
+    run("os.devnull", null_code);
+    Py_DECREF(files);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -777,6 +848,7 @@ int main(void)
         cmocka_unit_test(main_as_a_module),
         cmocka_unit_test(main_that_is_not_there),
         cmocka_unit_test(damaged_members),
+        cmocka_unit_test(null_device),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

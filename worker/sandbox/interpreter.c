@@ -341,6 +341,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (mount_library(&library) != 0 || tracer_init() != 0) {
         return python_failure("prepare the importer");
     }
+    importer_offer_null();
     if (refusals_install_uses() != 0) {
         return python_failure("refuse what makes no sense in a sandbox");
     }
