@@ -109,11 +109,17 @@ static void hint_indentation(const struct failure *failure)
 /* ---- what a program asks of the machine ---- */
 
 #define NO_NETWORK "There is no network here: a program cannot open a connection"
+#define NO_USERS                                                                         \
+    "There are no users here, and no home folders: getpass.getuser() gives a name"
+#define NO_DESCRIPTORS                                                                   \
+    "Files have no numbers (descriptors) here: open() opens them, not os.open()"
 
-static const struct {
-    const char *part; /* of the exception's text */
+struct saying {
+    const char *part; /* of "Type: the exception's text" */
     const char *hint;
-} machine[] = {
+};
+
+static const struct saying machine[] = {
     {"unknown encoding: ", NO_ENCODING},
     {"unknown url type: https", NO_NETWORK},
     {"has no attribute 'SMTP_SSL'", NO_NETWORK},
@@ -128,20 +134,29 @@ static const struct {
     {"cannot import name 'IMAP4_SSL'", NO_NETWORK},
     {"cannot import name 'POP3_SSL'", NO_NETWORK},
     {"cannot import name 'FTP_TLS'", NO_NETWORK},
+    {"KeyError: 'getpwuid(): ", NO_USERS},
+    {"KeyError: \"getpwnam(): ", NO_USERS},
+    {"KeyError: 'getgrgid(): ", NO_USERS},
+    {"KeyError: \"getgrnam(): ", NO_USERS},
+    {"Could not determine home directory", NO_USERS},
     {"Inappropriate ioctl for device",
      "There is no terminal here: a program can print and read lines"},
     {"can't start new thread",
      "A program can have about a hundred threads at once, and each takes its stack from "
      "the program's memory"},
+    {": '/dev/stdin'", "A program's input is sys.stdin, and input() reads a line of it"},
+    {": '/dev/stdout'", "A program's output is sys.stdout, and print() writes to it"},
+    {": '/dev/stderr'",
+     "What a program has to say beside its output goes to sys.stderr: print(..., "
+     "file=sys.stderr)"},
     {"Read-only file system",
      "Programs cannot write files here; what they print is kept"},
+    {"[Errno 95] Operation not supported: ", NO_DESCRIPTORS},
+    {"UnsupportedOperation: fileno", NO_DESCRIPTORS},
     {"[Errno 1] Operation not permitted",
      "What that line asks of the machine is not allowed here: a program has its own "
      "files, "
      "its input and its output, and no other processes"},
-    {"EOF when reading a line",
-     "It asked for a line of input when there was none left: a program gets its input "
-     "when it is started"},
     {"disk I/O error", "SQLite cannot write to a disk here; "
                        "sqlite3.connect(\":memory:\") works"},
     {"unable to open database",
@@ -150,16 +165,39 @@ static const struct {
      "sqlite3.connect(\":memory:\") works"},
 };
 
+/* Where none can come while the program runs. */
+static const struct saying input[] = {
+    {"EOF when reading a line",
+     "It asked for a line of input when there was none left: a program gets its input "
+     "when it is started"},
+    {"BdbQuit: ",
+     "breakpoint() and pdb wait for somebody who types, and nobody can type here: print "
+     "what you want to see"},
+};
+
+/* Returns whether it has said something. */
+static bool hint_saying(const struct failure *failure, const char *said,
+                        const struct saying *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(said, rows[i].part) != NULL) {
+            buffer_add_text(failure->to, rows[i].hint);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void hint_machine(const struct failure *failure)
 {
+    char said[2200];
     PyObject *string = PyObject_Str(failure->exception);
     const char *text = string != NULL ? importer_text(string) : NULL;
 
-    for (size_t i = 0; text != NULL && i < array_size(machine); i++) {
-        if (strstr(text, machine[i].part) != NULL) {
-            buffer_add_text(failure->to, machine[i].hint);
-            break;
-        }
+    (void)snprintf(said, sizeof(said), "%.80s: %.2000s",
+                   Py_TYPE(failure->exception)->tp_name, text != NULL ? text : "");
+    if (!hint_saying(failure, said, machine, array_size(machine)) && !failure->is_live) {
+        (void)hint_saying(failure, said, input, array_size(input));
     }
     PyErr_Clear();
     Py_XDECREF(string);
@@ -190,9 +228,10 @@ static void hint_one(const struct failure *failure)
 
 /* Of an exception that says nothing, what it was made of may: logging.config has caught
  * an OSError, and raises ValueError from it. */
-void importer_hint(PyObject *exception, const char *folder, struct buffer *to)
+void importer_hint(PyObject *exception, const char *folder, bool is_live,
+                   struct buffer *to)
 {
-    struct failure failure = {.to = to};
+    struct failure failure = {.is_live = is_live, .to = to};
     PyObject *one = Py_NewRef(exception);
 
     failure.mount = mount_of(folder, &failure.folder);

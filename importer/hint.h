@@ -6,11 +6,14 @@
 
 #include "common/buffer.h"
 
+#include <stdbool.h>
+
 /* Appends a sentence for an exception of the program that is mounted with the import root
- * `folder` ("/robot"), without a full stop; nothing where there is no advice. Objects of
- * the program are asked for attributes, which may run its code; errors of that are
- * dropped. */
-void importer_hint(PyObject *exception, const char *folder, struct buffer *to);
+ * `folder` ("/robot"), without a full stop; nothing where there is no advice. `is_live`:
+ * somebody can send it input while it runs. Objects of the program are asked for
+ * attributes, which may run its code; errors of that are dropped. */
+void importer_hint(PyObject *exception, const char *folder, bool is_live,
+                   struct buffer *to);
 
 /* Modules that make no sense here: importing one raises ModuleNotFoundError with its
  * sentence, where it would otherwise be looked for in an archive that is mounted with

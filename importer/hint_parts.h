@@ -11,6 +11,7 @@ struct failure {
     PyObject *exception; /* borrowed */
     struct mount *mount; /* borrowed: of the program */
     const char *folder;  /* its import root, in the archive */
+    bool is_live;        /* input may come while it runs */
     struct buffer *to;
 };
 

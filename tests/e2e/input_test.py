@@ -159,6 +159,15 @@ class Live(Case):
         self.check(job, "ok", "6 [bytearray(b'ab'), bytearray(b'cde'), bytearray(b'f\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00')]\n"
                    "2 bytearray(b'gh')\n")
 
+    def test_a_debugger(self):
+        """It works, and whoever leaves it is not told that nobody can type."""
+        job = self.enqueue("x = 41\nbreakpoint()\nprint('on')\n")
+        self.wait_for_wait(job)
+        self.give(job, "p x + 1\nq\n")
+        ended = self.check(job, "exception")
+        self.assertIn("(Pdb) 42\n", recording.text(recording.decode(ended.recording)))
+        self.assertNotIn("nobody can type", ended.result["sentence"])
+
     def test_without_it_nothing_has_changed(self):
         job = self.enqueue("input()\n", live_input="0")
         self.assertIn("EOFError", self.check(job, "exception").result["sentence"])

@@ -201,6 +201,27 @@ HINTS = [
 ]
 
 
+NO_USERS = "There are no users here, and no home folders: getpass.getuser() gives a name"
+NO_DESCRIPTORS = "Files have no numbers (descriptors) here: open() opens them, not os.open()"
+NO_DEBUGGER = "breakpoint() and pdb wait for somebody who types, and nobody can type here: print what you want to see"
+HINTS += [
+    ("open('/dev/stdin')\n", "A program's input is sys.stdin, and input() reads a line of it"),
+    ("import os\nos.open('/dev/stdin', os.O_RDONLY)\n", "A program's input is sys.stdin, and input() reads a line of it"),
+    ("open('/dev/stdout', 'w')\n", "A program's output is sys.stdout, and print() writes to it"),
+    ("open('/dev/stderr', 'w')\n", "sys.stderr: print(..., file=sys.stderr)"),
+    ("import os\nos.open(os.devnull, os.O_RDWR)\n", NO_DESCRIPTORS),
+    ("import os\nos.open('robot.py', os.O_RDONLY)\n", NO_DESCRIPTORS),
+    ("import os\nos.dup2(open(os.devnull, 'w').fileno(), 1)\n", NO_DESCRIPTORS),
+    ("import os, pwd\npwd.getpwuid(os.getuid())\n", NO_USERS),
+    ("import pwd\npwd.getpwnam('robot')\n", NO_USERS),
+    ("import os, grp\ngrp.getgrgid(os.getgid())\n", NO_USERS),
+    ("import grp\ngrp.getgrnam('robot')\n", NO_USERS),
+    ("import pathlib\npathlib.Path('~robot').expanduser()\n", NO_USERS),
+    ("x = 1\nbreakpoint()\nprint(x)\n", NO_DEBUGGER),
+    ("import pdb\npdb.set_trace()\nprint(1)\n", NO_DEBUGGER),
+]
+
+
 class Sentences(pool.TestCase):
     def test_rows(self):
         for name, (files, verdict, sentence) in ROWS.items():
@@ -222,6 +243,20 @@ class Sentences(pool.TestCase):
                 job = self.client.run(code)
                 self.assertEqual(job.verdict, "exception")
                 self.assertIn(hint, job.result["sentence"])
+
+    def test_who_runs_a_program(self):
+        job = self.client.run("import getpass, os, pathlib\nprint(getpass.getuser(), os.path.expanduser('~'), pathlib.Path.home())\n")
+        self.assertEqual(recording.text(recording.decode(job.recording)), "robot / /\n", job.result)
+
+    def test_null_device(self):
+        job = self.client.run("import contextlib, os, sys\nwith open(os.devnull, 'w') as null, contextlib.redirect_stdout(null):\n"
+                              "    print('unheard')\nprint(open(os.devnull).read() == '', open('../dev/null', 'rb').read())\n"
+                              "sys.stderr = open(os.devnull, 'wb', 0)\nprint(sys.stderr.write(b'unheard'))\n"
+                              "sys.stdin = open(os.devnull)\ntry:\n    input()\nexcept EOFError:\n    print('nothing')\n"
+                              "sys.stdout = open(os.devnull, 'w')\nprint('unheard')\n")
+        records = recording.decode(job.recording)
+        self.assertEqual((job.verdict, recording.text(records), recording.text(records, "err")),
+                         ("ok", "True b''\n7\nnothing\n", ""), job.result)
 
     def test_half_a_character_is_told(self):
         """In the records and on stderr, too; and where Python itself has to say it."""

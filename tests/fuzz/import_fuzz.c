@@ -43,7 +43,7 @@ static PyObject *hint(PyObject *self, PyObject *exception)
 {
     autobuffer struct buffer sentence = BUFFER_INIT(4096);
 
-    importer_hint(exception, "/fuzz", &sentence);
+    importer_hint(exception, "/fuzz", false, &sentence);
     require(!PyErr_Occurred());
     Py_RETURN_NONE;
 }

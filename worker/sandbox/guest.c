@@ -315,11 +315,13 @@ static void print_exit_text(PyObject *exception)
     PyErr_Clear();
 }
 
-static void add_hint(PyObject *exception, const char *root, struct buffer *to)
+static void add_hint(PyObject *exception, const struct program *program,
+                     struct buffer *to)
 {
     autobuffer struct buffer hint = BUFFER_INIT(1024);
 
-    importer_hint(exception, root, &hint);
+    importer_hint(exception, program->root, program->inbox->limits.live_input != 0,
+                  &hint);
     if (report_is_nested_too_deep(exception)) {
         buffer_add_text(&hint,
                         "It is nested too deep, or too long, for Python's compiler");
@@ -330,7 +332,7 @@ static void add_hint(PyObject *exception, const char *root, struct buffer *to)
 }
 
 /* What the program's author sees of it; here its own __str__, hooks and streams run. */
-static void tell(const char *root, struct outcome *outcome)
+static void tell(const struct program *program, struct outcome *outcome)
 {
     if (outcome->exception == NULL) {
         return;
@@ -347,7 +349,7 @@ static void tell(const char *root, struct outcome *outcome)
     report_record(outcome->exception);
     buffer_reset(&outcome->report);
     report_line(outcome->exception, &outcome->report);
-    add_hint(outcome->exception, root, &outcome->report);
+    add_hint(outcome->exception, program, &outcome->report);
 }
 
 /* ---- end ---- */
@@ -380,7 +382,7 @@ static void conclude(const struct program *program, struct outcome *outcome,
         give_back(outcome->result);
     }
     claim(ring, outcome);
-    tell(program->root, outcome);
+    tell(program, outcome);
     if (outcome->exception != NULL) {
         claim(ring, outcome);
     }
