@@ -126,6 +126,46 @@ class Recording(pool.TestCase):
         self.assertEqual(self.client.wait(job).verdict, "cancelled")
 
 
+C = "import ctypes\nlibc = ctypes.CDLL(None)\n"
+
+
+class Buffers(pool.TestCase):
+    """What is written when: as Python does it at a terminal, whose user sees each line as it ends."""
+
+    OPTIONS = {"allow_ctypes": "yes"}
+    # what, program, [(stream, the bytes of one write)]
+    ROWS = [
+        ("lines", "print('a')\nprint('b')\n", [("out", b"a\n"), ("out", b"b\n")]),
+        ("a line in parts", "print('a', end='')\nprint('b')\n", [("out", b"ab\n")]),
+        ("a line and part of the next", "print('a\\nb', end='')\nprint('c')\n", [("out", b"a\nb"), ("out", b"c\n")]),
+        ("part of a line, and an error", "import sys\nprint('a', end='')\nprint('e', file=sys.stderr)\n",
+         [("err", b"e\n"), ("out", b"a")]),
+        ("part of a line, flushed", "import sys\nprint('a', end='', flush=True)\nprint('e', file=sys.stderr)\nprint('b')\n",
+         [("out", b"a"), ("err", b"e\n"), ("out", b"b\n")]),
+        ("a prompt", "print('a', end='')\ninput('? ')\nprint('b')\n", [("out", b"a? "), ("out", b"b\n")]),
+        ("a prompt, and an error before", "import sys\nsys.stderr.write('e')\ninput('? ')\n", [("err", b"e"), ("out", b"? ")]),
+        ("bytes", "import sys\nsys.stdout.buffer.write(b'\\xff')\nprint('a')\n", [("out", b"\xffa\n")]),
+        ("blocks", "import sys\nsys.stdout.reconfigure(line_buffering=False)\nfor i in range(3): print(i)\nprint('e', file=sys.stderr)\n",
+         [("err", b"e\n"), ("out", b"0\n1\n2\n")]),
+        ("no buffer", "f = open(1, 'wb', buffering=0, closefd=False)\nf.write(b'a')\nf.write(b'b')\n",
+         [("out", b"a"), ("out", b"b")]),
+        ("a stream of its own", "import os\nwith os.fdopen(1, 'w', closefd=False) as f: f.write('a\\nb')\nprint('c')\n",
+         [("out", b"a\nb"), ("out", b"c\n")]),
+        ("C, by lines", C + "print('a')\nlibc.printf(b'b')\nlibc.printf(b'\\nc')\nprint('d')\n",
+         [("out", b"a\n"), ("out", b"b\n"), ("out", b"d\n"), ("out", b"c")]),
+        ("C, its errors", C + "libc.printf(b'a')\nlibc.dprintf(2, b'e\\n')\n", [("err", b"e\n"), ("out", b"a")]),
+        ("C, at the end of an error", C + "libc.printf(b'a')\nexit(3)\n", [("out", b"a")]),
+    ]
+
+    def test_every_row(self):
+        for what, code, expected in self.ROWS:
+            with self.subTest(what):
+                job = self.client.run(code, stdin="\n")
+                self.assertIn(job.verdict, ("ok", "exit"), job.result)
+                self.assertEqual([(r["kind"], r["data"]) for r in recording.decode(job.recording) if r["kind"] in ("out", "err")],
+                                 expected)
+
+
 class Totals(pool.TestCase):
     """What one kind of record takes is not another's: no honest program is ended for its trace."""
 

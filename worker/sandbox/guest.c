@@ -432,6 +432,7 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
     recorder_start(&inbox->limits);
     where_watch(ring);
     run_program(&program, &outcome, ring);
+    stdio_flush();
     recorder_settle();
     recorder_end();
     _exit(outcome.exit_code);

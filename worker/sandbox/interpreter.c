@@ -19,6 +19,7 @@
 #include "worker/sandbox/program_module.h"
 #include "worker/sandbox/refusals.h"
 #include "worker/sandbox/sqlite.h"
+#include "worker/sandbox/stdio.h"
 #include "worker/sandbox/tracer.h"
 
 #include <Python.h>
@@ -319,6 +320,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
         return error;
     }
     memory_watch();
+    stdio_by_lines();
     startup = PyDict_Keys(PyImport_GetModuleDict());
     error = open_library(library_fd, setup->library, &library);
     if (error < 0) {

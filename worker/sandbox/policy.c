@@ -155,8 +155,8 @@ const struct policy_row policy_rows[] = {
     ALLOW("threads", set_robust_list, "each thread's start", ANY)
     ALLOW("threads", rseq, "each thread's start", ANY)
     ALLOW("threads", sched_yield, "waiting", ANY)
-    ALLOW("threads", sched_getaffinity, "os.cpu_count: its own, not who else there is", IS(0, 0))
-    ALLOW("threads", sched_getaffinity, "os.cpu_count: its own, not who else there is", IS(0, POLICY_OWN_PID))
+    ALLOW("threads", sched_getaffinity, "os.cpu_count", IS(0, 0))
+    DENY("threads", sched_getaffinity, ENOSYS, "not who else there is; glibc does without", ABOVE(0, 0))
     ALLOW("threads", gettid, "threading.get_native_id", ANY)
 
     ALLOW("signals", rt_sigaction, "signal.signal; high bits would harm only itself", IS_NOT(0, SIGSYS))

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -27,6 +28,16 @@ static struct {
     bool told;                /* the last word about input is that it is waited for */
     pthread_mutex_t lock;     /* of all these, and of the reading of live input */
 } input = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void stdio_by_lines(void)
+{
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}
+
+void stdio_flush(void)
+{
+    (void)fflush(stdout);
+}
 
 static enum wire_kind kind_of(long fd)
 {

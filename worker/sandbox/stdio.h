@@ -12,6 +12,11 @@
 #include <stddef.h>
 #include <ucontext.h>
 
+/* C's own standard output goes out line by line, as at a terminal, and as Python's does.
+ * What is left of it when the program ends is written by stdio_flush(). */
+void stdio_by_lines(void);
+void stdio_flush(void);
+
 /* What read(2) on 0 gives: these bytes, and then, where `live` is not NULL, the live
  * input of that ring, for which it waits. Both borrowed for the life of the process. */
 void stdio_set_input(const void *bytes, size_t size, struct ring_writer *live);

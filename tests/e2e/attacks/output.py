@@ -144,6 +144,6 @@ ATTACKS = [
            "raise SystemExit(N(7))\n", "exit", check=lambda job: job.result["exit_code"] == 7),
     Attack("F16", "printed at the end", "import atexit\natexit.register(print, 'late')\nprint('first')\n", "ok",
            out="first\nlate\n"),
-    Attack("F16", "printed by what is deleted last", "class Last:\n    def __del__(self): print('never')\nlast = Last()\n",
-           "ok", out="", why="nothing is torn down in a process that is about to vanish"),
+    Attack("F16", "printed by what is deleted last", "class Last:\n    def __del__(self): print('late')\nlast = Last()\n", "ok",
+           out="late\n"),
 ]

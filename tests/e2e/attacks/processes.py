@@ -35,7 +35,7 @@ CALLS = [
     Call("A17", "sched_setparam", 142, "0, at()", "EPERM"),
     Call("A17", "sched_setattr", 314, "0, at(b'\\x30' + bytes(15) + b'\\x13'), 0", "EPERM"),
     Call("A17", "setpriority", 141, "0, 0, 0", "EPERM"),
-    Call("A17", "sched_getaffinity of another", 204, "PPID, 128, at()", "EPERM"),
+    Call("A17", "sched_getaffinity of another", 204, "PPID, 128, at()", "ENOSYS"),
     Call("A17", "sched_setaffinity", 203, "0, 128, at(b'\\xff' * 128)", "EPERM"),
     Call("A17", "ioprio_set", 251, "1, 0, 0", "EPERM"),
     Call("A18", "prlimit64", 302, "PPID, 7, 0, at()", "EPERM"),
