@@ -79,7 +79,24 @@ GONE = ("class R:\n    def __init__(self, name): self.name = name\n    def __del
 SUSPENDED = "def steps():\n    try: yield 1\n    finally: print('closed', helper())\n"
 
 # What goes with a program's modules, and what of it is seen; python3 is what it is compared with. Name: files.
+G = "def g():\n    try: yield\n    finally: print('closed')\nit = g()\nnext(it)\n"
 MODULES = {
+    "a stream of its own": {"robot.py": "out = open(1, 'w')\nout.write('hello\\n')\n"},
+    "a stream on a descriptor": {"robot.py": "import os\nout = os.fdopen(1, 'w', closefd=False)\nprint('x', file=out)\n"},
+    "a stream around a buffer": {"robot.py": "import io, sys\nout = io.TextIOWrapper(sys.stdout.buffer)\nout.write('0\\n')\n"},
+    "csv": {"robot.py": "import csv\nw = csv.writer(open(1, 'w', newline=''), lineterminator='\\n')\nw.writerow([1, 2])\n"},
+    "stdout replaced": {"robot.py": "import io, sys\nprint('working...', end=' ')\nsys.stdout = io.StringIO()\n"},
+    "stdout to nowhere": {"robot.py": "import os, sys\nprint('partial', end='')\nsys.stdout = open(os.devnull, 'w')\n"},
+    "a tee that does not flush": {"robot.py": "import sys\nclass Tee:\n    def __init__(self, to): self.to = to\n"
+                                  "    def write(self, text): self.to.write(text)\n    def flush(self): pass\n"
+                                  "sys.stdout = Tee(sys.stdout)\nprint('x', end='')\n"},
+    "a stream that says when it closes": {"robot.py": "import io\nclass A(io.StringIO):\n    def close(self): print('closed')\na = A()\n"},
+    "a signal's handler": {"robot.py": "import signal\ndef h(*a): pass\nsignal.signal(signal.SIGTERM, h)\n" + G},
+    "print replaced": {"robot.py": "import builtins\nold = print\ndef mine(*a): old(*a)\nbuiltins.print = mine\n"
+                                   "class A:\n    def __del__(self): old('gone')\na = A()\n"},
+    "a function given to warnings": {"robot.py": "import warnings\ndef h(*a): pass\nwarnings.showwarning = h\n" + G},
+    "a daemon that waits": {"robot.py": "import queue, threading\nthreading.Thread(target=queue.Queue().get, daemon=True).start()\n" + G},
+    "a daemon that sleeps": {"robot.py": "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n" + G},
     "objects": {"robot.py": GONE + "a = R('a')\n_b = R('_b')\nc = [R('c')]\na.c = c\nprint('end')\n"},
     "an object of a class without a cycle": {"robot.py": "import helper\na = helper.R('a')\n", "helper.py": GONE},
     "in a cycle": {"robot.py": GONE + "c = R('c')\nc.me = c\ndel c\nd = R('d')\nd.me = d\n"},
@@ -151,6 +168,15 @@ class Ending(pool.TestCase):
                     records = recording.decode(job.recording)
                     self.assertEqual(recording.text(records), out, job.result)
                     self.assertEqual(comparable(recording.text(records, "err")), comparable(err))
+
+    def test_codes_of_exit(self):
+        """A subclass may have one of its own; a property of the program's is not asked, for it could lie or hang."""
+        quit = "class Quit(SystemExit): code = {}\nraise Quit({})\n"
+        for code, argument, verdict, exit_code in ((3, "", "exit", 3), (0, 5, "ok", 0), ("'no'", "", "exit", 1), (3, 4, "exit", 3),
+                                                   ("property(lambda s: 7)", "", "ok", 0)):
+            with self.subTest(code):
+                job = self.client.run(quit.format(code, argument))
+                self.assertEqual((job.verdict, job.result["exit_code"]), (verdict, exit_code), job.result)
 
     def test_what_runs_late_is_traced(self):
         job = self.client.run(pool.make_zip(MODULES["objects"]), trace="calls")

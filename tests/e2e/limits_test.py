@@ -207,6 +207,10 @@ class Limits(pool.TestCase):
                                       (absurd + "import time\ntime.sleep(99)\n", {"wall_ms": 800}, "wall_limit"),
                                       (fill + "import os\nos.abort()\n", {}, "crashed"), (absurd + "import os\nos.abort()\n", {}, "crashed"),
                                       ("raise MemoryError('the backpack is full')\n", {}, "exception"),
+                                      ("raise MemoryError\n", {}, "exception"), ("x = list(range(2 * 10**18))\n", {}, "memory_limit"),
+                                      ("x = [0] * (2 * 10**18)\n", {}, "memory_limit"), ("bytearray(2**63 - 1)\n", {}, "memory_limit"),
+                                      ("import sqlite3\nc = sqlite3.connect(':memory:')\n"
+                                       "c.execute('select length(randomblob(900000000))').fetchall()\n", {}, "memory_limit"),
                                       ("import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t(a)')\n"
                                        "while True: c.execute('insert into t values(zeroblob(1000000))')\n", {"memory_mb": 128}, "memory_limit")):
             with self.subTest(code):

@@ -3,11 +3,15 @@
  * The end of a program, as Py_FinalizeEx has it. Runs in the sandbox on what a hostile
  * program has left, in the relay's grace: all of it may hang, fail, or end the process.
  */
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
 #include "worker/sandbox/ending.h"
 
 #include "common/cleanup.h"
+#include "common/ring.h"
 #include "worker/sandbox/report.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -24,6 +28,8 @@ static struct watched handlers;   /* of logging */
 static PyObject *shutdown_threads;   /* threading._shutdown */
 static PyObject *shutdown_logging;   /* logging.shutdown, or None */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
+static PyObject *get_objects;        /* gc.get_objects */
+static PyObject *set_signal;         /* _signal.signal */
 static PyObject *last_ahead; /* name: the last of the modules that were loaded ahead */
 
 static PyObject *first_of(PyObject *container)
@@ -76,19 +82,25 @@ static PyObject *last_module(void)
     return Py_XNewRef(name);
 }
 
+static PyObject *function_of(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *function = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+
+    Py_XDECREF(module);
+    return function;
+}
+
 int ending_prepare(PyObject *globals)
 {
-    PyObject *atexit = PyImport_ImportModule("atexit");
-
-    if (atexit != NULL) {
-        run_exit_functions = PyObject_GetAttrString(atexit, "_run_exitfuncs");
-        Py_DECREF(atexit);
-    }
+    run_exit_functions = function_of("atexit", "_run_exitfuncs");
+    get_objects = function_of("gc", "get_objects");
+    set_signal = function_of("_signal", "signal");
     shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
     shutdown_logging = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_logging"));
     last_ahead = last_module();
-    if (run_exit_functions == NULL || last_ahead == NULL || shutdown_threads == NULL ||
-        shutdown_logging == NULL ||
+    if (run_exit_functions == NULL || get_objects == NULL || set_signal == NULL ||
+        last_ahead == NULL || shutdown_threads == NULL || shutdown_logging == NULL ||
         watch_threads(PyDict_GetItemString(globals, "threads")) != 0) {
         return -1;
     }
@@ -132,10 +144,13 @@ static void flush(const char *name)
     PyErr_Clear();
 }
 
+/* Also those that a program has put others in the place of. */
 void ending_flush(void)
 {
     flush("stdout");
     flush("stderr");
+    flush("__stdout__");
+    flush("__stderr__");
 }
 
 /* ---- modules ---- */
@@ -144,10 +159,10 @@ void ending_flush(void)
  * over all that a program has made takes as long as some small programs do, and much
  * longer where it has made much: it is done only where it can be seen. */
 static const char *const running_late[] = {
-    "__del__", "yield", "async", /* finalizers, suspended generators and coroutines */
-    "weakref",                   /* which calls back */
-    "IOBase",                    /* a stream of its own, which is closed */
-    "exec",                      /* which may run any of these from elsewhere */
+    "__del__", "yield", "async",    /* finalizers, suspended generators and coroutines */
+    "weakref",                      /* which calls back */
+    "open",    "IO",    "Buffered", /* streams, which are written and closed */
+    "exec",                         /* which may run any of these from elsewhere */
 };
 static bool runs_late;
 
@@ -159,12 +174,10 @@ void ending_read(const char *source, size_t size)
     }
 }
 
-/* Threads that nobody waits for (daemons) go on until the process ends; Python stops
- * them. What they use is left to them. */
-static bool is_alone(void)
+/* Threads that nobody waits for (daemons) end where they would go on. */
+static void stop_threads(void)
 {
-    return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) ==
-           NULL;
+    frames_stop_other_threads();
 }
 
 /* Also a package without a file: Python's library has none such. */
@@ -181,15 +194,20 @@ static bool is_of_program(PyObject *module)
 static int append(PyObject *list, PyObject *name, PyObject *module)
 {
     PyObject *reference = PyWeakref_NewRef(module, NULL);
-    PyObject *pair = reference != NULL ? PyTuple_Pack(2, name, reference) : NULL;
-    int error = pair != NULL ? PyList_Append(list, pair) : -1;
+    PyObject *address = PyLong_FromVoidPtr(PyModule_GetDict(module));
+    PyObject *row = reference != NULL && address != NULL
+                        ? PyTuple_Pack(3, name, reference, address)
+                        : NULL;
+    int error = row != NULL ? PyList_Append(list, row) : -1;
 
-    Py_XDECREF(pair);
+    Py_XDECREF(row);
+    Py_XDECREF(address);
     Py_XDECREF(reference);
     return error;
 }
 
-/* The names of the program's modules in sys.modules, with weak references to these. What
+/* The names of the program's modules in sys.modules, with weak references to these, and
+ * where their dicts are. What
  * was loaded ahead is passed over without a look at it: that takes as long as a job.
  * Nothing else may run meanwhile. */
 static PyObject *program_modules(PyObject *modules)
@@ -217,6 +235,72 @@ static void put_back(const char *name, const char *original)
     PyObject *file = PySys_GetObject(original);
 
     (void)PySys_SetObject(name, file != NULL ? file : Py_None);
+}
+
+/* The module is gone; is its dict there? Its place alone may be another one's by now. */
+static bool has_dict_of(PyObject *objects, PyObject *row)
+{
+    void *address = PyLong_AsVoidPtr(PyTuple_GET_ITEM(row, 2));
+
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++) {
+        PyObject *object = PyList_GET_ITEM(objects, i);
+        PyObject *name = object == address && PyDict_CheckExact(object)
+                             ? PyDict_GetItemString(object, "__name__")
+                             : NULL;
+
+        if (name != NULL && PyUnicode_CheckExact(name) &&
+            PyUnicode_Compare(name, PyTuple_GET_ITEM(row, 0)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One of a module's functions that somebody holds, a handler of a signal or a module of
+ * Python's, holds all of the module's names. */
+static bool is_held(PyObject *list)
+{
+    PyObject *objects = PyObject_CallNoArgs(get_objects);
+    bool is = false;
+
+    for (Py_ssize_t i = 0; objects != NULL && i < PyList_GET_SIZE(list) && !is; i++) {
+        PyObject *row = PyList_GET_ITEM(list, i);
+
+        is = PyWeakref_GetObject(PyTuple_GET_ITEM(row, 1)) == Py_None &&
+             has_dict_of(objects, row);
+    }
+    Py_XDECREF(objects);
+    return is;
+}
+
+static void clear_python_s(PyObject *modules)
+{
+    PyObject *values = PyDict_Values(modules);
+
+    for (Py_ssize_t i = values != NULL ? PyList_GET_SIZE(values) : 0; i > 0; i--) {
+        PyObject *module = PyList_GET_ITEM(values, i - 1);
+        const char *name = PyModule_Check(module) ? PyModule_GetName(module) : NULL;
+
+        if (name != NULL && strcmp(name, "sys") != 0 && strcmp(name, "builtins") != 0) {
+            _PyModule_Clear(module);
+        }
+    }
+    Py_XDECREF(values);
+    PyErr_Clear();
+}
+
+/* What CPython does for all programs, and takes as long as one: Python's own modules lose
+ * their names, builtins are put back, signals have no handlers. */
+static void let_go(PyObject *modules)
+{
+    for (int signo = 1; signo < NSIG; signo++) {
+        if (signo != RING_WHERE_SIGNAL) {
+            Py_XDECREF(PyObject_CallFunction(set_signal, "ii", signo, 0));
+            PyErr_Clear();
+        }
+    }
+    frames_put_builtins_back();
+    clear_python_s(modules);
 }
 
 /* What still is there loses its names: somebody else holds it. */
@@ -254,6 +338,9 @@ static void take_down(PyObject *modules)
     (void)PyGC_Collect();
     if (list != NULL) {
         clear_modules(list);
+        if (is_held(list)) {
+            let_go(modules);
+        }
         (void)PyGC_Collect();
     }
     Py_XDECREF(list);
@@ -265,10 +352,9 @@ static void end_modules(void)
     if (!runs_late) {
         return;
     }
+    stop_threads();
     (void)PyGC_Collect();
-    if (is_alone()) {
-        take_down(PyImport_GetModuleDict());
-    }
+    take_down(PyImport_GetModuleDict());
     ending_flush();
 }
 

@@ -11,13 +11,21 @@
 #include <internal/pycore_code.h>
 #include <internal/pycore_dict.h>
 #include <internal/pycore_frame.h>
+#include <internal/pycore_interp.h>
 #include <internal/pycore_object.h>
 #include <internal/pycore_pystate.h>
+#include <internal/pycore_runtime.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef _PyInterpreterFrame frame;
+
+/* As at Python's own end: whoever takes the interpreter's lock from here on is ended. */
+static inline void frames_stop_other_threads(void)
+{
+    _PyRuntimeState_SetFinalizing(&_PyRuntime, PyThreadState_Get());
+}
 
 static inline PyThreadState *frames_thread(void)
 {
@@ -83,6 +91,17 @@ static inline int frames_line(const frame *of)
 
     return PyCode_Addr2Line(code,
                             (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
+}
+
+/* Likewise: what a program has made of them is forgotten. */
+static inline void frames_put_builtins_back(void)
+{
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+
+    PyDict_Clear(interpreter->builtins);
+    if (PyDict_Update(interpreter->builtins, interpreter->builtins_copy) != 0) {
+        PyErr_Clear();
+    }
 }
 
 /* ---- variables ---- */

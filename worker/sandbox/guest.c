@@ -49,6 +49,7 @@ struct program {
 static PyObject *returned;        /* of program_module.py */
 static PyObject *rehearsal;       /* bytes: a ZIP */
 static PyObject *startup_modules; /* set: what no program's module can hide */
+static PyObject *code_name;       /* "code" */
 
 int guest_prepare(PyObject *globals)
 {
@@ -57,8 +58,9 @@ int guest_prepare(PyObject *globals)
     rehearsal = Py_XNewRef(PyDict_GetItemString(globals, "rehearsal"));
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
     returned = Py_XNewRef(PyDict_GetItemString(globals, "returned"));
+    code_name = PyUnicode_InternFromString("code");
     if (print_exception == NULL || ending_prepare(globals) != 0 || rehearsal == NULL ||
-        startup_modules == NULL || returned == NULL) {
+        startup_modules == NULL || returned == NULL || code_name == NULL) {
         return -1;
     }
     return report_prepare(print_exception);
@@ -248,11 +250,23 @@ static PyObject *run(const struct program *program)
 
 /* ---- outcome ---- */
 
+/* The `code` of a SystemExit, borrowed; may be NULL. One that the program's own class has
+ * comes first, where it is a plain value: to ask a property would run it. */
+static PyObject *exit_code_of(PyObject *exception)
+{
+    PyObject *of_class = _PyType_Lookup(Py_TYPE(exception), code_name);
+
+    return of_class != NULL &&
+                   (PyLong_CheckExact(of_class) || PyUnicode_CheckExact(of_class))
+               ? of_class
+               : ((PySystemExitObject *)exception)->code;
+}
+
 /* SystemExit as the interpreter itself understands it: None is 0, a number is the status,
  * anything else is printed and means 1. */
 static void judge_exit(PyObject *exception, struct outcome *outcome)
 {
-    PyObject *code = ((PySystemExitObject *)exception)->code;
+    PyObject *code = exit_code_of(exception);
 
     outcome->exit_code = code == NULL || code == Py_None ? 0 : 1;
     if (code != NULL && PyLong_Check(code)) {
@@ -305,7 +319,7 @@ static void judge(PyObject *result, struct outcome *outcome)
 
 static void print_exit_text(PyObject *exception)
 {
-    PyObject *code = ((PySystemExitObject *)exception)->code;
+    PyObject *code = exit_code_of(exception);
     PyObject *errors = PySys_GetObject("stderr");
 
     if (code != NULL && code != Py_None && !PyLong_Check(code) && errors != NULL &&

@@ -12,6 +12,7 @@
 #include "worker/sandbox/recorder.h"
 
 #include <frameobject.h>
+#include <opcode.h>
 #include <string.h>
 
 #define CHAIN_MAX   8   /* exceptions of a chain */
@@ -134,15 +135,45 @@ static bool says(PyObject *exception, const char *text)
            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
 }
 
-/* Python's compiler says MemoryError of a source that is nested too deep, and a program
- * may raise it by hand; packages that have memory of their own have types of their own.
- * Python 3.11 forgets to raise MemoryError where it has no memory for one frame more, and
- * then complains of itself. */
+/* Is it the interpreter's own word, and not that of a `raise`? Such a MemoryError has no
+ * text. */
+static bool is_of_interpreter(PyObject *exception)
+{
+    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
+    PyTracebackObject *entry = (PyTracebackObject *)error->traceback;
+    PyCodeObject *code;
+    PyObject *bytes;
+    bool raised;
+
+    if (entry == NULL || !PyTraceBack_Check(entry) || error->args == NULL ||
+        PyTuple_GET_SIZE(error->args) != 0) {
+        return false;
+    }
+    while (entry->tb_next != NULL) {
+        entry = entry->tb_next;
+    }
+    code = PyFrame_GetCode(entry->tb_frame);
+    bytes = PyCode_GetCode(code);
+    raised = bytes == NULL || entry->tb_lasti < 0 ||
+             entry->tb_lasti >= PyBytes_GET_SIZE(bytes) ||
+             (unsigned char)PyBytes_AS_STRING(bytes)[entry->tb_lasti] == RAISE_VARARGS;
+    Py_XDECREF(bytes);
+    Py_DECREF(code);
+    PyErr_Clear();
+    return !raised;
+}
+
+/* A program may raise one by hand; packages that have memory of their own have types of
+ * their own; Python says so of a size that it does not even try to get, and its compiler
+ * of a source that is nested too deep, which the importer then names. Python 3.11 forgets
+ * to raise MemoryError where it has no memory for one frame more, and then complains of
+ * itself. */
 bool report_is_memory_error(PyObject *exception, bool used)
 {
     if (is_no_memory(exception)) {
         return used || memory_was_refused() ||
-               Py_TYPE(exception) != (PyTypeObject *)PyExc_MemoryError;
+               Py_TYPE(exception) != (PyTypeObject *)PyExc_MemoryError ||
+               is_of_interpreter(exception);
     }
     return Py_TYPE(exception) == (PyTypeObject *)PyExc_SystemError &&
            (is_very_deep(exception) ||
