@@ -2,54 +2,124 @@
 --
 -- The queue, as a library of Redis Functions: every change of state is one call, and so one step. The build puts
 -- the tables VERSION, FIELDS and VERDICTS in front of this text. Runs inside Redis (Lua 5.1, sandboxed). Callers are
--- clients (enqueue, cancel, input, position) and relays; neither can name a key of another queue: all keys are made
--- from the one that is passed, paddock:{QUEUE}:open. P is its part before "open".
+-- clients (enqueue, cancel, input, position), operators (pause, resume, dead letters) and relays; none can name a key
+-- of another queue: all keys are made from the one that is passed, paddock:{QUEUE}:open. P is its part before "open".
 --
 -- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
--- running; it stands in `waits`, and in one waiting list or in `delayed`, if and only if it is queued; it has one
+-- running; it stands in `waits`, and in its tenant's line or in `delayed`, if and only if it is queued; it has one
 -- `result` entry if and only if it is final. docs/PROTOCOL.md has the keys.
+--
+-- No call does more than a bounded amount of work, whatever has piled up: what is over is left to the next call. Calls
+-- of relays do not fail for what is wrong with one job, for the job would then be in the way of all others.
 
 local CLASSES = {interactive = 0, normal = 1, batch = 2}
+local CLASS_NAMES = {[0] = "interactive", "normal", "batch"}
 local SPARE_S = 3600           -- how long the keys of a job that nobody tends outlive its times
-local REAP_AT_MOST = 20        -- expired leases and waits per call
+local REAP_AT_MOST = 20        -- jobs whose time is over, per call and kind
 local PROMOTE_AT_MOST = 100    -- delayed jobs per call
-local SKIP_AT_MOST = 100       -- tenants without jobs, and jobs too late, passed over per claim
+local SKIP_AT_MOST = 100       -- tenants without jobs or at their cap, and jobs that cannot run, passed over per claim
 local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
+local REPLACE_AT_MOST = 200    -- jobs that one new one takes the place of
+local ADOPT_AT_MOST = 500      -- jobs of the version before, per claim
+local UNCAP_AT_MOST = 100      -- tenants looked at again per claim when the cap was raised
+local BACKOFF_MS = 1000        -- before the third attempt; then four times as long each
+local BACKOFF_MOST_MS = 60000
 local DEAD_AT_MOST = 1000
+local DEAD_S = 7 * 86400
+local DEAD_SHOWN = 100         -- dead letters per call
 local WAKE_TOKENS = 64
+local REASON_AT_MOST = 256     -- bytes
 local INPUT_AT_MOST = 65536    -- bytes of live input per call
 local INPUTS_AT_MOST = 1048576 -- and per job
 local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
-local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000}
+local SMALL_RECORDING = 6144   -- bytes; to cut such a one to its result would free next to nothing
+local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000, max_tenant_running = 0,
+                  weight_interactive = 16, weight_normal = 4, weight_batch = 1, recordings_mb = 1024}
+
+-- What the hash of a job holds beside the fields of FIELDS: what is told of its end, and what the queue needs.
+local RESULT = {"verdict", "exit_code", "sentence", "detail", "signal", "call", "where", "max_rss_kb", "shared_kb",
+                "memory_kb", "claim", "frames_dropped", "versions", "ended_ms", "started_ms", "queue_ms", "owner",
+                "token", "cancel", "held", "recording_cut"}
+local OWN = {state = true, attempt = true, lost = true, bytes = true, enqueued_ms = true, max_deliveries = true,
+             input_eof = true}
 
 ---- small things ----
 
+-- Milliseconds, and the microseconds beside them.
 local function now_ms()
   local time = redis.call("TIME")
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000
 end
 
 local function whole(number)
   return string.format("%.0f", number)
 end
 
-local function field(P, id, name)
-  return redis.call("HGET", P .. "job:" .. id, name) or nil
+local CHECKS = {
+  text = function(row, value) return #value <= row.max and not string.find(value, "%z") end,
+  bytes = function(row, value) return #value <= row.max end,
+  name = function(row, value)
+    return #value >= row.min and #value <= row.max and not string.find(value, "[^%w_.:-]")
+  end,
+  choice = function(row, value) return row.choices[value] == true end,
+  number = function(row, value)
+    return #value <= 18 and string.match(value, "^%d+$") and tonumber(value) >= row.min
+           and tonumber(value) <= row.max
+  end,
+}
+
+-- Fields of a job, read in one call: a list, false where there is none. What stands in the place of a job and is none
+-- is removed.
+local function fields(P, id, ...)
+  local values = redis.pcall("HMGET", P .. "job:" .. id, ...)
+  if values.err then
+    redis.pcall("UNLINK", P .. "job:" .. id)
+    return {}
+  end
+  return values
 end
 
-local function number_field(P, id, name)
-  return tonumber(field(P, id, name) or 0) or 0
+local function field(P, id, name)
+  return fields(P, id, name)[1] or nil
+end
+
+-- A count that the library wrote; 0 where it is damaged.
+local function counted(value)
+  return value and #value <= 15 and string.match(value, "^%d+$") and tonumber(value) or 0
+end
+
+-- A number that a client asked for; its default where it is damaged.
+local function asked(name, value)
+  local row = FIELDS[name]
+  return tonumber(value and CHECKS.number(row, value) and value or row.default)
+end
+
+local function asked_field(P, id, name)
+  return asked(name, field(P, id, name))
 end
 
 local function count(P, key, name, by)
-  if redis.call("HINCRBY", P .. key, name, by) <= 0 then
+  local left = redis.pcall("HINCRBY", P .. key, name, by)
+  if type(left) ~= "number" or left <= 0 then
     redis.call("HDEL", P .. key, name)
   end
 end
 
+-- A counter that may have been damaged begins anew.
+local function add(P, key, by)
+  if by == 0 then
+    return -- "-0" is no number to Redis
+  end
+  local sum = redis.pcall("INCRBY", P .. key, whole(by))
+  if type(sum) ~= "number" or sum < 0 then
+    redis.call("SET", P .. key, "0")
+  end
+end
+
 local function wake(P)
-  redis.call("LPUSH", P .. "wake", "1")
-  redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+  if redis.call("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
+    redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+  end
 end
 
 -- Bytes of a program may be in a text; JSON is UTF-8. What is no UTF-8 becomes '?'.
@@ -89,42 +159,122 @@ local function json_object(pairs_in_order)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- A Stream that takes no entry is none, or was made by somebody else.
 local function tell(P, id, kind, attempt, object)
-  redis.call("XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object))
+  local entry = {"XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object)}
+  if type(redis.pcall(unpack(entry))) == "table" then
+    redis.call("UNLINK", entry[2])
+    redis.call(unpack(entry))
+  end
 end
 
 local function printable(name)
   return (string.gsub(string.sub(name, 1, 64), "[^\32-\126]", "?"))
 end
 
-local function configured(P, name)
-  return tonumber(redis.call("HGET", P .. "conf", name) or "") or DEFAULTS[name]
+local function within(value, least, most, default)
+  local number = tonumber(value or "")
+  return number and number >= least and number <= most and number or default
+end
+
+-- Numbers of the hash `conf`, in one call.
+local function configured(P, ...)
+  local set, numbers = redis.call("HMGET", P .. "conf", ...), {}
+  for i, name in ipairs({...}) do
+    numbers[i] = within(set[i], 0, 1e12, DEFAULTS[name])
+  end
+  return unpack(numbers)
+end
+
+---- turns ----
+
+-- A round is a sorted set: whose turn it is, by how much each was served. Who comes (back) takes a place beside the one
+-- that was served least. Who is served moves on by the more the less it weighs; of equals the first by name is first.
+local function join(round, member)
+  if not redis.call("ZSCORE", round, member) then
+    local least = redis.call("ZRANGE", round, 0, 0, "WITHSCORES")
+    redis.call("ZADD", round, least[2] or 0, member)
+  end
+end
+
+local function serve(round, member, weight)
+  redis.call("ZINCRBY", round, string.format("%.9f", 1 / weight), member)
+end
+
+-- Tenants have their turns within a class (`turns0` ...), classes among each other (`turns`). Whose class has a tenant
+-- in its round has its own place, too.
+local function join_class(P, class, tenant)
+  join(P .. "turns" .. class, tenant)
+  join(P .. "turns", class)
+end
+
+-- A tenant that has as many running as it may is in no round, but in `capped`, with that cap. It comes back as soon as
+-- one of them ends.
+local function uncap(P, tenant)
+  if redis.call("ZREM", P .. "capped", tenant) == 1 then
+    for class = 0, 2 do
+      if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 1 then
+        join_class(P, class, tenant)
+      end
+    end
+    wake(P)
+  end
+end
+
+local function running_of(P, tenant)
+  return counted(redis.call("HGET", P .. "tact", tenant))
+end
+
+-- The operator has raised the cap, or taken it away.
+local function uncap_raised(P, cap)
+  local below = cap > 0 and "(" .. whole(cap) or "+inf"
+  for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", "-inf", below, "BYSCORE", "LIMIT", 0, UNCAP_AT_MOST)) do
+    if cap == 0 or running_of(P, tenant) < cap then
+      uncap(P, tenant)
+    else
+      redis.call("ZADD", P .. "capped", whole(cap), tenant)
+    end
+  end
+end
+
+local function stopped(P, tenant)
+  count(P, "tact", tenant, -1)
+  uncap(P, tenant)
 end
 
 ---- waiting ----
 
-local function waiting_list(P, class, tenant)
-  return P .. "t" .. class .. ":" .. tenant
+-- Where a job waits: its tenant and class.
+local function place(P, id)
+  local known = fields(P, id, "tenant", "priority")
+  return known[1] or "default", CLASSES[known[2] or "normal"] or CLASSES.normal
 end
 
--- Puts a job into its tenant's list: at the end, or (given back) at the front. A tenant that had nothing to do
--- takes its place beside the one that was served least.
+-- Puts a job into its tenant's line: at the end, or (given back) at the front.
 local function put_in_line(P, id, front)
-  local tenant, class = field(P, id, "tenant"), CLASSES[field(P, id, "priority")]
-  local line, round = waiting_list(P, class, tenant), P .. "rr" .. class
-  redis.call(front and "RPUSH" or "LPUSH", line, id)
-  if not redis.call("ZSCORE", round, tenant) then
-    local least = redis.call("ZRANGE", round, 0, 0, "WITHSCORES")
-    redis.call("ZADD", round, least[2] or 0, tenant)
+  local tenant, class = place(P, id)
+  local line, edge = P .. "line" .. class .. ":" .. tenant, front and 0 or -1
+  local beside = redis.call("ZRANGE", line, edge, edge, "WITHSCORES")
+  redis.call("ZADD", line, beside[2] and whole(beside[2] + (front and -1 or 1)) or 0, id)
+  if not redis.call("ZSCORE", P .. "turns" .. class, tenant) and not redis.call("ZSCORE", P .. "capped", tenant) then
+    join_class(P, class, tenant)
   end
   wake(P)
 end
 
--- A wait that is over is one of the oldest, so its id is looked for from the front.
+-- `later:TENANT` is what replace=1 finds a tenant's delayed jobs by.
+local function put_off(P, id, due)
+  redis.call("ZADD", P .. "delayed", whole(due), id)
+  redis.call("ZADD", P .. "later:" .. place(P, id), whole(due), id)
+end
+
 local function leave_line(P, id)
+  local tenant, class = place(P, id)
   redis.call("ZREM", P .. "waits", id)
-  if redis.call("ZREM", P .. "delayed", id) == 0 then
-    redis.call("LREM", waiting_list(P, CLASSES[field(P, id, "priority")], field(P, id, "tenant")), -1, id)
+  if redis.call("ZREM", P .. "delayed", id) == 1 then
+    redis.call("ZREM", P .. "later:" .. tenant, id)
+  else
+    redis.call("ZREM", P .. "line" .. class .. ":" .. tenant, id)
   end
 end
 
@@ -138,23 +288,131 @@ local function jobs_ahead(P, id)
   return math.max(redis.call("ZRANK", P .. "open", id) - redis.call("ZCARD", P .. "lease"), 0)
 end
 
+---- recordings of jobs that are final ----
+
+-- Each has its size in `recordings_size`, when it ended in `recordings` and, if it expires, when in `recordings_until`;
+-- `recordings_bytes` is the sum. What Redis has expired is noticed by its time.
+local function forget_recording(P, id)
+  local size = redis.call("HGET", P .. "recordings_size", id)
+  if size then
+    redis.call("HDEL", P .. "recordings_size", id)
+    redis.call("ZREM", P .. "recordings", id)
+    redis.call("ZREM", P .. "recordings_until", id)
+    add(P, "recordings_bytes", -counted(size))
+  end
+end
+
+local function reap_recordings(P, now)
+  for _, id in ipairs(redis.call("ZRANGE", P .. "recordings_until", "-inf", whole(now), "BYSCORE", "LIMIT", 0,
+                                 REAP_AT_MOST)) do
+    forget_recording(P, id)
+  end
+end
+
+-- The last entry is the result.
+local function cut_recording(P, id)
+  redis.call("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
+  if redis.call("EXISTS", P .. "job:" .. id) == 1 then
+    redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
+  end
+  forget_recording(P, id)
+end
+
+local function share_recordings(P, now)
+  local most = configured(P, "recordings_mb") * 1048576
+  reap_recordings(P, now)
+  for _ = 1, REAP_AT_MOST do
+    if counted(redis.call("GET", P .. "recordings_bytes")) <= most then
+      return
+    end
+    local oldest = redis.call("ZRANGE", P .. "recordings", 0, 0)[1]
+    if not oldest then
+      return
+    end
+    cut_recording(P, oldest)
+  end
+end
+
+-- What Redis itself says that the Stream takes, slices of lost attempts included.
+local function note_recording(P, id, now)
+  local size = redis.pcall("MEMORY", "USAGE", P .. "frames:" .. id, "SAMPLES", 0)
+  forget_recording(P, id)
+  if type(size) == "number" and size > SMALL_RECORDING then
+    redis.call("HSET", P .. "recordings_size", id, whole(size))
+    redis.call("ZADD", P .. "recordings", whole(now), id)
+    add(P, "recordings_bytes", size)
+    share_recordings(P, now)
+  end
+end
+
+-- Hash and Stream of a final job.
+local function expire_after(P, id, keep_s, now)
+  redis.call("EXPIRE", P .. "job:" .. id, keep_s)
+  redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
+  if redis.call("HEXISTS", P .. "recordings_size", id) == 1 then
+    redis.call("ZADD", P .. "recordings_until", whole(now + keep_s * 1000), id)
+  end
+end
+
+---- dead letters ----
+
+-- A dead letter keeps its ZIP, which counts as bytes of the queue, and its input, hash and Stream, until it is dropped.
+local function drop_letter(P, id, now)
+  local known = fields(P, id, "held", "keep_s")
+  redis.call("ZREM", P .. "dead", id)
+  redis.call("UNLINK", P .. "zip:" .. id, P .. "in:" .. id)
+  if known[1] then
+    add(P, "bytes", -counted(known[1]))
+    redis.call("HDEL", P .. "job:" .. id, "held")
+  end
+  expire_after(P, id, asked("keep_s", known[2]), now)
+end
+
+local function reap_dead(P, now)
+  for _, id in ipairs(redis.call("ZRANGE", P .. "dead", "-inf", whole(now - DEAD_S * 1000), "BYSCORE", "LIMIT", 0,
+                                 REAP_AT_MOST)) do
+    drop_letter(P, id, now)
+  end
+end
+
+local function bury(P, id, bytes, now)
+  redis.call("ZADD", P .. "dead", whole(now), id)
+  for _, key in ipairs({"job:", "frames:", "zip:", "in:"}) do
+    redis.call("PERSIST", P .. key .. id)
+  end
+  if redis.call("EXISTS", P .. "zip:" .. id) == 1 then
+    redis.call("HSET", P .. "job:" .. id, "held", whole(bytes))
+  else
+    add(P, "bytes", -bytes)
+  end
+  local over = math.min(redis.call("ZCARD", P .. "dead") - DEAD_AT_MOST, REAP_AT_MOST)
+  for _, oldest in ipairs(over > 0 and redis.call("ZRANGE", P .. "dead", 0, over - 1) or {}) do
+    drop_letter(P, oldest, now)
+  end
+end
+
 ---- the one way to become final ----
 
 -- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
 local function finish(P, id, state, result)
-  local job = P .. "job:" .. id
-  local tenant, attempt = field(P, id, "tenant") or "default", number_field(P, id, "attempt")
-  local keep_s = number_field(P, id, "keep_s")
+  local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
+  local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
   local was_running = redis.call("ZREM", P .. "lease", id) == 1
-  redis.call("UNLINK", P .. "zip:" .. id, P .. "ctl:" .. id, P .. "in:" .. id)
-  if redis.call("ZREM", P .. "open", id) == 1 then
-    redis.call("DECRBY", P .. "bytes", number_field(P, id, "bytes"))
+  local was_open = redis.call("ZREM", P .. "open", id) == 1
+  redis.call("UNLINK", P .. "ctl:" .. id)
+  if state ~= "dead" then
+    redis.call("UNLINK", P .. "zip:" .. id, P .. "in:" .. id)
+  end
+  if was_open then
     count(P, "topen", tenant, -1)
   end
-  if was_running then
-    count(P, "tact", tenant, -1)
+  if was_open and state ~= "dead" then
+    add(P, "bytes", -bytes)
   end
-  local set, object = {"state", state, "ended_ms", whole(now_ms())}, {"kind", "result", "id", id}
+  if was_running then
+    stopped(P, tenant)
+  end
+  local set, object = {"state", state, "ended_ms", whole(now)}, {"kind", "result", "id", id}
   for i = 1, #result, 2 do
     set[#set + 1], set[#set + 2] = result[i], type(result[i + 1]) == "number" and whole(result[i + 1])
                                               or result[i + 1]
@@ -162,15 +420,20 @@ local function finish(P, id, state, result)
   end
   object[#object + 1], object[#object + 2] = "state", state
   object[#object + 1], object[#object + 2] = "attempt", attempt
-  object[#object + 1], object[#object + 2] = "queue_ms", number_field(P, id, "queue_ms")
-  local meta = field(P, id, "meta")
-  if meta and meta ~= "" then
-    object[#object + 1], object[#object + 2] = "meta", meta
+  object[#object + 1], object[#object + 2] = "queue_ms", counted(known[5])
+  if known[6] and known[6] ~= "" then
+    object[#object + 1], object[#object + 2] = "meta", known[6]
   end
-  redis.call("HSET", job, unpack(set))
+  redis.call("HSET", P .. "job:" .. id, unpack(set))
   tell(P, id, "result", attempt, object)
-  redis.call("EXPIRE", job, keep_s)
-  redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
+  if attempt > 0 then
+    note_recording(P, id, now)
+  end
+  if state == "dead" then
+    bury(P, id, was_open and bytes or 0, now)
+  else
+    expire_after(P, id, asked("keep_s", known[3]), now)
+  end
 end
 
 -- The result of a job that the queue itself ends: no figures, the sentence of the table.
@@ -181,31 +444,46 @@ end
 
 ---- given back ----
 
--- The job waits again, at the front, and not for ever.
-local function release(P, id)
+-- The job waits again, at the front or after a delay, and not for ever.
+local function release(P, id, delay)
+  local known, now = fields(P, id, "max_wait_s", "tenant"), now_ms()
   redis.call("ZREM", P .. "lease", id)
-  redis.call("ZADD", P .. "waits", whole(now_ms() + number_field(P, id, "max_wait_s") * 1000), id)
+  redis.call("ZADD", P .. "waits", whole(now + delay + asked("max_wait_s", known[1]) * 1000), id)
   redis.call("UNLINK", P .. "ctl:" .. id)
   redis.call("HDEL", P .. "job:" .. id, "token", "owner")
   redis.call("HSET", P .. "job:" .. id, "state", "queued")
-  count(P, "tact", field(P, id, "tenant"), -1)
-  put_in_line(P, id, true)
+  stopped(P, known[2] or "default")
+  if delay > 0 then
+    put_off(P, id, now + delay)
+  else
+    put_in_line(P, id, true)
+  end
+end
+
+-- After the first loss none: most faults are over by then. Jobs that were lost together come back apart.
+local function backoff(lost)
+  if lost < 2 then
+    return 0
+  end
+  local _, micros = now_ms()
+  local pause = math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
+  return math.floor(pause * (0.75 + micros / 2000))
 end
 
 -- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
 local function give_back(P, id, detail)
-  local lost = redis.call("HINCRBY", P .. "job:" .. id, "lost", 1)
-  if field(P, id, "cancel") then
+  local known = fields(P, id, "lost", "cancel", "max_deliveries")
+  local lost = counted(known[1]) + 1
+  redis.call("HSET", P .. "job:" .. id, "lost", whole(lost))
+  if known[2] then
     finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail)
     return "cancelled"
   end
-  if lost >= math.max(number_field(P, id, "max_deliveries"), 1) then
+  if lost >= math.max(counted(known[3]), 1) then
     finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail)
-    redis.call("ZADD", P .. "dead", whole(now_ms()), id)
-    redis.call("ZREMRANGEBYRANK", P .. "dead", 0, -DEAD_AT_MOST - 1)
     return "dead"
   end
-  release(P, id)
+  release(P, id, backoff(lost))
   return "queued"
 end
 
@@ -216,9 +494,12 @@ end
 
 ---- time passes ----
 
+local function over(P, name, now, most)
+  return redis.call("ZRANGE", P .. name, "-inf", whole(now), "BYSCORE", "LIMIT", 0, most)
+end
+
 local function reap_leases(P, now)
-  local expired = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST)
-  for _, id in ipairs(expired) do
+  for _, id in ipairs(over(P, "lease", now, REAP_AT_MOST)) do
     give_back(P, id, "its lease ran out: the worker or its host is gone")
   end
 end
@@ -227,37 +508,45 @@ local function expire(P, id)
   finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
 end
 
--- In `waits`, a job's score is the time at which its wait is over.
+-- A queued job's wait is over.
 local function reap_waits(P, now)
-  local over = redis.call("ZRANGE", P .. "waits", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST)
-  for _, id in ipairs(over) do
+  for _, id in ipairs(over(P, "waits", now, REAP_AT_MOST)) do
     leave_line(P, id)
     expire(P, id)
   end
 end
 
+-- A job that was lost goes to the front: it has had its turn.
 local function promote(P, now)
-  local due = redis.call("ZRANGE", P .. "delayed", "-inf", whole(now), "BYSCORE", "LIMIT", 0, PROMOTE_AT_MOST)
-  for _, id in ipairs(due) do
+  for _, id in ipairs(over(P, "delayed", now, PROMOTE_AT_MOST)) do
     redis.call("ZREM", P .. "delayed", id)
-    put_in_line(P, id, false)
+    redis.call("ZREM", P .. "later:" .. place(P, id), id)
+    put_in_line(P, id, counted(field(P, id, "lost")) > 0)
+  end
+end
+
+-- The version before this had lists in the place of lines (`tCLASS:TENANT`), and rounds of other names. What it has
+-- left there joins the end of the lines.
+local function adopt(P)
+  if redis.call("EXISTS", P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
+    return
+  end
+  local room = ADOPT_AT_MOST
+  for class = 0, 2 do
+    for _, tenant in ipairs(redis.call("ZRANGE", P .. "rr" .. class, 0, SKIP_AT_MOST - 1)) do
+      local ids = room > 0 and redis.call("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
+      for _, id in ipairs(ids) do
+        put_in_line(P, id, false)
+      end
+      if redis.call("EXISTS", P .. "t" .. class .. ":" .. tenant) == 0 then
+        redis.call("ZREM", P .. "rr" .. class, tenant)
+      end
+      room = room - #ids
+    end
   end
 end
 
 ---- enqueue ----
-
-local CHECKS = {
-  text = function(row, value) return #value <= row.max and not string.find(value, "%z") end,
-  bytes = function(row, value) return #value <= row.max end,
-  name = function(row, value)
-    return #value >= row.min and #value <= row.max and not string.find(value, "[^%w_.:-]")
-  end,
-  choice = function(row, value) return row.choices[value] == true end,
-  number = function(row, value)
-    return #value <= 18 and string.match(value, "^%d+$") and tonumber(value) >= row.min
-           and tonumber(value) <= row.max
-  end,
-}
 
 -- Returns the job's fields with every default, or nil and an error.
 local function read_fields(args)
@@ -285,16 +574,65 @@ local function read_fields(args)
   return job
 end
 
-local function full(P, tenant, size)
-  if redis.call("ZCARD", P .. "open") >= configured(P, "max_jobs") then
+-- What is `spared` is about to be cancelled, and counts no more: {jobs, bytes}.
+local function full(P, tenant, size, spared)
+  local jobs, mb, of_tenant = configured(P, "max_jobs", "max_mb", "max_tenant_jobs")
+  if redis.call("ZCARD", P .. "open") - spared.jobs >= jobs then
     return "jobs"
   end
-  if tonumber(redis.call("GET", P .. "bytes") or 0) + size > configured(P, "max_mb") * 1048576 then
+  if counted(redis.call("GET", P .. "bytes")) + size - spared.bytes > mb * 1048576 then
     return "bytes"
   end
-  if tonumber(redis.call("HGET", P .. "topen", tenant) or 0) >= configured(P, "max_tenant_jobs") then
+  if counted(redis.call("HGET", P .. "topen", tenant)) - spared.jobs >= of_tenant then
     return "tenant"
   end
+end
+
+-- Dead letters give way to jobs, the oldest first.
+local function drop_oldest(P)
+  local now = now_ms()
+  for _, id in ipairs(redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1)) do
+    drop_letter(P, id, now)
+  end
+end
+
+-- The upload is not there: Redis had no room for it, or would have none for a large one.
+local function out_of_memory(most)
+  local info = redis.pcall("INFO", "memory")
+  if type(info) ~= "string" then
+    return false
+  end
+  local used = tonumber(string.match(info, "\nused_memory:(%d+)") or 0)
+  local maximum = tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0)
+  return maximum > 0 and used + most >= maximum
+end
+
+-- The tenant's queued jobs that a job with replace=1 takes the place of.
+local function replaced_by(P, job)
+  local found = {jobs = 0, bytes = 0, ids = {}}
+  if job.replace ~= "1" then
+    return found
+  end
+  for _, name in ipairs({"line0:", "line1:", "line2:", "later:"}) do
+    local room = REPLACE_AT_MOST - found.jobs
+    for _, id in ipairs(room > 0 and redis.call("ZRANGE", P .. name .. job.tenant, 0, room - 1) or {}) do
+      found.jobs = found.jobs + 1
+      found.ids[found.jobs] = id
+      found.bytes = found.bytes + counted(field(P, id, "bytes"))
+    end
+  end
+  return found
+end
+
+local function cancel_queued(P, id, detail)
+  leave_line(P, id)
+  finish_by_queue(P, id, "cancelled", "cancelled", detail)
+end
+
+-- A leak guard, and no more: it is `waits` that ends a wait.
+local function guard(P, id, seconds)
+  redis.call("EXPIRE", P .. "zip:" .. id, seconds + SPARE_S)
+  redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
 end
 
 local function store(P, id, upload, job, size, now)
@@ -303,15 +641,24 @@ local function store(P, id, upload, job, size, now)
   for name, value in pairs(job) do
     set[#set + 1], set[#set + 2] = name, value
   end
-  redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id)
+  redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id, P .. "job:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)
-  -- A leak guard, and no more: it is `waits` that ends the wait.
-  redis.call("EXPIRE", P .. "zip:" .. id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000) + SPARE_S)
+  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000))
   redis.call("HSET", P .. "job:" .. id, unpack(set))
+  add(P, "bytes", size)
+end
+
+-- The stored job begins to wait.
+local function open(P, id, job, now)
   redis.call("ZADD", P .. "open", whole(now), id)
-  redis.call("INCRBY", P .. "bytes", size)
   count(P, "topen", job.tenant, 1)
   redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
+  if tonumber(job.delay_ms) > 0 then
+    put_off(P, id, now + job.delay_ms)
+  else
+    put_in_line(P, id, false)
+  end
+  return "queued " .. whole(redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1)
 end
 
 local function enqueue(P, args)
@@ -333,74 +680,170 @@ local function enqueue(P, args)
     redis.call("UNLINK", upload)
     return redis.error_reply(problem)
   end
-  if redis.call("EXISTS", upload) == 0 then
+  local most = math.min(configured(P, "max_zip_mb"), ZIP_MB_AT_MOST) * 1048576
+  local size = redis.call("STRLEN", upload)
+  if size == 0 and redis.call("EXISTS", upload) == 0 then
+    if out_of_memory(most) then
+      drop_oldest(P)
+      return redis.status_reply("full memory 1000")
+    end
     return redis.error_reply("NOUPLOAD " .. args[3])
   end
-  local size = redis.call("STRLEN", upload)
-  local most = math.min(configured(P, "max_zip_mb"), ZIP_MB_AT_MOST) * 1048576
   if size > most then
     redis.call("UNLINK", upload)
     return redis.error_reply("TOOBIG " .. whole(most))
   end
-  local reason = full(P, job.tenant, size)
+  local replaced = replaced_by(P, job)
+  local reason = full(P, job.tenant, size, replaced)
+  if reason == "bytes" then
+    drop_oldest(P)
+    reason = full(P, job.tenant, size, replaced)
+  end
   if reason then
     redis.call("UNLINK", upload)
     return redis.status_reply("full " .. reason .. " 1000")
   end
-  local now, delay = now_ms(), tonumber(job.delay_ms)
-  store(P, id, upload, job, size, now)
-  if delay > 0 then
-    redis.call("ZADD", P .. "delayed", whole(now + delay), id)
-  else
-    put_in_line(P, id, false)
+  for _, old in ipairs(replaced.ids) do
+    cancel_queued(P, old, "replaced by " .. id)
   end
-  local ahead = redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1
-  return redis.status_reply("queued " .. whole(ahead))
+  local now = now_ms()
+  store(P, id, upload, job, size, now)
+  return redis.status_reply(open(P, id, job, now))
 end
 
 ---- claim ----
 
--- The next id of a class: the tenant that was served least has its turn. nil if nobody waits. A tenant without jobs
--- keeps its place until its turn comes: who left at once and returned at the front would be served before those
--- who always wait.
-local function next_of_class(P, class, now)
-  local round = P .. "rr" .. class
+local function is_known(name)
+  if FIELDS[name] or OWN[name] then
+    return true
+  end
+  for _, known in ipairs(RESULT) do
+    if name == known then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a job can be run, whatever was done to its keys. Returns its fields, those that came with a later version
+-- with their defaults; or nil and why not.
+local function examine(P, id, class, tenant)
+  local flat = redis.pcall("HGETALL", P .. "job:" .. id)
+  if flat.err or #flat == 0 then
+    return nil, flat.err and "what stands in its place is not a job" or "its fields are gone"
+  end
+  local job = {}
+  for i = 1, #flat, 2 do
+    if not is_known(flat[i]) then
+      return nil, "there is no field " .. printable(flat[i])
+    end
+    job[flat[i]] = flat[i + 1]
+  end
+  for _, name in ipairs({"tenant", "priority"}) do
+    if not job[name] then
+      return nil, "its field " .. name .. " is missing"
+    end
+  end
+  for name, row in pairs(FIELDS) do
+    job[name] = job[name] or row.default
+    if not CHECKS[row.type](row, job[name]) then
+      return nil, "its field " .. name .. " takes " .. row.takes
+    end
+  end
+  if job.tenant ~= tenant or CLASSES[job.priority] ~= class then
+    return nil, "its tenant or priority is not the one it has waited with"
+  end
+  local kind = redis.call("TYPE", P .. "zip:" .. id).ok
+  if kind ~= "string" then
+    return nil, kind == "none" and "its ZIP is missing" or "what stands in the place of its ZIP is a " .. kind
+  end
+  return job
+end
+
+-- The job was counted with the tenant in whose line it stood.
+local function bury_malformed(P, id, class, tenant, reason)
+  fields(P, id, "state")
+  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class])
+  finish_by_queue(P, id, "dead", "fault", "it cannot be run: " .. reason)
+end
+
+-- Takes an id that stood in line. Returns the job if it is to run.
+local function take(P, id, class, tenant, now)
+  local wait = redis.call("ZSCORE", P .. "waits", id)
+  local job, problem = examine(P, id, class, tenant)
+  local state = job and job.state or field(P, id, "state")
+  redis.call("ZREM", P .. "waits", id)
+  if not wait and state and state ~= "queued" then
+    return nil -- somebody else's doing: it stands where it did not wait
+  end
+  if wait and tonumber(wait) <= now then
+    expire(P, id)
+    return nil
+  end
+  if not job then
+    bury_malformed(P, id, class, tenant, problem)
+  end
+  return job
+end
+
+local function next_in_line(P, class, tenant)
+  local line = P .. "line" .. class .. ":" .. tenant
+  local popped = redis.pcall("ZPOPMIN", line)
+  if popped.err then
+    redis.call("UNLINK", line)
+    return nil
+  end
+  return popped[1]
+end
+
+-- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
+-- Whoever has nothing to run keeps its place until its turn comes: who left at once and returned at the front would be
+-- served before those who always wait.
+local function next_job(P, now)
+  local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
+                                                     "weight_batch")
+  uncap_raised(P, cap)
   for _ = 1, SKIP_AT_MOST do
-    local tenant = redis.call("ZRANGE", round, 0, 0)[1]
-    if not tenant then
+    local class = tonumber(redis.call("ZRANGE", P .. "turns", 0, 0)[1])
+    if not class then
       return nil
     end
-    local id = redis.call("RPOP", waiting_list(P, class, tenant))
-    local over = id and tonumber(redis.call("ZSCORE", P .. "waits", id) or 0)
-    if not id then
+    local round = P .. "turns" .. class
+    local tenant = redis.call("ZRANGE", round, 0, 0)[1]
+    if not tenant then
+      redis.call("ZREM", P .. "turns", class)
+    elseif cap > 0 and running_of(P, tenant) >= cap then
       redis.call("ZREM", round, tenant)
+      redis.call("ZADD", P .. "capped", whole(cap), tenant)
     else
-      redis.call("ZREM", P .. "waits", id)
-      if over > now then
-        redis.call("ZINCRBY", round, 1, tenant)
-        return id
+      local id = next_in_line(P, class, tenant)
+      local job = id and take(P, id, class, tenant, now)
+      if job then
+        serve(round, tenant, within(redis.call("HGET", P .. "weights", tenant), 1, 100, 1))
+        serve(P .. "turns", class, within(({[0] = interactive, normal, batch})[class], 1, 100, 1))
+        return id, job
+      elseif not id then
+        redis.call("ZREM", round, tenant)
       end
-      expire(P, id)
     end
   end
   wake(P) -- the rest is the next claim's
 end
 
-local function start(P, id, owner, lease_ms, max_deliveries, now)
-  local attempt = redis.call("HINCRBY", P .. "job:" .. id, "attempt", 1)
+local function start(P, id, job, owner, lease_ms, max_deliveries, now)
+  local attempt = counted(job.attempt) + 1
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
-  local queue_ms = math.max(now - number_field(P, id, "enqueued_ms") - number_field(P, id, "delay_ms"), 0)
+  local queue_ms = math.max(now - counted(job.enqueued_ms) - job.delay_ms, 0)
+  local wall_s = math.ceil(job.wall_ms / 1000)
   redis.call("ZADD", P .. "lease", whole(now + lease_ms), id)
-  count(P, "tact", field(P, id, "tenant"), 1)
+  count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
-             whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries))
+             whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
+             whole(attempt))
   tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
                                  "queue_ms", queue_ms})
-  local wall_s = math.ceil(number_field(P, id, "wall_ms") / 1000)
-  redis.call("EXPIRE", P .. "frames:" .. id, wall_s + number_field(P, id, "keep_s") + SPARE_S)
-  for _, key in ipairs({"zip:", "in:"}) do
-    redis.call("EXPIRE", P .. key .. id, wall_s + number_field(P, id, "max_wait_s") + SPARE_S)
-  end
+  redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
+  guard(P, id, wall_s + job.max_wait_s)
   return token, attempt
 end
 
@@ -409,22 +852,23 @@ local function claim(P, args)
   local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
   reap_leases(P, now)
   reap_waits(P, now)
+  reap_dead(P, now)
+  reap_recordings(P, now)
   promote(P, now)
+  adopt(P)
   if redis.call("EXISTS", P .. "paused") == 1 then
     return {}
   end
-  for class = 0, 2 do
-    local id = next_of_class(P, class, now)
-    if id then
-      local token, attempt = start(P, id, owner, lease_ms, max_deliveries, now)
-      local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(jobs_waiting(P))}
-      for name in pairs(FIELDS) do
-        answer[#answer + 1], answer[#answer + 2] = name, field(P, id, name) or ""
-      end
-      return answer
-    end
+  local id, job = next_job(P, now)
+  if not id then
+    return {}
   end
-  return {}
+  local token, attempt = start(P, id, job, owner, lease_ms, max_deliveries, now)
+  local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(jobs_waiting(P))}
+  for name in pairs(FIELDS) do
+    answer[#answer + 1], answer[#answer + 2] = name, job[name]
+  end
+  return answer
 end
 
 ---- while it runs ----
@@ -484,7 +928,7 @@ local function requeue(P, args)
     finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran")
     return redis.status_reply("cancelled")
   end
-  release(P, id)
+  release(P, id, 0)
   return redis.status_reply("queued")
 end
 
@@ -516,8 +960,7 @@ local function cancel(P, args)
     return redis.status_reply("unknown")
   end
   if state == "queued" then
-    leave_line(P, id)
-    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
+    cancel_queued(P, id, "cancelled while it waited")
     return redis.status_reply("cancelled")
   end
   if state == "running" then
@@ -572,8 +1015,8 @@ local function input(P, args)
   end
   if #bytes > 0 then
     redis.call("APPEND", P .. "in:" .. id, bytes)
-    redis.call("EXPIRE", P .. "in:" .. id, math.ceil((number_field(P, id, "delay_ms") + number_field(P, id, "wall_ms"))
-                                                     / 1000) + number_field(P, id, "max_wait_s") + SPARE_S)
+    redis.call("EXPIRE", P .. "in:" .. id, math.ceil((asked_field(P, id, "delay_ms") + asked_field(P, id, "wall_ms"))
+                                                     / 1000) + asked_field(P, id, "max_wait_s") + SPARE_S)
   end
   if word then
     redis.call("HSET", P .. "job:" .. id, "input_eof", "1")
@@ -614,8 +1057,97 @@ local function depth(P)
   return {waiting, running, 0}
 end
 
+-- {name, value ...}: how full the queue is, and what is in the way of its jobs.
+local function status(P)
+  local answer, depths = {"queue", string.match(P, "{(.*)}")}, depth(P)
+  for i, name in ipairs({"waiting", "running", "oldest_ms"}) do
+    answer[#answer + 1], answer[#answer + 2] = name, depths[i]
+  end
+  for _, name in ipairs({"delayed", "capped", "dead"}) do
+    answer[#answer + 1], answer[#answer + 2] = name, redis.call("ZCARD", P .. name)
+  end
+  for _, name in ipairs({"bytes", "recordings_bytes"}) do
+    answer[#answer + 1], answer[#answer + 2] = name, counted(redis.call("GET", P .. name))
+  end
+  local reason = redis.call("GET", P .. "paused")
+  if reason then
+    answer[#answer + 1], answer[#answer + 2] = "paused", reason
+  end
+  return answer
+end
+
 local function version()
   return VERSION
+end
+
+---- operators ----
+
+local function pause(P, args)
+  local reason = utf8(args[1] or "")
+  if #reason > REASON_AT_MOST or string.find(reason, "%z") then
+    return redis.error_reply("BADFIELD reason: takes a text of at most " .. REASON_AT_MOST .. " bytes")
+  end
+  redis.call("SET", P .. "paused", reason)
+  return redis.status_reply("paused")
+end
+
+local function resume(P)
+  if redis.call("DEL", P .. "paused") == 0 then
+    return redis.status_reply("running")
+  end
+  for _ = 1, math.min(jobs_waiting(P), WAKE_TOKENS) do
+    wake(P)
+  end
+  return redis.status_reply("resumed")
+end
+
+-- Dead letters, the newest first, from an offset on: {id, when in ms, tenant, detail} each.
+local function dead(P, args)
+  local offset = within(args[1], 0, DEAD_AT_MOST, 0)
+  local most = within(args[2], 0, DEAD_SHOWN, DEAD_SHOWN)
+  local found = redis.call("ZRANGE", P .. "dead", whole(offset), whole(offset + most - 1), "REV", "WITHSCORES")
+  local answer = {}
+  for i = 1, most > 0 and #found or 0, 2 do
+    local known = fields(P, found[i], "tenant", "detail")
+    answer[#answer + 1] = {found[i], tonumber(found[i + 1]), known[1] or "", known[2] or ""}
+  end
+  return answer
+end
+
+-- As if it had just been enqueued, at the end of its line. What it left is gone: a job has one result.
+local function dead_requeue(P, args)
+  local id, nothing = args[1] or "", {jobs = 0, bytes = 0}
+  if not redis.call("ZSCORE", P .. "dead", id) then
+    return redis.status_reply("unknown")
+  end
+  if redis.call("EXISTS", P .. "zip:" .. id) == 0 then
+    return redis.status_reply("gone")
+  end
+  local reason = full(P, place(P, id), 0, nothing)
+  if reason then
+    return redis.status_reply("full " .. reason .. " 1000")
+  end
+  local now = now_ms()
+  redis.call("ZREM", P .. "dead", id)
+  redis.call("UNLINK", P .. "frames:" .. id)
+  forget_recording(P, id)
+  redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
+  redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now))
+  local job = {tenant = place(P, id), delay_ms = 0, max_wait_s = asked_field(P, id, "max_wait_s")}
+  guard(P, id, job.max_wait_s)
+  return redis.status_reply(open(P, id, job, now))
+end
+
+local function dead_drop(P, args)
+  local id, now = args[1] or "", now_ms()
+  local ids = id == "*" and redis.call("ZRANGE", P .. "dead", 0, DEAD_AT_MOST - 1) or {id}
+  if id ~= "*" and not redis.call("ZSCORE", P .. "dead", id) then
+    return 0
+  end
+  for _, letter in ipairs(ids) do
+    drop_letter(P, letter, now)
+  end
+  return #ids
 end
 
 ---- registration ----
@@ -631,9 +1163,9 @@ local function register(name, callback, ...)
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
 end
 
--- Without allow-oom Redis itself answers -OOM to an enqueue, and to input, when its memory is used up. All else goes on, so that
--- what is queued can be run and freed.
-register("enqueue", enqueue)
+-- Without allow-oom Redis itself answers -OOM, as it does to input, when its memory is used up. All else goes on, so
+-- that what is queued can be run and freed; an enqueue uses memory that its upload was granted.
+register("enqueue", enqueue, "allow-oom")
 register("claim", claim, "allow-oom")
 register("cancel", cancel, "allow-oom")
 register("input", input)
@@ -645,4 +1177,10 @@ register("requeue", requeue, "allow-oom")
 register("recover", recover, "allow-oom")
 register("position", position, "no-writes")
 register("depth", depth, "no-writes")
+register("status", status, "no-writes")
+register("pause", pause, "allow-oom")
+register("resume", resume, "allow-oom")
+register("dead", dead, "no-writes")
+register("dead_requeue", dead_requeue, "allow-oom")
+register("dead_drop", dead_drop, "allow-oom")
 register("version", version, "no-writes")

@@ -41,17 +41,14 @@ def start_server(folder):
 def setUpModule():
     global folder, server, store, library
     folder = tempfile.mkdtemp(prefix="paddock-functions-")
+    unittest.addModuleCleanup(shutil.rmtree, folder)
     server, store = start_server(folder)
+    unittest.addModuleCleanup(server.wait)
+    unittest.addModuleCleanup(server.kill)
+    unittest.addModuleCleanup(store.close)
     with open(LIBRARY, encoding="utf-8") as file:
         library = file.read()
     store.function_load(library)
-
-
-def tearDownModule():
-    store.close()
-    server.kill()
-    server.wait()
-    shutil.rmtree(folder)
 
 
 def text(value):
@@ -114,9 +111,48 @@ class Queue:
         return sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
 
     def make_due(self, name, job):
-        """Time passes for one job: its score in lease, waits or delayed lies in the past."""
+        """Time passes for one job: its score in lease, waits, delayed or dead lies in the past."""
         assert store.zscore(self.key(name), job) is not None, f"{job} is not in {name}"
         store.zadd(self.key(name), {job: 1})
+
+    def end_delays(self):
+        """Time passes for all that is delayed."""
+        for job in store.zrange(self.key("delayed"), 0, -1):
+            store.zadd(self.key("delayed"), {job: 1})
+
+    def configure(self, **numbers):
+        store.hset(self.key("conf"), mapping=numbers)
+
+    def bury(self, job="a", detail="x", **fields):
+        """One job, lost as often as it takes."""
+        self.enqueue(job, **fields)
+        claimed = self.claim(most=1)
+        assert claimed["id"] == job
+        return self.call("lost", job, claimed["token"], detail)
+
+    def record(self, job, size):
+        """The recording of a job that runs grows."""
+        store.xadd(self.key("frames:", job), {"k": "slice", "a": 1, "d": bytes(size)})
+
+    def status(self):
+        flat = self.call("status", command="FCALL_RO")
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def order(self, count, field="id"):
+        """What so many claims give, each finished at once."""
+        served = []
+        for _ in range(count):
+            job = self.claim()
+            served.append(job[field])
+            self.finish(job)
+        return served
+
+
+def commands(step):
+    """How many commands Redis carries out for it, those of functions included."""
+    store.config_resetstat()
+    step()
+    return sum(row["calls"] for row in store.info("commandstats").values())
 
 
 class Test(unittest.TestCase):
@@ -141,7 +177,12 @@ class Test(unittest.TestCase):
         self.assertIsInstance(result["attempt"], int)
         for name in ("open", "lease", "waits", "delayed"):
             self.assertIsNone(store.zscore(q.key(name), job), name)
-        self.assertEqual(store.exists(q.key("zip:", job), q.key("ctl:", job), q.key("in:", job)), 0)
+        self.assertEqual(store.exists(q.key("ctl:", job)), 0)
+        if state == "dead":
+            self.assertIsNotNone(store.zscore(q.key("dead"), job))
+            self.assertEqual([store.ttl(q.key(name, job)) for name in ("job:", "frames:")], [-1, -1])
+            return result
+        self.assertEqual(store.exists(q.key("zip:", job), q.key("in:", job)), 0)
         keep_s = int(q.job(job)["keep_s"])
         for name in ("job:", "frames:"):
             self.assertTrue(0 < store.ttl(q.key(name, job)) <= keep_s, name)
@@ -333,8 +374,8 @@ class Enqueue(Test):
         upload = q.upload()
         try:
             store.config_set("maxmemory", 1)
-            with self.assertRaisesRegex(redis.ResponseError, "^OOM|^command not allowed"):
-                q.call("enqueue", "late", "upload", upload)
+            self.assertEqual(q.call("enqueue", "lost", "upload", "never"), "full memory 1000")
+            self.assertEqual(q.call("enqueue", "late", "upload", upload), "queued 2", "its upload had found room")
             self.assertEqual(q.call("beat", jobs[0]["id"], jobs[0]["token"], LEASE_MS), "ok")
             self.assertEqual(q.finish(jobs[0]), "done")
             self.assertEqual(q.call("lost", jobs[1]["id"], jobs[1]["token"], "x"), "queued")
@@ -669,6 +710,7 @@ class GivenBack(Test):
         q.enqueue("a", tenant="t")
         answers = []
         for _ in range(3):
+            q.end_delays()
             job = q.claim(most=3)
             answers.append(q.call("lost", "a", job["token"], "the zygote died"))
         self.assertEqual(answers, ["queued", "queued", "dead"])
@@ -680,22 +722,48 @@ class GivenBack(Test):
         self.assertEqual(store.hgetall(q.key("tact")), {})
         self.assertIsNone(q.claim())
 
-    def test_dead_is_bounded(self):
+    def test_the_second_time_after_a_while(self):
         q = self.q
-        store.zadd(q.key("dead"), {f"old{i}": i for i in range(1500)})
+        q.enqueue("a", tenant="t", max_wait_s="100")
+        q.enqueue("b", tenant="t")
+        pauses = []
+        for lost in range(1, 9):
+            job = q.claim(most=100)
+            self.assertEqual((job["id"], job["attempt"]), ("a", str(lost)))
+            self.assertEqual(q.call("lost", "a", job["token"], "x"), "queued")
+            self.assertEqual(q.job("a")["lost"], str(lost).encode())
+            due, wait = store.zscore(q.key("delayed"), "a"), store.zscore(q.key("waits"), "a")
+            seconds, micros = store.time()
+            now = seconds * 1000 + micros // 1000
+            pauses.append(due - now if due else 0)
+            self.assertAlmostEqual(wait - now - pauses[-1], 100000, delta=5000)
+            q.end_delays()
+        self.assertEqual(pauses[0], 0)
+        for pause, expected in zip(pauses[1:], (1000, 4000, 16000, 60000, 60000, 60000, 60000)):
+            self.assertLessEqual(pause, expected * 1.25)
+            self.assertGreater(pause, expected * 0.75 - 5000)
+
+    def test_in_its_delay_it_is_cancelled_like_any_other(self):
+        q = self.q
         q.enqueue("a")
-        q.call("lost", "a", q.claim(most=1)["token"], "x")
-        self.assertEqual(store.zcard(q.key("dead")), 1000)
-        self.assertIsNotNone(store.zscore(q.key("dead"), "a"))
+        for _ in range(2):
+            q.call("lost", "a", q.claim(most=9)["token"], "x")
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.call("cancel", "a"), "cancelled")
+        self.check_final("a", "cancelled", "cancelled")
+        self.assertEqual(q.keys("later:"), [])
 
     def test_leases_that_ran_out(self):
         q = self.q
-        for attempt in range(1, 4):
-            if attempt == 1:
-                q.enqueue("a")
-            job = q.claim(most=3)
-            self.assertEqual((job["id"], job["attempt"]), ("a", str(attempt)))
-            q.make_due("lease", "a")
+        q.enqueue("a")
+        q.claim(most=3)
+        q.make_due("lease", "a")
+        self.assertEqual(q.claim(most=3)["attempt"], "2")
+        q.make_due("lease", "a")
+        self.assertIsNone(q.claim(most=3), "it rests for a while")
+        q.end_delays()
+        self.assertEqual(q.claim(most=3)["attempt"], "3")
+        q.make_due("lease", "a")
         self.assertIsNone(q.claim())
         self.assertIn("lease", self.check_final("a", "dead", "fault")["detail"])
 
@@ -775,7 +843,16 @@ class Cancel(Test):
         q = self.q
         q.enqueue("a")
         q.call("cancel", "a")
-        self.assertEqual(q.keys("t1:"), [])
+        self.assertEqual(q.keys("line"), [])
+
+    def test_costs_the_same_however_many_wait(self):
+        q = self.q
+        q.enqueue("a0")
+        few = commands(lambda: q.call("cancel", "a0"))
+        for i in range(3000):
+            q.enqueue(f"j{i}")
+        self.assertLessEqual(commands(lambda: q.call("cancel", "j1500")), few)
+        self.assertEqual(q.order(3), ["j0", "j1", "j2"])
 
     def test_delayed(self):
         q = self.q
@@ -935,6 +1012,7 @@ class Input(Test):
             job = q.claim(most=1)
             self.input("x")
             ending(job)
+            q.call("dead_drop", "*")
             self.assertEqual(q.keys("in:"), [])
         store.flushall()
         q.enqueue("a", live_input="1")
@@ -1011,15 +1089,785 @@ class Leftovers(Test):
                 q.call("cancel", "stopped")
                 q.finish(job, "cancelled", 90)
             else:
+                q.record(job["id"], 20000)
                 q.finish(job, wall_ms=1)
+        self.assertEqual(q.call("dead_drop", "dead"), 1)
         for key in q.keys():
             if re.match("(job|zip|frames|ctl|in|up):", key):
                 self.assertGreater(store.ttl(q.key(key)), 0, key)
         end = time.monotonic() + PATIENCE
         while any(":" in key for key in q.keys()) and time.monotonic() < end:
             time.sleep(0.05)
-        self.assertEqual(q.keys(), ["bytes", "dead", "pace", "wake"])
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.keys(), ["bytes", "pace", "recordings_bytes", "wake"])
+        self.assertEqual((store.get(q.key("bytes")), store.get(q.key("recordings_bytes"))), (b"0", b"0"))
+
+
+class Turns(Test):
+    def fill(self, count, **fields):
+        name = "-".join(fields.values())
+        for i in range(count):
+            self.q.enqueue(f"{name}-{i}", **fields)
+
+    def test_no_class_starves(self):
+        for priority in ("batch", "normal", "interactive"):
+            self.fill(70, priority=priority)
+        served = self.q.order(84, "priority")
+        self.assertEqual([served.count(name) for name in ("interactive", "normal", "batch")], [64, 16, 4])
+        self.assertEqual(served[:3], ["interactive", "normal", "batch"], "of equals the higher comes first")
+
+    def test_a_class_that_returns_has_no_turns_saved_up(self):
+        self.fill(60, priority="interactive")
+        self.q.order(50)
+        self.fill(10, priority="batch")
+        self.assertEqual(self.q.order(4, "priority"), ["interactive", "batch", "interactive", "interactive"])
+
+    def test_classes_weigh_what_is_configured(self):
+        self.q.configure(weight_interactive=2, weight_normal=1)
+        self.fill(20, priority="normal")
+        self.fill(20, priority="interactive")
+        self.assertEqual("".join(name[0] for name in self.q.order(9, "priority")), "iniiniini")
+
+    def test_nonsense_weighs_what_is_the_default(self):
+        q = self.q
+        q.configure(weight_interactive="-1", weight_normal="x", weight_batch="0", max_tenant_running="nan", max_jobs="-2")
+        store.hset(q.key("weights"), mapping={"a": "0", "b": "nonsense", "c": "1e400"})
+        for tenant in "abc":
+            self.fill(2, tenant=tenant)
+        self.assertEqual("".join(q.order(6, "tenant")), "abcabc")
+
+    def test_tenants_weigh_what_is_configured(self):
+        store.hset(self.q.key("weights"), "b", 3)
+        for tenant in "ab":
+            self.fill(30, tenant=tenant)
+        served = "".join(self.q.order(20, "tenant"))
+        self.assertEqual((served.count("a"), served.count("b")), (5, 15))
+
+    def test_a_heavy_tenant_does_not_starve_a_light_one(self):
+        store.hset(self.q.key("weights"), "b", 100)
+        for tenant in "ab":
+            self.fill(110, tenant=tenant)
+        self.assertEqual(self.q.order(101, "tenant").count("a"), 1)
+
+
+class Cap(Test):
+    def setUp(self):
+        super().setUp()
+        self.q.configure(max_tenant_running=2)
+
+    def fill(self, count, tenant="a", **fields):
+        for i in range(count):
+            self.q.enqueue(f"{tenant}{i}", tenant=tenant, **fields)
+
+    def test_a_tenant_runs_no_more_than_so_many(self):
+        q = self.q
+        self.fill(5)
+        self.fill(2, "b")
+        jobs = []
+        while job := q.claim():
+            jobs.append(job)
+        self.assertEqual([job["id"] for job in jobs], ["a0", "b0", "a1", "b1"])
+        q.finish(jobs[0])
+        self.assertEqual(q.claim()["id"], "a2")
+        self.assertIsNone(q.claim())
+
+    def test_however_one_of_them_ends_the_next_begins(self):
+        q = self.q
+        self.fill(8)
+        running = [q.claim("w1"), q.claim("w1")]
+        for end in (lambda job: q.finish(job), lambda job: q.call("requeue", job["id"], job["token"]),
+                    lambda job: q.call("lost", job["id"], job["token"], "x"),
+                    lambda job: (q.call("cancel", job["id"]), q.finish(job, "cancelled", 90))):
+            self.assertIsNone(q.claim())
+            store.delete(q.key("wake"))
+            end(running.pop(0))
+            self.assertGreater(store.llen(q.key("wake")), 0, "whoever is idle hears of it")
+            running.append(q.claim("w1"))
+            self.assertIsNotNone(running[-1])
+        q.make_due("lease", running[0]["id"])
+        self.assertIsNotNone(q.claim())
+        self.assertEqual(len(q.call("recover", "w1")), 2)
+        self.assertIsNotNone(q.claim())
+
+    def test_it_is_of_all_classes(self):
+        q = self.q
+        self.fill(2)
+        q.claim(), q.claim()
+        q.enqueue("i", tenant="a", priority="interactive")
+        q.enqueue("b", tenant="a", priority="batch")
+        self.assertIsNone(q.claim())
+        q.configure(max_tenant_running=9)
+        self.assertEqual(q.order(2), ["i", "b"])
+
+    def test_raised_or_taken_away_it_lets_jobs_begin_by_itself(self):
+        q = self.q
+        self.fill(6)
+        for more, cap in ((2, 2), (1, 3), (3, 0)):
+            q.configure(max_tenant_running=cap)
+            self.assertEqual([q.claim() is not None for _ in range(more)], [True] * more)
+            self.assertIsNone(q.claim())
+
+    def test_lowered_it_counts_from_then_on(self):
+        q = self.q
+        self.fill(9)
+        jobs = [q.claim(), q.claim()]
+        q.configure(max_tenant_running=1)
+        self.assertIsNone(q.claim())
+        q.finish(jobs[0])
+        self.assertIsNone(q.claim())
+        q.configure(max_tenant_running=2)
+        self.assertIsNotNone(q.claim())
+        q.configure(max_tenant_running=1)
+        q.finish(jobs[1])
+        self.assertIsNone(q.claim())
+
+    def test_who_was_at_it_has_no_turns_saved_up(self):
+        q = self.q
+        self.fill(9)
+        self.fill(90, "b")
+        store.hset(q.key("conf"), "max_tenant_running", 1)
+        held = q.claim()
+        self.assertEqual(held["tenant"], "a")
+        for _ in range(20):
+            q.finish(q.claim())
+        q.finish(held)
+        self.assertEqual(sorted(q.order(10, "tenant")), ["a"] * 5 + ["b"] * 5)
+
+    def test_who_waits_at_it_costs_the_others_nothing(self):
+        q = self.q
+        q.configure(max_tenant_running=1)
+
+        def one():
+            q.finish(q.claim())
+
+        self.fill(20, "z")
+        one()
+        alone = commands(one)
+        for i in range(300):
+            self.fill(2, f"t{i:03}")
+        while store.exists(q.key("line1:z")):
+            if (job := q.claim()) and job["tenant"] == "z":
+                q.finish(job)
+        for _ in range(320):
+            q.claim()
+        self.assertEqual(q.status()["capped"], 300)
+        self.fill(9, "y")
+        one()
+        self.assertLessEqual(commands(one), alone)
+
+    def test_nothing_is_left_of_it(self):
+        q = self.q
+        self.fill(3)
+        jobs = [q.claim(), q.claim()]
+        self.assertIsNone(q.claim())
+        q.call("cancel", "a2")
+        for job in jobs:
+            q.finish(job)
+        self.assertIsNone(q.claim())
+        self.assertEqual([key for key in q.keys() if key.startswith(("turns", "line", "capped"))], [])
+
+
+class Replace(Test):
+    def test_all_that_wait(self):
+        q = self.q
+        for priority in ("interactive", "normal", "batch"):
+            q.enqueue("r-" + priority, tenant="t", priority=priority)
+        running = q.claim()
+        q.enqueue("later", tenant="t", delay_ms="99999")
+        q.enqueue("other", tenant="u")
+        self.assertEqual(q.enqueue("new", tenant="t", replace="1"), "queued 1")
+        for job in ("r-normal", "r-batch", "later"):
+            self.assertEqual(self.check_final(job, "cancelled", "cancelled")["detail"], "replaced by new")
+        self.assertEqual(q.finish(running), "done")
+        self.assertEqual(sorted(q.order(2)), ["new", "other"])
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.keys("later:"), [])
+
+    def test_one_that_was_lost_and_waits_again(self):
+        q = self.q
+        q.enqueue("a")
+        for _ in range(2):
+            q.call("lost", "a", q.claim(most=9)["token"], "x")
+        q.enqueue("new", replace="1")
+        self.check_final("a", "cancelled", "cancelled")
+        self.assertEqual(q.order(1), ["new"])
+
+    def test_they_take_no_room(self):
+        q = self.q
+        rows = [("max_jobs", 1), ("max_tenant_jobs", 1), ("max_mb", 1)]
+        for name, value in rows:
+            store.flushall()
+            q.configure(**{name: value})
+            self.assertEqual(q.enqueue("a", bytes(700000)), "queued 0")
+            self.assertRegex(q.enqueue("b", bytes(700000)), "^full")
+            self.assertEqual(q.enqueue("c", bytes(700000), replace="1"), "queued 0")
+            self.check_final("a", "cancelled", "cancelled")
+            self.assertEqual(store.get(q.key("bytes")), b"700000")
+
+    def test_a_job_that_is_refused_replaces_none(self):
+        q = self.q
+        q.enqueue("a", tenant="t")
+        q.enqueue("b", tenant="u")
+        q.configure(max_jobs=1)
+        self.assertEqual(q.enqueue("c", tenant="t", replace="1"), "full jobs 1000")
+        self.refuse("^BADFIELD", "c", tenant="t", replace="1", cpu_ms="x")
+        self.refuse("^TOOBIG", "c", bytes(11 << 20), tenant="t", replace="1")
+        with self.assertRaisesRegex(redis.ResponseError, "^NOUPLOAD"):
+            q.call("enqueue", "c", "upload", "none", "tenant", "t", "replace", "1")
+        self.assertEqual(q.enqueue("a", tenant="t", replace="1"), "duplicate queued")
+        self.assertEqual((q.state("a"), q.state("b")), ("queued", "queued"))
+
+    def test_so_many_per_call(self):
+        q = self.q
+        for i in range(250):
+            q.enqueue(f"j{i}")
+        self.assertEqual(q.enqueue("n1", replace="1"), "queued 50")
+        self.assertEqual(q.state("j199"), "cancelled")
+        self.assertEqual(q.state("j200"), "queued")
+        self.assertEqual(q.enqueue("n2", replace="1"), "queued 0")
+        self.check_final("n1", "cancelled", "cancelled")
+
+    def test_of_a_tenant_at_its_cap(self):
+        q = self.q
+        q.configure(max_tenant_running=1)
+        q.enqueue("a"), q.enqueue("b")
+        job = q.claim()
+        self.assertIsNone(q.claim())
+        q.enqueue("c", replace="1")
+        self.assertIsNone(q.claim())
+        q.finish(job)
+        self.assertEqual(q.order(1), ["c"])
+
+
+class Dead(Test):
+    def test_keeps_what_is_needed_to_look_and_to_run_it_again(self):
+        q = self.q
+        q.enqueue("a", b"12345", live_input="1", keep_s="1", tenant="t")
+        q.call("input", "a", "typed\n")
+        job = q.claim(most=1)
+        q.record("a", 100)
+        q.call("lost", "a", job["token"], "the zygote died")
+        self.check_final("a", "dead", "fault")
+        self.assertEqual(store.get(q.key("zip:", "a")), b"12345")
+        self.assertEqual(store.get(q.key("in:", "a")), b"typed\n")
+        for key in q.keys():
+            self.assertEqual(store.ttl(q.key(key)), -1, key)
+        self.assertEqual((store.get(q.key("bytes")), store.hgetall(q.key("topen"))), (b"5", {}))
+        self.assertEqual(len(q.entries("a", "slice")), 1)
+
+    def test_list(self):
+        q = self.q
+        self.assertEqual(q.call("dead", command="FCALL_RO"), [])
+        for i in range(3):
+            q.bury(f"j{i}", f"reason {i}", tenant=f"t{i}")
+        store.zadd(q.key("dead"), {f"j{i}": 1000 + i for i in range(3)})
+        rows = [[f"j{i}", 1000 + i, f"t{i}", f"lost 1 times, last: reason {i}"] for i in (2, 1, 0)]
+        self.assertEqual(q.call("dead", command="FCALL_RO"), rows)
+        self.assertEqual(q.call("dead", 1, 1), rows[1:2])
+        self.assertEqual(q.call("dead", 1), rows[1:])
+        self.assertEqual(q.call("dead", 0, 0), [])
+        self.assertEqual(q.call("dead", 9), [])
+        self.assertEqual(q.call("dead", "nonsense", "nonsense"), rows)
+
+    def test_requeue(self):
+        q = self.q
+        q.bury(tenant="t", delay_ms="0", meta="m")
+        q.enqueue("b", tenant="t")
+        before = q.entries("a")
+        self.assertEqual(q.call("dead_requeue", "a"), "queued 1")
+        self.assertEqual(q.entries("a"), [])
+        self.assertGreater(len(before), 0)
+        fresh = q.job("b")
+        self.assertEqual(set(q.job("a")) - set(fresh), {"max_deliveries"})
+        self.assertEqual((q.job("a")["lost"], q.job("a")["state"]), (b"0", b"queued"))
+        self.assertEqual(store.zcard(q.key("dead")), 0)
+        self.assertGreater(store.ttl(q.key("zip:", "a")), 0)
+        self.assertEqual(store.get(q.key("bytes")), b"6")
+        self.assertEqual(q.order(2), ["b", "a"])
+        self.assertEqual(self.check_final("a", "done", "ok")["attempt"], 2)
+        self.assertEqual(q.call("dead_requeue", "a"), "unknown")
         self.assertEqual(store.get(q.key("bytes")), b"0")
+
+    def test_it_can_be_lost_again(self):
+        q = self.q
+        self.assertEqual(q.bury(), "dead")
+        for _ in range(3):
+            q.call("dead_requeue", "a")
+            self.assertEqual(q.call("lost", "a", q.claim(most=1)["token"], "again"), "dead")
+            self.check_final("a", "dead", "fault")
+            self.assertEqual(store.get(q.key("bytes")), b"3")
+
+    def test_input_is_read_again(self):
+        q = self.q
+        q.enqueue("a", live_input="1")
+        q.call("input", "a", "typed\n", "eof")
+        q.call("lost", "a", q.claim(most=1)["token"], "x")
+        self.assertEqual(q.call("input", "a", "late"), "final")
+        q.call("dead_requeue", "a")
+        self.assertEqual(q.claim()["id"], "a")
+        self.assertEqual(q.call("input_from", "a", 0, 99, command="FCALL_RO"), ["typed\n", 0, 1])
+
+    def test_requeue_is_refused(self):
+        q = self.q
+        q.bury(tenant="t")
+        q.enqueue("b", tenant="t")
+        self.assertEqual(q.call("dead_requeue", "b"), "unknown")
+        self.assertEqual(q.call("dead_requeue"), "unknown")
+        for name, reason in (("max_jobs", "jobs"), ("max_tenant_jobs", "tenant")):
+            q.configure(**{name: 1})
+            self.assertEqual(q.call("dead_requeue", "a"), f"full {reason} 1000")
+            store.delete(q.key("conf"))
+        store.delete(q.key("zip:", "a"))
+        self.assertEqual(q.call("dead_requeue", "a"), "gone")
+        self.check_final("a", "dead", "fault")
+
+    def test_drop(self):
+        q = self.q
+        for i in range(3):
+            q.bury(f"j{i}", keep_s="50")
+        self.assertEqual(q.call("dead_drop", "j1"), 1)
+        self.assertEqual((q.call("dead_drop", "j1"), q.call("dead_drop", "nobody"), q.call("dead_drop")), (0, 0, 0))
+        self.assertEqual(store.get(q.key("bytes")), b"6")
+        self.assertEqual(q.state("j1"), "dead")
+        self.assertTrue(0 < store.ttl(q.key("job:", "j1")) <= 50)
+        self.assertTrue(0 < store.ttl(q.key("frames:", "j1")) <= 50)
+        self.assertEqual(q.call("dead_requeue", "j1"), "unknown")
+        self.assertEqual(q.call("dead_drop", "*"), 2)
+        self.assertEqual(q.call("dead_drop", "*"), 0)
+        self.assertEqual((store.get(q.key("bytes")), q.keys("zip:")), (b"0", []))
+
+    def test_so_many_and_no_more(self):
+        q = self.q
+        now = store.time()[0] * 1000
+        store.zadd(q.key("dead"), {f"old{i}": now - 5000 + i for i in range(1050)})
+        for i in range(4):
+            q.bury(f"a{i}")
+        self.assertEqual(store.zcard(q.key("dead")), 1000)
+        self.assertIsNotNone(store.zscore(q.key("dead"), "a0"))
+        self.assertIsNone(store.zscore(q.key("dead"), "old53"))
+
+    def test_for_a_week(self):
+        q = self.q
+        q.bury("a", keep_s="50")
+        q.bury("b")
+        q.make_due("dead", "a")
+        self.assertIsNone(q.claim())
+        self.assertEqual(store.zrange(q.key("dead"), 0, -1), [b"b"])
+        self.assertTrue(0 < store.ttl(q.key("job:", "a")) <= 50)
+        self.assertEqual(q.keys("zip:"), ["zip:b"])
+        self.assertEqual(store.get(q.key("bytes")), b"3")
+
+    def test_they_give_way_to_jobs(self):
+        q = self.q
+        q.configure(max_mb=1)
+        for i in range(3):
+            self.assertEqual(q.bury(f"j{i}", data=bytes(300000)), "dead")
+        self.assertEqual(q.enqueue("new", bytes(300000)), "queued 0")
+        self.assertEqual(q.keys("zip:"), ["zip:new"])
+        self.assertEqual(store.get(q.key("bytes")), b"300000")
+
+
+class Pause(Test):
+    def test_pause_and_resume(self):
+        q = self.q
+        self.assertEqual(q.call("resume"), "running")
+        self.assertNotIn("paused", q.status())
+        for i in range(3):
+            q.enqueue(f"j{i}")
+        running = q.claim()
+        self.assertEqual(q.call("pause", "the projector is being moved"), "paused")
+        self.assertEqual(q.status()["paused"], "the projector is being moved")
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.enqueue("more"), "queued 2")
+        self.assertEqual(q.finish(running), "done", "what runs goes on")
+        self.assertIsNone(q.claim())
+        store.delete(q.key("wake"))
+        self.assertEqual(q.call("resume"), "resumed")
+        self.assertEqual(store.llen(q.key("wake")), 3, "one for each that waits")
+        self.assertEqual(q.claim()["id"], "j1")
+
+    def test_without_a_reason_and_with_a_bad_one(self):
+        q = self.q
+        self.assertEqual((q.call("pause"), q.status()["paused"]), ("paused", ""))
+        self.assertEqual((q.call("pause", "x" * 256), q.status()["paused"]), ("paused", "x" * 256))
+        self.assertEqual((q.call("pause", b"caf\xe9"), q.status()["paused"]), ("paused", "caf?"))
+        for reason in ("x" * 257, "a\0b"):
+            with self.assertRaisesRegex(redis.ResponseError, "^BADFIELD reason: "):
+                q.call("pause", reason)
+
+    def test_status(self):
+        q = self.q
+        for i in range(3):
+            q.enqueue(f"j{i}", b"12345")
+        q.enqueue("later", b"", delay_ms="99999")
+        q.claim()
+        status = q.status()
+        self.assertGreaterEqual(status.pop("oldest_ms"), 0)
+        self.assertEqual(status, {"queue": "q", "waiting": 2, "running": 1, "delayed": 1, "capped": 0, "dead": 0,
+                                  "bytes": 15, "recordings_bytes": 0})
+
+
+class Recordings(Test):
+    def run_one(self, job, size=400000, **fields):
+        self.q.enqueue(job, **fields)
+        claimed = self.q.claim()
+        self.q.record(job, size)
+        self.q.finish(claimed)
+
+    def sums(self):
+        sizes = {text(k): int(v) for k, v in store.hgetall(self.q.key("recordings_size")).items()}
+        self.assertEqual(int(store.get(self.q.key("recordings_bytes")) or 0), sum(sizes.values()))
+        self.assertEqual({text(m) for m in store.zrange(self.q.key("recordings"), 0, -1)}, set(sizes))
+        return sizes
+
+    def test_over_it_the_oldest_are_cut_to_their_result(self):
+        q = self.q
+        q.configure(recordings_mb=1)
+        for i in range(4):
+            self.run_one(f"j{i}", keep_s=str(5000 - i))
+        for i, entries in enumerate((1, 1, 3, 3)):
+            self.assertEqual(len(q.entries(f"j{i}")), entries, i)
+            self.check_final(f"j{i}", "done", "ok")
+            self.assertEqual("recording_cut" in q.job(f"j{i}"), entries == 1)
+        self.assertEqual(set(self.sums()), {"j2", "j3"})
+
+    def test_small_ones_are_let_be(self):
+        self.q.configure(recordings_mb=0)
+        self.run_one("small", 1000)
+        self.run_one("large", 10000)
+        self.assertEqual((len(self.q.entries("small")), len(self.q.entries("large"))), (3, 1))
+        self.assertEqual(self.sums(), {})
+
+    def test_what_has_expired_counts_no_more(self):
+        q = self.q
+        q.configure(recordings_mb=1)
+        self.run_one("a")
+        self.run_one("b")
+        store.delete(q.key("frames:", "a"), q.key("job:", "a"))  # as their expiry does
+        store.zadd(q.key("recordings_until"), {"a": 1})
+        self.run_one("c")
+        self.assertEqual(len(q.entries("b")), 3)
+        self.assertEqual(set(self.sums()), {"b", "c"})
+        store.zadd(q.key("recordings_until"), {"b": 1, "c": 1})
+        q.claim()
+        self.assertEqual(self.sums(), {})
+        self.assertEqual(q.keys("recordings"), ["recordings_bytes"])
+
+    def test_of_one_that_has_expired_nothing_is_made_again(self):
+        q = self.q
+        self.run_one("a")
+        store.delete(q.key("frames:", "a"), q.key("job:", "a"))
+        q.configure(recordings_mb=0)
+        self.run_one("b")
+        self.assertEqual((q.keys("job:"), q.keys("frames:"), self.sums()), (["job:b"], ["frames:b"], {}))
+
+    def test_an_id_that_is_used_again(self):
+        q = self.q
+        self.run_one("a")
+        store.delete(q.key("frames:", "a"), q.key("job:", "a"))
+        self.run_one("a", 100000)
+        self.assertLess(self.sums()["a"], 200000)
+
+    def test_slices_of_lost_attempts_count(self):
+        q = self.q
+        q.enqueue("a")
+        job = q.claim()
+        q.record("a", 300000)
+        q.call("lost", "a", job["token"], "x")
+        q.finish(q.claim())
+        self.assertGreater(self.sums()["a"], 300000)
+
+    def test_of_dead_letters_they_count_too(self):
+        q = self.q
+        q.enqueue("a")
+        job = q.claim(most=1)
+        q.record("a", 300000)
+        q.call("lost", "a", job["token"], "x")
+        self.assertGreater(self.sums()["a"], 300000)
+        self.assertIsNone(store.zscore(q.key("recordings_until"), "a"))
+        q.call("dead_drop", "a")
+        self.assertIsNotNone(store.zscore(q.key("recordings_until"), "a"))
+        q.enqueue("b")
+        job = q.claim(most=1)
+        q.record("b", 300000)
+        q.call("lost", "b", job["token"], "x")
+        q.call("dead_requeue", "b")
+        self.assertEqual(set(self.sums()), {"a"})
+
+    def test_so_many_per_call(self):
+        q = self.q
+        for i in range(50):
+            self.run_one(f"j{i}", 30000)
+        q.configure(recordings_mb=0)
+        self.run_one("more", 30000)
+        self.assertEqual(len(self.sums()), 31)
+        self.run_one("more2", 30000)
+        self.run_one("more3", 30000)
+        self.assertEqual(self.sums(), {})
+
+
+class Malformed(Test):
+    """Whatever somebody did to a job's keys, a claim ends it, says why, and goes on with the next."""
+
+    def damage(self, how, reason=None, job="a"):
+        q = self.q
+        store.flushall()
+        q.enqueue(job, tenant="t")
+        q.enqueue("good", tenant="t")
+        how(q)
+        self.assertEqual(q.claim()["id"], "good")
+        self.assertIsNone(q.claim())
+        result = self.check_final(job, "dead", "fault")
+        self.assertEqual(result["exit_code"], 99)
+        self.assertIn(reason, result["detail"])
+        self.assertEqual(store.hgetall(q.key("topen")), {b"t": b"1"})
+        self.assertEqual(store.hgetall(q.key("tact")), {b"t": b"1"})
+        held = sum(store.strlen(q.key(key)) for key in q.keys("zip:") if store.type(q.key(key)) == b"string")
+        self.assertEqual(int(store.get(q.key("bytes")) or 0), held)
+
+    def test_fields(self):
+        rows = [
+            ("tenant", "a b", "its field tenant takes a name"),
+            ("tenant", "", "its field tenant takes"),
+            ("tenant", "other", "not the one it has waited with"),
+            ("tenant", None, "its field tenant is missing"),
+            ("priority", "urgent", "its field priority takes one of"),
+            ("priority", "batch", "not the one it has waited with"),
+            ("priority", None, "its field priority is missing"),
+            ("cpu_ms", "a lot", "its field cpu_ms takes a whole number from 10 to 600000"),
+            ("wall_ms", "1e99", "its field wall_ms takes"),
+            ("keep_s", "-1", "its field keep_s takes"),
+            ("max_wait_s", "nan", "its field max_wait_s takes"),
+            ("delay_ms", "", "its field delay_ms takes"),
+            ("entry", "x" * 300, "its field entry takes"),
+            ("stdin", b"x" * 2000000, "its field stdin takes"),
+            ("no_such\r\n", "x", "there is no field no_such??"),
+        ]
+        for name, value, reason in rows:
+            with self.subTest(name=name, value=str(value)[:20]):
+                if value is None:
+                    self.damage(lambda q: store.hdel(q.key("job:", "a"), name), reason)
+                else:
+                    self.damage(lambda q: store.hset(q.key("job:", "a"), name, value), reason)
+
+    def test_keys(self):
+        def replace(key, make):
+            def how(q):
+                store.delete(q.key(key, "a"))
+                make(q.key(key, "a"))
+            return how
+
+        text_there, list_there = lambda key: store.set(key, "x"), lambda key: store.lpush(key, "x")
+        for key, make, reason in (("zip:", lambda key: None, "its ZIP is missing"),
+                                  ("zip:", list_there, "what stands in the place of its ZIP is a list"),
+                                  ("job:", text_there, "what stands in its place is not a job"),
+                                  ("job:", lambda key: store.hset(key, "tenant", "t"), "its field priority is missing")):
+            with self.subTest(reason):
+                if key == "job:":  # its bytes are not known any more
+                    store.flushall()
+                    self.q.enqueue("a", b"", tenant="t")
+                self.damage_empty(replace(key, make), reason)
+
+    def damage_empty(self, how, reason):
+        """As damage, with a program of no bytes: of a job whose hash is gone nobody knows how many it had."""
+        upload, self.q.upload = self.q.upload, lambda data: upload(b"")
+        try:
+            self.damage(how, reason)
+        finally:
+            del self.q.upload
+
+    def test_what_is_only_in_line(self):
+        q = self.q
+        q.enqueue("good")
+        for line in ("line1:default", "line0:nobody"):
+            store.zadd(q.key(line), {"ghost-" + line[4]: -5})
+        store.zadd(q.key("turns"), {"0": 0})
+        store.zadd(q.key("turns0"), {"nobody": 0})
+        self.assertEqual(q.order(1), ["good"])
+        self.assertIsNone(q.claim())
+        for line in "01":
+            self.assertIn("its fields are gone", self.check_final("ghost-" + line, "dead", "fault")["detail"])
+
+    def test_what_is_in_line_and_does_not_wait(self):
+        q = self.q
+        for name in ("done", "running", "queued"):
+            q.enqueue(name)
+        q.finish(q.claim())
+        job = q.claim()
+        store.zadd(q.key("line1:default"), {"done": -2, "running": -1})
+        self.assertEqual(q.claim()["id"], "queued")
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.finish(job), "done")
+        self.check_final("done", "done", "ok")
+        self.check_final("running", "done", "ok")
+
+    def test_a_line_that_is_none(self):
+        q = self.q
+        q.enqueue("a")
+        q.enqueue("b", tenant="t")
+        store.delete(q.key("line1:default"))
+        store.set(q.key("line1:default"), "x")
+        self.assertEqual(q.claim()["id"], "b")
+        self.assertIsNone(q.claim())
+        q.make_due("waits", "a")
+        self.assertIsNone(q.claim())
+        self.check_final("a", "expired", "expired")
+
+    def test_a_stream_that_is_none(self):
+        q = self.q
+        q.enqueue("a")
+        store.set(q.key("frames:", "a"), "x")
+        job = q.claim()
+        self.assertEqual(len(q.entries("a", "state")), 1)
+        store.delete(q.key("frames:", "a"))
+        store.xadd(q.key("frames:", "a"), {"k": "x"}, id="18446744073709551615-18446744073709551615")
+        self.assertEqual(q.finish(job), "done")
+        self.check_final("a", "done", "ok")
+
+    def test_in_every_state_time_still_passes(self):
+        """Random damage to random jobs; then their leases, waits and delays end, and no call fails."""
+        for seed in range(20):
+            store.flushall()
+            q, choose = Queue("damaged"), random.Random(seed)
+            for i in range(30):
+                q.enqueue(f"j{i}", tenant=choose.choice("ab"), delay_ms=choose.choice(["0", "5000"]))
+            for _ in range(8):
+                q.claim(most=2)
+            for i in range(30):
+                job, key = f"j{i}", q.key(choose.choice(["job:", "zip:", "frames:", "in:", "ctl:"]), f"j{i}")
+                action = choose.randrange(4)
+                if action == 0:
+                    store.delete(key)
+                elif action == 1:
+                    store.delete(key)
+                    choose.choice([lambda: store.set(key, "x"), lambda: store.lpush(key, "x"),
+                                   lambda: store.zadd(key, {"x": 1}), lambda: store.hset(key, "x", "y")])()
+                elif action == 2:
+                    names = ["tenant", "priority", "attempt", "lost", "bytes", "keep_s", "max_wait_s", "wall_ms",
+                             "max_deliveries", "enqueued_ms", "meta", "state", "token"]
+                    if store.type(q.key("job:", job)) == b"hash":
+                        store.hset(q.key("job:", job), choose.choice(names),
+                                   choose.choice(["", "-1", "x", "1e999", "9" * 40, b"\xff\0{}"]))
+            for _ in range(60):
+                for name in ("lease", "waits", "delayed"):
+                    for job in store.zrange(q.key(name), 0, -1):
+                        if choose.random() < 0.3:
+                            q.make_due(name, text(job))
+                q.claim(most=2)
+            self.assertEqual([store.zcard(q.key(name)) for name in ("lease", "waits", "delayed")], [0, 0, 0], seed)
+            self.assertEqual(store.zcard(q.key("open")), 0, seed)
+            self.assertEqual(q.keys("line"), [], seed)
+
+
+class Flat(Test):
+    """What one job costs, in commands, is the same for the first and the last of many."""
+
+    def cost(self):
+        q = self.q
+        store.lpush(q.key("wake"), *"1" * 64)
+        enqueue = commands(lambda: q.enqueue("x", tenant="t0"))
+        run = []
+        for _ in range(5):
+            run.append(commands(lambda: q.finish(q.claim())))
+        return enqueue, max(run)
+
+    def test_however_many_jobs_and_tenants(self):
+        q = self.q
+        for i in range(10):
+            q.enqueue(f"j{i}", tenant="t0")
+        few = self.cost()
+        for jobs, tenants in ((3000, 1), (3000, 500)):
+            store.flushall()
+            for i in range(jobs):
+                q.enqueue(f"j{i}", tenant=f"t{i % tenants}")
+            self.assertEqual(self.cost(), few, (jobs, tenants))
+
+    def test_a_claim_costs_so_many_commands_at_most(self):
+        q = self.q
+        for i in range(10):
+            q.enqueue(f"j{i}")
+        q.finish(q.claim())
+        self.assertLess(commands(q.claim), 45)
+
+
+class Versions(Test):
+    """The library of the version before has left jobs behind, and its relays and clients go on calling."""
+
+    def setUp(self):
+        super().setUp()
+        self.load("library_4.lua")
+
+    def tearDown(self):
+        store.function_load(library, replace=True)
+
+    def load(self, name=None):
+        path = LIBRARY if name is None else os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+        with open(path, encoding="utf-8") as file:
+            store.function_load(file.read(), replace=True)
+
+    def test_what_waits_runs(self):
+        q = self.q
+        for i in range(9):
+            q.enqueue(f"j{i}", tenant="ab"[i % 2], priority=["interactive", "normal", "batch"][i % 3])
+        q.enqueue("later", delay_ms="9999999")
+        running = q.claim()
+        q.call("cancel", "j3")
+        self.load()
+        q.enqueue("new", tenant="a")
+        self.assertEqual(q.call("cancel", "j4"), "cancelled")
+        self.assertEqual(q.finish(running), "done")
+        q.make_due("delayed", "later")
+        served = []
+        while job := q.claim():
+            served.append(job["id"])
+            q.finish(job)
+        self.assertEqual(sorted(served), sorted(["j1", "j2", "j5", "j6", "j7", "j8", "later", "new"]))
+        self.assertEqual([key for key in q.keys() if re.match(r"t\d:|rr\d|line|turns|later", key)], [])
+        self.assertEqual((store.get(q.key("bytes")), store.hgetall(q.key("topen"))), (b"0", {}))
+
+    def test_many_that_wait(self):
+        q = self.q
+        for i in range(1200):
+            q.enqueue(f"j{i}")
+        self.load()
+        self.assertEqual(q.order(1200), [f"j{i}" for i in range(1200)])
+        self.assertIsNone(q.claim())
+
+    def test_dead_letters_without_a_program(self):
+        q = self.q
+        self.assertEqual(q.bury("a"), "dead")
+        self.load()
+        self.assertEqual([row[0] for row in q.call("dead")], ["a"])
+        self.assertEqual(q.call("dead_requeue", "a"), "gone")
+        self.assertEqual(q.call("dead_drop", "a"), 1)
+        self.assertEqual(store.get(q.key("bytes")), b"0")
+
+    def test_given_back_by_either(self):
+        q = self.q
+        for i in range(4):
+            q.enqueue(f"j{i}")
+        first = q.claim()
+        q.call("requeue", q.claim()["id"], "stale")
+        self.load()
+        self.assertEqual(q.call("requeue", first["id"], first["token"]), "queued")
+        self.assertEqual(sorted(q.order(3)), ["j0", "j2", "j3"])
+
+    def test_random_jobs_of_the_version_before(self):
+        for seed in range(6):
+            store.flushall()
+            self.load("library_4.lua")
+            model = Model(self, seed)
+            model.begin_before(80)
+            self.load()
+            while any(re.match(r"rr\d", key) for key in model.q.keys()):
+                model.q.call("pause")
+                model.claim()
+            model.q.call("resume")
+            model.adopt()
+            for _ in range(60):
+                model.random.choice(model.steps)()
+                model.check()
+            model.drain()
 
 
 class Model:
@@ -1033,19 +1881,76 @@ class Model:
         self.attempts = []  # every claim there ever was, stale ones too
         self.ids = 0
         self.final = {}  # id: (state, result) as first seen
+        self.cap = 0
+        self.old_delayed = set()  # what a version without later:TENANT has put off
         self.steps = [self.enqueue] * 6 + [self.claim] * 8 + [self.finish] * 4 + [
-            self.beat, self.lost, self.requeue, self.cancel, self.cancel, self.recover, self.input,
-            self.lease_ends, self.wait_ends, self.delay_ends, self.duplicate, self.pause]
+            self.beat, self.lost, self.lost, self.requeue, self.cancel, self.cancel, self.recover, self.input,
+            self.lease_ends, self.wait_ends, self.delay_ends, self.delay_ends, self.duplicate, self.pause,
+            self.replace, self.set_cap, self.set_weights, self.record, self.share, self.recording_expires,
+            self.dead_requeue, self.dead_drop, self.letter_ends]
 
     def some(self, name):
         members = store.zrange(self.q.key(name), 0, -1)
         return text(self.random.choice(members)) if members else None
 
-    def enqueue(self):
+    def begin_before(self, steps):
+        """Steps that the version before knows, unchecked."""
+        known = [self.enqueue] * 6 + [self.claim] * 6 + [self.finish] * 3 + [
+            self.beat, self.requeue, self.cancel, self.recover, self.input, self.lease_ends, self.wait_ends,
+            self.delay_ends]
+        for _ in range(steps):
+            self.random.choice(known)()
+
+    def adopt(self):
+        """What that version had put off is not found by replace=1; what it buried has no program."""
+        self.old_delayed = self.members("delayed")
+        self.q.call("dead_drop", "*")
+
+    def enqueue(self, **fields):
         self.ids += 1
         self.q.enqueue(f"j{self.ids}", bytes(self.random.randrange(100)), tenant=self.random.choice(self.TENANTS),
                        priority=self.random.choice(self.CLASSES), delay_ms=self.random.choice(["0", "0", "999999"]),
-                       live_input=self.random.choice(["0", "1"]))
+                       live_input=self.random.choice(["0", "1"]), **fields)
+
+    def replace(self):
+        running = self.members("lease")
+        self.enqueue(replace="1")
+        new = f"j{self.ids}"
+        tenant = text(self.q.job(new)["tenant"])
+        left = {job for job in self.members("waits") - self.old_delayed if text(self.q.job(job)["tenant"]) == tenant}
+        self.test.assertEqual(left, {new})
+        self.test.assertEqual(self.members("lease"), running)
+
+    def set_cap(self):
+        self.cap = self.random.choice([0, 1, 2, 3])
+        self.q.configure(max_tenant_running=self.cap)
+
+    def set_weights(self):
+        store.hset(self.q.key("weights"), self.random.choice(self.TENANTS), self.random.choice([1, 2, 50]))
+
+    def record(self):
+        if (job := self.some("lease")) is not None:
+            self.q.record(job, self.random.choice([10, 7000, 200000]))
+
+    def share(self):
+        self.q.configure(recordings_mb=self.random.choice([0, 1, 1, 100]))
+
+    def recording_expires(self):
+        if (job := self.some("recordings_until")) is not None:
+            store.zadd(self.q.key("recordings_until"), {job: 1})
+
+    def dead_requeue(self):
+        if (job := self.some("dead")) is not None:
+            self.test.assertRegex(self.q.call("dead_requeue", job), "^queued")
+            del self.final[job]
+
+    def dead_drop(self):
+        if self.random.random() < 0.3 and (job := self.some("dead")) is not None:
+            self.q.call("dead_drop", job)
+
+    def letter_ends(self):
+        if self.random.random() < 0.3:
+            self.ends("dead")
 
     def duplicate(self):
         if self.ids:
@@ -1056,6 +1961,12 @@ class Model:
         job = self.q.claim(owner=self.random.choice(["w1", "w2"]), most=2)
         if job:
             self.attempts.append(job)
+            active = int(store.hget(self.q.key("tact"), job["tenant"]))
+            self.test.assertTrue(self.cap == 0 or active <= self.cap, "within the cap")
+        elif not store.exists(self.q.key("paused")):
+            for key in self.q.keys("line"):
+                active = int(store.hget(self.q.key("tact"), key.split(":")[1]) or 0)
+                self.test.assertTrue(0 < self.cap <= active, f"{key} is left waiting")
 
     def attempt(self):
         return self.random.choice(self.attempts[-12:]) if self.attempts else {"id": "none", "token": "none"}
@@ -1097,10 +2008,7 @@ class Model:
         self.ends("delayed")
 
     def pause(self):
-        if self.random.random() < 0.3:
-            store.set(self.q.key("paused"), 1)
-        else:
-            store.delete(self.q.key("paused"))
+        self.q.call("pause" if self.random.random() < 0.3 else "resume")
 
     def members(self, name):
         return {text(m) for m in store.zrange(self.q.key(name), 0, -1)}
@@ -1111,17 +2019,23 @@ class Model:
         states = {job: text(fields["state"]) for job, fields in jobs.items()}
         by_state = lambda *wanted: {job for job, state in states.items() if state in wanted}
         alive, running, queued = by_state("queued", "running"), by_state("running"), by_state("queued")
-        in_line = [text(m) for key in q.keys("t") if re.match("t[012]:", key)
-                   for m in store.lrange(q.key(key), 0, -1)]
+        in_line = [text(m) for key in q.keys("line") for m in store.zrange(q.key(key), 0, -1)]
         delayed = self.members("delayed")
         test.assertEqual(set(states.values()) - FINAL - {"queued", "running"}, set())
         test.assertEqual(self.members("open"), alive)
         test.assertEqual(self.members("lease"), running)
         test.assertEqual(self.members("waits"), queued)
         test.assertEqual(sorted(in_line + list(delayed)), sorted(queued), "each queued job stands in one place")
-        test.assertEqual({key[4:] for key in q.keys("zip:")}, alive)
-        test.assertLessEqual({key[3:] for key in q.keys("in:")}, {j for j in alive if jobs[j]["live_input"] == b"1"})
-        test.assertEqual(int(store.get(q.key("bytes")) or 0), sum(int(jobs[job]["bytes"]) for job in alive))
+        dead = self.members("dead")
+        test.assertLessEqual(dead, by_state("dead"))
+        kept = alive | dead
+        test.assertEqual({key[4:] for key in q.keys("zip:")}, kept)
+        test.assertLessEqual({key[3:] for key in q.keys("in:")}, {j for j in kept if jobs[j]["live_input"] == b"1"})
+        test.assertEqual(int(store.get(q.key("bytes")) or 0), sum(int(jobs[job]["bytes"]) for job in kept))
+        later = {text(m) for key in q.keys("later:") for m in store.zrange(q.key(key), 0, -1)}
+        test.assertEqual(later, delayed - self.old_delayed)
+        self.check_turns()
+        self.check_recordings(set(jobs) - alive, dead)
         for key, members in (("topen", alive), ("tact", running)):
             counted = {text(k): int(v) for k, v in store.hgetall(q.key(key)).items()}
             expected = {}
@@ -1137,18 +2051,40 @@ class Model:
                 test.assertEqual((state, q.result(job)), self.final[job], "what is final stays as it is")
             else:
                 self.final[job] = (state, q.result(job))
-                test.assertGreater(store.ttl(q.key("job:", job)), 0)
-                test.assertGreater(store.ttl(q.key("frames:", job)), 0)
+            if state in FINAL:
+                for key in ("job:", "frames:"):
+                    test.assertEqual(store.ttl(q.key(key, job)) == -1, job in dead, key + job)
+
+    def check_turns(self):
+        """Whoever has jobs in line is in the round, or at its cap; of whoever is in a round the class has turns."""
+        capped, classes = self.members("capped"), self.members("turns")
+        for key in self.q.keys("line"):
+            tenant = key.split(":")[1]
+            self.test.assertTrue(tenant in self.members("turns" + key[4]) or tenant in capped, key)
+        for round_key in self.q.keys("turns"):
+            self.test.assertTrue(round_key == "turns" or round_key[5:] in classes, round_key)
+        self.test.assertLessEqual(capped, {text(k) for k in store.hkeys(self.q.key("tact"))}, "each runs something")
+
+    def check_recordings(self, final, dead):
+        q, test = self.q, self.test
+        sizes = {text(k): int(v) for k, v in store.hgetall(q.key("recordings_size")).items()}
+        test.assertEqual(int(store.get(q.key("recordings_bytes")) or 0), sum(sizes.values()))
+        test.assertEqual(self.members("recordings"), set(sizes))
+        test.assertEqual(self.members("recordings_until"), set(sizes) - dead)
+        test.assertLessEqual(set(sizes), final)
 
     def drain(self):
         """Whatever happened, all that is left can be run."""
-        store.delete(self.q.key("paused"))
+        self.q.call("resume")
+        self.q.configure(max_tenant_running=0)
+        self.cap = 0
         while (job := self.some("lease")) is not None:
             self.q.call("recover", "w1"), self.q.call("recover", "w2")
         while (job := self.some("delayed")) is not None:
             self.q.make_due("delayed", job)
             if claimed := self.q.claim():
                 self.q.finish(claimed)
+        self.q.call("dead_drop", "*")
         while claimed := self.q.claim():
             self.q.finish(claimed)
         self.check()
