@@ -42,6 +42,8 @@ static const struct row {
      "make this folder (default: the id with .paddock)"},
     {"eof", 0, ARGS_EOF, false, offsetof(struct args, eof), "",
      "say that no more comes after this"},
+    {"all", 0, ARGS_ALL, false, offsetof(struct args, all), "",
+     "all of them, in the place of an ID"},
     {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 

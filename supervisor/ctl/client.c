@@ -7,6 +7,7 @@
 #include "queue/keys.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -178,17 +179,29 @@ static struct redisReply *check(struct redisReply *reply, struct buffer *why)
     return reply;
 }
 
-struct redisReply *client_call(struct endpoint *endpoint, const char *function,
-                               const char *argument, struct buffer *why)
+struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
+                               const char *function, ...)
 {
     struct queue_key open = queue_key(endpoint->queue, "open", "");
+    struct words words = {.count = 0};
+    const char *argument;
+    va_list args;
 
     if (redis_load_functions(endpoint->redis, endpoint->queue, why) < 0) {
         return NULL;
     }
-    return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "FCALL", function, "1",
-                                 open.text, argument, NULL),
-                 why);
+    add(&words, "FCALL");
+    add(&words, function);
+    add(&words, "1");
+    add(&words, open.text);
+    va_start(args, function);
+    while (words.count < WORDS_MAX && (argument = va_arg(args, const char *)) != NULL) {
+        add(&words, argument);
+    }
+    va_end(args);
+    return check(
+        redis_call(endpoint->redis, TIMEOUT_MS, words.count, words.text, words.lengths),
+        why);
 }
 
 struct redisReply *client_input(struct endpoint *endpoint, const char *id,

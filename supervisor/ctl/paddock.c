@@ -11,9 +11,11 @@
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
+#include "supervisor/ctl/dead_command.h"
 #include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/input.h"
+#include "supervisor/ctl/queue_command.h"
 #include "supervisor/ctl/recording.h"
 #include "supervisor/ctl/save_command.h"
 #include "supervisor/ctl/trace_command.h"
@@ -171,139 +173,6 @@ static int follow(const struct command *command, struct args *args)
     return code;
 }
 
-/* ---- status and cancel ---- */
-
-#define SHOWN_MAX KIB(8)  /* of a value, to people */
-#define JOB_MAX   MIB(16) /* of a whole job in JSON, its input included */
-
-static void add_json(struct buffer *to, const struct redisReply *name,
-                     const struct redisReply *value)
-{
-    buffer_add_char(to, to->size == 0 ? '{' : ',');
-    buffer_add_json_string(to, name->str, name->len);
-    buffer_add_char(to, ':');
-    buffer_add_json_string(to, value->str, value->len);
-}
-
-/* One line, whatever the value holds: much of it is a client's or a program's. */
-static void add_line(struct buffer *to, const struct redisReply *name,
-                     const struct redisReply *value)
-{
-    size_t shown = value->len < SHOWN_MAX ? value->len : SHOWN_MAX;
-
-    buffer_printf(to, "%-16.64s ", name->str);
-    buffer_add_visible(to, value->str, shown);
-    if (shown < value->len) {
-        buffer_printf(to, "... (%zu bytes in all)", value->len);
-    }
-    buffer_add_char(to, '\n');
-}
-
-/* The names and values of a job's hash. */
-static int print_fields(const struct redisReply *job, bool json)
-{
-    autobuffer struct buffer text = BUFFER_INIT(JOB_MAX);
-
-    for (size_t i = 0; i + 1 < job->elements; i += 2) {
-        (json ? add_json : add_line)(&text, job->element[i], job->element[i + 1]);
-    }
-    buffer_add_text(&text, json ? "}\n" : "");
-    if (buffer_error(&text) < 0) {
-        return complain(EXIT_OURS, "the job's fields are too large to be shown");
-    }
-    (void)fputs(text.data, stdout);
-    return 0;
-}
-
-static int print_job(struct endpoint *endpoint, const char *id, bool json)
-{
-    autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct redisReply *job = client_job(endpoint, id, &why);
-    int code;
-
-    if (job == NULL) {
-        return complain_why(EXIT_CONFIG, &why);
-    }
-    code = job->elements > 0
-               ? print_fields(job, json)
-               : complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
-    freeReplyObject(job);
-    return code;
-}
-
-static int print_depth(struct endpoint *endpoint, bool json)
-{
-    autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct redisReply *reply = client_call(endpoint, "paddock_depth", "", &why);
-
-    if (reply == NULL || reply->elements != 3) {
-        return complain_why(EXIT_CONFIG, &why);
-    }
-    (void)printf(
-        json ? "{\"queue\":\"%s\",\"waiting\":%lld,\"running\":%lld,\"oldest_ms\":%lld}\n"
-             : "queue            %s\nwaiting          %lld\nrunning          %lld\n"
-               "oldest_ms        %lld\n",
-        endpoint->queue, reply->element[0]->integer, reply->element[1]->integer,
-        reply->element[2]->integer);
-    freeReplyObject(reply);
-    return 0;
-}
-
-static int status(const struct command *command, struct args *args)
-{
-    struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
-    int code;
-
-    if (endpoint_find(args, &endpoint, &why) < 0) {
-        code = complain_why(EXIT_CONFIG, &why);
-    } else {
-        code = args->count > 0 ? print_job(&endpoint, args->words[0], args->json)
-                               : print_depth(&endpoint, args->json);
-    }
-    endpoint_done(&endpoint);
-    return code;
-}
-
-static int print_cancelled(const char *id, const char *answer, bool json)
-{
-    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
-
-    if (json) {
-        buffer_add_text(&line, "{\"kind\":\"cancel\",\"id\":");
-        buffer_add_json_string(&line, id, strlen(id));
-        buffer_printf(&line, ",\"answer\":\"%s\"}", answer);
-        (void)puts(line.data != NULL ? line.data : "");
-    }
-    if (strcmp(answer, "unknown") == 0) {
-        return complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
-    }
-    if (!json) {
-        (void)puts(answer);
-    }
-    return strcmp(answer, "final") == 0 ? EXIT_NEGATIVE : 0;
-}
-
-static int cancel(const struct command *command, struct args *args)
-{
-    struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct redisReply *reply = NULL;
-    int code;
-
-    if (endpoint_find(args, &endpoint, &why) == 0) {
-        reply = client_call(&endpoint, "paddock_cancel", args->words[0], &why);
-    }
-    if (reply == NULL) {
-        code = complain_why(EXIT_CONFIG, &why);
-    } else {
-        code = print_cancelled(args->words[0], reply->str, args->json);
-        freeReplyObject(reply);
-    }
-    endpoint_done(&endpoint);
-    return code;
-}
-
 /* ---- input ---- */
 
 static int print_fed(const char *id, enum feed_answer answer, bool json)
@@ -434,9 +303,16 @@ static const struct command commands[] = {
      "write a job's recording, results and files into a folder", ARGS_POOL | ARGS_SAVE, 1,
      1, save_command},
     {"status", "status [ID]", "what is known of a job, or how full the queue is",
-     ARGS_POOL | ARGS_JSON, 0, 1, status},
+     ARGS_POOL | ARGS_JSON, 0, 1, queue_status_command},
     {"cancel", "cancel ID", "take a job out of the queue, or stop it",
-     ARGS_POOL | ARGS_JSON, 1, 1, cancel},
+     ARGS_POOL | ARGS_JSON, 1, 1, queue_cancel_command},
+    {"pause", "pause [REASON]", "let no more jobs of the queue begin",
+     ARGS_POOL | ARGS_JSON, 0, 1, queue_pause_command},
+    {"resume", "resume", "let the queue's jobs begin again", ARGS_POOL | ARGS_JSON, 0, 0,
+     queue_resume_command},
+    {"dead", DEAD_COMMAND_USAGE,
+     "jobs that were lost too often, or cannot be run: look, run again, drop",
+     ARGS_POOL | ARGS_JSON | ARGS_ALL, 1, 2, dead_command},
     {"input", "input ID [TEXT] [--eof]",
      "send a line, or standard input, to a job with --live-input",
      ARGS_POOL | ARGS_JSON | ARGS_EOF, 1, 2, input},

@@ -329,6 +329,74 @@ class Pools(Command):
             self.check(self.paddock("cancel", "job-2", *here), 0, "requested\n")
             self.check(self.paddock("follow", "job-2", *here), 90, err="The run was cancelled.")
 
+    def test_pause_and_resume(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            self.check(self.paddock("resume", *here), 0, "running\n")
+            self.check(self.paddock("pause", "the hall is moved", *here), 0, "paused\n")
+            status = json.loads(self.paddock("status", "--json", *here).stdout)
+            self.assertEqual((status["queue"], status["waiting"], status["paused"]), ("test", 0, "the hall is moved"))
+            self.assertIn("paused           the hall is moved\n", self.paddock("status", *here).stdout)
+            self.paddock("submit", self.path("x.py", "print('hello')"), "--id", "job-1", *here)
+            self.assertIn("waiting          1\n", self.paddock("status", *here).stdout)
+            done = self.paddock("resume", "--json", *here)
+            self.check(done, 0)
+            self.assertEqual(json.loads(done.stdout), {"kind": "resume", "answer": "resumed"})
+            self.check(self.paddock("follow", "job-1", *here), 0, "hello\n")
+            self.assertNotIn("paused", self.paddock("status", *here).stdout)
+            self.check(self.paddock("pause", "x" * 257, *here), 2, "", "a reason takes at most 256 bytes")
+
+    def bury(self, p, job):
+        """A job that somebody has damaged while it waited."""
+        here = ("--runtime-dir", p.runtime)
+        self.paddock("pause", *here)
+        self.paddock("submit", self.path("x.py", "print('hello')"), "--id", job, "--tenant", "ada", *here)
+        p.redis.hset(p.client.key("job:", job), "cpu_ms", "\x1b[2J")
+        self.paddock("resume", *here)
+        self.check(self.paddock("follow", job, *here), 99)
+
+    def test_dead_letters(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            self.check(self.paddock("dead", "list", *here), 0, "")
+            for job in ("job-1", "job-2", "job-3"):
+                self.bury(p, job)
+            lines = self.paddock("dead", "list", *here).stdout.splitlines()
+            self.assertEqual([line.split()[2:4] for line in lines], [["job-3", "ada"], ["job-2", "ada"], ["job-1", "ada"]])
+            self.assertIn("it cannot be run: its field cpu_ms takes a whole number from 10 to 600000", lines[0])
+            letters = [json.loads(line) for line in self.paddock("dead", "list", "--json", *here).stdout.splitlines()]
+            self.assertEqual([letter["id"] for letter in letters], ["job-3", "job-2", "job-1"])
+            self.assertEqual(set(letters[0]), {"kind", "id", "time_ms", "tenant", "detail"})
+            self.assertIn("state            dead\n", self.paddock("dead", "show", "job-1", *here).stdout)
+
+            p.redis.hset(p.client.key("job:", "job-1"), "cpu_ms", "1000")
+            self.check(self.paddock("dead", "requeue", "job-1", *here), 0, err="")
+            self.check(self.paddock("follow", "job-1", *here), 0, "hello\n")
+            self.check(self.paddock("dead", "show", "job-1", *here), 1, "", "job job-1 is done, not dead")
+            for action in ("requeue", "drop"):
+                self.check(self.paddock("dead", action, "job-1", *here), 1, "", "there is no dead letter job-1")
+            self.check(self.paddock("dead", "show", "no-such", *here), 1, "", "there is no job no-such")
+
+            self.check(self.paddock("dead", "drop", "job-2", *here), 0, "dropped 1\n")
+            p.redis.delete(p.client.key("zip:", "job-3"))
+            self.check(self.paddock("dead", "requeue", "job-3", *here), 1, "gone\n")
+            done = self.paddock("dead", "drop", "--all", "--json", *here)
+            self.assertEqual(json.loads(done.stdout), {"kind": "drop", "dropped": 1})
+            self.check(self.paddock("dead", "list", *here), 0, "")
+            for words in ([], ["lost"], ["list", "job-1"], ["show"], ["requeue", "--all"], ["drop"], ["drop", "x", "--all"]):
+                self.check(self.paddock("dead", *words, *here), 2, "", "usage: paddock dead list|show ID")
+
+    def test_replace(self):
+        with pool.Pool(workers=1) as p:
+            here = ("--runtime-dir", p.runtime)
+            self.paddock("pause", *here)
+            file = self.path("x.py", "print('hello')")
+            for job in ("job-1", "job-2"):
+                self.check(self.paddock("submit", file, "--id", job, "--replace", *here), 0)
+            self.paddock("resume", *here)
+            self.check(self.paddock("follow", "job-1", *here), 90)
+            self.check(self.paddock("follow", "job-2", *here), 0, "hello\n")
+
     def test_status_of_anything(self):
         with pool.Pool(workers=1) as p:
             here = ("--runtime-dir", p.runtime)

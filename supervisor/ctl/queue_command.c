@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking the queue, and changing it. Runs in the `paddock` command; what a job's fields
+ * hold is a client's or a program's, and is shown, not believed to be printable.
+ */
+#include "supervisor/ctl/queue_command.h"
+
+#include "common/limits.h"
+#include "supervisor/ctl/client.h"
+#include "supervisor/ctl/complain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SHOWN_MAX KIB(8)  /* of a value, to people */
+#define JOB_MAX   MIB(16) /* of a whole job in JSON, its input included */
+
+/* ---- status ---- */
+
+static void add_json(struct buffer *to, const struct redisReply *name,
+                     const struct redisReply *value)
+{
+    buffer_add_char(to, to->size == 0 ? '{' : ',');
+    buffer_add_json_string(to, name->str, name->len);
+    buffer_add_char(to, ':');
+    if (value->type == REDIS_REPLY_INTEGER) {
+        buffer_printf(to, "%lld", value->integer);
+    } else {
+        buffer_add_json_string(to, value->str, value->len);
+    }
+}
+
+/* One line, whatever the value holds: much of it is a client's or a program's. */
+static void add_line(struct buffer *to, const struct redisReply *name,
+                     const struct redisReply *value)
+{
+    size_t shown = value->len < SHOWN_MAX ? value->len : SHOWN_MAX;
+
+    buffer_printf(to, "%-16.64s ", name->str);
+    if (value->type == REDIS_REPLY_INTEGER) {
+        buffer_printf(to, "%lld", value->integer);
+    } else {
+        buffer_add_visible(to, value->str, shown);
+    }
+    if (shown < value->len) {
+        buffer_printf(to, "... (%zu bytes in all)", value->len);
+    }
+    buffer_add_char(to, '\n');
+}
+
+/* Names and values. */
+static int print_fields(const struct redisReply *fields, bool json)
+{
+    autobuffer struct buffer text = BUFFER_INIT(JOB_MAX);
+
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        (json ? add_json : add_line)(&text, fields->element[i], fields->element[i + 1]);
+    }
+    buffer_add_text(&text, json ? "}\n" : "");
+    if (buffer_error(&text) < 0) {
+        return complain(EXIT_OURS, "the fields are too large to be shown");
+    }
+    (void)fputs(text.data, stdout);
+    return 0;
+}
+
+static const char *state_of(const struct redisReply *job)
+{
+    for (size_t i = 0; i + 1 < job->elements; i += 2) {
+        if (strcmp(job->element[i]->str, "state") == 0) {
+            return job->element[i + 1]->str;
+        }
+    }
+    return "damaged";
+}
+
+int queue_print_job(struct endpoint *endpoint, const char *id, const char *state,
+                    bool json)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *job = client_job(endpoint, id, &why);
+    int code;
+
+    if (job == NULL) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
+    if (job->elements == 0) {
+        code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
+    } else if (state != NULL && strcmp(state_of(job), state) != 0) {
+        code =
+            complain(EXIT_NEGATIVE, "job %s is %.32s, not %s", id, state_of(job), state);
+    } else {
+        code = print_fields(job, json);
+    }
+    freeReplyObject(job);
+    return code;
+}
+
+static int print_queue(struct endpoint *endpoint, bool json)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *reply = client_call(endpoint, &why, "paddock_status", NULL);
+    int code;
+
+    if (reply == NULL) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
+    code = print_fields(reply, json);
+    freeReplyObject(reply);
+    return code;
+}
+
+int queue_status_command(const struct command *command, struct args *args)
+{
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
+
+    if (endpoint_find(args, &endpoint, &why) < 0) {
+        code = complain_why(EXIT_CONFIG, &why);
+    } else {
+        code = args->count > 0
+                   ? queue_print_job(&endpoint, args->words[0], NULL, args->json)
+                   : print_queue(&endpoint, args->json);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+/* ---- cancel ---- */
+
+static void print_answer_json(const char *kind, const char *id, const char *answer)
+{
+    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
+
+    buffer_printf(&line, "{\"kind\":\"%s\"", kind);
+    if (id != NULL) {
+        buffer_add_text(&line, ",\"id\":");
+        buffer_add_json_string(&line, id, strlen(id));
+    }
+    buffer_add_text(&line, ",\"answer\":");
+    buffer_add_json_string(&line, answer, strlen(answer));
+    buffer_add_char(&line, '}');
+    (void)puts(line.data != NULL ? line.data : "");
+}
+
+int queue_print_answer(const char *kind, const char *id, const char *answer,
+                       const char *const *negative, bool json)
+{
+    if (json) {
+        print_answer_json(kind, id, answer);
+    }
+    if (strcmp(answer, "unknown") == 0) {
+        return complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
+    }
+    if (!json) {
+        (void)puts(answer);
+    }
+    for (; *negative != NULL; negative++) {
+        if (strcmp(answer, *negative) == 0) {
+            return EXIT_NEGATIVE;
+        }
+    }
+    return 0;
+}
+
+/* A call whose answer is one word. `argument` may be NULL; it is a job's id if
+ * `about_job`. */
+static int call_and_print(const struct args *args, const char *kind, const char *function,
+                          const char *argument, bool about_job)
+{
+    static const char *const negative[] = {"final", NULL};
+    struct endpoint endpoint = ENDPOINT_INIT;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct redisReply *reply = NULL;
+    int code;
+
+    if (endpoint_find(args, &endpoint, &why) == 0) {
+        reply = client_call(&endpoint, &why, function, argument, NULL);
+    }
+    if (reply == NULL) {
+        code = complain_why(EXIT_CONFIG, &why);
+    } else {
+        code = queue_print_answer(kind, about_job ? argument : NULL, reply->str, negative,
+                                  args->json);
+        freeReplyObject(reply);
+    }
+    endpoint_done(&endpoint);
+    return code;
+}
+
+int queue_cancel_command(const struct command *command, struct args *args)
+{
+    return call_and_print(args, "cancel", "paddock_cancel", args->words[0], true);
+}
+
+/* ---- pause and resume ---- */
+
+#define REASON_MAX 256 /* bytes; what paddock_pause takes */
+
+int queue_pause_command(const struct command *command, struct args *args)
+{
+    const char *reason = args->count > 0 ? args->words[0] : NULL;
+
+    if (reason != NULL && strlen(reason) > REASON_MAX) {
+        return complain(EXIT_USAGE, "a reason takes at most %d bytes", REASON_MAX);
+    }
+    return call_and_print(args, "pause", "paddock_pause", reason, false);
+}
+
+int queue_resume_command(const struct command *command, struct args *args)
+{
+    return call_and_print(args, "resume", "paddock_resume", NULL, false);
+}
