@@ -251,8 +251,7 @@ local function place(P, id)
 end
 
 -- Puts a job into its tenant's line: at the end, or (given back) at the front.
-local function put_in_line(P, id, front)
-  local tenant, class = place(P, id)
+local function put_in_line(P, id, front, tenant, class)
   local line, edge = P .. "line" .. class .. ":" .. tenant, front and 0 or -1
   local beside = redis.call("ZRANGE", line, edge, edge, "WITHSCORES")
   redis.call("ZADD", line, beside[2] and whole(beside[2] + (front and -1 or 1)) or 0, id)
@@ -263,9 +262,9 @@ local function put_in_line(P, id, front)
 end
 
 -- `later:TENANT` is what replace=1 finds a tenant's delayed jobs by.
-local function put_off(P, id, due)
+local function put_off(P, id, due, tenant)
   redis.call("ZADD", P .. "delayed", whole(due), id)
-  redis.call("ZADD", P .. "later:" .. place(P, id), whole(due), id)
+  redis.call("ZADD", P .. "later:" .. tenant, whole(due), id)
 end
 
 local function leave_line(P, id)
@@ -333,23 +332,25 @@ local function share_recordings(P, now)
   end
 end
 
--- What Redis itself says that the Stream takes, slices of lost attempts included.
+-- What Redis itself says that the Stream takes, slices of lost attempts included. Returns whether it counts.
 local function note_recording(P, id, now)
   local size = redis.pcall("MEMORY", "USAGE", P .. "frames:" .. id, "SAMPLES", 0)
   forget_recording(P, id)
-  if type(size) == "number" and size > SMALL_RECORDING then
-    redis.call("HSET", P .. "recordings_size", id, whole(size))
-    redis.call("ZADD", P .. "recordings", whole(now), id)
-    add(P, "recordings_bytes", size)
-    share_recordings(P, now)
+  if type(size) ~= "number" or size <= SMALL_RECORDING then
+    return false
   end
+  redis.call("HSET", P .. "recordings_size", id, whole(size))
+  redis.call("ZADD", P .. "recordings", whole(now), id)
+  add(P, "recordings_bytes", size)
+  share_recordings(P, now)
+  return true
 end
 
--- Hash and Stream of a final job.
-local function expire_after(P, id, keep_s, now)
+-- Hash and Stream of a final job; `recorded`: its recording may count.
+local function expire_after(P, id, keep_s, now, recorded)
   redis.call("EXPIRE", P .. "job:" .. id, keep_s)
   redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
-  if redis.call("HEXISTS", P .. "recordings_size", id) == 1 then
+  if recorded and redis.call("HEXISTS", P .. "recordings_size", id) == 1 then
     redis.call("ZADD", P .. "recordings_until", whole(now + keep_s * 1000), id)
   end
 end
@@ -365,7 +366,7 @@ local function drop_letter(P, id, now)
     add(P, "bytes", -counted(known[1]))
     redis.call("HDEL", P .. "job:" .. id, "held")
   end
-  expire_after(P, id, asked("keep_s", known[2]), now)
+  expire_after(P, id, asked("keep_s", known[2]), now, true)
 end
 
 local function reap_dead(P, now)
@@ -399,9 +400,10 @@ local function finish(P, id, state, result)
   local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
   local was_running = redis.call("ZREM", P .. "lease", id) == 1
   local was_open = redis.call("ZREM", P .. "open", id) == 1
-  redis.call("UNLINK", P .. "ctl:" .. id)
-  if state ~= "dead" then
-    redis.call("UNLINK", P .. "zip:" .. id, P .. "in:" .. id)
+  if state == "dead" then
+    redis.call("UNLINK", P .. "ctl:" .. id)
+  else
+    redis.call("UNLINK", P .. "ctl:" .. id, P .. "zip:" .. id, P .. "in:" .. id)
   end
   if was_open then
     count(P, "topen", tenant, -1)
@@ -426,13 +428,11 @@ local function finish(P, id, state, result)
   end
   redis.call("HSET", P .. "job:" .. id, unpack(set))
   tell(P, id, "result", attempt, object)
-  if attempt > 0 then
-    note_recording(P, id, now)
-  end
+  local recorded = attempt > 0 and note_recording(P, id, now)
   if state == "dead" then
     bury(P, id, was_open and bytes or 0, now)
   else
-    expire_after(P, id, asked("keep_s", known[3]), now)
+    expire_after(P, id, asked("keep_s", known[3]), now, recorded)
   end
 end
 
@@ -454,9 +454,9 @@ local function release(P, id, delay)
   redis.call("HSET", P .. "job:" .. id, "state", "queued")
   stopped(P, known[2] or "default")
   if delay > 0 then
-    put_off(P, id, now + delay)
+    put_off(P, id, now + delay, known[2] or "default")
   else
-    put_in_line(P, id, true)
+    put_in_line(P, id, true, place(P, id))
   end
 end
 
@@ -521,22 +521,19 @@ local function promote(P, now)
   for _, id in ipairs(over(P, "delayed", now, PROMOTE_AT_MOST)) do
     redis.call("ZREM", P .. "delayed", id)
     redis.call("ZREM", P .. "later:" .. place(P, id), id)
-    put_in_line(P, id, counted(field(P, id, "lost")) > 0)
+    put_in_line(P, id, counted(field(P, id, "lost")) > 0, place(P, id))
   end
 end
 
 -- The version before this had lists in the place of lines (`tCLASS:TENANT`), and rounds of other names. What it has
 -- left there joins the end of the lines.
 local function adopt(P)
-  if redis.call("EXISTS", P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
-    return
-  end
   local room = ADOPT_AT_MOST
   for class = 0, 2 do
     for _, tenant in ipairs(redis.call("ZRANGE", P .. "rr" .. class, 0, SKIP_AT_MOST - 1)) do
       local ids = room > 0 and redis.call("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
       for _, id in ipairs(ids) do
-        put_in_line(P, id, false)
+        put_in_line(P, id, false, place(P, id))
       end
       if redis.call("EXISTS", P .. "t" .. class .. ":" .. tenant) == 0 then
         redis.call("ZREM", P .. "rr" .. class, tenant)
@@ -630,9 +627,11 @@ local function cancel_queued(P, id, detail)
 end
 
 -- A leak guard, and no more: it is `waits` that ends a wait.
-local function guard(P, id, seconds)
+local function guard(P, id, seconds, has_input)
   redis.call("EXPIRE", P .. "zip:" .. id, seconds + SPARE_S)
-  redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
+  if has_input then
+    redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
+  end
 end
 
 local function store(P, id, upload, job, size, now)
@@ -643,7 +642,7 @@ local function store(P, id, upload, job, size, now)
   end
   redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id, P .. "job:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)
-  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000))
+  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000), false)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
   add(P, "bytes", size)
 end
@@ -654,9 +653,9 @@ local function open(P, id, job, now)
   count(P, "topen", job.tenant, 1)
   redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
   if tonumber(job.delay_ms) > 0 then
-    put_off(P, id, now + job.delay_ms)
+    put_off(P, id, now + job.delay_ms, job.tenant)
   else
-    put_in_line(P, id, false)
+    put_in_line(P, id, false, job.tenant, CLASSES[job.priority])
   end
   return "queued " .. whole(redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1)
 end
@@ -746,7 +745,7 @@ local function examine(P, id, class, tenant)
   end
   for name, row in pairs(FIELDS) do
     job[name] = job[name] or row.default
-    if not CHECKS[row.type](row, job[name]) then
+    if job[name] ~= row.default and not CHECKS[row.type](row, job[name]) then
       return nil, "its field " .. name .. " takes " .. row.takes
     end
   end
@@ -799,10 +798,7 @@ end
 -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
 -- Whoever has nothing to run keeps its place until its turn comes: who left at once and returned at the front would be
 -- served before those who always wait.
-local function next_job(P, now)
-  local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
-                                                     "weight_batch")
-  uncap_raised(P, cap)
+local function next_job(P, now, cap, weights)
   for _ = 1, SKIP_AT_MOST do
     local class = tonumber(redis.call("ZRANGE", P .. "turns", 0, 0)[1])
     if not class then
@@ -820,7 +816,7 @@ local function next_job(P, now)
       local job = id and take(P, id, class, tenant, now)
       if job then
         serve(round, tenant, within(redis.call("HGET", P .. "weights", tenant), 1, 100, 1))
-        serve(P .. "turns", class, within(({[0] = interactive, normal, batch})[class], 1, 100, 1))
+        serve(P .. "turns", class, within(weights[class], 1, 100, 1))
         return id, job
       elseif not id then
         redis.call("ZREM", round, tenant)
@@ -843,8 +839,22 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
                                  "queue_ms", queue_ms})
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
-  guard(P, id, wall_s + job.max_wait_s)
+  guard(P, id, wall_s + job.max_wait_s, job.live_input == "1")
   return token, attempt
+end
+
+-- What most claims find nothing of, by one look. Returns whether the queue is paused.
+local function tend_rarities(P, now, cap)
+  if redis.call("EXISTS", P .. "delayed", P .. "capped", P .. "dead", P .. "recordings_until", P .. "paused",
+                P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
+    return false
+  end
+  promote(P, now)
+  uncap_raised(P, cap)
+  reap_dead(P, now)
+  reap_recordings(P, now)
+  adopt(P)
+  return redis.call("EXISTS", P .. "paused") == 1
 end
 
 local function claim(P, args)
@@ -852,14 +862,12 @@ local function claim(P, args)
   local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
   reap_leases(P, now)
   reap_waits(P, now)
-  reap_dead(P, now)
-  reap_recordings(P, now)
-  promote(P, now)
-  adopt(P)
-  if redis.call("EXISTS", P .. "paused") == 1 then
+  local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
+                                                     "weight_batch")
+  if tend_rarities(P, now, cap) then
     return {}
   end
-  local id, job = next_job(P, now)
+  local id, job = next_job(P, now, cap, {[0] = interactive, normal, batch})
   if not id then
     return {}
   end
@@ -1133,8 +1141,10 @@ local function dead_requeue(P, args)
   forget_recording(P, id)
   redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
   redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now))
-  local job = {tenant = place(P, id), delay_ms = 0, max_wait_s = asked_field(P, id, "max_wait_s")}
-  guard(P, id, job.max_wait_s)
+  local tenant, class = place(P, id)
+  local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
+               max_wait_s = asked_field(P, id, "max_wait_s")}
+  guard(P, id, job.max_wait_s, true)
   return redis.status_reply(open(P, id, job, now))
 end
 
