@@ -68,15 +68,31 @@ local CHECKS = {
   end,
 }
 
+-- A command on a key that somebody may have damaged. Returns its reply, or nil if what the key holds does not allow it.
+-- All other errors (an ACL that is too narrow) are the caller's to see, and nothing is repaired for their sake.
+local DAMAGE = {"WRONGTYPE", "not an integer", "overflow", "equal or smaller", "exhausted"}
+
+local function try(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= "table" or not reply.err then
+    return reply
+  end
+  for _, words in ipairs(DAMAGE) do
+    if string.find(reply.err, words, 1, true) then
+      return nil
+    end
+  end
+  return redis.call(...)
+end
+
 -- Fields of a job, read in one call: a list, false where there is none. What stands in the place of a job and is none
 -- is removed.
 local function fields(P, id, ...)
-  local values = redis.pcall("HMGET", P .. "job:" .. id, ...)
-  if values.err then
-    redis.pcall("UNLINK", P .. "job:" .. id)
-    return {}
+  local values = try("HMGET", P .. "job:" .. id, ...)
+  if not values then
+    redis.pcall("UNLINK", P .. "job:" .. id) -- where this is asked by a call that writes nothing, another does it
   end
-  return values
+  return values or {}
 end
 
 local function field(P, id, name)
@@ -99,8 +115,7 @@ local function asked_field(P, id, name)
 end
 
 local function count(P, key, name, by)
-  local left = redis.pcall("HINCRBY", P .. key, name, by)
-  if type(left) ~= "number" or left <= 0 then
+  if (try("HINCRBY", P .. key, name, by) or 0) <= 0 then
     redis.call("HDEL", P .. key, name)
   end
 end
@@ -110,8 +125,7 @@ local function add(P, key, by)
   if by == 0 then
     return -- "-0" is no number to Redis
   end
-  local sum = redis.pcall("INCRBY", P .. key, whole(by))
-  if type(sum) ~= "number" or sum < 0 then
+  if (try("INCRBY", P .. key, whole(by)) or -1) < 0 then
     redis.call("SET", P .. key, "0")
   end
 end
@@ -162,7 +176,7 @@ end
 -- A Stream that takes no entry is none, or was made by somebody else.
 local function tell(P, id, kind, attempt, object)
   local entry = {"XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object)}
-  if type(redis.pcall(unpack(entry))) == "table" then
+  if not try(unpack(entry)) then
     redis.call("UNLINK", entry[2])
     redis.call(unpack(entry))
   end
@@ -310,8 +324,11 @@ end
 
 -- The last entry is the result.
 local function cut_recording(P, id)
-  redis.call("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
-  if redis.call("EXISTS", P .. "job:" .. id) == 1 then
+  if redis.call("ZSCORE", P .. "open", id) then
+    return forget_recording(P, id) -- the id has been used again
+  end
+  try("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
+  if redis.call("TYPE", P .. "job:" .. id).ok == "hash" then
     redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
   end
   forget_recording(P, id)
@@ -531,7 +548,7 @@ local function adopt(P)
   local room = ADOPT_AT_MOST
   for class = 0, 2 do
     for _, tenant in ipairs(redis.call("ZRANGE", P .. "rr" .. class, 0, SKIP_AT_MOST - 1)) do
-      local ids = room > 0 and redis.call("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
+      local ids = room > 0 and try("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
       for _, id in ipairs(ids) do
         put_in_line(P, id, false, place(P, id))
       end
@@ -585,12 +602,13 @@ local function full(P, tenant, size, spared)
   end
 end
 
--- Dead letters give way to jobs, the oldest first.
+-- Dead letters give way to jobs, the oldest first. Returns false if there is none.
 local function drop_oldest(P)
-  local now = now_ms()
-  for _, id in ipairs(redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1)) do
-    drop_letter(P, id, now)
+  local oldest = redis.call("ZRANGE", P .. "dead", 0, 0)[1]
+  if oldest then
+    drop_letter(P, oldest, now_ms())
   end
+  return oldest ~= nil
 end
 
 -- The upload is not there: Redis had no room for it, or would have none for a large one.
@@ -694,8 +712,10 @@ local function enqueue(P, args)
   end
   local replaced = replaced_by(P, job)
   local reason = full(P, job.tenant, size, replaced)
-  if reason == "bytes" then
-    drop_oldest(P)
+  for _ = 1, REAP_AT_MOST do
+    if reason ~= "bytes" or not drop_oldest(P) then
+      break
+    end
     reason = full(P, job.tenant, size, replaced)
   end
   if reason then
@@ -727,9 +747,9 @@ end
 -- Whether a job can be run, whatever was done to its keys. Returns its fields, those that came with a later version
 -- with their defaults; or nil and why not.
 local function examine(P, id, class, tenant)
-  local flat = redis.pcall("HGETALL", P .. "job:" .. id)
-  if flat.err or #flat == 0 then
-    return nil, flat.err and "what stands in its place is not a job" or "its fields are gone"
+  local flat = try("HGETALL", P .. "job:" .. id)
+  if not flat or #flat == 0 then
+    return nil, flat and "its fields are gone" or "what stands in its place is not a job"
   end
   local job = {}
   for i = 1, #flat, 2 do
@@ -787,12 +807,11 @@ end
 
 local function next_in_line(P, class, tenant)
   local line = P .. "line" .. class .. ":" .. tenant
-  local popped = redis.pcall("ZPOPMIN", line)
-  if popped.err then
+  local popped = try("ZPOPMIN", line)
+  if not popped then
     redis.call("UNLINK", line)
-    return nil
   end
-  return popped[1]
+  return popped and popped[1]
 end
 
 -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.

@@ -389,6 +389,23 @@ class Enqueue(Test):
         self.assertEqual(q.keys("zip:"), [])
 
 
+    def test_a_large_upload_that_found_no_room(self):
+        """By the time of the call there may be some: the refused bytes themselves had taken it."""
+        q = self.q
+        q.bury("dead", data=bytes(1000))
+        memory = store.config_get("maxmemory")["maxmemory"]
+        try:
+            store.config_set("maxmemory", store.info("memory")["used_memory"] + (4 << 20))
+            with self.assertRaisesRegex(redis.ResponseError, "OOM|command not allowed"):
+                q.upload(bytes(9 << 20))
+            self.assertEqual(q.call("enqueue", "a", "upload", str(q.uploads)), "full memory 1000")
+            self.assertEqual(q.keys("zip:"), [], "a dead letter has given way")
+        finally:
+            store.config_set("maxmemory", memory)
+        with self.assertRaisesRegex(redis.ResponseError, "^NOUPLOAD"):
+            q.call("enqueue", "a", "upload", str(q.uploads))
+
+
 class Claim(Test):
     def test_nothing(self):
         self.assertIsNone(self.q.claim())
@@ -1456,9 +1473,11 @@ class Dead(Test):
         q.configure(max_mb=1)
         for i in range(3):
             self.assertEqual(q.bury(f"j{i}", data=bytes(300000)), "dead")
-        self.assertEqual(q.enqueue("new", bytes(300000)), "queued 0")
+        self.assertEqual(q.enqueue("new", bytes(600000)), "queued 0")
+        self.assertEqual(q.keys("zip:"), ["zip:j2", "zip:new"])
+        self.assertEqual(store.get(q.key("bytes")), b"900000")
+        self.assertEqual(q.enqueue("more", bytes(600000)), "full bytes 1000")
         self.assertEqual(q.keys("zip:"), ["zip:new"])
-        self.assertEqual(store.get(q.key("bytes")), b"300000")
 
 
 class Pause(Test):
@@ -1717,6 +1736,46 @@ class Malformed(Test):
         store.xadd(q.key("frames:", "a"), {"k": "x"}, id="18446744073709551615-18446744073709551615")
         self.assertEqual(q.finish(job), "done")
         self.check_final("a", "done", "ok")
+
+    def test_counters(self):
+        q = self.q
+        q.enqueue("a"), q.enqueue("b")
+        store.set(q.key("bytes"), "x")
+        for key in ("topen", "tact"):
+            store.hset(q.key(key), "default", "x")
+        self.assertEqual(q.order(2), ["a", "b"])
+        self.assertEqual((store.get(q.key("bytes")), q.keys("topen"), q.keys("tact")), (b"0", [], []))
+
+    def test_a_recording_that_is_to_be_cut(self):
+        q = self.q
+        for job, key in (("a", "frames:"), ("b", "job:"), ("c", "frames:")):
+            q.enqueue(job)
+            claimed = q.claim()
+            q.record(job, 10000)
+            q.finish(claimed)
+            store.delete(q.key(key, job))
+            store.set(q.key(key, job), "x")
+        q.configure(recordings_mb=0)
+        q.enqueue("d")
+        claimed = q.claim()
+        q.record("d", 10000)
+        self.assertEqual(q.finish(claimed), "done")
+        self.assertEqual(store.hlen(q.key("recordings_size")), 0)
+
+    def test_an_acl_that_is_too_narrow_repairs_nothing(self):
+        q = self.q
+        q.enqueue("a")
+        try:
+            store.execute_command("ACL", "SETUSER", "narrow", "on", "nopass", "~*", "+@all", "-hmget", "-hgetall", "-xadd")
+            with redis.Redis(unix_socket_path=os.path.join(folder, "redis.sock"), username="narrow", password="x") as narrow:
+                for function, *words in (("claim", "w1", 1000, 3), ("cancel", "a"), ("dead_requeue", "a")):
+                    try:
+                        narrow.execute_command("FCALL", "paddock_" + function, 1, q.key("open"), *words)
+                    except redis.ResponseError:
+                        pass
+        finally:
+            store.execute_command("ACL", "DELUSER", "narrow")
+        self.assertEqual(q.state("a"), "queued")
 
     def test_in_every_state_time_still_passes(self):
         """Random damage to random jobs; then their leases, waits and delays end, and no call fails."""
