@@ -317,10 +317,12 @@ static void tell_rest(struct trace *trace, struct repeat *repeat, uint64_t count
     repeat->done += count;
     trace->seen += count;
     advance(trace, time_of(repeat, repeat->done));
-    tell_other(trace, (struct trace_event){.kind = WIRE_REPEAT,
-                                           .time_us = trace->time_us,
-                                           .count = count,
-                                           .period = repeat->period});
+    if (count > 0 && (repeat->calls || !trace->limits.calls_only)) {
+        tell_other(trace, (struct trace_event){.kind = WIRE_REPEAT,
+                                               .time_us = trace->time_us,
+                                               .count = count,
+                                               .period = repeat->period});
+    }
 }
 
 /* Nothing is known of what a repeat has done: so of this thread nothing is. */

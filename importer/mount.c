@@ -268,6 +268,9 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
         PyErr_ExceptionMatches(PyExc_MemoryError)) {
         say_which(path);
     }
+    if (code == NULL && source != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        syntax_show_line(source);
+    }
 
     Py_XDECREF(source);
     Py_XDECREF(path);

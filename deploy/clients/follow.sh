@@ -1,9 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: MIT
 #
 # Follows a job with redis-cli and jq alone: follow.sh QUEUE JOB [OPTION OF redis-cli ...]. Prints its states, the records
-# of its recording (as `encoding=json` has them) and its result, one object a line, as they come. docs/PROTOCOL.md, "Follow".
-set -eu
+# of its recording (as `encoding=json` has them) and its result, one object a line, as they come. Exit code 1 where there is
+# no such job. docs/PROTOCOL.md, "Follow".
+set -euo pipefail
 
 if [ $# -lt 2 ]; then
     echo "usage: follow.sh QUEUE JOB [OPTION OF redis-cli ...]" >&2

@@ -192,6 +192,7 @@ class Lines(pool.TestCase):
 
     def test_there_is_no_such_job(self):
         done = self.follow("nobody")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("there is no job nobody", done.stderr)
         done = subprocess.run([FOLLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual((done.returncode, re.match("usage: ", done.stderr) is not None), (2, True))

@@ -89,6 +89,28 @@ class Recording(pool.TestCase):
         self.assertEqual((frame["file"], frame["line"], frame["column"]), ("/robot/broken.py", 2, 5))
         self.assertIn("broken.py, line 2", job.result["sentence"])
 
+    def test_columns_are_those_of_the_carets(self):
+        """In characters, also behind those of more than one byte, and where a statement has more than one line."""
+        for code, expected in (("x = '\u00fc\u00fc\u00fc\u00fc', None.foo\n", (1, 13, 1, 21)),
+                               ("x = 1 / 0\n", (1, 5, 1, 10)), ("x = ('\u00fc',\n     '\U0001f40e', [][\n 1])\n", (2, 11, 3, 4))):
+            with self.subTest(code):
+                _, records = self.run_program(code, "exception")
+                frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                self.assertEqual(tuple(frame[name] for name in ("line", "column", "end_line", "end_column")), expected)
+
+    def test_compile_errors_that_come_late_have_their_line(self):
+        """Python reads it from the file when the source has been read to its end."""
+        for code, line in (("x = 1\nreturn x\n", 2), ("for i in []: pass\nbreak\n", 2), ("def f(a, a): pass\n", 1),
+                           ("x = 1\ndef f():\n    x = 2\n    global x\n", 4), ("from __future__ import nothing\n", 1),
+                           ("x = 1\nnonlocal x\n", 2)):
+            for files, file in (({"robot.py": code}, "robot.py"), ({"robot.py": "import arm\n", "arm.py": code}, "arm.py")):
+                with self.subTest(code, file=file):
+                    job, records = self.run_program(files, "compile_error")
+                    frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                    source = code.splitlines()[line - 1]
+                    self.assertEqual((frame["file"], frame["line"], frame["source"].rstrip("\n")), (f"/robot/{file}", line, source))
+                    self.assertIn(f"    {source.strip()}\n", recording.text(records, "err"))
+
     def test_raw_writes_keep_their_order(self):
         code = ("import os, sys\nprint('a')\nos.write(1, b'b\\n')\nprint('c', file=sys.stderr)\n"
                 "os.write(2, b'd\\n')\nprint('e')\n")
@@ -116,6 +138,23 @@ class Recording(pool.TestCase):
         job, records = self.run_program(code, "output_limit", output_kb=10)
         self.assertEqual(len(recording.text(records)), 10 * 1024)
         self.assertTrue(recording.text(records).startswith("0123456789\n"))
+
+    def test_the_line_that_runs_is_there_while_it_does(self):
+        """Also where each line before it took the same step as this one."""
+        code = "import time\ndef wait():\n    q = 1\n    r = 2\n    s = 3\n    t = 4\n    u = 5\n    time.sleep(600)\nwait()\n"
+        for trace in "lines", "steps":
+            with self.subTest(trace):
+                job = self.client.enqueue(pool.make_zip(code), trace=trace, wall_ms=60000)
+
+                def last_line():
+                    slices = [fields[b"d"] for _, fields in self.client.redis.xrange(self.client.key("frames:", job))
+                              if fields[b"k"] == b"slice"]
+                    lines = [r["line"] for r in recording.unfold(recording.decode(b"".join(slices), partial=True)) if r["kind"] == "line"]
+                    return lines and lines[-1]
+
+                pool.wait_until(lambda: last_line() == 8, "the line that sleeps is told")
+                self.client.cancel(job)
+                self.client.wait(job)
 
     def test_output_comes_while_the_program_runs(self):
         job = self.client.enqueue(pool.make_zip("print('now')\nwhile True: pass\n"))

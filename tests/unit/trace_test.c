@@ -314,7 +314,7 @@ static void calls_only(void **state)
     begin(&story, (struct trace_limits){100, 1000, true});
     put(&story, "c1 l1 l1 R1,50 c2 l3 r c2 R3,3 r");
     trace_end(story.trace);
-    assert_string_equal(story.told.data, "c1.0 R1,50 c2.1 r c2.1 r c2.1 r X1@62");
+    assert_string_equal(story.told.data, "c1.0 c2.1 r c2.1 r c2.1 r X1@62");
     done(&story);
 }
 

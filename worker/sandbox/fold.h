@@ -75,6 +75,24 @@ static inline uint32_t *fold_seen(struct fold *fold, uint32_t symbol)
     return &fold->seen[(symbol * 2654435761u) >> 24];
 }
 
+/* Do the last so many come back to where they began? Lines that only go on are no loop:
+ * counted, they would be told when something else comes, which may take long. With calls
+ * among them it is not asked. */
+static inline bool fold_is_loop(const struct fold *fold, uint32_t period)
+{
+    int64_t steps = 0;
+
+    for (uint32_t i = 1; i <= period; i++) {
+        uint32_t symbol = fold->symbols[(fold->count - i) & (FOLD_HISTORY - 1)];
+
+        if (fold_kind(symbol) != WIRE_LINE) {
+            return true;
+        }
+        steps += fold_operand(symbol);
+    }
+    return steps == 0;
+}
+
 /* With nothing counted: counts the symbol as the first of a repetition if it came within
  * the last `hot` ticks, else remembers it and returns false: it is to be written. */
 static inline bool fold_begins(struct fold *fold, uint32_t symbol, uint64_t ticks,
@@ -84,7 +102,7 @@ static inline bool fold_begins(struct fold *fold, uint32_t symbol, uint64_t tick
     uint32_t period = *seen != 0 ? fold->count - (*seen - 1) : 0;
     uint32_t at = (fold->count - period) & (FOLD_HISTORY - 1);
     bool again = period > 0 && period <= WIRE_PERIOD_MAX && fold->symbols[at] == symbol &&
-                 (uint32_t)ticks - fold->ticks[at] < hot;
+                 (uint32_t)ticks - fold->ticks[at] < hot && fold_is_loop(fold, period);
 
     *seen = fold->count + 1;
     fold_remember(fold, symbol, ticks);

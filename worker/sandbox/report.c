@@ -335,27 +335,51 @@ static void collect_frames(PyTracebackObject *entry, struct frames *ret)
     }
 }
 
-static void write_frame(struct wire_writer *record, PyTracebackObject *entry,
-                        PyObject *source)
+/* Python counts bytes of UTF-8, and shows characters; from 1. */
+static int in_characters(PyObject *source, int column)
 {
-    PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
-    struct location where;
+    Py_ssize_t size = 0;
+    const char *text = source != NULL && PyUnicode_Check(source)
+                           ? PyUnicode_AsUTF8AndSize(source, &size)
+                           : NULL;
+    int count = 0;
 
-    locate(entry, code, &where);
-    write_location(record, &where, code->co_qualname, source);
-    Py_DECREF(code);
+    PyErr_Clear();
+    if (text == NULL || column <= 0 || column - 1 > size) {
+        return column;
+    }
+    for (int i = 0; i < column - 1; i++) {
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    }
+    return count + 1;
 }
 
-static PyObject *frame_source(PyTracebackObject *entry)
+/* Where a frame was, and the line there: new. */
+static PyObject *frame_location(PyTracebackObject *entry, struct location *ret)
 {
     PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
-    struct location where;
-    PyObject *source;
+    struct location end;
+    PyObject *source, *last;
 
-    locate(entry, code, &where);
-    source = source_line(&where);
+    locate(entry, code, ret);
+    source = source_line(ret);
+    end = *ret;
+    end.line = ret->end_line;
+    last = ret->end_line == ret->line ? Py_XNewRef(source) : source_line(&end);
+    ret->column = in_characters(source, ret->column);
+    ret->end_column = in_characters(last, ret->end_column);
+    Py_XDECREF(last);
     Py_DECREF(code);
     return source;
+}
+
+static void write_frame(struct wire_writer *record, PyTracebackObject *entry,
+                        const struct location *where, PyObject *source)
+{
+    PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
+
+    write_location(record, where, code->co_qualname, source);
+    Py_DECREF(code);
 }
 
 /* ---- SyntaxError: where it points ---- */
@@ -401,7 +425,8 @@ struct told {
     PyObject *syntax_file, *syntax_source; /* owned; of a SyntaxError in the program */
     struct frames frames;
     size_t shown;
-    PyObject *sources[FRAMES_MAX]; /* owned */
+    struct location where[FRAMES_MAX]; /* whose file is its frame's */
+    PyObject *sources[FRAMES_MAX];     /* owned */
 };
 
 /* Everything that may run the program's code comes first: the record is put together
@@ -416,7 +441,7 @@ static void prepare(PyObject *exception, struct told *told)
     for (size_t i = 0; i < told->shown; i++) {
         size_t at = (told->frames.count - told->shown + i) % FRAMES_MAX;
 
-        told->sources[i] = frame_source(told->frames.entries[at]);
+        told->sources[i] = frame_location(told->frames.entries[at], &told->where[i]);
     }
     if (report_is_compile_error(exception)) {
         told->syntax_file = PyObject_GetAttrString(exception, "filename");
@@ -450,7 +475,7 @@ static void record_one(PyObject *exception, const char *relation)
     for (size_t i = 0; i < told.shown; i++) {
         size_t at = (told.frames.count - told.shown + i) % FRAMES_MAX;
 
-        write_frame(record, told.frames.entries[at], told.sources[i]);
+        write_frame(record, told.frames.entries[at], &told.where[i], told.sources[i]);
     }
     if (told.syntax_file != NULL) {
         write_syntax_location(record, exception, told.syntax_file, told.syntax_source);

@@ -241,7 +241,13 @@ static void write_bytes(PyObject *value, struct buffer *to)
 
     buffer_add_text(to, "b'");
     for (Py_ssize_t i = 0; i < size && i < CHARACTERS; i++) {
-        write_character(to, (unsigned char)bytes[i] < 0x7f ? (Py_UCS4)bytes[i] : 0x80);
+        unsigned char byte = (unsigned char)bytes[i];
+
+        if (byte < 0x7f) {
+            write_character(to, byte);
+        } else {
+            buffer_printf(to, "\\x%02x", byte);
+        }
     }
     buffer_add_text(to, size > CHARACTERS ? "'..." : "'");
 }
