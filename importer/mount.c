@@ -246,6 +246,16 @@ static void say_which(PyObject *path)
                  path);
 }
 
+/* Makes of the error that is set what its reader needs. */
+static void explain(PyObject *source, PyObject *path, int trimmed)
+{
+    if (trimmed && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        say_which(path);
+    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        syntax_show_line(source);
+    }
+}
+
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
 {
     PyObject *ready =
@@ -264,12 +274,8 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed)
         PyErr_Clear();
         code = compile_with_tabs(source, path, trimmed);
     }
-    if (code == NULL && source != NULL && trimmed &&
-        PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        say_which(path);
-    }
-    if (code == NULL && source != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
-        syntax_show_line(source);
+    if (code == NULL && source != NULL) {
+        explain(source, path, trimmed);
     }
 
     Py_XDECREF(source);
