@@ -76,7 +76,7 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
 
 /* Of the SyntaxError that is set. What Python finds wrong once it has read a source to
  * its end, such as a `return` outside of a function, it shows with the line that it reads
- * from the file, which is not there: it is taken from the source (str or bytes). */
+ * from the file, which is not there: it is taken from the source's bytes. */
 void syntax_show_line(PyObject *source);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a

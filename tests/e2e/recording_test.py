@@ -102,12 +102,12 @@ class Recording(pool.TestCase):
         """Python reads it from the file when the source has been read to its end."""
         for code, line in (("x = 1\nreturn x\n", 2), ("for i in []: pass\nbreak\n", 2), ("def f(a, a): pass\n", 1),
                            ("x = 1\ndef f():\n    x = 2\n    global x\n", 4), ("from __future__ import nothing\n", 1),
-                           ("x = 1\nnonlocal x\n", 2)):
+                           ("x = 1\nnonlocal x\n", 2), ("x = '\x0c\u2028'\nreturn '\u00e4'\n", 2)):
             for files, file in (({"robot.py": code}, "robot.py"), ({"robot.py": "import arm\n", "arm.py": code}, "arm.py")):
                 with self.subTest(code, file=file):
                     job, records = self.run_program(files, "compile_error")
                     frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
-                    source = code.splitlines()[line - 1]
+                    source = code.split("\n")[line - 1]
                     self.assertEqual((frame["file"], frame["line"], frame["source"].rstrip("\n")), (f"/robot/{file}", line, source))
                     self.assertIn(f"    {source.strip()}\n", recording.text(records, "err"))
 
