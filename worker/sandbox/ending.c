@@ -134,9 +134,8 @@ void ending_join_threads(void)
     }
 }
 
-static void flush(const char *name)
+static void flush(PyObject *file)
 {
-    PyObject *file = PySys_GetObject(name);
     PyObject *result =
         file != NULL && file != Py_None ? PyObject_CallMethod(file, "flush", NULL) : NULL;
 
@@ -144,13 +143,24 @@ static void flush(const char *name)
     PyErr_Clear();
 }
 
-/* Also those that a program has put others in the place of. */
+/* Also one that the program has put another in the place of. */
+static void flush_both(const char *name, const char *original)
+{
+    PyObject *before = Py_XNewRef(PySys_GetObject(original));
+    PyObject *file = Py_XNewRef(PySys_GetObject(name));
+
+    flush(file);
+    if (before != file) {
+        flush(before);
+    }
+    Py_XDECREF(file);
+    Py_XDECREF(before);
+}
+
 void ending_flush(void)
 {
-    flush("stdout");
-    flush("stderr");
-    flush("__stdout__");
-    flush("__stderr__");
+    flush_both("stdout", "__stdout__");
+    flush_both("stderr", "__stderr__");
 }
 
 /* ---- modules ---- */
@@ -172,12 +182,6 @@ void ending_read(const char *source, size_t size)
         runs_late =
             memmem(source, size, running_late[i], strlen(running_late[i])) != NULL;
     }
-}
-
-/* Threads that nobody waits for (daemons) end where they would go on. */
-static void stop_threads(void)
-{
-    frames_stop_other_threads();
 }
 
 /* Also a package without a file: Python's library has none such. */
@@ -352,7 +356,7 @@ static void end_modules(void)
     if (!runs_late) {
         return;
     }
-    stop_threads();
+    frames_stop_other_threads(); /* those that nobody waits for: daemons */
     (void)PyGC_Collect();
     take_down(PyImport_GetModuleDict());
     ending_flush();
