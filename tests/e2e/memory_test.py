@@ -134,6 +134,14 @@ class Memory(pool.TestCase):
             os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.client.wait(job).verdict, "ok")
 
+    @unittest.skipUnless(os.path.exists("/sys/kernel/mm/transparent_hugepage") and
+                         tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 1), "the kernel cannot make huge pages of others")
+    def test_zygote_s_pages_are_huge(self):
+        """As many as fit between where its memory starts and ends."""
+        with open(f"/proc/{self.pool.zygote()}/smaps_rollup") as file:
+            kib = next(int(line.split()[1]) for line in file if line.startswith("AnonHugePages:"))
+        self.assertGreater(kib, 0)
+
     def test_where_sandboxes_live(self):
         self.need_groups()
         zygote = self.pool.zygote()
