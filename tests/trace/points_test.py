@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points  # of the program
 from programs import PROGRAMS
 
-CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND = (1 << i for i in range(7))
+CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE = (1 << i for i in range(8))
 ALL = 127
 FILE = "/robot/robot.py"
 
@@ -51,9 +51,23 @@ def traced(code):
     return run(code, trace), events
 
 
+def settled(log):
+    """Without the lines that are none, as the call is on them already: what the tracer does, by the names of functions."""
+    line = {}
+    for what, number, function, kind in log:
+        if what & LINE:
+            if what & ELSEWHERE and line.get(function) == number:
+                continue
+            line[function] = number
+        elif what in (CALL, RETURN, UNWIND):
+            line.pop(function, None)
+        yield what & ~ELSEWHERE, number, function, kind
+
+
 def pointed(code, what=ALL):
     log = []
-    return run(points.instrument(code, what, log)), log
+    said = run(points.instrument(code, what, log))
+    return said, list(settled(log))
 
 
 def compile_program(source):

@@ -3,6 +3,16 @@
 an exception, in the forms that are easily got wrong."""
 
 PROGRAMS = {
+    "finally that cannot fail": "def f(n):\n    try:\n        raise KeyError('other')\n    finally:\n        n = 5\n        n = 6\n"
+                                "try: f(0)\nexcept KeyError: print('handled')\n",
+    "finally after except": "def f(n):\n    try: 1 / n\n    except ZeroDivisionError:\n        raise KeyError('other')\n    finally:\n"
+                            "        n = 5\ntry: f(0)\nexcept KeyError: print('handled')\n",
+    "finally: pass": "def f():\n    try: 1 / 0\n    except: raise\n    finally: pass\ntry: f()\nexcept ZeroDivisionError: print('handled')\n",
+    "finally that raises": "def f():\n    try: raise KeyError(1)\n    finally: raise ValueError(2)\ntry: f()\nexcept ValueError: print('handled')\n",
+    "finally, an attribute": "class A:\n    def f(self):\n        try:\n            raise KeyError\n        finally:\n            self.x = 1\n"
+                             "try: A().f()\nexcept KeyError: print('handled')\n",
+    "with, two on a line": "class H:\n    def __enter__(self): return self\n    def __exit__(self, *e): return False\ndef f():\n"
+                                  "    with H(), H(): raise KeyError\ntry: f()\nexcept KeyError: print('handled')\n",
     "straight": "a = 1\nb = 2\nc = a + b\nprint(c)\n",
     "one line": "a = 1; b = 2; print(a, b)\n",
     "for": "for i in range(3):\n    print(i)\nprint('end')\n",

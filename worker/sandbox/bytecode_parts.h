@@ -53,6 +53,7 @@ struct stub {
 struct handler {
     int start, end, target; /* numbers of instructions; end is behind the last */
     int depth, lasti;
+    int next; /* another range of the same target's, counted from 1; 0: none */
 };
 
 struct code {

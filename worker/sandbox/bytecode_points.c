@@ -59,12 +59,92 @@ static bool is_bound(const struct code *code, int number)
 struct edges {
     int events, others;
     bool falls_event; /* the one from the instruction before it is an event */
+    bool unsure;      /* exceptions come by some that are events and some that are not */
+    int handler;      /* the first instruction of the handler that it is of */
+    int covered;      /* where a handler begins: its first range, counted from 1 */
+    int asked;        /* where a handler begins: last for the one that begins there */
 };
 
 static void count_edge(struct edges *edges, bool event)
 {
     edges->events += event;
     edges->others += !event;
+}
+
+/* The ways of exceptions to a handler: some are line events, some are not, and some are
+ * of exceptions that are raised again. */
+struct ways {
+    bool event, other, again;
+};
+
+/* None of them finds anything wrong. */
+static bool can_raise(unsigned char opcode)
+{
+    static const unsigned char harmless[] = {
+        NOP,   POP_TOP,    PUSH_NULL,  COPY,       SWAP,         PUSH_EXC_INFO,
+        CACHE, POP_EXCEPT, LOAD_CONST, STORE_FAST, JUMP_FORWARD,
+    };
+
+    return memchr(harmless, opcode, sizeof(harmless)) == NULL;
+}
+
+static bool raises_again(const struct instruction *instruction)
+{
+    return instruction->opcode == RERAISE && instruction->argument != 0;
+}
+
+/* The ways to `to` of exceptions that come to `handler`. One that is raised again by
+ * RERAISE with an argument is, to the interpreter, where it was raised at first. */
+static void find_ways(const struct code *code, struct edges *edges, int handler, int to,
+                      struct ways *ret)
+{
+    if (edges[handler].asked == to) {
+        return;
+    }
+    edges[handler].asked = to;
+    for (int h = edges[handler].covered; h > 0; h = code->handlers[h - 1].next) {
+        const struct handler *covering = &code->handlers[h - 1];
+
+        for (int i = covering->start; i < covering->end; i++) {
+            if (raises_again(&code->instructions[i])) {
+                ret->again = true;
+                find_ways(code, edges, edges[i].handler, to, ret);
+            } else if (can_raise(code->instructions[i].opcode)) {
+                *(is_line_event(code, i, to) ? &ret->event : &ret->other) = true;
+            }
+        }
+    }
+}
+
+/* Where handlers begin, what they cover, and which each instruction is of. */
+static void find_handlers(const struct code *code, struct edges *edges)
+{
+    int handler = 0;
+
+    for (int h = 0; h < code->handler_count; h++) {
+        struct edges *target = &edges[code->handlers[h].target];
+
+        code->handlers[h].next = target->covered;
+        target->covered = h + 1;
+    }
+    for (int i = 0; i < code->count; i++) {
+        handler = edges[i].covered > 0 ? i : handler;
+        edges[i].handler = handler;
+    }
+}
+
+static void count_handlers(const struct code *code, struct edges *edges)
+{
+    find_handlers(code, edges);
+    for (int i = 0; i < code->count; i++) {
+        struct ways ways = {0};
+
+        if (edges[i].covered > 0) {
+            find_ways(code, edges, i, i, &ways);
+            edges[i].unsure = ways.event && ways.other && !ways.again;
+            count_edge(&edges[i], ways.event);
+        }
+    }
 }
 
 static void count_edges(const struct code *code, struct edges *edges)
@@ -81,15 +161,7 @@ static void count_edges(const struct code *code, struct edges *edges)
                        is_line_event(code, i, instruction->target));
         }
     }
-    for (int h = 0; h < code->handler_count; h++) {
-        const struct handler *handler = &code->handlers[h];
-        bool event = false;
-
-        for (int i = handler->start; i < handler->end; i++) {
-            event = event || is_line_event(code, i, handler->target);
-        }
-        count_edge(&edges[handler->target], event);
-    }
+    count_handlers(code, edges);
 }
 
 static bool falls_through(const struct code *code, int to)
@@ -141,8 +213,10 @@ static bool put_lines(struct code *code)
     count_edges(code, edges);
     for (int i = 0; done && i < code->count; i++) {
         if (is_in_line(code, edges, i)) {
+            unsigned what = POINT_LINE | (edges[i].unsure ? POINT_ELSEWHERE : 0);
+
             code->instructions[i].line =
-                point(code, POINT_LINE, code->instructions[i].position.line);
+                point(code, what, code->instructions[i].position.line);
             done = code->instructions[i].line != NOWHERE;
         }
     }

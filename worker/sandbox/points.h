@@ -33,6 +33,8 @@ enum {
     POINT_RESUME = 1 << 4,    /* goes on after a yield or an await */
     POINT_EXCEPTION = 1 << 5, /* an exception has come to a handler of it */
     POINT_UNWIND = 1 << 6,    /* an exception leaves it */
+    /* beside POINT_LINE: unless the call is on that line already */
+    POINT_ELSEWHERE = 1 << 7,
 };
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,

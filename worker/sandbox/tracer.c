@@ -205,6 +205,9 @@ static void begin_line(const struct point *point)
         }
         call = top();
     }
+    if ((point->what & POINT_ELSEWHERE) != 0 && call->line == point->line) {
+        return;
+    }
     tell_variables(call);
     tell(WIRE_LINE, point->line - call->line);
     call->line = point->line;
