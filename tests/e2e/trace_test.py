@@ -179,6 +179,18 @@ class Trace(pool.TestCase):
                 self.assert_same(told(events), lines)
                 self.assertEqual(len(told(events)), len(lines))
 
+    def test_deeper_than_is_traced(self):
+        """100,000 calls are on the stack that the tracer keeps; what is deeper runs as ever, and what comes later is traced."""
+        source = ("import sys\nsys.setrecursionlimit(10**6)\ndef count(n): return 1 + count(n - 1) if n else 0\ndef after(): pass\n"
+                  "print(count(200000))\nafter()\n")
+        for level in "calls", "lines":
+            with self.subTest(level):
+                events = self.run_program(source, trace=level)
+                self.assertEqual(text_of(events), "200000\n")
+                calls, returns = ([e["function"] for e in events if e["kind"] == kind] for kind in ("call", "return"))
+                self.assertEqual(calls, ["<module>"] + ["count"] * 99999 + ["after"])
+                self.assertEqual(returns, ["count"] * 99999 + ["after", "<module>"])
+
     THREADS = ("import threading, time\ndef one(n):\n    for i in range(n):\n        a = i\n        b = a\n        nap1(i)\n"
                "def nap1(i):\n    if i % 50 == 0: time.sleep(0)\ndef two(n):\n    for i in range(n):\n        c = i\n        nap2(i)\n"
                "def nap2(i):\n    if i % 70 == 0: time.sleep(0)\n"

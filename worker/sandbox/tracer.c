@@ -19,6 +19,7 @@ static struct tracer {
     enum job_trace most, level;
     PyObject *exception; /* the last one, borrowed: for its address alone */
     uint64_t exceptions; /* numbers given */
+    uint32_t levels;     /* set so far */
 } tracer;
 
 struct point {
@@ -41,6 +42,8 @@ struct call {
 static _Thread_local struct stack {
     struct call *calls; /* owned; an end of the thread leaves it */
     uint32_t depth, room;
+    uint32_t beyond; /* calls that there was no room for */
+    uint32_t levels; /* the level under which these were counted */
     uint32_t thread; /* the recorder's number of it */
     uint64_t id;     /* of Python's thread; 0: not known yet */
 } stack;
@@ -89,6 +92,17 @@ static struct call *top(void)
     return stack.depth > 0 ? &stack.calls[stack.depth - 1] : NULL;
 }
 
+/* Is this call deeper than there is room for? They are counted, in and out: to look where
+ * among Python's frames such a call is takes as long as they are many. */
+static bool is_beyond(const frame *of)
+{
+    if (stack.levels != tracer.levels || (stack.depth > 0 && top()->frame == of)) {
+        stack.levels = tracer.levels;
+        stack.beyond = 0;
+    }
+    return stack.beyond > 0;
+}
+
 static bool is_called_from(const frame *caller, const frame *of)
 {
     while (caller != NULL && caller != of) {
@@ -114,7 +128,9 @@ static void leave_suspended(const frame *caller)
 
 static void push(const frame *of, struct function *function, enum wire_kind kind)
 {
-    if (functions_has_name(function) && has_room()) {
+    if (!has_room()) {
+        stack.beyond++;
+    } else if (functions_has_name(function)) {
         tell(kind, (int32_t)function->number);
         stack.calls[stack.depth++] =
             (struct call){.frame = of, .function = function, .line = function->line};
@@ -148,6 +164,10 @@ static void enter(struct function *function, enum wire_kind kind)
     const frame *current = frames_current(frames_thread());
     const frame *caller = frames_back(current);
 
+    if (is_beyond(caller)) {
+        stack.beyond++;
+        return;
+    }
     if (stack.depth == 0 || top()->frame != caller) {
         leave_suspended(caller);
         resume_callers(caller);
@@ -189,7 +209,9 @@ static void tell_variables(struct call *call)
 
 static void leave(struct function *function, enum wire_kind kind)
 {
-    if (come_back(function)) {
+    if (is_beyond(frames_current(frames_thread()))) {
+        stack.beyond--;
+    } else if (come_back(function)) {
         tell_variables(top());
         leave_top(kind);
     }
@@ -199,6 +221,9 @@ static void begin_line(const struct point *point)
 {
     struct call *call = top();
 
+    if (stack.beyond > 0 && is_beyond(frames_current(frames_thread()))) {
+        return;
+    }
     if (call == NULL || call->function != point->function) {
         if (!come_back(point->function)) {
             return;
@@ -393,6 +418,7 @@ void tracer_set_level(enum job_trace level)
     level = level < tracer.most ? level : tracer.most;
     if (level != tracer.level) {
         tracer.level = level;
+        tracer.levels++;
         recorder_level(job_trace_names[level]);
     }
 }
