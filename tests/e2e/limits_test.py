@@ -20,6 +20,9 @@ SPIN = "while True: pass\n"
 HOG = ("import os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(34, 60))\n"
        "for _ in range(80): os.kill(os.getpid(), 34)\nprint('begun', flush=True)\ntime.sleep(60)\n")
 
+# asyncio logs every task that is lost.
+QUIET = "import logging\nlogging.disable()\n"
+
 # name, program, fields, verdict
 ROWS = [
     ("the kernel's time: pages", "while True: bytes(1 << 28)", {"cpu_ms": 300, "memory_mb": 512}, "cpu_limit"),
@@ -52,7 +55,7 @@ ROWS = [
     ("recursion", "def f(n): return f(n + 1)\nf(0)", {}, "exception"),
     ("recursion, caught", "def f(n): return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError:\n    print('no')\n", {}, "ok"),
     # The interpreter finds no memory for its own needs, and aborts.
-    ("tasks without end", "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\n"
+    ("tasks without end", QUIET + "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\n"
      "asyncio.run(main())\n", {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
     ("frames without end", "import sys\nsys.setrecursionlimit(10**6)\ndef f(n):\n    x = [0] * 1000\n    return f(n + 1) + x[0]\nf(0)\n",
      {"memory_mb": 64, "cpu_ms": 20000, "wall_ms": 60000}, "memory_limit"),
@@ -87,16 +90,20 @@ ROWS = [
 # program's end, as ever in Python.
 FULL = [
     ("errors without end", "l = []\nwhile True:\n    try: 1 / 0\n    except Exception as e: l.append(e)\n", ["memory_limit"]),
-    ("tasks without end", "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\n"
+    ("tasks without end", QUIET + "import asyncio\nasync def main():\n    while True: asyncio.create_task(asyncio.sleep(9))\n"
      "asyncio.run(main())\n", ["memory_limit"]),
-    ("memory not touched, tasks", "import asyncio\ngrid = bytes(100 << 20)\nasync def main():\n"
+    ("memory not touched, tasks", QUIET + "import asyncio\ngrid = bytes(100 << 20)\nasync def main():\n"
      "    while True: asyncio.create_task(asyncio.sleep(9))\nasyncio.run(main())\n", ["memory_limit"]),
     ("a list in threads", "import threading\nl = []\ndef f():\n    while True: l.append([1])\n"
      "for _ in range(2): threading.Thread(target=f).start()\n", ["memory_limit", "ok"]),
+    ("a list in an executor", "from concurrent.futures import ThreadPoolExecutor\nl = []\ndef f():\n    while True: l.append([1, 2, 3])\n"
+     "with ThreadPoolExecutor() as pool: print(pool.submit(f).result())\n", ["memory_limit"]),
+    ("while another is handled", "try: int('x')\nexcept ValueError as e:\n    l = []\n    while True: l.append([1])\n", ["memory_limit"]),
 ]
 
 # Programs that were refused memory, went on without, and ended for another reason: what they caught decides nothing.
 REFUSED = "try:\n    x = bytearray({size} << 20)\nexcept MemoryError:\n    print('no')\n"
+PIECES = "l = []\ntry:\n    while True: l.append('x' * 1000)\nexcept MemoryError: l = []\n"
 GONE_ON = [
     ("sleeps", REFUSED.format(size=260) + "import time\ntime.sleep(60)\n", {"wall_ms": 400}, "wall_limit"),
     ("sleeps, with some in use", "y = bytearray(100 << 20)\n" + REFUSED.format(size=200) + "import time\n"
@@ -105,7 +112,21 @@ GONE_ON = [
     ("aborts", REFUSED.format(size=260) + "import os\nos.abort()\n", {}, "crashed"),
     ("recurses", REFUSED.format(size=260) + "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n"
      "    def __repr__(self): return repr(self)\nrepr(A())\n", {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("gave it back in pieces", PIECES + "import time\ntime.sleep(60)\n", {"wall_ms": 2000}, "wall_limit"),
+    ("gave it back in pieces, and aborts", PIECES + "import os\nos.abort()\n", {}, "crashed"),
     ("computes", REFUSED.format(size=260) + "while True: pass\n", {"cpu_ms": 200}, "cpu_limit"),
+]
+
+# Full of small objects, to the last byte; in lines further down than where an int of Python's own for the place is made ahead.
+DOWN = "".join(f"v{i} = {i}\n" for i in range(300)) + "l = []\n"
+CAUGHT = [
+    ("far down", DOWN + "try:\n    while True: l.append([1])\nexcept MemoryError:\n    print('full', len(l) > 10**6)\n"),
+    ("with a lock", DOWN + "import threading\nlock = threading.Lock()\ntry:\n    while True:\n        with lock: l.append((1, len(l)))\n"
+     "except MemoryError:\n    print('full', len(l) > 10**5)\n"),
+    ("time after time", DOWN + "for _ in range(999):\n    try:\n        while True: l.append([1])\n    except MemoryError: pass\n"
+     "print('full', len(l) > 10**6)\n"),
+    ("filled anew", DOWN + "for _ in range(3):\n    l = []\n    try:\n        while True: l.append([1])\n    except MemoryError: n = len(l)\n"
+     "print('full', n > 10**6)\n"),
 ]
 
 # What is said of a program that recursed too deep.
@@ -144,6 +165,15 @@ class Limits(pool.TestCase):
                     for _ in range(2):
                         job = p.client.run(code, cpu_ms=20000, wall_ms=6000)
                         self.assertIn(job.verdict, verdicts, job.result)
+
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
+    def test_full_and_caught(self):
+        """There is enough left for Python to come to the handler, and for what this does."""
+        for name, code in CAUGHT:
+            with self.subTest(name):
+                job = self.client.run(code, cpu_ms=20000, wall_ms=60000)
+                self.assertEqual(job.verdict, "ok", job.result)
+                self.assertEqual(recording.text(recording.decode(job.recording)), "full True\n")
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
     def test_memory_that_was_refused_and_done_without(self):

@@ -7,13 +7,22 @@
 #include "worker/sandbox/memory.h"
 
 #include "common/limits.h"
+#include "worker/sandbox/rlimits.h"
 
 #include <Python.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
-#define LARGE KIB(64) /* a block that is worth noting when it is given back */
-#define OWN   MIB(1)  /* what Python asks for its own needs: an arena, or less */
+#define OWN MIB(1) /* what Python asks for its own needs: an arena, or less */
+
+/* What Python is given when it finds nothing more, so that it can handle the MemoryError:
+ * where there is not enough for an int, it unwinds to one handler for ever
+ * (exception_unwind in Python/ceval.c). */
+#define RELIEF      MIB(2)
+#define RELIEF_KEPT MIB(4) /* of the reserve, for telling the MemoryError */
+#define PATIENCE    1000 /* refusals without a grant between, then there is more relief */
+#define END         100000 /* and then it is seen that Python does not come out of it */
 
 static struct {
     PyMemAllocatorEx raw;
@@ -22,7 +31,10 @@ static struct {
     bool refused;              /* ever */
     bool now;                  /* and nothing much has been granted or given back since */
     size_t size;               /* that was refused last */
-    size_t given_back;         /* since then, in large blocks */
+    size_t given_back;         /* since then */
+    size_t much;               /* to give back: an eighth of all */
+    size_t relief;             /* that Python has, in bytes */
+    unsigned refusals;         /* one after the other */
 } memory;
 
 static void say(bool now)
@@ -30,6 +42,10 @@ static void say(bool now)
     memory.now = now;
     if (memory.starved != NULL) {
         atomic_store_explicit(memory.starved, now ? 1 : 0, memory_order_release);
+    }
+    if (!now && memory.relief > 0) {
+        rlimits_close_reserve(memory.relief);
+        memory.relief = 0;
     }
 }
 
@@ -41,48 +57,77 @@ static size_t all_there_is(void)
     return limit.rlim_cur;
 }
 
-/* An eighth of all is room again. */
 static void note_given_back(size_t size)
 {
     memory.given_back += size;
-    if (memory.given_back > all_there_is() / 8) {
+    if (memory.given_back > memory.much) {
         say(false);
     }
+}
+
+static void note_refused(size_t size)
+{
+    memory.refused = true;
+    memory.size = size;
+    memory.given_back = 0;
+    memory.much = all_there_is() / 8;
+    /* That a larger block was refused says nothing of how much is left: whoever asked
+     * for it may go on without. */
+    say(size <= OWN);
 }
 
 static void *noted(void *block, size_t size)
 {
     if (block == NULL && size > 0) {
-        memory.refused = true;
-        memory.size = size;
-        memory.given_back = 0;
-        /* That a larger block was refused says nothing of how much is left: whoever asked
-         * for it may go on without. */
-        say(size <= OWN);
-    } else if (memory.now && size >= memory.size) {
+        note_refused(size);
+    } else if (memory.now && size >= memory.size + memory.relief) {
         say(false);
+    }
+    return block;
+}
+
+/* Python's last resort: it has asked for an arena before. */
+static void relieve(size_t size)
+{
+    if (size > OWN) {
+        return;
+    }
+    if (memory.refusals++ % PATIENCE == 0) {
+        memory.relief += rlimits_open_reserve(RELIEF, RELIEF_KEPT);
+    }
+    if (memory.refusals > END) {
+        abort();
+    }
+}
+
+static void *noted_raw(void *block, size_t size)
+{
+    if (noted(block, size) == NULL) {
+        relieve(size);
+    } else {
+        memory.refusals = 0;
     }
     return block;
 }
 
 static void *watch_malloc(void *context, size_t size)
 {
-    return noted(memory.raw.malloc(memory.raw.ctx, size), size);
+    return noted_raw(memory.raw.malloc(memory.raw.ctx, size), size);
 }
 
 static void *watch_calloc(void *context, size_t count, size_t size)
 {
-    return noted(memory.raw.calloc(memory.raw.ctx, count, size), count * size);
+    return noted_raw(memory.raw.calloc(memory.raw.ctx, count, size), count * size);
 }
 
 static void *watch_realloc(void *context, void *block, size_t size)
 {
-    return noted(memory.raw.realloc(memory.raw.ctx, block, size), size);
+    return noted_raw(memory.raw.realloc(memory.raw.ctx, block, size), size);
 }
 
 static void watch_free(void *context, void *block)
 {
-    if (memory.now && block != NULL && malloc_usable_size(block) >= LARGE) {
+    if (memory.now && block != NULL) {
         note_given_back(malloc_usable_size(block));
     }
     memory.raw.free(memory.raw.ctx, block);

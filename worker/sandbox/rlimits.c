@@ -199,13 +199,28 @@ int64_t rlimits_group_bytes(const struct sandbox_settings *settings, int64_t mem
     return (int64_t)((data + data / 256 + GROUP_BYTES) & ~(page - 1));
 }
 
-void rlimits_open_reserve(void)
+size_t rlimits_open_reserve(size_t bytes, size_t keep)
+{
+    struct rlimit limit;
+    rlim_t most;
+
+    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_max < keep ||
+        limit.rlim_cur >= limit.rlim_max - keep) {
+        return 0;
+    }
+    most = limit.rlim_max - keep - limit.rlim_cur;
+    bytes = most < bytes ? most : bytes;
+    limit.rlim_cur += bytes;
+    return setrlimit(RLIMIT_DATA, &limit) == 0 ? bytes : 0;
+}
+
+void rlimits_close_reserve(size_t bytes)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_DATA, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_DATA, &limit); /* where it fails, the report is shorter */
+    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur > bytes) {
+        limit.rlim_cur -= bytes;
+        (void)setrlimit(RLIMIT_DATA, &limit);
     }
 }
 

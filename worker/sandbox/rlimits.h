@@ -21,7 +21,10 @@ int rlimits_lower(const struct sandbox_settings *settings,
  * RLIMIT_DATA's hard value, 32 MB, and 1/256. By then a MemoryError that can be raised
  * was raised. */
 int64_t rlimits_group_bytes(const struct sandbox_settings *settings, int64_t memory_mb);
-/* After a MemoryError has ended the program: the little that it takes to say so. */
-void rlimits_open_reserve(void);
+/* Of the 8 MB that RLIMIT_DATA's soft value is below the hard one, for what it takes to
+ * handle a MemoryError and to tell it: opens so many, leaving `keep`. Returns how many
+ * were opened, which may be none. */
+size_t rlimits_open_reserve(size_t bytes, size_t keep);
+void rlimits_close_reserve(size_t bytes);
 /* One line per row. */
 void rlimits_print(struct buffer *to);
