@@ -148,7 +148,7 @@ static const struct {
 };
 
 /* Appends what the placeholder at `at` stands for; returns its length, 0 if there is
- * none. */
+ * none. What ends with a question needs no full stop. */
 static size_t add_placeholder(const char *at, const struct verdict_facts *facts,
                               struct buffer *to)
 {
@@ -157,7 +157,8 @@ static size_t add_placeholder(const char *at, const struct verdict_facts *facts,
 
         if (strncmp(at, placeholders[i].name, length) == 0) {
             placeholders[i].add(facts, to);
-            return length;
+            return length +
+                   (at[length] == '.' && to->size > 0 && to->data[to->size - 1] == '?');
         }
     }
     return 0;

@@ -149,6 +149,7 @@ static const struct saying machine[] = {
     {": '/dev/stderr'",
      "What a program has to say beside its output goes to sys.stderr: print(..., "
      "file=sys.stderr)"},
+    {"[Errno 12] Cannot allocate memory", "The program's memory is full"},
     {"Read-only file system",
      "Programs cannot write files here; what they print is kept"},
     {"[Errno 95] Operation not supported: ", NO_DESCRIPTORS},
@@ -203,6 +204,18 @@ static void hint_machine(const struct failure *failure)
     Py_XDECREF(string);
 }
 
+/* ---- names ---- */
+
+static void hint_meant(const struct failure *failure)
+{
+    PyObject *meant = importer_suggestion(failure->exception);
+    const char *text = meant != NULL ? importer_text(meant) : NULL;
+
+    buffer_add_text(failure->to, text != NULL ? text : "");
+    PyErr_Clear();
+    Py_XDECREF(meant);
+}
+
 /* ---- all of them ---- */
 
 static void hint_one(const struct failure *failure)
@@ -214,7 +227,7 @@ static void hint_one(const struct failure *failure)
         {PyExc_TabError, hint_tabs},      {PyExc_IndentationError, hint_indentation},
         {PyExc_SyntaxError, hint_syntax}, {PyExc_ModuleNotFoundError, hint_missing},
         {PyExc_ImportError, hint_hidden}, {PyExc_AttributeError, hint_hidden},
-        {PyExc_Exception, hint_machine},
+        {PyExc_Exception, hint_machine},  {PyExc_Exception, hint_meant},
     };
 
     for (size_t i = 0; i < array_size(rows) && failure->to->size == 0; i++) {

@@ -15,6 +15,11 @@
 void importer_hint(PyObject *exception, const char *folder, bool is_live,
                    struct buffer *to);
 
+/* What Python 3.11 adds when it prints a NameError or an AttributeError: "Did you mean:
+ * 'print'?". New; NULL, without an exception, where it would add nothing. The object
+ * whose attribute was asked for is asked for its names, which may run its code. */
+PyObject *importer_suggestion(PyObject *exception);
+
 /* Modules that make no sense here: importing one raises ModuleNotFoundError with its
  * sentence, where it would otherwise be looked for in an archive that is mounted with
  * IMPORTER_READY. The rows must live as long as the process. */

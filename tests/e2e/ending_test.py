@@ -81,9 +81,10 @@ SUSPENDED = "def steps():\n    try: yield 1\n    finally: print('closed', helper
 # What goes with a program's modules, and what of it is seen; python3 is what it is compared with. Name: files.
 G = "def g():\n    try: yield\n    finally: print('closed')\nit = g()\nnext(it)\n"
 MODULES = {
-    "a stream of its own": {"robot.py": "out = open(1, 'w')\nout.write('hello\\n')\n"},
+    "a stream on stdout": {"robot.py": "out = open(1, 'w')\nout.write('hello\\n')\n"},
     "a stream on a descriptor": {"robot.py": "import os\nout = os.fdopen(1, 'w', closefd=False)\nprint('x', file=out)\n"},
     "a stream around a buffer": {"robot.py": "import io, sys\nout = io.TextIOWrapper(sys.stdout.buffer)\nout.write('0\\n')\n"},
+    "stdout's bytes": {"robot.py": "import sys\nout = sys.stdout.detach()\nout.write(b'answer\\n')\nsys.stdout = None\n"},
     "csv": {"robot.py": "import csv\nw = csv.writer(open(1, 'w', newline=''), lineterminator='\\n')\nw.writerow([1, 2])\n"},
     "stdout replaced": {"robot.py": "import io, sys\nprint('working...', end=' ')\nsys.stdout = io.StringIO()\n"},
     "stdout to nowhere": {"robot.py": "import os, sys\nprint('partial', end='')\nsys.stdout = open(os.devnull, 'w')\n"},
@@ -128,6 +129,23 @@ MODULES = {
 }
 
 
+# What is printed of errors.
+PRINTED = [
+    "import sys\ndef hook(e): print('Oops', e)\nsys.excepthook = hook\nint('x')\n",
+    "import sys\ndef hook(*a): raise KeyError\nsys.excepthook = hook\nint('x')\n",
+    "import sys\nsys.stderr = None\nprint('result')\n1 / 0\n",
+    "import sys\nsys.stderr = None\nsys.exit('bye')\n",
+    "import sys\nsys.exit('bye')\n",
+    "import sys\nclass A:\n    def __del__(self): 1 / 0\nsys.stderr = None\nA()\nprint('x')\n",
+    "import sys, threading\nsys.stderr = None\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n",
+    "def f():\n    colour = 1\n    return color\nf()\n",
+    "class A: first = 1\ntry: A().frist\nexcept Exception: prnt(1)\n",
+    "import threading\nt = threading.Thread(target=lambda: prnt(), name='T')\nt.start()\nt.join()\n",
+    "import sys, traceback\ntry: prnt\nexcept NameError:\n    sys.excepthook(*sys.exc_info())\n    traceback.print_exc()\n",
+    "def f(n):\n    if n: return f(n - 1)\n    prnt()\nf(900)\n",
+]
+
+
 def run_python(files):
     """(stdout, stderr) of python3, as if it had run in /robot."""
     with tempfile.TemporaryDirectory() as folder:
@@ -168,6 +186,14 @@ class Ending(pool.TestCase):
                     records = recording.decode(job.recording)
                     self.assertEqual(recording.text(records), out, job.result)
                     self.assertEqual(comparable(recording.text(records, "err")), comparable(err))
+
+    def test_errors_are_printed_as_ever(self):
+        for source in PRINTED:
+            with self.subTest(source):
+                out, err = run_python({"robot.py": source})
+                records = recording.decode(self.client.run(source).recording)
+                self.assertEqual(recording.text(records), out)
+                self.assertEqual(recording.text(records, "err"), err)
 
     def test_codes_of_exit(self):
         """A subclass may have one of its own; a property of the program's is not asked, for it could lie or hang."""

@@ -57,6 +57,12 @@ ROWS = {
     "a module of Python 2": ({"robot.py": "import Queue\n"}, "exception", STOPPED.format(
         "ModuleNotFoundError: No module named 'Queue' (robot.py, line 1). This is Python 2; in Python 3 the module is "
         "called queue")),
+    "a name that is nearly one": ({"robot.py": "prnt('x')\n"}, "exception", STOPPED.replace(". The", " The").format(
+        "NameError: name 'prnt' is not defined (robot.py, line 1). Did you mean: 'print'?")),
+    "an attribute that is nearly one": ({"robot.py": "import math\nmath.sqr(3)\n"}, "exception", STOPPED.replace(". The", " The").format(
+        "AttributeError: module 'math' has no attribute 'sqr' (robot.py, line 2). Did you mean: 'sqrt'?")),
+    "a name that cannot be asked for": ({"robot.py": "class A:\n    def __dir__(self): 1 / 0\nA().x\n"}, "exception", STOPPED.format(
+        "AttributeError: 'A' object has no attribute 'x' (robot.py, line 3)")),
     "random.py": ({"robot.py": "import random\nprint(random.randint(1, 2))\n", "random.py": "x = 1\n"}, "exception",
                   STOPPED.format("AttributeError: module 'random' has no attribute 'randint' (robot.py, line 2). Your "
                                  "random.py hides Python's own module random: give it another name")),

@@ -121,6 +121,8 @@ static void figures(void **state)
     sentence(VERDICT_FORBIDDEN, &(struct verdict_facts){.call = ""}, "(unknown)");
     /* A report is text, not a template. */
     sentence(VERDICT_EXCEPTION, &facts, "{cpu} of {report}");
+    sentence(VERDICT_EXCEPTION, &(struct verdict_facts){.report = "Is it 'a'?"},
+             "error: Is it 'a'? The last");
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.cpu_ms = 999}, "999 ms");
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.cpu_ms = 1990}, "1.9 s");
 }

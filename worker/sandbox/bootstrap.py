@@ -3,7 +3,7 @@
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
 names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
-REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
@@ -128,13 +128,30 @@ else:
         sys.modules.pop(_name, None)
 
 
+_cause, _context = BaseException.__cause__.__get__, BaseException.__context__.__get__
+
+
+def _print_chain(value, trace, file, limit=None):
+    """As traceback.print_exception(), and with what the interpreter's own printing adds of names."""
+    told = traceback.TracebackException(type(value), value, trace, limit=limit, compact=True)
+    one, its = told, value
+    while one is not None and isinstance(its, BaseException):
+        meant = SUGGESTION(its)
+        if meant is not None:
+            one._str += f". {meant}"
+        one, before = (one.__cause__, _cause) if one.__cause__ is not None else (one.__context__, _context)
+        its = before(its)
+    told.print(file=file)
+
+
 def _print_thread_exception(args):
     """threading.excepthook with source lines: the built-in one looks for them on the disk."""
-    if args.exc_type is SystemExit:
+    file = sys.stderr if sys.stderr is not None or args.thread is None else args.thread._stderr
+    if args.exc_type is SystemExit or file is None:
         return
     name = args.thread.name if args.thread is not None else _thread.get_ident()
-    print(f"Exception in thread {name}:", file=sys.stderr)
-    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+    print(f"Exception in thread {name}:", file=file)
+    _print_chain(args.exc_value, args.exc_traceback, file)
 
 
 threading.excepthook = _print_thread_exception
@@ -151,14 +168,17 @@ traceback._extract_caret_anchors_from_line_segment = _bind(traceback._extract_ca
 
 def _print_unraisable(args):
     """sys.unraisablehook with source lines: of __del__, atexit and the like."""
+    if sys.stderr is None:
+        return
     what = "" if args.object is None else f": {args.object!r}"
     print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
     traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
 
-def _print_exception(kind, value, trace):
+def _print_exception(kind, value, trace, limit=None):
     """sys.excepthook with source lines, for programs that call it."""
-    traceback.print_exception(kind, value, trace)
+    if sys.stderr is not None:
+        _print_chain(value, trace, sys.stderr, limit)
 
 
 sys.unraisablehook = sys.__unraisablehook__ = _print_unraisable
@@ -307,7 +327,7 @@ def _new_key(process=multiprocessing.process, urandom=os.urandom):
 random_instance = random._inst
 # What else has numbers drawn from one state for all: of packages that are loaded ahead.
 reseeders = [_new_key] + ([sys.modules["numpy.random"].seed] if "numpy.random" in sys.modules else [])
-print_exception = traceback.print_exception
+print_exception = _print_exception
 shutdown_threads = threading._shutdown
 threads = threading._active, threading._shutdown_locks, threading._threading_atexits
 # At exit, where a program has made a handler: that none is left unflushed costs nothing else.

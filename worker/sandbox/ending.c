@@ -172,6 +172,7 @@ static const char *const running_late[] = {
     "__del__", "yield", "async",    /* finalizers, suspended generators and coroutines */
     "weakref",                      /* which calls back */
     "open",    "IO",    "Buffered", /* streams, which are written and closed */
+    "detach",                       /* of stdout, whose buffer then is one */
     "exec",                         /* which may run any of these from elsewhere */
 };
 static bool runs_late;

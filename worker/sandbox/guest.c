@@ -317,14 +317,20 @@ static void judge(PyObject *result, struct outcome *outcome)
     Py_XDECREF(traceback);
 }
 
+/* To C's stderr where the program has none. */
 static void print_exit_text(PyObject *exception)
 {
     PyObject *code = exit_code_of(exception);
     PyObject *errors = PySys_GetObject("stderr");
 
-    if (code != NULL && code != Py_None && !PyLong_Check(code) && errors != NULL &&
-        errors != Py_None && PyFile_WriteObject(code, errors, Py_PRINT_RAW) == 0) {
-        (void)PyFile_WriteString("\n", errors);
+    if (code != NULL && code != Py_None && !PyLong_Check(code)) {
+        if (errors != NULL && errors != Py_None) {
+            (void)PyFile_WriteObject(code, errors, Py_PRINT_RAW);
+        } else {
+            (void)PyObject_Print(code, stderr, Py_PRINT_RAW);
+        }
+        PyErr_Clear();
+        PySys_WriteStderr("\n");
     }
     PyErr_Clear();
 }

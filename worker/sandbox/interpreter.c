@@ -8,6 +8,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "importer/hint.h"
 #include "importer/importer.h"
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
@@ -156,6 +157,15 @@ static PyObject *run_script(const char *source, PyObject *globals)
     return globals;
 }
 
+static PyObject *suggestion(PyObject *self, PyObject *exception)
+{
+    PyObject *text = importer_suggestion(exception);
+
+    return text != NULL ? text : Py_NewRef(Py_None);
+}
+
+static PyMethodDef suggestion_method = {"suggestion", suggestion, METH_O, NULL};
+
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
                                PyObject *notes, const char *added)
@@ -176,6 +186,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"ADDED", split_names(added)},
             {"MODULE", PyUnicode_FromString(program_module_source)},
             {"HOST", module_host()},
+            {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 

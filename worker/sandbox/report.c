@@ -8,11 +8,9 @@
 
 #include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
-#include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
 
 #include <frameobject.h>
-#include <opcode.h>
 #include <string.h>
 
 #define CHAIN_MAX   8   /* exceptions of a chain */
@@ -20,11 +18,6 @@
 #define TEXT_MAX    256 /* bytes of a name or a source line */
 #define CLASS_MAX   80  /* bytes of an exception's name in a sentence */
 #define MESSAGE_MAX 2048
-
-/* Where a chain has an exception with more frames than this (Python's own limit of
- * recursion was raised), only the innermost are printed: traceback takes some
- * microseconds and some hundred bytes for each before it sees that they are all alike. */
-#define PRINT_MAX 10000
 
 static PyObject *print_function; /* traceback.print_exception */
 static PyObject *source_getline; /* linecache.getline */
@@ -76,19 +69,6 @@ static PyObject *earlier(PyObject *exception, const char **ret_relation)
     return PyException_GetContext(exception);
 }
 
-static bool is_very_deep(PyObject *exception)
-{
-    PyTracebackObject *entry = (PyTracebackObject *)PyException_GetTraceback(exception);
-    size_t depth = 0;
-
-    Py_XDECREF(entry); /* the exception holds it */
-    while (entry != NULL && depth <= PRINT_MAX) {
-        entry = entry->tb_next;
-        depth++;
-    }
-    return depth > PRINT_MAX;
-}
-
 static bool any_is_very_deep(PyObject *exception)
 {
     PyObject *one = Py_NewRef(exception);
@@ -98,7 +78,7 @@ static bool any_is_very_deep(PyObject *exception)
         const char *relation;
         PyObject *next = earlier(one, &relation);
 
-        found = is_very_deep(one);
+        found = report_is_very_deep(one);
         Py_DECREF(one);
         one = next;
     }
@@ -106,113 +86,67 @@ static bool any_is_very_deep(PyObject *exception)
     return found;
 }
 
-/* A class that the program has made itself is its own word for something else. Looks
- * without asking: a metaclass, or a module, may be the program's as well. */
-static bool is_of_program(PyObject *exception)
-{
-    PyObject *name = PyDict_GetItemString(Py_TYPE(exception)->tp_dict, "__module__");
-    PyObject *module = name != NULL && PyUnicode_CheckExact(name)
-                           ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name)
-                           : NULL;
-
-    return module != NULL && PyModule_Check(module) &&
-           report_is_program_file(
-               PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
-}
-
-static bool is_no_memory(PyObject *exception)
-{
-    return PyErr_GivenExceptionMatches(exception, PyExc_MemoryError) &&
-           !is_of_program(exception);
-}
-
-static bool says(PyObject *exception, const char *text)
-{
-    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
-
-    return args != NULL && PyTuple_GET_SIZE(args) == 1 &&
-           PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 0)) &&
-           PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
-}
-
-/* Is it the interpreter's own word, and not that of a `raise`? Such a MemoryError has no
- * text. */
-static bool is_of_interpreter(PyObject *exception)
-{
-    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
-    PyTracebackObject *entry = (PyTracebackObject *)error->traceback;
-    PyCodeObject *code;
-    PyObject *bytes;
-    bool raised;
-
-    if (entry == NULL || !PyTraceBack_Check(entry) || error->args == NULL ||
-        PyTuple_GET_SIZE(error->args) != 0) {
-        return false;
-    }
-    while (entry->tb_next != NULL) {
-        entry = entry->tb_next;
-    }
-    code = PyFrame_GetCode(entry->tb_frame);
-    bytes = PyCode_GetCode(code);
-    raised = bytes == NULL || entry->tb_lasti < 0 ||
-             entry->tb_lasti >= PyBytes_GET_SIZE(bytes) ||
-             (unsigned char)PyBytes_AS_STRING(bytes)[entry->tb_lasti] == RAISE_VARARGS;
-    Py_XDECREF(bytes);
-    Py_DECREF(code);
-    PyErr_Clear();
-    return !raised;
-}
-
-/* A program may raise one by hand; packages that have memory of their own have types of
- * their own; Python says so of a size that it does not even try to get, and its compiler
- * of a source that is nested too deep, which the importer then names. Python 3.11 forgets
- * to raise MemoryError where it has no memory for one frame more, and then complains of
- * itself. */
-bool report_is_memory_error(PyObject *exception, bool used)
-{
-    if (is_no_memory(exception)) {
-        return used || memory_was_refused() ||
-               Py_TYPE(exception) != (PyTypeObject *)PyExc_MemoryError ||
-               is_of_interpreter(exception);
-    }
-    return Py_TYPE(exception) == (PyTypeObject *)PyExc_SystemError &&
-           (is_very_deep(exception) ||
-            (memory_was_refused() &&
-             (says(exception, "error return without exception set") ||
-              says(exception, "returned NULL without setting an exception"))));
-}
-
-/* Nothing of the program has run in it: Python has not read it to its end. */
-bool report_is_nested_too_deep(PyObject *exception)
-{
-    return (Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError ||
-            Py_TYPE(exception) == (PyTypeObject *)PyExc_RecursionError) &&
-           !memory_was_refused() &&
-           ((PyBaseExceptionObject *)exception)->traceback == NULL;
-}
-
 /* ---- stderr ---- */
 
-void report_print(PyObject *exception)
+/* Returns what `hook` does (new), or NULL with an exception. */
+static PyObject *show(PyObject *hook, PyObject *exception)
 {
-    PyObject *hook = PySys_GetObject("excepthook");
     PyObject *traceback = PyException_GetTraceback(exception);
     PyObject *shown = traceback != NULL ? traceback : Py_None;
     PyObject *limit = NULL; /* stays NULL where there is none: it ends the arguments */
     PyObject *result;
 
-    /* The built-in hook looks for source lines on the disk; a program's own is honoured.
-     */
-    if (hook == NULL || hook == Py_None || hook == original_hook) {
-        hook = print_function;
+    /* traceback takes some microseconds and some hundred bytes for each entry before it
+     * sees that they are all alike. */
+    if (hook == print_function) {
         limit = any_is_very_deep(exception) ? PyLong_FromLong(-FRAMES_MAX) : NULL;
     }
     result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
                                           shown, limit, NULL);
-    PyErr_Clear();
     Py_XDECREF(limit);
-    Py_XDECREF(result);
     Py_XDECREF(traceback);
+    return result;
+}
+
+/* Shows what the program's own hook has raised, and what it was called for; as Python. */
+static void show_both(PyObject *exception)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && !PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
+        if (traceback != NULL) {
+            (void)PyException_SetTraceback(value, traceback);
+        }
+        PySys_WriteStderr("Error in sys.excepthook:\n");
+        Py_XDECREF(show(print_function, value));
+        PyErr_Clear();
+        PySys_WriteStderr("\nOriginal exception was:\n");
+        Py_XDECREF(show(print_function, exception));
+    }
+    Py_XDECREF(traceback);
+    Py_XDECREF(value);
+    Py_XDECREF(type);
+}
+
+void report_print(PyObject *exception)
+{
+    PyObject *hook = Py_XNewRef(PySys_GetObject("excepthook"));
+    PyObject *result;
+
+    /* The built-in hook looks for source lines on the disk; a program's own is honoured.
+     */
+    if (hook == NULL || hook == Py_None || hook == original_hook) {
+        Py_XSETREF(hook, Py_NewRef(print_function));
+    }
+    result = show(hook, exception);
+    if (result == NULL && hook != print_function) {
+        show_both(exception);
+    }
+    PyErr_Clear();
+    Py_XDECREF(result);
+    Py_DECREF(hook);
 }
 
 /* ---- texts ---- */

@@ -30,6 +30,9 @@ void report_line(PyObject *exception, struct buffer *to);
 bool report_is_memory_error(PyObject *exception, bool used);
 /* A source whose brackets or operators are nested deeper than Python can read. */
 bool report_is_nested_too_deep(PyObject *exception);
+/* A traceback of more entries than are worth printing: Python's own limit of recursion
+ * was raised. */
+bool report_is_very_deep(PyObject *exception);
 /* The path (any object, or NULL) is that of a file of the program. */
 bool report_is_program_file(PyObject *path);
 /* A SyntaxError in a file of the program. */

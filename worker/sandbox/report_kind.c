@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an exception says of the job. Runs in the sandbox on objects of a program that may
+ * be hostile: looks at them without asking them.
+ */
+#include "worker/sandbox/memory.h"
+#include "worker/sandbox/report.h"
+
+#include <frameobject.h>
+#include <opcode.h>
+
+#define DEEP 10000 /* entries of a traceback */
+
+bool report_is_very_deep(PyObject *exception)
+{
+    PyTracebackObject *entry = (PyTracebackObject *)PyException_GetTraceback(exception);
+    size_t depth = 0;
+
+    Py_XDECREF(entry); /* the exception holds it */
+    while (entry != NULL && depth <= DEEP) {
+        entry = entry->tb_next;
+        depth++;
+    }
+    return depth > DEEP;
+}
+
+/* A class that the program has made itself is its own word for something else. Looks
+ * without asking: a metaclass, or a module, may be the program's as well. */
+static bool is_of_program(PyObject *exception)
+{
+    PyObject *name = PyDict_GetItemString(Py_TYPE(exception)->tp_dict, "__module__");
+    PyObject *module = name != NULL && PyUnicode_CheckExact(name)
+                           ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name)
+                           : NULL;
+
+    return module != NULL && PyModule_Check(module) &&
+           report_is_program_file(
+               PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
+}
+
+static bool is_no_memory(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_MemoryError) &&
+           !is_of_program(exception);
+}
+
+static bool says(PyObject *exception, const char *text)
+{
+    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
+
+    return args != NULL && PyTuple_GET_SIZE(args) == 1 &&
+           PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 0)) &&
+           PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
+}
+
+/* Is it the interpreter's own word, and not that of a `raise`? Such a MemoryError has no
+ * text. */
+static bool is_of_interpreter(PyObject *exception)
+{
+    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
+    PyTracebackObject *entry = (PyTracebackObject *)error->traceback;
+    PyCodeObject *code;
+    PyObject *bytes;
+    bool raised;
+
+    if (entry == NULL || !PyTraceBack_Check(entry) || error->args == NULL ||
+        PyTuple_GET_SIZE(error->args) != 0) {
+        return false;
+    }
+    while (entry->tb_next != NULL) {
+        entry = entry->tb_next;
+    }
+    code = PyFrame_GetCode(entry->tb_frame);
+    bytes = PyCode_GetCode(code);
+    raised = bytes == NULL || entry->tb_lasti < 0 ||
+             entry->tb_lasti >= PyBytes_GET_SIZE(bytes) ||
+             (unsigned char)PyBytes_AS_STRING(bytes)[entry->tb_lasti] == RAISE_VARARGS;
+    Py_XDECREF(bytes);
+    Py_DECREF(code);
+    PyErr_Clear();
+    return !raised;
+}
+
+/* A program may raise one by hand; packages that have memory of their own have types of
+ * their own; Python says so of a size that it does not even try to get, and its compiler
+ * of a source that is nested too deep, which the importer then names. Python 3.11 forgets
+ * to raise MemoryError where it has no memory for one frame more, and then complains of
+ * itself. */
+bool report_is_memory_error(PyObject *exception, bool used)
+{
+    if (is_no_memory(exception)) {
+        return used || memory_was_refused() ||
+               Py_TYPE(exception) != (PyTypeObject *)PyExc_MemoryError ||
+               is_of_interpreter(exception);
+    }
+    return Py_TYPE(exception) == (PyTypeObject *)PyExc_SystemError &&
+           (report_is_very_deep(exception) ||
+            (memory_was_refused() &&
+             (says(exception, "error return without exception set") ||
+              says(exception, "returned NULL without setting an exception"))));
+}
+
+/* Nothing of the program has run in it: Python has not read it to its end. */
+bool report_is_nested_too_deep(PyObject *exception)
+{
+    return (Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError ||
+            Py_TYPE(exception) == (PyTypeObject *)PyExc_RecursionError) &&
+           !memory_was_refused() &&
+           ((PyBaseExceptionObject *)exception)->traceback == NULL;
+}
