@@ -65,6 +65,11 @@ void wire_text(struct wire_writer *record, const char *text)
     wire_bytes(record, text, strlen(text));
 }
 
+void wire_raw(struct wire_writer *record, const void *bytes, size_t size)
+{
+    add(record, bytes, size);
+}
+
 /* ---- decoder ---- */
 
 /* Where decoding stands. Functions return 1 when done, 0 when more bytes are needed, or

@@ -130,6 +130,8 @@ void wire_unsigned(struct wire_writer *record, uint64_t value);
 void wire_signed(struct wire_writer *record, int64_t value);
 void wire_bytes(struct wire_writer *record, const void *bytes, size_t size);
 void wire_text(struct wire_writer *record, const char *text);
+/* Fields that were put together before. */
+void wire_raw(struct wire_writer *record, const void *bytes, size_t size);
 static inline size_t wire_room(const struct wire_writer *record)
 {
     return sizeof(record->bytes) - record->size;

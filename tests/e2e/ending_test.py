@@ -146,6 +146,27 @@ PRINTED = [
 ]
 
 
+# Telling the error hangs, in Python, in C, and whatever is raised in it. Program, [(type, message) as recorded].
+NO_TEXT = "<its text could not be made>"
+E = "class E(Exception):\n    def __str__(self):\n        {}\n"
+HANGS = [
+    (E.format("while True: pass") + "raise E\n", [("E", NO_TEXT)]),
+    (E.format("import time; time.sleep(1000)") + "raise E\n", [("E", NO_TEXT)]),
+    (E.format("return str(10 ** 10 ** 7)") + "raise E\n", [("E", NO_TEXT)]),
+    (E.format("while True:\n            try:\n                while True: pass\n            except BaseException: pass") + "raise E\n",
+     [("E", NO_TEXT)]),
+    (E.format("while True: pass") + "try: 1 / 0\nexcept ZeroDivisionError: raise E\n",
+     [("ZeroDivisionError", "division by zero"), ("E", NO_TEXT)]),
+    (E.format("while True: pass") + "try: raise E\nexcept E: raise KeyError('later')\n", [("E", NO_TEXT), ("KeyError", "'later'")]),
+    ("class R:\n    def __repr__(self):\n        while True: pass\nraise ValueError(1, R())\n", [("ValueError", NO_TEXT)]),
+    ("class A:\n    def __dir__(self):\n        while True: pass\nA().x\n", [("AttributeError", "'A' object has no attribute 'x'")]),
+    ("import sys\ndef hook(*error):\n    while True: pass\nsys.excepthook = hook\n1 / 0\n",
+     [("ZeroDivisionError", "division by zero")]),
+    ("import sys\nclass S:\n    def write(self, text):\n        while True: pass\nsys.stderr = S()\n1 / 0\n",
+     [("ZeroDivisionError", "division by zero")]),
+]
+
+
 def run_python(files):
     """(stdout, stderr) of python3, as if it had run in /robot."""
     with tempfile.TemporaryDirectory() as folder:
@@ -194,6 +215,22 @@ class Ending(pool.TestCase):
                 records = recording.decode(self.client.run(source).recording)
                 self.assertEqual(recording.text(records), out)
                 self.assertEqual(recording.text(records, "err"), err)
+
+    def test_an_error_whose_telling_hangs(self):
+        """It costs its own text alone, on stderr and in the record, also where C holds the interpreter."""
+        for trace in "off", "calls":
+            ids = [self.client.enqueue(pool.make_zip(source), trace=trace, wall_ms=600_000, cpu_ms=600_000) for source, _ in HANGS]
+            for (source, errors), job in zip(HANGS, ids):
+                with self.subTest(source, trace=trace):
+                    job = self.client.wait(job)
+                    self.assertEqual((job.verdict, job.result["detail"]), ("exception", STILL), job.result)
+                    records = recording.decode(job.recording, partial=True)
+                    self.assertEqual([(r["type"], r["message"]) for r in records if r["kind"] == "error"], errors)
+                    frames = [r["frames"] for r in records if r["kind"] == "error"]
+                    self.assertTrue(all(f[-1]["file"] == "/robot/robot.py" and f[-1]["source"] for f in frames), frames)
+                    shown = recording.text(records, "err").splitlines()
+                    self.assertEqual(shown[-2:], [f'  File "/robot/robot.py", line {frames[-1][-1]["line"]}, in <module>',
+                                                  ": ".join(errors[-1])])
 
     def test_codes_of_exit(self):
         """A subclass may have one of its own; a property of the program's is not asked, for it could lie or hang."""

@@ -364,6 +364,7 @@ static void tell(const struct program *program, struct outcome *outcome)
     if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
         (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
     }
+    report_watch(outcome->exception);
     report_print(outcome->exception);
     recorder_settle();
     report_record(outcome->exception);

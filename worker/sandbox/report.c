@@ -4,24 +4,22 @@
  * every attribute may raise, lie or run code, so all of it happens under the job's
  * limits, every length is capped, and no error in it is more than a missing word.
  */
-#include "worker/sandbox/report.h"
+#include "worker/sandbox/report_parts.h"
 
 #include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/last_words.h"
 #include "worker/sandbox/recorder.h"
 
 #include <frameobject.h>
 #include <string.h>
 
-#define CHAIN_MAX   8   /* exceptions of a chain */
 #define FRAMES_MAX  20  /* innermost frames of one exception */
 #define TEXT_MAX    256 /* bytes of a name or a source line */
 #define CLASS_MAX   80  /* bytes of an exception's name in a sentence */
 #define MESSAGE_MAX 2048
 
-static PyObject *print_function; /* traceback.print_exception */
 static PyObject *source_getline; /* linecache.getline */
-static PyObject *original_hook;  /* sys.__excepthook__ */
 
 struct location {
     PyObject *file; /* borrowed */
@@ -36,9 +34,7 @@ int report_prepare(PyObject *print_exception)
         source_getline = PyObject_GetAttrString(linecache, "getline");
         Py_DECREF(linecache);
     }
-    print_function = Py_NewRef(print_exception);
-    original_hook = Py_XNewRef(PySys_GetObject("__excepthook__"));
-    return source_getline != NULL && original_hook != NULL ? 0 : -1;
+    return source_getline != NULL ? report_print_prepare(print_exception) : -1;
 }
 
 bool report_is_program_file(PyObject *path)
@@ -52,9 +48,7 @@ bool report_is_program_file(PyObject *path)
 
 /* ---- the chain ---- */
 
-/* Returns the exception (new reference) that is told before this one, and how this one
- * relates to it. */
-static PyObject *earlier(PyObject *exception, const char **ret_relation)
+PyObject *report_earlier(PyObject *exception, const char **ret_relation)
 {
     PyObject *cause = PyException_GetCause(exception);
 
@@ -67,86 +61,6 @@ static PyObject *earlier(PyObject *exception, const char **ret_relation)
         return NULL;
     }
     return PyException_GetContext(exception);
-}
-
-static bool any_is_very_deep(PyObject *exception)
-{
-    PyObject *one = Py_NewRef(exception);
-    bool found = false;
-
-    for (size_t i = 0; one != NULL && i < CHAIN_MAX && !found; i++) {
-        const char *relation;
-        PyObject *next = earlier(one, &relation);
-
-        found = report_is_very_deep(one);
-        Py_DECREF(one);
-        one = next;
-    }
-    Py_XDECREF(one);
-    return found;
-}
-
-/* ---- stderr ---- */
-
-/* Returns what `hook` does (new), or NULL with an exception. */
-static PyObject *show(PyObject *hook, PyObject *exception)
-{
-    PyObject *traceback = PyException_GetTraceback(exception);
-    PyObject *shown = traceback != NULL ? traceback : Py_None;
-    PyObject *limit = NULL; /* stays NULL where there is none: it ends the arguments */
-    PyObject *result;
-
-    /* traceback takes some microseconds and some hundred bytes for each entry before it
-     * sees that they are all alike. */
-    if (hook == print_function) {
-        limit = any_is_very_deep(exception) ? PyLong_FromLong(-FRAMES_MAX) : NULL;
-    }
-    result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
-                                          shown, limit, NULL);
-    Py_XDECREF(limit);
-    Py_XDECREF(traceback);
-    return result;
-}
-
-/* Shows what the program's own hook has raised, and what it was called for; as Python. */
-static void show_both(PyObject *exception)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (value != NULL && !PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
-        if (traceback != NULL) {
-            (void)PyException_SetTraceback(value, traceback);
-        }
-        PySys_WriteStderr("Error in sys.excepthook:\n");
-        Py_XDECREF(show(print_function, value));
-        PyErr_Clear();
-        PySys_WriteStderr("\nOriginal exception was:\n");
-        Py_XDECREF(show(print_function, exception));
-    }
-    Py_XDECREF(traceback);
-    Py_XDECREF(value);
-    Py_XDECREF(type);
-}
-
-void report_print(PyObject *exception)
-{
-    PyObject *hook = Py_XNewRef(PySys_GetObject("excepthook"));
-    PyObject *result;
-
-    /* The built-in hook looks for source lines on the disk; a program's own is honoured.
-     */
-    if (hook == NULL || hook == Py_None || hook == original_hook) {
-        Py_XSETREF(hook, Py_NewRef(print_function));
-    }
-    result = show(hook, exception);
-    if (result == NULL && hook != print_function) {
-        show_both(exception);
-    }
-    PyErr_Clear();
-    Py_XDECREF(result);
-    Py_DECREF(hook);
 }
 
 /* ---- texts ---- */
@@ -186,6 +100,18 @@ static void write_class(struct wire_writer *record, PyObject *exception)
     wire_bytes(record, name, shown(name, strlen(name), TEXT_MAX));
 }
 
+static void add_class(PyObject *exception, struct buffer *to)
+{
+    const char *name = Py_TYPE(exception)->tp_name;
+    size_t size = strlen(name);
+    size_t fits = shown(name, size, CLASS_MAX);
+
+    buffer_add(to, name, fits);
+    buffer_add_text(to, fits < size ? "..." : "");
+}
+
+#define NO_TEXT "<its text could not be made>"
+
 /* Returns a new reference; never NULL with an exception left set. */
 static PyObject *message_of(PyObject *exception)
 {
@@ -193,7 +119,7 @@ static PyObject *message_of(PyObject *exception)
 
     if (text == NULL) {
         PyErr_Clear();
-        text = PyUnicode_FromString("<its text could not be made>");
+        text = PyUnicode_FromString(NO_TEXT);
     }
     PyErr_Clear();
     return text;
@@ -363,20 +289,29 @@ struct told {
     PyObject *sources[FRAMES_MAX];     /* owned */
 };
 
-/* Everything that may run the program's code comes first: the record is put together
- * under a lock. */
-static void prepare(PyObject *exception, struct told *told)
+/* Of those that are shown, from the outermost. */
+static PyTracebackObject *entry_of(const struct told *told, size_t i)
+{
+    return told->frames.entries[(told->frames.count - told->shown + i) % FRAMES_MAX];
+}
+
+static void prepare_frames(PyObject *exception, struct told *told)
 {
     memset(told, 0, sizeof(*told));
-    told->message = message_of(exception);
     told->traceback = PyException_GetTraceback(exception);
     collect_frames((PyTracebackObject *)told->traceback, &told->frames);
     told->shown = told->frames.count < FRAMES_MAX ? told->frames.count : FRAMES_MAX;
     for (size_t i = 0; i < told->shown; i++) {
-        size_t at = (told->frames.count - told->shown + i) % FRAMES_MAX;
-
-        told->sources[i] = frame_location(told->frames.entries[at], &told->where[i]);
+        told->sources[i] = frame_location(entry_of(told, i), &told->where[i]);
     }
+}
+
+/* Everything that may run the program's code comes first: the record is put together
+ * under a lock. */
+static void prepare(PyObject *exception, struct told *told)
+{
+    prepare_frames(exception, told);
+    told->message = message_of(exception);
     if (report_is_compile_error(exception)) {
         told->syntax_file = PyObject_GetAttrString(exception, "filename");
         told->syntax_source = PyObject_GetAttrString(exception, "text");
@@ -395,47 +330,111 @@ static void forget(struct told *told)
     Py_XDECREF(told->message);
 }
 
+static void write_error(struct wire_writer *record, PyObject *exception,
+                        const char *relation, const struct told *told)
+{
+    wire_text(record, relation);
+    write_class(record, exception);
+    if (told->message != NULL) {
+        write_text(record, told->message, MESSAGE_MAX);
+    } else {
+        wire_text(record, NO_TEXT);
+    }
+    wire_unsigned(record, told->shown + (told->syntax_file != NULL ? 1 : 0));
+    for (size_t i = 0; i < told->shown; i++) {
+        write_frame(record, entry_of(told, i), &told->where[i], told->sources[i]);
+    }
+    if (told->syntax_file != NULL) {
+        write_syntax_location(record, exception, told->syntax_file, told->syntax_source);
+    }
+}
+
 static void record_one(PyObject *exception, const char *relation)
 {
     struct told told;
-    struct wire_writer *record;
 
     prepare(exception, &told);
-    record = recorder_timed(WIRE_ERROR);
-    wire_text(record, relation);
-    write_class(record, exception);
-    write_text(record, told.message, MESSAGE_MAX);
-    wire_unsigned(record, told.shown + (told.syntax_file != NULL ? 1 : 0));
-    for (size_t i = 0; i < told.shown; i++) {
-        size_t at = (told.frames.count - told.shown + i) % FRAMES_MAX;
-
-        write_frame(record, told.frames.entries[at], &told.where[i], told.sources[i]);
+    if (last_words_turn()) {
+        write_error(recorder_timed(WIRE_ERROR), exception, relation, &told);
+        recorder_publish();
     }
-    if (told.syntax_file != NULL) {
-        write_syntax_location(record, exception, told.syntax_file, told.syntax_source);
-    }
-    recorder_publish();
     forget(&told);
 }
 
-void report_record(PyObject *exception)
+/* As traceback prints it, but for the text. */
+static void lay_down_text(PyObject *exception, const struct told *told, struct buffer *to)
 {
-    PyObject *chain[CHAIN_MAX]; /* owned, the last one first */
-    const char *relations[CHAIN_MAX];
+    PyObject *text;
+
+    buffer_add_text(to, told->shown > 0 ? "Traceback (most recent call last):\n" : "");
+    for (size_t i = 0; i < told->shown; i++) {
+        PyCodeObject *code = PyFrame_GetCode(entry_of(told, i)->tb_frame);
+        PyObject *line =
+            PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n", code->co_filename,
+                                 told->where[i].line, code->co_name);
+        PyObject *bytes = encode(line);
+
+        buffer_add_text(to, bytes != NULL ? PyBytes_AS_STRING(bytes) : "");
+        Py_XDECREF(bytes);
+        Py_XDECREF(line);
+        Py_DECREF(code);
+    }
+    add_class(exception, to);
+    text = encode(told->message);
+    buffer_printf(to, ": %s\n", text != NULL ? PyBytes_AS_STRING(text) : NO_TEXT);
+    Py_XDECREF(text);
+}
+
+static void lay_down(PyObject *exception, const char *relation)
+{
+    static struct wire_writer record;
+    struct told told;
+
+    prepare_frames(exception, &told);
+    told.message = report_is_plain(exception) ? message_of(exception) : NULL;
+    wire_begin(&record, WIRE_ERROR);
+    write_error(&record, exception, relation, &told);
+    last_words_add(&record);
+    if (*relation == '\0') {
+        lay_down_text(exception, &told, last_words_text());
+    }
+    PyErr_Clear();
+    forget(&told);
+}
+
+/* From the first to the last, which is the exception itself. */
+static void for_chain(PyObject *exception,
+                      void (*tell)(PyObject *exception, const char *relation))
+{
+    PyObject *chain[REPORT_CHAIN_MAX]; /* owned, the last one first */
+    const char *relations[REPORT_CHAIN_MAX];
     size_t count = 0;
 
-    for (PyObject *one = Py_NewRef(exception); one != NULL && count < CHAIN_MAX;
+    for (PyObject *one = Py_NewRef(exception); one != NULL && count < REPORT_CHAIN_MAX;
          count++) {
         chain[count] = one;
-        one = earlier(one, &relations[count]);
-        if (count + 1 == CHAIN_MAX) {
+        one = report_earlier(one, &relations[count]);
+        if (count + 1 == REPORT_CHAIN_MAX) {
             Py_XDECREF(one);
         }
     }
     while (count-- > 0) {
         /* How the next one to be told relates to this one. */
-        record_one(chain[count], count == 0 ? "" : relations[count - 1]);
+        tell(chain[count], count == 0 ? "" : relations[count - 1]);
         Py_DECREF(chain[count]);
+    }
+}
+
+void report_record(PyObject *exception)
+{
+    for_chain(exception, record_one);
+}
+
+void report_watch(PyObject *exception)
+{
+    if (!report_asks_nothing(exception)) {
+        for_chain(exception, lay_down);
+        last_words_watch();
     }
 }
 
@@ -467,16 +466,6 @@ static void add_where(PyObject *exception, struct buffer *to)
     PyErr_Clear();
     Py_XDECREF(file);
     Py_XDECREF(traceback);
-}
-
-static void add_class(PyObject *exception, struct buffer *to)
-{
-    const char *name = Py_TYPE(exception)->tp_name;
-    size_t size = strlen(name);
-    size_t fits = shown(name, size, CLASS_MAX);
-
-    buffer_add(to, name, fits);
-    buffer_add_text(to, fits < size ? "..." : "");
 }
 
 void report_brief(PyObject *exception, struct buffer *to)

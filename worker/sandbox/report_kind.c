@@ -4,12 +4,60 @@
  * be hostile: looks at them without asking them.
  */
 #include "worker/sandbox/memory.h"
-#include "worker/sandbox/report.h"
+#include "worker/sandbox/report_parts.h"
 
 #include <frameobject.h>
 #include <opcode.h>
 
 #define DEEP 10000 /* entries of a traceback */
+
+/* ---- whose word is it? ---- */
+
+static bool is_plain_value(PyObject *value)
+{
+    return value == Py_None || PyUnicode_CheckExact(value) || PyLong_CheckExact(value) ||
+           PyBool_Check(value) || PyFloat_CheckExact(value) || PyBytes_CheckExact(value);
+}
+
+/* Nothing of what makes its text is defined in Python. */
+static bool is_plain_type(const PyTypeObject *type)
+{
+    const PyTypeObject *built_in = type;
+    bool has_notes = false;
+
+    while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
+        has_notes |= PyDict_GetItemString(built_in->tp_dict, "__notes__") != NULL;
+        built_in = built_in->tp_base;
+    }
+    return !has_notes && type->tp_str == built_in->tp_str &&
+           type->tp_repr == built_in->tp_repr &&
+           type->tp_getattro == built_in->tp_getattro;
+}
+
+/* Of an attribute that it has not, an object is asked for those that it has. */
+bool report_asks_object(PyObject *exception)
+{
+    PyObject *object = PyErr_GivenExceptionMatches(exception, PyExc_AttributeError)
+                           ? ((PyAttributeErrorObject *)exception)->obj
+                           : NULL;
+
+    return object != NULL && ((Py_TYPE(object)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0 ||
+                              PyType_Check(object) || PyModule_Check(object));
+}
+
+bool report_is_plain(PyObject *exception)
+{
+    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
+    bool plain =
+        is_plain_type(Py_TYPE(exception)) && error->args != NULL && error->notes == NULL;
+
+    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(error->args); i++) {
+        plain = is_plain_value(PyTuple_GET_ITEM(error->args, i));
+    }
+    return plain;
+}
+
+/* ---- what does it say? ---- */
 
 bool report_is_very_deep(PyObject *exception)
 {

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exception on the program's own stderr. Runs in the sandbox; all of it may be the
+ * program's: the hook, the stream, and the exception's text.
+ */
+#include "worker/sandbox/last_words.h"
+#include "worker/sandbox/report_parts.h"
+
+#define PRINTED_MAX 20 /* innermost frames, where there are very many */
+
+static PyObject *print_function; /* traceback.print_exception */
+static PyObject *original_hook;  /* sys.__excepthook__ */
+
+int report_print_prepare(PyObject *print_exception)
+{
+    print_function = Py_NewRef(print_exception);
+    original_hook = Py_XNewRef(PySys_GetObject("__excepthook__"));
+    return original_hook != NULL ? 0 : -1;
+}
+
+static bool any_is_very_deep(PyObject *exception)
+{
+    PyObject *one = Py_NewRef(exception);
+    bool found = false;
+
+    for (size_t i = 0; one != NULL && i < REPORT_CHAIN_MAX && !found; i++) {
+        const char *relation;
+        PyObject *next = report_earlier(one, &relation);
+
+        found = report_is_very_deep(one);
+        Py_DECREF(one);
+        one = next;
+    }
+    Py_XDECREF(one);
+    return found;
+}
+
+/* Returns what `hook` does (new), or NULL with an exception. */
+static PyObject *show(PyObject *hook, PyObject *exception)
+{
+    PyObject *traceback = PyException_GetTraceback(exception);
+    PyObject *shown = traceback != NULL ? traceback : Py_None;
+    PyObject *limit = NULL; /* stays NULL where there is none: it ends the arguments */
+    PyObject *result;
+
+    /* traceback takes some microseconds and some hundred bytes for each entry before it
+     * sees that they are all alike. */
+    if (hook == print_function) {
+        limit = any_is_very_deep(exception) ? PyLong_FromLong(-PRINTED_MAX) : NULL;
+    }
+    result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
+                                          shown, limit, NULL);
+    Py_XDECREF(limit);
+    Py_XDECREF(traceback);
+    return result;
+}
+
+/* Shows what the program's own hook has raised, and what it was called for; as Python. */
+static void show_both(PyObject *exception)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && !PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
+        if (traceback != NULL) {
+            (void)PyException_SetTraceback(value, traceback);
+        }
+        PySys_WriteStderr("Error in sys.excepthook:\n");
+        Py_XDECREF(show(print_function, value));
+        PyErr_Clear();
+        PySys_WriteStderr("\nOriginal exception was:\n");
+        Py_XDECREF(show(print_function, exception));
+    }
+    Py_XDECREF(traceback);
+    Py_XDECREF(value);
+    Py_XDECREF(type);
+}
+
+void report_print(PyObject *exception)
+{
+    PyObject *hook = Py_XNewRef(PySys_GetObject("excepthook"));
+    PyObject *result;
+
+    /* The built-in hook looks for source lines on the disk; a program's own is honoured.
+     */
+    if (hook == NULL || hook == Py_None || hook == original_hook) {
+        Py_XSETREF(hook, Py_NewRef(print_function));
+    }
+    result = show(hook, exception);
+    if (result == NULL && hook != print_function) {
+        show_both(exception);
+    }
+    PyErr_Clear();
+    last_words_are_shown();
+    Py_XDECREF(result);
+    Py_DECREF(hook);
+}
+
+bool report_asks_nothing(PyObject *exception)
+{
+    PyObject *one = Py_NewRef(exception);
+    bool plain = PySys_GetObject("excepthook") == original_hook &&
+                 PySys_GetObject("stderr") == PySys_GetObject("__stderr__");
+
+    for (size_t i = 0; one != NULL && i < REPORT_CHAIN_MAX && plain; i++) {
+        const char *relation;
+
+        plain = report_is_plain(one) && !report_asks_object(one);
+        Py_SETREF(one, report_earlier(one, &relation));
+    }
+    Py_XDECREF(one);
+    return plain;
+}
