@@ -200,8 +200,9 @@ class RedisAway(unittest.TestCase):
 
 class RedisPaused(unittest.TestCase):
     def test_a_program_that_prints_is_not_charged(self):
-        """Redis stands still for longer than the program may run: it waits, and nothing of what it prints is lost."""
-        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address, max_output_kb=16384) as p:
+        """Redis stands still for longer than the program may run: it waits, nothing of what it prints is lost, and no idle worker
+        takes it for lost, as its lease has run out meanwhile."""
+        with pool.RedisServer() as server, pool.Pool(workers=3, redis=server.address, max_output_kb=16384) as p:
             code = "print('begun', flush=True)\nfor i in range(120_000): print('x' * 50)\nprint('done')\n"
             job = p.client.enqueue(pool.make_zip(code), wall_ms=10_000, cpu_ms=10_000, output_kb=16384)
             begun(p.client, job)

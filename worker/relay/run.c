@@ -91,7 +91,8 @@ void run_claim(struct relay *relay, int64_t now_ms)
 {
     struct run *run = &relay->run;
 
-    if (!may_claim(relay) || !broker_ready(relay, now_ms) || claims_claim(relay) < 0) {
+    if (!may_claim(relay) || !broker_ready_to_claim(relay, now_ms) ||
+        claims_claim(relay) < 0) {
         return;
     }
     run->claim_asked = true;
