@@ -15,6 +15,7 @@
 
 #define FOLD_HISTORY 256 /* a power of two, more than WIRE_PERIOD_MAX */
 #define FOLD_NOTHING 0
+#define FOLD_BEFORE  1 /* record that has to have come again before one is counted */
 
 struct fold {
     uint32_t symbols[FOLD_HISTORY]; /* the last ones, as a ring */
@@ -75,9 +76,21 @@ static inline uint32_t *fold_seen(struct fold *fold, uint32_t symbol)
     return &fold->seen[(symbol * 2654435761u) >> 24];
 }
 
+/* Did the last ones come a period ago, too? */
+static inline bool fold_came_before(const struct fold *fold, uint32_t period)
+{
+    for (uint32_t i = 1; i <= FOLD_BEFORE; i++) {
+        if (fold->symbols[(fold->count - i) & (FOLD_HISTORY - 1)] !=
+            fold->symbols[(fold->count - i - period) & (FOLD_HISTORY - 1)]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Do the last so many come back to where they began? Lines that only go on are no loop:
- * counted, they would be told when something else comes, which may take long. With calls
- * among them it is not asked. */
+ * counted, they would be told when something else comes, which may take long. Where lines
+ * are of several calls, their steps say nothing: what came before has to be the same. */
 static inline bool fold_is_loop(const struct fold *fold, uint32_t period)
 {
     int64_t steps = 0;
@@ -86,7 +99,7 @@ static inline bool fold_is_loop(const struct fold *fold, uint32_t period)
         uint32_t symbol = fold->symbols[(fold->count - i) & (FOLD_HISTORY - 1)];
 
         if (fold_kind(symbol) != WIRE_LINE) {
-            return true;
+            return fold_came_before(fold, period);
         }
         steps += fold_operand(symbol);
     }
