@@ -112,6 +112,22 @@ static void tell_record(struct trace *trace, const struct wire_decoded *record,
                                            .record = record});
 }
 
+bool trace_where(const struct trace *trace, struct trace_function *ret_call,
+                 int64_t *ret_line)
+{
+    const struct stack *stack =
+        trace->thread < TRACE_THREADS ? &trace->stacks[trace->thread] : NULL;
+    const struct call *call =
+        stack != NULL && stack->depth > 0 ? &stack->calls[stack->depth - 1] : NULL;
+
+    if (call == NULL || call->function == 0) {
+        return false;
+    }
+    *ret_call = trace_function(trace, call->function);
+    *ret_line = call->line;
+    return true;
+}
+
 /* ---- the stack ---- */
 
 static bool resize(struct stack *stack, uint32_t room)

@@ -72,6 +72,11 @@ void trace_record(struct trace *trace, const struct wire_decoded *record);
 /* The recording is over: tells the end, at its last time, of every call that is open. */
 void trace_end(struct trace *trace);
 
+/* The innermost call of the thread that the last record was of, and its line. False:
+ * there is none, or it is not known. */
+bool trace_where(const struct trace *trace, struct trace_function *ret_call,
+                 int64_t *ret_line);
+
 /* Functions are numbered from 1 to trace_functions(). */
 uint32_t trace_functions(const struct trace *trace);
 struct trace_function trace_function(const struct trace *trace, uint32_t number);

@@ -14,6 +14,7 @@
 #include "common/wire_json.h"
 #include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/json.h"
+#include "supervisor/ctl/live.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct renderer {
                             memory, when only output is shown */
     struct decoder decoder;
     struct wire_lines lines;
+    struct live live;
     bool torn; /* which was said */
     bool asks; /* the program, for input, in this slice */
 };
@@ -54,19 +56,11 @@ struct renderer *render_new(bool json)
 
     if (renderer != NULL) {
         renderer->json = json;
+        live_init(&renderer->live);
         decoder_init(&renderer->decoder);
         begin(renderer);
     }
     return renderer;
-}
-
-void render_free(struct renderer *renderer)
-{
-    if (renderer != NULL) {
-        trace_free(renderer->trace);
-        decoder_done(&renderer->decoder);
-        free(renderer);
-    }
 }
 
 int render_error(const struct renderer *renderer)
@@ -74,10 +68,46 @@ int render_error(const struct renderer *renderer)
     return renderer->error;
 }
 
+static void write_raw(struct renderer *renderer, int fd, const char *bytes, size_t size)
+{
+    if (renderer->error == 0 && size > 0) {
+        renderer->error = fd_write_full(fd, bytes, size);
+    }
+}
+
+static void hide_line(struct renderer *renderer)
+{
+    const char *erase = live_hide(&renderer->live);
+
+    write_raw(renderer, STDERR_FILENO, erase, strlen(erase));
+}
+
 static void write_to(struct renderer *renderer, int fd, const char *bytes, size_t size)
 {
-    if (renderer->error == 0) {
-        renderer->error = fd_write_full(fd, bytes, size);
+    hide_line(renderer);
+    write_raw(renderer, fd, bytes, size);
+    live_wrote(&renderer->live, bytes, size);
+}
+
+/* Where the program is, after all that came at once. */
+static void show_line(struct renderer *renderer)
+{
+    char line[160];
+    const char *text =
+        renderer->trace != NULL
+            ? live_show(&renderer->live, renderer->trace, line, sizeof(line))
+            : "";
+
+    write_raw(renderer, STDERR_FILENO, text, strlen(text));
+}
+
+void render_free(struct renderer *renderer)
+{
+    if (renderer != NULL) {
+        hide_line(renderer);
+        trace_free(renderer->trace);
+        decoder_done(&renderer->decoder);
+        free(renderer);
     }
 }
 
@@ -230,13 +260,18 @@ static bool render_record(void *context, const struct wire_decoded *record)
 int render_slice(struct renderer *renderer, const char *bytes, size_t size)
 {
     renderer->asks = false;
-    return decoder_bytes(&renderer->decoder, bytes, size, render_record, renderer) < 0
-               ? tear(renderer)
-               : renderer->asks;
+    if (decoder_bytes(&renderer->decoder, bytes, size, render_record, renderer) < 0) {
+        return tear(renderer);
+    }
+    if (!renderer->asks) {
+        show_line(renderer);
+    }
+    return renderer->asks;
 }
 
 int render_slices_end(struct renderer *renderer)
 {
+    hide_line(renderer);
     if (renderer->json) {
         json_records_end(renderer);
     }
@@ -245,6 +280,7 @@ int render_slices_end(struct renderer *renderer)
 
 void render_state(struct renderer *renderer, const char *json, size_t size, int attempt)
 {
+    hide_line(renderer);
     if (renderer->json) {
         json_line(renderer, json, size);
     } else if (attempt > 1) {
@@ -258,6 +294,7 @@ void render_result(struct renderer *renderer, const char *json, size_t size)
 {
     autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));
 
+    hide_line(renderer);
     if (renderer->json) {
         json_records_end(renderer);
         json_line(renderer, json, size);
