@@ -119,7 +119,27 @@ struct saying {
     const char *hint;
 };
 
+#define PYTHON2(instead) "This is Python 2; in Python 3 it is " instead
+
 static const struct saying machine[] = {
+    {"name 'raw_input' is not defined", PYTHON2("input()")},
+    {"name 'xrange' is not defined", PYTHON2("range()")},
+    {"name 'unicode' is not defined", PYTHON2("str()")},
+    {"name 'basestring' is not defined", PYTHON2("str")},
+    {"name 'unichr' is not defined", PYTHON2("chr()")},
+    {"name 'long' is not defined", PYTHON2("int()")},
+    {"name 'file' is not defined", PYTHON2("open()")},
+    {"name 'reduce' is not defined", PYTHON2("functools.reduce()")},
+    {"name 'reload' is not defined", PYTHON2("importlib.reload()")},
+    {"name 'execfile' is not defined", PYTHON2("exec(open(...).read())")},
+    {"name 'cmp' is not defined", PYTHON2("(a > b) - (a < b)")},
+    {"'dict' object has no attribute 'has_key'", PYTHON2("key in dict")},
+    {"'dict' object has no attribute 'iteritems'", PYTHON2("items()")},
+    {"'dict' object has no attribute 'itervalues'", PYTHON2("values()")},
+    {"'dict' object has no attribute 'iterkeys'", PYTHON2("keys()")},
+    {"'dict_keys' object is not subscriptable", PYTHON2("list(d.keys())[0]")},
+    {"'dict_values' object is not subscriptable", PYTHON2("list(d.values())[0]")},
+    {"'dict_items' object is not subscriptable", PYTHON2("list(d.items())[0]")},
     {"unknown encoding: ", NO_ENCODING},
     {"unknown url type: https", NO_NETWORK},
     {"has no attribute 'SMTP_SSL'", NO_NETWORK},

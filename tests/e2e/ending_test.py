@@ -139,6 +139,7 @@ PRINTED = [
     "import sys\nclass A:\n    def __del__(self): 1 / 0\nsys.stderr = None\nA()\nprint('x')\n",
     "import sys, threading\nsys.stderr = None\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n",
     "def f():\n    colour = 1\n    return color\nf()\n",
+    "value = 1\ntry: valeu\nexcept NameError as e: raise ExceptionGroup('g', [e, ValueError(2)])\n",
     "class A: first = 1\ntry: A().frist\nexcept Exception: prnt(1)\n",
     "import threading\nt = threading.Thread(target=lambda: prnt(), name='T')\nt.start()\nt.join()\n",
     "import sys, traceback\ntry: prnt\nexcept NameError:\n    sys.excepthook(*sys.exc_info())\n    traceback.print_exc()\n",
@@ -231,6 +232,15 @@ class Ending(pool.TestCase):
                     shown = recording.text(records, "err").splitlines()
                     self.assertEqual(shown[-2:], [f'  File "/robot/robot.py", line {frames[-1][-1]["line"]}, in <module>',
                                                   ": ".join(errors[-1])])
+
+    def test_an_error_that_traceback_cannot_print(self):
+        """As the program has spoilt it: then Python prints it by itself, without source lines."""
+        for spoilt in "import traceback\ntraceback.TracebackException = None\n", "import linecache\nlinecache.getlines = None\n":
+            with self.subTest(spoilt):
+                job = self.client.run(spoilt + "1 / 0\n")
+                self.assertEqual(job.verdict, "exception")
+                self.assertEqual(recording.text(recording.decode(job.recording), "err"), "Traceback (most recent call last):\n"
+                                 '  File "/robot/robot.py", line 3, in <module>\nZeroDivisionError: division by zero\n')
 
     def test_codes_of_exit(self):
         """A subclass may have one of its own; a property of the program's is not asked, for it could lie or hang."""

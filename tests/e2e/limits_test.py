@@ -104,6 +104,8 @@ FULL = [
 # Programs that were refused memory, went on without, and ended for another reason: what they caught decides nothing.
 REFUSED = "try:\n    x = bytearray({size} << 20)\nexcept MemoryError:\n    print('no')\n"
 PIECES = "l = []\ntry:\n    while True: l.append('x' * 1000)\nexcept MemoryError: l = []\n"
+PART = ("import time\nl = []\ntry:\n    while True: l.append(bytearray(3000))\nexcept MemoryError: print('full', flush=True)\n"
+        "del l[:9000]\nfor i in range(5): b = [bytearray(3000) for k in range(100)]\n")
 GONE_ON = [
     ("sleeps", REFUSED.format(size=260) + "import time\ntime.sleep(60)\n", {"wall_ms": 400}, "wall_limit"),
     ("sleeps, with some in use", "y = bytearray(100 << 20)\n" + REFUSED.format(size=200) + "import time\n"
@@ -112,6 +114,8 @@ GONE_ON = [
     ("aborts", REFUSED.format(size=260) + "import os\nos.abort()\n", {}, "crashed"),
     ("recurses", REFUSED.format(size=260) + "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n"
      "    def __repr__(self): return repr(self)\nrepr(A())\n", {"cpu_ms": 20000, "wall_ms": 60000}, "crashed"),
+    ("gave a part back", PART + "time.sleep(60)\n", {"wall_ms": 2000}, "wall_limit"),
+    ("gave a part back, and aborts", PART + "import os\nos.abort()\n", {}, "crashed"),
     ("gave it back in pieces", PIECES + "import time\ntime.sleep(60)\n", {"wall_ms": 2000}, "wall_limit"),
     ("gave it back in pieces, and aborts", PIECES + "import os\nos.abort()\n", {}, "crashed"),
     ("computes", REFUSED.format(size=260) + "while True: pass\n", {"cpu_ms": 200}, "cpu_limit"),
@@ -125,6 +129,8 @@ CAUGHT = [
      "except MemoryError:\n    print('full', len(l) > 10**5)\n"),
     ("time after time", DOWN + "for _ in range(999):\n    try:\n        while True: l.append([1])\n    except MemoryError: pass\n"
      "print('full', len(l) > 10**6)\n"),
+    ("very often", DOWN + "n = 0\nfor _ in range(300000):\n    try: l.append(bytearray(2000))\n    except MemoryError: n += 1\n"
+     "print('full', n > 10**5)\n"),
     ("filled anew", DOWN + "for _ in range(3):\n    l = []\n    try:\n        while True: l.append([1])\n    except MemoryError: n = len(l)\n"
      "print('full', n > 10**6)\n"),
 ]

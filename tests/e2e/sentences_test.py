@@ -57,6 +57,13 @@ ROWS = {
     "a module of Python 2": ({"robot.py": "import Queue\n"}, "exception", STOPPED.format(
         "ModuleNotFoundError: No module named 'Queue' (robot.py, line 1). This is Python 2; in Python 3 the module is "
         "called queue")),
+    "a function of Python 2": ({"robot.py": "name = raw_input('Who? ')\n"}, "exception", STOPPED.format(
+        "NameError: name 'raw_input' is not defined (robot.py, line 1). This is Python 2; in Python 3 it is input()")),
+    "a method of Python 2": ({"robot.py": "d = {}\nd.has_key(1)\n"}, "exception", STOPPED.format(
+        "AttributeError: 'dict' object has no attribute 'has_key' (robot.py, line 2). This is Python 2; in Python 3 it is key in dict")),
+    "a list of Python 2": ({"robot.py": "d = {1: 2}\nd.keys()[0]\n"}, "exception", STOPPED.format(
+        "TypeError: 'dict_keys' object is not subscriptable (robot.py, line 2). This is Python 2; in Python 3 it is "
+        "list(d.keys())[0]")),
     "a name that is nearly one": ({"robot.py": "prnt('x')\n"}, "exception", STOPPED.replace(". The", " The").format(
         "NameError: name 'prnt' is not defined (robot.py, line 1). Did you mean: 'print'?")),
     "an attribute that is nearly one": ({"robot.py": "import math\nmath.sqr(3)\n"}, "exception", STOPPED.replace(". The", " The").format(

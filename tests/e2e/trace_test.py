@@ -191,6 +191,23 @@ class Trace(pool.TestCase):
                 self.assertEqual(calls, ["<module>"] + ["count"] * 99999 + ["after"])
                 self.assertEqual(returns, ["count"] * 99999 + ["after", "<module>"])
 
+    def test_deeper_and_not_back(self):
+        """Exceptions through calls that are not traced, caught above and within them; and a level that changes down there."""
+        start = "import paddock, sys\nsys.setrecursionlimit(10**6)\n"
+        for name, source in {
+                "caught above": "def f(n):\n    if n == 0: raise KeyError\n    f(n - 1)\ntry: f(200000)\nexcept KeyError: pass\n",
+                "caught within": "def f(n):\n    if n == 0:\n        for _ in range(30000): g()\n    else: f(n - 1)\n"
+                                 "def g():\n    try: h()\n    except KeyError: pass\ndef h(): raise KeyError\nf(150000)\n",
+                "the recursion limit": "sys.setrecursionlimit(300000)\ndef f(n): return n * f(n - 1)\n"
+                                       "try: f(5)\nexcept RecursionError: pass\n",
+                "off for a while": "def f(n):\n    if n: return f(n - 1)\n    with paddock.trace('off'): pass\n    g()\ndef g(): pass\nf(160000)\n",
+                "off until it is back": "def f(n):\n    if n: return f(n - 1)\n    paddock.trace('off')\nf(160000)\npaddock.trace('lines')\n"}.items():
+            with self.subTest(name):
+                events = self.run_program(start + source + "def after(): pass\nafter()\nprint('end')\n", memory_mb=512)
+                self.assertEqual(text_of(events), "end\n")
+                after = [e for e in events if e["kind"] in ("call", "return") and e["function"] == "after"]
+                self.assertEqual([(e["kind"], e["depth"]) for e in after], [("call", 2), ("return", 2)])
+
     THREADS = ("import threading, time\ndef one(n):\n    for i in range(n):\n        a = i\n        b = a\n        nap1(i)\n"
                "def nap1(i):\n    if i % 50 == 0: time.sleep(0)\ndef two(n):\n    for i in range(n):\n        c = i\n        nap2(i)\n"
                "def nap2(i):\n    if i % 70 == 0: time.sleep(0)\n"

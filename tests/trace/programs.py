@@ -7,6 +7,9 @@ PROGRAMS = {
                                 "try: f(0)\nexcept KeyError: print('handled')\n",
     "finally after except": "def f(n):\n    try: 1 / n\n    except ZeroDivisionError:\n        raise KeyError('other')\n    finally:\n"
                             "        n = 5\ntry: f(0)\nexcept KeyError: print('handled')\n",
+    "finally that branches": "def g(n): return n\ndef f(n):\n    try: raise KeyError\n    finally:\n        match g(n):\n"
+                             "            case 1:\n                n = g(2)\n            case _:\n                pass\n"
+                             "for n in 1, 2:\n    try: f(n)\n    except KeyError: print(n)\n",
     "finally: pass": "def f():\n    try: 1 / 0\n    except: raise\n    finally: pass\ntry: f()\nexcept ZeroDivisionError: print('handled')\n",
     "finally that raises": "def f():\n    try: raise KeyError(1)\n    finally: raise ValueError(2)\ntry: f()\nexcept ValueError: print('handled')\n",
     "finally, an attribute": "class A:\n    def f(self):\n        try:\n            raise KeyError\n        finally:\n            self.x = 1\n"

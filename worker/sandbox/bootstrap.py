@@ -131,16 +131,21 @@ else:
 _cause, _context = BaseException.__cause__.__get__, BaseException.__context__.__get__
 
 
+def _add_meant(told, value):
+    while told is not None and isinstance(value, BaseException):
+        meant = SUGGESTION(value)
+        if meant is not None:
+            told._str += f". {meant}"
+        for one, its in zip(told.exceptions or (), getattr(value, "exceptions", ())):
+            _add_meant(one, its)
+        told, before = (told.__cause__, _cause) if told.__cause__ is not None else (told.__context__, _context)
+        value = before(value)
+
+
 def _print_chain(value, trace, file, limit=None):
     """As traceback.print_exception(), and with what the interpreter's own printing adds of names."""
     told = traceback.TracebackException(type(value), value, trace, limit=limit, compact=True)
-    one, its = told, value
-    while one is not None and isinstance(its, BaseException):
-        meant = SUGGESTION(its)
-        if meant is not None:
-            one._str += f". {meant}"
-        one, before = (one.__cause__, _cause) if one.__cause__ is not None else (one.__context__, _context)
-        its = before(its)
+    _add_meant(told, value)
     told.print(file=file)
 
 

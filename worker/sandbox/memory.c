@@ -16,13 +16,13 @@
 
 #define OWN MIB(1) /* what Python asks for its own needs: an arena, or less */
 
-/* What Python is given when it finds nothing more, so that it can handle the MemoryError:
+/* What Python is lent when it finds nothing more, so that it can handle the MemoryError:
  * where there is not enough for an int, it unwinds to one handler for ever
  * (exception_unwind in Python/ceval.c). */
 #define RELIEF      MIB(2)
 #define RELIEF_KEPT MIB(4) /* of the reserve, for telling the MemoryError */
-#define PATIENCE    1000 /* refusals without a grant between, then there is more relief */
-#define END         100000 /* and then it is seen that Python does not come out of it */
+#define PATIENCE    1000   /* refusals while it unwinds, then there is more relief */
+#define END         10000  /* and then it is seen that Python does not come out of it */
 
 static struct {
     PyMemAllocatorEx raw;
@@ -32,9 +32,10 @@ static struct {
     bool now;                  /* and nothing much has been granted or given back since */
     size_t size;               /* that was refused last */
     size_t given_back;         /* since then */
-    size_t much;               /* to give back: an eighth of all */
+    ssize_t taken;             /* more than was given back, since then */
+    size_t much;               /* to give back */
     size_t relief;             /* that Python has, in bytes */
-    unsigned refusals;         /* one after the other */
+    unsigned stuck;            /* refusals while it unwinds, one after the other */
 } memory;
 
 static void say(bool now)
@@ -59,6 +60,7 @@ static size_t all_there_is(void)
 
 static void note_given_back(size_t size)
 {
+    memory.taken -= (ssize_t)size;
     memory.given_back += size;
     if (memory.given_back > memory.much) {
         say(false);
@@ -67,35 +69,55 @@ static void note_given_back(size_t size)
 
 static void note_refused(size_t size)
 {
+    size_t part = all_there_is() / 32;
+
     memory.refused = true;
     memory.size = size;
     memory.given_back = 0;
-    memory.much = all_there_is() / 8;
+    memory.taken = 0;
+    memory.much = part > 2 * RELIEF ? part : 2 * RELIEF;
     /* That a larger block was refused says nothing of how much is left: whoever asked
      * for it may go on without. */
     say(size <= OWN);
+}
+
+/* What was lent proves nothing. */
+static void note_granted(size_t size)
+{
+    memory.taken += (ssize_t)size;
+    if (size >= memory.size && memory.taken > (ssize_t)memory.relief) {
+        say(false);
+    }
 }
 
 static void *noted(void *block, size_t size)
 {
     if (block == NULL && size > 0) {
         note_refused(size);
-    } else if (memory.now && size >= memory.size + memory.relief) {
-        say(false);
+    } else if (memory.now) {
+        note_granted(size);
     }
     return block;
 }
 
-/* Python's last resort: it has asked for an arena before. */
+/* No program's code runs with an exception that is yet to be handled. */
+static bool unwinds(void)
+{
+    const PyThreadState *thread = _PyThreadState_UncheckedGet();
+
+    return thread != NULL && thread->curexc_type != NULL;
+}
+
 static void relieve(size_t size)
 {
     if (size > OWN) {
         return;
     }
-    if (memory.refusals++ % PATIENCE == 0) {
+    memory.stuck = unwinds() ? memory.stuck + 1 : 0;
+    if (memory.relief == 0 || (memory.stuck + 1) % PATIENCE == 0) {
         memory.relief += rlimits_open_reserve(RELIEF, RELIEF_KEPT);
     }
-    if (memory.refusals > END) {
+    if (memory.stuck > END) {
         abort();
     }
 }
@@ -105,7 +127,7 @@ static void *noted_raw(void *block, size_t size)
     if (noted(block, size) == NULL) {
         relieve(size);
     } else {
-        memory.refusals = 0;
+        memory.stuck = 0;
     }
     return block;
 }
@@ -133,9 +155,16 @@ static void watch_free(void *context, void *block)
     memory.raw.free(memory.raw.ctx, block);
 }
 
+/* Of less than an arena: room for frames. For an arena small blocks can be had in its
+ * place. */
 static void *watch_arena(void *context, size_t size)
 {
-    return noted(memory.arenas.alloc(memory.arenas.ctx, size), size);
+    void *block = noted(memory.arenas.alloc(memory.arenas.ctx, size), size);
+
+    if (block == NULL && size < OWN) {
+        relieve(size);
+    }
+    return block;
 }
 
 static void free_arena(void *context, void *block, size_t size)

@@ -55,6 +55,20 @@ static PyObject *show(PyObject *hook, PyObject *exception)
     return result;
 }
 
+/* Where traceback does not work any more, for a program has changed it, Python does it.
+ */
+static void show_built_in(PyObject *exception)
+{
+    PyObject *result = show(print_function, exception);
+
+    if (result == NULL) {
+        PyErr_Clear();
+        PyErr_Display((PyObject *)Py_TYPE(exception), exception, NULL);
+    }
+    PyErr_Clear();
+    Py_XDECREF(result);
+}
+
 /* Shows what the program's own hook has raised, and what it was called for; as Python. */
 static void show_both(PyObject *exception)
 {
@@ -67,10 +81,9 @@ static void show_both(PyObject *exception)
             (void)PyException_SetTraceback(value, traceback);
         }
         PySys_WriteStderr("Error in sys.excepthook:\n");
-        Py_XDECREF(show(print_function, value));
-        PyErr_Clear();
+        show_built_in(value);
         PySys_WriteStderr("\nOriginal exception was:\n");
-        Py_XDECREF(show(print_function, exception));
+        show_built_in(exception);
     }
     Py_XDECREF(traceback);
     Py_XDECREF(value);
@@ -80,21 +93,19 @@ static void show_both(PyObject *exception)
 void report_print(PyObject *exception)
 {
     PyObject *hook = Py_XNewRef(PySys_GetObject("excepthook"));
-    PyObject *result;
+    PyObject *result = NULL;
 
     /* The built-in hook looks for source lines on the disk; a program's own is honoured.
      */
     if (hook == NULL || hook == Py_None || hook == original_hook) {
-        Py_XSETREF(hook, Py_NewRef(print_function));
-    }
-    result = show(hook, exception);
-    if (result == NULL && hook != print_function) {
+        show_built_in(exception);
+    } else if ((result = show(hook, exception)) == NULL) {
         show_both(exception);
     }
     PyErr_Clear();
     last_words_are_shown();
     Py_XDECREF(result);
-    Py_DECREF(hook);
+    Py_XDECREF(hook);
 }
 
 bool report_asks_nothing(PyObject *exception)

@@ -92,12 +92,27 @@ static struct call *top(void)
     return stack.depth > 0 ? &stack.calls[stack.depth - 1] : NULL;
 }
 
+/* Calls between the innermost one that we know and this one, this one included; 0 where
+ * it is not called from there. */
+static uint32_t count_beyond(const frame *of)
+{
+    uint32_t count = 0;
+
+    while (of != NULL && of != top()->frame) {
+        count += functions_of(frames_code(of)) != NULL;
+        of = frames_back(of);
+    }
+    return of != NULL ? count : 0;
+}
+
 /* Is this call deeper than there is room for? They are counted, in and out: to look where
  * among Python's frames such a call is takes as long as they are many. */
 static bool is_beyond(const frame *of)
 {
-    if (stack.levels != tracer.levels || (stack.depth > 0 && top()->frame == of)) {
+    if (stack.levels != tracer.levels) { /* some may not have been told */
         stack.levels = tracer.levels;
+        stack.beyond = stack.depth == STACK_MAX ? count_beyond(of) : 0;
+    } else if (stack.depth > 0 && top()->frame == of) {
         stack.beyond = 0;
     }
     return stack.beyond > 0;
@@ -214,6 +229,8 @@ static void leave(struct function *function, enum wire_kind kind)
     } else if (come_back(function)) {
         tell_variables(top());
         leave_top(kind);
+    } else if (stack.beyond > 0) { /* it has come back to no room */
+        stack.beyond--;
     }
 }
 
@@ -294,7 +311,8 @@ static int on_exception(PyObject *self, PyObject *exception)
         return 1;
     }
     look_at_thread();
-    if (come_back(point->function) && tracer.level >= JOB_TRACE_LINES) {
+    if (!is_beyond(frames_current(frames_thread())) && come_back(point->function) &&
+        tracer.level >= JOB_TRACE_LINES) {
         tell_exception(exception);
     }
     if (point->what == POINT_UNWIND) {
