@@ -127,8 +127,6 @@ static const struct saying machine[] = {
     {"name 'unicode' is not defined", PYTHON2("str()")},
     {"name 'basestring' is not defined", PYTHON2("str")},
     {"name 'unichr' is not defined", PYTHON2("chr()")},
-    {"name 'long' is not defined", PYTHON2("int()")},
-    {"name 'file' is not defined", PYTHON2("open()")},
     {"name 'reduce' is not defined", PYTHON2("functools.reduce()")},
     {"name 'reload' is not defined", PYTHON2("importlib.reload()")},
     {"name 'execfile' is not defined", PYTHON2("exec(open(...).read())")},

@@ -140,6 +140,10 @@ PRINTED = [
     "import sys, threading\nsys.stderr = None\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n",
     "def f():\n    colour = 1\n    return color\nf()\n",
     "value = 1\ntry: valeu\nexcept NameError as e: raise ExceptionGroup('g', [e, ValueError(2)])\n",
+    "import atexit\nclass C:\n    def __call__(self): raise ValueError('in it')\n    def __repr__(self): raise KeyError('r')\n"
+    "atexit.register(C())\n",
+    "class Many(Exception):\n    exceptions = 3\nimport sys, threading\ntry: raise Many('m')\nexcept Many: sys.excepthook(*sys.exc_info())\n"
+    "def f(): raise Many('t')\nt = threading.Thread(target=f, name='T')\nt.start()\nt.join()\nraise Many('x')\n",
     "class A: first = 1\ntry: A().frist\nexcept Exception: prnt(1)\n",
     "import threading\nt = threading.Thread(target=lambda: prnt(), name='T')\nt.start()\nt.join()\n",
     "import sys, traceback\ntry: prnt\nexcept NameError:\n    sys.excepthook(*sys.exc_info())\n    traceback.print_exc()\n",
@@ -160,6 +164,10 @@ HANGS = [
      [("ZeroDivisionError", "division by zero"), ("E", NO_TEXT)]),
     (E.format("while True: pass") + "try: raise E\nexcept E: raise KeyError('later')\n", [("E", NO_TEXT), ("KeyError", "'later'")]),
     ("class R:\n    def __repr__(self):\n        while True: pass\nraise ValueError(1, R())\n", [("ValueError", NO_TEXT)]),
+    ("class H:\n    def __repr__(self):\n        while True: pass\nraise FileNotFoundError(2, 'no', H())\n",
+     [("FileNotFoundError", NO_TEXT)]),
+    ("class H:\n    def __str__(self):\n        while True: pass\ne = UnicodeDecodeError('a', b'', 0, 1, 'x')\ne.reason = H()\nraise e\n",
+     [("UnicodeDecodeError", NO_TEXT)]),
     ("class A:\n    def __dir__(self):\n        while True: pass\nA().x\n", [("AttributeError", "'A' object has no attribute 'x'")]),
     ("import sys\ndef hook(*error):\n    while True: pass\nsys.excepthook = hook\n1 / 0\n",
      [("ZeroDivisionError", "division by zero")]),

@@ -128,7 +128,9 @@ else:
         sys.modules.pop(_name, None)
 
 
+# What a class of the program's says of these is not asked.
 _cause, _context = BaseException.__cause__.__get__, BaseException.__context__.__get__
+_members = BaseExceptionGroup.exceptions.__get__
 
 
 def _add_meant(told, value):
@@ -136,8 +138,9 @@ def _add_meant(told, value):
         meant = SUGGESTION(value)
         if meant is not None:
             told._str += f". {meant}"
-        for one, its in zip(told.exceptions or (), getattr(value, "exceptions", ())):
-            _add_meant(one, its)
+        if told.exceptions is not None:
+            for one, its in zip(told.exceptions, _members(value)):
+                _add_meant(one, its)
         told, before = (told.__cause__, _cause) if told.__cause__ is not None else (told.__context__, _context)
         value = before(value)
 
@@ -175,7 +178,12 @@ def _print_unraisable(args):
     """sys.unraisablehook with source lines: of __del__, atexit and the like."""
     if sys.stderr is None:
         return
-    what = "" if args.object is None else f": {args.object!r}"
+    what = ""
+    if args.object is not None:
+        try:
+            what = f": {args.object!r}"
+        except Exception:
+            what = ": <object repr() failed>"
     print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
     traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
 

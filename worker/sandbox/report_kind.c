@@ -8,6 +8,7 @@
 
 #include <frameobject.h>
 #include <opcode.h>
+#include <structmember.h>
 
 #define DEEP 10000 /* entries of a traceback */
 
@@ -34,6 +35,30 @@ static bool is_plain_type(const PyTypeObject *type)
            type->tp_getattro == built_in->tp_getattro;
 }
 
+/* Types that do not print their arguments, such as OSError, print these. */
+static bool has_plain_members(PyObject *exception)
+{
+    const PyTypeObject *type = Py_TYPE(exception);
+    bool plain = true;
+
+    if (type->tp_str == ((PyTypeObject *)PyExc_BaseException)->tp_str) {
+        return true;
+    }
+    for (; type != NULL && plain; type = type->tp_base) {
+        bool is_built_in = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0;
+
+        for (const PyMemberDef *member = is_built_in ? type->tp_members : NULL;
+             member != NULL && member->name != NULL && plain; member++) {
+            PyObject *value = member->type == T_OBJECT || member->type == T_OBJECT_EX
+                                  ? *(PyObject **)((char *)exception + member->offset)
+                                  : NULL;
+
+            plain = value == NULL || is_plain_value(value);
+        }
+    }
+    return plain;
+}
+
 /* Of an attribute that it has not, an object is asked for those that it has. */
 bool report_asks_object(PyObject *exception)
 {
@@ -48,8 +73,8 @@ bool report_asks_object(PyObject *exception)
 bool report_is_plain(PyObject *exception)
 {
     PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
-    bool plain =
-        is_plain_type(Py_TYPE(exception)) && error->args != NULL && error->notes == NULL;
+    bool plain = is_plain_type(Py_TYPE(exception)) && has_plain_members(exception) &&
+                 error->args != NULL && error->notes == NULL;
 
     for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(error->args); i++) {
         plain = is_plain_value(PyTuple_GET_ITEM(error->args, i));
