@@ -128,7 +128,7 @@ CAUGHT = [
     ("with a lock", DOWN + "import threading\nlock = threading.Lock()\ntry:\n    while True:\n        with lock: l.append((1, len(l)))\n"
      "except MemoryError:\n    print('full', len(l) > 10**5)\n"),
     ("time after time", DOWN + "for _ in range(999):\n    try:\n        while True: l.append([1])\n    except MemoryError: pass\n"
-     "print('full', len(l) > 10**6)\n"),
+     "l.clear()\nprint('full', True)\n"),
     ("very often", DOWN + "n = 0\nfor _ in range(300000):\n    try: l.append(bytearray(2000))\n    except MemoryError: n += 1\n"
      "print('full', n > 10**5)\n"),
     ("filled anew", DOWN + "for _ in range(3):\n    l = []\n    try:\n        while True: l.append([1])\n    except MemoryError: n = len(l)\n"
