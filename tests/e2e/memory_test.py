@@ -3,6 +3,7 @@
 
 import contextlib
 import glob
+import mmap
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import unittest
 
 import pool
 import recording
+
+MADV_COLLAPSE = 25
 
 # A megabyte at a time, slowly: what its group may hold is changed meanwhile.
 SLOW = ("import time\nprint('before', flush=True)\nkept = []\nfor _ in range(150):\n    kept.append(b'x' * (1 << 20))\n"
@@ -45,6 +48,18 @@ def limit_file(leaf):
 def limit_of(leaf):
     with open(limit_file(leaf)) as file:
         return int(file.read())
+
+
+def makes_huge_pages():
+    """Can it, does it, and has it any left?"""
+    size = 8 << 20
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.write(bytes(size))
+        try:
+            memory.madvise(MADV_COLLAPSE)
+        except OSError:
+            return False
+    return True
 
 
 def has_groups(p):
@@ -134,8 +149,7 @@ class Memory(pool.TestCase):
             os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.client.wait(job).verdict, "ok")
 
-    @unittest.skipUnless(os.path.exists("/sys/kernel/mm/transparent_hugepage") and
-                         tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 1), "the kernel cannot make huge pages of others")
+    @unittest.skipUnless(makes_huge_pages(), "the kernel makes no huge pages of others")
     def test_zygote_s_pages_are_huge(self):
         """As many as fit between where its memory starts and ends."""
         with open(f"/proc/{self.pool.zygote()}/smaps_rollup") as file:
