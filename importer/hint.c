@@ -64,20 +64,36 @@ static void hint_tabs(const struct failure *failure)
     (void)hint_lines(failure, source_find_tabs);
 }
 
-/* ---- Python 2, and encodings ---- */
+/* ---- what Python says ---- */
+
+struct saying {
+    const char *part; /* of it */
+    const char *hint;
+};
+
+/* Returns whether it has said something. */
+static bool hint_saying(const struct failure *failure, const char *said,
+                        const struct saying *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(said, rows[i].part) != NULL) {
+            buffer_add_text(failure->to, rows[i].hint);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- when it compiles: Python 2, and encodings ---- */
+
+#define PYTHON2(instead) "This is Python 2; in Python 3 it is " instead
 
 #define NO_ENCODING "This encoding is not offered here: UTF-8 can write all languages"
 
-static const struct {
-    const char *part; /* of what the compiler says */
-    const char *hint;
-} syntax[] = {
-    {"Missing parentheses in call to 'print'",
-     "This is Python 2; in Python 3 it is print(...), with brackets"},
-    {"Missing parentheses in call to 'exec'",
-     "This is Python 2; in Python 3 it is exec(...), with brackets"},
-    {"multiple exception types must be parenthesized",
-     "This is Python 2; in Python 3 it is \"except Error as e:\""},
+static const struct saying syntax[] = {
+    {"Missing parentheses in call to 'print'", PYTHON2("print(...), with brackets")},
+    {"Missing parentheses in call to 'exec'", PYTHON2("exec(...), with brackets")},
+    {"multiple exception types must be parenthesized", PYTHON2("\"except Error as e:\"")},
     {"leading zeros in decimal integer literals",
      "A number does not begin with 0; an octal one begins with 0o"},
     {"unknown encoding: ", NO_ENCODING},
@@ -88,12 +104,7 @@ static void hint_syntax(const struct failure *failure)
     PyObject *message = PyObject_GetAttrString(failure->exception, "msg");
     const char *text = message != NULL ? importer_text(message) : NULL;
 
-    for (size_t i = 0; text != NULL && i < array_size(syntax); i++) {
-        if (strstr(text, syntax[i].part) != NULL) {
-            buffer_add_text(failure->to, syntax[i].hint);
-            break;
-        }
-    }
+    (void)hint_saying(failure, text != NULL ? text : "", syntax, array_size(syntax));
     PyErr_Clear();
     Py_XDECREF(message);
 }
@@ -106,22 +117,9 @@ static void hint_indentation(const struct failure *failure)
     }
 }
 
-/* ---- what a program asks of the machine ---- */
+/* ---- when it runs: "Type: the exception's text" ---- */
 
-#define NO_NETWORK "There is no network here: a program cannot open a connection"
-#define NO_USERS                                                                         \
-    "There are no users here, and no home folders: getpass.getuser() gives a name"
-#define NO_DESCRIPTORS                                                                   \
-    "Files have no numbers (descriptors) here: open() opens them, not os.open()"
-
-struct saying {
-    const char *part; /* of "Type: the exception's text" */
-    const char *hint;
-};
-
-#define PYTHON2(instead) "This is Python 2; in Python 3 it is " instead
-
-static const struct saying machine[] = {
+static const struct saying python2[] = {
     {"name 'raw_input' is not defined", PYTHON2("input()")},
     {"name 'xrange' is not defined", PYTHON2("range()")},
     {"name 'unicode' is not defined", PYTHON2("str()")},
@@ -138,6 +136,15 @@ static const struct saying machine[] = {
     {"'dict_keys' object is not subscriptable", PYTHON2("list(d.keys())[0]")},
     {"'dict_values' object is not subscriptable", PYTHON2("list(d.values())[0]")},
     {"'dict_items' object is not subscriptable", PYTHON2("list(d.items())[0]")},
+};
+
+#define NO_NETWORK "There is no network here: a program cannot open a connection"
+#define NO_USERS                                                                         \
+    "There are no users here, and no home folders: getpass.getuser() gives a name"
+#define NO_DESCRIPTORS                                                                   \
+    "Files have no numbers (descriptors) here: open() opens them, not os.open()"
+
+static const struct saying machine[] = {
     {"unknown encoding: ", NO_ENCODING},
     {"unknown url type: https", NO_NETWORK},
     {"has no attribute 'SMTP_SSL'", NO_NETWORK},
@@ -194,20 +201,7 @@ static const struct saying input[] = {
      "what you want to see"},
 };
 
-/* Returns whether it has said something. */
-static bool hint_saying(const struct failure *failure, const char *said,
-                        const struct saying *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strstr(said, rows[i].part) != NULL) {
-            buffer_add_text(failure->to, rows[i].hint);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void hint_machine(const struct failure *failure)
+static void hint_said(const struct failure *failure)
 {
     char said[2200];
     PyObject *string = PyObject_Str(failure->exception);
@@ -215,7 +209,8 @@ static void hint_machine(const struct failure *failure)
 
     (void)snprintf(said, sizeof(said), "%.80s: %.2000s",
                    Py_TYPE(failure->exception)->tp_name, text != NULL ? text : "");
-    if (!hint_saying(failure, said, machine, array_size(machine)) && !failure->is_live) {
+    if (!hint_saying(failure, said, python2, array_size(python2)) &&
+        !hint_saying(failure, said, machine, array_size(machine)) && !failure->is_live) {
         (void)hint_saying(failure, said, input, array_size(input));
     }
     PyErr_Clear();
@@ -245,7 +240,7 @@ static void hint_one(const struct failure *failure)
         {PyExc_TabError, hint_tabs},      {PyExc_IndentationError, hint_indentation},
         {PyExc_SyntaxError, hint_syntax}, {PyExc_ModuleNotFoundError, hint_missing},
         {PyExc_ImportError, hint_hidden}, {PyExc_AttributeError, hint_hidden},
-        {PyExc_Exception, hint_machine},  {PyExc_Exception, hint_meant},
+        {PyExc_Exception, hint_said},     {PyExc_Exception, hint_meant},
     };
 
     for (size_t i = 0; i < array_size(rows) && failure->to->size == 0; i++) {
