@@ -14,12 +14,13 @@
 #include <frameobject.h>
 #include <string.h>
 
-#define FRAMES_MAX  20  /* innermost frames of one exception */
 #define TEXT_MAX    256 /* bytes of a name or a source line */
 #define CLASS_MAX   80  /* bytes of an exception's name in a sentence */
 #define MESSAGE_MAX 2048
 
 static PyObject *source_getline; /* linecache.getline */
+
+_Static_assert(REPORT_CHAIN_MAX <= LAST_WORDS_MAX, "a chain is laid down whole");
 
 struct location {
     PyObject *file; /* borrowed */
@@ -177,8 +178,9 @@ static void write_location(struct wire_writer *record, const struct location *wh
 }
 
 struct frames {
-    size_t count;                           /* of the program */
-    PyTracebackObject *entries[FRAMES_MAX]; /* borrowed: the innermost, as a ring */
+    size_t count; /* of the program */
+    PyTracebackObject
+        *entries[REPORT_FRAMES_MAX]; /* borrowed: the innermost, as a ring */
 };
 
 static void collect_frames(PyTracebackObject *entry, struct frames *ret)
@@ -188,7 +190,7 @@ static void collect_frames(PyTracebackObject *entry, struct frames *ret)
         PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
 
         if (report_is_program_file(code->co_filename)) {
-            ret->entries[ret->count++ % FRAMES_MAX] = entry;
+            ret->entries[ret->count++ % REPORT_FRAMES_MAX] = entry;
         }
         Py_DECREF(code);
         entry = entry->tb_next;
@@ -285,14 +287,15 @@ struct told {
     PyObject *syntax_file, *syntax_source; /* owned; of a SyntaxError in the program */
     struct frames frames;
     size_t shown;
-    struct location where[FRAMES_MAX]; /* whose file is its frame's */
-    PyObject *sources[FRAMES_MAX];     /* owned */
+    struct location where[REPORT_FRAMES_MAX]; /* whose file is its frame's */
+    PyObject *sources[REPORT_FRAMES_MAX];     /* owned */
 };
 
 /* Of those that are shown, from the outermost. */
 static PyTracebackObject *entry_of(const struct told *told, size_t i)
 {
-    return told->frames.entries[(told->frames.count - told->shown + i) % FRAMES_MAX];
+    return told->frames
+        .entries[(told->frames.count - told->shown + i) % REPORT_FRAMES_MAX];
 }
 
 static void prepare_frames(PyObject *exception, struct told *told)
@@ -300,7 +303,8 @@ static void prepare_frames(PyObject *exception, struct told *told)
     memset(told, 0, sizeof(*told));
     told->traceback = PyException_GetTraceback(exception);
     collect_frames((PyTracebackObject *)told->traceback, &told->frames);
-    told->shown = told->frames.count < FRAMES_MAX ? told->frames.count : FRAMES_MAX;
+    told->shown =
+        told->frames.count < REPORT_FRAMES_MAX ? told->frames.count : REPORT_FRAMES_MAX;
     for (size_t i = 0; i < told->shown; i++) {
         told->sources[i] = frame_location(entry_of(told, i), &told->where[i]);
     }
@@ -452,7 +456,8 @@ static void add_where(PyObject *exception, struct buffer *to)
         file = PyObject_GetAttrString(exception, "filename");
         line = int_attribute(exception, "lineno");
     } else if (frames.count > 0) {
-        PyTracebackObject *innermost = frames.entries[(frames.count - 1) % FRAMES_MAX];
+        PyTracebackObject *innermost =
+            frames.entries[(frames.count - 1) % REPORT_FRAMES_MAX];
         PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
 
         file = Py_NewRef(code->co_filename);
@@ -476,7 +481,8 @@ void report_brief(PyObject *exception, struct buffer *to)
     collect_frames((PyTracebackObject *)traceback, &frames);
     add_class(exception, to);
     if (frames.count > 0) {
-        PyTracebackObject *innermost = frames.entries[(frames.count - 1) % FRAMES_MAX];
+        PyTracebackObject *innermost =
+            frames.entries[(frames.count - 1) % REPORT_FRAMES_MAX];
         PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
 
         buffer_printf(to, " (%s, line %d)",

@@ -7,7 +7,8 @@
 
 #include "worker/sandbox/report.h"
 
-#define REPORT_CHAIN_MAX 8 /* exceptions of a chain */
+#define REPORT_CHAIN_MAX  8  /* exceptions of a chain */
+#define REPORT_FRAMES_MAX 20 /* innermost frames of one exception */
 
 /* Returns the exception (new reference) that is told before this one, and how this one
  * relates to it. */

@@ -6,8 +6,6 @@
 #include "worker/sandbox/last_words.h"
 #include "worker/sandbox/report_parts.h"
 
-#define PRINTED_MAX 20 /* innermost frames, where there are very many */
-
 static PyObject *print_function; /* traceback.print_exception */
 static PyObject *original_hook;  /* sys.__excepthook__ */
 
@@ -18,18 +16,16 @@ int report_print_prepare(PyObject *print_exception)
     return original_hook != NULL ? 0 : -1;
 }
 
-static bool any_is_very_deep(PyObject *exception)
+static bool any_of_chain(PyObject *exception, bool (*is)(PyObject *one))
 {
     PyObject *one = Py_NewRef(exception);
     bool found = false;
 
     for (size_t i = 0; one != NULL && i < REPORT_CHAIN_MAX && !found; i++) {
         const char *relation;
-        PyObject *next = report_earlier(one, &relation);
 
-        found = report_is_very_deep(one);
-        Py_DECREF(one);
-        one = next;
+        found = is(one);
+        Py_SETREF(one, report_earlier(one, &relation));
     }
     Py_XDECREF(one);
     return found;
@@ -46,7 +42,9 @@ static PyObject *show(PyObject *hook, PyObject *exception)
     /* traceback takes some microseconds and some hundred bytes for each entry before it
      * sees that they are all alike. */
     if (hook == print_function) {
-        limit = any_is_very_deep(exception) ? PyLong_FromLong(-PRINTED_MAX) : NULL;
+        limit = any_of_chain(exception, report_is_very_deep)
+                    ? PyLong_FromLong(-REPORT_FRAMES_MAX)
+                    : NULL;
     }
     result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
                                           shown, limit, NULL);
@@ -108,18 +106,14 @@ void report_print(PyObject *exception)
     Py_XDECREF(hook);
 }
 
+static bool asks(PyObject *one)
+{
+    return !report_is_plain(one) || report_asks_object(one);
+}
+
 bool report_asks_nothing(PyObject *exception)
 {
-    PyObject *one = Py_NewRef(exception);
-    bool plain = PySys_GetObject("excepthook") == original_hook &&
-                 PySys_GetObject("stderr") == PySys_GetObject("__stderr__");
-
-    for (size_t i = 0; one != NULL && i < REPORT_CHAIN_MAX && plain; i++) {
-        const char *relation;
-
-        plain = report_is_plain(one) && !report_asks_object(one);
-        Py_SETREF(one, report_earlier(one, &relation));
-    }
-    Py_XDECREF(one);
-    return plain;
+    return PySys_GetObject("excepthook") == original_hook &&
+           PySys_GetObject("stderr") == PySys_GetObject("__stderr__") &&
+           !any_of_chain(exception, asks);
 }
