@@ -275,9 +275,13 @@ local function put_in_line(P, id, front, tenant, class)
   wake(P)
 end
 
--- `later:TENANT` is what replace=1 finds a tenant's delayed jobs by.
+-- `later:TENANT` is what replace=1 finds a tenant's delayed jobs by. Who sleeps until the one that was due first is woken,
+-- to sleep until this one.
 local function put_off(P, id, due, tenant)
   redis.call("ZADD", P .. "delayed", whole(due), id)
+  if redis.call("ZRANGE", P .. "delayed", 0, 0)[1] == id then
+    wake(P)
+  end
   redis.call("ZADD", P .. "later:" .. tenant, whole(due), id)
 end
 
@@ -515,9 +519,23 @@ local function over(P, name, now, most)
   return redis.call("ZRANGE", P .. name, "-inf", whole(now), "BYSCORE", "LIMIT", 0, most)
 end
 
-local function reap_leases(P, now)
-  for _, id in ipairs(over(P, "lease", now, REAP_AT_MOST)) do
-    give_back(P, id, "its lease ran out: the worker or its host is gone")
+-- A lease has two parts: four fifths until its owner is missed, and the rest, from the claim on that missed it, in which
+-- he can still say that he is there. When Redis itself stood still, leases have run out whose owners are as well as
+-- ever, and what others asked meanwhile is answered before their beats are. A score with a fraction is of the second.
+local MISSED = 0.5
+
+local function hold(P, id, now, lease_ms)
+  redis.call("ZADD", P .. "lease", whole(now + math.floor(lease_ms * 4 / 5)), id)
+end
+
+local function reap_leases(P, now, lease_ms)
+  local past = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST, "WITHSCORES")
+  for i = 1, #past, 2 do
+    if past[i + 1] % 1 == MISSED then
+      give_back(P, past[i], "its lease ran out: the worker or its host is gone")
+    else
+      redis.call("ZADD", P .. "lease", string.format("%.1f", now + math.ceil(lease_ms / 5) + MISSED), past[i])
+    end
   end
 end
 
@@ -850,7 +868,7 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
   local queue_ms = math.max(now - counted(job.enqueued_ms) - job.delay_ms, 0)
   local wall_s = math.ceil(job.wall_ms / 1000)
-  redis.call("ZADD", P .. "lease", whole(now + lease_ms), id)
+  hold(P, id, now, lease_ms)
   count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
              whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
@@ -876,10 +894,19 @@ local function tend_rarities(P, now, cap)
   return redis.call("EXISTS", P .. "paused") == 1
 end
 
+-- The answer of a claim that finds no job, for a caller that wants to know: how long nothing will be due.
+local function nothing(P, now, wanted)
+  local due = math.huge
+  for _, name in ipairs(wanted and {"delayed", "lease", "waits"} or {}) do
+    due = math.min(due, tonumber(redis.call("ZRANGE", P .. name, 0, 0, "WITHSCORES")[2]) or due)
+  end
+  return due < math.huge and {"idle_ms", whole(math.max(due - now, 0) + 1)} or {}
+end
+
 local function claim(P, args)
   local owner, now = args[1], now_ms()
   local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
-  reap_leases(P, now)
+  reap_leases(P, now, lease_ms)
   reap_waits(P, now)
   local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
                                                      "weight_batch")
@@ -888,7 +915,7 @@ local function claim(P, args)
   end
   local id, job = next_job(P, now, cap, {[0] = interactive, normal, batch})
   if not id then
-    return {}
+    return nothing(P, now, args[4])
   end
   local token, attempt = start(P, id, job, owner, lease_ms, max_deliveries, now)
   local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(jobs_waiting(P))}
@@ -905,7 +932,7 @@ local function beat(P, args)
   if not holds(P, id, token) then
     return redis.status_reply("lost")
   end
-  redis.call("ZADD", P .. "lease", whole(now_ms() + tonumber(args[3])), id)
+  hold(P, id, now_ms(), tonumber(args[3]))
   return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
 end
 

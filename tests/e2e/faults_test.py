@@ -214,6 +214,22 @@ class RedisPaused(unittest.TestCase):
             self.assertEqual(recording.text(recording.decode(ended.recording)), "begun\n" + ("x" * 50 + "\n") * 120_000 + "done\n")
 
 
+class PutOff(unittest.TestCase):
+    def test_a_relay_sleeps_until_the_first_is_due(self):
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as p:
+            self.assertEqual(p.client.wait(p.client.enqueue(pool.make_zip("print(1)"))).verdict, "ok")
+            with p.client.redis.monitor() as monitor:
+                jobs = [p.client.enqueue(pool.make_zip("print(1)"), delay_ms=ms) for ms in (2000, 600)]
+                waits = []
+                while len(waits) < 2:
+                    words = monitor.next_command()["command"].split()
+                    if words[0] == "BLPOP" and words[1].endswith(":wake") and float(words[2]) < 5:
+                        waits.append(float(words[2]))
+            self.assertLessEqual(waits[0], 2)
+            self.assertLessEqual(waits[1], 0.6)
+            self.assertEqual([p.client.wait(job).verdict for job in jobs], ["ok"] * 2)
+
+
 class RedisLoading(unittest.TestCase):
     def test_pool_waits_for_its_data(self):
         """Reading its data takes Redis longer here than a relay has patience with one that is not there."""

@@ -111,9 +111,9 @@ class Queue:
         return sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
 
     def make_due(self, name, job):
-        """Time passes for one job: its score in lease, waits, delayed or dead lies in the past."""
+        """Time passes for one job: its score in lease (and its owner has been missed), waits, delayed or dead lies in the past."""
         assert store.zscore(self.key(name), job) is not None, f"{job} is not in {name}"
-        store.zadd(self.key(name), {job: 1})
+        store.zadd(self.key(name), {job: 1.5})
 
     def end_delays(self):
         """Time passes for all that is delayed."""
@@ -433,7 +433,43 @@ class Claim(Test):
         q.claim(lease_ms=3600000)
         seconds, micros = store.time()
         left = store.zscore(q.key("lease"), "a") - (seconds * 1000 + micros // 1000)
-        self.assertTrue(0 < left <= 3600000, left)
+        self.assertTrue(0 < left <= 3600000 * 4 / 5, left)
+
+    def test_an_owner_is_missed_before_he_is_given_up(self):
+        q = self.q
+        q.enqueue("a")
+        job = q.claim(lease_ms=10000)
+        store.zadd(q.key("lease"), {"a": 1})
+        for _ in range(2):
+            self.assertIsNone(q.claim("w2", lease_ms=10000), "he has a fifth of the lease left")
+        seconds, micros = store.time()
+        left = store.zscore(q.key("lease"), "a") - (seconds * 1000 + micros / 1000)
+        self.assertTrue(0 < left <= 2001, left)
+        self.assertEqual(q.call("beat", "a", job["token"], 10000), "ok")
+        store.zadd(q.key("lease"), {"a": 1})
+        self.assertIsNone(q.claim("w2"), "that he was missed once is forgotten")
+        q.make_due("lease", "a")
+        self.assertEqual(q.claim("w2")["attempt"], "2")
+
+    def test_tells_how_long_nothing_is_due(self):
+        def idle():
+            answer = q.call("claim", "w", LEASE_MS, 3, "idle_ms")
+            return int(answer[1]) if answer[:1] == ["idle_ms"] else answer
+
+        q = self.q
+        self.assertEqual(idle(), [])
+        q.enqueue("a", delay_ms=30000)
+        self.assertTrue(29000 < idle() <= 30001)
+        q.enqueue("b")
+        self.assertEqual(q.claim(lease_ms=10000)["id"], "b")
+        self.assertTrue(7000 < idle() <= 8001)
+        q.configure(max_tenant_running=1)
+        q.enqueue("c", max_wait_s=3)
+        self.assertTrue(2000 < idle() <= 3001, "a job that waits for its tenant's turn")
+        q.make_due("delayed", "a")
+        q.make_due("lease", "b")
+        self.assertIn(idle()[1], ("a", "b", "c"))
+        self.assertEqual(q.call("claim", "w", LEASE_MS, 3), [], "a relay of before did not ask")
 
     def test_announces_the_attempt(self):
         q = self.q
@@ -598,7 +634,7 @@ class Beat(Test):
         job = q.claim(lease_ms=1000)
         before = store.zscore(q.key("lease"), "a")
         self.assertEqual(q.call("beat", "a", job["token"], 50000), "ok")
-        self.assertGreater(store.zscore(q.key("lease"), "a"), before + 40000)
+        self.assertGreater(store.zscore(q.key("lease"), "a"), before + 38000)
         self.assertEqual(q.call("beat", "a", "other", 99000), "lost")
         self.assertLess(store.zscore(q.key("lease"), "a"), before + 60000)
 

@@ -19,7 +19,6 @@
 #define START_MS     1000 /* the same before there is a loop */
 #define REST_MIN_MS  50
 #define REST_MAX_MS  1000
-#define HOLD_MS      2000 /* longer than others take to connect again (redis_retry_ms) */
 #define REASON_BYTES 512
 
 enum reaction {
@@ -106,11 +105,6 @@ bool broker_ready(const struct relay *relay, int64_t now_ms)
            now_ms >= relay->broker.rest_ms;
 }
 
-bool broker_ready_to_claim(const struct relay *relay, int64_t now_ms)
-{
-    return broker_ready(relay, now_ms) && now_ms >= relay->broker.hold_ms;
-}
-
 struct redis *broker_commands(struct relay *relay)
 {
     return relay->broker.lines[BROKER_COMMANDS].redis;
@@ -154,9 +148,6 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = true;
-    if (line->complained && name == BROKER_COMMANDS) {
-        relay->broker.hold_ms = clock_now_ms() + HOLD_MS;
-    }
     if (line->complained) {
         log_info("connected to Redis again (%s)", line_names[name]);
     }
@@ -230,9 +221,6 @@ int64_t broker_deadline(const struct relay *relay)
     int64_t now_ms = clock_now_ms();
     int64_t deadline = broker->rest_ms > now_ms ? broker->rest_ms : CLOCK_NEVER;
 
-    if (broker->hold_ms > now_ms && broker->hold_ms < deadline) {
-        deadline = broker->hold_ms;
-    }
     for (int name = 0; name < BROKER_LINES; name++) {
         const struct broker_line *line = &broker->lines[name];
         int64_t next = line->up ? redis_deadline_ms(line->redis) : line->retry_ms;

@@ -27,7 +27,6 @@ struct broker {
     bool unchecked;  /* whether the server will do is to be seen: at the start */
     bool reload;     /* the library is missing: load it with the next connection */
     int64_t rest_ms; /* after an error that time heals: send nothing before */
-    int64_t hold_ms; /* after Redis was away: claim nothing before */
     unsigned errors; /* in a row */
 };
 
@@ -46,9 +45,6 @@ int64_t broker_deadline(const struct relay *relay);
 
 /* Commands can be sent now. */
 bool broker_ready(const struct relay *relay, int64_t now_ms);
-/* A job can be claimed now. When Redis was away, leases have run out whose owners are as
- * well as ever: their beats come first. */
-bool broker_ready_to_claim(const struct relay *relay, int64_t now_ms);
 struct redis *broker_commands(struct relay *relay);
 
 /* Looks at an answer. Returns true if it is none of an error; else logs it, does what its

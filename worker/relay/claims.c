@@ -7,6 +7,7 @@
 #include "worker/relay/claims.h"
 
 #include "common/log.h"
+#include "common/number.h"
 #include "queue/keys.h"
 #include "worker/relay/relay.h"
 
@@ -59,7 +60,7 @@ int claims_claim(struct relay *relay)
 {
     return call(relay, run_on_claim, "FCALL", "paddock_claim", relay->setup.owner,
                 number(relay->setup.lease_ms).text,
-                number(relay->setup.max_deliveries).text, NULL);
+                number(relay->setup.max_deliveries).text, "idle_ms", NULL);
 }
 
 int claims_fetch(struct relay *relay)
@@ -235,10 +236,9 @@ static int keep_text(char *to, size_t room, const struct redisReply *value)
 
 static int keep_attempt(struct claims_job *job, const char *text)
 {
-    char *end;
-    unsigned long attempt = strtoul(text, &end, 10);
+    int64_t attempt;
 
-    if (*end != '\0' || attempt == 0 || attempt > UINT32_MAX) {
+    if (number_parse(text, 1, UINT32_MAX, &attempt) < 0) {
         return -EPROTO;
     }
     job->attempt = (uint32_t)attempt;
@@ -310,6 +310,19 @@ static int read_pairs(const struct redisReply *reply, struct claims_job *job)
                                                                                 : -EPROTO;
 }
 
+int64_t claims_idle_ms(const struct redisReply *reply)
+{
+    int64_t idle_ms;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        !is_text(reply->element[0]) || !is_text(reply->element[1]) ||
+        strcmp(reply->element[0]->str, "idle_ms") != 0 ||
+        number_parse(reply->element[1]->str, 1, INT64_MAX, &idle_ms) < 0) {
+        return 0;
+    }
+    return idle_ms;
+}
+
 int claims_read(const struct relay *relay, const struct redisReply *reply,
                 struct claims_job *ret)
 {
@@ -318,7 +331,7 @@ int claims_read(const struct relay *relay, const struct redisReply *reply,
     if (reply->type != REDIS_REPLY_ARRAY) {
         return reply->type == REDIS_REPLY_NIL ? 0 : -EPROTO;
     }
-    if (reply->elements == 0) {
+    if (reply->elements == 0 || claims_idle_ms(reply) > 0) {
         return 0;
     }
     *ret = (struct claims_job){.limits = job_limits_default()};

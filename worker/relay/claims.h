@@ -33,6 +33,9 @@ void claims_job_done(struct claims_job *job);
 
 /* -> run_on_claim */
 int claims_claim(struct relay *relay);
+/* Milliseconds in which nothing will be due, as the answer of a claim that brought no job
+ * says; 0 where it does not. */
+int64_t claims_idle_ms(const struct redisReply *reply);
 /* Reads a claim's answer. Returns 1 and a job, 0 when nothing waits, or -EPROTO. */
 int claims_read(const struct relay *relay, const struct redisReply *reply,
                 struct claims_job *ret);

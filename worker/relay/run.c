@@ -91,8 +91,7 @@ void run_claim(struct relay *relay, int64_t now_ms)
 {
     struct run *run = &relay->run;
 
-    if (!may_claim(relay) || !broker_ready_to_claim(relay, now_ms) ||
-        claims_claim(relay) < 0) {
+    if (!may_claim(relay) || !broker_ready(relay, now_ms) || claims_claim(relay) < 0) {
         return;
     }
     run->claim_asked = true;
@@ -135,6 +134,7 @@ void run_on_claim(void *context, const struct redisReply *reply)
         (void)log_failure(r, "unable to understand a claimed job");
         relay->lease.recover = true;
     }
+    relay->watch.idle_ms = claims_idle_ms(reply);
     handle(relay, r == 1 ? RUN_EVENT_JOB : RUN_EVENT_NO_JOB, &job);
 }
 

@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WATCH_MS      5000
-#define WATCH_SECONDS "5"
-#define LATE_MS       2000 /* a wait may end so much later than it said */
+#define WATCH_MS    5000
+#define LATE_MS     2000 /* a wait may end so much later than it said */
+#define IDLE_MIN_MS 20   /* whatever is overdue, others look as well */
 
 /* Most jobs are over sooner than this: they are not worth two commands. A cancel that
  * came earlier is in the list. */
@@ -76,14 +76,27 @@ static void on_client(void *context, const struct redisReply *reply)
     }
 }
 
+/* Jobs that were put off, or whose owner is missed, are found by looking in time. */
+static int64_t wait_ms(const struct relay *relay, enum watch_on on)
+{
+    int64_t idle_ms = relay->watch.idle_ms;
+
+    if (on != WATCH_WAKE || idle_ms <= 0 || idle_ms > WATCH_MS) {
+        return WATCH_MS;
+    }
+    return idle_ms > IDLE_MIN_MS ? idle_ms : IDLE_MIN_MS;
+}
+
 static void begin(struct relay *relay, enum watch_on on)
 {
+    char seconds[32];
     const char *job = on == WATCH_CONTROL ? relay->run.job.id : "";
     struct queue_key key =
         queue_key(relay->setup.queue, on == WATCH_CONTROL ? "ctl:" : "wake", job);
 
+    (void)snprintf(seconds, sizeof(seconds), "%.3f", (double)wait_ms(relay, on) / 1000);
     if (redis_send_text(line(relay), WATCH_MS + LATE_MS, on_answer, relay, "BLPOP",
-                        key.text, WATCH_SECONDS, NULL) == 0) {
+                        key.text, seconds, NULL) == 0) {
         relay->watch.on = on;
         (void)snprintf(relay->watch.job, sizeof(relay->watch.job), "%s", job);
     }

@@ -21,6 +21,7 @@ struct watch {
     char job[LIMIT_JOB_ID + 1]; /* WATCH_CONTROL */
     bool ending;                /* the other connection was told to end this wait */
     char client[24];            /* the connection's number; "": not known yet */
+    int64_t idle_ms;            /* when to look for work again: 0, as late as can be */
 };
 
 /* Waits for what the relay's state asks for. */
