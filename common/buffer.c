@@ -131,6 +131,10 @@ static size_t add_json_character(struct buffer *buffer, const char *bytes, size_
         buffer_add_text(buffer, "\xef\xbf\xbd"); /* U+FFFD */
         return 1;
     }
+    if (utf8_moves(bytes, (size_t)length)) {
+        buffer_printf(buffer, "\\u%04x", utf8_decode(bytes, (size_t)length));
+        return (size_t)length;
+    }
     buffer_add(buffer, bytes, (size_t)length);
     return (size_t)length;
 }

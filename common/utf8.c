@@ -59,6 +59,34 @@ size_t utf8_whole(const char *bytes, size_t size)
     return size;
 }
 
+uint32_t utf8_decode(const char *bytes, size_t length)
+{
+    uint32_t code = (unsigned char)bytes[0];
+
+    if (length > 1) {
+        code &= 0x7fu >> length;
+    }
+    for (size_t i = 1; i < length; i++) {
+        code = code << 6 | ((unsigned char)bytes[i] & 0x3f);
+    }
+    return code;
+}
+
+size_t utf8_encode(uint32_t code, char to[4])
+{
+    size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+    if (size == 1) {
+        to[0] = (char)code;
+        return 1;
+    }
+    for (size_t i = size; i-- > 1; code >>= 6) {
+        to[i] = (char)(0x80 | (code & 0x3f));
+    }
+    to[0] = (char)(0xf00u >> size | code);
+    return size;
+}
+
 bool utf8_valid(const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size;) {

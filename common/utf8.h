@@ -5,11 +5,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Returns the length (1-4) of the valid sequence at the start of `bytes`, 0 if there is
  * none, and -1 if `size` ends within a sequence that is valid so far (more bytes may
  * complete it). */
 int utf8_sequence(const char *bytes, size_t size);
+
+/* The code point of a valid sequence of this length. */
+uint32_t utf8_decode(const char *bytes, size_t length);
+/* Writes a code point that is no surrogate. Returns how many bytes it takes. */
+size_t utf8_encode(uint32_t code, char to[4]);
 
 /* How many of the bytes are left without a sequence that is cut off at their end. */
 size_t utf8_whole(const char *bytes, size_t size);

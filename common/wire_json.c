@@ -240,47 +240,51 @@ static bool take_signed(struct cursor *cursor, struct wire_field *field)
     return true;
 }
 
-/* The four digits of \uXXXX, of which we write but control characters. */
-static bool take_code(struct cursor *cursor, char *ret)
+/* The four digits of \uXXXX, of which we write but control characters, and those above
+ * ASCII that move others. Returns how many bytes it is, or 0. */
+static size_t take_code(struct cursor *cursor, char *to)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned code = 0;
+    size_t size;
 
     for (int i = 0; i < 4; i++, cursor->at++) {
         const char *found =
             cursor->at < cursor->end ? memchr(hex, *cursor->at, sizeof(hex) - 1) : NULL;
 
         if (found == NULL) {
-            return false;
+            return 0;
         }
         code = code << 4 | (unsigned)(found - hex);
     }
-    *ret = (char)code;
-    return code < 0x80;
+    size = utf8_encode(code, to);
+    return size == 1 || utf8_moves(to, size) ? size : 0;
 }
 
-/* What stands behind a backslash. */
-static bool take_escape(struct cursor *cursor, char *ret)
+/* What stands behind a backslash. Returns how many bytes it means: 0 for no escape of
+ * ours. */
+static size_t take_escape(struct cursor *cursor, char *to)
 {
     static const char names[] = "bfnrt\"\\", meant[] = "\b\f\n\r\t\"\\";
     const char *found;
 
     if (expect_char(cursor, 'u')) {
-        return take_code(cursor, ret);
+        return take_code(cursor, to);
     }
     found =
         cursor->at < cursor->end ? memchr(names, *cursor->at, sizeof(names) - 1) : NULL;
     if (found == NULL) {
-        return false;
+        return 0;
     }
-    *ret = meant[found - names];
+    *to = meant[found - names];
     cursor->at++;
-    return true;
+    return 1;
 }
 
 /* Unescaped where it stands: no escape is shorter than what it means. */
 static bool take_text(struct cursor *cursor, struct wire_field *field)
 {
+    size_t size;
     char *to;
 
     if (!expect_char(cursor, '"')) {
@@ -296,10 +300,11 @@ static bool take_text(struct cursor *cursor, struct wire_field *field)
             continue;
         }
         cursor->at++;
-        if (!take_escape(cursor, to)) {
+        size = take_escape(cursor, to);
+        if (size == 0) {
             return false;
         }
-        to++;
+        to += size;
     }
     field->size = (size_t)(to - field->bytes);
     return expect_char(cursor, '"');

@@ -152,6 +152,7 @@ static const struct {
     {"\x1b[2J", 4, "\"\\u001b[2J\""},
     {"\x1f\x7f", 2, "\"\\u001f\\u007f\""},
     {"\xc3\xa4", 2, "\"\xc3\xa4\""},
+    {"\xc2\x85\xe2\x80\xa8\xe2\x81\xa6", 8, "\"\\u0085\\u2028\\u2066\""}, /* they move others */
     {"\xf0\x9f\xa4\x96", 4, "\"\xf0\x9f\xa4\x96\""},
     {"\xf4\x8f\xbf\xbf", 4, "\"\xf4\x8f\xbf\xbf\""},
     /* invalid bytes, one U+FFFD each */

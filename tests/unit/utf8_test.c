@@ -15,31 +15,18 @@
 
 #include <string.h>
 
-/* Encodes a code point without asking whether it may be; returns the length. */
-static size_t encode(uint32_t code, char *to)
-{
-    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-
-    for (size_t i = length - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (code & 0x3f));
-        code >>= 6;
-    }
-    to[0] = (char)(lead[length] | code);
-    return length;
-}
-
 static void every_code_point(void **state)
 {
     for (uint32_t code = 0; code < 0x1fffff; code++) {
         char bytes[4];
-        size_t length = encode(code, bytes);
+        size_t length = utf8_encode(code, bytes);
         bool valid = code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
         int found = utf8_sequence(bytes, length);
 
         if (found != (valid ? (int)length : 0) || utf8_valid(bytes, length) != valid) {
             fail_msg("code point %x: %d", code, found);
         }
+        assert_int_equal(utf8_decode(bytes, length), code);
     }
 }
 
@@ -51,7 +38,7 @@ static void prefixes_ask_for_more(void **state)
 
     for (size_t i = 0; i < array_size(codes); i++) {
         char bytes[5] = {0};
-        size_t length = encode(codes[i], bytes);
+        size_t length = utf8_encode(codes[i], bytes);
 
         for (size_t cut = 0; cut < length; cut++) {
             assert_int_equal(utf8_sequence(bytes, cut), -1);

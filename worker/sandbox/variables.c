@@ -9,6 +9,7 @@
 #include "worker/sandbox/variables.h"
 
 #include "common/cleanup.h"
+#include "common/utf8.h"
 
 #include <string.h>
 
@@ -211,14 +212,10 @@ static void write_character(struct buffer *to, Py_UCS4 c)
         buffer_add_text(to, "\\n");
     } else if (c < 0xa0 || (c >= 0xd800 && c < 0xe000) || (c >= 0x2000 && c < 0x2070)) {
         buffer_printf(to, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
-    } else if (c < 0x800) {
-        buffer_printf(to, "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 63)));
-    } else if (c < 0x10000) {
-        buffer_printf(to, "%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 63)),
-                      (int)(0x80 | (c & 63)));
     } else {
-        buffer_printf(to, "%c%c%c%c", (int)(0xf0 | c >> 18), (int)(0x80 | (c >> 12 & 63)),
-                      (int)(0x80 | (c >> 6 & 63)), (int)(0x80 | (c & 63)));
+        char bytes[4];
+
+        buffer_add(to, bytes, utf8_encode((uint32_t)c, bytes));
     }
 }
 
