@@ -107,9 +107,16 @@ class Lines(pool.TestCase):
     def test_output_byte_by_byte_is_no_fault(self):
         code = ("import os\nfor i in range(60 * 1024):\n    os.write(1, b'\\x01')\n"
                 "os.write(1, '\\u20ac'.encode() * 1000)\n")
-        job = self.client.run(code, encoding="json", output_kb=64, recording_kb=64, cpu_ms=30000, wall_ms=60000)
+        job = self.client.run(code, encoding="json", output_kb=512, recording_kb=64, cpu_ms=30000, wall_ms=60000)
         self.assertEqual(job.verdict, "ok", job.result)
         self.assertEqual(text(objects(job)), "\x01" * 60 * 1024 + "\u20ac" * 1000)
+
+    def test_lines_are_no_more_than_eight_times_the_output_limit(self):
+        for call in ("os.write(1, b'x')", "os.write(2, b'\\x01' * 7)", "paddock.save('a', b'')", "paddock.result(1)"):
+            code = f"import os, paddock\nwhile True:\n    {call}\n"
+            job = self.client.run(code, encoding="json", output_kb=64, recording_kb=64, cpu_ms=30000, wall_ms=60000)
+            self.assertIn(job.verdict, ("output_limit", "exception"), job.result)
+            self.assertTrue(64 * 1024 < len(job.recording) < 8 * 64 * 1024 + 16384, (call, len(job.recording)))
 
     def test_an_output_limit_cuts_no_line(self):
         job = self.client.run("while True:\n    print('\\u20ac' * 100)\n", encoding="json", output_kb=10)

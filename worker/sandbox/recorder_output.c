@@ -23,24 +23,34 @@ void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t l
     output.left = left;
 }
 
+/* Puts a record of so many bytes of output, which count as what they are, but for no less
+ * than an eighth of what is written of them: a line of JSON for each single byte would be
+ * many times what the limit says. */
+static void put_charged(const struct wire_writer *record, size_t size)
+{
+    size_t least = (recorder_put(record) + 7) / 8;
+    uint64_t more = least > size ? least - size : 0;
+
+    output.left -= more < output.left ? more : output.left;
+}
+
 /* ---- output ---- */
 
 static void put_output(enum wire_kind kind, const char *bytes, size_t size)
 {
-    bool over = size > output.left;
-
-    size = over ? output.left : size;
-    output.left -= size;
-    while (output.ring != NULL && size > 0) {
+    while (output.ring != NULL && size > 0 && output.left > 0) {
         size_t part = size < output.part_max ? size : output.part_max;
-        struct wire_writer *record = recorder_begin(kind);
+        struct wire_writer *record;
 
+        part = part < output.left ? part : output.left;
+        output.left -= part;
+        record = recorder_begin(kind);
         wire_bytes(record, bytes, part);
-        (void)recorder_put(record);
+        put_charged(record, part);
         bytes += part;
         size -= part;
     }
-    if (over && output.ring != NULL) { /* does not return; the guard stays shut */
+    if (size > 0 && output.ring != NULL) { /* does not return; the guard stays shut */
         ring_writer_over_output(output.ring);
     }
 }
@@ -79,7 +89,7 @@ static void put_part(enum wire_kind kind, const char *name, const char *media_ty
     }
     wire_unsigned(record, total);
     wire_bytes(record, bytes, size);
-    (void)recorder_put(record);
+    put_charged(record, size);
 }
 
 /* A value is text, and each of its parts is. */
