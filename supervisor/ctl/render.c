@@ -22,6 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define REPEAT_SHOWN 64 /* records of what comes again: who looks on has seen it then */
+
 struct renderer {
     bool json;
     int error;           /* of the first write to our own output that failed */
@@ -46,6 +48,7 @@ static void begin(struct renderer *renderer)
     decoder_done(&renderer->decoder);
     decoder_init(&renderer->decoder);
     limits.calls_only = true;
+    limits.repeat = REPEAT_SHOWN;
     trace_free(renderer->trace);
     renderer->trace = renderer->json ? NULL : trace_new(limits, text_event, renderer);
 }
@@ -172,8 +175,7 @@ static void event_dropped(struct renderer *renderer, const struct trace_event *e
 
 static void event_repeat(struct renderer *renderer, const struct trace_event *event)
 {
-    say(renderer, "and so on, %llu steps of the trace in all",
-        (unsigned long long)event->count);
+    say(renderer, "and so on: %llu steps of the trace", (unsigned long long)event->count);
 }
 
 static void (*const text_events[WIRE_KIND_LIMIT])(struct renderer *,

@@ -84,6 +84,12 @@ class Run(Command):
         self.assertEqual(done.stderr.splitlines(), ["/robot/robot.py:1 <module>", "  /robot/bees.py:1 <module>",
                                                     "  /robot/bees.py:1 buzz"])
 
+    def test_calls_that_come_again_are_not_all_listed(self):
+        file = self.path("x.py", "def f(): pass\nfor _ in range(100000): f()\n")
+        done = self.paddock("run", file, "--trace", "calls", "--recording_kb", "65536")
+        self.check(done, 0, "", "paddock: and so on: ")
+        self.assertLess(len(done.stderr.splitlines()), 100000)
+
     def test_less_than_full_isolation_is_said(self):
         file = self.path("x.py", "print('hello')\n")
         said = "warning supervisor"

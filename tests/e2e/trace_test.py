@@ -179,6 +179,18 @@ class Trace(pool.TestCase):
                 self.assert_same(told(events), lines)
                 self.assertEqual(len(told(events)), len(lines))
 
+    def test_a_program_that_watches_itself(self):
+        """Its function is called where Python was about to enter or to leave a call: that has not begun, and does not go on."""
+        source = ("import sys\ndef watch(*_): return watch\ndef f(): return g()\ndef g(): return 1\n"
+                  "def h():\n    yield f()\n    yield 2\nsys.{0}(watch)\nf()\nlist(h())\nsys.{0}(None)\nf()\n")
+        for name in "settrace", "setprofile":
+            with self.subTest(name):
+                said = [(e["kind"], e["function"]) for e in self.run_program(source.format(name), trace="calls")
+                        if e["kind"] in ("call", "return", "yield", "resume") and e["function"] != "watch"]
+                inner = [("call", "f"), ("call", "g"), ("return", "g"), ("return", "f")]
+                self.assertEqual(said, [("call", "<module>"), *inner, ("call", "h"), *inner, ("yield", "h"), ("resume", "h"),
+                                        ("yield", "h"), ("resume", "h"), ("return", "h"), *inner, ("return", "<module>")])
+
     def test_deeper_than_is_traced(self):
         """100,000 calls are on the stack that the tracer keeps; what is deeper runs as ever, and what comes later is traced."""
         source = ("import sys\nsys.setrecursionlimit(10**6)\ndef count(n): return 1 + count(n - 1) if n else 0\ndef after(): pass\n"

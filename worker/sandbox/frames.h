@@ -44,6 +44,13 @@ static inline uint64_t frames_thread_id(const PyThreadState *thread)
     return thread->id;
 }
 
+/* Does a trace or profile function run? It is called from where Python was about to enter
+ * or to leave a call. */
+static inline bool frames_are_watched(const PyThreadState *thread)
+{
+    return thread->tracing > 0;
+}
+
 static inline PyCodeObject *frames_code(const frame *of)
 {
 #if PY_VERSION_HEX >= 0x030D0000

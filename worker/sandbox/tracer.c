@@ -185,7 +185,9 @@ static void enter(struct function *function, enum wire_kind kind)
     }
     if (stack.depth == 0 || top()->frame != caller) {
         leave_suspended(caller);
-        resume_callers(caller);
+        if (!frames_are_watched(frames_thread())) {
+            resume_callers(caller);
+        }
     }
     push(current, function, kind);
 }
