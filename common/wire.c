@@ -244,37 +244,52 @@ static void advance_clock(struct wire_reader *reader, struct wire_decoded *recor
     record->time_us = reader->time_us;
 }
 
-const char *wire_check_place(const struct wire_reader *reader,
-                             const struct wire_decoded *record)
+ssize_t wire_refuse(const struct wire_reader *reader, struct buffer *why,
+                    const char *format, ...)
 {
-    const struct wire_field *magic = &record->fields[0];
+    va_list args;
 
-    if (!reader->started && record->kind != WIRE_HEADER) {
-        return "this is not the beginning of a recording";
-    }
-    if (reader->started && record->kind == WIRE_HEADER) {
-        return "a second header";
-    }
-    if (record->kind != WIRE_HEADER) {
-        return NULL;
-    }
-    if (magic->size != strlen(WIRE_MAGIC) ||
-        memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0) {
-        return "this is not a recording of Paddock";
-    }
-    return record->fields[1].number == WIRE_VERSION
-               ? NULL
-               : "a version that this program cannot read";
-}
-
-ssize_t wire_refuse(const struct wire_reader *reader, const char *reason,
-                    struct buffer *why)
-{
     if (why != NULL) {
-        buffer_printf(why, "at byte %llu: %s", (unsigned long long)reader->offset,
-                      reason);
+        buffer_printf(why, "at byte %llu: ", (unsigned long long)reader->offset);
+        va_start(args, format);
+        buffer_vprintf(why, format, args);
+        va_end(args);
     }
     return -EBADMSG;
+}
+
+ssize_t wire_refuse_start(const struct wire_reader *reader, struct buffer *why)
+{
+    return wire_refuse(reader, why, "this is not the beginning of a recording");
+}
+
+static ssize_t check_header(const struct wire_reader *reader,
+                            const struct wire_decoded *record, struct buffer *why)
+{
+    const struct wire_field *magic = &record->fields[0];
+    uint64_t version = record->fields[1].number;
+
+    if (magic->size != strlen(WIRE_MAGIC) ||
+        memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0) {
+        return wire_refuse(reader, why, "this is not a recording of Paddock");
+    }
+    if (version != WIRE_VERSION) {
+        return wire_refuse(
+            reader, why,
+            "a recording of version %llu, where this program knows version %d",
+            (unsigned long long)version, WIRE_VERSION);
+    }
+    return 0;
+}
+
+ssize_t wire_check_place(const struct wire_reader *reader,
+                         const struct wire_decoded *record, struct buffer *why)
+{
+    if (!reader->started) {
+        return record->kind == WIRE_HEADER ? check_header(reader, record, why)
+                                           : wire_refuse_start(reader, why);
+    }
+    return record->kind == WIRE_HEADER ? wire_refuse(reader, why, "a second header") : 0;
 }
 
 /* As its long form with the time of the record before. */
@@ -298,31 +313,36 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why)
 {
     struct cursor cursor = {.bytes = bytes, .size = size, .at = 1};
-    const char *reason;
+    ssize_t placed;
     int result;
 
     if (size == 0) {
         return 0;
     }
-    if (cursor.bytes[0] >= 128 && reader->started) {
+    if (!reader->started && cursor.bytes[0] != WIRE_HEADER) {
+        return wire_refuse_start(reader, why);
+    }
+    if (cursor.bytes[0] >= 128) {
         return decode_short_line(reader, cursor.bytes[0], ret);
     }
     if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
         wire_records[cursor.bytes[0]].name == NULL) {
-        return wire_refuse(reader, "no such kind of record", why);
+        return wire_refuse(reader, why,
+                           "a record of kind %d, which this program does not know",
+                           cursor.bytes[0]);
     }
     ret->kind = (enum wire_kind)cursor.bytes[0];
     ret->field_count = 0;
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
     if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
-        return wire_refuse(reader, "a malformed record", why);
+        return wire_refuse(reader, why, "a malformed record");
     }
     if (result == 0) {
         return 0;
     }
-    reason = wire_check_place(reader, ret);
-    if (reason != NULL) {
-        return wire_refuse(reader, reason, why);
+    placed = wire_check_place(reader, ret, why);
+    if (placed < 0) {
+        return placed;
     }
     reader->started = true;
     advance_clock(reader, ret);

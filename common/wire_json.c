@@ -411,17 +411,18 @@ ssize_t wire_decode_line(struct wire_reader *reader, char *bytes, size_t size,
     const char *end = memchr(bytes, '\n', size < LIMIT_LINE ? size : LIMIT_LINE);
     struct cursor cursor = {.at = bytes, .end = end};
     const struct wire_field *time;
-    const char *reason;
+    ssize_t placed;
 
     if (end == NULL) {
-        return size < LIMIT_LINE ? 0 : wire_refuse(reader, "a line without end", why);
+        return size < LIMIT_LINE ? 0 : wire_refuse(reader, why, "a line without end");
     }
     if (!take_line(&cursor, ret)) {
-        return wire_refuse(reader, "a line that is no record", why);
+        return reader->started ? wire_refuse(reader, why, "a line that is no record")
+                               : wire_refuse_start(reader, why);
     }
-    reason = wire_check_place(reader, ret);
-    if (reason != NULL) {
-        return wire_refuse(reader, reason, why);
+    placed = wire_check_place(reader, ret, why);
+    if (placed < 0) {
+        return placed;
     }
     time = wire_find(ret, "time");
     reader->started = true;

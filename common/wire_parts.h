@@ -20,11 +20,14 @@ bool wire_next_word(const char **fields, struct wire_word *ret);
 struct wire_field *wire_add_field(struct wire_decoded *record,
                                   const struct wire_word *word) must_check;
 
-/* Returns NULL, or what is wrong with this record in this place. */
-const char *wire_check_place(const struct wire_reader *reader,
-                             const struct wire_decoded *record) must_check;
+/* Returns 0, or -EBADMSG, refusing the recording, where this record can not stand. */
+ssize_t wire_check_place(const struct wire_reader *reader,
+                         const struct wire_decoded *record,
+                         struct buffer *why) must_check;
+/* Refuses one that does not begin as one of ours. */
+ssize_t wire_refuse_start(const struct wire_reader *reader, struct buffer *why);
 
 /* Says in `why` (may be NULL) where and why the recording cannot be read on. Returns
  * -EBADMSG. */
-ssize_t wire_refuse(const struct wire_reader *reader, const char *reason,
-                    struct buffer *why) must_check;
+ssize_t wire_refuse(const struct wire_reader *reader, struct buffer *why,
+                    const char *format, ...) must_check printf_like(3, 4);

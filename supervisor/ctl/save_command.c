@@ -27,7 +27,8 @@ struct saving {
     char name[256]; /* its name */
     uint64_t got, total;
     uint64_t value_got;
-    int error; /* of the first write that failed */
+    size_t refused, halves; /* files: of names that are no plain ones; not whole */
+    int error;              /* of the first write that failed */
 };
 
 static void put(struct saving *saving, int fd, const char *bytes, size_t size)
@@ -68,16 +69,23 @@ static bool is_plain(const char *name, size_t size)
     return true;
 }
 
+static void end_file(struct saving *saving)
+{
+    saving->halves += saving->part >= 0 && saving->got < saving->total;
+    close_fd(&saving->part);
+}
+
 static void begin_file(struct saving *saving, const struct wire_field *name,
                        uint64_t total)
 {
-    close_fd(&saving->part);
+    end_file(saving);
     saving->got = 0;
     saving->total = total;
     (void)snprintf(saving->name, sizeof(saving->name), "%.*s", (int)name->size,
                    name->bytes);
     if (!is_plain(name->bytes, name->size)) {
-        return; /* the module lets no program save it */
+        saving->refused++; /* the module lets no program save it */
+        return;
     }
     saving->part = openat(saving->files, saving->name,
                           O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -155,6 +163,17 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
     return error < 0 ? error : saving->error;
 }
 
+static void say_what_is_missing(const struct saving *saving)
+{
+    if (saving->halves > 0) {
+        (void)complain(0, "%zu of the files came in part only", saving->halves);
+    }
+    if (saving->refused > 0) {
+        (void)complain(0, "%zu files were not written: their names are no plain ones",
+                       saving->refused);
+    }
+}
+
 /* Returns 0, -EEXIST (the folder), -EIO (it could not be written), or what recording_read
  * gives, with a sentence in `why`. Whatever was read before an error is there. */
 static int save_write(const struct args *args, const char *folder, struct buffer *why)
@@ -174,7 +193,8 @@ static int save_write(const struct args *args, const char *folder, struct buffer
                       strerror(-saving.error));
         error = -EIO;
     }
-    close_fd(&saving.part);
+    end_file(&saving);
+    say_what_is_missing(&saving);
     close_fd(&saving.files);
     close_fd(&saving.values);
     close_fd(&saving.recording);

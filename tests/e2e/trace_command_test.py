@@ -261,7 +261,7 @@ end, after 14 trace records
         self.assertEqual((piped.returncode, piped.stdout, piped.stderr), (0, live.stdout, live.stderr))
         self.assertEqual(subprocess.run([*follow, saved, "--json"], capture_output=True).stdout.decode(), self.export(data, "json"))
         for ending, sentence in ((b"\x05", f"at byte {len(data)}: a record that is cut off"),
-                                 (b"\x1f\x05more", f"at byte {len(data)}: no such kind of record"), (None, "at byte 0: there is nothing in it")):
+                                 (b"\x1f\x05more", f"at byte {len(data)}: a record of kind 31, which this program does not know"), (None, "at byte 0: there is nothing in it")):
             with self.subTest(ending):
                 torn = subprocess.run([*follow, "-"], input=b"" if ending is None else data + ending, capture_output=True)
                 self.assertEqual((torn.returncode, torn.stdout), (1, b"" if ending is None else live.stdout))
@@ -333,12 +333,12 @@ class Unreadable(Case):
     def test_torn_foreign_newer(self):
         whole = HEADER + TABLES + b"\x05\x05\x01\xc1\x05\x01\x02\xc1"
         self.check_torn(whole + b"\x0b\x05\x09abc", whole, len(whole), "a record that is cut off")
-        self.check_torn(whole + b"\x1f\x05", whole, len(whole), "no such kind of record")
+        self.check_torn(whole + b"\x1f\x05", whole, len(whole), "a record of kind 31, which this program does not know")
         self.check_torn(whole + b"\x05" + b"\xff" * 11, whole, len(whole), "a malformed record")
         self.check_torn(whole + HEADER, whole, len(whole), "a second header")
         self.check_torn(b"PK\3\4 is a ZIP", b"", 0, "")
         self.check_torn(b"\x06\x01", b"", 0, "this is not the beginning of a recording")
-        self.check_torn(HEADER.replace(b"PADDOCK\x02", b"PADDOCK\x03"), b"", 0, "a version that this program cannot read")
+        self.check_torn(HEADER.replace(b"PADDOCK\x02", b"PADDOCK\x03"), b"", 0, "a recording of version 3, where this program knows version 2")
         self.check_torn(HEADER.replace(b"PADDOCK", b"MANEGES"), b"", 0, "this is not a recording of Paddock")
         self.check_torn(b"", b"", 0, "there is nothing in it")
 

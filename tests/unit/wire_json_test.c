@@ -230,7 +230,7 @@ static void foreign_lines(void **state)
          "not a recording of Paddock"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","
          "\"engine\":\"\"}\n",
-         "a version"},
+         "of version"},
     };
 
     for (size_t i = 0; i < array_size(cases); i++) {

@@ -285,12 +285,12 @@ static const struct {
     ssize_t result;
     const char *why;
 } rows[] = {
-    {"kind 0", "\0", 1, false, -EBADMSG, "at byte 0: no such kind"},
-    {"an unused kind", "\x1a\1", 2, false, -EBADMSG, "no such kind"},
-    {"the first kind beyond the table", "\x20\1", 2, false, -EBADMSG, "no such kind"},
-    {"kind 127", "\x7f\1", 2, false, -EBADMSG, "no such kind"},
+    {"kind 0", "\0", 1, false, -EBADMSG, "at byte 0: a record of kind 0, which"},
+    {"an unused kind", "\x1a\1", 2, false, -EBADMSG, "which this program does not know"},
+    {"the first kind beyond the table", "\x20\1", 2, false, -EBADMSG, "which this program does not know"},
+    {"kind 127", "\x7f\1", 2, false, -EBADMSG, "which this program does not know"},
     {"a short line", "\xff\1", 2, false, 1, NULL},
-    {"a short line before the header", "\xff\1", 2, true, -EBADMSG, "no such kind"},
+    {"a short line before the header", "\xff\1", 2, true, -EBADMSG, "at byte 0: this is not the beginning"},
     {"the largest varint", "\x06" FF9 "\1", 11, false, 11, NULL},
     {"a varint of 65 bits", "\x06" FF9 "\2", 11, false, -EBADMSG, "malformed"},
     {"a varint without end", "\x06" FF9 "\xff", 11, false, -EBADMSG, "malformed"},
@@ -312,8 +312,8 @@ static const struct {
     {"another magic", "\x01\7PADDOCH\1\0\0", 12, true, -EBADMSG, "not a recording"},
     {"a shorter magic", "\x01\6PADDOC\1\0\0", 11, true, -EBADMSG, "not a recording"},
     {"no magic", "\x01\0\1\0\0", 5, true, -EBADMSG, "not a recording"},
-    {"an older version", "\x01\7PADDOCK\1\0\0", 12, true, -EBADMSG, "a version"},
-    {"a newer version", "\x01\7PADDOCK\3\0\0", 12, true, -EBADMSG, "a version"},
+    {"an older version", "\x01\7PADDOCK\1\0\0", 12, true, -EBADMSG, "of version"},
+    {"a newer version", "\x01\7PADDOCK\3\0\0", 12, true, -EBADMSG, "of version"},
     {"a header", "\x01\7PADDOCK\2\0\0", 12, true, 12, NULL},
 };
 /* clang-format on */
