@@ -20,6 +20,7 @@ LONG = {"cpu_ms": 300_000, "wall_ms": 600_000, "memory_mb": 512}
 SETTRACE = "import sys\ndef trace(*a): return trace\nsys.settrace(trace)\nexec(compile(open(sys.argv[1]).read(), sys.argv[1], 'exec'))\n"
 PEERS = {
     "python3": [PYTHON],
+    "libpython": [],  # the command of the pool's own libpython: the caller says where it is
     # Each writes what it found into the folder that it runs in.
     "coverage": [PYTHON, "-m", "coverage", "run", "--data-file=data"],
     "cProfile": [PYTHON, "-m", "cProfile", "-o", "data"],
@@ -47,8 +48,9 @@ def run_traced(client, program, level):
     return job.result["cpu_ms"], end["produced"], len(job.recording)
 
 
-def measure(rounds, note):
+def measure(rounds, build, note):
     """({program: {what: [ms of each round]}}, {level: [bytes an event]}): of programs that have so many that it matters."""
+    peers = {**PEERS, "libpython": [os.path.join(build, "tests", "bench", "python")]}
     times = {program: {} for program in PROGRAMS}
     sizes = {level: [] for level in LEVELS[1:]}
     with (pool.Pool(workers=1, max_cpu_ms=300_000, max_wall_ms=600_000) as p, tempfile.TemporaryDirectory() as folder):
@@ -57,23 +59,24 @@ def measure(rounds, note):
                 note(f"trace: {program}, round {number + 1} of {rounds}")
                 for level in LEVELS:
                     ms, events, size = run_traced(p.client, program, level)
-                    times[program].setdefault(level, []).append(ms)
+                    # Without what it takes to start, and for its own imports.
+                    times[program].setdefault(level, []).append(ms - run_traced(p.client, "empty", level)[0])
                     if events > 1000:
                         sizes[level].append(size / events)
-                for name, command in PEERS.items():
-                    # Without what it takes to start, and for its own imports.
+                for name, command in peers.items():
                     took = peer_ms(command, path_of(program), folder) - peer_ms(command, path_of("empty"), folder)
                     times[program].setdefault(name, []).append(took)
     return times, sizes
 
 
 def slowdown(times, what):
-    return statistics.median(times[what]) / statistics.median(times["off" if what in LEVELS else "python3"])
+    untraced = "off" if what in LEVELS[1:] else "libpython" if what == "off" else "python3"
+    return statistics.median(times[what]) / statistics.median(times[untraced])
 
 
 def summarise(times, sizes):
     slow = {what: {program: slowdown(times[program], what) for program in PROGRAMS}
-            for what in (*LEVELS[1:], *list(PEERS)[1:])}
+            for what in (*LEVELS, *list(PEERS)[1:])}
 
     def worst(one, other):
         return max(slow[one][program] / slow[other][program] for program in PROGRAMS)
@@ -81,6 +84,8 @@ def summarise(times, sizes):
     return {
         "trace_slowdown": slow,
         "trace_bytes_an_event": max(statistics.mean(values) for values in sizes.values() if values),
+        # Of all together: a job's time is told in whole milliseconds.
+        "trace_off_slowdown": statistics.mean(slow["off"].values()),
         "trace_calls_to_cprofile": worst("calls", "cProfile"),
         "trace_lines_to_coverage": worst("lines", "coverage"),
         "trace_steps_slowdown": max(slow["steps"].values()),
