@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting, linking and ending the pool's processes. Runs in the supervisor. Theory of
- * operation:
+ * The pool's processes: when they are started, what they say, and how they end. Runs in
+ * the supervisor. Theory of operation:
  *
  * - redis: first; relays find it again by themselves when it is replaced
  * - zygote: gets SETUP, says READY with its layers; without the mandatory ones nothing
@@ -19,14 +19,11 @@
 #include "common/role.h"
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
-#include "supervisor/redis_server.h"
-#include "supervisor/setup.h"
+#include "supervisor/starting.h"
 #include "supervisor/succession.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -72,179 +69,10 @@ static void give_up(struct pool *pool, int exit_code)
 
 /* ---- starting ---- */
 
-int pool_start_redis(struct pool *pool, int signals)
-{
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    struct unit *unit = &pool->units[0];
-    struct process process = PROCESS_INIT;
-    int error;
-
-    if (unit->kind != UNIT_REDIS) {
-        (void)snprintf(pool->redis, sizeof(pool->redis), "%s", pool->config.redis);
-        return 0;
-    }
-    (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
-                   pool->runtime.path);
-    error = redis_server_open(&pool->config, &pool->runtime, signals, &process, &why);
-    unit_started(unit, process, -1);
-    if (error == -EINTR) {
-        return 0; /* the loop ends what has begun */
-    }
-    if (error < 0) {
-        log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
-        return error;
-    }
-    unit_ready(unit);
-    return 0;
-}
-
-static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
-{
-    struct process process = PROCESS_INIT;
-    int error = redis_server_start(&pool->config, &pool->runtime, -1, &process, why);
-
-    if (error == 0) {
-        unit_started(unit, process, -1);
-        unit_ready(unit);
-    }
-    return error;
-}
-
-/* Starts a program of ours with a socket to it; *ret_peer is our end. */
-static int start_program(const struct pool *pool, const char *name, bool locked,
-                         struct process *ret, int *ret_peer, struct buffer *why)
-{
-    const char *const argv[] = {name, NULL};
-    autoclose int binary = -1, ours = -1, theirs = -1;
-    struct spawn spawn = {.argv = argv, .input = -1, .output = -1, .locked = locked};
-    int pair[2], error = spawn_open_own(name, &binary, NULL, why);
-
-    if (error == 0) {
-        error = message_pair(pair);
-    }
-    if (error < 0) {
-        return error;
-    }
-    ours = pair[0];
-    theirs = pair[1];
-    spawn.binary = binary;
-    spawn.peer = theirs;
-    spawn.isolation = pool->isolation;
-    spawn.uid_first = pool->config.uid_first;
-    error = spawn_start(&spawn, ret, why);
-    if (error == 0) {
-        *ret_peer = steal_fd(&ours);
-    }
-    return error;
-}
-
-/* The archive of Python's library: the configured one, or the one beside our programs. */
-static int open_library(const struct config *config, int *ret_fd, char path[LIMIT_PATH],
-                        struct buffer *why)
-{
-    if (config->library[0] == '\0') {
-        int error = spawn_open_own(LIBRARY_FILE, ret_fd, path, why);
-
-        if (error < 0) {
-            buffer_add_text(why, ": make it with paddock-library");
-        }
-        return error;
-    }
-    (void)snprintf(path, LIMIT_PATH, "%s", config->library);
-    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*ret_fd < 0) {
-        buffer_printf(
-            why, "unable to read Python's library, %s, which paddock-library makes: %s",
-            path, strerror(errno));
-        return -ENOENT;
-    }
-    return 0;
-}
-
-/* As many sandboxes as can live: each worker's current one and its next, and some that
- * are dying. */
-static uint32_t sandboxes(const struct pool *pool)
-{
-    return 2 * (uint32_t)pool->config.workers + 4;
-}
-
-/* Without groups a zygote does as well as it can. */
-static void prepare_groups(struct pool *pool, struct unit *unit,
-                           struct message_setup *setup)
-{
-    autobuffer struct buffer why = BUFFER_INIT(8192);
-
-    unit->groups = setup->groups = setup->group_layers = 0;
-    if (pool->cgroup.version == 0) {
-        return;
-    }
-    if (cgroup_make_set(&pool->cgroup, sandboxes(pool), &unit->groups, &why) < 0) {
-        log_warning("%s: memory is limited by RLIMIT_DATA alone", why.data);
-        return;
-    }
-    setup->groups = sandboxes(pool) + 1;
-    setup->group_layers = cgroup_layers(&pool->cgroup);
-}
-
-static void remove_groups(struct pool *pool, struct unit *unit)
-{
-    if (unit->groups != 0) {
-        cgroup_remove_set(&pool->cgroup, unit->groups, sandboxes(pool));
-        unit->groups = 0;
-    }
-}
-
-static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
-{
-    static struct message_setup setup;
-    struct process process = PROCESS_INIT;
-    autoclose int library = -1;
-    int peer = -1;
-    int error = open_library(&pool->config, &library, setup.library, why);
-
-    if (error == 0) {
-        error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
-    }
-    if (error < 0) {
-        return error;
-    }
-    unit_started(unit, process, peer);
-    setup_zygote(pool, unit->slot, &setup);
-    setup.sandboxes = sandboxes(pool);
-    prepare_groups(pool, unit, &setup);
-    decoy_set(&pool->decoy);
-    setup.segment = pool->decoy.segment;
-    memcpy(setup.cgroup_ns, pool->decoy.cgroup_ns, sizeof(setup.cgroup_ns));
-    error = message_send(peer, MESSAGE_SETUP, &setup, &library);
-    if (error == 0 && setup.groups > 0) {
-        error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);
-    }
-    return error;
-}
-
-static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
-{
-    struct message_relay relay = {0};
-    struct process process = PROCESS_INIT;
-    int peer = -1;
-    int error = start_program(pool, "paddock-relay", false, &process, &peer, why);
-
-    if (error < 0) {
-        return error;
-    }
-    unit_started(unit, process, peer);
-    setup_relay(pool, unit->slot, &relay);
-    return message_send(peer, MESSAGE_RELAY, &relay, NULL);
-}
-
 static void start_unit(struct pool *pool, struct unit *unit)
 {
-    static int (*const starters[])(struct pool *, struct unit *,
-                                   struct buffer *) = {[UNIT_REDIS] = restart_redis,
-                                                       [UNIT_ZYGOTE] = start_zygote,
-                                                       [UNIT_RELAY] = start_relay};
     autobuffer struct buffer why = BUFFER_INIT(2048);
-    int error = starters[unit->kind](pool, unit, &why);
+    int error = starting_start(pool, unit, &why);
 
     if (error == 0) {
         return;
@@ -417,7 +245,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     enum unit_state before = unit->state;
 
     linking_forget(pool, unit);
-    remove_groups(pool, unit);
+    starting_remove_groups(pool, unit);
     if (pool->phase >= POOL_DRAINING) {
         close_fd(&unit->peer);
         unit->state = UNIT_ENDED;

@@ -43,10 +43,6 @@ struct pool {
 
 /* Readies the records; starts nothing. `check`: the zygote alone. */
 void pool_init(struct pool *pool, bool check);
-/* Starts the private Redis and waits for it, or until a signal can be read from the fd
- * `signals`. Returns 0 or a negative errno after logging. */
-int pool_start_redis(struct pool *pool, int signals);
-
 /* Starts what is due. */
 void pool_start_due(struct pool *pool);
 /* The next moment at which something is due, CLOCK_NEVER if nothing is. */

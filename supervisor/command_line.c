@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line, and what it asks for instead of a pool: help, the version, a sample
+ * configuration. Runs in the supervisor, on what the operator wrote.
+ */
+#include "supervisor/command_line.h"
+
+#include "common/cleanup.h"
+#include "common/fd.h"
+#include "common/number.h"
+#include "common/role.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print_help(const struct config *config)
+{
+    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
+
+    buffer_add_text(
+        &text,
+        "usage: paddock-supervisor [--config FILE] [--OPTION=VALUE ...]\n"
+        "Runs a pool of workers in the foreground.\n\n"
+        "  --config FILE    read options from an INI file\n"
+        "  --check-config   read the configuration, say whether it is good, and end\n"
+        "  --check-sandbox  attack the sandbox layer by layer, say which hold, and end;\n"
+        "                   with --json in JSON, one object per layer\n"
+        "  --print-config   print the commented default configuration, and end\n"
+        "  --ready-fd N     write \"ready\" to this socket; stop when it is closed\n"
+        "  --help, --version\n\nOptions:\n");
+    option_help(&config_table, &text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    return ROLE_EXIT_OK;
+}
+
+static int print_version(const struct config *config)
+{
+    (void)puts("paddock-supervisor " PADDOCK_VERSION);
+    return ROLE_EXIT_OK;
+}
+
+static int print_config(const struct config *config)
+{
+    autobuffer struct buffer text = BUFFER_INIT(MIB(1));
+
+    option_sample(&config_table, &text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    return ROLE_EXIT_OK;
+}
+
+static int check_config(const struct config *config)
+{
+    (void)puts("the configuration is good");
+    return ROLE_EXIT_OK;
+}
+
+static int take_check(struct command_line *line, const char *value)
+{
+    line->check = true;
+    return 0;
+}
+
+static int take_json(struct command_line *line, const char *value)
+{
+    line->json = true;
+    return 0;
+}
+
+static int take_config(struct command_line *line, const char *value)
+{
+    line->config_file = value;
+    return 0;
+}
+
+static int take_ready_fd(struct command_line *line, const char *value)
+{
+    int64_t fd;
+
+    if (number_parse(value, 3, 65535, &fd) < 0 || fd_set_cloexec((int)fd, 1) < 0) {
+        return -EINVAL;
+    }
+    line->ready_fd = (int)fd;
+    return 0;
+}
+
+static const struct flag {
+    const char *name;
+    bool alone;                                  /* takes no value */
+    int (*instead)(const struct config *config); /* or */
+    int (*take)(struct command_line *line, const char *value);
+} flags[] = {
+    {"help", true, print_help, NULL},
+    {"version", true, print_version, NULL},
+    {"print-config", true, print_config, NULL},
+    {"check-config", true, check_config, NULL},
+    {"check-sandbox", true, NULL, take_check},
+    {"json", true, NULL, take_json},
+    {"config", false, NULL, take_config},
+    {"ready-fd", false, NULL, take_ready_fd},
+};
+
+/* Returns the exit code `code`. */
+static int refuse(int code, const char *format, ...) printf_like(2, 3);
+static int refuse(int code, const char *format, ...)
+{
+    va_list args;
+
+    (void)fputs("paddock-supervisor: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return code;
+}
+
+static const struct flag *find_flag(const char *name)
+{
+    for (size_t i = 0; i < array_size(flags); i++) {
+        if (strcmp(flags[i].name, name) == 0) {
+            return &flags[i];
+        }
+    }
+    return NULL;
+}
+
+/* Options are looked at twice: the first time for the file, the second time for what goes
+ * over it. As all that follow, returns ROLE_EXIT_OK or the code to end with after saying
+ * why: an option that is not there is wrong usage, a bad value is wrong configuration. */
+static int apply(struct command_line *line, struct config *config, const char *name,
+                 const char *value, bool first)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    const struct flag *flag = find_flag(name);
+    char option[64];
+    int error;
+
+    if (flag != NULL) {
+        return flag->take(line, value) < 0
+                   ? refuse(ROLE_EXIT_USAGE, "--%s: a bad value: %s", name, value)
+                   : ROLE_EXIT_OK;
+    }
+    if (first) {
+        return ROLE_EXIT_OK;
+    }
+    (void)snprintf(option, sizeof(option), "%s", name);
+    for (char *c = option; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    error = option_set(&config_table, config, option, value, &why);
+    if (error == 0) {
+        return ROLE_EXIT_OK;
+    }
+    return refuse(error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG, "--%s: %s", name,
+                  why.data);
+}
+
+/* Cuts --name=value, or takes the value from the next argument. */
+static int parse_one(struct command_line *line, struct config *config, char **argv,
+                     int *index, bool first)
+{
+    char name[64];
+    const char *argument = argv[*index];
+    const char *equals = strchr(argument, '=');
+    const char *value = equals != NULL ? equals + 1 : argv[*index + 1];
+    const struct flag *flag;
+
+    if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
+        return refuse(ROLE_EXIT_USAGE, "'%s' is no option; see --help", argument);
+    }
+    (void)snprintf(
+        name, sizeof(name), "%.*s",
+        (int)(equals != NULL ? equals - argument - 2 : (ptrdiff_t)strlen(argument) - 2),
+        argument + 2);
+    flag = find_flag(name);
+    if (flag != NULL && flag->alone) {
+        line->instead = flag->instead != NULL ? flag->instead : line->instead;
+        return flag->take != NULL ? flag->take(line, NULL) : ROLE_EXIT_OK;
+    }
+    if (value == NULL) {
+        return refuse(ROLE_EXIT_USAGE, "--%s needs a value", name);
+    }
+    *index += equals == NULL;
+    return apply(line, config, name, value, first);
+}
+
+static int parse_all(struct command_line *line, struct config *config, int argc,
+                     char **argv, bool first)
+{
+    int code = ROLE_EXIT_OK;
+
+    for (int i = 1; i < argc && code == ROLE_EXIT_OK; i++) {
+        code = parse_one(line, config, argv, &i, first);
+    }
+    return code;
+}
+
+int command_line_read(struct command_line *line, int argc, char **argv,
+                      struct config *config)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
+
+    option_defaults(&config_table, config);
+    code = parse_all(line, config, argc, argv, true);
+    if (code == ROLE_EXIT_OK && line->config_file != NULL &&
+        config_read(config, line->config_file, &why) < 0) {
+        code = refuse(ROLE_EXIT_CONFIG, "%s", why.data);
+    }
+    if (code == ROLE_EXIT_OK) {
+        code = parse_all(line, config, argc, argv, false);
+    }
+    if (code == ROLE_EXIT_OK && line->json && !line->check) {
+        code = refuse(ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
+    }
+    config_complete(config);
+    return code;
+}
+
+int command_line_finish(int code)
+{
+    int error = fd_flush_stdout();
+
+    if (error < 0 && error != -EPIPE) {
+        (void)refuse(ROLE_EXIT_SYSTEM, "unable to write to standard output: %s",
+                     strerror(-error));
+    }
+    return error == 0 ? code : ROLE_EXIT_SYSTEM;
+}

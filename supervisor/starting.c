@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How each of the pool's processes is started: its program, its socket, its first
+ * message. Runs in the supervisor, on its configuration; nothing here knows of jobs.
+ */
+#include "supervisor/starting.h"
+
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/redis_server.h"
+#include "supervisor/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+int starting_open_redis(struct pool *pool, int signals)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    struct unit *unit = &pool->units[0];
+    struct process process = PROCESS_INIT;
+    int error;
+
+    if (unit->kind != UNIT_REDIS) {
+        (void)snprintf(pool->redis, sizeof(pool->redis), "%s", pool->config.redis);
+        return 0;
+    }
+    (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
+                   pool->runtime.path);
+    error = redis_server_open(&pool->config, &pool->runtime, signals, &process, &why);
+    unit_started(unit, process, -1);
+    if (error == -EINTR) {
+        return 0; /* the loop ends what has begun */
+    }
+    if (error < 0) {
+        log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
+        return error;
+    }
+    unit_ready(unit);
+    return 0;
+}
+
+static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    struct process process = PROCESS_INIT;
+    int error = redis_server_start(&pool->config, &pool->runtime, -1, &process, why);
+
+    if (error == 0) {
+        unit_started(unit, process, -1);
+        unit_ready(unit);
+    }
+    return error;
+}
+
+/* Starts a program of ours with a socket to it; *ret_peer is our end. */
+static int start_program(const struct pool *pool, const char *name, bool locked,
+                         struct process *ret, int *ret_peer, struct buffer *why)
+{
+    const char *const argv[] = {name, NULL};
+    autoclose int binary = -1, ours = -1, theirs = -1;
+    struct spawn spawn = {.argv = argv, .input = -1, .output = -1, .locked = locked};
+    int pair[2], error = spawn_open_own(name, &binary, NULL, why);
+
+    if (error == 0) {
+        error = message_pair(pair);
+    }
+    if (error < 0) {
+        return error;
+    }
+    ours = pair[0];
+    theirs = pair[1];
+    spawn.binary = binary;
+    spawn.peer = theirs;
+    spawn.isolation = pool->isolation;
+    spawn.uid_first = pool->config.uid_first;
+    error = spawn_start(&spawn, ret, why);
+    if (error == 0) {
+        *ret_peer = steal_fd(&ours);
+    }
+    return error;
+}
+
+/* The archive of Python's library: the configured one, or the one beside our programs. */
+static int open_library(const struct config *config, int *ret_fd, char path[LIMIT_PATH],
+                        struct buffer *why)
+{
+    if (config->library[0] == '\0') {
+        int error = spawn_open_own(LIBRARY_FILE, ret_fd, path, why);
+
+        if (error < 0) {
+            buffer_add_text(why, ": make it with paddock-library");
+        }
+        return error;
+    }
+    (void)snprintf(path, LIMIT_PATH, "%s", config->library);
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*ret_fd < 0) {
+        buffer_printf(
+            why, "unable to read Python's library, %s, which paddock-library makes: %s",
+            path, strerror(errno));
+        return -ENOENT;
+    }
+    return 0;
+}
+
+/* As many sandboxes as can live: each worker's current one and its next, and some that
+ * are dying. */
+static uint32_t sandboxes(const struct pool *pool)
+{
+    return 2 * (uint32_t)pool->config.workers + 4;
+}
+
+/* Without groups a zygote does as well as it can. */
+static void prepare_groups(struct pool *pool, struct unit *unit,
+                           struct message_setup *setup)
+{
+    autobuffer struct buffer why = BUFFER_INIT(8192);
+
+    unit->groups = setup->groups = setup->group_layers = 0;
+    if (pool->cgroup.version == 0) {
+        return;
+    }
+    if (cgroup_make_set(&pool->cgroup, sandboxes(pool), &unit->groups, &why) < 0) {
+        log_warning("%s: memory is limited by RLIMIT_DATA alone", why.data);
+        return;
+    }
+    setup->groups = sandboxes(pool) + 1;
+    setup->group_layers = cgroup_layers(&pool->cgroup);
+}
+
+void starting_remove_groups(struct pool *pool, struct unit *unit)
+{
+    if (unit->groups != 0) {
+        cgroup_remove_set(&pool->cgroup, unit->groups, sandboxes(pool));
+        unit->groups = 0;
+    }
+}
+
+static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    static struct message_setup setup;
+    struct process process = PROCESS_INIT;
+    autoclose int library = -1;
+    int peer = -1;
+    int error = open_library(&pool->config, &library, setup.library, why);
+
+    if (error == 0) {
+        error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
+    }
+    if (error < 0) {
+        return error;
+    }
+    unit_started(unit, process, peer);
+    setup_zygote(pool, unit->slot, &setup);
+    setup.sandboxes = sandboxes(pool);
+    prepare_groups(pool, unit, &setup);
+    decoy_set(&pool->decoy);
+    setup.segment = pool->decoy.segment;
+    memcpy(setup.cgroup_ns, pool->decoy.cgroup_ns, sizeof(setup.cgroup_ns));
+    error = message_send(peer, MESSAGE_SETUP, &setup, &library);
+    if (error == 0 && setup.groups > 0) {
+        error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);
+    }
+    return error;
+}
+
+static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    struct message_relay relay = {0};
+    struct process process = PROCESS_INIT;
+    int peer = -1;
+    int error = start_program(pool, "paddock-relay", false, &process, &peer, why);
+
+    if (error < 0) {
+        return error;
+    }
+    unit_started(unit, process, peer);
+    setup_relay(pool, unit->slot, &relay);
+    return message_send(peer, MESSAGE_RELAY, &relay, NULL);
+}
+
+int starting_start(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    static int (*const starters[])(struct pool *, struct unit *,
+                                   struct buffer *) = {[UNIT_REDIS] = restart_redis,
+                                                       [UNIT_ZYGOTE] = start_zygote,
+                                                       [UNIT_RELAY] = start_relay};
+
+    return starters[unit->kind](pool, unit, why);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting the pool's processes. What has begun of one that fails is in its unit, and
+ * ends as any other does. */
+#pragma once
+
+#include "supervisor/pool.h"
+
+/* Starts the private Redis and waits for it, or until a signal can be read from the fd
+ * `signals`; without a private one takes over the configured address. Returns 0 or a
+ * negative errno after logging. */
+int starting_open_redis(struct pool *pool, int signals);
+
+/* Starts the unit's process. Returns 0, or a negative errno with a sentence in `why`. */
+int starting_start(struct pool *pool, struct unit *unit, struct buffer *why) must_check;
+
+/* After a zygote's death: its set of control groups goes. */
+void starting_remove_groups(struct pool *pool, struct unit *unit);
