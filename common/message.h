@@ -37,7 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 5 /* bumped with any change below */
+#define MESSAGE_VERSION 6 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -189,9 +189,10 @@ struct message_drain {
 
 struct message_load {
     uint32_t slot;
-    uint32_t busy;    /* 1: a job runs */
-    uint64_t waiting; /* jobs in the queue */
-    uint64_t done;    /* jobs finished by this relay */
+    uint32_t busy;      /* 1: a job runs */
+    uint64_t waiting;   /* jobs in the queue that could run now */
+    uint64_t oldest_ms; /* how long the first of them has waited */
+    uint64_t done;      /* jobs finished by this relay */
 };
 
 struct message_linked {

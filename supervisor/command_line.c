@@ -215,6 +215,9 @@ int command_line_read(struct command_line *line, int argc, char **argv,
         code = refuse(ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
     }
     config_complete(config);
+    if (code == ROLE_EXIT_OK && config_check(config, &why) < 0) {
+        code = refuse(ROLE_EXIT_CONFIG, "%s", why.data);
+    }
     return code;
 }
 

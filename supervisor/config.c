@@ -48,7 +48,17 @@ static const struct option_row rows[] = {
     {"pool", "queue", OPTION_NAME, AT(queue), 1, LIMIT_QUEUE, "default", NULL, false, "",
      "Name of the queue"},
     {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL, false,
-     "", "How many jobs run at once"},
+     "", "How many workers there are at least; each runs one job at a time"},
+    {"pool", "max_workers", OPTION_NUMBER, AT(max_workers), 0, LIMIT_WORKERS, "0", NULL,
+     false, "", "How many there are at most, where jobs wait. 0: as many as workers"},
+    {"pool", "scale_up_ms", OPTION_NUMBER, AT(scale_up_ms), 10, 600000, "500", NULL,
+     false, "ms", "A job that has waited so long asks for more workers"},
+    {"pool", "scale_down_s", OPTION_NUMBER, AT(scale_down_s), 1, 86400, "30", NULL, false,
+     "seconds", "Workers that are not needed for so long end, one after the other"},
+    {"pool", "spare_memory_mb", OPTION_NUMBER, AT(spare_memory_mb), 0, 1048576, "256",
+     NULL, false, "MB",
+     "With less of the machine's memory available there are no more workers, and with "
+     "less than half of it fewer. 0: whatever there is"},
     {"pool", "runtime_dir", OPTION_PATH, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL,
      false, "",
      "Folder of the sockets. Empty: $XDG_RUNTIME_DIR/paddock, /run/paddock as root, else "
@@ -174,4 +184,14 @@ int config_read(struct config *config, const char *path, struct buffer *why)
         return -EINVAL;
     }
     return option_parse(&config_table, config, path, text, size, why);
+}
+
+int config_check(const struct config *config, struct buffer *why)
+{
+    if (config->max_workers != 0 && config->max_workers < config->workers) {
+        buffer_printf(why, "max_workers (%" PRId64 ") is less than workers (%" PRId64 ")",
+                      config->max_workers, config->workers);
+        return -EINVAL;
+    }
+    return 0;
 }

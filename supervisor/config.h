@@ -15,7 +15,8 @@ struct config {
     char owner[97];
     char runtime_dir[LIMIT_PATH];
     char data_dir[LIMIT_PATH];
-    int64_t workers, log_level, drain_s, lease_ms, max_deliveries;
+    int64_t workers, max_workers, scale_up_ms, scale_down_s, spare_memory_mb;
+    int64_t log_level, drain_s, lease_ms, max_deliveries;
     /* [limits] */
     int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb,
         max_zip_mb;
@@ -41,3 +42,7 @@ void config_complete(struct config *config);
 /* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in
  * `why`. */
 int config_read(struct config *config, const char *path, struct buffer *why) must_check;
+
+/* What no single option shows. Returns 0, or -EINVAL with a sentence in `why` that names
+ * the options. */
+int config_check(const struct config *config, struct buffer *why) must_check;

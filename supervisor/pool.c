@@ -21,6 +21,7 @@
 #include "supervisor/linking.h"
 #include "supervisor/starting.h"
 #include "supervisor/succession.h"
+#include "supervisor/workers.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -54,8 +55,10 @@ void pool_init(struct pool *pool, bool check)
         unit_init(&pool->units[pool->count], UNIT_ZYGOTE, place);
         pool->units[pool->count++].state = place == 0 ? UNIT_OFF : UNIT_SPARE;
     }
-    for (uint32_t slot = 0; slot < (uint32_t)pool->config.workers; slot++) {
-        unit_init(&pool->units[pool->count++], UNIT_RELAY, slot);
+    for (uint32_t slot = 0; slot < LIMIT_WORKERS; slot++) {
+        unit_init(&pool->units[pool->count], UNIT_RELAY, slot);
+        pool->units[pool->count++].state =
+            slot < (uint32_t)pool->config.workers ? UNIT_OFF : UNIT_SPARE;
     }
 }
 
@@ -100,6 +103,7 @@ void pool_start_due(struct pool *pool)
     int64_t now = clock_now_ms();
 
     renew(pool);
+    workers_tend(pool, now);
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         if (pool->units[i].state == UNIT_OFF && pool->units[i].start_ms <= now) {
             start_unit(pool, &pool->units[i]);
@@ -109,7 +113,7 @@ void pool_start_due(struct pool *pool)
 
 int64_t pool_next_ms(const struct pool *pool)
 {
-    int64_t next = pool->phase >= POOL_DRAINING ? pool->end_ms : CLOCK_NEVER;
+    int64_t next = pool->phase >= POOL_DRAINING ? pool->end_ms : workers_next_ms(pool);
 
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         const struct unit *unit = &pool->units[i];
@@ -176,7 +180,7 @@ static void on_unlinked(struct pool *pool, struct unit *unit,
 
 static void on_load(struct pool *pool, struct unit *unit, const struct message *message)
 {
-    /* For the scaling that is to come. */
+    workers_load(pool, unit, &message->payload.LOAD_);
 }
 
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
@@ -251,6 +255,10 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
         unit->state = UNIT_ENDED;
         return;
     }
+    if (before == UNIT_RETIRING && unit->kind == UNIT_RELAY &&
+        workers_retired(unit, status)) {
+        return;
+    }
     if (unit->kind == UNIT_ZYGOTE) {
         succession_handle(unit, other_place(pool, unit), SUCCESSION_DIED, status);
     } else {
@@ -316,7 +324,9 @@ void pool_service(struct pool *pool, const struct pollfd *fds)
 bool pool_is_ready(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].state != UNIT_READY && pool->units[i].state != UNIT_SPARE) {
+        enum unit_state state = pool->units[i].state;
+
+        if (state == UNIT_OFF || state == UNIT_STARTING) {
             return false;
         }
     }

@@ -12,6 +12,7 @@
 #include "supervisor/config.h"
 #include "supervisor/decoy.h"
 #include "supervisor/runtime.h"
+#include "supervisor/scaling.h"
 #include "supervisor/unit.h"
 
 #include <poll.h>
@@ -25,6 +26,13 @@ enum pool_phase {
 
 #define POOL_UNITS (1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
+/* What a relay has said of the queue, the last one. */
+struct pool_queue {
+    uint64_t waiting;  /* jobs that could run now */
+    int64_t oldest_ms; /* how long the first of them has waited */
+    int64_t said_ms;
+};
+
 struct pool {
     struct config config;
     struct runtime runtime;
@@ -33,7 +41,10 @@ struct pool {
     struct cgroup cgroup;
     struct decoy decoy;         /* while a zygote starts */
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
-    int64_t end_ms;             /* of draining or stopping: then by force */
+    struct pool_queue queue;
+    struct scaling scaling;
+    int64_t look_ms; /* when it is to be scaled again */
+    int64_t end_ms;  /* of draining or stopping: then by force */
     int exit_code;
     struct message_ready
         sandbox; /* what the zygote said of its layers; version 0: nothing yet */

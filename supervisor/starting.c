@@ -9,6 +9,7 @@
 #include "common/role.h"
 #include "supervisor/redis_server.h"
 #include "supervisor/setup.h"
+#include "supervisor/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,7 @@ static int open_library(const struct config *config, int *ret_fd, char path[LIMI
  * are dying. */
 static uint32_t sandboxes(const struct pool *pool)
 {
-    return 2 * (uint32_t)pool->config.workers + 4;
+    return 2 * workers_most(&pool->config) + 4;
 }
 
 /* Without groups a zygote does as well as it can. */
@@ -121,18 +122,18 @@ static void prepare_groups(struct pool *pool, struct unit *unit,
     if (pool->cgroup.version == 0) {
         return;
     }
-    if (cgroup_make_set(&pool->cgroup, sandboxes(pool), &unit->groups, &why) < 0) {
+    if (cgroup_make_set(&pool->cgroup, unit->sandboxes, &unit->groups, &why) < 0) {
         log_warning("%s: memory is limited by RLIMIT_DATA alone", why.data);
         return;
     }
-    setup->groups = sandboxes(pool) + 1;
+    setup->groups = unit->sandboxes + 1;
     setup->group_layers = cgroup_layers(&pool->cgroup);
 }
 
 void starting_remove_groups(struct pool *pool, struct unit *unit)
 {
     if (unit->groups != 0) {
-        cgroup_remove_set(&pool->cgroup, unit->groups, sandboxes(pool));
+        cgroup_remove_set(&pool->cgroup, unit->groups, unit->sandboxes);
         unit->groups = 0;
     }
 }
@@ -153,14 +154,14 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     }
     unit_started(unit, process, peer);
     setup_zygote(pool, unit->slot, &setup);
-    setup.sandboxes = sandboxes(pool);
+    setup.sandboxes = unit->sandboxes = sandboxes(pool);
     prepare_groups(pool, unit, &setup);
     decoy_set(&pool->decoy);
     setup.segment = pool->decoy.segment;
     memcpy(setup.cgroup_ns, pool->decoy.cgroup_ns, sizeof(setup.cgroup_ns));
     error = message_send(peer, MESSAGE_SETUP, &setup, &library);
     if (error == 0 && setup.groups > 0) {
-        error = cgroup_send_set(&pool->cgroup, unit->groups, sandboxes(pool), peer);
+        error = cgroup_send_set(&pool->cgroup, unit->groups, unit->sandboxes, peer);
     }
     return error;
 }

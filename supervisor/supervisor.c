@@ -22,6 +22,7 @@
 #include "supervisor/layers.h"
 #include "supervisor/pool.h"
 #include "supervisor/starting.h"
+#include "supervisor/workers.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -80,7 +81,8 @@ static int choose_isolation(struct pool *pool)
 /* The zygote holds some files for each sandbox that can be alive. */
 static bool group_files_fit(const struct pool *pool)
 {
-    rlim_t files = 128 + (rlim_t)GROUP_FDS * (2 * (rlim_t)pool->config.workers + 8);
+    rlim_t files =
+        128 + (rlim_t)GROUP_FDS * (2 * (rlim_t)workers_most(&pool->config) + 8);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < files) {
@@ -314,7 +316,7 @@ int main(int argc, char **argv)
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", (enum log_level)pool.config.log_level);
-    if (kernel_try(pool.config.max_memory_mb, pool.config.workers) < 0) {
+    if (kernel_try(pool.config.max_memory_mb, workers_most(&pool.config)) < 0) {
         return ROLE_EXIT_PERMANENT;
     }
     return line.check ? command_line_finish(run_check(&pool, &line)) : run(&pool, &line);

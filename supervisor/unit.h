@@ -20,11 +20,11 @@ enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY };
 #define UNIT_ZYGOTES 2
 
 enum unit_state {
-    UNIT_SPARE,    /* not running, and not wanted for now: a successor's place */
+    UNIT_SPARE,    /* not running, and not wanted for now */
     UNIT_OFF,      /* not running; started when `start_ms` has come */
     UNIT_STARTING, /* running, not yet READY */
     UNIT_READY,
-    UNIT_RETIRING, /* running, but another one serves: it finishes what it has */
+    UNIT_RETIRING, /* running, but no longer wanted: it finishes what it has */
     UNIT_ENDED,    /* not running, and not to be started */
     UNIT_STATES,
 };
@@ -41,13 +41,15 @@ struct unit {
     uint32_t slot; /* of a relay; which of its two places, of a zygote */
     enum unit_state state;
     struct process process;
-    uint32_t groups;   /* of a zygote: its set of control groups; 0: none */
-    int peer;          /* socket to it; -1: none; owned */
-    int64_t start_ms;  /* when it may be started */
-    int64_t ready_ms;  /* since when it is READY */
-    unsigned failures; /* deaths in a row */
-    bool hopeless;     /* its last death was of such a kind, and it was not READY since */
-    bool worn;         /* of a zygote: a successor is wanted */
+    bool busy;          /* a relay: runs a job, as it said last */
+    uint32_t groups;    /* of a zygote: its set of control groups; 0: none */
+    uint32_t sandboxes; /* of a zygote: that can be alive at once */
+    int peer;           /* socket to it; -1: none; owned */
+    int64_t start_ms;   /* when it may be started */
+    int64_t ready_ms;   /* since when it is READY */
+    unsigned failures;  /* deaths in a row */
+    bool hopeless; /* its last death was of such a kind, and it was not READY since */
+    bool worn;     /* of a zygote: a successor is wanted */
     struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */
 };
 

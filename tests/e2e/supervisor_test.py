@@ -59,6 +59,7 @@ class Configuration(unittest.TestCase):
                 (["run"], 2, "is no option"), (["--ready-fd", "x"], 2, "a bad value"),
                 (["--workers", "0"], 100, "takes a whole number"), (["--queue", "{x}"], 100, "takes letters"),
                 (["--runtime-dir", "x"], 100, "takes an absolute path"),
+                (["--workers", "4", "--max-workers", "2"], 100, "max_workers (2) is less than workers (4)"),
                 (["--data-dir", "/dev/null/x"], 100, "data_dir = /dev/null/x: takes the absolute path of a folder"),
                 (["--redis", "http://:secret@x"], 100, "--redis: redis: takes unix:/PATH")):
             with self.subTest(words):

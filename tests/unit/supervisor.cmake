@@ -6,6 +6,8 @@ target_sources(json_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/ctl/json.c)
 unit_test(succession common)
 target_sources(succession_test PRIVATE
   ${PROJECT_SOURCE_DIR}/supervisor/succession.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
+unit_test(scaling common)
+target_sources(scaling_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/scaling.c)
 unit_test(cgroup common)
 target_sources(cgroup_test PRIVATE
   ${PROJECT_SOURCE_DIR}/supervisor/cgroup.c ${PROJECT_SOURCE_DIR}/supervisor/cgroup_find.c

@@ -310,6 +310,23 @@ static int read_pairs(const struct redisReply *reply, struct claims_job *job)
                                                                                 : -EPROTO;
 }
 
+bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
+                       uint64_t *ret_oldest_ms)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3) {
+        return false;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER ||
+            reply->element[i]->integer < 0) {
+            return false;
+        }
+    }
+    *ret_waiting = (uint64_t)reply->element[0]->integer;
+    *ret_oldest_ms = (uint64_t)reply->element[2]->integer;
+    return true;
+}
+
 int64_t claims_idle_ms(const struct redisReply *reply)
 {
     int64_t idle_ms;

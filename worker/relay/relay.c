@@ -118,12 +118,9 @@ void relay_on_depth(void *context, const struct redisReply *reply)
 
     relay->depth_asked = false;
     if (!broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) ||
-        reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
-        reply->element[0]->type != REDIS_REPLY_INTEGER ||
-        reply->element[0]->integer < 0) {
+        !claims_read_depth(reply, &load.waiting, &load.oldest_ms)) {
         return;
     }
-    load.waiting = (uint64_t)reply->element[0]->integer;
     if (message_send(relay->peer, MESSAGE_LOAD, &load, NULL) < 0) {
         log_debug("the supervisor does not listen"); /* the next one is a second away */
     }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting and retiring workers. Runs in the supervisor. Relays are believed on how many
+ * jobs wait: they are ours, and a wrong number costs no more than max_workers.
+ */
+#include "supervisor/workers.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define LOOK_MS  1000
+#define STALE_MS 5000 /* what was said of the queue is no longer believed */
+
+uint32_t workers_most(const struct config *config)
+{
+    return (uint32_t)(config->max_workers > config->workers ? config->max_workers
+                                                            : config->workers);
+}
+
+void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load)
+{
+    relay->busy = load->busy != 0;
+    pool->queue = (struct pool_queue){.waiting = load->waiting,
+                                      .oldest_ms = (int64_t)load->oldest_ms,
+                                      .said_ms = clock_now_ms()};
+}
+
+/* ---- what is seen ---- */
+
+/* MemAvailable of /proc/meminfo, proc(5); -1: it does not say. */
+static int64_t available_mb(void)
+{
+    static const char name[] = "MemAvailable:";
+    autofree char *text = NULL;
+    const char *line;
+    size_t size;
+    long long kb;
+
+    if (fd_read_file("/proc/meminfo", KIB(64), &text, &size) < 0) {
+        return -1;
+    }
+    line = strstr(text, name);
+    if (line == NULL || sscanf(line + strlen(name), "%lld", &kb) != 1) {
+        return -1;
+    }
+    return kb / 1024;
+}
+
+static bool is_wanted(const struct unit *unit)
+{
+    return unit->kind == UNIT_RELAY &&
+           (unit->state == UNIT_OFF || unit->state == UNIT_STARTING ||
+            unit->state == UNIT_READY);
+}
+
+static struct scaling_view look(const struct pool *pool, int64_t now_ms)
+{
+    struct scaling_view view = {.available_mb = available_mb()};
+
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct unit *unit = &pool->units[i];
+
+        if (is_wanted(unit)) {
+            view.workers++;
+            view.starting += unit->state != UNIT_READY;
+            view.idle += unit->state == UNIT_READY && !unit->busy;
+        }
+    }
+    if (now_ms - pool->queue.said_ms < STALE_MS) {
+        view.waiting = pool->queue.waiting;
+        view.oldest_ms = pool->queue.oldest_ms;
+    }
+    return view;
+}
+
+/* ---- what is done ---- */
+
+static void add(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (unit->kind == UNIT_RELAY && unit->state == UNIT_SPARE) {
+            unit->state = UNIT_OFF;
+            unit->start_ms = 0;
+            return;
+        }
+    }
+}
+
+static void retire(struct unit *unit)
+{
+    const struct message_drain drain = {0};
+
+    if (unit->state == UNIT_OFF) {
+        unit->state = UNIT_SPARE;
+        return;
+    }
+    unit->state = UNIT_RETIRING;
+    if (message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
+        close_fd(&unit->peer); /* that it understands, too */
+    }
+}
+
+/* The idle ones first, and of these the last. */
+static void remove_one(struct pool *pool)
+{
+    struct unit *best = NULL;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (is_wanted(unit) && (best == NULL || !unit->busy || best->busy)) {
+            best = unit;
+        }
+    }
+    if (best != NULL) {
+        retire(best);
+    }
+}
+
+static void change(struct pool *pool, int difference)
+{
+    for (int i = 0; i < difference; i++) {
+        add(pool);
+    }
+    for (int i = 0; i > difference; i--) {
+        remove_one(pool);
+    }
+}
+
+static const char *const reasons[SCALING_REASONS] = {
+    [SCALING_BOUNDS] = "as configured",
+    [SCALING_JOBS] = "jobs wait",
+    [SCALING_IDLE] = "they have nothing to do",
+    [SCALING_MEMORY] = "the machine's memory is short",
+};
+
+void workers_tend(struct pool *pool, int64_t now_ms)
+{
+    const struct config *config = &pool->config;
+    const struct scaling_rules rules = {.least = (uint32_t)config->workers,
+                                        .most = workers_most(config),
+                                        .up_ms = config->scale_up_ms,
+                                        .down_ms = config->scale_down_s * 1000,
+                                        .spare_mb = config->spare_memory_mb};
+    enum scaling_reason reason;
+    struct scaling_view view;
+    int difference;
+
+    if (pool->phase != POOL_RUNNING || now_ms < pool->look_ms) {
+        return;
+    }
+    pool->look_ms = now_ms + LOOK_MS;
+    view = look(pool, now_ms);
+    difference = scaling_decide(&pool->scaling, &rules, &view, now_ms, &reason);
+    if (difference != 0) {
+        log_info("workers=%u were=%u: %s waiting=%llu oldest_ms=%lld idle=%u",
+                 (uint32_t)((int)view.workers + difference), view.workers,
+                 reasons[reason], (unsigned long long)view.waiting,
+                 (long long)view.oldest_ms, view.idle);
+        change(pool, difference);
+    }
+}
+
+int64_t workers_next_ms(const struct pool *pool)
+{
+    bool fixed = pool->config.workers == workers_most(&pool->config);
+
+    return pool->phase == POOL_RUNNING && !(fixed && pool->look_ms > 0) ? pool->look_ms
+                                                                        : CLOCK_NEVER;
+}
+
+bool workers_retired(struct unit *relay, int status)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return false;
+    }
+    close_fd(&relay->peer);
+    relay->state = UNIT_SPARE;
+    relay->busy = false;
+    relay->failures = 0;
+    return true;
+}

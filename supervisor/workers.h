@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool's workers: one relay in each of its slots, of which as many are in use as
+ * scaling.h says. Slots fill from below. One that is not wanted any more is RETIRING: it
+ * ends what it runs and then itself, and its slot is SPARE.
+ */
+#pragma once
+
+#include "common/message.h"
+#include "supervisor/pool.h"
+
+/* How many there can be. */
+uint32_t workers_most(const struct config *config);
+
+/* A relay has said how it is. */
+void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load);
+
+/* Looks whether there are to be more or fewer, when it is time. */
+void workers_tend(struct pool *pool, int64_t now_ms);
+int64_t workers_next_ms(const struct pool *pool);
+
+/* A relay that was RETIRING has died: returns true where its slot is SPARE now. False: it
+ * did not end as it should; what it ran is its successor's to give back. */
+bool workers_retired(struct unit *relay, int status) must_check;
