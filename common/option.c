@@ -440,6 +440,23 @@ int option_parse(const struct option_table *table, void *values, const char *fil
     return error;
 }
 
+/* ---- values ---- */
+
+bool option_same(const struct option_row *row, const void *values, const void *others)
+{
+    const char *one = (const char *)values + row->offset;
+    const char *other = (const char *)others + row->offset;
+
+    return row->type >= OPTION_TEXT ? strcmp(one, other) == 0
+                                    : memcmp(one, other, sizeof(int64_t)) == 0;
+}
+
+void option_copy(const struct option_row *row, void *to, const void *from)
+{
+    memmove((char *)to + row->offset, (const char *)from + row->offset,
+            row->type >= OPTION_TEXT ? (size_t)row->max + 1 : sizeof(int64_t));
+}
+
 /* ---- texts ---- */
 
 /* Appends `text` in lines of at most 90 columns, each behind `prefix`. */
@@ -468,7 +485,7 @@ static void say_range(const struct option_row *row, struct buffer *to)
     if (*row->unit != '\0') {
         buffer_printf(to, " (%s)", row->unit);
     }
-    if (row->reloads) {
+    if (row->reload != OPTION_AT_START) {
         buffer_add_text(to, "; reloads");
     }
 }

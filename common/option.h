@@ -30,6 +30,13 @@ enum option_type {
     OPTION_ADDRESS, /* of a Redis; its password is never repeated */
 };
 
+/* How a value that is another one after a reload comes into force. */
+enum option_reload {
+    OPTION_AT_START,   /* it does not: by a restart */
+    OPTION_AT_ONCE,    /* for the process that reads it */
+    OPTION_BY_RENEWAL, /* its children are to be started anew */
+};
+
 struct option_row {
     const char *section;
     const char *name;
@@ -38,7 +45,7 @@ struct option_row {
     int64_t min, max;
     const char *initial; /* the default, as it would be written */
     const char *choices;
-    bool reloads;     /* takes effect at SIGHUP */
+    enum option_reload reload;
     const char *unit; /* "", "ms", "MB": for the help */
     const char *help;
 };
@@ -63,6 +70,11 @@ const char *option_nearest(const struct option_table *table, const char *name);
  * with "file:line: sentence" in `why`; stops at the first error. */
 int option_parse(const struct option_table *table, void *values, const char *file,
                  const char *text, size_t size, struct buffer *why) must_check;
+
+/* Is an option's value the same in both? */
+bool option_same(const struct option_row *row, const void *values, const void *others);
+/* Copies an option's value. */
+void option_copy(const struct option_row *row, void *to, const void *from);
 
 /* The commented sample file, with every option at its default. */
 void option_sample(const struct option_table *table, struct buffer *to);

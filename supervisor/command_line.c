@@ -101,17 +101,23 @@ static const struct flag {
     {"ready-fd", false, NULL, take_ready_fd},
 };
 
+/* What is read into. */
+struct reading {
+    struct command_line *line; /* NULL: options alone are wanted */
+    struct config *config;
+    struct buffer *why;
+};
+
 /* Returns the exit code `code`. */
-static int refuse(int code, const char *format, ...) printf_like(2, 3);
-static int refuse(int code, const char *format, ...)
+static int refuse(const struct reading *reading, int code, const char *format, ...)
+    printf_like(3, 4);
+static int refuse(const struct reading *reading, int code, const char *format, ...)
 {
     va_list args;
 
-    (void)fputs("paddock-supervisor: ", stderr);
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    buffer_vprintf(reading->why, format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
     return code;
 }
 
@@ -125,40 +131,47 @@ static const struct flag *find_flag(const char *name)
     return NULL;
 }
 
-/* Options are looked at twice: the first time for the file, the second time for what goes
- * over it. As all that follow, returns ROLE_EXIT_OK or the code to end with after saying
- * why: an option that is not there is wrong usage, a bad value is wrong configuration. */
-static int apply(struct command_line *line, struct config *config, const char *name,
-                 const char *value, bool first)
+static int apply_flag(const struct reading *reading, const struct flag *flag,
+                      const char *value)
+{
+    struct command_line *line = reading->line;
+
+    if (line == NULL) {
+        return ROLE_EXIT_OK;
+    }
+    line->instead = flag->instead != NULL ? flag->instead : line->instead;
+    if (flag->take != NULL && flag->take(line, value) < 0) {
+        return refuse(reading, ROLE_EXIT_USAGE, "--%s: a bad value: %s", flag->name,
+                      value);
+    }
+    return ROLE_EXIT_OK;
+}
+
+/* As all that follow, returns ROLE_EXIT_OK or the code to end with, with a sentence: an
+ * option that is not there is wrong usage, a bad value is wrong configuration. */
+static int apply_option(const struct reading *reading, const char *name,
+                        const char *value)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
-    const struct flag *flag = find_flag(name);
     char option[64];
     int error;
 
-    if (flag != NULL) {
-        return flag->take(line, value) < 0
-                   ? refuse(ROLE_EXIT_USAGE, "--%s: a bad value: %s", name, value)
-                   : ROLE_EXIT_OK;
-    }
-    if (first) {
-        return ROLE_EXIT_OK;
-    }
     (void)snprintf(option, sizeof(option), "%s", name);
     for (char *c = option; *c != '\0'; c++) {
         *c = *c == '-' ? '_' : *c;
     }
-    error = option_set(&config_table, config, option, value, &why);
+    error = option_set(&config_table, reading->config, option, value, &why);
     if (error == 0) {
         return ROLE_EXIT_OK;
     }
-    return refuse(error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG, "--%s: %s", name,
-                  why.data);
+    return refuse(reading, error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG,
+                  "--%s: %s", name, why.data);
 }
 
-/* Cuts --name=value, or takes the value from the next argument. */
-static int parse_one(struct command_line *line, struct config *config, char **argv,
-                     int *index, bool first)
+/* Cuts --name=value, or takes the value from the next argument. Options are looked at
+ * twice: the first time for flags, of which one names the file, the second time for what
+ * goes over that. */
+static int parse_one(const struct reading *reading, char **argv, int *index, bool first)
 {
     char name[64];
     const char *argument = argv[*index];
@@ -167,7 +180,8 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
     const struct flag *flag;
 
     if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
-        return refuse(ROLE_EXIT_USAGE, "'%s' is no option; see --help", argument);
+        return refuse(reading, ROLE_EXIT_USAGE, "'%s' is no option; see --help",
+                      argument);
     }
     (void)snprintf(
         name, sizeof(name), "%.*s",
@@ -175,59 +189,91 @@ static int parse_one(struct command_line *line, struct config *config, char **ar
         argument + 2);
     flag = find_flag(name);
     if (flag != NULL && flag->alone) {
-        line->instead = flag->instead != NULL ? flag->instead : line->instead;
-        return flag->take != NULL ? flag->take(line, NULL) : ROLE_EXIT_OK;
+        return first ? apply_flag(reading, flag, NULL) : ROLE_EXIT_OK;
     }
     if (value == NULL) {
-        return refuse(ROLE_EXIT_USAGE, "--%s needs a value", name);
+        return refuse(reading, ROLE_EXIT_USAGE, "--%s needs a value", name);
     }
     *index += equals == NULL;
-    return apply(line, config, name, value, first);
+    if (flag != NULL) {
+        return first ? apply_flag(reading, flag, value) : ROLE_EXIT_OK;
+    }
+    return first ? ROLE_EXIT_OK : apply_option(reading, name, value);
 }
 
-static int parse_all(struct command_line *line, struct config *config, int argc,
-                     char **argv, bool first)
+static int parse_all(const struct reading *reading, int argc, char **argv, bool first)
 {
     int code = ROLE_EXIT_OK;
 
     for (int i = 1; i < argc && code == ROLE_EXIT_OK; i++) {
-        code = parse_one(line, config, argv, &i, first);
+        code = parse_one(reading, argv, &i, first);
+    }
+    return code;
+}
+
+/* Defaults, the file, and what goes over it. */
+static int read_config(const struct reading *reading, const char *file, int argc,
+                       char **argv)
+{
+    int code = ROLE_EXIT_OK;
+
+    option_defaults(&config_table, reading->config);
+    if (file != NULL && config_read(reading->config, file, reading->why) < 0) {
+        code = ROLE_EXIT_CONFIG;
+    }
+    if (code == ROLE_EXIT_OK) {
+        code = parse_all(reading, argc, argv, false);
+    }
+    config_complete(reading->config);
+    if (code == ROLE_EXIT_OK && config_check(reading->config, reading->why) < 0) {
+        code = ROLE_EXIT_CONFIG;
     }
     return code;
 }
 
 int command_line_read(struct command_line *line, int argc, char **argv,
-                      struct config *config)
+                      struct config *config, struct buffer *why)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    const struct reading reading = {line, config, why};
     int code;
 
-    option_defaults(&config_table, config);
-    code = parse_all(line, config, argc, argv, true);
-    if (code == ROLE_EXIT_OK && line->config_file != NULL &&
-        config_read(config, line->config_file, &why) < 0) {
-        code = refuse(ROLE_EXIT_CONFIG, "%s", why.data);
-    }
+    line->argc = argc;
+    line->argv = argv;
+    code = parse_all(&reading, argc, argv, true);
     if (code == ROLE_EXIT_OK) {
-        code = parse_all(line, config, argc, argv, false);
+        code = read_config(&reading, line->config_file, argc, argv);
     }
     if (code == ROLE_EXIT_OK && line->json && !line->check) {
-        code = refuse(ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
+        code = refuse(&reading, ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
     }
-    config_complete(config);
-    if (code == ROLE_EXIT_OK && config_check(config, &why) < 0) {
-        code = refuse(ROLE_EXIT_CONFIG, "%s", why.data);
-    }
+    return code;
+}
+
+int command_line_read_again(const struct command_line *line, struct config *config,
+                            struct buffer *why)
+{
+    const struct reading reading = {NULL, config, why};
+
+    return read_config(&reading, line->config_file, line->argc, line->argv);
+}
+
+int command_line_complain(int code, const struct buffer *why)
+{
+    (void)fprintf(stderr, "paddock-supervisor: %s\n", why->data != NULL ? why->data : "");
     return code;
 }
 
 int command_line_finish(int code)
 {
+    autobuffer struct buffer why = BUFFER_INIT(1024);
     int error = fd_flush_stdout();
 
-    if (error < 0 && error != -EPIPE) {
-        (void)refuse(ROLE_EXIT_SYSTEM, "unable to write to standard output: %s",
-                     strerror(-error));
+    if (error == 0) {
+        return code;
     }
-    return error == 0 ? code : ROLE_EXIT_SYSTEM;
+    if (error != -EPIPE) {
+        buffer_printf(&why, "unable to write to standard output: %s", strerror(-error));
+        (void)command_line_complain(ROLE_EXIT_SYSTEM, &why);
+    }
+    return ROLE_EXIT_SYSTEM;
 }

@@ -19,6 +19,7 @@
 #include "common/role.h"
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
+#include "supervisor/reload.h"
 #include "supervisor/starting.h"
 #include "supervisor/succession.h"
 #include "supervisor/workers.h"
@@ -94,6 +95,7 @@ static void renew(struct pool *pool)
     struct unit *zygote = linking_server(pool);
 
     if (pool->phase == POOL_RUNNING && zygote != NULL) {
+        reload_call(pool, zygote, other_place(pool, zygote));
         succession_call(zygote, other_place(pool, zygote));
     }
 }
@@ -149,6 +151,7 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
         log_info("zygote ready layers=0x%x landlock=%u modules=%u", pool->sandbox.layers,
                  ready->landlock_abi, ready->modules);
         succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
+        reload_done(pool);
     } else if (linking_server(pool) != NULL) {
         process_signal(&unit->process, SIGKILL); /* the one that serves goes on */
     } else {
@@ -261,6 +264,9 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     }
     if (unit->kind == UNIT_ZYGOTE) {
         succession_handle(unit, other_place(pool, unit), SUCCESSION_DIED, status);
+        if (before == UNIT_STARTING && pool->phase == POOL_RUNNING) {
+            reload_failed(pool, unit, other_place(pool, unit));
+        }
     } else {
         unit_died(unit, status);
     }

@@ -24,6 +24,12 @@ enum pool_phase {
     POOL_STOPPING, /* everything is being ended */
 };
 
+enum pool_reload {
+    RELOAD_NONE,
+    RELOAD_WANTED,  /* as soon as there is a place for a zygote */
+    RELOAD_STARTED, /* its zygote is not READY yet */
+};
+
 #define POOL_UNITS (1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
 /* What a relay has said of the queue, the last one. */
@@ -34,7 +40,11 @@ struct pool_queue {
 };
 
 struct pool {
-    struct config config;
+    struct config config; /* in force */
+    struct config next;   /* to come, while there is a reload */
+    enum pool_reload reload;
+    bool was_worn;       /* the zygote that serves, before the reload */
+    uint32_t generation; /* of the configuration: what relays are of */
     struct runtime runtime;
     enum pool_phase phase;
     enum isolation isolation;

@@ -8,10 +8,9 @@
 #include <stdio.h>
 
 /* No id is in both places: the sandboxes of two zygotes are alive at once. */
-void setup_zygote(const struct pool *pool, uint32_t place, struct message_setup *setup)
+void setup_zygote(const struct pool *pool, const struct config *config, uint32_t place,
+                  struct message_setup *setup)
 {
-    const struct config *config = &pool->config;
-
     setup->isolation = pool->isolation;
     setup->uid_first = pool->isolation == ISOLATION_RANGE  ? 1000
                        : pool->isolation == ISOLATION_ROOT ? (uint32_t)config->uid_first

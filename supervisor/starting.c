@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/redis_server.h"
+#include "supervisor/reload.h"
 #include "supervisor/setup.h"
 #include "supervisor/workers.h"
 
@@ -105,13 +106,6 @@ static int open_library(const struct config *config, int *ret_fd, char path[LIMI
     return 0;
 }
 
-/* As many sandboxes as can live: each worker's current one and its next, and some that
- * are dying. */
-static uint32_t sandboxes(const struct pool *pool)
-{
-    return 2 * workers_most(&pool->config) + 4;
-}
-
 /* Without groups a zygote does as well as it can. */
 static void prepare_groups(struct pool *pool, struct unit *unit,
                            struct message_setup *setup)
@@ -141,10 +135,11 @@ void starting_remove_groups(struct pool *pool, struct unit *unit)
 static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)
 {
     static struct message_setup setup;
+    const struct config *config = reload_config(pool);
     struct process process = PROCESS_INIT;
     autoclose int library = -1;
     int peer = -1;
-    int error = open_library(&pool->config, &library, setup.library, why);
+    int error = open_library(config, &library, setup.library, why);
 
     if (error == 0) {
         error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
@@ -153,8 +148,8 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
         return error;
     }
     unit_started(unit, process, peer);
-    setup_zygote(pool, unit->slot, &setup);
-    setup.sandboxes = unit->sandboxes = sandboxes(pool);
+    setup_zygote(pool, config, unit->slot, &setup);
+    setup.sandboxes = unit->sandboxes = workers_sandboxes(config);
     prepare_groups(pool, unit, &setup);
     decoy_set(&pool->decoy);
     setup.segment = pool->decoy.segment;
@@ -177,6 +172,7 @@ static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
         return error;
     }
     unit_started(unit, process, peer);
+    unit->generation = pool->generation;
     setup_relay(pool, unit->slot, &relay);
     return message_send(peer, MESSAGE_RELAY, &relay, NULL);
 }

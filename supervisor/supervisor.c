@@ -8,7 +8,8 @@
  * Python, speaks to no Redis, and never sees a byte of a job, so nothing that a program
  * does can reach it.
  *
- * SIGTERM and SIGINT drain; a second one stops. When --ready-fd comes to its end, it
+ * SIGTERM and SIGINT drain; a second one stops, and so does SIGQUIT. SIGHUP reads the
+ * configuration again. When --ready-fd comes to its end, it
  * stops at once. When it is killed itself, its children die with it.
  */
 #include "common/cleanup.h"
@@ -21,6 +22,7 @@
 #include "supervisor/kernel.h"
 #include "supervisor/layers.h"
 #include "supervisor/pool.h"
+#include "supervisor/reload.h"
 #include "supervisor/starting.h"
 #include "supervisor/workers.h"
 
@@ -33,22 +35,6 @@
 #include <unistd.h>
 
 /* ---- set-up, in order ---- */
-
-static int watch_signals(int *ret_fd)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGHUP);
-    (void)sigaddset(&set, SIGPIPE);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -errno;
-    }
-    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return *ret_fd >= 0 ? 0 : -errno;
-}
 
 static const char *const isolation_names[] = {
     [ISOLATION_RANGE] = "namespaces, 65536 ids",
@@ -128,23 +114,60 @@ static int open_runtime(struct pool *pool)
 
 enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 
-static void on_signal(struct pool *pool, int signals)
+static void end(struct pool *pool, const struct command_line *line)
+{
+    if (pool->phase < POOL_DRAINING) {
+        log_info("draining: running jobs may end, within %lld s",
+                 (long long)pool->config.drain_s);
+        pool_drain(pool);
+    } else {
+        log_info("stopping: running jobs are given back");
+        pool_stop(pool);
+    }
+}
+
+static void end_now(struct pool *pool, const struct command_line *line)
+{
+    log_info("stopping: running jobs are given back");
+    pool_stop(pool);
+}
+
+static void pass_over(struct pool *pool, const struct command_line *line)
+{
+}
+
+static const struct {
+    int number;
+    void (*handle)(struct pool *pool, const struct command_line *line);
+} signal_rows[] = {
+    {SIGTERM, end},   {SIGINT, end},        {SIGQUIT, end_now},
+    {SIGHUP, reload}, {SIGPIPE, pass_over},
+};
+
+static int watch_signals(int *ret_fd)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < array_size(signal_rows); i++) {
+        (void)sigaddset(&set, signal_rows[i].number);
+    }
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -errno;
+    }
+    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *ret_fd >= 0 ? 0 : -errno;
+}
+
+static void on_signal(struct pool *pool, const struct command_line *line, int signals)
 {
     struct signalfd_siginfo info;
 
     while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGHUP) {
-            log_warning(
-                "this version cannot reload its configuration; restart it instead");
-        } else if (info.ssi_signo == SIGPIPE) {
-            continue;
-        } else if (pool->phase < POOL_DRAINING) {
-            log_info("draining: running jobs may end, within %lld s",
-                     (long long)pool->config.drain_s);
-            pool_drain(pool);
-        } else {
-            log_info("stopping: running jobs are given back");
-            pool_stop(pool);
+        for (size_t i = 0; i < array_size(signal_rows); i++) {
+            if ((int)info.ssi_signo == signal_rows[i].number) {
+                signal_rows[i].handle(pool, line);
+            }
         }
     }
 }
@@ -212,7 +235,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             continue;
         }
         if (fds[POLL_SIGNALS].revents != 0) {
-            on_signal(pool, signals);
+            on_signal(pool, line, signals);
         }
         if (fds[POLL_STARTER].revents != 0) {
             on_starter(pool, line);
@@ -295,6 +318,7 @@ static void take_back_children(void)
 int main(int argc, char **argv)
 {
     static struct pool pool = {.runtime = RUNTIME_INIT, .cgroup = CGROUP_INIT};
+    autobuffer struct buffer why = BUFFER_INIT(4096);
     struct command_line line = COMMAND_LINE_INIT;
     int code;
 
@@ -305,9 +329,9 @@ int main(int argc, char **argv)
         (void)log_failure(code, "unable to open stdin, stdout and stderr");
         return ROLE_EXIT_SYSTEM;
     }
-    code = command_line_read(&line, argc, argv, &pool.config);
+    code = command_line_read(&line, argc, argv, &pool.config, &why);
     if (code != ROLE_EXIT_OK) {
-        return code;
+        return command_line_complain(code, &why);
     }
     if (line.instead != NULL) {
         return command_line_finish(line.instead(&pool.config));

@@ -41,13 +41,15 @@ struct unit {
     uint32_t slot; /* of a relay; which of its two places, of a zygote */
     enum unit_state state;
     struct process process;
-    bool busy;          /* a relay: runs a job, as it said last */
-    uint32_t groups;    /* of a zygote: its set of control groups; 0: none */
-    uint32_t sandboxes; /* of a zygote: that can be alive at once */
-    int peer;           /* socket to it; -1: none; owned */
-    int64_t start_ms;   /* when it may be started */
-    int64_t ready_ms;   /* since when it is READY */
-    unsigned failures;  /* deaths in a row */
+    bool busy;           /* a relay: runs a job, as it said last */
+    bool again;          /* a relay that is RETIRING: is followed by another */
+    uint32_t generation; /* of a relay: of which configuration (pool.h) */
+    uint32_t groups;     /* of a zygote: its set of control groups; 0: none */
+    uint32_t sandboxes;  /* of a zygote: that can be alive at once */
+    int peer;            /* socket to it; -1: none; owned */
+    int64_t start_ms;    /* when it may be started */
+    int64_t ready_ms;    /* since when it is READY */
+    unsigned failures;   /* deaths in a row */
     bool hopeless; /* its last death was of such a kind, and it was not READY since */
     bool worn;     /* of a zygote: a successor is wanted */
     struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */

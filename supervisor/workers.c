@@ -22,6 +22,11 @@ uint32_t workers_most(const struct config *config)
                                                             : config->workers);
 }
 
+uint32_t workers_sandboxes(const struct config *config)
+{
+    return 2 * workers_most(config) + 4;
+}
+
 void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load)
 {
     relay->busy = load->busy != 0;
@@ -55,7 +60,7 @@ static bool is_wanted(const struct unit *unit)
 {
     return unit->kind == UNIT_RELAY &&
            (unit->state == UNIT_OFF || unit->state == UNIT_STARTING ||
-            unit->state == UNIT_READY);
+            unit->state == UNIT_READY || (unit->state == UNIT_RETIRING && unit->again));
 }
 
 static struct scaling_view look(const struct pool *pool, int64_t now_ms)
@@ -67,7 +72,7 @@ static struct scaling_view look(const struct pool *pool, int64_t now_ms)
 
         if (is_wanted(unit)) {
             view.workers++;
-            view.starting += unit->state != UNIT_READY;
+            view.starting += unit->state == UNIT_OFF || unit->state == UNIT_STARTING;
             view.idle += unit->state == UNIT_READY && !unit->busy;
         }
     }
@@ -97,8 +102,11 @@ static void retire(struct unit *unit)
 {
     const struct message_drain drain = {0};
 
+    unit->again = false;
     if (unit->state == UNIT_OFF) {
         unit->state = UNIT_SPARE;
+    }
+    if (unit->state == UNIT_SPARE || unit->state == UNIT_RETIRING) {
         return;
     }
     unit->state = UNIT_RETIRING;
@@ -134,6 +142,20 @@ static void change(struct pool *pool, int difference)
     }
 }
 
+/* What runs in one goes on; it is followed by another when that is over. */
+static void renew(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
+
+        if (unit->kind == UNIT_RELAY && unit->state == UNIT_READY &&
+            unit->generation != pool->generation) {
+            retire(unit);
+            unit->again = true;
+        }
+    }
+}
+
 static const char *const reasons[SCALING_REASONS] = {
     [SCALING_BOUNDS] = "as configured",
     [SCALING_JOBS] = "jobs wait",
@@ -153,7 +175,11 @@ void workers_tend(struct pool *pool, int64_t now_ms)
     struct scaling_view view;
     int difference;
 
-    if (pool->phase != POOL_RUNNING || now_ms < pool->look_ms) {
+    if (pool->phase != POOL_RUNNING) {
+        return;
+    }
+    renew(pool);
+    if (now_ms < pool->look_ms) {
         return;
     }
     pool->look_ms = now_ms + LOOK_MS;
@@ -178,12 +204,15 @@ int64_t workers_next_ms(const struct pool *pool)
 
 bool workers_retired(struct unit *relay, int status)
 {
+    bool again = relay->again;
+
+    relay->again = relay->busy = false;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return false;
     }
     close_fd(&relay->peer);
-    relay->state = UNIT_SPARE;
-    relay->busy = false;
+    relay->state = again ? UNIT_OFF : UNIT_SPARE;
+    relay->start_ms = 0;
     relay->failures = 0;
     return true;
 }

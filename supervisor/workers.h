@@ -11,14 +11,17 @@
 
 /* How many there can be. */
 uint32_t workers_most(const struct config *config);
+/* And sandboxes: each worker's current one and its next, and some that are dying. */
+uint32_t workers_sandboxes(const struct config *config);
 
 /* A relay has said how it is. */
 void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load);
 
-/* Looks whether there are to be more or fewer, when it is time. */
+/* Renews those of a configuration that is no longer in force, and looks whether there are
+ * to be more or fewer, when it is time. */
 void workers_tend(struct pool *pool, int64_t now_ms);
 int64_t workers_next_ms(const struct pool *pool);
 
-/* A relay that was RETIRING has died: returns true where its slot is SPARE now. False: it
- * did not end as it should; what it ran is its successor's to give back. */
+/* A relay that was RETIRING has died: returns true where that is as it should be. False:
+ * what it ran is its successor's to give back. */
 bool workers_retired(struct unit *relay, int status) must_check;

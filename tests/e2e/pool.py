@@ -235,7 +235,7 @@ class Pool:
         ours, theirs = socket.socketpair()
         path, born = self.supervisor()
         command = [path, "--ready-fd", str(theirs.fileno()), f"--runtime_dir={self.runtime}"]
-        command += [f"--{name}={value}" for name, value in self.options.items()]
+        command += [f"--{name}={value}" for name, value in self.options.items() if value is not None]
         self.log = open(self.log_path, "wb")
         self.process = self.launch(command, pass_fds=[theirs.fileno()], **born)
         theirs.close()

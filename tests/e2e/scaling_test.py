@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""How many workers a pool has: as many as its work asks for, within what is configured."""
+"""How many workers a pool has: as many as its work asks for, within what is configured; and a configuration that is read again
+while jobs run."""
 
 import os
 import signal
+import tempfile
+import threading
 import unittest
 
 import pool
@@ -45,6 +48,130 @@ class Scaling(unittest.TestCase):
             self.client = self.pool.client
             self.check([self.client.enqueue(pool.make_zip("import time\ntime.sleep(0.5)\n")) for _ in range(6)])
             self.assertNotIn("workers=2", self.pool.read_log())
+
+
+class Configured(unittest.TestCase):
+    """A pool with a file that can be written anew."""
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.file = os.path.join(self.folder, "paddock.conf")
+        self.write("[pool]\nworkers = 2\n")
+        self.pool = self.enterContext(pool.Pool(config=self.file, workers=None))
+        self.client = self.pool.client
+
+    def write(self, text):
+        with open(self.file, "w") as file:
+            file.write(text)
+
+    def reload(self, text, *sentences):
+        """Writes it, and waits until all of that has been logged since."""
+        before = len(self.pool.read_log())
+        self.write(text)
+        self.pool.process.send_signal(signal.SIGHUP)
+        pool.wait_until(lambda: all(s in self.pool.read_log()[before:] for s in sentences), sentences)
+
+    def count(self, number):
+        pool.wait_until(lambda: len(self.pool.relays()) == number, f"{number} workers")
+
+    def keep_busy(self, seconds, every):
+        """Enqueues until it is stopped. Returns how to stop it, which returns the jobs."""
+        ended, jobs, data = threading.Event(), [], pool.make_zip(f"import time\ntime.sleep({seconds})\n")
+
+        def enqueue():
+            while not ended.wait(every):
+                jobs.append(self.client.enqueue(data))
+
+        thread = threading.Thread(target=enqueue)
+        thread.start()
+        self.addCleanup(ended.set)
+
+        def stop():
+            pool.wait_until(lambda: len(jobs) > 20, "there was something to do")
+            ended.set()
+            thread.join()
+            return jobs
+        return stop
+
+    def check(self, jobs):
+        """Some may have been given back before they began, by a worker on its way out."""
+        self.assertEqual({self.client.wait(job).verdict for job in jobs}, {"ok"})
+        self.assertEqual({self.client.job(job).get("lost", b"0") for job in jobs}, {b"0"})
+
+    def test_workers(self):
+        """To 16 and back, by the file alone, under load: no job is lost, none runs twice."""
+        stop = self.keep_busy(0.1, 0.05)
+        for number in 16, 2:
+            self.reload(f"[pool]\nworkers = {number}\n", "reloaded: the new configuration is in force")
+            self.count(number)
+        self.check(stop())
+
+    def test_by_both(self):
+        """The file lets it grow, load makes it grow, the file takes that back while load goes on."""
+        stop = self.keep_busy(1, 0.1)
+        self.reload("[pool]\nworkers = 2\nmax_workers = 16\nscale_up_ms = 100\nscale_down_s = 1\nspare_memory_mb = 0\n",
+                    "reloaded: the new configuration is in force")
+        self.count(16)
+        self.reload("[pool]\nworkers = 3\nmax_workers = 4\n", "reloaded: the new configuration is in force")
+        self.count(4)
+        self.check(stop())
+        self.reload("[pool]\nworkers = 2\n", "reloaded: the new configuration is in force")
+        self.count(2)
+
+    def test_limits(self):
+        """What runs goes on with what it began with; what begins later has the new limit."""
+        sleeper = self.client.enqueue(pool.make_zip("import time\ntime.sleep(5)\n"), wall_ms=20000)
+        pool.wait_until(lambda: self.client.job(sleeper)["state"] == b"running", "it runs")
+        relays, zygotes = self.pool.relays(), self.pool.zygotes()
+        self.reload("[pool]\nworkers = 2\n[limits]\nmax_wall_ms = 1000\n", "max_wall_ms is another one", "reloaded: the new")
+        late = self.client.run("import time\ntime.sleep(3)\n", wall_ms=20000)
+        self.assertEqual(late.verdict, "wall_limit", late.result)
+        self.assertEqual(self.client.wait(sleeper).verdict, "ok")
+        pool.wait_until(lambda: len(self.pool.relays()) == 2 and not set(relays) & set(self.pool.relays()), "all relays are new")
+        pool.wait_until(lambda: len(self.pool.zygotes()) == 1 and not set(zygotes) & set(self.pool.zygotes()), "and the zygote")
+
+    def test_under_load(self):
+        stop = self.keep_busy(0.05, 0.02)
+        for number in range(3):
+            self.reload(f"[pool]\nworkers = 2\n[sandbox]\nhash_seed = {number}\n", "reloaded: the new configuration is in force")
+        self.check(stop())
+        self.assertIn("hash_seed is another one", self.pool.read_log())
+
+    def test_bad_files(self):
+        """Each keeps the old configuration and says why, where and which."""
+        for text, sentence in (("[pool]\nworkers = none\n", f"{self.file}:2: workers = none: takes a whole number"),
+                               ("[pool]\nzork = 1\n", f"{self.file}:2: there is no option"),
+                               ("[pool]\nworkers = 4\nmax_workers = 3\n", "max_workers (3) is less than workers (4)")):
+            self.reload(text, "the configuration stays as it was: " + sentence)
+        os.unlink(self.file)
+        self.pool.process.send_signal(signal.SIGHUP)
+        pool.wait_until(lambda: f"{self.file}: No such file" in self.pool.read_log(), "a file that is gone")
+        self.reload("[pool]\nworkers = 2\n", "reloaded: nothing has changed")
+        self.assertEqual(self.client.run("print(1)").verdict, "ok")
+
+    def test_a_zygote_that_does_not_start(self):
+        """It takes its configuration with it; the next reload is as good as any."""
+        zygote = self.pool.zygote()
+        self.reload("[pool]\nworkers = 8\n[sandbox]\nlibrary = /etc/passwd\n",
+                    "the configuration stays as it was: no zygote starts with the new one")
+        self.assertEqual(self.client.run("print(1)").verdict, "ok")
+        self.assertEqual((self.pool.zygotes(), len(self.pool.relays())), ([zygote], 2))
+        self.reload("[pool]\nworkers = 3\n", "reloaded: the new configuration is in force")
+        self.count(3)
+
+    def test_what_only_a_restart_changes(self):
+        self.reload("[pool]\nworkers = 2\nredis = redis://:secret@localhost:1\n[sandbox]\nisolation = none\n",
+                    "redis is another one in the new configuration: only a restart changes it", "isolation is another one",
+                    "nothing has changed")
+        self.assertNotIn("secret", self.pool.read_log())
+        self.assertEqual(self.client.run("print(1)").verdict, "ok")
+
+    def test_quit(self):
+        """Stops at once: what runs is given back."""
+        job = self.client.enqueue(pool.make_zip("import time\ntime.sleep(60)\n"), wall_ms=100000)
+        pool.wait_until(lambda: self.client.job(job)["state"] == b"running", "it runs")
+        self.assertEqual(self.pool.stop(signal.SIGQUIT), 0)
+        self.assertIn("stopping: running jobs are given back", self.pool.read_log())
 
 
 if __name__ == "__main__":

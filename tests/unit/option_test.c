@@ -24,19 +24,19 @@ struct values {
 
 static const struct option_row options[] = {
     {"first", "number", OPTION_NUMBER, offsetof(struct values, number), -5, 100, "10",
-     NULL, true, "ms",
+     NULL, OPTION_AT_ONCE, "ms",
      "A number that is described in so many words that its help needs "
      "more than one line, which is what is wanted here"},
     {"first", "flag", OPTION_FLAG, offsetof(struct values, flag), 0, 0, "yes", NULL,
-     false, "", "A flag"},
+     OPTION_AT_START, "", "A flag"},
     {"first", "choice", OPTION_CHOICE, offsetof(struct values, choice), 0, 0, "green",
-     "red green blue", false, "", "A colour"},
+     "red green blue", OPTION_AT_START, "", "A colour"},
     {"first", "worded", OPTION_NUMBER, offsetof(struct values, worded), 0, 9, "none",
-     "all none", false, "", "A number, or a word"},
+     "all none", OPTION_AT_START, "", "A number, or a word"},
     {"second", "text", OPTION_TEXT, offsetof(struct values, text), 0, 8, "a b", NULL,
-     false, "", "A text"},
+     OPTION_AT_START, "", "A text"},
     {"second", "other", OPTION_NUMBER, offsetof(struct values, other), 0, INT64_MAX, "0",
-     NULL, false, "", "Another number"},
+     NULL, OPTION_AT_START, "", "Another number"},
 };
 static const struct option_table table = {options, array_size(options)};
 

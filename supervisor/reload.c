@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing the configuration of a pool that runs. Runs in the supervisor, on what the
+ * operator wrote. No value is logged: one may be a password.
+ */
+#include "supervisor/reload.h"
+
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/linking.h"
+#include "supervisor/workers.h"
+
+/* ---- what is new ---- */
+
+struct changes {
+    bool any, renewal;
+};
+
+/* Puts back what only a restart changes. */
+static struct changes compare(struct config *fresh, const struct config *old)
+{
+    struct changes changes = {0};
+
+    for (size_t i = 0; i < config_table.count; i++) {
+        const struct option_row *row = &config_table.rows[i];
+
+        if (option_same(row, fresh, old)) {
+            continue;
+        }
+        if (row->reload == OPTION_AT_START) {
+            log_warning("%s is another one in the new configuration: only a restart "
+                        "changes it",
+                        row->name);
+            option_copy(row, fresh, old);
+            continue;
+        }
+        log_info("%s is another one in the new configuration", row->name);
+        changes.any = true;
+        changes.renewal |= row->reload == OPTION_BY_RENEWAL;
+    }
+    return changes;
+}
+
+/* ---- what is done ---- */
+
+/* A zygote has room for the workers that there could be when it was started. */
+static bool has_room(struct pool *pool, const struct config *fresh)
+{
+    const struct unit *zygote = linking_server(pool);
+
+    return zygote != NULL && zygote->sandboxes >= workers_sandboxes(fresh);
+}
+
+static const char *not_now(const struct pool *pool)
+{
+    return pool->reload != RELOAD_NONE    ? "that is under way"
+           : pool->phase == POOL_STARTING ? "the pool is starting"
+           : pool->phase >= POOL_DRAINING ? "the pool is ending"
+                                          : NULL;
+}
+
+void reload(struct pool *pool, const struct command_line *line)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct config *fresh = &pool->next;
+    const char *obstacle = not_now(pool);
+    struct changes changes;
+
+    if (obstacle != NULL) {
+        log_warning("the configuration is not read again: %s", obstacle);
+        return;
+    }
+    if (command_line_read_again(line, fresh, &why) != ROLE_EXIT_OK) {
+        log_error("the configuration stays as it was: %s",
+                  why.data != NULL ? why.data : "");
+        return;
+    }
+    changes = compare(fresh, &pool->config);
+    if (changes.renewal || !has_room(pool, fresh)) {
+        pool->reload = RELOAD_WANTED;
+        log_info("reloading: a zygote of the new configuration is started");
+        return;
+    }
+    pool->config = *fresh;
+    pool->look_ms = 0;
+    log_info("reloaded: %s",
+             changes.any ? "the new configuration is in force" : "nothing has changed");
+}
+
+void reload_call(struct pool *pool, struct unit *zygote, struct unit *other)
+{
+    if (pool->reload == RELOAD_WANTED && other->state == UNIT_SPARE) {
+        pool->reload = RELOAD_STARTED;
+        pool->was_worn = zygote->worn;
+        zygote->worn = true;
+    }
+}
+
+const struct config *reload_config(const struct pool *pool)
+{
+    return pool->reload == RELOAD_STARTED ? &pool->next : &pool->config;
+}
+
+void reload_done(struct pool *pool)
+{
+    if (pool->reload == RELOAD_STARTED) {
+        pool->reload = RELOAD_NONE;
+        pool->config = pool->next;
+        pool->generation++;
+        pool->look_ms = 0;
+        log_open("supervisor", (enum log_level)pool->config.log_level);
+        log_info("reloaded: the new configuration is in force");
+    }
+}
+
+void reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
+{
+    if (pool->reload != RELOAD_STARTED) {
+        return;
+    }
+    pool->reload = RELOAD_NONE;
+    log_error("the configuration stays as it was: no zygote starts with the new one");
+    if (other->state == UNIT_READY) {
+        other->worn = pool->was_worn;
+        dead->state = UNIT_SPARE;
+    }
+}
