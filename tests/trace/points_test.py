@@ -85,6 +85,14 @@ class Points(unittest.TestCase):
                 self.assertEqual([(function, line) for what, line, function, _ in log if what & LINE],
                                  [(function, line) for event, function, line in events if event == "line"])
 
+    def test_a_trace_function_is_told_the_same(self):
+        """The program's own, of code with points."""
+        for name, source in PROGRAMS.items():
+            for what in (CALL | RETURN | UNWIND | YIELD | RESUME, ALL):
+                with self.subTest(name, what=what):
+                    code = compile_program(source)
+                    self.assertEqual(traced(points.instrument(code, what, [])), traced(code))
+
     def test_calls_are_those_of_settrace(self):
         """But for awaits and yield from: a frame that waits for another is not told of when both are suspended."""
         for name, source in PROGRAMS.items():

@@ -234,6 +234,15 @@ static void write_exception(struct writer *writer, int constant,
     }
 }
 
+/* Where a call begins, RESUME is passed over by a program's trace function; a point
+ * behind it must not be told of: it is of the first line that is. */
+static const struct position *behind(const struct code *code, int number)
+{
+    bool begins = number == code->entry && number + 1 < code->count;
+
+    return &code->instructions[begins ? number + 1 : number].position;
+}
+
 static void write_instruction(struct writer *writer, const struct code *code, int number)
 {
     struct instruction *instruction = &code->instructions[number];
@@ -247,7 +256,7 @@ static void write_instruction(struct writer *writer, const struct code *code, in
         set_jump(code, instruction);
     }
     write_wide(writer, instruction->opcode, instruction->argument, units, position);
-    write_point(writer, instruction->after, position);
+    write_point(writer, instruction->after, behind(code, number));
 }
 
 static void write_stub(struct writer *writer, const struct code *code,
