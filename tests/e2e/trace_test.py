@@ -111,6 +111,18 @@ class Trace(pool.TestCase):
                                 ("<string>", "<module>", 1)])
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer keeps what is freed")
+    def test_code_that_a_program_compiles_is_pythons_own(self):
+        """To compare, to write and to take apart; what runs it is traced all the same, each time."""
+        source = ("import dis, marshal\ncode = compile('def g(x):\\n    return x + 1\\ny = g(1)\\n', 'made.py', 'exec')\n"
+                  "print(code == compile('def g(x):\\n    return x + 1\\ny = g(1)\\n', 'made.py', 'exec'))\n"
+                  "print(hash(code) == hash(marshal.loads(marshal.dumps(code))))\nprint(len(list(dis.get_instructions(code))))\n"
+                  "for _ in range(2): exec(code)\nexec(marshal.loads(marshal.dumps(code)), {})\nprint(eval(compile('g(3)', 'e.py', 'eval')))\n"
+                  "def f():\n    n = 1\n    def inner(): return n\n    return inner.__closure__\n"
+                  "def h():\n    n = 0\n    def inner(): return n\n    return inner\nexec(h().__code__, {}, closure=f())\n")
+        plain, events = self.client.run(source), self.read(self.client.run(source, trace="lines"))
+        self.assertEqual(text_of(events), text_of(self.read(plain)))
+        self.assertEqual([e["function"] for e in events if e["kind"] == "call" and e["file"] == "made.py"], ["<module>", "g"] * 3 + ["g"])
+
     def test_texts_without_end(self):
         """Nothing is kept of them but their names, which have a bound."""
         job = self.client.run("for i in range(30000): exec(f'x = {i}')\n", trace="lines", memory_mb=64)

@@ -9,7 +9,8 @@
 #include "worker/sandbox/recorder.h"
 
 static struct {
-    Py_ssize_t extra;   /* slot of code objects */
+    Py_ssize_t extra;   /* slot of code with points: its function */
+    Py_ssize_t twins;   /* slot of code without: the same with points; owned there */
     PyObject *files;    /* dict: path -> number; owned */
     PyObject *names;    /* dict: text -> number; owned */
     uint32_t functions; /* numbers given */
@@ -136,12 +137,18 @@ static PyTypeObject function_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 };
 
+static void twin_free(void *twin)
+{
+    Py_XDECREF((PyObject *)twin);
+}
+
 int functions_init(void)
 {
     numbers.extra = _PyEval_RequestCodeExtraIndex(NULL);
+    numbers.twins = _PyEval_RequestCodeExtraIndex(twin_free);
     numbers.files = PyDict_New();
     numbers.names = PyDict_New();
-    if (numbers.extra < 0) {
+    if (numbers.extra < 0 || numbers.twins < 0) {
         PyErr_SetString(PyExc_RuntimeError, "no slot for the tracer");
         return -1;
     }
@@ -180,4 +187,25 @@ struct function *functions_of(PyCodeObject *code)
         return NULL;
     }
     return function;
+}
+
+PyObject *functions_twin(PyObject *code)
+{
+    void *known = NULL;
+    PyObject *twin;
+
+    if (functions_of((PyCodeObject *)code) != NULL ||
+        _PyCode_GetExtra(code, numbers.twins, &known) != 0) {
+        return NULL;
+    }
+    if (known != NULL) {
+        return Py_NewRef((PyObject *)known);
+    }
+    twin = tracer_instrument(code);
+    if (twin != NULL && twin != code &&
+        _PyCode_SetExtra(code, numbers.twins, Py_NewRef(twin)) != 0) {
+        Py_DECREF(twin);
+        PyErr_Clear(); /* out of memory: it is made again */
+    }
+    return twin;
 }

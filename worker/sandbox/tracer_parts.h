@@ -30,6 +30,9 @@ struct function *functions_new(const PyCodeObject *code);
 void functions_bind(PyObject *code, struct function *function);
 /* Borrowed; NULL: the code has no points. */
 struct function *functions_of(PyCodeObject *code);
+/* Of code without points: the same with points, made once, a new reference. NULL: it has
+ * points itself, or with an exception. */
+PyObject *functions_twin(PyObject *code);
 /* Gives it a number and writes its records, the first time. False: there is no room. */
 bool functions_has_name(struct function *function);
 /* The number of a name of anything else, as it is in the recording's table; 0: there is
@@ -56,6 +59,6 @@ PyObject *tracer_instrument(PyObject *code);
 
 /* ---- tracer_text.c ---- */
 
-/* From here on what the program's own code makes of a text by compile, exec and eval has
- * points as well. 0, or -1 with an exception. */
+/* From here on what the program's own code runs by exec and eval has points as well. 0,
+ * or -1 with an exception. */
 int texts_trace(void);

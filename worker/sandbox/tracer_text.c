@@ -1,42 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code that a program makes of a text: compile, exec and eval, called by code with
- * points, give what they compile points as well. Runs in the sandbox. In every other way
- * they are the functions that they stand in for; library code that uses them is not
- * traced.
+ * Code that a program makes of a text: exec and eval, called by code with points, run
+ * what they are given with points as well. Runs in the sandbox. In every other way they
+ * are the functions that they stand in for; library code that uses them is not traced.
+ * compile() is Python's own, so that its code can be compared and written by marshal.
  */
 #include "worker/sandbox/tracer_parts.h"
 
 #include <string.h>
 
-static PyObject *original_compile, *original_exec, *original_eval; /* owned */
+static PyObject *builtin_compile, *original_exec, *original_eval; /* owned */
 
 static bool is_called_by_program(void)
 {
     const frame *caller = frames_current(frames_thread());
 
     return caller != NULL && functions_of(frames_code(caller)) != NULL;
-}
-
-/* Takes the code; what is none (a syntax tree) stays as it is. */
-static PyObject *with_points(PyObject *code)
-{
-    PyObject *result;
-
-    if (code == NULL || !PyCode_Check(code)) {
-        return code;
-    }
-    result = tracer_instrument(code);
-    Py_DECREF(code);
-    return result;
-}
-
-static PyObject *compile_traced(PyObject *self, PyObject *const *args, Py_ssize_t count,
-                                PyObject *names)
-{
-    PyObject *code = PyObject_Vectorcall(original_compile, args, (size_t)count, names);
-
-    return is_called_by_program() ? with_points(code) : code;
 }
 
 /* As eval() does: spaces before an expression do not count. */
@@ -52,31 +31,51 @@ static PyObject *compile_text(PyObject *text, const char *mode)
 {
     bool is_expression = strcmp(mode, "eval") == 0 && PyUnicode_CheckExact(text);
     PyObject *stripped = is_expression ? without_spaces(text) : Py_NewRef(text);
-    PyObject *code = stripped != NULL ? PyObject_CallFunction(original_compile, "Oss",
+    PyObject *code = stripped != NULL ? PyObject_CallFunction(builtin_compile, "Oss",
                                                               stripped, "<string>", mode)
                                       : NULL;
 
     Py_XDECREF(stripped);
-    return with_points(code);
+    return code;
 }
+
+/* What is to run in the place of the first argument, a new reference; NULL with an
+ * exception. Without one: that itself. */
+static PyObject *with_points(PyObject *source, const char *mode, PyObject *names)
+{
+    PyObject *code, *result;
+
+    if (PyCode_Check(source)) {
+        return functions_twin(source);
+    }
+    if (names != NULL || !(PyUnicode_CheckExact(source) || PyBytes_CheckExact(source))) {
+        return NULL;
+    }
+    code = compile_text(source, mode);
+    result = code != NULL ? tracer_instrument(code) : NULL;
+    Py_XDECREF(code);
+    return result;
+}
+
+#define ARGUMENTS 4 /* source, globals, locals, closure= */
 
 static PyObject *run_traced(PyObject *original, const char *mode, PyObject *const *args,
                             Py_ssize_t count, PyObject *names)
 {
-    PyObject *passed[4], *code, *result;
+    Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
+    PyObject *passed[ARGUMENTS], *code = NULL, *result;
 
-    if (count < 1 || count > 3 || names != NULL ||
-        !(PyUnicode_CheckExact(args[0]) || PyBytes_CheckExact(args[0])) ||
-        !is_called_by_program()) {
-        return PyObject_Vectorcall(original, args, (size_t)count, names);
+    if (count > 0 && all <= ARGUMENTS && is_called_by_program()) {
+        code = with_points(args[0], mode, names);
     }
-    code = compile_text(args[0], mode);
     if (code == NULL) {
-        return NULL;
+        return PyErr_Occurred()
+                   ? NULL
+                   : PyObject_Vectorcall(original, args, (size_t)count, names);
     }
-    memcpy(passed, args, (size_t)count * sizeof(*passed));
+    memcpy(passed, args, (size_t)all * sizeof(*passed));
     passed[0] = code;
-    result = PyObject_Vectorcall(original, passed, (size_t)count, NULL);
+    result = PyObject_Vectorcall(original, passed, (size_t)count, names);
     Py_DECREF(code);
     return result;
 }
@@ -103,7 +102,6 @@ static struct {
     PyMethodDef method; /* its text is the original's */
     PyObject **original;
 } stand_ins[] = {
-    {STAND_IN(compile), &original_compile},
     {STAND_IN(exec), &original_exec},
     {STAND_IN(eval), &original_eval},
 };
@@ -111,8 +109,11 @@ static struct {
 int texts_trace(void)
 {
     PyObject *builtins = PyImport_AddModule("builtins"); /* borrowed */
-    int error = builtins != NULL ? 0 : -1;
+    int error;
 
+    builtin_compile =
+        builtins != NULL ? PyObject_GetAttrString(builtins, "compile") : NULL;
+    error = builtin_compile != NULL ? 0 : -1;
     for (size_t i = 0; error == 0 && i < sizeof(stand_ins) / sizeof(*stand_ins); i++) {
         PyMethodDef *method = &stand_ins[i].method;
         PyObject *original = PyObject_GetAttrString(builtins, method->ml_name);
