@@ -142,7 +142,7 @@ static int apply_flag(const struct reading *reading, const struct flag *flag,
     line->instead = flag->instead != NULL ? flag->instead : line->instead;
     if (flag->take != NULL && flag->take(line, value) < 0) {
         return refuse(reading, ROLE_EXIT_USAGE, "--%s: a bad value: %s", flag->name,
-                      value);
+                      value != NULL ? value : "");
     }
     return ROLE_EXIT_OK;
 }

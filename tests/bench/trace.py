@@ -39,18 +39,36 @@ def peer_ms(command, path, folder):
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def run_traced(client, program, level):
-    """(computing time in ms, trace records, bytes of the recording) of a job."""
+def source_of(program, times=1):
     with open(path_of(program)) as file:
-        job = client.run(file.read(), trace=level, **LONG)
+        return file.read() * times
+
+
+def run_traced(client, source, level):
+    """(computing time in ms, trace records, bytes of the recording) of a job."""
+    job = client.run(source, trace=level, **LONG)
     assert job.verdict == "ok", job.result
     end = recording.decode(job.recording)[-1]
     return job.result["cpu_ms"], end["produced"], len(job.recording)
 
 
+OFTEN = 5  # as a job's time is told in whole milliseconds
+
+
+def measure_off(client, program, command, folder):
+    """ms of the program, run often: as a job without a trace, and by the command."""
+    source = source_of(program, OFTEN)
+    path = os.path.join(folder, "often.py")
+    with open(path, "w") as file:
+        file.write(source)
+    return (run_traced(client, source, "off")[0] - run_traced(client, source_of("empty"), "off")[0],
+            peer_ms(command, path, folder) - peer_ms(command, path_of("empty"), folder))
+
+
 def measure(rounds, build, note):
     """({program: {what: [ms of each round]}}, {level: [bytes an event]}): of programs that have so many that it matters."""
-    peers = {**PEERS, "libpython": [os.path.join(build, "tests", "bench", "python")]}
+    libpython = [os.path.join(build, "tests", "bench", "python")]
+    peers = {**PEERS, "libpython": libpython}
     times = {program: {} for program in PROGRAMS}
     sizes = {level: [] for level in LEVELS[1:]}
     with (pool.Pool(workers=1, max_cpu_ms=300_000, max_wall_ms=600_000) as p, tempfile.TemporaryDirectory() as folder):
@@ -58,20 +76,23 @@ def measure(rounds, build, note):
             for program in PROGRAMS:
                 note(f"trace: {program}, round {number + 1} of {rounds}")
                 for level in LEVELS:
-                    ms, events, size = run_traced(p.client, program, level)
+                    ms, events, size = run_traced(p.client, source_of(program), level)
                     # Without what it takes to start, and for its own imports.
-                    times[program].setdefault(level, []).append(ms - run_traced(p.client, "empty", level)[0])
+                    times[program].setdefault(level, []).append(ms - run_traced(p.client, source_of("empty"), level)[0])
                     if events > 1000:
                         sizes[level].append(size / events)
                 for name, command in peers.items():
                     took = peer_ms(command, path_of(program), folder) - peer_ms(command, path_of("empty"), folder)
                     times[program].setdefault(name, []).append(took)
+                for name, ms in zip(("often", "often, libpython"), measure_off(p.client, program, libpython, folder)):
+                    times[program].setdefault(name, []).append(ms)
     return times, sizes
 
 
 def slowdown(times, what):
-    untraced = "off" if what in LEVELS[1:] else "libpython" if what == "off" else "python3"
-    return statistics.median(times[what]) / statistics.median(times[untraced])
+    pair = {"off": ("often", "often, libpython")}.get(what, (what, "off" if what in LEVELS else "python3"))
+    traced, untraced = (statistics.median(times[name]) for name in pair)
+    return traced / untraced
 
 
 def summarise(times, sizes):
@@ -84,8 +105,7 @@ def summarise(times, sizes):
     return {
         "trace_slowdown": slow,
         "trace_bytes_an_event": max(statistics.mean(values) for values in sizes.values() if values),
-        # Of all together: a job's time is told in whole milliseconds.
-        "trace_off_slowdown": statistics.mean(slow["off"].values()),
+        "trace_off_slowdown": max(slow["off"].values()),
         "trace_calls_to_cprofile": worst("calls", "cProfile"),
         "trace_lines_to_coverage": worst("lines", "coverage"),
         "trace_steps_slowdown": max(slow["steps"].values()),
