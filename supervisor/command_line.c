@@ -9,6 +9,7 @@
 #include "common/fd.h"
 #include "common/number.h"
 #include "common/role.h"
+#include "supervisor/sizing.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -52,7 +53,14 @@ static int print_config(const struct config *config)
 
 static int check_config(const struct config *config)
 {
-    (void)puts("the configuration is good");
+    autobuffer struct buffer text = BUFFER_INIT(1024);
+
+    buffer_add_text(&text, "the configuration is good\n");
+    if (!sizing_add_up(config, &text)) {
+        buffer_add_text(&text, "that is more than there is: jobs that take all that they "
+                               "may at once would be too many\n");
+    }
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
     return ROLE_EXIT_OK;
 }
 

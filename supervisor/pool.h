@@ -11,6 +11,7 @@
 #include "supervisor/cgroup.h"
 #include "supervisor/config.h"
 #include "supervisor/decoy.h"
+#include "supervisor/notify.h"
 #include "supervisor/runtime.h"
 #include "supervisor/scaling.h"
 #include "supervisor/unit.h"
@@ -46,6 +47,7 @@ struct pool {
     bool was_worn;       /* the zygote that serves, before the reload */
     uint32_t generation; /* of the configuration: what relays are of */
     struct runtime runtime;
+    struct notify notify;
     enum pool_phase phase;
     enum isolation isolation;
     struct cgroup cgroup;

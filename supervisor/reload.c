@@ -5,6 +5,7 @@
  */
 #include "supervisor/reload.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/linking.h"
@@ -75,6 +76,8 @@ void reload(struct pool *pool, const struct command_line *line)
                   why.data != NULL ? why.data : "");
         return;
     }
+    notify_say(&pool->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+               (long long)clock_now_us());
     changes = compare(fresh, &pool->config);
     if (changes.renewal || !has_room(pool, fresh)) {
         pool->reload = RELOAD_WANTED;
@@ -83,6 +86,7 @@ void reload(struct pool *pool, const struct command_line *line)
     }
     pool->config = *fresh;
     pool->look_ms = 0;
+    notify_say(&pool->notify, "READY=1");
     log_info("reloaded: %s",
              changes.any ? "the new configuration is in force" : "nothing has changed");
 }
@@ -108,6 +112,7 @@ void reload_done(struct pool *pool)
         pool->config = pool->next;
         pool->generation++;
         pool->look_ms = 0;
+        notify_say(&pool->notify, "READY=1");
         log_open("supervisor", (enum log_level)pool->config.log_level);
         log_info("reloaded: the new configuration is in force");
     }
@@ -119,6 +124,7 @@ void reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
         return;
     }
     pool->reload = RELOAD_NONE;
+    notify_say(&pool->notify, "READY=1");
     log_error("the configuration stays as it was: no zygote starts with the new one");
     if (other->state == UNIT_READY) {
         other->worn = pool->was_worn;

@@ -114,22 +114,23 @@ static int open_runtime(struct pool *pool)
 
 enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 
+static void end_now(struct pool *pool, const struct command_line *line)
+{
+    log_info("stopping: running jobs are given back");
+    notify_say(&pool->notify, "STOPPING=1\nSTATUS=stopping");
+    pool_stop(pool);
+}
+
 static void end(struct pool *pool, const struct command_line *line)
 {
     if (pool->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, within %lld s",
                  (long long)pool->config.drain_s);
+        notify_say(&pool->notify, "STOPPING=1\nSTATUS=draining");
         pool_drain(pool);
     } else {
-        log_info("stopping: running jobs are given back");
-        pool_stop(pool);
+        end_now(pool, line);
     }
-}
-
-static void end_now(struct pool *pool, const struct command_line *line)
-{
-    log_info("stopping: running jobs are given back");
-    pool_stop(pool);
 }
 
 static void pass_over(struct pool *pool, const struct command_line *line)
@@ -189,6 +190,7 @@ static void announce(struct pool *pool, struct command_line *line)
     }
     log_info("pool ready queue=%s workers=%lld", pool->config.queue,
              (long long)pool->config.workers);
+    notify_say(&pool->notify, "READY=1\nSTATUS=serving queue %s", pool->config.queue);
     if (line->ready_fd >= 0 && fd_write_full(line->ready_fd, "ready\n", 6) < 0) {
         on_starter(pool, line);
     }
@@ -210,9 +212,13 @@ static void mind_the_end(struct pool *pool, struct command_line *line)
 /* How long poll() may wait. */
 static int next_due(const struct pool *pool, const struct command_line *line)
 {
-    int64_t next_ms = pool_next_ms(pool);
+    const int64_t due[] = {pool_next_ms(pool), notify_next_ms(&pool->notify)};
+    int64_t next_ms = line->end_ms;
 
-    return clock_poll_ms(next_ms < line->end_ms ? next_ms : line->end_ms, clock_now_ms());
+    for (size_t i = 0; i < array_size(due); i++) {
+        next_ms = due[i] < next_ms ? due[i] : next_ms;
+    }
+    return clock_poll_ms(next_ms, clock_now_ms());
 }
 
 static void loop(struct pool *pool, struct command_line *line, int signals)
@@ -221,6 +227,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
     bool announced = false;
 
     while (!pool_is_over(pool)) {
+        notify_tend(&pool->notify, clock_now_ms());
         pool_start_due(pool);
         fds[POLL_SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[POLL_STARTER] = (struct pollfd){.fd = line->ready_fd, .events = POLLIN};
@@ -289,6 +296,7 @@ static int run(struct pool *pool, struct command_line *line)
     if (error < 0) {
         return ROLE_EXIT_CONFIG;
     }
+    notify_open(&pool->notify);
     pool_init(pool, false);
     error = choose_isolation(pool);
     if (error == 0) {
@@ -304,6 +312,7 @@ static int run(struct pool *pool, struct command_line *line)
     loop(pool, line, signals);
     cgroup_close(&pool->cgroup);
     runtime_close(&pool->runtime);
+    notify_close(&pool->notify);
     return pool->exit_code;
 }
 
@@ -317,7 +326,8 @@ static void take_back_children(void)
 
 int main(int argc, char **argv)
 {
-    static struct pool pool = {.runtime = RUNTIME_INIT, .cgroup = CGROUP_INIT};
+    static struct pool pool = {
+        .runtime = RUNTIME_INIT, .notify = NOTIFY_INIT, .cgroup = CGROUP_INIT};
     autobuffer struct buffer why = BUFFER_INIT(4096);
     struct command_line line = COMMAND_LINE_INIT;
     int code;

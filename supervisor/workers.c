@@ -6,11 +6,9 @@
 #include "supervisor/workers.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/sizing.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #define LOOK_MS  1000
@@ -37,25 +35,6 @@ void workers_load(struct pool *pool, struct unit *relay, const struct message_lo
 
 /* ---- what is seen ---- */
 
-/* MemAvailable of /proc/meminfo, proc(5); -1: it does not say. */
-static int64_t available_mb(void)
-{
-    static const char name[] = "MemAvailable:";
-    autofree char *text = NULL;
-    const char *line;
-    size_t size;
-    long long kb;
-
-    if (fd_read_file("/proc/meminfo", KIB(64), &text, &size) < 0) {
-        return -1;
-    }
-    line = strstr(text, name);
-    if (line == NULL || sscanf(line + strlen(name), "%lld", &kb) != 1) {
-        return -1;
-    }
-    return kb / 1024;
-}
-
 static bool is_wanted(const struct unit *unit)
 {
     return unit->kind == UNIT_RELAY &&
@@ -65,7 +44,7 @@ static bool is_wanted(const struct unit *unit)
 
 static struct scaling_view look(const struct pool *pool, int64_t now_ms)
 {
-    struct scaling_view view = {.available_mb = available_mb()};
+    struct scaling_view view = {.available_mb = sizing_memory_mb("MemAvailable")};
 
     for (size_t i = 0; i < pool->count; i++) {
         const struct unit *unit = &pool->units[i];
@@ -190,6 +169,8 @@ void workers_tend(struct pool *pool, int64_t now_ms)
                  (uint32_t)((int)view.workers + difference), view.workers,
                  reasons[reason], (unsigned long long)view.waiting,
                  (long long)view.oldest_ms, view.idle);
+        notify_say(&pool->notify, "STATUS=serving queue %s with %d workers",
+                   pool->config.queue, (int)view.workers + difference);
         change(pool, difference);
     }
 }

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -92,6 +93,12 @@ class Configuration(unittest.TestCase):
             file.flush()
             self.assertEqual(supervisor("--config", file.name, "--check-config").returncode, 0)
 
+    def test_memory_is_added_up(self):
+        done = supervisor("--check-config", "--workers=2", "--max-workers=3", "--max-memory-mb=100", "--maxmemory-mb=64")
+        self.assertIn("3 workers x (100 MB of a job + 8 MB) + 100 MB of zygotes + 64 MB of Redis = 488 MB", done.stdout)
+        done = supervisor("--check-config", "--workers=256", "--max-memory-mb=65536")
+        self.assertIn("that is more than there is", done.stdout)
+
     def test_folder_of_somebody_else(self):
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
@@ -134,6 +141,32 @@ class Life(unittest.TestCase):
             with pool.Pool(workers=1, queue="other", redis=address) as second:
                 self.assertEqual(second.processes("redis"), [])
                 self.assertEqual(second.client.run("print(1)").verdict, "ok")
+
+    def test_the_service_manager_is_told(self):
+        """What systemd hears of Type=notify and WatchdogSec=; no child of ours inherits its socket."""
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            path = os.path.join(folder, "notify")
+            manager.bind(path)
+            manager.settimeout(pool.PATIENCE)
+
+            def heard(line):
+                while True:
+                    words = manager.recv(4096).decode().split("\n")
+                    if line in words:
+                        return words
+
+            environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+            with pool.Pool(workers=1, born={"env": environment}) as p:
+                self.assertIn("STATUS=serving queue test", heard("READY=1"))
+                for _ in range(3):
+                    heard("WATCHDOG=1")
+                with open(f"/proc/{p.zygote()}/environ", "rb") as file:
+                    self.assertNotIn(b"NOTIFY", file.read())
+                p.process.send_signal(signal.SIGHUP)
+                heard("RELOADING=1")
+                heard("READY=1")
+                p.process.send_signal(signal.SIGTERM)
+                heard("STOPPING=1")
 
     def test_drain_lets_a_job_end(self):
         with pool.Pool(workers=1) as p:

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What systemd is told. Runs in the supervisor; trusts its environment, which is whoever
+ * started it.
+ */
+#include "supervisor/notify.h"
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "common/number.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A path, or a name of the abstract kind behind an @. */
+static int open_socket(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(name);
+    autoclose int fd = -1;
+
+    if ((name[0] != '/' && name[0] != '@') || size >= sizeof(address.sun_path)) {
+        return -1;
+    }
+    memcpy(address.sun_path, name, size);
+    if (name[0] == '@') {
+        address.sun_path[0] = '\0';
+    }
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 ||
+        connect(fd, (const struct sockaddr *)&address,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) != 0) {
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+/* Half of what the manager waits, as sd_watchdog_enabled(3) advises. */
+static int64_t watchdog_ms(void)
+{
+    const char *microseconds = getenv("WATCHDOG_USEC"), *whose = getenv("WATCHDOG_PID");
+    int64_t us, pid = getpid();
+
+    if (microseconds == NULL || number_parse(microseconds, 1, INT64_MAX, &us) < 0 ||
+        (whose != NULL &&
+         (number_parse(whose, 1, INT64_MAX, &pid) < 0 || pid != getpid()))) {
+        return 0;
+    }
+    return us / 2000 > 0 ? us / 2000 : 1;
+}
+
+void notify_open(struct notify *notify)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+
+    notify->socket = name != NULL ? open_socket(name) : -1;
+    notify->watchdog_ms = notify->socket >= 0 ? watchdog_ms() : 0;
+    (void)unsetenv("NOTIFY_SOCKET");
+    (void)unsetenv("WATCHDOG_USEC");
+    (void)unsetenv("WATCHDOG_PID");
+}
+
+void notify_close(struct notify *notify)
+{
+    close_fd(&notify->socket);
+}
+
+void notify_say(const struct notify *notify, const char *format, ...)
+{
+    char text[LIMIT_LOG_LINE];
+    va_list args;
+    int size;
+
+    if (notify->socket < 0) {
+        return;
+    }
+    va_start(args, format);
+    size = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (size > 0 && (size_t)size < sizeof(text)) {
+        (void)send(notify->socket, text, (size_t)size, MSG_NOSIGNAL);
+    }
+}
+
+void notify_tend(struct notify *notify, int64_t now_ms)
+{
+    if (notify->watchdog_ms > 0 && now_ms >= notify->next_ms) {
+        notify->next_ms = now_ms + notify->watchdog_ms;
+        notify_say(notify, "WATCHDOG=1");
+    }
+}
+
+int64_t notify_next_ms(const struct notify *notify)
+{
+    return notify->watchdog_ms > 0 ? notify->next_ms : CLOCK_NEVER;
+}
