@@ -40,6 +40,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
@@ -374,6 +375,36 @@ static void done(struct relay *relay)
     sandbox_link_done(&relay->link);
 }
 
+/* ---- the command line ---- */
+
+static int print_usage(FILE *to)
+{
+    (void)fprintf(to, "usage: paddock-relay --states | --help\n"
+                      "Started by paddock-supervisor. --states prints the steps of a "
+                      "job's life.\n");
+    return to == stdout ? ROLE_EXIT_OK : ROLE_EXIT_USAGE;
+}
+
+static int print_states(void)
+{
+    int error;
+
+    run_state_print();
+    error = fd_flush_stdout();
+    if (error < 0 && error != -EPIPE) {
+        (void)log_failure(error, "unable to write to standard output");
+    }
+    return error == 0 ? ROLE_EXIT_OK : ROLE_EXIT_SYSTEM;
+}
+
+static int answer(const char *word)
+{
+    if (strcmp(word, "--states") == 0) {
+        return print_states();
+    }
+    return print_usage(strcmp(word, "--help") == 0 ? stdout : stderr);
+}
+
 int main(int argc, char **argv)
 {
     /* A relay before this one may have left jobs behind. */
@@ -383,8 +414,7 @@ int main(int argc, char **argv)
         return ROLE_EXIT_SYSTEM;
     }
     if (argc > 1) {
-        (void)fputs("usage: paddock-relay\nStarted by paddock-supervisor.\n", stderr);
-        return ROLE_EXIT_USAGE;
+        return answer(argv[1]);
     }
     log_open("relay", LOG_INFO);
     /* It was started by a file descriptor, which older kernels take for its name. */

@@ -36,6 +36,14 @@ typedef void run_handler(struct relay *relay, const void *detail);
 
 static void handle(struct relay *relay, enum run_event event, const void *detail);
 
+static void enter(struct run *run, enum run_state state)
+{
+    if (run->state != state) {
+        run->state = state;
+        log_debug("state=%s job=%s", run_state_name(state), run->job.id);
+    }
+}
+
 void run_init(struct run *run)
 {
     *run = (struct run){.wanted = true};
@@ -56,17 +64,17 @@ static void forget(struct relay *relay, const void *unused)
     forward_reset(relay);
     settlement_done(&relay->settlement);
     sandbox_link_forget(relay);
+    enter(run, run->claim_asked ? RUN_CLAIMING : RUN_IDLE);
     claims_job_done(&run->job);
     run->killed = KILL_NONE;
     run->forsaken = false;
     run->started_us = 0;
     run->wanted = run->wanted || !run->claim_asked;
-    run->state = run->claim_asked ? RUN_CLAIMING : RUN_IDLE;
 }
 
 static void settle(struct relay *relay)
 {
-    relay->run.state = RUN_SETTLING;
+    enter(&relay->run, RUN_SETTLING);
     settle_tend(relay, clock_now_ms());
 }
 
@@ -98,7 +106,7 @@ void run_claim(struct relay *relay, int64_t now_ms)
     run->claim_sent_ms = now_ms;
     run->wanted = false;
     if (run->state == RUN_IDLE) {
-        run->state = RUN_CLAIMING;
+        enter(run, RUN_CLAIMING);
     }
 }
 
@@ -140,7 +148,7 @@ void run_on_claim(void *context, const struct redisReply *reply)
 
 static void no_job(struct relay *relay, const void *unused)
 {
-    relay->run.state = RUN_IDLE;
+    enter(&relay->run, RUN_IDLE);
 }
 
 /* The one before could not be settled although this claim was answered: the queue is
@@ -160,7 +168,7 @@ static void accept_job(struct relay *relay, const void *job)
 
     run->job = *(const struct claims_job *)job;
     lease_begin(relay, run->claim_sent_ms);
-    run->state = RUN_FETCHING;
+    enter(run, RUN_FETCHING);
     log_debug("job=%s attempt=%" PRIu32 " claimed", run->job.id, run->job.attempt);
     if (relay->mode == RELAY_STOPPING || !sandbox_link_ready(relay)) {
         give_back(relay, NULL);
@@ -195,7 +203,7 @@ static int start(struct relay *relay, const struct redisReply *code)
         r = sandbox_link_start(relay, &run->job.limits);
     }
     if (r == 0) {
-        run->state = RUN_RUNNING;
+        enter(run, RUN_RUNNING);
         run->started_us = clock_now_us();
         run->ended_us = 0;
         forward_begin(relay);
@@ -303,7 +311,7 @@ static void exited(struct relay *relay, const void *detail)
  * could let it run twice at once. */
 static void orphan(struct relay *relay, const void *unused)
 {
-    relay->run.state = RUN_ORPHANED;
+    enter(&relay->run, RUN_ORPHANED);
 }
 
 static void reaped(struct relay *relay, const void *unused)

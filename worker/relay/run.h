@@ -7,19 +7,10 @@
 
 #include "common/message.h"
 #include "worker/relay/claims.h"
+#include "worker/relay/run_state.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum run_state {
-    RUN_IDLE,
-    RUN_CLAIMING, /* the queue was asked for a job */
-    RUN_FETCHING, /* it is ours; its bytes are under way */
-    RUN_RUNNING,  /* a sandbox runs it */
-    RUN_ORPHANED, /* the zygote is gone, and the sandbox with it or soon */
-    RUN_SETTLING, /* it is over; the queue has not acknowledged that yet */
-    RUN_STATES,
-};
 
 struct run {
     enum run_state state;
