@@ -5,6 +5,7 @@ as they are, and reads along only to know which command is under way."""
 import contextlib
 import os
 import socket
+import struct
 import tempfile
 import threading
 
@@ -55,16 +56,18 @@ class Reader:
 
 
 class Connection:
-    """One client's way to the server. `words`: of the command under way, as text."""
+    """One client's way to the server. `words`: of the command under way, as text. `pid`: the client's."""
 
     def __init__(self, proxy, client, server):
         self.proxy = proxy
         self.ends = client, server
+        self.pid, _, _ = struct.unpack("iii", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         self.asked = []  # commands whose answers are to come, the oldest first
         for run in (self.requests, self.answers):
             threading.Thread(target=self.guarded, args=(run,), daemon=True).start()
 
     def guarded(self, run):
+        self.proxy.here.connection = self
         with contextlib.suppress(Torn, OSError):
             run()
         self.cut()
@@ -96,11 +99,13 @@ class Proxy:
     """with Proxy(server.socket) as proxy: Pool(redis=proxy.address)
 
     `hook`: called as hook("before" or "after", words) when a command has come from a client, or its answer from Redis, and is
-    to be passed on: while it runs, that direction of that connection stands. `delay_s`: how long each is held up."""
+    to be passed on: while it runs, that direction of that connection stands, which is `here.connection`, and which it can tear
+    (raise Torn). `delay_s`: how long each is held up."""
 
     def __init__(self, target):
         self.target = target
         self.hook = None
+        self.here = threading.local()
         self.delay_s = 0
         self.passable = threading.Event()
         self.passable.set()
@@ -136,6 +141,7 @@ class Proxy:
                 server.connect(self.target)
             except OSError:
                 client.close()
+                server.close()
                 continue
             self.connections.append(Connection(self, client, server))
 
