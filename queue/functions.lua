@@ -20,6 +20,7 @@ local PROMOTE_AT_MOST = 100    -- delayed jobs per call
 local SKIP_AT_MOST = 100       -- tenants without jobs or at their cap, and jobs that cannot run, passed over per claim
 local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
 local REPLACE_AT_MOST = 200    -- jobs that one new one takes the place of
+local LEASE_AT_MOST = 60000    -- ms
 local ADOPT_AT_MOST = 500      -- jobs of the version before, per claim
 local UNCAP_AT_MOST = 100      -- tenants looked at again per claim when the cap was raised
 local BACKOFF_MS = 1000        -- before the third attempt; then four times as long each
@@ -481,14 +482,22 @@ local function release(P, id, delay)
   end
 end
 
--- After the first loss none: most faults are over by then. Jobs that were lost together come back apart.
+-- After the first loss none: most faults are over by then.
+local function mean_backoff(lost)
+  return lost < 2 and 0 or math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
+end
+
+-- Jobs that were lost together come back apart.
 local function backoff(lost)
-  if lost < 2 then
-    return 0
-  end
   local _, micros = now_ms()
-  local pause = math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
-  return math.floor(pause * (0.75 + micros / 2000))
+  return math.floor(mean_backoff(lost) * (0.75 + micros / 2000))
+end
+
+-- The longest that a job can be put off.
+local function longest_pause(P, id)
+  local known = fields(P, id, "lost", "delay_ms")
+  local lost = counted(known[1])
+  return lost > 0 and math.ceil(mean_backoff(lost) * 1.25) or asked("delay_ms", known[2])
 end
 
 -- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
@@ -519,23 +528,33 @@ local function over(P, name, now, most)
   return redis.call("ZRANGE", P .. name, "-inf", whole(now), "BYSCORE", "LIMIT", 0, most)
 end
 
--- A lease has two parts: four fifths until its owner is missed, and the rest, from the claim on that missed it, in which
--- he can still say that he is there. When Redis itself stood still, leases have run out whose owners are as well as
--- ever, and what others asked meanwhile is answered before their beats are. A score with a fraction is of the second.
+-- A lease has two halves: one until its owner is missed, and one, from the claim on that missed him, in which he can still
+-- say that he is there. When Redis itself stood still, or its clock was put on, leases have run out whose owners are as well
+-- as ever; and they beat every third of a lease. A score with a fraction is of the second half.
 local MISSED = 0.5
 
 local function hold(P, id, now, lease_ms)
-  redis.call("ZADD", P .. "lease", whole(now + math.floor(lease_ms * 4 / 5)), id)
+  redis.call("ZADD", P .. "lease", whole(now + math.floor(math.min(lease_ms, LEASE_AT_MOST) / 2)), id)
 end
 
+local function miss(P, id, now, lease_ms)
+  redis.call("ZADD", P .. "lease", string.format("%.1f", now + math.ceil(math.min(lease_ms, LEASE_AT_MOST) / 2) + MISSED), id)
+end
+
+-- Idle relays look all the time. So who was missed, and whose time was over long before anybody looked, was missed before
+-- the clock was put on; and a lease that ends later than one can was given before it was put back.
 local function reap_leases(P, now, lease_ms)
   local past = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST, "WITHSCORES")
   for i = 1, #past, 2 do
-    if past[i + 1] % 1 == MISSED then
+    if past[i + 1] % 1 == MISSED and now - past[i + 1] < LEASE_AT_MOST then
       give_back(P, past[i], "its lease ran out: the worker or its host is gone")
     else
-      redis.call("ZADD", P .. "lease", string.format("%.1f", now + math.ceil(lease_ms / 5) + MISSED), past[i])
+      miss(P, past[i], now, lease_ms)
     end
+  end
+  for _, id in ipairs(redis.call("ZRANGE", P .. "lease", whole(now + LEASE_AT_MOST), "+inf", "BYSCORE", "LIMIT", 0,
+                                 REAP_AT_MOST)) do
+    miss(P, id, now, lease_ms)
   end
 end
 
@@ -551,6 +570,19 @@ local function reap_waits(P, now)
   end
 end
 
+-- Who cannot be put off for that long was put off before the clock was put back: he is put off anew. Those who are due first
+-- are looked at, up to one who is as he should be.
+local function put_back(P, now)
+  for rank = 0, PROMOTE_AT_MOST - 1 do
+    local next_due = redis.call("ZRANGE", P .. "delayed", rank, rank, "WITHSCORES")
+    local pause = next_due[1] and longest_pause(P, next_due[1])
+    if not pause or next_due[2] - now <= pause then
+      return
+    end
+    put_off(P, next_due[1], now + pause, (place(P, next_due[1])))
+  end
+end
+
 -- A job that was lost goes to the front: it has had its turn.
 local function promote(P, now)
   for _, id in ipairs(over(P, "delayed", now, PROMOTE_AT_MOST)) do
@@ -558,6 +590,7 @@ local function promote(P, now)
     redis.call("ZREM", P .. "later:" .. place(P, id), id)
     put_in_line(P, id, counted(field(P, id, "lost")) > 0, place(P, id))
   end
+  put_back(P, now)
 end
 
 -- The version before this had lists in the place of lines (`tCLASS:TENANT`), and rounds of other names. What it has

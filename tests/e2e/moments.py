@@ -148,16 +148,16 @@ def states():
 
 
 def walk(visit, found, size, at_once=3):
-    """visit(some of the moments), which takes a pool of its own, several at once, until all of them were visited: who is killed again
-    and again is given a rest by who starts it. Returns all states that they have seen."""
+    """visit(some of the moments), which takes a pool of its own, several at once, until all of them were visited: who is killed
+    again and again is given a rest by who starts it. Returns all states that they have seen."""
     groups = [found[i:i + size] for i in range(0, len(found), size)]
     with concurrent.futures.ThreadPoolExecutor(at_once) as executor:
         return set().union(*executor.map(visit, groups))
 
 
 class Stage:
-    """A pool behind a proxy, and one moment after the other. `bystander`: another worker has a job meanwhile, which waits for input
-    until all is over, and must notice nothing of it."""
+    """A pool behind a proxy, and one moment after the other. `bystander`: another worker has a job meanwhile, which waits for
+    input until all is over, and must notice nothing of it."""
 
     REDIS = ("--appendonly", "yes", "--appendfsync", "no")  # what it has answered, it has written
 

@@ -325,9 +325,10 @@ class TestCase(unittest.TestCase):
 
 
 class RedisServer:
-    """A Redis of the test's own, which can be stopped and started again, its data kept."""
+    """A Redis of the test's own, which can be stopped and started again, its data kept. `environment`: of its own, beside ours."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, environment=None):
+        self.environment = {**os.environ, **(environment or {})}
         self.folder = tempfile.TemporaryDirectory()
         os.chmod(self.folder.name, 0o755)  # for pools of other users, too
         self.socket = os.path.join(self.folder.name, "redis.sock")
@@ -337,7 +338,8 @@ class RedisServer:
     def start(self, *options, wait=True):
         self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket,
                                          "--unixsocketperm", "777", "--save", "",
-                                         "--dir", self.folder.name, *options], stdout=subprocess.DEVNULL)
+                                         "--dir", self.folder.name, *options],
+                                        stdout=subprocess.DEVNULL, env=self.environment)
         if wait:
             wait_until(lambda: not self.answer().startswith((b"-LOADING", b"!")), "redis-server answers")
 

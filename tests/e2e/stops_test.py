@@ -44,12 +44,16 @@ class Stops(unittest.TestCase):
         stage.reach(moment, deed)
         if moment.idle:
             stage.enqueue()
-        pool.wait_until(lambda: stage.client.run("print(1)").verdict == "ok" and self.has_moved(stage), f"{moment}: it has moved")
+        pool.wait_until(lambda: stage.client.run("print(1)").verdict == "ok" and self.has_moved(stage), "it has moved")
         os.kill(stopped[0], signal.SIGCONT)
         stage.check_end(self.attempts(moment))
         if self.attempts(moment) == {2} and moment.verdict == "ok":
-            pool.wait_until(lambda: any(f"[{stopped[0]}]" in line and stage.job in line and ("stale" in line or "not ours" in line)
-                                        for line in stage.pool.read_log().splitlines()), f"{moment}: it is told so")
+            pool.wait_until(lambda: self.is_told(stage, stopped[0]), f"{moment}: it is told so")
+
+    @staticmethod
+    def is_told(stage, relay):
+        lines = [line for line in stage.pool.read_log().splitlines() if f"[{relay}]" in line and stage.job in line]
+        return any("stale" in line or "not ours" in line for line in lines)
 
     @staticmethod
     def has_moved(stage):
