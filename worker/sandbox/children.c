@@ -39,6 +39,42 @@ static int free_place(const struct children *children)
     return -EAGAIN;
 }
 
+/* clock_getcpuclockid(3) of another process, which for one that is alive cannot fail. */
+static clockid_t cpu_clock(const struct child *child)
+{
+    clockid_t id = CLOCK_PROCESS_CPUTIME_ID;
+
+    (void)clock_getcpuclockid(child->pid, &id);
+    return id;
+}
+
+/* What a job must have is had before there is a job: one that fails here has cost nobody
+ * an attempt. */
+static int make_timer(const struct children *children, struct child *child)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = children->timer_signal,
+                             .sigev_value.sival_int = (int)child->serial};
+
+    if (timer_create(cpu_clock(child), &event, &child->timer) != 0) {
+        return -errno;
+    }
+    child->timed = true;
+    return 0;
+}
+
+/* Returns its place; where it can get no timer it is killed, and the place is free when
+ * that is reaped. */
+static int settle(struct children *children, int place)
+{
+    int error = make_timer(children, &children->places[place]);
+
+    if (error < 0) {
+        children_kill(children, place, KILL_FAULT);
+    }
+    return error < 0 ? error : place;
+}
+
 int children_fork(struct children *children, uint32_t slot,
                   const struct message_request *request, const int fds[SANDBOX_FDS])
 {
@@ -67,17 +103,18 @@ int children_fork(struct children *children, uint32_t slot,
     children->forks++;
     children->places[place] = (struct child){
         .pid = pid, .slot = slot, .serial = children->forks, .sandbox = request->sandbox};
-    return place;
+    return settle(children, place);
 }
 
 int children_adopt(struct children *children, pid_t pid)
 {
     int place = free_place(children);
 
-    if (place >= 0) {
-        children->places[place] = (struct child){.pid = pid, .forsaken = true};
+    if (place < 0) {
+        return place;
     }
-    return place;
+    children->places[place] = (struct child){.pid = pid, .forsaken = true};
+    return settle(children, place);
 }
 
 int children_find(const struct children *children, uint32_t slot, uint64_t sandbox)
@@ -91,15 +128,6 @@ int children_find(const struct children *children, uint32_t slot, uint64_t sandb
         }
     }
     return -ENOENT;
-}
-
-/* clock_getcpuclockid(3) of another process, which for one that is alive cannot fail. */
-static clockid_t cpu_clock(const struct child *child)
-{
-    clockid_t id = CLOCK_PROCESS_CPUTIME_ID;
-
-    (void)clock_getcpuclockid(child->pid, &id);
-    return id;
 }
 
 static int lower_group(struct children *children, int place, int64_t memory_mb)
@@ -123,9 +151,6 @@ static int arm_timer(struct children *children, int place,
                      const struct message_start *start)
 {
     struct child *child = &children->places[place];
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
-                             .sigev_signo = children->timer_signal,
-                             .sigev_value.sival_int = (int)child->serial};
     struct itimerspec when;
     int64_t end_ns;
 
@@ -133,9 +158,6 @@ static int arm_timer(struct children *children, int place,
         return -EALREADY;
     }
     child->cpu_base_ns = before_job(start->born_ns, clock_ns(cpu_clock(child)));
-    if (timer_create(cpu_clock(child), &event, &child->timer) != 0) {
-        return -errno;
-    }
     child->started = true;
     memset(&when, 0, sizeof(when));
     end_ns = child->cpu_base_ns + start->cpu_ms * 1000000;
@@ -358,7 +380,7 @@ void children_reap(struct children *children, int place, struct message_exited *
     if (ret->memory_kb == 0) {
         ret->memory_kb = growth_kb(ret);
     }
-    if (ret_child->started) {
+    if (ret_child->timed) {
         (void)timer_delete(ret_child->timer);
     }
     children->places[place] = (struct child){0};

@@ -31,7 +31,8 @@ struct child {
     bool forsaken;        /* its link is gone: nobody wants to hear of its end */
     int64_t cpu_base_ns;  /* on its CPU clock when its job began */
     int64_t base_kb;      /* of memory, then; 0: unknown */
-    timer_t timer;        /* valid while `started` */
+    bool timed;           /* it has a CPU timer: */
+    timer_t timer;
 };
 
 struct children {
@@ -43,8 +44,9 @@ struct children {
     struct child places[CHILDREN_MAX];
 };
 
-/* Forks a sandbox with these three fds (they stay the caller's). Returns its place,
- * -EAGAIN when every place is taken, or a negative errno. */
+/* Forks a sandbox with these three fds (they stay the caller's), and makes what its job
+ * will be timed by. Returns its place, -EAGAIN when every place is taken, or a negative
+ * errno; a child that there is then all the same is killed, and reaped as others are. */
 int children_fork(struct children *children, uint32_t slot,
                   const struct message_request *request, const int fds[SANDBOX_FDS]);
 
