@@ -108,15 +108,25 @@ static int take_fds(struct msghdr *envelope, int fds[LIMIT_FDS])
     return count;
 }
 
-static bool is_sound(const struct header *header, size_t size, int fds,
-                     uint32_t permitted, const struct msghdr *envelope)
+static bool is_sound(const struct header *header, size_t size, uint32_t permitted,
+                     const struct msghdr *envelope)
 {
-    return size >= sizeof(*header) &&
-           (envelope->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+    return size >= sizeof(*header) && (envelope->msg_flags & MSG_TRUNC) == 0 &&
            header->type > MESSAGE_NONE && header->type < MESSAGE_COUNT &&
            (permitted >> header->type & 1) != 0 && header->flags == 0 &&
            header->length == rows[header->type].size &&
-           size == sizeof(*header) + header->length && fds == rows[header->type].fds;
+           size == sizeof(*header) + header->length;
+}
+
+/* Returns 0, -EMFILE where we have no room for all that belong to it, or -EBADMSG. */
+static int count_fds(const struct header *header, int fds, const struct msghdr *envelope)
+{
+    bool cut = (envelope->msg_flags & MSG_CTRUNC) != 0;
+
+    if (cut && fds < rows[header->type].fds) {
+        return -EMFILE;
+    }
+    return !cut && fds == rows[header->type].fds ? 0 : -EBADMSG;
 }
 
 static ssize_t receive(int socket, struct msghdr *envelope)
@@ -140,7 +150,7 @@ int message_receive(int socket, uint32_t permitted, struct message *ret)
                               .msg_control = control.bytes,
                               .msg_controllen = sizeof(control.bytes)};
     ssize_t size;
-    int fds;
+    int fds, error;
 
     memset(ret->fds, 0xff, sizeof(ret->fds)); /* -1 each */
     ret->type = MESSAGE_NONE;
@@ -152,12 +162,16 @@ int message_receive(int socket, uint32_t permitted, struct message *ret)
         return 0;
     }
     fds = take_fds(&envelope, ret->fds);
-    if (!is_sound(&header, (size_t)size, fds, permitted, &envelope)) {
+    error = is_sound(&header, (size_t)size, permitted, &envelope)
+                ? count_fds(&header, fds, &envelope)
+                : -EBADMSG;
+    if (error < 0) {
         message_done(ret);
-        return -EBADMSG;
     }
-    ret->type = (enum message_type)header.type;
-    return 1;
+    if (error != -EBADMSG) {
+        ret->type = (enum message_type)header.type;
+    }
+    return error < 0 ? error : 1;
 }
 
 void message_done(struct message *message)

@@ -275,8 +275,8 @@ int message_send(int socket, enum message_type type, const void *payload,
 
 /* Receives one message. `permitted` is a bit set of 1 << enum message_type. Returns 1, 0
  * at the end of the connection, -EAGAIN if there is none, -EBADMSG for one that is not
- * permitted or has the wrong size or number of fds (its fds are closed), or a negative
- * errno. */
+ * permitted or has the wrong size or number of fds (its fds are closed), -EMFILE for one
+ * whose fds we had no room for (its type and payload are there), or a negative errno. */
 int message_receive(int socket, uint32_t permitted, struct message *ret) must_check;
 /* Closes the fds that came with it and were not taken (steal_fd). */
 void message_done(struct message *message);

@@ -18,9 +18,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define EVERYTHING UINT32_MAX
 #define bit(type)  (1u << (type))
@@ -133,6 +135,44 @@ static void fds_are_taken(void **state)
     mine = steal_fd(&message.fds[0]);
     message_done(&message);
     assert_true(fcntl(mine, F_GETFD) >= 0);
+}
+
+/* From the lowest number on that is free. */
+static void forbid_fds(struct rlimit *ret_before)
+{
+    int lowest = dup(0);
+    struct rlimit none;
+
+    assert_true(lowest >= 0);
+    assert_int_equal(close(lowest), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+    none = (struct rlimit){(rlim_t)lowest, ret_before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void fds_for_which_there_is_no_room(void **state)
+{
+    const struct message_forked forked = {.sandbox = 7};
+    const struct message_request request = {.sandbox = 8};
+    struct rlimit before;
+    struct message message;
+    int count = count_fds(), results[2];
+    uint64_t numbers[2];
+
+    assert_int_equal(message_send(ends[0], MESSAGE_FORKED, &forked, spare), 0);
+    assert_int_equal(message_send(ends[0], MESSAGE_REQUEST, &request, spare), 0);
+    forbid_fds(&before);
+    results[0] = message_receive(ends[1], EVERYTHING, &message);
+    numbers[0] = message.payload.FORKED_.sandbox;
+    results[1] = message_receive(ends[1], EVERYTHING, &message);
+    numbers[1] = message.payload.REQUEST_.sandbox;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(results[0], -EMFILE);
+    assert_int_equal(results[1], -EMFILE);
+    assert_int_equal(message.type, MESSAGE_REQUEST);
+    assert_int_equal(numbers[0], 7);
+    assert_int_equal(numbers[1], 8);
+    assert_int_equal(count_fds(), count);
 }
 
 /* A packet as no peer of the same build sends it. */
@@ -264,13 +304,10 @@ static void a_peer_that_does_not_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_pair(every_type_travels),
-        with_pair(what_is_not_permitted_is_refused),
-        with_pair(fds_are_taken),
-        with_pair(hostile_packets),
-        with_pair(shorter_than_a_header),
-        with_pair(ends_of_a_connection),
-        with_pair(a_peer_that_does_not_read),
+        with_pair(every_type_travels),   with_pair(what_is_not_permitted_is_refused),
+        with_pair(fds_are_taken),        with_pair(fds_for_which_there_is_no_room),
+        with_pair(hostile_packets),      with_pair(shorter_than_a_header),
+        with_pair(ends_of_a_connection), with_pair(a_peer_that_does_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

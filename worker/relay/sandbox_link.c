@@ -326,6 +326,22 @@ static void on_exited(struct relay *relay, struct zygote_link *from,
     }
 }
 
+/* There is a sandbox, and no room for its pidfd: it is of no use. FORKED alone has an fd.
+ */
+static void refuse_forked(struct relay *relay, struct zygote_link *link,
+                          struct message *message)
+{
+    const struct message_kill kill = {.sandbox = message->payload.FORKED_.sandbox,
+                                      .cause = KILL_FAULT};
+    struct sandbox *asked = find_asked(&relay->link, kill.sandbox);
+
+    (void)tell(relay, link, MESSAGE_KILL, &kill, NULL);
+    if (asked != NULL) {
+        fail(relay, asked, -EMFILE, "no room for its pidfd");
+        lose(relay, asked);
+    }
+}
+
 static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct zygote_link *,
                                              struct message *) = {
     [MESSAGE_LINKED] = on_linked,
@@ -363,8 +379,9 @@ void sandbox_link_service(struct relay *relay, struct zygote_link *link)
     struct message message;
     int r;
 
-    while ((r = message_receive(link->socket, permitted(link), &message)) == 1) {
-        handlers[message.type](relay, link, &message);
+    while ((r = message_receive(link->socket, permitted(link), &message)) == 1 ||
+           r == -EMFILE) {
+        (r == 1 ? handlers[message.type] : refuse_forked)(relay, link, &message);
         message_done(&message);
     }
     if (r == -EAGAIN) {

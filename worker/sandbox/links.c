@@ -11,7 +11,6 @@
 #include "common/message.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 static const uint32_t permitted =
     1u << MESSAGE_REQUEST | 1u << MESSAGE_START | 1u << MESSAGE_KILL;
@@ -110,8 +109,8 @@ size_t links_poll(const struct links *links, struct pollfd *fds, uint32_t *slots
 
 /* ---- messages ---- */
 
-/* FORKED carries the pidfd of the child; where there is no child, a duplicate of the link
- * itself. */
+/* FORKED carries the pidfd of the child; where there is no child, the link itself: for
+ * another fd there may be no room. */
 static int answer_request(struct links *links, uint32_t slot, uint64_t sandbox, int place)
 {
     struct message_forked forked = {.sandbox = sandbox, .error = place < 0 ? place : 0};
@@ -125,10 +124,8 @@ static int answer_request(struct links *links, uint32_t slot, uint64_t sandbox, 
         children_kill(links->children, place, KILL_FAULT);
         forked.error = error;
     }
-    if (pidfd < 0) {
-        pidfd = fcntl(links->slots[slot].socket, F_DUPFD_CLOEXEC, 3);
-    }
-    return message_send(links->slots[slot].socket, MESSAGE_FORKED, &forked, &pidfd);
+    return message_send(links->slots[slot].socket, MESSAGE_FORKED, &forked,
+                        pidfd >= 0 ? &pidfd : &links->slots[slot].socket);
 }
 
 static int on_request(struct links *links, uint32_t slot, struct message *message)
@@ -174,19 +171,31 @@ static int (*const handlers[MESSAGE_COUNT])(struct links *, uint32_t,
     [MESSAGE_KILL] = on_kill,
 };
 
-void links_service(struct links *links, uint32_t slot)
+/* Returns as message_receive. A request whose fds there is no room for is refused, as one
+ * that can not be forked for. */
+static int serve(struct links *links, uint32_t slot)
 {
     struct message message;
-    int result;
+    int result = message_receive(links->slots[slot].socket, permitted, &message);
 
-    while ((result = message_receive(links->slots[slot].socket, permitted, &message)) ==
-           1) {
+    if (result == -EMFILE) {
+        result = answer_request(links, slot, message.payload.REQUEST_.sandbox, -EMFILE);
+    } else if (result == 1) {
         result = handlers[message.type](links, slot, &message);
         message_done(&message);
-        if (result < 0) {
-            break;
-        }
+    } else {
+        return result;
     }
+    return result < 0 ? result : 1;
+}
+
+void links_service(struct links *links, uint32_t slot)
+{
+    int result;
+
+    do {
+        result = serve(links, slot);
+    } while (result == 1);
     if (result == -EAGAIN) {
         return;
     }
