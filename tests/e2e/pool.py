@@ -261,14 +261,14 @@ class Pool:
     def relays(self):
         return self.processes("paddock-relay")
 
-    def zygote(self):
-        """The oldest of its name: a sandbox bears it, too, in the moment of its birth."""
-        found = self.processes("paddock-zygote")
-        return min(found) if found else None
-
     def zygotes(self):
-        """In the order in which they were started: two while one takes over from the other."""
+        """In the order in which they were started: two while one takes over from the other. A sandbox bears their name, too, in
+        the moment of its birth."""
         return sorted(p for p in self.processes("paddock-zygote") if parent_of(p) == self.process.pid)
+
+    def zygote(self):
+        """The oldest."""
+        return min(self.zygotes(), default=None)
 
     def sandboxes(self):
         return self.processes("paddock-sandbox")
@@ -325,7 +325,7 @@ class TestCase(unittest.TestCase):
 
 
 class RedisServer:
-    """A Redis of the test's own, which can be stopped and started again, its data kept. `environment`: of its own, beside ours."""
+    """A Redis of the test's own, which can be stopped and started again, its data kept. `environment`: its own, beside ours."""
 
     def __init__(self, *options, environment=None):
         self.environment = {**os.environ, **(environment or {})}
