@@ -383,7 +383,8 @@ static void enforce_end(struct pool *pool)
     bool late = clock_now_ms() >= pool->end_ms;
 
     if (pool->phase == POOL_DRAINING && (late || !any_alive(pool, UNIT_RELAY))) {
-        pool_stop(pool);
+        pool_stop(pool); /* from now on there is time again: to give jobs back */
+        return;
     }
     if (pool->phase != POOL_STOPPING) {
         return;

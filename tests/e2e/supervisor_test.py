@@ -185,6 +185,16 @@ class Life(unittest.TestCase):
             p.process.wait(pool.PATIENCE)
             self.assertEqual(p.process.returncode, 0)
 
+    def test_drain_gives_back_what_does_not_end(self):
+        """At once, without a fault on its account, for another pool to run it."""
+        with pool.RedisServer() as server:
+            client = pool.Client(server.connect(), "test")
+            with pool.Pool(workers=1, redis=server.address, drain_s=0):
+                job = client.enqueue(pool.make_zip("while True: pass"), cpu_ms=60000, wall_ms=300000)
+                pool.wait_until(lambda: client.job(job).get("state") == b"running", "it runs")
+            fields = client.job(job)
+            self.assertEqual((fields["state"], fields["attempt"], fields["lost"]), (b"queued", b"1", b"0"))
+
     def test_second_signal_stops(self):
         with pool.Pool(workers=1, drain_s=600) as p:
             job = p.client.enqueue(pool.make_zip("while True: pass"), cpu_ms=60000, wall_ms=300000)
