@@ -356,7 +356,7 @@ end
 
 -- What Redis itself says that the Stream takes, slices of lost attempts included. Returns whether it counts.
 local function note_recording(P, id, now)
-  local size = redis.pcall("MEMORY", "USAGE", P .. "frames:" .. id, "SAMPLES", 0)
+  local size = try("MEMORY", "USAGE", P .. "frames:" .. id, "SAMPLES", 0)
   forget_recording(P, id)
   if type(size) ~= "number" or size <= SMALL_RECORDING then
     return false
@@ -664,7 +664,7 @@ end
 
 -- The upload is not there: Redis had no room for it, or would have none for a large one.
 local function out_of_memory(most)
-  local info = redis.pcall("INFO", "memory")
+  local info = try("INFO", "memory")
   if type(info) ~= "string" then
     return false
   end

@@ -180,7 +180,7 @@ static struct redisReply *check(struct redisReply *reply, struct buffer *why)
 }
 
 struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
-                               const char *function, ...)
+                               const char *how, const char *function, ...)
 {
     struct queue_key open = queue_key(endpoint->queue, "open", "");
     struct words words = {.count = 0};
@@ -190,7 +190,7 @@ struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
     if (redis_load_functions(endpoint->redis, endpoint->queue, why) < 0) {
         return NULL;
     }
-    add(&words, "FCALL");
+    add(&words, how);
     add(&words, function);
     add(&words, "1");
     add(&words, open.text);

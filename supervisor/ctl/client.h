@@ -22,10 +22,11 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
                              const char *id, const struct pack *pack,
                              struct buffer *said) must_check;
 
-/* FCALL of a function with its arguments, to a NULL; the reply is the caller's
- * (freeReplyObject), NULL with a sentence in `why`. */
+/* FCALL of a function with its arguments, to a NULL, or FCALL_RO of one that only reads,
+ * as docs/PROTOCOL.md says; the reply is the caller's (freeReplyObject), NULL with a
+ * sentence in `why`. */
 struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
-                               const char *function, ...) must_check
+                               const char *how, const char *function, ...) must_check
     __attribute__((sentinel));
 /* paddock_input of `size` bytes, and of the end of input, if `eof`; as client_call. */
 struct redisReply *client_input(struct endpoint *endpoint, const char *id,

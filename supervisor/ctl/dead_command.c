@@ -90,7 +90,7 @@ static int list(struct endpoint *endpoint, const struct args *args, struct buffe
         struct redisReply *page;
 
         (void)snprintf(from, sizeof(from), "%zu", offset);
-        page = client_call(endpoint, why, "paddock_dead", from, NULL);
+        page = client_call(endpoint, why, "FCALL_RO", "paddock_dead", from, NULL);
         if (page == NULL) {
             return complain_why(EXIT_CONFIG, why);
         }
@@ -118,7 +118,7 @@ static int requeue(struct endpoint *endpoint, const struct args *args, struct bu
     static const char *const negative[] = {"gone", NULL};
     const char *id = args->words[1];
     struct redisReply *reply =
-        client_call(endpoint, why, "paddock_dead_requeue", id, NULL);
+        client_call(endpoint, why, "FCALL", "paddock_dead_requeue", id, NULL);
     int code;
 
     if (reply == NULL) {
@@ -137,7 +137,8 @@ static int requeue(struct endpoint *endpoint, const struct args *args, struct bu
 static int drop(struct endpoint *endpoint, const struct args *args, struct buffer *why)
 {
     const char *id = args->all ? "*" : args->words[1];
-    struct redisReply *reply = client_call(endpoint, why, "paddock_dead_drop", id, NULL);
+    struct redisReply *reply =
+        client_call(endpoint, why, "FCALL", "paddock_dead_drop", id, NULL);
     long long dropped;
 
     if (reply == NULL) {

@@ -136,7 +136,7 @@ static void cancel(struct follow *follow)
     follow->cancelled = true;
     if (endpoint_connect_again(follow->endpoint, &redis, &why) == 0) {
         other.redis = redis;
-        reply = client_call(&other, &why, "paddock_cancel", follow->id, NULL);
+        reply = client_call(&other, &why, "FCALL", "paddock_cancel", follow->id, NULL);
         if (reply != NULL) {
             freeReplyObject(reply);
         }

@@ -99,7 +99,8 @@ int queue_print_job(struct endpoint *endpoint, const char *id, const char *state
 static int print_queue(struct endpoint *endpoint, bool json)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct redisReply *reply = client_call(endpoint, &why, "paddock_status", NULL);
+    struct redisReply *reply =
+        client_call(endpoint, &why, "FCALL_RO", "paddock_status", NULL);
     int code;
 
     if (reply == NULL) {
@@ -176,7 +177,7 @@ static int call_and_print(const struct args *args, const char *kind, const char 
     int code;
 
     if (endpoint_find(args, &endpoint, &why) == 0) {
-        reply = client_call(&endpoint, &why, function, argument, NULL);
+        reply = client_call(&endpoint, &why, "FCALL", function, argument, NULL);
     }
     if (reply == NULL) {
         code = complain_why(EXIT_CONFIG, &why);

@@ -43,6 +43,8 @@ static const struct error_row error_rows[] = {
     {"MISCONF", REACT_REST, "it can not save and refuses writes"},
     {"NOREPLICAS", REACT_REST, "too few replicas"},
     {"NOPERM", REACT_REST, "an ACL; only the operator can help"},
+    {"ERR The user executing the script can't", REACT_REST, "an ACL, too, in 7.0"},
+    {"ERR ACL failure in script", REACT_REST, "the same since 7.2"},
     {"READONLY", REACT_RECONNECT, "it has become a replica"},
     {"UNBLOCKED", REACT_RECONNECT, "it has become a replica while we waited"},
     {"MOVED", REACT_RECONNECT, "the slot is elsewhere"},
