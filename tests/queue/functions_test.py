@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The Functions library of the queue, function by function, in a redis-server of its own; and, at the end, all of
-them in random order with what must hold of every job checked after each step."""
+them in random order with what must hold of every job checked after each step. Each call is made by the user whose it is in
+deploy/redis-users.acl, so that all of this shows, too, that these users may do enough."""
 
 import json
 import os
@@ -15,10 +16,14 @@ import unittest
 
 import redis
 
+import users
+
 LIBRARY = os.environ.get("PADDOCK_LIBRARY", "build/dev/queue/paddock.lua")
 PATIENCE = 60  # a watchdog, not an expectation
 LEASE_MS = 60000
 FINAL = {"done", "dead", "cancelled", "expired"}
+QUEUE = "default"  # the one that the users are made for
+connections = {}  # of each user
 
 
 def start_server(folder):
@@ -49,6 +54,10 @@ def setUpModule():
     with open(LIBRARY, encoding="utf-8") as file:
         library = file.read()
     store.function_load(library)
+    users.create(store)
+    for name in users.NAMES:
+        connections[name] = redis.Redis(unix_socket_path=os.path.join(folder, "redis.sock"), username=name, password=users.PASSWORD)
+        unittest.addModuleCleanup(connections[name].close)
 
 
 def text(value):
@@ -66,19 +75,27 @@ def now_ms():
 class Queue:
     """One queue, called as clients and relays do. Its keys are paddock:{name}:..."""
 
-    def __init__(self, name="q"):
+    # Whose library is loaded: that of another version is no affair of the users of this one.
+    current = True
+
+    def __init__(self, name=QUEUE):
         self.prefix = f"paddock:{{{name}}}:"
         self.uploads = 0
+
+    def connection(self, user):
+        return connections[user] if Queue.current and self.prefix == f"paddock:{{{QUEUE}}}:" else store
 
     def key(self, name, job=""):
         return self.prefix + name + job
 
-    def call(self, function, *arguments, command="FCALL"):
-        return text(store.execute_command(command, "paddock_" + function, 1, self.key("open"), *arguments))
+    def call(self, function, *arguments):
+        command = "FCALL_RO" if re.search(rf'register\("{function}", \w+, "no-writes"\)', library) else "FCALL"
+        user = users.function_user(function)
+        return text(self.connection(user).execute_command(command, "paddock_" + function, 1, self.key("open"), *arguments))
 
     def upload(self, data=b"zip"):
         self.uploads += 1
-        store.set(self.key("up:", str(self.uploads)), data, ex=60)
+        self.connection(users.WEB).set(self.key("up:", str(self.uploads)), data, ex=60)
         return str(self.uploads)
 
     def enqueue(self, job, data=b"zip", **fields):
@@ -95,13 +112,13 @@ class Queue:
         return self.call("finish", job["id"], job["token"], "verdict", verdict, "exit_code", exit_code, *flat)
 
     def job(self, job):
-        return {text(k): v for k, v in store.hgetall(self.key("job:", job)).items()}
+        return {text(k): v for k, v in self.connection(users.WEB).hgetall(self.key("job:", job)).items()}
 
     def state(self, job):
         return text(store.hget(self.key("job:", job), "state"))
 
     def entries(self, job, kind=None):
-        found = [fields for _, fields in store.xrange(self.key("frames:", job))]
+        found = [fields for _, fields in self.connection(users.WEB).xrange(self.key("frames:", job))]
         return [e for e in found if kind is None or text(e[b"k"]) == kind]
 
     def result(self, job):
@@ -137,10 +154,11 @@ class Queue:
 
     def record(self, job, size):
         """The recording of a job that runs grows."""
-        store.xadd(self.key("frames:", job), {"k": "slice", "a": 1, "d": bytes(size)})
+        entry = {"k": "slice", "a": 1, "d": bytes(size)}
+        self.connection(users.WORKER).xadd(self.key("frames:", job), entry, nomkstream=True)
 
     def status(self):
-        flat = self.call("status", command="FCALL_RO")
+        flat = self.call("status")
         return dict(zip(flat[::2], flat[1::2]))
 
     def order(self, count, field="id"):
@@ -198,7 +216,7 @@ class Library(Test):
     def test_loads_twice_and_says_its_version(self):
         store.function_load(library, replace=True)
         version = int(re.search(r"local VERSION = (\d+)", library)[1])
-        self.assertEqual(self.q.call("version", command="FCALL_RO"), version)
+        self.assertEqual(self.q.call("version"), version)
 
     def test_one_queue_cannot_name_keys_of_another(self):
         for key in ("paddock:{q}:job:a", "open", "paddock:{q}:open:open", "other:{q}:open", "paddock:{a b}:open"):
@@ -217,8 +235,8 @@ class Library(Test):
 
     def test_reading_functions_may_run_read_only(self):
         self.q.enqueue("a")
-        self.assertEqual(self.q.call("position", "a", command="FCALL_RO"), [0, 0])
-        self.assertEqual(self.q.call("depth", command="FCALL_RO")[:2], [1, 0])
+        self.assertEqual(self.q.call("position", "a"), [0, 0])
+        self.assertEqual(self.q.call("depth")[:2], [1, 0])
 
 
 class Enqueue(Test):
@@ -1009,7 +1027,7 @@ class Input(Test):
         return self.q.call("input", job, *words)
 
     def read(self, offset=0, most=LIMIT, job="a"):
-        return self.q.call("input_from", job, offset, most, command="FCALL_RO")
+        return self.q.call("input_from", job, offset, most)
 
     def words(self):
         return store.lrange(self.q.key("ctl:", "a"), 0, -1)
@@ -1450,12 +1468,12 @@ class Dead(Test):
 
     def test_list(self):
         q = self.q
-        self.assertEqual(q.call("dead", command="FCALL_RO"), [])
+        self.assertEqual(q.call("dead"), [])
         for i in range(3):
             q.bury(f"j{i}", f"reason {i}", tenant=f"t{i}")
         store.zadd(q.key("dead"), {f"j{i}": 1000 + i for i in range(3)})
         rows = [[f"j{i}", 1000 + i, f"t{i}", f"lost 1 times, last: reason {i}"] for i in (2, 1, 0)]
-        self.assertEqual(q.call("dead", command="FCALL_RO"), rows)
+        self.assertEqual(q.call("dead"), rows)
         self.assertEqual(q.call("dead", 1, 1), rows[1:2])
         self.assertEqual(q.call("dead", 1), rows[1:])
         self.assertEqual(q.call("dead", 0, 0), [])
@@ -1498,7 +1516,7 @@ class Dead(Test):
         self.assertEqual(q.call("input", "a", "late"), "final")
         q.call("dead_requeue", "a")
         self.assertEqual(q.claim()["id"], "a")
-        self.assertEqual(q.call("input_from", "a", 0, 99, command="FCALL_RO"), ["typed\n", 0, 1])
+        self.assertEqual(q.call("input_from", "a", 0, 99), ["typed\n", 0, 1])
 
     def test_requeue_is_refused(self):
         q = self.q
@@ -1598,7 +1616,7 @@ class Pause(Test):
         q.claim()
         status = q.status()
         self.assertGreaterEqual(status.pop("oldest_ms"), 0)
-        self.assertEqual(status, {"queue": "q", "waiting": 2, "running": 1, "delayed": 1, "capped": 0, "dead": 0,
+        self.assertEqual(status, {"queue": QUEUE, "waiting": 2, "running": 1, "delayed": 1, "capped": 0, "dead": 0,
                                   "bytes": 15, "recordings_bytes": 0})
 
 
@@ -1863,7 +1881,7 @@ class Malformed(Test):
         """Random damage to random jobs; then their leases, waits and delays end, and no call fails."""
         for seed in range(20):
             store.flushall()
-            q, choose = Queue("damaged"), random.Random(seed)
+            q, choose = Queue(), random.Random(seed)
             for i in range(30):
                 q.enqueue(f"j{i}", tenant=choose.choice("ab"), delay_ms=choose.choice(["0", "5000"]))
             for _ in range(8):
@@ -1892,6 +1910,105 @@ class Malformed(Test):
             self.assertEqual([store.zcard(q.key(name)) for name in ("lease", "waits", "delayed")], [0, 0, 0], seed)
             self.assertEqual(store.zcard(q.key("open")), 0, seed)
             self.assertEqual(q.keys("line"), [], seed)
+
+
+class Rarely(Test):
+    """What few calls of a kind meet, so that it is seen of each kind that its user may do it."""
+
+    def test_cancel_of_what_is_none(self):
+        store.set(self.q.key("job:", "a"), "x")
+        self.assertEqual(self.q.call("cancel", "a"), "unknown")
+        self.assertEqual(self.q.keys(), [])
+
+    def test_cancel_with_damaged_counters(self):
+        q = self.q
+        q.enqueue("a")
+        store.delete(q.key("bytes"))
+        self.assertEqual(q.call("cancel", "a"), "cancelled")
+        self.assertEqual(store.get(q.key("bytes")), b"0")
+
+    def test_dead_letters_with_damaged_counters(self):
+        q = self.q
+        for drop in (True, False):
+            q.bury("a")
+            store.set(q.key("bytes"), "-9")
+            q.call("dead_drop", "a")
+            self.assertEqual(store.get(q.key("bytes")), b"0")
+            store.flushall()
+
+    def test_cancel_with_a_stream_that_is_none(self):
+        q = self.q
+        q.enqueue("a")
+        store.set(q.key("frames:", "a"), "x")
+        self.assertEqual(q.call("cancel", "a"), "cancelled")
+        self.check_final("a", "cancelled", "cancelled")
+
+    def recorded(self, job, size=100000, **fields):
+        """It was lost once, has a recording and waits again."""
+        self.q.enqueue(job, **fields)
+        claimed = self.q.claim()
+        self.q.record(job, size)
+        self.assertEqual(self.q.call("lost", job, claimed["token"], "x"), "queued")
+
+    def test_cancel_cuts_recordings(self):
+        """Its own, which had counted under an id that was used before, and of others."""
+        q = self.q
+        for job in ("other", "a"):
+            q.enqueue(job)
+            claimed = q.claim()
+            q.record(job, 100000)
+            q.finish(claimed)
+        store.delete(q.key("frames:", "a"), q.key("job:", "a"))
+        self.recorded("a")
+        q.configure(recordings_mb=0)
+        self.assertEqual(q.call("cancel", "a"), "cancelled")
+        self.assertEqual((len(q.entries("a")), len(q.entries("other"))), (1, 1))
+        self.assertEqual(store.hlen(q.key("recordings_size")), 0)
+
+    def test_cancel_forgets_what_has_expired(self):
+        q = self.q
+        q.enqueue("a")
+        claimed = q.claim()
+        q.record("a", 100000)
+        q.finish(claimed)
+        store.zadd(q.key("recordings_until"), {"a": 1})
+        self.recorded("b")
+        q.call("cancel", "b")
+        self.assertEqual(store.hkeys(q.key("recordings_size")), [b"b"])
+
+    def test_wake_ups_of_dead_letters(self):
+        q = self.q
+        q.bury()
+        store.lpush(q.key("wake"), *"1" * 64)
+        self.assertRegex(q.call("dead_requeue", "a"), "^queued")
+        self.assertEqual(store.llen(q.key("wake")), 64)
+
+    def test_dead_letters_that_are_none(self):
+        q = self.q
+        for function in ("dead_drop", "dead_requeue"):
+            q.bury()
+            store.delete(q.key("job:", "a"))
+            store.set(q.key("job:", "a"), "x")
+            q.call(function, "a")
+            store.flushall()
+
+    def test_dead_letters_with_a_damaged_count_of_their_tenant(self):
+        q = self.q
+        q.bury()
+        store.hset(q.key("topen"), "default", -5)
+        self.assertRegex(q.call("dead_requeue", "a"), "^queued")
+
+    def test_a_cap_that_was_raised_too_little(self):
+        q = self.q
+        q.configure(max_tenant_running=2)
+        for i in range(4):
+            q.enqueue(f"j{i}", tenant="t")
+        q.claim(), q.claim()
+        self.assertIsNone(q.claim())
+        store.hset(q.key("tact"), "t", 9)
+        q.configure(max_tenant_running=3)
+        self.assertIsNone(q.claim())
+        self.assertEqual(store.zscore(q.key("capped"), "t"), 3)
 
 
 class Flat(Test):
@@ -1933,12 +2050,13 @@ class Versions(Test):
         self.load("library_4.lua")
 
     def tearDown(self):
-        store.function_load(library, replace=True)
+        self.load()
 
     def load(self, name=None):
         path = LIBRARY if name is None else os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
         with open(path, encoding="utf-8") as file:
             store.function_load(file.read(), replace=True)
+        Queue.current = name is None
 
     def test_what_waits_runs(self):
         q = self.q
@@ -2012,7 +2130,7 @@ class Model:
     CLASSES = ["interactive", "normal", "batch"]
 
     def __init__(self, test, seed):
-        self.test, self.q, self.random = test, Queue("random"), random.Random(seed)
+        self.test, self.q, self.random = test, Queue(), random.Random(seed)
         self.attempts = []  # every claim there ever was, stale ones too
         self.ids = 0
         self.final = {}  # id: (state, result) as first seen

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""A Redis with the users of deploy/redis-users.acl: a pool, a backend and an operator do their work, and nothing is refused to
+them. (tests/queue/acl_test.py asks of each right whether it is needed.)"""
+
+import json
+import os
+import signal
+import sys
+import unittest
+
+import redis
+
+import pool
+import recording
+from command import Command
+from command_test import FarRedis
+
+sys.path.insert(0, os.path.join(pool.ROOT, "tests", "queue"))
+import users
+
+QUEUE = "default"
+ADMIN = "user admin on nopass ~* &* +@all\n"
+
+
+class Users(Command):
+    def setUp(self):
+        super().setUp()
+        path = self.path("users.acl", users.read() + ADMIN)
+        self.server = self.enterContext(FarRedis("--aclfile", path))
+        self.admin = self.connect("admin")
+        self.web = pool.Client(self.connect(users.WEB), QUEUE)
+        self.addCleanup(self.check_that_nothing_was_refused)
+
+    def check_that_nothing_was_refused(self):
+        with redis.Redis(unix_socket_path=self.server.socket, username="admin", password=users.PASSWORD) as admin:
+            self.assertEqual(admin.acl_log(), [])
+
+    def connect(self, name):
+        connection = redis.Redis(unix_socket_path=self.server.socket, username=name, password=users.PASSWORD)
+        self.addCleanup(connection.close)
+        return connection
+
+    def address(self, name):
+        return f"redis://{name}:{users.PASSWORD}@{self.server.address}"
+
+    def pool(self, **options):
+        return pool.Pool(**{"workers": 2, "queue": QUEUE, "redis": self.address(users.WORKER), **options})
+
+    def begun(self, job):
+        pool.wait_until(lambda: self.web.job(job).get("state") == b"running", "it runs")
+        return job
+
+    def call(self, function, job, *words):
+        return self.web.redis.execute_command("FCALL", "paddock_" + function, 1, self.web.key("open"), job, *words).decode()
+
+    def as_user(self, name, *words, **options):
+        """The command, with a `pool` file of this user."""
+        path = self.path(f"{name}/pool", f"redis={self.address(name)}\nqueue={QUEUE}\n")
+        os.chmod(path, 0o600)
+        return self.paddock(*words, "--runtime-dir", os.path.dirname(path), **options)
+
+    def test_jobs_of_a_backend(self):
+        with self.pool():
+            job = self.web.run("print('x' * 300000)", trace="lines")
+            self.assertEqual((job.verdict, len(recording.text(recording.decode(job.recording)))), ("ok", 300001))
+            asks = self.web.enqueue(pool.make_zip("print('Hello', input())"), live_input="1")
+            self.assertIn(self.call("input", asks, "Ada\n", "eof"), ("ok", "queued"))
+            self.assertEqual(recording.text(recording.decode(self.web.wait(asks).recording)), "Hello Ada\n")
+            running = [self.begun(self.web.enqueue(pool.make_zip("while True: pass"))) for _ in range(2)]
+            first = self.web.enqueue(pool.make_zip("print(1)"))
+            second = self.web.enqueue(pool.make_zip("print(1)"), replace="1")
+            self.assertEqual(self.web.wait(first).verdict, "cancelled")
+            later = self.web.enqueue(pool.make_zip("print(1)"), delay_ms="999999")
+            self.assertEqual(self.call("cancel", later), "cancelled")
+            self.assertEqual([self.call("cancel", job) for job in running], ["requested"] * 2)
+            self.assertEqual({self.web.wait(job).verdict for job in running}, {"cancelled"})
+            self.assertEqual(self.web.wait(second).verdict, "ok")
+
+    def test_jobs_that_are_lost(self):
+        with self.pool(workers=1, max_deliveries=2) as p:
+            job = self.begun(self.web.enqueue(pool.make_zip("while True: pass"), wall_ms="600000", cpu_ms="600000"))
+            for attempt in (b"1", b"2"):
+                pool.wait_until(lambda: (self.web.job(job)["attempt"], self.web.job(job)["state"]) == (attempt, b"running"), "it runs")
+                os.kill(p.relays()[0], signal.SIGKILL)
+            self.assertEqual(self.web.wait(job).result["state"], "dead")
+
+    def test_jobs_that_are_given_back(self):
+        program = "while 'now' not in input(): pass\nprint('done')\n"
+        with self.pool(workers=1, drain_s=0):
+            job = self.begun(self.web.enqueue(pool.make_zip(program), live_input="1", wall_ms="600000"))
+        self.assertEqual(self.web.job(job)["state"], b"queued")
+        with self.pool(workers=1):
+            self.assertIn(self.call("input", job, "now\n"), ("ok", "queued"))
+            self.assertEqual(self.web.wait(job).verdict, "ok")
+
+    def test_the_library_comes_back(self):
+        with self.pool(workers=1):
+            self.admin.function_flush()
+            pool.wait_until(lambda: b"paddock" in str(self.admin.function_list()).encode(), "it is loaded again")
+            self.assertEqual(self.web.run("print(1)").verdict, "ok")
+
+    def test_the_command(self):
+        file = self.path("robot.py", "print(input())\n")
+        with self.pool(workers=1):
+            done = self.as_user(users.WEB, "submit", file, "--live-input", "--id", "a")
+            self.check(done, 0)
+            self.check(self.as_user(users.WEB, "input", "a", "--eof", stdin="typed\n"), 0)
+            self.check(self.as_user(users.WEB, "follow", "a"), 0, "typed\n")
+            self.check(self.as_user(users.WEB, "trace", "a"), 0)
+            self.check(self.as_user(users.WEB, "status", "a"), 0)
+            self.check(self.as_user(users.WEB, "cancel", "a"), 1)
+            self.check(self.as_user(users.OPERATOR, "pause", "a reason"), 0)
+            done = self.as_user(users.OPERATOR, "status", "--json")
+            self.check(done, 0)
+            self.assertEqual(json.loads(done.stdout)["paused"], "a reason")
+            self.check(self.as_user(users.OPERATOR, "resume"), 0)
+            self.check(self.as_user(users.OPERATOR, "dead", "list"), 0, "")
+            self.check(self.as_user(users.OPERATOR, "status", "a"), 0)
+
+    def test_another_work_than_ones_own(self):
+        with self.pool(workers=1):
+            self.check(self.as_user(users.WEB, "pause"), 100, "", "no permissions")
+            self.check(self.as_user(users.OPERATOR, "cancel", "a"), 100, "", "no permissions")
+        self.assertGreater(len(self.admin.acl_log()), 0)
+        self.admin.acl_log_reset()
+
+
+if __name__ == "__main__":
+    unittest.main()
