@@ -2086,6 +2086,27 @@ class Versions(Test):
         self.assertEqual(q.order(1200), [f"j{i}" for i in range(1200)])
         self.assertIsNone(q.claim())
 
+    def test_what_the_old_one_has_begun_or_ended_is_not_replaced(self):
+        """Jobs that wait for ours, while its library is loaded once more."""
+        q = self.q
+        self.load()
+        for job in ("runs", "ends"):
+            q.enqueue(job, tenant="t", delay_ms="5000")
+        q.enqueue("cancelled", tenant="t")
+        self.assertTrue(0 < store.ttl(q.key("later:t")) <= 5 + 3600)
+        self.load("library_4.lua")
+        self.assertEqual(q.call("cancel", "cancelled"), "cancelled")
+        q.end_delays()
+        jobs = [q.claim(), q.claim()]
+        self.assertEqual({job["id"] for job in jobs}, {"runs", "ends"})
+        q.finish(jobs[1])
+        self.load()
+        self.assertEqual(q.enqueue("new", tenant="t", replace="1"), "queued 0")
+        self.assertEqual(q.finish(jobs[0]), "done")
+        for job, state in (("runs", "done"), ("ends", "done"), ("cancelled", "cancelled")):
+            self.assertEqual((q.state(job), q.result(job)["state"]), (state, state))
+        self.assertEqual((q.keys("later"), q.order(1)), ([], ["new"]))
+
     def test_dead_letters_without_a_program(self):
         q = self.q
         self.assertEqual(q.bury("a"), "dead")
