@@ -171,28 +171,42 @@ int redis_check_server(struct redis *redis, struct buffer *why)
 
 /* ---- the library ---- */
 
-/* 0 where there is none. */
-static int loaded_version(struct redis *redis, const char *queue)
+/* 0 where there is none. Only an answer that says so is believed: whoever can not ask
+ * must not put his own in the place of a later one. */
+static int loaded_version(struct redis *redis, const char *queue, struct buffer *why)
 {
     struct queue_key key = queue_key(queue, "open", "");
     struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO",
                                                "paddock_version", "1", key.text, NULL);
-    int version =
-        reply != NULL && reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : 0;
+    int version;
 
+    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
+        version = (int)reply->integer;
+    } else if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+               strncmp(reply->str, "ERR Function not found", 22) == 0) {
+        version = 0;
+    } else {
+        version = refuse(redis, connect_error_of(reply), why,
+                         " does not say which functions it has: %s", words_of(reply));
+    }
     if (reply != NULL) {
         freeReplyObject(reply);
     }
     return version;
 }
 
-static int load(struct redis *redis, struct buffer *why)
+static int load(struct redis *redis, bool replace, struct buffer *why)
 {
-    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FUNCTION", "LOAD",
-                                               "REPLACE", library_text, NULL);
+    const char *words[] = {"FUNCTION", "LOAD", "REPLACE", library_text};
+    struct redisReply *reply;
     int error = 0;
 
-    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+    if (!replace) {
+        words[2] = library_text;
+    }
+    reply = redis_call(redis, CALL_TIMEOUT_MS, replace ? 4 : 3, words, NULL);
+    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR &&
+                          (replace || strstr(reply->str, "already exists") == NULL))) {
         error = refuse(redis, connect_error_of(reply), why,
                        " refuses the queue's functions: %s", words_of(reply));
     }
@@ -202,18 +216,21 @@ static int load(struct redis *redis, struct buffer *why)
     return error;
 }
 
-/* Several may do this at once. Those of one version replace the text by the same text. An
- * older one that looked before we loaded may put its own in the place of ours, so we look
- * again; where it was slower still, the next connection of ours puts it right. */
+/* Several may do this at once. Where there is none, the first one's stays, and who comes
+ * later looks again. Those of one version replace the text by the same text. An older one
+ * that looked before we loaded may still put its own in the place of ours: relays look
+ * again from time to time. */
 int redis_load_functions(struct redis *redis, const char *queue, struct buffer *why)
 {
     int error = 0;
 
     for (int tries = 0; tries < LOAD_TRIES && error == 0; tries++) {
-        if (loaded_version(redis, queue) >= library_version) {
-            return 0;
+        int version = loaded_version(redis, queue, why);
+
+        if (version < 0 || version >= library_version) {
+            return version < 0 ? version : 0;
         }
-        error = load(redis, why);
+        error = load(redis, version > 0 || tries > 0, why);
     }
     return error;
 }

@@ -977,6 +977,44 @@ static void test_load_functions(void **state)
     redis_free(redis);
 }
 
+/* A later library stays where it can not be asked for its version. */
+static void test_load_functions_unasked(void **state)
+{
+    struct server server = {.port = "0"};
+    const char *const more[] = {"--rename-command", "FCALL_RO", "", NULL};
+    struct redisReply *reply;
+    struct redis *redis;
+
+    start(&server, more);
+    redis = connect_to(server.address);
+    load_version(redis, library_version + 1);
+    assert_int_equal(redis_load_functions(redis, "test", NULL), -ENOTSUP);
+    reply = redis_call_text(redis, PATIENCE_MS, "FCALL", "paddock_version", "1",
+                            "paddock:{}:open", NULL);
+    assert_non_null(reply);
+    assert_int_equal(reply->integer, library_version + 1);
+    freeReplyObject(reply);
+    redis_free(redis);
+    remove_server(&server);
+}
+
+/* One of our name that is not ours gives way. */
+static void test_load_functions_foreign(void **state)
+{
+    struct redis *redis = connect_to(common.address);
+
+    assert_reply(redis_call_text(redis, PATIENCE_MS, "FUNCTION", "LOAD",
+                                 "#!lua name=paddock\nredis.register_function('other', "
+                                 "function() return 1 end)",
+                                 NULL),
+                 REDIS_REPLY_STRING, "paddock");
+    assert_int_equal(redis_load_functions(redis, "test", NULL), 0);
+    assert_int_equal(version_of(redis), library_version);
+    assert_reply(redis_call_text(redis, PATIENCE_MS, "FUNCTION", "FLUSH", NULL),
+                 REDIS_REPLY_STATUS, "OK");
+    redis_free(redis);
+}
+
 static void test_load_functions_refused(void **state)
 {
     struct server server = {.port = "0"};
@@ -1023,6 +1061,8 @@ int main(void)
         cmocka_unit_test(test_password_is_never_said),
         cmocka_unit_test(test_check_server),
         cmocka_unit_test(test_load_functions),
+        cmocka_unit_test(test_load_functions_unasked),
+        cmocka_unit_test(test_load_functions_foreign),
         cmocka_unit_test(test_load_functions_refused),
     };
 
