@@ -9,6 +9,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/role.h"
+#include "queue/library.h"
+#include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
 #include <errno.h>
@@ -20,6 +22,8 @@
 #define REST_MIN_MS  50
 #define REST_MAX_MS  1000
 #define REASON_BYTES 512
+#define VERSION_MS   3000
+#define LOAD_MS      5000
 
 enum reaction {
     REACT_REST,      /* time heals it: ask again later */
@@ -199,6 +203,45 @@ static void try_again(struct relay *relay, enum broker_line_name name, int64_t n
     line->retry_ms = now_ms + redis_retry_ms(line->redis);
 }
 
+/* ---- the library ---- */
+
+static void on_loaded(void *context, const struct redisReply *reply)
+{
+    (void)broker_accept(context, BROKER_COMMANDS, "load the queue's functions", reply);
+}
+
+/* A relay of the version before, which found none or had looked before ours was there,
+ * has put its own in the place of ours. It goes on with ours; and so do jobs meanwhile.
+ */
+void broker_on_version(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct broker *broker = &relay->broker;
+
+    broker->version_asked = false;
+    broker->version_ms = clock_now_ms() + VERSION_MS;
+    if (!broker_accept(relay, BROKER_COMMANDS, "ask for the library's version", reply) ||
+        reply->type != REDIS_REPLY_INTEGER || reply->integer >= library_version) {
+        return;
+    }
+    log_info("loading the queue's functions: version %d in the place of %lld",
+             library_version, reply->integer);
+    if (redis_send_text(broker_commands(relay), LOAD_MS, on_loaded, relay, "FUNCTION",
+                        "LOAD", "REPLACE", library_text, NULL) < 0) {
+        log_debug("unable to ask for it now"); /* the next look is not far */
+    }
+}
+
+static void tend_library(struct relay *relay, int64_t now_ms)
+{
+    struct broker *broker = &relay->broker;
+
+    if (!broker->version_asked && now_ms >= broker->version_ms &&
+        broker_ready(relay, now_ms)) {
+        broker->version_asked = claims_version(relay) == 0;
+    }
+}
+
 void broker_tend(struct relay *relay, int64_t now_ms)
 {
     for (int name = 0; name < BROKER_LINES; name++) {
@@ -215,6 +258,7 @@ void broker_tend(struct relay *relay, int64_t now_ms)
             try_again(relay, name, now_ms);
         }
     }
+    tend_library(relay, now_ms);
 }
 
 int64_t broker_deadline(const struct relay *relay)

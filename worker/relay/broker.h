@@ -28,6 +28,8 @@ struct broker {
     bool reload;     /* the library is missing: load it with the next connection */
     int64_t rest_ms; /* after an error that time heals: send nothing before */
     unsigned errors; /* in a row */
+    bool version_asked;
+    int64_t version_ms; /* when to ask for the library's version again */
 };
 
 /* Both connections, the server checked, the library loaded. Tries for at most
@@ -39,7 +41,8 @@ struct broker {
 int broker_open(struct relay *relay, int patience_ms);
 void broker_done(struct relay *relay);
 
-/* Takes down what is to be dropped, and connects again where it is time. */
+/* Takes down what is to be dropped, connects again where it is time, and looks from time
+ * to time whether the library is still ours, or a later one. */
 void broker_tend(struct relay *relay, int64_t now_ms);
 int64_t broker_deadline(const struct relay *relay);
 
@@ -53,3 +56,6 @@ struct redis *broker_commands(struct relay *relay);
  */
 bool broker_accept(struct relay *relay, enum broker_line_name line, const char *what,
                    const struct redisReply *reply);
+
+/* The answer of claims_version. */
+void broker_on_version(void *context, const struct redisReply *reply);

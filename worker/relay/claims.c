@@ -105,6 +105,11 @@ int claims_depth(struct relay *relay)
     return call(relay, relay_on_depth, "FCALL_RO", "paddock_depth", NULL);
 }
 
+int claims_version(struct relay *relay)
+{
+    return call(relay, broker_on_version, "FCALL_RO", "paddock_version", NULL);
+}
+
 /* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
 int claims_publish(struct relay *relay, const void *bytes, size_t size,
                    redis_answer *answer)
