@@ -117,6 +117,18 @@ class Users(Command):
             self.check(self.as_user(users.OPERATOR, "dead", "list"), 0, "")
             self.check(self.as_user(users.OPERATOR, "status", "a"), 0)
 
+    def test_a_right_that_is_missing(self):
+        """The relay says so, waits, and goes on when it has it."""
+        for right in ("fcall|paddock_claim", "zrange"):
+            with self.subTest(right), self.pool(workers=1) as p:
+                without = [word for word in users.rules()[users.WORKER] if word != "+" + right]
+                self.admin.execute_command("ACL", "SETUSER", users.WORKER, "reset", *without)
+                job = self.web.enqueue(pool.make_zip("print(1)"))
+                pool.wait_until(lambda: "(an ACL" in p.read_log(), "it is refused")
+                self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+" + right)
+                self.assertEqual(self.web.wait(job).verdict, "ok")
+        self.admin.acl_log_reset()
+
     def test_another_work_than_ones_own(self):
         with self.pool(workers=1):
             self.check(self.as_user(users.WEB, "pause"), 100, "", "no permissions")
