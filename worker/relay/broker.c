@@ -34,28 +34,30 @@ enum reaction {
 struct error_row {
     const char *prefix;
     enum reaction reaction;
+    bool passes; /* it says how Redis is; else it is the answer to this one command */
     const char *why;
 };
 
+/* No TRYAGAIN: none of our commands names two keys. */
 static const struct error_row error_rows[] = {
-    {"LOADING", REACT_REST, "it reads its data"},
-    {"BUSY", REACT_REST, "a script of somebody else runs"},
-    {"TRYAGAIN", REACT_REST, "a slot moves"},
-    {"MASTERDOWN", REACT_REST, "a replica without its master"},
-    {"CLUSTERDOWN", REACT_REST, "the cluster has no quorum"},
-    {"OOM", REACT_REST, "its memory is full; finishing jobs frees some"},
-    {"MISCONF", REACT_REST, "it can not save and refuses writes"},
-    {"NOREPLICAS", REACT_REST, "too few replicas"},
-    {"NOPERM", REACT_REST, "an ACL; only the operator can help"},
-    {"ERR The user executing the script can't", REACT_REST, "an ACL, within a function"},
-    {"ERR ACL failure in script", REACT_REST, "an ACL, the same since 7.2"},
-    {"READONLY", REACT_RECONNECT, "it has become a replica"},
-    {"UNBLOCKED", REACT_RECONNECT, "it has become a replica while we waited"},
-    {"MOVED", REACT_RECONNECT, "the slot is elsewhere"},
-    {"NOAUTH", REACT_RECONNECT, "its password was set meanwhile"},
-    {"WRONGPASS", REACT_RECONNECT, "its password was changed"},
-    {"ERR Function not found", REACT_RELOAD, "it was restarted empty, or flushed"},
-    {"", REACT_REST, "not one that is known"},
+    {"LOADING", REACT_REST, true, "it reads its data"},
+    {"BUSY", REACT_REST, true, "a script of somebody else runs"},
+    {"MASTERDOWN", REACT_REST, true, "a replica without its master"},
+    {"CLUSTERDOWN", REACT_REST, true, "nobody serves the slot"},
+    {"OOM", REACT_REST, false, "its memory is full; finishing jobs frees some"},
+    {"MISCONF", REACT_REST, true, "it can not save and refuses writes"},
+    {"NOREPLICAS", REACT_REST, true, "too few replicas"},
+    {"NOPERM", REACT_REST, true, "an ACL; only the operator can help"},
+    {"ERR The user executing the script can't", REACT_REST, true,
+     "an ACL, within a function"},
+    {"ERR ACL failure in script", REACT_REST, true, "an ACL, the same since 7.2"},
+    {"READONLY", REACT_RECONNECT, true, "it has become a replica"},
+    {"UNBLOCKED", REACT_RECONNECT, true, "it has become a replica while we waited"},
+    {"MOVED", REACT_RECONNECT, true, "the slot is elsewhere"},
+    {"NOAUTH", REACT_RECONNECT, true, "its password was set meanwhile"},
+    {"WRONGPASS", REACT_RECONNECT, true, "its password was changed"},
+    {"ERR Function not found", REACT_RELOAD, true, "it was restarted empty, or flushed"},
+    {"", REACT_REST, false, "not one that is known"},
 };
 
 static const struct error_row *error_row(const char *text)
@@ -68,34 +70,39 @@ static const struct error_row *error_row(const char *text)
     return row;
 }
 
-static void rest(struct broker *broker)
+static void rest(struct broker_line *line)
 {
-    int64_t pause = REST_MIN_MS << (broker->errors < 5 ? broker->errors : 5);
+    int64_t pause = REST_MIN_MS << (line->errors < 5 ? line->errors : 5);
 
-    broker->errors++;
-    broker->rest_ms = clock_now_ms() + (pause < REST_MAX_MS ? pause : REST_MAX_MS);
+    line->errors++;
+    line->rest_ms = clock_now_ms() + (pause < REST_MAX_MS ? pause : REST_MAX_MS);
 }
 
-bool broker_accept(struct relay *relay, enum broker_line_name line, const char *what,
+bool broker_passes(const struct redisReply *reply)
+{
+    return reply == NULL ||
+           (reply->type == REDIS_REPLY_ERROR && error_row(reply->str)->passes);
+}
+
+bool broker_accept(struct relay *relay, enum broker_line_name name, const char *what,
                    const struct redisReply *reply)
 {
     struct broker *broker = &relay->broker;
+    struct broker_line *line = &broker->lines[name];
     const struct error_row *row;
 
     if (reply == NULL) {
         return false;
     }
     if (reply->type != REDIS_REPLY_ERROR) {
-        if (line == BROKER_COMMANDS) {
-            broker->errors = 0;
-        }
+        line->errors = 0;
         return true;
     }
     row = error_row(reply->str);
-    log_event(broker->errors == 0 ? LOG_WARNING : LOG_DEBUG,
+    log_event(line->errors == 0 ? LOG_WARNING : LOG_DEBUG,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
-    rest(broker);
-    broker->lines[line].drop |= row->reaction != REACT_REST;
+    rest(line);
+    line->drop |= row->reaction != REACT_REST;
     if (row->reaction == REACT_RELOAD) {
         broker->reload = true;
         broker->lines[BROKER_COMMANDS].drop = true;
@@ -103,12 +110,29 @@ bool broker_accept(struct relay *relay, enum broker_line_name line, const char *
     return false;
 }
 
+static bool is_ready(const struct broker_line *line, int64_t now_ms)
+{
+    return line->up && !line->drop && redis_is_up(line->redis) && now_ms >= line->rest_ms;
+}
+
 bool broker_ready(const struct relay *relay, int64_t now_ms)
+{
+    return is_ready(&relay->broker.lines[BROKER_COMMANDS], now_ms);
+}
+
+bool broker_can_wait(const struct relay *relay, int64_t now_ms)
+{
+    return is_ready(&relay->broker.lines[BROKER_WAITING], now_ms);
+}
+
+int64_t broker_when(const struct relay *relay, int64_t due_ms)
 {
     const struct broker_line *line = &relay->broker.lines[BROKER_COMMANDS];
 
-    return line->up && !line->drop && redis_is_up(line->redis) &&
-           now_ms >= relay->broker.rest_ms;
+    if (!line->up) {
+        return CLOCK_NEVER;
+    }
+    return due_ms > line->rest_ms ? due_ms : line->rest_ms;
 }
 
 struct redis *broker_commands(struct relay *relay)
@@ -265,12 +289,15 @@ int64_t broker_deadline(const struct relay *relay)
 {
     const struct broker *broker = &relay->broker;
     int64_t now_ms = clock_now_ms();
-    int64_t deadline = broker->rest_ms > now_ms ? broker->rest_ms : CLOCK_NEVER;
+    int64_t deadline = CLOCK_NEVER;
 
     for (int name = 0; name < BROKER_LINES; name++) {
         const struct broker_line *line = &broker->lines[name];
         int64_t next = line->up ? redis_deadline_ms(line->redis) : line->retry_ms;
 
+        if (line->up && line->rest_ms > now_ms && line->rest_ms < next) {
+            next = line->rest_ms;
+        }
         if (line->drop || (line->up && !redis_is_up(line->redis))) {
             return 0; /* broker_tend has not seen it yet */
         }

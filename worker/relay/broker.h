@@ -20,14 +20,14 @@ struct broker_line {
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
     int64_t retry_ms;    /* when to connect again */
+    int64_t rest_ms;     /* after an error that time heals: send nothing before */
+    unsigned errors;     /* in a row */
 };
 
 struct broker {
     struct broker_line lines[BROKER_LINES];
-    bool unchecked;  /* whether the server will do is to be seen: at the start */
-    bool reload;     /* the library is missing: load it with the next connection */
-    int64_t rest_ms; /* after an error that time heals: send nothing before */
-    unsigned errors; /* in a row */
+    bool unchecked; /* whether the server will do is to be seen: at the start */
+    bool reload;    /* the library is missing: load it with the next connection */
     bool version_asked;
     int64_t version_ms; /* when to ask for the library's version again */
 };
@@ -49,6 +49,11 @@ int64_t broker_deadline(const struct relay *relay);
 /* Commands can be sent now. */
 bool broker_ready(const struct relay *relay, int64_t now_ms);
 struct redis *broker_commands(struct relay *relay);
+/* The same for the other connection, which waits. */
+bool broker_can_wait(const struct relay *relay, int64_t now_ms);
+/* When a command that is due at `due_ms` can be sent: CLOCK_NEVER while the connection is
+ * down (its return wakes the loop). */
+int64_t broker_when(const struct relay *relay, int64_t due_ms);
 
 /* Looks at an answer. Returns true if it is none of an error; else logs it, does what its
  * row says, and returns false: whatever was asked is to be asked again, unless it no
@@ -56,6 +61,8 @@ struct redis *broker_commands(struct relay *relay);
  */
 bool broker_accept(struct relay *relay, enum broker_line_name line, const char *what,
                    const struct redisReply *reply);
-
 /* The answer of claims_version. */
 void broker_on_version(void *context, const struct redisReply *reply);
+/* Whether an answer that was not accepted says how Redis is, and nothing of the command:
+ * it may be sent again for as long as that lasts. */
+bool broker_passes(const struct redisReply *reply);

@@ -4,7 +4,8 @@
  * bytes are copied out of it and never looked at. Must never wait for Redis; when Redis
  * is slow or away, the ring fills up and the program waits, for which it is not charged.
  * Cutting the stream instead would leave it undecodable, so that happens only where Redis
- * refuses a slice.
+ * refuses a slice for good: when its memory is full, waiting would keep the job from the
+ * end that frees some.
  *
  * Pace: the first record after a quiet time rings the doorbell and is sent at once. Then
  * there are pauses in which the bell is not listened to: a writer can not make us spin.
@@ -166,6 +167,40 @@ static void look(struct relay *relay, int64_t now_ms)
 
 /* ---- into the Stream ---- */
 
+/* Nothing gets before what Redis has: of the refused ones that are followed by it, there
+ * is a gap. */
+static void drop_refused(struct forward *forward)
+{
+    for (; forward->refused > 0; forward->refused--) {
+        forward->dropped++;
+        pop(forward);
+    }
+}
+
+static void note_refusal(struct forward *forward, const struct redisReply *reply)
+{
+    forward->wary = true;
+    if (broker_passes(reply)) {
+        forward->refused++;
+        return;
+    }
+    drop_refused(forward);
+    forward->dropped++;
+    pop(forward);
+}
+
+static void note_taken(struct forward *forward, const struct redisReply *reply)
+{
+    forward->wary = false;
+    drop_refused(forward);
+    if (reply->type == REDIS_REPLY_STRING) {
+        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
+    } else {
+        forward->dropped++; /* there is no such Stream any more */
+    }
+    pop(forward);
+}
+
 static void on_published(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
@@ -181,13 +216,11 @@ static void on_published(void *context, const struct redisReply *reply)
         forward->unsent = forward->first;
         return;
     }
-    if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply) &&
-        reply->type == REDIS_REPLY_STRING) {
-        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
+    if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply)) {
+        note_taken(forward, reply);
     } else {
-        forward->dropped++; /* refused, or there is no such Stream any more */
+        note_refusal(forward, reply);
     }
-    pop(forward);
 }
 
 /* Redis has the first `count` of the slices that were in doubt. */
@@ -195,12 +228,14 @@ static void settle_doubt(struct forward *forward, size_t count, const char *last
 {
     if (count > 0) {
         (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", last_id);
+        drop_refused(forward);
     }
     for (size_t i = 0; i < count && i < forward->doubtful && forward->first != NULL;
          i++) {
         pop(forward);
     }
     forward->unsent = forward->first;
+    forward->refused = 0;
     forward->doubtful = 0;
 }
 
@@ -237,7 +272,11 @@ static void send_slices(struct relay *relay)
             forward->asking || claims_find_slices(relay, forward->last_id, on_found) == 0;
         return;
     }
-    while (forward->unsent != NULL &&
+    if (forward->refused > 0 && forward->in_flight == 0) {
+        forward->unsent = forward->first;
+        forward->refused = 0;
+    }
+    while (forward->refused == 0 && forward->unsent != NULL &&
            claims_publish(relay, forward->unsent->bytes, forward->unsent->size,
                           on_published) == 0) {
         forward->unsent = forward->unsent->next;
@@ -285,7 +324,7 @@ void forward_reset(struct relay *relay)
     while (forward->first != NULL) {
         pop(forward);
     }
-    *forward = (struct forward){.strays = strays};
+    *forward = (struct forward){.strays = strays, .wary = forward->wary};
 }
 
 void forward_tend(struct relay *relay, int64_t now_ms, bool rang)
@@ -313,7 +352,10 @@ bool forward_listens(const struct relay *relay)
 
 bool forward_all_sent(const struct relay *relay)
 {
-    return relay->forward.unsent == NULL && relay->forward.doubtful == 0;
+    const struct forward *forward = &relay->forward;
+
+    return forward->unsent == NULL && forward->refused == 0 && forward->doubtful == 0 &&
+           !(forward->wary && forward->in_flight > 0);
 }
 
 int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)

@@ -33,6 +33,8 @@ struct forward {
     size_t bytes;                 /* of all of them */
     size_t in_flight;             /* how many are sent and not answered */
     size_t strays;                /* answers to come for slices that are forgotten */
+    size_t refused;   /* the oldest: sent, and answered by an error that passes */
+    bool wary;        /* the last one was refused: the end waits for its answers */
     size_t doubtful;  /* sent when the connection went down: Redis may have them */
     bool asking;      /* ... and is being asked */
     char last_id[48]; /* of the newest acknowledged entry; "" before the first */
@@ -58,7 +60,8 @@ int64_t forward_deadline(const struct relay *relay);
 /* The doorbell is worth waiting for. */
 bool forward_listens(const struct relay *relay);
 
-/* Every slice was sent on the connection that is up now. */
+/* Every slice was sent on the connection that is up now; and answered, where one was
+ * refused lately. */
 bool forward_all_sent(const struct relay *relay);
 /* The program's wall-clock time, without the time for which it stood because of us. */
 int64_t forward_blocked_us(const struct relay *relay, int64_t now_us);

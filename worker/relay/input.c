@@ -130,9 +130,5 @@ void input_tend(struct relay *relay, int64_t now_ms)
 
 int64_t input_deadline(const struct relay *relay)
 {
-    int64_t rest = relay->broker.rest_ms, look = relay->input.look_ms;
-
-    return asks(relay) && relay->broker.lines[BROKER_COMMANDS].up
-               ? (look > rest ? look : rest)
-               : CLOCK_NEVER;
+    return asks(relay) ? broker_when(relay, relay->input.look_ms) : CLOCK_NEVER;
 }

@@ -113,8 +113,5 @@ void lease_tend(struct relay *relay, int64_t now_ms)
 
 int64_t lease_deadline(const struct relay *relay)
 {
-    int64_t rest = relay->broker.rest_ms;
-    int64_t next = relay->lease.beat_ms > rest ? relay->lease.beat_ms : rest;
-
-    return beats(relay) && relay->broker.lines[BROKER_COMMANDS].up ? next : CLOCK_NEVER;
+    return beats(relay) ? broker_when(relay, relay->lease.beat_ms) : CLOCK_NEVER;
 }

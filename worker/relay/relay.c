@@ -137,13 +137,7 @@ static void tend_load(struct relay *relay, int64_t now_ms)
 
 static int64_t load_deadline(const struct relay *relay)
 {
-    bool asks = !relay->depth_asked && relay->broker.lines[BROKER_COMMANDS].up;
-    int64_t rest = relay->broker.rest_ms;
-
-    if (!asks) {
-        return CLOCK_NEVER;
-    }
-    return relay->load_ms > rest ? relay->load_ms : rest;
+    return relay->depth_asked ? CLOCK_NEVER : broker_when(relay, relay->load_ms);
 }
 
 /* ---- the loop ---- */

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REFUSALS_MAX 8 /* then the lease is left to run out */
+#define REFUSALS_MAX 8 /* of this very job; then the lease is left to run out */
 
 #define TEXT_OF(number) #number
 #define TEXT(number)    TEXT_OF(number)
@@ -40,15 +40,20 @@ static void begin(struct relay *relay, const char *function)
 
 /* Without memory for its own words a relay can do nothing sensible: the job is lost with
  * it, and run again. */
-static void add(struct relay *relay, const char *text)
+static void put(struct settlement *settlement, int at, const char *text)
 {
-    struct settlement *settlement = &relay->settlement;
     char *copy = strdup(text);
 
-    if (copy == NULL || settlement->argc == (int)array_size(settlement->argv)) {
+    if (copy == NULL || at == (int)array_size(settlement->argv)) {
         abort();
     }
-    settlement->argv[settlement->argc++] = copy;
+    free(settlement->argv[at]);
+    settlement->argv[at] = copy;
+}
+
+static void add(struct relay *relay, const char *text)
+{
+    put(&relay->settlement, relay->settlement.argc++, text);
 }
 
 static void add_field(struct relay *relay, const char *name, const char *value)
@@ -138,6 +143,7 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
     add_number(relay, "memory_kb", facts->exited->memory_kb);
     add_field(relay, "claim", report);
     add_number(relay, "frames_dropped", (int64_t)relay->forward.dropped);
+    relay->settlement.dropped_at = relay->settlement.argc - 1;
     add_field(relay, "versions", SETTLE_VERSIONS);
 }
 
@@ -190,6 +196,18 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
 
 /* ---- sending ---- */
 
+/* The last slices may have been refused since the result was composed. */
+static void count_dropped(struct relay *relay)
+{
+    struct settlement *settlement = &relay->settlement;
+    char text[24];
+
+    if (settlement->dropped_at > 0) {
+        (void)snprintf(text, sizeof(text), "%" PRIu64, relay->forward.dropped);
+        put(settlement, settlement->dropped_at, text);
+    }
+}
+
 void settle_tend(struct relay *relay, int64_t now_ms)
 {
     struct settlement *settlement = &relay->settlement;
@@ -198,6 +216,7 @@ void settle_tend(struct relay *relay, int64_t now_ms)
         !broker_ready(relay, now_ms) || !forward_all_sent(relay)) {
         return;
     }
+    count_dropped(relay);
     settlement->asked = claims_settle(relay, settlement->function, settlement->argc,
                                       (const char *const *)settlement->argv) == 0;
     if (settlement->asked) {
@@ -229,7 +248,7 @@ void settle_on_answer(void *context, const struct redisReply *reply)
                         : "an answer that is not known");
         return;
     }
-    settlement->refused += reply != NULL;
+    settlement->refused += !broker_passes(reply);
     if (settlement->refused == REFUSALS_MAX) {
         log_error("job=%s can not be settled; its lease is left to run out",
                   relay->run.job.id);

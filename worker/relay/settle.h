@@ -19,8 +19,9 @@ struct settlement {
     const char *function; /* NULL: nothing is to be settled */
     int argc;
     char *argv[2 * SETTLE_FIELDS]; /* owned */
+    int dropped_at;                /* which of them counts dropped slices; 0: none does */
     bool asked;                    /* it is sent and not answered */
-    unsigned refused;              /* how often Redis answered with an error */
+    unsigned refused;              /* how often Redis refused just this */
 };
 
 void settlement_done(struct settlement *settlement);

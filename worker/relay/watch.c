@@ -55,6 +55,9 @@ static void on_answer(void *context, const struct redisReply *reply)
     relay->watch.on = WATCH_NOTHING;
     relay->watch.ending = false;
     if (!broker_accept(relay, BROKER_WAITING, "wait for word", reply)) {
+        if (done.on == WATCH_WAKE) {
+            run_wake(relay, false); /* who can not be told looks by himself */
+        }
         return;
     }
     popped = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
@@ -106,7 +109,9 @@ static void on_ended(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
 
-    if (!broker_accept(relay, BROKER_COMMANDS, "end a wait", reply)) {
+    /* A wait that Redis has not heard of yet, or that has just ended, is none to it. */
+    if (!broker_accept(relay, BROKER_COMMANDS, "end a wait", reply) ||
+        reply->type != REDIS_REPLY_INTEGER || reply->integer == 0) {
         relay->watch.ending = false;
     }
 }
@@ -143,8 +148,8 @@ void watch_tend(struct relay *relay, int64_t now_ms)
     struct watch *watch = &relay->watch;
     enum watch_on want = wanted(relay, now_ms);
 
-    if (want == WATCH_NOTHING || is_right(relay, want) || !redis_is_up(line(relay)) ||
-        now_ms < relay->broker.rest_ms) {
+    if (want == WATCH_NOTHING || is_right(relay, want) ||
+        !broker_can_wait(relay, now_ms)) {
         return;
     }
     if (watch->on == WATCH_NOTHING) {
