@@ -3,7 +3,6 @@
  * Commands that wait, and what a server must be. Runs in the command, and in the relay
  * while it starts.
  */
-#include "common/clock.h"
 #include "common/number.h"
 #include "queue/connect.h"
 #include "queue/keys.h"
@@ -11,13 +10,13 @@
 #include "queue/redis.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 5000
 #define LOAD_TRIES      4
+#define REASON_BYTES    512
 
 /* ---- waiting ---- */
 
@@ -70,13 +69,7 @@ struct redisReply *redis_call(struct redis *redis, int timeout_ms, int argc,
         return NULL;
     }
     while (!waiting.done) {
-        struct pollfd fd = {.fd = redis_fd(redis), .events = redis_events(redis)};
-        int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
-
-        if (poll(&fd, 1, wait) < 0 && errno == EINTR) {
-            fd.revents = 0; /* a signal: its handler's business; our deadline stands */
-        }
-        redis_service(redis, fd.revents);
+        redis_wait(redis);
     }
     return waiting.reply;
 }
@@ -98,10 +91,10 @@ struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...)
 
 /* ---- what a server must be ---- */
 
-static int refuse(struct redis *redis, int error, struct buffer *why, const char *format,
-                  ...) printf_like(4, 5);
-static int refuse(struct redis *redis, int error, struct buffer *why, const char *format,
-                  ...)
+static int refuse(const struct redis *redis, int error, struct buffer *why,
+                  const char *format, ...) printf_like(4, 5);
+static int refuse(const struct redis *redis, int error, struct buffer *why,
+                  const char *format, ...)
 {
     va_list args;
 
@@ -136,24 +129,18 @@ static void info_value(const char *info, const char *name, char *to, size_t room
     }
 }
 
-int redis_check_server(struct redis *redis, struct buffer *why)
+static int judge(const struct redis *redis, const struct redisReply *info,
+                 struct buffer *why)
 {
-    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "INFO", NULL);
     char version[32], policy[32], major[8];
     int64_t number;
 
-    if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
-        int error = refuse(redis, connect_error_of(reply), why,
-                           " does not say what it is: %s", words_of(reply));
-
-        if (reply != NULL) {
-            freeReplyObject(reply);
-        }
-        return error;
+    if (info == NULL || info->type != REDIS_REPLY_STRING) {
+        return refuse(redis, connect_error_of(info), why, " does not say what it is: %s",
+                      words_of(info));
     }
-    info_value(reply->str, "redis_version", version, sizeof(version));
-    info_value(reply->str, "maxmemory_policy", policy, sizeof(policy));
-    freeReplyObject(reply);
+    info_value(info->str, "redis_version", version, sizeof(version));
+    info_value(info->str, "maxmemory_policy", policy, sizeof(policy));
     (void)snprintf(major, sizeof(major), "%.*s", (int)strcspn(version, "."), version);
     if (number_parse(major, 7, 999, &number) < 0) {
         return refuse(redis, -ENOTSUP, why,
@@ -169,68 +156,124 @@ int redis_check_server(struct redis *redis, struct buffer *why)
     return 0;
 }
 
+static void on_info(void *context, const struct redisReply *reply)
+{
+    struct redis *redis = context;
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int error = judge(redis, reply, &why);
+
+    redis_task_end(redis, error, &why);
+}
+
+int redis_check_begin(struct redis *redis, redis_done *done, void *context)
+{
+    *redis_task(redis) = (struct redis_task){.done = done, .context = context};
+    return redis_send_text(redis, CALL_TIMEOUT_MS, on_info, redis, "INFO", NULL);
+}
+
+int redis_check_server(struct redis *redis, struct buffer *why)
+{
+    struct redis_outcome outcome = {.why = why};
+
+    return redis_wait_out(redis, redis_check_begin(redis, redis_note, &outcome),
+                          &outcome);
+}
+
 /* ---- the library ---- */
 
 /* 0 where there is none. Only an answer that says so is believed: whoever can not ask
  * must not put his own in the place of a later one. */
-static int loaded_version(struct redis *redis, const char *queue, struct buffer *why)
+static int version_of(const struct redis *redis, const struct redisReply *reply,
+                      struct buffer *why)
 {
-    struct queue_key key = queue_key(queue, "open", "");
-    struct redisReply *reply = redis_call_text(redis, CALL_TIMEOUT_MS, "FCALL_RO",
-                                               "paddock_version", "1", key.text, NULL);
-    int version;
-
     if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
-        version = (int)reply->integer;
-    } else if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-               strncmp(reply->str, "ERR Function not found", 22) == 0) {
-        version = 0;
-    } else {
-        version = refuse(redis, connect_error_of(reply), why,
-                         " does not say which functions it has: %s", words_of(reply));
+        return (int)reply->integer;
     }
-    if (reply != NULL) {
-        freeReplyObject(reply);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+        strncmp(reply->str, "ERR Function not found", 22) == 0) {
+        return 0;
     }
-    return version;
+    return refuse(redis, connect_error_of(reply), why,
+                  " does not say which functions it has: %s", words_of(reply));
 }
 
-static int load(struct redis *redis, bool replace, struct buffer *why)
-{
-    const char *words[] = {"FUNCTION", "LOAD", "REPLACE", library_text};
-    struct redisReply *reply;
-    int error = 0;
+static int ask_version(struct redis *redis);
 
-    if (!replace) {
-        words[2] = library_text;
-    }
-    reply = redis_call(redis, CALL_TIMEOUT_MS, replace ? 4 : 3, words, NULL);
-    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR &&
-                          (replace || strstr(reply->str, "already exists") == NULL))) {
-        error = refuse(redis, connect_error_of(reply), why,
-                       " refuses the queue's functions: %s", words_of(reply));
-    }
-    if (reply != NULL) {
-        freeReplyObject(reply);
-    }
-    return error;
+static bool is_there_already(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR &&
+           strstr(reply->str, "already exists") != NULL;
 }
 
 /* Several may do this at once. Where there is none, the first one's stays, and who comes
  * later looks again. Those of one version replace the text by the same text. An older one
  * that looked before we loaded may still put its own in the place of ours: relays look
  * again from time to time. */
-int redis_load_functions(struct redis *redis, const char *queue, struct buffer *why)
+static void on_loaded(void *context, const struct redisReply *reply)
 {
+    struct redis *redis = context;
+    struct redis_task *task = redis_task(redis);
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
     int error = 0;
 
-    for (int tries = 0; tries < LOAD_TRIES && error == 0; tries++) {
-        int version = loaded_version(redis, queue, why);
-
-        if (version < 0 || version >= library_version) {
-            return version < 0 ? version : 0;
+    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR &&
+                          (task->replaces || !is_there_already(reply)))) {
+        error = refuse(redis, connect_error_of(reply), &why,
+                       " refuses the queue's functions: %s", words_of(reply));
+    } else if (++task->step < LOAD_TRIES) {
+        error = ask_version(redis);
+        if (error == 0) {
+            return;
         }
-        error = load(redis, version > 0 || tries > 0, why);
     }
-    return error;
+    redis_task_end(redis, error, &why);
+}
+
+static int load(struct redis *redis, bool replace)
+{
+    return replace ? redis_send_text(redis, CALL_TIMEOUT_MS, on_loaded, redis, "FUNCTION",
+                                     "LOAD", "REPLACE", library_text, NULL)
+                   : redis_send_text(redis, CALL_TIMEOUT_MS, on_loaded, redis, "FUNCTION",
+                                     "LOAD", library_text, NULL);
+}
+
+static void on_version(void *context, const struct redisReply *reply)
+{
+    struct redis *redis = context;
+    struct redis_task *task = redis_task(redis);
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int version = version_of(redis, reply, &why);
+
+    if (version < 0 || version >= library_version) {
+        redis_task_end(redis, version < 0 ? version : 0, &why);
+        return;
+    }
+    task->replaces = version > 0 || task->step > 0;
+    if (load(redis, task->replaces) < 0) {
+        on_loaded(redis, NULL); /* it has gone down meanwhile */
+    }
+}
+
+static int ask_version(struct redis *redis)
+{
+    struct queue_key key = queue_key(redis_task(redis)->queue, "open", "");
+
+    return redis_send_text(redis, CALL_TIMEOUT_MS, on_version, redis, "FCALL_RO",
+                           "paddock_version", "1", key.text, NULL);
+}
+
+int redis_load_begin(struct redis *redis, const char *queue, redis_done *done,
+                     void *context)
+{
+    *redis_task(redis) =
+        (struct redis_task){.done = done, .context = context, .queue = queue};
+    return ask_version(redis);
+}
+
+int redis_load_functions(struct redis *redis, const char *queue, struct buffer *why)
+{
+    struct redis_outcome outcome = {.why = why};
+
+    return redis_wait_out(redis, redis_load_begin(redis, queue, redis_note, &outcome),
+                          &outcome);
 }

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define REASON_BYTES 512
+
 static int refuse(const struct redis_address *address, const char *reason, int error,
                   struct buffer *why)
 {
@@ -60,7 +62,8 @@ static void tune(int fd)
     }
 }
 
-static int connect_one(const struct addrinfo *info, int64_t end_ms, int *ret_fd)
+/* -EINPROGRESS: with a socket that is about to connect. */
+static int start_one(const struct addrinfo *info, int *ret_fd)
 {
     autoclose int fd =
         socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -71,7 +74,21 @@ static int connect_one(const struct addrinfo *info, int64_t end_ms, int *ret_fd)
     }
     tune(fd);
     if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
-        error = errno == EINPROGRESS ? finish_connect(fd, end_ms) : -errno;
+        error = -errno;
+    }
+    if (error == 0 || error == -EINPROGRESS) {
+        *ret_fd = steal_fd(&fd);
+    }
+    return error;
+}
+
+static int connect_one(const struct addrinfo *info, int64_t end_ms, int *ret_fd)
+{
+    autoclose int fd = -1;
+    int error = start_one(info, &fd);
+
+    if (error == -EINPROGRESS) {
+        error = finish_connect(fd, end_ms);
     }
     if (error == 0) {
         *ret_fd = steal_fd(&fd);
@@ -79,16 +96,24 @@ static int connect_one(const struct addrinfo *info, int64_t end_ms, int *ret_fd)
     return error;
 }
 
+static int resolve(const struct redis_address *address, struct addrinfo **ret_found,
+                   struct buffer *why)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    int error = getaddrinfo(address->host, address->port, &hints, ret_found);
+
+    return error != 0 ? refuse(address, gai_strerror(error), -EHOSTUNREACH, why) : 0;
+}
+
 static int connect_tcp(const struct redis_address *address, int64_t end_ms, int *ret_fd,
                        struct buffer *why)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    int error = getaddrinfo(address->host, address->port, &hints, &found);
+    int error = resolve(address, &found, why);
     int result = -EHOSTUNREACH;
 
-    if (error != 0) {
-        return refuse(address, gai_strerror(error), -EHOSTUNREACH, why);
+    if (error < 0) {
+        return error;
     }
     for (struct addrinfo *one = found; one != NULL && result < 0; one = one->ai_next) {
         result = connect_one(one, end_ms, ret_fd);
@@ -97,16 +122,46 @@ static int connect_tcp(const struct redis_address *address, int64_t end_ms, int 
     return result < 0 ? refuse(address, strerror(-result), result, why) : 0;
 }
 
+static int start_tcp(const struct redis_address *address, unsigned turn, int *ret_fd,
+                     struct buffer *why)
+{
+    struct addrinfo *found = NULL, *one;
+    int error = resolve(address, &found, why);
+
+    if (error < 0) {
+        return error;
+    }
+    one = found;
+    for (unsigned i = 0; i < turn; i++) {
+        one = one->ai_next != NULL ? one->ai_next : found;
+    }
+    error = start_one(one, ret_fd);
+    freeaddrinfo(found);
+    return error == 0 || error == -EINPROGRESS
+               ? 0
+               : refuse(address, strerror(-error), error, why);
+}
+
+static int connect_local(const struct redis_address *address, int *ret_fd,
+                         struct buffer *why)
+{
+    int error = fd_connect_unix(address->host, ret_fd);
+
+    return error < 0 ? refuse(address, strerror(-error), error, why) : 0;
+}
+
 int connect_socket(const struct redis_address *address, int64_t end_ms, int *ret_fd,
                    struct buffer *why)
 {
-    int error;
+    return address->is_unix ? connect_local(address, ret_fd, why)
+                            : connect_tcp(address, end_ms, ret_fd, why);
+}
 
-    if (!address->is_unix) {
-        return connect_tcp(address, end_ms, ret_fd, why);
-    }
-    error = fd_connect_unix(address->host, ret_fd);
-    return error < 0 ? refuse(address, strerror(-error), error, why) : 0;
+int connect_start(const struct redis_address *address, unsigned turn, int *ret_fd,
+                  struct buffer *why)
+{
+    return address->is_unix ? connect_local(address, ret_fd, why)
+                            : start_tcp(address, turn, ret_fd, why);
 }
 
 /* ---- the login ---- */
@@ -147,66 +202,98 @@ int connect_error_of(const struct redisReply *reply)
     return error != NULL ? error->error : -EPROTO;
 }
 
+/* A connection that was never made, or is gone. */
+static int explain_silence(const struct redis *redis, struct buffer *why)
+{
+    int error = redis_down_error(redis);
+
+    if (error == -ECONNREFUSED || error == -EHOSTUNREACH || error == -ENETUNREACH) {
+        return refuse(redis_address(redis), strerror(-error), error, why);
+    }
+    return refuse(redis_address(redis), "it does not answer", -ETIMEDOUT, why);
+}
+
 /* Redis's own words, but not for AUTH: a server that does not know the command repeats
  * its arguments. */
-static int check_reply(const struct redis_address *address, bool secret,
-                       struct redisReply *reply, struct buffer *why)
+static int explain(const struct redis *redis, bool secret, const struct redisReply *reply,
+                   struct buffer *why)
 {
     const struct connect_error *error;
-    char text[128] = "it refuses the login";
 
     if (reply == NULL) {
-        return refuse(address, "it does not answer", -ETIMEDOUT, why);
+        return explain_silence(redis, why);
     }
     if (reply->type != REDIS_REPLY_ERROR) {
-        freeReplyObject(reply);
         return 0;
     }
     error = find_error(reply);
     if (error != NULL) {
-        freeReplyObject(reply);
-        return refuse(address, error->sentence, error->error, why);
+        return refuse(redis_address(redis), error->sentence, error->error, why);
     }
-    if (!secret) {
-        (void)snprintf(text, sizeof(text), "%s", reply->str);
-    }
-    freeReplyObject(reply);
-    return refuse(address, text, -EPROTO, why);
+    return refuse(redis_address(redis), secret ? "it refuses the login" : reply->str,
+                  -EPROTO, why);
 }
 
-static int login(struct redis *redis, const struct redis_address *address, int timeout_ms,
-                 struct buffer *why)
+/* Each writes its words, and returns how many; 0 where the address does not ask for it.
+ */
+static int auth(const struct redis_address *address, const char *words[3])
 {
-    const char *words[] = {"AUTH", address->user, address->password};
+    int count = 0;
 
-    if (address->user[0] == '\0') {
-        words[1] = address->password;
+    if (address->password[0] == '\0') {
+        return 0;
     }
-    return check_reply(
-        address, true,
-        redis_call(redis, timeout_ms, address->user[0] != '\0' ? 3 : 2, words, NULL),
-        why);
+    words[count++] = "AUTH";
+    if (address->user[0] != '\0') {
+        words[count++] = address->user;
+    }
+    words[count++] = address->password;
+    return count;
 }
 
-int connect_login(struct redis *redis, const struct redis_address *address,
-                  int64_t end_ms, struct buffer *why)
+static int choose(const struct redis_address *address, const char *words[3])
 {
-    int error = 0;
+    words[0] = "SELECT";
+    words[1] = address->database;
+    return address->database[0] != '\0' ? 2 : 0;
+}
 
-    if (address->password[0] != '\0') {
-        error = login(redis, address, clock_poll_ms(end_ms, clock_now_ms()), why);
+static int ping(const struct redis_address *address, const char *words[3])
+{
+    words[0] = "PING";
+    return 1;
+}
+
+static const struct {
+    int (*say)(const struct redis_address *address, const char *words[3]);
+    bool secret;
+} steps[] = {{auth, true}, {choose, false}, {ping, false}};
+
+static void on_step(void *context, const struct redisReply *reply)
+{
+    struct redis *redis = context;
+    struct redis_task *task = redis_task(redis);
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int error = explain(redis, steps[task->step - 1].secret, reply, &why);
+
+    if (error == 0 && task->step < array_size(steps)) {
+        error = connect_login(redis);
+        if (error == 0) {
+            return;
+        }
     }
-    if (error == 0 && address->database[0] != '\0') {
-        error = check_reply(address, false,
-                            redis_call_text(redis, clock_poll_ms(end_ms, clock_now_ms()),
-                                            "SELECT", address->database, NULL),
-                            why);
-    }
-    if (error == 0) {
-        error = check_reply(
-            address, false,
-            redis_call_text(redis, clock_poll_ms(end_ms, clock_now_ms()), "PING", NULL),
-            why);
-    }
-    return error;
+    redis_task_end(redis, error, &why);
+}
+
+int connect_login(struct redis *redis)
+{
+    struct redis_task *task = redis_task(redis);
+    const char *words[3];
+    int count;
+
+    do { /* the last is always said */
+        count = steps[task->step++].say(redis_address(redis), words);
+    } while (count == 0);
+    return redis_send(redis, clock_poll_ms(task->end_ms, clock_now_ms()), on_step, redis,
+                      count, words, NULL);
 }

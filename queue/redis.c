@@ -37,6 +37,8 @@ struct redis {
     size_t first, count;
     unsigned failures; /* connects in a row that failed */
     unsigned seed;
+    int down_error; /* why it went down */
+    struct redis_task task;
 };
 
 static struct redis *allocate(void)
@@ -114,27 +116,95 @@ void redis_drop(struct redis *redis)
     }
 }
 
+struct redis_task *redis_task(struct redis *redis)
+{
+    return &redis->task;
+}
+
+void redis_task_end(struct redis *redis, int error, const struct buffer *why)
+{
+    struct redis_task task = redis->task;
+
+    redis->task = (struct redis_task){0};
+    if (error == 0) {
+        redis->failures = 0;
+    }
+    if (task.done != NULL) {
+        task.done(task.context, error, why);
+    }
+}
+
+void redis_note(void *context, int error, const struct buffer *why)
+{
+    struct redis_outcome *outcome = context;
+
+    outcome->over = true;
+    outcome->error = error;
+    if (outcome->why != NULL && why != NULL && why->data != NULL) {
+        buffer_add_text(outcome->why, why->data);
+    }
+}
+
+int redis_wait_out(struct redis *redis, int begun, struct redis_outcome *outcome)
+{
+    if (begun < 0) {
+        redis->task = (struct redis_task){0};
+        return begun;
+    }
+    while (!outcome->over) {
+        redis_wait(redis);
+    }
+    return outcome->error;
+}
+
+/* The socket is there: begins the login. */
+static int begin_login(struct redis *redis, int64_t end_ms, redis_done *done,
+                       void *context)
+{
+    redis->down_error = 0;
+    redis->reader = redisReaderCreate();
+    if (redis->reader == NULL) {
+        return -ENOMEM;
+    }
+    redis->task = (struct redis_task){.done = done, .context = context, .end_ms = end_ms};
+    return connect_login(redis);
+}
+
 int redis_connect(struct redis *redis, int timeout_ms, struct buffer *why)
 {
     int64_t end = clock_now_ms() + timeout_ms;
+    struct redis_outcome outcome = {.why = why};
     int error;
 
     redis_drop(redis);
+    redis->failures++;
     error = connect_socket(&redis->address, end, &redis->fd, why);
     if (error == 0) {
-        redis->reader = redisReaderCreate();
-        error = redis->reader != NULL ? 0 : -ENOMEM;
-    }
-    if (error == 0) {
-        error = connect_login(redis, &redis->address, end, why);
+        error = redis_wait_out(redis, begin_login(redis, end, redis_note, &outcome),
+                               &outcome);
     }
     if (error < 0) {
-        redis->failures++;
         redis_drop(redis);
-        return error;
     }
-    redis->failures = 0;
-    return 0;
+    return error;
+}
+
+int redis_connect_begin(struct redis *redis, int timeout_ms, redis_done *done,
+                        void *context, struct buffer *why)
+{
+    int error;
+
+    redis_drop(redis);
+    redis->failures++;
+    error = connect_start(&redis->address, redis->failures - 1, &redis->fd, why);
+    if (error == 0) {
+        error = begin_login(redis, clock_now_ms() + timeout_ms, done, context);
+    }
+    if (error < 0) {
+        redis->task = (struct redis_task){0};
+        redis_drop(redis);
+    }
+    return error;
 }
 
 bool redis_is_up(const struct redis *redis)
@@ -149,6 +219,11 @@ int redis_retry_ms(struct redis *redis)
 
     most = most < 1000 ? most : 1000;
     return most / 2 + (int)(rand_r(&redis->seed) % (unsigned)(most / 2 + 1));
+}
+
+int redis_down_error(const struct redis *redis)
+{
+    return redis->down_error;
 }
 
 const struct redis_address *redis_address(const struct redis *redis)
@@ -293,6 +368,7 @@ static bool write_some(struct redis *redis)
             continue;
         }
         if (size < 0) {
+            redis->down_error = -errno;
             return errno == EAGAIN;
         }
         redis->sent += (size_t)size;
@@ -309,6 +385,7 @@ static bool read_some(struct redis *redis)
     do {
         size = recv(redis->fd, part, sizeof(part), 0);
     } while (size < 0 && errno == EINTR);
+    redis->down_error = size < 0 ? -errno : size == 0 ? -ECONNRESET : -EPROTO;
     if (size < 0) {
         return errno == EAGAIN;
     }
@@ -356,7 +433,22 @@ void redis_service(struct redis *redis, short revents)
     if (sound && redis_is_up(redis)) {
         sound = write_some(redis);
     }
-    if (redis_is_up(redis) && (!sound || redis_deadline_ms(redis) <= clock_now_ms())) {
+    if (redis_is_up(redis) && sound && redis_deadline_ms(redis) <= clock_now_ms()) {
+        redis->down_error = -ETIMEDOUT;
+        sound = false;
+    }
+    if (redis_is_up(redis) && !sound) {
         redis_drop(redis);
     }
+}
+
+void redis_wait(struct redis *redis)
+{
+    struct pollfd fd = {.fd = redis_fd(redis), .events = redis_events(redis)};
+    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
+
+    if (poll(&fd, 1, wait) < 0 && errno == EINTR) {
+        fd.revents = 0; /* a signal: its handler's business; our deadline stands */
+    }
+    redis_service(redis, fd.revents);
 }

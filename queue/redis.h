@@ -37,6 +37,17 @@ void redis_free(struct redis *redis);
  * NULL): -EACCES for a login that it refuses, -EBUSY while it loads its data. */
 int redis_connect(struct redis *redis, int timeout_ms, struct buffer *why) must_check;
 bool redis_is_up(const struct redis *redis);
+
+/* What has become of something that took several commands: 0, or a negative errno with a
+ * sentence in `why`, valid during the call. */
+typedef void redis_done(void *context, int error, const struct buffer *why);
+/* redis_connect for a poll() loop: only the resolver is waited for, where the host is a
+ * name, of whose addresses each attempt takes the next. `done` is called once, later,
+ * with what redis_connect would return; whoever wants to use the connection waits for
+ * that. Returns 0, or a negative errno with a sentence in `why` (then `done` is not
+ * called). */
+int redis_connect_begin(struct redis *redis, int timeout_ms, redis_done *done,
+                        void *context, struct buffer *why) must_check;
 /* Milliseconds to wait before the next redis_connect: jittered exponential backoff, 20 ms
  * to 1 s. */
 int redis_retry_ms(struct redis *redis);
@@ -61,6 +72,9 @@ int64_t redis_deadline_ms(const struct redis *redis);
 void redis_service(struct redis *redis, short revents);
 /* Bytes queued and not yet taken by the kernel. */
 size_t redis_unsent(const struct redis *redis);
+/* Waits until something comes or a deadline passes, and services it: for programs that
+ * have nothing else to do. */
+void redis_wait(struct redis *redis);
 
 /* A command that waits for its reply, for programs that have nothing else to do. The
  * reply is the caller's (freeReplyObject); NULL when the connection went down or the time
@@ -80,3 +94,8 @@ int redis_check_server(struct redis *redis, struct buffer *why) must_check;
  * or a negative errno with a sentence in `why`. */
 int redis_load_functions(struct redis *redis, const char *queue,
                          struct buffer *why) must_check;
+/* Both for a poll() loop, as redis_connect_begin is; one at a time. `queue` is borrowed
+ * until the end. */
+int redis_check_begin(struct redis *redis, redis_done *done, void *context) must_check;
+int redis_load_begin(struct redis *redis, const char *queue, redis_done *done,
+                     void *context) must_check;

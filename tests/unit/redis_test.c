@@ -677,6 +677,73 @@ static void test_deadline(void **state)
     remove_server(&server);
 }
 
+/* ---- without waiting ---- */
+
+struct ending {
+    int count, error;
+    char why[256];
+};
+
+static void note_end(void *context, int error, const struct buffer *why)
+{
+    struct ending *ending = context;
+
+    ending->count++;
+    ending->error = error;
+    (void)snprintf(ending->why, sizeof(ending->why), "%s",
+                   why != NULL && why->data != NULL ? why->data : "");
+}
+
+static void begin_and_wait(struct redis *redis, int timeout_ms, int error)
+{
+    struct ending ending = {0};
+
+    assert_int_equal(redis_connect_begin(redis, timeout_ms, note_end, &ending, NULL), 0);
+    assert_int_equal(ending.count, 0); /* it never calls back before it returns */
+    while (ending.count == 0) {
+        redis_wait(redis);
+    }
+    assert_int_equal(ending.error, error);
+    assert_true((ending.why[0] != '\0') == (error < 0));
+    assert_int_equal(ending.count, 1);
+}
+
+static void test_connect_begin(void **state)
+{
+    struct server server = {.port = "0"};
+    struct redis *redis = NULL;
+    char address[64];
+
+    free_port(server.port, sizeof(server.port));
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%s", server.port);
+    assert_int_equal(redis_new(address, &redis, NULL), 0);
+    begin_and_wait(redis, PATIENCE_MS, -ECONNREFUSED);
+    start(&server, nothing_more);
+    begin_and_wait(redis, PATIENCE_MS, 0);
+    assert_works(redis);
+    assert_int_equal(kill(server.pid, SIGSTOP), 0);
+    begin_and_wait(redis, 100, -ETIMEDOUT);
+    assert_false(redis_is_up(redis));
+    assert_int_equal(kill(server.pid, SIGCONT), 0);
+    begin_and_wait(redis, PATIENCE_MS, 0);
+    assert_works(redis);
+    redis_free(redis);
+    remove_server(&server);
+}
+
+/* Whatever was begun ends, when the connection is taken down before. */
+static void test_connect_begin_and_drop(void **state)
+{
+    struct redis *redis = NULL;
+    struct ending ending = {0};
+
+    assert_int_equal(redis_new(common.address, &redis, NULL), 0);
+    assert_int_equal(redis_connect_begin(redis, PATIENCE_MS, note_end, &ending, NULL), 0);
+    redis_free(redis);
+    assert_int_equal(ending.count, 1);
+    assert_int_equal(ending.error, -ETIMEDOUT);
+}
+
 static void test_a_server_that_sleeps(void **state)
 {
     struct redis *redis = connect_to(common.address),
@@ -1050,6 +1117,8 @@ int main(void)
         cmocka_unit_test(test_a_blocked_connection_and_another),
         cmocka_unit_test(test_a_reply_that_nobody_asked_for),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_connect_begin),
+        cmocka_unit_test(test_connect_begin_and_drop),
         cmocka_unit_test(test_a_server_that_sleeps),
         cmocka_unit_test(test_kill_with_commands_under_way),
         cmocka_unit_test(test_kill_in_the_middle_of_a_large_value),

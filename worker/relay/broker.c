@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connections to Redis and its errors. Runs in the relay. Redis is trusted, but not to be
- * there, nor to be in time: after the start nothing here waits for it longer than
- * CONNECT_MS.
+ * there, nor to be in time: after the start nothing here waits for it, though for the
+ * resolver where its host is a name.
  */
 #include "worker/relay/broker.h"
 
@@ -17,8 +17,8 @@
 #include <poll.h>
 #include <string.h>
 
-#define CONNECT_MS   200  /* the most that the loop waits for a connection */
-#define START_MS     1000 /* the same before there is a loop */
+#define CONNECT_MS   2000 /* for a connection, which the loop does not wait for */
+#define START_MS     1000 /* the same at the start, where there is nothing else to do */
 #define REST_MIN_MS  50
 #define REST_MAX_MS  1000
 #define REASON_BYTES 512
@@ -155,29 +155,12 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
     }
 }
 
-static int reach(struct relay *relay, enum broker_line_name name, int timeout_ms,
-                 struct buffer *why)
-{
-    struct broker *broker = &relay->broker;
-    struct redis *redis = broker->lines[name].redis;
-    int r = redis_connect(redis, timeout_ms, why);
-
-    if (r == 0 && name == BROKER_COMMANDS && broker->unchecked) {
-        r = redis_check_server(redis, why);
-        broker->unchecked = r < 0;
-    }
-    if (r == 0 && name == BROKER_COMMANDS && broker->reload) {
-        r = redis_load_functions(redis, relay->setup.queue, why);
-        broker->reload = r < 0;
-    }
-    return r;
-}
-
 static void notice_up(struct relay *relay, enum broker_line_name name)
 {
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = true;
+    line->reaching = false;
     if (line->complained) {
         log_info("connected to Redis again (%s)", line_names[name]);
     }
@@ -203,28 +186,78 @@ static void log_refusal(int error, const struct buffer *why)
               why->data != NULL ? why->data : strerror(-error));
 }
 
-static void try_again(struct relay *relay, enum broker_line_name name, int64_t now_ms)
+static void fail(struct broker_line *line, int error, const struct buffer *why)
 {
-    struct broker_line *line = &relay->broker.lines[name];
-    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
-    int r = reach(relay, name, CONNECT_MS, &why);
+    struct relay *relay = line->relay;
 
-    if (r == 0) {
-        notice_up(relay, name);
-        return;
-    }
-    if (relay->broker.unchecked && is_final(r)) {
-        log_refusal(r, &why);
+    line->reaching = false;
+    line->drop = true; /* we may be called by its going down */
+    line->retry_ms = clock_now_ms() + redis_retry_ms(line->redis);
+    if (relay->broker.unchecked && is_final(error)) {
+        log_refusal(error, why);
         relay_break(relay, ROLE_EXIT_CONFIG);
         return;
     }
-    if (!line->complained) {
-        log_warning("Redis is away (%s): %s", line_names[name],
-                    why.data != NULL ? why.data : strerror(-r));
-        line->complained = true;
+    log_event(line->complained ? LOG_DEBUG : LOG_WARNING, "Redis is away (%s): %s",
+              line_names[line->name], why->data != NULL ? why->data : strerror(-error));
+    line->complained = true;
+}
+
+static void go_on(struct broker_line *line);
+
+static void on_connected(void *context, int error, const struct buffer *why)
+{
+    if (error < 0) {
+        fail(context, error, why);
+    } else {
+        go_on(context);
     }
-    redis_drop(line->redis);
-    line->retry_ms = now_ms + redis_retry_ms(line->redis);
+}
+
+static void on_checked(void *context, int error, const struct buffer *why)
+{
+    struct broker_line *line = context;
+
+    line->relay->broker.unchecked = error < 0;
+    on_connected(line, error, why);
+}
+
+static void on_loaded(void *context, int error, const struct buffer *why)
+{
+    struct broker_line *line = context;
+
+    line->relay->broker.reload = error < 0;
+    on_connected(line, error, why);
+}
+
+/* It is logged in: what else there is to do before it is used. */
+static void go_on(struct broker_line *line)
+{
+    struct broker *broker = &line->relay->broker;
+    struct buffer none autobuffer = BUFFER_INIT(1);
+    int r = 0;
+
+    if (line->name == BROKER_COMMANDS && broker->unchecked) {
+        r = redis_check_begin(line->redis, on_checked, line);
+    } else if (line->name == BROKER_COMMANDS && broker->reload) {
+        r = redis_load_begin(line->redis, line->relay->setup.queue, on_loaded, line);
+    } else {
+        notice_up(line->relay, line->name);
+    }
+    if (r < 0) {
+        fail(line, r, &none);
+    }
+}
+
+static void try_again(struct broker_line *line)
+{
+    struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
+    int r = redis_connect_begin(line->redis, CONNECT_MS, on_connected, line, &why);
+
+    line->reaching = r == 0;
+    if (r < 0) {
+        fail(line, r, &why);
+    }
 }
 
 /* ---- the library ---- */
@@ -278,8 +311,8 @@ void broker_tend(struct relay *relay, int64_t now_ms)
         if (line->up && !redis_is_up(line->redis)) {
             notice_down(relay, name, now_ms);
         }
-        if (!line->up && now_ms >= line->retry_ms) {
-            try_again(relay, name, now_ms);
+        if (!line->up && !line->reaching && now_ms >= line->retry_ms) {
+            try_again(line);
         }
     }
     tend_library(relay, now_ms);
@@ -293,7 +326,8 @@ int64_t broker_deadline(const struct relay *relay)
 
     for (int name = 0; name < BROKER_LINES; name++) {
         const struct broker_line *line = &broker->lines[name];
-        int64_t next = line->up ? redis_deadline_ms(line->redis) : line->retry_ms;
+        int64_t next =
+            line->up || line->reaching ? redis_deadline_ms(line->redis) : line->retry_ms;
 
         if (line->up && line->rest_ms > now_ms && line->rest_ms < next) {
             next = line->rest_ms;
@@ -310,9 +344,21 @@ int64_t broker_deadline(const struct relay *relay)
 
 static int open_both(struct relay *relay, struct buffer *why)
 {
-    int r = reach(relay, BROKER_COMMANDS, START_MS, why);
+    struct broker *broker = &relay->broker;
+    struct redis *commands = broker_commands(relay);
+    int r = redis_connect(commands, START_MS, why);
 
-    return r == 0 ? reach(relay, BROKER_WAITING, START_MS, why) : r;
+    if (r == 0) {
+        r = redis_check_server(commands, why);
+    }
+    if (r == 0) {
+        r = redis_load_functions(commands, relay->setup.queue, why);
+    }
+    if (r == 0) {
+        broker->unchecked = broker->reload = false;
+        r = redis_connect(broker->lines[BROKER_WAITING].redis, START_MS, why);
+    }
+    return r;
 }
 
 /* Waits before the next try. Returns false when the supervisor is gone. */
@@ -352,8 +398,11 @@ static int open_patiently(struct relay *relay, int patience_ms, struct buffer *w
 static int prepare(struct relay *relay, struct buffer *why)
 {
     for (int name = 0; name < BROKER_LINES; name++) {
-        int r = redis_new(relay->setup.redis, &relay->broker.lines[name].redis, why);
+        struct broker_line *line = &relay->broker.lines[name];
+        int r = redis_new(relay->setup.redis, &line->redis, why);
 
+        line->relay = relay;
+        line->name = name;
         if (r < 0) {
             return r;
         }

@@ -15,8 +15,11 @@ struct relay;
 enum broker_line_name { BROKER_COMMANDS, BROKER_WAITING, BROKER_LINES };
 
 struct broker_line {
+    struct relay *relay;
+    enum broker_line_name name;
     struct redis *redis; /* owned */
     bool up;             /* as far as we have noticed */
+    bool reaching;       /* it is about to come up */
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
     int64_t retry_ms;    /* when to connect again */

@@ -157,7 +157,7 @@ static void fill_redis(const struct relay *relay, struct pollfd *fds)
         const struct broker_line *line = &relay->broker.lines[name];
 
         fds[name] = (struct pollfd){.fd = -1};
-        if (line->up && redis_is_up(line->redis)) {
+        if (redis_is_up(line->redis)) {
             fds[name].fd = redis_fd(line->redis);
             fds[name].events = redis_events(line->redis);
         }
@@ -209,11 +209,8 @@ static bool heard_doorbell(const struct relay *relay, short revents)
 static void service_redis(struct relay *relay, const struct pollfd *fds)
 {
     for (int name = 0; name < BROKER_LINES; name++) {
-        struct broker_line *line = &relay->broker.lines[name];
-
-        if (line->up) {
-            redis_service(line->redis, fds != NULL ? fds[name].revents : POLLOUT);
-        }
+        redis_service(relay->broker.lines[name].redis,
+                      fds != NULL ? fds[name].revents : POLLOUT);
     }
 }
 
