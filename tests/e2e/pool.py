@@ -135,6 +135,19 @@ def wait_until(condition, what, seconds=PATIENCE):
     raise AssertionError(f"never happened: {what}")
 
 
+def connect(address):
+    """A client of the Redis at an address as Paddock takes it."""
+    if address.startswith("unix:"):
+        return redis.Redis(unix_socket_path=address.partition(":")[2])
+    return redis.Redis.from_url(address if "://" in address else f"redis://{address}")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 class Job:
     def __init__(self, entries):
         self.entries = entries
@@ -243,9 +256,12 @@ class Pool:
         ours.settimeout(PATIENCE)
         if ours.recv(16) != b"ready\n":
             self.process.wait()
-            raise AssertionError("the pool did not start:\n" + self.read_log())
-        address = self.options.get("redis", f"unix:{self.runtime}/redis.sock")
-        self.redis = redis.Redis(unix_socket_path=address.partition(":")[2])
+            said = self.read_log()
+            self.log.close()
+            ours.close()
+            shutil.rmtree(self.folder)
+            raise AssertionError("the pool did not start:\n" + said)
+        self.redis = connect(self.options.get("redis", f"unix:{self.runtime}/redis.sock"))
         self.client = Client(self.redis, self.queue)
         return self
 
@@ -325,18 +341,20 @@ class TestCase(unittest.TestCase):
 
 
 class RedisServer:
-    """A Redis of the test's own, which can be stopped and started again, its data kept. `environment`: its own, beside ours."""
+    """A Redis of the test's own, which can be stopped and started again, its data kept. `port`: it listens there, too;
+    `environment`: its own, beside ours."""
 
-    def __init__(self, *options, environment=None):
+    def __init__(self, *options, port=0, environment=None):
         self.environment = {**os.environ, **(environment or {})}
         self.folder = tempfile.TemporaryDirectory()
         os.chmod(self.folder.name, 0o755)  # for pools of other users, too
+        self.port = port
         self.socket = os.path.join(self.folder.name, "redis.sock")
         self.address = f"unix:{self.socket}"
         self.start(*options)
 
     def start(self, *options, wait=True):
-        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket,
+        self.process = subprocess.Popen(["redis-server", "--port", str(self.port), "--unixsocket", self.socket,
                                          "--unixsocketperm", "777", "--save", "",
                                          "--dir", self.folder.name, *options],
                                         stdout=subprocess.DEVNULL, env=self.environment)

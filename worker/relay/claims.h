@@ -50,5 +50,8 @@ int claims_settle(struct relay *relay, const char *function, int argc,
                   const char *const *argv);
 /* -> relay_on_depth */
 int claims_depth(struct relay *relay);
+/* Reads its answer. Returns false for another one. */
+bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
+                       uint64_t *ret_oldest_ms);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);

@@ -1,0 +1,515 @@
+# SPDX-License-Identifier: MIT
+"""What Redis may say or not say to a relay: whatever it is, the jobs that run go on, each has its one result in the end, and
+when Redis is well again all workers work, without a process having been started anew."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+import typing
+import unittest
+
+import redis
+
+import pool
+import proxy
+import recording
+
+WORKERS = 3
+SHORT = "import time\nprint('begun', flush=True)\ntime.sleep(1)\nprint('done')\n"
+HELD = "print('begun', flush=True)\ninput()\nprint('done')\n"
+
+
+def cluster_by(bus):
+    return "--cluster-enabled", "yes", "--cluster-port", str(bus), "--bind", "127.0.0.1"
+
+
+def cluster(server, *words):
+    answer = server.execute_command("CLUSTER", *words)
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
+
+
+def give_slot(server, slot, node):
+    """Redis refuses to give away a slot with keys in it, but not one of nobody."""
+    server.execute_command("CLUSTER", "DELSLOTS", slot)
+    server.execute_command("CLUSTER", "SETSLOT", slot, "NODE", node)
+
+
+def has_begun(client, job):
+    entries = client.redis.xrange(client.key("frames:", job))
+    return any(b"begun" in fields.get(b"d", b"") for _, fields in entries)
+
+
+class Held:
+    """A job that runs until it is let go."""
+
+    def __init__(self, client, program=HELD):
+        self.client = client
+        self.id = client.enqueue(pool.make_zip(program), live_input="1", wall_ms="600000")
+
+    def has_begun(self):
+        return has_begun(self.client, self.id)
+
+    def let_go(self):
+        self.client.redis.execute_command("FCALL", "paddock_input", 1, self.client.key("open"), self.id, "\n")
+
+
+class Watched(contextlib.ExitStack):
+    """A pool of three workers, one with a job that ends by itself, one with a job that is held, one idle."""
+
+    def __init__(self, test, address, **options):
+        super().__init__()
+        self.test = test
+        self.pool = self.enter_context(pool.Pool(workers=WORKERS, redis=address, log_level="debug", **options))
+        self.client = self.pool.client
+        self.pids = self.trusted()
+        self.situation = ""
+
+    def __exit__(self, kind, *error):
+        if kind is not None:  # the held job would be waited for
+            print(f"in the situation {self.situation!r}")
+            self.pool.stop(signal.SIGKILL)
+        return super().__exit__(kind, *error)
+
+    def trusted(self):
+        return {self.pool.process.pid, *self.pool.zygotes(), *self.pool.relays()}
+
+    def begin(self):
+        self.said = len(self.pool.read_log())
+        self.held, self.short = Held(self.client), self.client.enqueue(pool.make_zip(SHORT))
+        pool.wait_until(self.held.has_begun, "the held job runs")
+        pool.wait_until(lambda: has_begun(self.client, self.short), "the short job runs")
+
+    def log(self):
+        """What has been logged since begin()."""
+        return self.pool.read_log()[self.said:]
+
+    def wait_for(self, words, times=1):
+        pool.wait_until(lambda: self.log().count(words) >= times, f"the log has {words!r}")
+
+    def wait_for_short(self):
+        """The program of the short job has ended, whatever became of its result."""
+        self.wait_for(f"job={self.short} attempt=1 verdict=ok")
+
+    def check(self, job, verdict="ok", text="begun\ndone\n", attempt=1):
+        ended = self.client.wait(job)
+        self.test.assertEqual((ended.verdict, ended.result["attempt"]), (verdict, attempt), ended.result)
+        if text is not None:
+            self.test.assertEqual(recording.text(recording.decode(ended.recording)), text)
+            self.test.assertEqual(ended.result["frames_dropped"], 0)
+        self.test.assertEqual([s["attempt"] for s in ended.states if s["state"] == "running"], list(range(1, attempt + 1)))
+        return ended
+
+    def check_all_work(self):
+        """Each worker runs a job at the same time as all others; each can be told."""
+        jobs = [Held(self.client) for _ in range(WORKERS)]
+        pool.wait_until(lambda: all(job.has_begun() for job in jobs), "all workers run one")
+        self.test.assertEqual(self.client.cancel(jobs[0].id), b"requested")
+        for job in jobs[1:]:
+            job.let_go()
+        self.check(jobs[0].id, "cancelled", text=None)
+        for job in jobs[1:]:
+            self.check(job.id)
+        self.check_rest()
+
+    def check_rest(self):
+        self.test.assertEqual(self.client.redis.zcard(self.client.key("open")), 0)
+        self.test.assertEqual(self.client.redis.zcard(self.client.key("lease")), 0)
+        self.test.assertEqual(self.client.redis.zcard(self.client.key("dead")), 0)
+        self.test.assertEqual(pool.keys_without_expiry(self.client), [])
+        self.test.assertEqual(self.trusted(), self.pids, "a process was started anew")
+
+    def end(self):
+        self.held.let_go()
+        self.check(self.short)
+        self.check(self.held.id)
+        self.check_all_work()
+
+
+def follow_nobody(server):
+    """A replica of a Redis that is not there: nobody listens on the port of tcpmux."""
+    server.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+
+def lead_again(server):
+    server.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def kill_clients(server):
+    server.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+def unblock(server):
+    for one in server.client_list():
+        server.execute_command("CLIENT", "UNBLOCK", one["id"], "ERROR")
+
+
+def serve_no_stale_data(server):
+    server.config_set("replica-serve-stale-data", "no")
+    follow_nobody(server)
+
+
+def serve_again(server):
+    lead_again(server)
+    server.config_set("replica-serve-stale-data", "yes")
+
+
+def set_password(server):
+    server.config_set("requirepass", "new")
+    kill_clients(server)
+
+
+def reset_password(password):
+    def reset(server):
+        server.config_set("requirepass", password)
+    return reset
+
+
+def fail_to_save(server):
+    server.config_set("save", "3600 1")
+    server.config_set("dir", "/proc")
+    server.bgsave()
+    pool.wait_until(lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err", "it cannot save")
+
+
+def save_again(server):
+    server.config_set("save", "")
+    server.config_set("dir", "/")
+
+
+def forbid(right):
+    return lambda server: server.execute_command("ACL", "SETUSER", "default", f"-{right}")
+
+
+def permit(right):
+    return lambda server: server.execute_command("ACL", "SETUSER", "default", f"+{right}")
+
+
+def config(name, value):
+    return lambda server: server.config_set(name, value)
+
+
+def endless(server):
+    def run():
+        with contextlib.suppress(redis.RedisError):  # it is killed
+            redis.Redis(connection_pool=server.connection_pool).eval("while true do end", 0)
+    threading.Thread(target=run, daemon=True).start()
+
+
+def load_slowly(server):
+    """As a replica does on the first day: its clients stay connected."""
+    for i in range(100):
+        server.set(f"other:{i}", "x" * 2000)
+    server.config_set("loading-process-events-interval-bytes", "1024")
+    server.config_set("key-load-delay", "100000")
+    threading.Thread(target=redis.Redis(connection_pool=server.connection_pool).execute_command, args=("DEBUG", "RELOAD"),
+                     daemon=True).start()
+    pool.wait_until(lambda: server.info("persistence")["loading"], "it loads")
+
+
+def load_quickly(server):
+    server.config_set("key-load-delay", "0")
+    pool.wait_until(lambda: not server.info("persistence")["loading"], "it has loaded")
+
+
+def kill_script(server):
+    def answers():
+        with contextlib.suppress(redis.ResponseError):
+            return server.ping()
+
+    server.execute_command("SCRIPT", "KILL")
+    pool.wait_until(answers, "the script is dead")
+
+
+class Situation(typing.NamedTuple):
+    says: str  # what is then found in the log of a relay
+    make: typing.Callable
+    undo: typing.Callable = lambda server: None
+
+
+SITUATIONS = {
+    "replica": Situation('"READONLY', follow_nobody, lead_again),
+    "replica, while it is waited for": Situation('"UNBLOCKED', follow_nobody, lead_again),
+    "unblocked": Situation('"UNBLOCKED', unblock),
+    "no master": Situation('MASTERDOWN', serve_no_stale_data, serve_again),
+    "functions flushed": Situation('"ERR Function not found', lambda s: s.execute_command("FUNCTION", "FLUSH")),
+    "password set": Situation("it wants a password", set_password, reset_password("")),
+    "no right to call": Situation('"NOPERM', forbid("fcall"), permit("fcall")),
+    "no right to wait": Situation('unable to wait for word: Redis says "NOPERM', forbid("blpop"), permit("blpop")),
+    "script": Situation('BUSY', endless, kill_script),
+    "loading": Situation('"LOADING', load_slowly, load_quickly),
+    "cannot save": Situation('"MISCONF', fail_to_save, save_again),
+    "no replicas": Situation('"NOREPLICAS', config("min-replicas-to-write", "1"), config("min-replicas-to-write", "0")),
+    "connections closed": Situation("", kill_clients),
+}
+
+
+class Answers(unittest.TestCase):
+    """Each error that Redis has for a relay, made for real."""
+
+    def walk(self, server, watched, situations):
+        for name, situation in situations.items():
+            watched.situation = name
+            watched.begin()
+            situation.make(server)
+            watched.wait_for(situation.says)
+            watched.wait_for_short()
+            situation.undo(server)
+            watched.end()
+
+    def test_situations(self):
+        options = ("--enable-protected-configs", "yes", "--enable-debug-command", "yes", "--busy-reply-threshold", "50")
+        with pool.RedisServer(*options) as server, \
+                Watched(self, server.address) as watched:
+            self.walk(server.connect(), watched, SITUATIONS)
+
+    def test_passwords(self):
+        port = pool.free_port()
+        with pool.RedisServer("--requirepass", "old", port=port) as server, \
+                Watched(self, f"redis://:old@127.0.0.1:{port}") as watched:
+            admin = redis.Redis(unix_socket_path=server.socket, password="old")
+            self.walk(admin, watched, {
+                "password changed": Situation("it refuses the user or the password", set_password, reset_password("old"))})
+
+    def test_cluster(self):
+        port, other, bus, other_bus = (pool.free_port() for _ in range(4))
+        with pool.RedisServer(*cluster_by(bus), port=port) as server, \
+                pool.RedisServer(*cluster_by(other_bus), port=other) as second:
+            redis_server = server.connect()
+            redis_server.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            redis_server.execute_command("CLUSTER", "MEET", "127.0.0.1", other, other_bus)
+            theirs = second.connect().execute_command("CLUSTER", "MYID").decode()
+            ours = redis_server.execute_command("CLUSTER", "MYID").decode()
+            pool.wait_until(lambda: f"{theirs} 127.0.0.1" in cluster(redis_server, "NODES"), "the nodes know each other")
+            pool.wait_until(lambda: "cluster_state:ok" in cluster(redis_server, "INFO"), "the slots are served")
+            with Watched(self, server.address) as watched:
+                slot = redis_server.execute_command("CLUSTER", "KEYSLOT", watched.client.key("open"))
+                self.walk(redis_server, watched, {
+                    "slot of nobody": Situation('"CLUSTERDOWN', lambda s: s.execute_command("CLUSTER", "DELSLOTS", slot),
+                                                lambda s: s.execute_command("CLUSTER", "ADDSLOTS", slot)),
+                    "slot of another": Situation('"MOVED', lambda s: give_slot(s, slot, theirs),
+                                                 lambda s: give_slot(s, slot, ours)),
+                })
+
+    def test_data_that_take_long_to_load(self):
+        with pool.RedisServer("--appendonly", "no", "--rdbcompression", "no") as server:
+            for i in range(100):
+                server.connect().set(f"other:{i}", "x" * 2000)
+            with Watched(self, server.address) as watched:
+                watched.begin()
+                server.connect().save()
+                server.stop()
+                watched.client.redis.connection_pool.disconnect()
+                server.start("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024",
+                             "--rdbcompression", "no", wait=False)
+                watched.wait_for("it is still loading its data")
+                watched.wait_for_short()
+                pool.wait_until(lambda: server.answer() == b"+PONG\r\n", "it has loaded")
+                watched.end()
+
+    def test_a_result_is_offered_until_it_is_taken(self):
+        with pool.RedisServer() as server, Watched(self, server.address) as watched:
+            watched.begin()
+            forbid("fcall")(server.connect())
+            watched.wait_for("unable to settle a job", 9)
+            permit("fcall")(server.connect())
+            watched.end()
+
+    def test_a_recording_that_may_not_be_published(self):
+        """It waits; and so does the result behind it."""
+        with pool.RedisServer() as server, Watched(self, server.address) as watched:
+            program = "print('begun', flush=True)\ninput()\nprint('said', flush=True)\ninput()\nprint('done')\n"
+            held = Held(watched.client, program)
+            watched.begin()
+            pool.wait_until(held.has_begun, "it runs")
+            forbid("xadd")(server.connect())
+            held.let_go()
+            watched.wait_for('unable to publish the recording: Redis says "NOPERM', 2)
+            held.let_go()
+            watched.wait_for(f"job={held.id} attempt=1 verdict=ok")
+            watched.wait_for_short()
+            permit("xadd")(server.connect())
+            watched.check(held.id, text="begun\nsaid\ndone\n")
+            watched.end()
+
+    def test_who_may_not_wait_looks(self):
+        """Without a wait that could be ended, jobs are found all the same."""
+        with pool.RedisServer() as server, Watched(self, server.address) as watched:
+            forbid("blpop")(server.connect())
+            kill_clients(server.connect())
+            for _ in range(5):
+                self.assertEqual(watched.client.run("print(1)").verdict, "ok")
+            permit("blpop")(server.connect())
+            watched.check_all_work()
+
+    def test_memory_is_full(self):
+        """Who runs, ends, but for what its recording would take; who comes is told; and afterwards all is as before."""
+        with pool.RedisServer() as server, Watched(self, server.address) as watched:
+            watched.begin()
+            server.connect().config_set("maxmemory", "1mb")
+            with self.assertRaisesRegex(redis.ResponseError, "command not allowed when used memory"):
+                server.connect().set("any", "value")
+            watched.client.redis.execute_command("FCALL", "paddock_cancel", 1, watched.client.key("open"), watched.held.id)
+            watched.check(watched.held.id, "cancelled", text=None)
+            watched.check(watched.short, text=None)
+            answer = watched.client.redis.execute_command("FCALL", "paddock_enqueue", 1, watched.client.key("open"), "one",
+                                                          "upload", "none")
+            self.assertTrue(answer.startswith(b"full memory"), answer)
+            server.connect().config_set("maxmemory", "0")
+            watched.check_all_work()
+
+    def test_data_are_lost(self):
+        """Jobs that the queue no longer knows are ended, without a result: there is nobody to tell."""
+        for name, lose in {"flushed": lambda server: server.connect().flushall(),
+                           "restarted without": lambda server: (server.stop(), server.start())}.items():
+            with self.subTest(name), pool.RedisServer() as server, Watched(self, server.address) as watched:
+                watched.begin()
+                lose(server)
+                watched.wait_for(f"job={watched.held.id} attempt=1 is not ours any more")
+                pool.wait_until(lambda: len(watched.pool.sandboxes()) == WORKERS, "the programs are gone")
+                pool.wait_until(lambda: watched.client.redis.execute_command("FUNCTION", "LIST"), "the library is there")
+                watched.check_all_work()
+                self.assertEqual(watched.client.redis.exists(watched.client.key("frames:", watched.held.id)), 0)
+
+
+class Connections(unittest.TestCase):
+    LOAD = 60
+
+    def setUp(self):
+        self.server = self.enterContext(pool.RedisServer("--appendonly", "yes"))
+
+    def check_load(self, watched, jobs):
+        ended = [watched.client.wait(job) for job in jobs]
+        self.assertEqual([(job, one.verdict) for job, one in zip(jobs, ended) if one.verdict != "ok"], [])
+        watched.check_all_work()
+
+    def disturb(self, watched, client, disturb):
+        """A load of jobs, enqueued by a way that is not disturbed."""
+        jobs = [client.enqueue(pool.make_zip("print(1)")) for _ in range(self.LOAD)]
+        while client.redis.zcard(client.key("open")) > 0:
+            disturb()
+            time.sleep(0.1)
+        self.check_load(watched, jobs)
+
+    def test_closed_under_load(self):
+        with Watched(self, self.server.address) as watched:
+            self.disturb(watched, watched.client, lambda: kill_clients(watched.client.redis))
+
+    def through(self, proxied, **options):
+        """A pool behind a proxy, and a client that is not."""
+        watched = Watched(self, proxied.address, **options)
+        watched.client = watched.pool.client = pool.Client(self.server.connect(), "test")
+        return watched
+
+    def test_cut_under_load(self):
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            self.disturb(watched, watched.client, proxied.cut)
+
+    def test_a_hole(self):
+        """Nothing comes and nobody says goodbye, until every deadline has passed."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            watched.begin()
+            proxied.hole()
+            for line in ("commands", "waiting"):
+                watched.wait_for(f"Redis is away ({line})", WORKERS)
+            watched.wait_for_short()
+            more = watched.client.enqueue(pool.make_zip("print(1)"))
+            proxied.mend()
+            self.assertEqual(watched.client.wait(more).verdict, "ok")
+            watched.end()
+
+    def test_slow_answers(self):
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            proxied.delay_s = 0.2
+            proxied.cut()
+            watched.begin()
+            watched.end()
+
+    def test_only_the_wait_is_dead(self):
+        """The answer to a wait never comes, though the connection stands and Redis answers on the other one: it is given up,
+        for each wait has an end, and what comes afterwards is heard by the next one."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            deaf, over = [], threading.Event()
+
+            def swallow(moment, words):
+                if moment == "after" and words[0] == "BLPOP" and len(deaf) < WORKERS:
+                    deaf.append(words)
+                    over.wait()
+
+            proxied.hook = swallow
+            jobs = [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(WORKERS)]
+            pool.wait_until(lambda: len(deaf) == WORKERS, "all are deaf")
+            jobs += [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(WORKERS)]
+            self.check_load(watched, jobs)
+            over.set()
+
+    def test_redis_stands_still(self):
+        with Watched(self, self.server.address) as watched:
+            watched.begin()
+            os.kill(self.server.process.pid, signal.SIGSTOP)
+            watched.wait_for_short()
+            watched.wait_for("Redis is away (commands)", WORKERS)
+            os.kill(self.server.process.pid, signal.SIGCONT)
+            watched.end()
+
+    def test_redis_is_restarted(self):
+        """Results wait until it is back; so does what has been printed, as far as there is room, and the program behind it."""
+        with Watched(self, self.server.address, max_output_kb=65536) as watched:
+            watched.begin()
+            much = watched.client.enqueue(pool.make_zip(
+                "print('begun', flush=True)\ninput()\nfor i in range(400_000): print('x' * 50)\nprint('done')\n"),
+                live_input="1", wall_ms="600000", cpu_ms="60000", output_kb="65536")
+            pool.wait_until(lambda: watched.client.job(much).get("state") == b"running", "it runs")
+            watched.client.redis.execute_command("FCALL", "paddock_input", 1, watched.client.key("open"), much, "\n")
+            pool.wait_until(lambda: watched.client.redis.xlen(watched.client.key("frames:", much)) > 3, "it prints")
+            self.server.stop()
+            watched.wait_for_short()
+            watched.wait_for("Redis is away (commands)", WORKERS)
+            time.sleep(2)  # for who would go on to fill its memory
+            if not pool.SANITIZED:
+                for relay in watched.pool.relays():
+                    self.assertLess(resident_kb(relay), 16384)
+            self.server.start("--appendonly", "yes")
+            watched.client.redis.connection_pool.disconnect()
+            watched.check(much, text="begun\n" + ("x" * 50 + "\n") * 400_000 + "done\n")
+            watched.end()
+
+    def test_nobody_answers_at_the_start(self):
+        """As where a firewall swallows all, or Redis hangs: an end, with a sentence."""
+        with proxy.Proxy(self.server.socket) as proxied:
+            proxied.hole()
+            with self.assertRaises(AssertionError) as raised:
+                with pool.Pool(workers=1, redis=proxied.address):
+                    pass
+            self.assertIn(f"unable to reach Redis at {proxied.address}: it does not answer", str(raised.exception))
+
+
+def resident_kb(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+class Addresses(unittest.TestCase):
+    def test_a_job_by_each(self):
+        port = pool.free_port()
+        with pool.RedisServer(port=port) as server:
+            admin = server.connect()
+            admin.execute_command("ACL", "SETUSER", "somebody", "on", ">secret", "~*", "&*", "+@all")
+            plain = [server.address, f"127.0.0.1:{port}", f"localhost:{port}", f"redis://127.0.0.1:{port}/3",
+                     f"redis://somebody:secret@127.0.0.1:{port}", f"redis://somebody:secret@127.0.0.1:{port}/5"]
+            for address in plain:
+                self.check(address)
+            admin.config_set("requirepass", "word")
+            self.check(f"redis://:word@127.0.0.1:{port}")
+            self.check(f"redis://default:word@127.0.0.1:{port}/2")
+
+    def check(self, address):
+        with self.subTest(address), pool.Pool(workers=1, redis=address) as one:
+            ended = one.client.run("print(1)")
+            self.assertEqual((ended.verdict, ended.result["attempt"]), ("ok", 1))
+            self.assertNotIn("secret", one.read_log())
+
+
+if __name__ == "__main__":
+    unittest.main()
