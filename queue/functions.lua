@@ -419,8 +419,17 @@ end
 
 ---- the one way to become final ----
 
+-- A user who may call the library but not add to a Stream would leave a job final without its result: asked before
+-- anything is changed, as an error takes nothing back.
+local function must_tell(P, id)
+  if not redis.acl_check_cmd("XADD", P .. "frames:" .. id, "*", "k", "result") then
+    error({err = "NOPERM the user may not run XADD, by which a result is told"})
+  end
+end
+
 -- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
 local function finish(P, id, state, result)
+  must_tell(P, id)
   local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
   local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
   local was_running = redis.call("ZREM", P .. "lease", id) == 1

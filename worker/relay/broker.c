@@ -262,7 +262,7 @@ static void try_again(struct broker_line *line)
 
 /* ---- the library ---- */
 
-static void on_loaded(void *context, const struct redisReply *reply)
+static void on_put_back(void *context, const struct redisReply *reply)
 {
     (void)broker_accept(context, BROKER_COMMANDS, "load the queue's functions", reply);
 }
@@ -283,7 +283,7 @@ void broker_on_version(void *context, const struct redisReply *reply)
     }
     log_info("loading the queue's functions: version %d in the place of %lld",
              library_version, reply->integer);
-    if (redis_send_text(broker_commands(relay), LOAD_MS, on_loaded, relay, "FUNCTION",
+    if (redis_send_text(broker_commands(relay), LOAD_MS, on_put_back, relay, "FUNCTION",
                         "LOAD", "REPLACE", library_text, NULL) < 0) {
         log_debug("unable to ask for it now"); /* the next look is not far */
     }
