@@ -55,3 +55,18 @@ bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
                        uint64_t *ret_oldest_ms);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
+
+/* A slice of the running job's recording. */
+int claims_publish(struct relay *relay, const void *bytes, size_t size,
+                   redis_answer *answer);
+/* The entries of its Stream after `last_id` ("": all). */
+int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer);
+/* Returns the id of an entry that is a slice of this attempt, or NULL. */
+const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt);
+
+/* At most so many bytes of the running job's live input, from an offset on. */
+int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
+                      redis_answer *answer);
+
+/* Puts a wake-up that we took and can not use back for another relay. */
+void claims_wake_another(struct relay *relay);
