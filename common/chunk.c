@@ -58,6 +58,24 @@ void chunk_clear(struct ring_shared *shared)
     }
 }
 
+size_t chunk_will_append(struct ring_shared *shared, const void *record, size_t size)
+{
+    struct ring_will *will = &shared->will;
+    uint64_t used = atomic_load_explicit(&will->size, memory_order_relaxed);
+
+    if (used > sizeof(will->data) || size > sizeof(will->data) - used) {
+        return 0;
+    }
+    memcpy(will->data + used, record, size);
+    atomic_store_explicit(&will->size, used + size, memory_order_release);
+    return used + size;
+}
+
+void chunk_will_strike(struct ring_shared *shared, size_t end)
+{
+    atomic_store_explicit(&shared->will.start, end, memory_order_release);
+}
+
 static size_t copy_one(const struct ring_chunk *chunk, unsigned char *to)
 {
     uint64_t size = atomic_load_explicit(&chunk->size, memory_order_acquire);
@@ -95,4 +113,17 @@ size_t chunk_tail(const struct ring_shared *shared, void *to)
     return size +
            write_repeat(atomic_load_explicit(&shared->repeat, memory_order_acquire),
                         bytes + size);
+}
+
+size_t chunk_will(const struct ring_shared *shared, void *to)
+{
+    const struct ring_will *will = &shared->will;
+    uint64_t size = atomic_load_explicit(&will->size, memory_order_acquire);
+    uint64_t start = atomic_load_explicit(&will->start, memory_order_acquire);
+
+    if (size > sizeof(will->data) || start > size) {
+        return 0;
+    }
+    memcpy(to, will->data + start, size - start);
+    return size - start;
 }

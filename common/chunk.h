@@ -21,6 +21,12 @@ size_t chunk_room(const struct ring_shared *shared);
 /* As if no chunk had ever been begun. */
 void chunk_clear(struct ring_shared *shared);
 
+/* Appends one record to what would be said next. Returns where it ends there; 0: there is
+ * no room for it. */
+size_t chunk_will_append(struct ring_shared *shared, const void *record, size_t size);
+/* Strikes out what stands before `end`, one of these. */
+void chunk_will_strike(struct ring_shared *shared, size_t end);
+
 /* ---- either end ---- */
 
 /* What follows the ring's own bytes when the program is gone: copies the older chunk, the
@@ -28,3 +34,9 @@ void chunk_clear(struct ring_shared *shared);
  * sizes that cannot be are taken as 0. */
 #define CHUNK_TAIL_MAX (2 * RING_CHUNK + 32)
 size_t chunk_tail(const struct ring_shared *shared, void *to);
+
+/* ---- reader: the relay ---- */
+
+/* What comes last: copies what would have been said next into `to` (RING_WILL bytes).
+ * Returns the count, as above. */
+size_t chunk_will(const struct ring_shared *shared, void *to);

@@ -37,7 +37,8 @@ _Static_assert(offsetof(struct ring_shared, head) == 64 &&
                    offsetof(struct ring_shared, data) == 86016 &&
                    offsetof(struct ring_shared, input_head) == 348160 &&
                    offsetof(struct ring_shared, input_tail) == 348224 &&
-                   offsetof(struct ring_shared, input) == 352256,
+                   offsetof(struct ring_shared, input) == 352256 &&
+                   offsetof(struct ring_shared, will) == 417792,
                "members stay where they are; new ones come last");
 
 /* Shared between processes, so not FUTEX_PRIVATE_FLAG. Every answer is fine: callers look

@@ -71,6 +71,16 @@ struct ring_chunk {
     unsigned char data[RING_CHUNK - 16];
 };
 
+/* What a program would have said next, had it not been ended first: whole records, which
+ * the relay appends to the recording. It strikes out what it has said by itself. */
+#define RING_WILL KIB(64)
+
+struct ring_will {
+    _Atomic uint64_t start; /* what stands before it is struck out */
+    _Atomic uint64_t size;  /* bytes of whole records (release store) */
+    unsigned char data[RING_WILL - 16];
+};
+
 struct ring_shared {
     /* written by the relay */
     _Alignas(RING_LINE) _Atomic uint64_t tail;
@@ -104,6 +114,7 @@ struct ring_shared {
     /* written by the sandbox */
     _Alignas(RING_LINE) _Atomic uint64_t input_tail;
     _Alignas(4096) unsigned char input[RING_INPUT];
+    _Alignas(4096) struct ring_will will;
 };
 
 struct ring_birth {

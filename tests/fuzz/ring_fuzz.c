@@ -186,6 +186,9 @@ static void copy_tail(struct fuzz *fuzz)
 
     require(chunk_tail(fuzz->reader.shared, tail) <= CHUNK_TAIL_MAX);
     free(tail);
+    tail = malloc(RING_WILL);
+    require(chunk_will(fuzz->reader.shared, tail) <= RING_WILL);
+    free(tail);
 }
 
 /* As settle.c asks, with an end that the input names, too. */

@@ -117,6 +117,29 @@ static void hostile_sizes_count_as_nothing(void **state)
     }
 }
 
+static void what_would_be_said_next(void **state)
+{
+    static unsigned char said[RING_WILL], record[RING_WILL];
+    const size_t room = sizeof(shared.will.data);
+
+    assert_int_equal(chunk_will(&shared, said), 0);
+    assert_int_equal(chunk_will_append(&shared, "ab", 2), 2);
+    assert_int_equal(chunk_will_append(&shared, "cde", 3), 5);
+    assert_int_equal(chunk_will(&shared, said), 5);
+    chunk_will_strike(&shared, 2);
+    assert_int_equal(chunk_will(&shared, said), 3);
+    assert_memory_equal(said, "cde", 3);
+    assert_int_equal(chunk_will_append(&shared, record, room - 4), 0);
+    assert_int_equal(chunk_will_append(&shared, record, room - 5), room);
+    assert_int_equal(chunk_will(&shared, said), room - 2);
+    /* Sizes that cannot be. */
+    chunk_will_strike(&shared, room + 1);
+    assert_int_equal(chunk_will(&shared, said), 0);
+    chunk_will_strike(&shared, 0);
+    shared.will.size = UINT64_MAX;
+    assert_int_equal(chunk_will(&shared, said), 0);
+}
+
 #define with_chunks(test) cmocka_unit_test_setup(test, setup)
 
 int main(void)
@@ -128,6 +151,7 @@ int main(void)
         with_chunks(full_to_the_last_byte),
         with_chunks(cleared),
         with_chunks(hostile_sizes_count_as_nothing),
+        with_chunks(what_would_be_said_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

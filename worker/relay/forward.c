@@ -34,7 +34,7 @@
  * leaves in its ring. */
 #define BACKLOG_UP   MIB(1)
 #define BACKLOG_MAX  MIB(4)
-#define BACKLOG_DOWN (BACKLOG_MAX - RING_DATA - CHUNK_TAIL_MAX)
+#define BACKLOG_DOWN (BACKLOG_MAX - RING_DATA - CHUNK_TAIL_MAX - RING_WILL)
 
 /* ---- the backlog ---- */
 
@@ -298,9 +298,10 @@ void forward_begin(struct relay *relay)
 
 void forward_drain(struct relay *relay)
 {
-    static unsigned char tail[CHUNK_TAIL_MAX];
+    static unsigned char tail[CHUNK_TAIL_MAX + RING_WILL];
+    const struct ring_shared *shared = relay->link.current.ring.shared;
     struct forward *forward = &relay->forward;
-    size_t size;
+    size_t size = 0;
 
     if (!forward->active) {
         return;
@@ -308,7 +309,10 @@ void forward_drain(struct relay *relay)
     account_block(relay, true);
     while (take(relay) > 0) { /* at most twice: nobody writes any more */
     }
-    size = forward->hostile ? 0 : chunk_tail(relay->link.current.ring.shared, tail);
+    if (!forward->hostile) {
+        size = chunk_tail(shared, tail);
+        size += chunk_will(shared, tail + size);
+    }
     if (size > 0) {
         append(forward, tail, size);
     }

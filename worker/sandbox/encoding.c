@@ -18,7 +18,7 @@ static struct wire_reader readers[ENCODING_PLACES];
 static struct encoding_bytes as_line(const struct wire_writer *record,
                                      enum encoding_place place)
 {
-    static struct wire_lines lines;
+    static struct wire_lines lines[ENCODING_PLACES]; /* of each, what it kept back */
     static struct wire_decoded decoded;
     static char bytes[LIMIT_LINE];
     struct buffer line = BUFFER_OVER(bytes);
@@ -26,7 +26,7 @@ static struct encoding_bytes as_line(const struct wire_writer *record,
 
     reader->started = record->bytes[0] != WIRE_HEADER;
     if (wire_decode(reader, record->bytes, record->size, &decoded, NULL) > 0) {
-        wire_lines_add(&lines, &decoded, &line);
+        wire_lines_add(&lines[place], &decoded, &line);
     }
     return (struct encoding_bytes){line.data, buffer_error(&line) == 0 ? line.size : 0};
 }
@@ -34,6 +34,11 @@ static struct encoding_bytes as_line(const struct wire_writer *record,
 void encoding_join(void)
 {
     readers[ENCODING_RING] = readers[ENCODING_CHUNKS];
+}
+
+void encoding_fork(void)
+{
+    readers[ENCODING_WILL] = readers[ENCODING_RING];
 }
 
 const struct encoding encodings[] = {

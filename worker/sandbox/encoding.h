@@ -14,8 +14,14 @@ struct encoding_bytes {
     size_t size;
 };
 
-/* What a decoder of the ring, and one of the chunks, knows behind the last record. */
-enum encoding_place { ENCODING_RING, ENCODING_CHUNKS, ENCODING_PLACES };
+/* What a decoder of the ring, one of the chunks and one of what would be said next knows
+ * behind the last record. */
+enum encoding_place {
+    ENCODING_RING,
+    ENCODING_CHUNKS,
+    ENCODING_WILL,
+    ENCODING_PLACES,
+};
 
 struct encoding {
     size_t event_max; /* bytes of a trace record with the `thread` record before it */
@@ -31,3 +37,5 @@ extern const struct encoding encodings[]; /* by enum job_encoding */
 
 /* What the chunks held stands in the ring now. */
 void encoding_join(void);
+/* What would be said next follows what stands in the ring now. */
+void encoding_fork(void);

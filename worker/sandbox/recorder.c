@@ -466,6 +466,29 @@ void recorder_publish_table(void)
     leave();
 }
 
+size_t recorder_lay_down(const struct wire_writer *record)
+{
+    struct encoding_bytes out = {0};
+    size_t end;
+
+    (void)recorder_enter();
+    if (recorder.ring->shared->will.size == 0) {
+        encoding_fork();
+    }
+    if (!record->overflow) {
+        out = encode(record, ENCODING_WILL);
+    }
+    end =
+        out.size > 0 ? chunk_will_append(recorder.ring->shared, out.bytes, out.size) : 0;
+    leave();
+    return end;
+}
+
+void recorder_strike(size_t end)
+{
+    chunk_will_strike(recorder.ring->shared, end);
+}
+
 /* ---- levels ---- */
 
 bool recorder_is_full(void)

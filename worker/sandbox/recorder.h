@@ -54,6 +54,12 @@ bool recorder_has_table_room(size_t size);
 void recorder_publish(void);
 void recorder_publish_table(void);
 
+/* Lays a record, whose time is 0, down as one that is to be said should the process be
+ * ended now. Returns what recorder_strike() is told when that is not so any more,
+ * together with what was laid down before; 0: there is no room for it. */
+size_t recorder_lay_down(const struct wire_writer *record);
+void recorder_strike(size_t end);
+
 /* So much is traced from here on. */
 void recorder_level(const char *level);
 /* The recording has grown over its size: of what comes, only the last is kept. */
