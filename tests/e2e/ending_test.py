@@ -2,6 +2,7 @@
 """What a program leaves running when it has ended, and that this neither delays nor changes its result beyond the grace.
 The wall limit is far beyond any test's patience: whoever met it would not be heard of in time."""
 
+import json
 import os
 import re
 import subprocess
@@ -148,6 +149,18 @@ PRINTED = [
     "import threading\nt = threading.Thread(target=lambda: prnt(), name='T')\nt.start()\nt.join()\n",
     "import sys, traceback\ntry: prnt\nexcept NameError:\n    sys.excepthook(*sys.exc_info())\n    traceback.print_exc()\n",
     "def f(n):\n    if n: return f(n - 1)\n    prnt()\nf(900)\n",
+    "a, b = ValueError('a'), ValueError('b')\na.__context__, b.__context__ = b, a\nraise a\n",
+    "e = ValueError('a')\ne.add_note('one\\ntwo')\ne.add_note(3)\nraise ExceptionGroup('g', [e, ExceptionGroup('h', [e, KeyError()])])\n",
+    "class E(Exception):\n    def __bool__(self): 1 / 0\n    def __cause__(self): 1 / 0\nraise E('x') from E('y')\n",
+    "class E(Exception):\n    def __str__(self): 1 / 0\ntry: raise E('x')\nexcept E: 1 / 0\n",
+    # What a SyntaxError points at.
+    "eval('2 +* 3')\n",
+    "import os\nexec('x = 1\\ndef f(:\\n  pass', {})\n",
+    *(f"raise SyntaxError({arguments})\n" for arguments in (
+        "'mine'", "'mine', ('f.py', -3, 10 ** 30, 'text\\nhere', None, 'a')", "'mine', ('f.py', 3, 2, 'text here', None, 'a')",
+        "'mine', ('f.py', 'x', 2, 'text here', None, 3)", "'mine', ('f.py', 3, -2, 'abc', 3, 3)",
+        "'mine', ('f.py', 3, 200, 'abc', 3, 10 ** 9)", "'mine', ('f.py', 3, 2, 'abc', 5, 1)", "'mine', (None, 3, 2, '  abc ', 5, 1)",
+        "5, ('f.py', 3, 2, 'text\\nhere', 2, 3)")),
 ]
 
 
@@ -163,6 +176,9 @@ HANGS = [
     (E.format("while True: pass") + "try: 1 / 0\nexcept ZeroDivisionError: raise E\n",
      [("ZeroDivisionError", "division by zero"), ("E", NO_TEXT)]),
     (E.format("while True: pass") + "try: raise E\nexcept E: raise KeyError('later')\n", [("E", NO_TEXT), ("KeyError", "'later'")]),
+    (E.format("while True: pass") + "def f(n):\n    if n == 0: raise E\n    f(n - 1)\nf(2)\n", [("E", NO_TEXT)]),
+    ("class E(Exception):\n    @property\n    def __notes__(self):\n        while True: pass\nraise E\n", [("E", NO_TEXT)]),
+    ("class E(SyntaxError):\n    @property\n    def text(self):\n        while True: pass\nraise E('x')\n", [("E", NO_TEXT)]),
     ("class R:\n    def __repr__(self):\n        while True: pass\nraise ValueError(1, R())\n", [("ValueError", NO_TEXT)]),
     ("class H:\n    def __repr__(self):\n        while True: pass\nraise FileNotFoundError(2, 'no', H())\n",
      [("FileNotFoundError", NO_TEXT)]),
@@ -237,13 +253,53 @@ class Ending(pool.TestCase):
                     self.assertEqual([(r["type"], r["message"]) for r in records if r["kind"] == "error"], errors)
                     frames = [r["frames"] for r in records if r["kind"] == "error"]
                     self.assertTrue(all(f[-1]["file"] == "/robot/robot.py" and f[-1]["source"] for f in frames), frames)
-                    shown = recording.text(records, "err").splitlines()
-                    self.assertEqual(shown[-2:], [f'  File "/robot/robot.py", line {frames[-1][-1]["line"]}, in <module>',
-                                                  ": ".join(errors[-1])])
+                    self.assert_shown(recording.text(records, "err"), errors, frames)
+
+    def assert_shown(self, text, errors, frames):
+        """All frames with their source lines, each once."""
+        *shown, last = text.splitlines()
+        self.assertEqual(last, ": ".join(errors[-1]))
+        self.assertEqual([line for line in shown if line.startswith("  File")],
+                         [f'  File "/robot/robot.py", line {f["line"]}, in {f["function"]}' for told in frames for f in told])
+        self.assertEqual([line for line in shown if re.match(r"    [^ ~^]", line)],
+                         ["    " + f["source"].strip() for told in frames for f in told])
+
+    def test_an_error_whose_telling_ends_the_process(self):
+        for end in "import os; os._exit(0)", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)":
+            for call in "", "m = E\n", "import sys\nsys.excepthook = lambda *error: str(error[1])\n":
+                for encoding in "binary", "json":
+                    with self.subTest(end, call=call, encoding=encoding):
+                        source = E.format(end) + call + "def f(n):\n    if n: return f(n - 1)\n    raise E\n\n\nf(2)\n"
+                        job = self.client.run("try: int('x')\nexcept ValueError as e: x = e\n" + source.replace("raise E", "raise E from x"),
+                                              encoding=encoding, **({} if encoding == "json" else {"trace": "lines"}))
+                        self.assertEqual(job.verdict, "exception", job.result)
+                        if encoding == "json":
+                            records = [json.loads(line) for line in job.recording.splitlines()]
+                            text = "".join(r["data"] for r in records if r["kind"] == "err")
+                        else:
+                            records = recording.decode(job.recording, partial=True)
+                            text = recording.text(records, "err")
+                        errors = [r for r in records if r["kind"] == "error"]
+                        self.assertEqual([(r["relation"], r["type"], r["message"]) for r in errors],
+                                         [("cause", "ValueError", "invalid literal for int() with base 10: 'x'"), ("", "E", NO_TEXT)])
+                        self.assertEqual([f["function"] for f in errors[1]["frames"]], ["<module>", "f", "f", "f"])
+                        self.assertEqual(text.count("The above exception was the direct cause of the following exception:"), 1)
+                        self.assert_shown(text, [("E", NO_TEXT)], [r["frames"] for r in errors])
+
+    def test_an_error_is_told_once(self):
+        """Also where the trace has grown over its size, and the process ends by itself after all has been told."""
+        code = ("import os, atexit\n{}class E(Exception):\n    def __str__(self): return 'said'\ndef f(n):\n    pass\n"
+                "for i in range(20000): f(i)\nraise E\n")
+        for late in "", "atexit.register(os._exit, 3)\n":
+            with self.subTest(late):
+                job = self.client.run(code.format(late), trace="calls", recording_kb=64)
+                records = recording.decode(job.recording, partial=True)
+                self.assertEqual([r["message"] for r in records if r["kind"] == "error"], ["said"])
+                self.assertEqual(recording.text(records, "err").count("E: said"), 1)
 
     def test_an_error_that_traceback_cannot_print(self):
         """As the program has spoilt it: then Python prints it by itself, without source lines."""
-        for spoilt in "import traceback\ntraceback.TracebackException = None\n", "import linecache\nlinecache.getlines = None\n":
+        for spoilt in "import traceback\ntraceback.StackSummary = None\n", "import linecache\nlinecache.getlines = None\n":
             with self.subTest(spoilt):
                 job = self.client.run(spoilt + "1 / 0\n")
                 self.assertEqual(job.verdict, "exception")

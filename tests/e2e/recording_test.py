@@ -111,6 +111,78 @@ class Recording(pool.TestCase):
                     self.assertEqual((frame["file"], frame["line"], frame["source"].rstrip("\n")), (f"/robot/{file}", line, source))
                     self.assertIn(f"    {source.strip()}\n", recording.text(records, "err"))
 
+    def errors(self, code, verdict="exception"):
+        job, records = self.run_program({"robot.py": code}, verdict)
+        return job, records, [r for r in records if r["kind"] == "error"]
+
+    def test_of_many_frames_the_outermost_and_the_innermost_are_told(self):
+        code = "def f(n):\n    if n: return f(n - 1)\n    1 / 0\n\n\ndef main():\n    f({})\n\n\nmain()\n"
+        for depth in 17, 18, 900:
+            with self.subTest(depth):
+                _, _, (error,) = self.errors(code.format(depth))
+                told = [(f["function"], f["line"]) for f in error["frames"]]
+                whole = [("<module>", 10), ("main", 7), *[("f", 2)] * depth, ("f", 3)]
+                if len(whole) > 20:
+                    whole[10:-10] = [("", 0)]
+                    self.assertEqual(error["frames"][10]["source"], "... 1 more frame ..." if depth == 18 else f"... {depth - 17} more frames ...")
+                self.assertEqual(told, whole)
+
+    def test_of_a_long_chain_the_root_is_told(self):
+        code = ("def chain(n):\n    try:\n        if n == 0: raise KeyError('root')\n        chain(n - 1)\n"
+                "    except Exception as e: raise ValueError(n) from e\n\n\nchain({})\n")
+        for n in 7, 8, 12, 200:
+            with self.subTest(n):
+                _, records, errors = self.errors(code.format(n))
+                whole = [("KeyError", "'root'", "cause"), *(("ValueError", str(i), "cause") for i in range(n)), ("ValueError", str(n), "")]
+                count = len(whole)
+                if count > 8:
+                    whole[4:-4] = [("...", "1 more exception" if count == 9 else f"{count - 8} more exceptions", "")]
+                self.assertEqual([(e["type"], e["message"]) for e in errors], [row[:2] for row in whole])
+                self.assertEqual([e["relation"] for e in errors if e["type"] != "..."], [row[2] for row in whole if row[0] != "..."])
+                self.assertEqual(recording.text(records, "err").count("direct cause"), count - 1)
+
+    def test_of_a_circle_each_is_told_once(self):
+        _, records, errors = self.errors("a, b, c = map(ValueError, 'abc')\na.__context__, b.__context__, c.__context__ = b, c, a\nraise a\n")
+        self.assertEqual([(e["message"], e["relation"]) for e in errors], [("c", "context"), ("b", "context"), ("a", "")])
+
+    def test_long_texts_are_cut_and_say_so(self):
+        _, _, (error,) = self.errors(f"raise ValueError('\u20ac' * 1000, {'1' * 300})\n")
+        self.assertEqual(error["message"], "('" + "\u20ac" * 681 + "...")
+        self.assertEqual(len(error["frames"][0]["source"].encode()), 256)
+        self.assertTrue(error["frames"][0]["source"].endswith("111..."))
+
+    def test_a_text_that_cannot_be_compiled_has_its_place(self):
+        for code, name, expected in (("print(eval('2 +* 3'))\n", "<string>", (1, 4, 1, 5, "2 +* 3")),
+                                     ("exec('x = 1\\ny = (\\n')\n", "<string>", (2, 5, 2, 0, "y = (")),
+                                     ("compile('x = = 1', 'mine.txt', 'exec')\n", "mine.txt", (1, 5, 1, 6, "x = = 1")),
+                                     ("import ast\nast.literal_eval('a b')\n", "<unknown>", (1, 3, 1, 4, "a b"))):
+            with self.subTest(code):
+                job, records, (error,) = self.errors(code)
+                self.assertEqual([f["file"] for f in error["frames"]], ["/robot/robot.py", name])
+                frame = error["frames"][-1]
+                self.assertEqual((*(frame[key] for key in ("line", "column", "end_line", "end_column")), frame["source"].rstrip()),
+                                 expected)
+        _, _, (error,) = self.errors("raise SyntaxError('mine', ('/usr/lib/x.py', 1, 2, 'text'))\n")
+        self.assertEqual([f["file"] for f in error["frames"]], ["/robot/robot.py"])
+
+    def test_members_of_a_group_and_notes(self):
+        code = ("def make(kind):\n    try: raise kind('x')\n    except kind as e: return e\n\n\n"
+                "k, v = make(KeyError), make(ValueError)\nk.add_note('first\\nline')\nk.add_note('second')\nv.__cause__ = OSError('why')\n"
+                "raise ExceptionGroup('all', [k, ExceptionGroup('two', [v, TypeError()])]) from make(IndexError)\n")
+        _, records, errors = self.errors(code)
+        self.assertEqual([(e["relation"], e["type"], e["message"]) for e in errors], [
+            ("cause", "IndexError", "x"), ("", "ExceptionGroup", "all (2 sub-exceptions)"),
+            ("member 1", "KeyError", "'x'\nfirst\nline\nsecond"), ("member 2", "ExceptionGroup", "two (2 sub-exceptions)"),
+            ("member 2 member 1 cause", "OSError", "why"), ("member 2 member 1", "ValueError", "x"),
+            ("member 2 member 2", "TypeError", "")])
+        self.assertEqual([f["line"] for f in errors[2]["frames"]], [2])
+        _, _, errors = self.errors("raise ExceptionGroup('many', [ValueError(i) for i in range(100)])\n")
+        self.assertEqual([(e["relation"], e["message"]) for e in errors], [("", "many (100 sub-exceptions)"), *(
+            (f"member {i + 1}", str(i)) for i in range(8)), ("member", "92 more exceptions")])
+        # However many there are: of these there is an end.
+        code = "e = ValueError()\nfor i in range(30): e = ExceptionGroup(str(i), [e, *[ExceptionGroup('', [ValueError()] * 9) for _ in range(9)]])\n"
+        self.assertLess(len(self.errors(code + "raise e\n")[2]), 40)
+
     def test_raw_writes_keep_their_order(self):
         code = ("import os, sys\nprint('a')\nos.write(1, b'b\\n')\nprint('c', file=sys.stderr)\n"
                 "os.write(2, b'd\\n')\nprint('e')\n")

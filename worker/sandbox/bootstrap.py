@@ -3,7 +3,7 @@
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
 names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
-REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ASKS (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
@@ -130,26 +130,75 @@ else:
 
 # What a class of the program's says of these is not asked.
 _cause, _context = BaseException.__cause__.__get__, BaseException.__context__.__get__
+_trace, _is_alone = BaseException.__traceback__.__get__, BaseException.__suppress_context__.__get__
 _members = BaseExceptionGroup.exceptions.__get__
 
 
-def _add_meant(told, value):
-    while told is not None and isinstance(value, BaseException):
-        meant = SUGGESTION(value)
-        if meant is not None:
-            told._str += f". {meant}"
-        if told.exceptions is not None:
-            for one, its in zip(told.exceptions, _members(value)):
-                _add_meant(one, its)
-        told, before = (told.__cause__, _cause) if told.__cause__ is not None else (told.__context__, _context)
-        value = before(value)
+def _points(told):
+    """Can the place in its text be shown? The interpreter takes numbers alone, and leaves out what is beyond the line."""
+    for name in "lineno", "end_lineno":
+        int(getattr(told, name) or 0)
+    if told.text is None or told.offset is None:
+        return
+    most = len(told.text) + 1
+    told.offset = min(told.offset, most)
+    told.end_offset = max(told.offset, min(told.end_offset or 0, most))
+
+
+class _Told(traceback.TracebackException):
+    """An exception whose frames are known, and nothing else: its text, its notes and what a SyntaxError points at are
+    asked for when the frames are printed, as the interpreter does. What hangs, or ends the process, costs no more."""
+
+    def __init__(self, value, trace, limit, seen):
+        super().__init__(None, None, trace, limit=limit, _seen=seen)
+        seen.add(id(value))
+        self._value = value
+        self.__suppress_context__ = False
+        self.__cause__ = self.__context__ = self.exceptions = None
+
+    def format_exception_only(self, _only=traceback.TracebackException, _text=traceback._safe_string, **how):
+        value = self._value
+        ASKS(value)
+        try:
+            told = _only(type(value), value, None, _seen=set())
+            if issubclass(type(value), SyntaxError):
+                _points(told)
+            meant = SUGGESTION(value)
+            if meant is not None:
+                told._str += f". {meant}"
+            return [*told.format_exception_only(**how)]
+        except Exception:
+            # What it says of itself cannot be printed.
+            name, module = type(value).__qualname__, type(value).__module__
+            name = name if module in ("__main__", "builtins") else f"{module}.{name}"
+            return [f"{name}: {_text(value, 'exception')}\n"]
+
+
+def _tell(value, trace, limit):
+    """Each exception once, as the interpreter does; none is asked for anything."""
+    seen = set()
+    first = _Told(value, trace, limit, seen)
+    queue = [first] if issubclass(type(value), BaseException) else []
+
+    def tell(other):
+        queue.append(_Told(other, _trace(other), limit, seen))
+        return queue[-1]
+
+    while queue:
+        told = queue.pop()
+        cause, context = _cause(told._value), _context(told._value)
+        if cause is not None:
+            told.__cause__ = tell(cause) if id(cause) not in seen else None
+        elif context is not None and not _is_alone(told._value):
+            told.__context__ = tell(context) if id(context) not in seen else None
+        if issubclass(type(told._value), BaseExceptionGroup):
+            told.exceptions = [tell(member) for member in _members(told._value)]
+    return first
 
 
 def _print_chain(value, trace, file, limit=None):
     """As traceback.print_exception(), and with what the interpreter's own printing adds of names."""
-    told = traceback.TracebackException(type(value), value, trace, limit=limit, compact=True)
-    _add_meant(told, value)
-    told.print(file=file)
+    _tell(value, trace, limit).print(file=file)
 
 
 def _print_thread_exception(args):

@@ -19,6 +19,7 @@
 #include "worker/sandbox/pages.h"
 #include "worker/sandbox/program_module.h"
 #include "worker/sandbox/refusals.h"
+#include "worker/sandbox/report.h"
 #include "worker/sandbox/sqlite.h"
 #include "worker/sandbox/stdio.h"
 #include "worker/sandbox/tracer.h"
@@ -166,6 +167,14 @@ static PyObject *suggestion(PyObject *self, PyObject *exception)
 
 static PyMethodDef suggestion_method = {"suggestion", suggestion, METH_O, NULL};
 
+static PyObject *asks(PyObject *self, PyObject *exception)
+{
+    report_asks(exception);
+    return Py_NewRef(Py_None);
+}
+
+static PyMethodDef asks_method = {"asks", asks, METH_O, NULL};
+
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
                                PyObject *notes, const char *added)
@@ -187,6 +196,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"MODULE", PyUnicode_FromString(program_module_source)},
             {"HOST", module_host()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
+            {"ASKS", PyCFunction_New(&asks_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 

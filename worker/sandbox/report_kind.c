@@ -3,6 +3,7 @@
  * What an exception says of the job. Runs in the sandbox on objects of a program that may
  * be hostile: looks at them without asking them.
  */
+#include "common/cleanup.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/report_parts.h"
 
@@ -20,17 +21,33 @@ static bool is_plain_value(PyObject *value)
            PyBool_Check(value) || PyFloat_CheckExact(value) || PyBytes_CheckExact(value);
 }
 
+/* What printing asks an exception for, a SyntaxError for most of it. */
+static const char *const asked_for[] = {
+    "__notes__", "filename", "lineno",     "offset",
+    "text",      "msg",      "end_lineno", "end_offset",
+};
+
+static bool has_asked_for(const PyTypeObject *type)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < array_size(asked_for); i++) {
+        has |= PyDict_GetItemString(type->tp_dict, asked_for[i]) != NULL;
+    }
+    return has;
+}
+
 /* Nothing of what makes its text is defined in Python. */
 static bool is_plain_type(const PyTypeObject *type)
 {
     const PyTypeObject *built_in = type;
-    bool has_notes = false;
+    bool has_own = false;
 
     while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
-        has_notes |= PyDict_GetItemString(built_in->tp_dict, "__notes__") != NULL;
+        has_own |= has_asked_for(built_in);
         built_in = built_in->tp_base;
     }
-    return !has_notes && type->tp_str == built_in->tp_str &&
+    return !has_own && type->tp_str == built_in->tp_str &&
            type->tp_repr == built_in->tp_repr &&
            type->tp_getattro == built_in->tp_getattro;
 }

@@ -1,22 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of report.h, private to them: records and lines (report.c), what is shown on
- * stderr (report_print.c), and what kind of exception it is (report_kind.c).
+ * The parts of report.h, private to them: records and lines (report.c), texts
+ * (report_text.c), frames (report_frames.c), which exceptions are told (report_chain.c),
+ * what is shown on stderr (report_print.c), and what kind of exception it is
+ * (report_kind.c).
  */
 #pragma once
 
+#include "common/wire.h"
 #include "worker/sandbox/report.h"
 
-#define REPORT_CHAIN_MAX  8  /* exceptions of a chain */
-#define REPORT_FRAMES_MAX 20 /* innermost frames of one exception */
+#include <frameobject.h>
 
-/* Returns the exception (new reference) that is told before this one, and how this one
- * relates to it. */
-PyObject *report_earlier(PyObject *exception, const char **ret_relation);
+/* docs/PROTOCOL.md names these. */
+#define REPORT_OUTERMOST   10 /* frames of one exception */
+#define REPORT_INNERMOST   10 /* likewise */
+#define REPORT_NEWEST      4  /* exceptions of a chain */
+#define REPORT_OLDEST      4  /* likewise */
+#define REPORT_MEMBERS     8  /* of a group */
+#define REPORT_DEPTH       4  /* of groups in groups */
+#define REPORT_RECORDS     16 /* of all of them, but for what says how many are left out */
+#define REPORT_TEXT_MAX    256  /* bytes of a name or a source line */
+#define REPORT_MESSAGE_MAX 2048 /* bytes of an exception's text */
+
+#define REPORT_FRAMES_MAX (REPORT_OUTERMOST + REPORT_INNERMOST)
+
+#define REPORT_NO_TEXT "<its text could not be made>"
+
+/* ---- texts ---- */
+
+/* The UTF-8 of a text, with halves of characters (surrogates) escaped, as Python has it
+ * on stderr: new reference to bytes; NULL, without an exception, for what is no text. */
+PyObject *report_encode(PyObject *text);
+/* How many bytes of a text are shown: whole characters, `most` at most. */
+size_t report_shown(const char *bytes, size_t size, size_t most);
+/* A text that is longer than `most` ends in "...". */
+void report_write_text(struct wire_writer *record, PyObject *text, size_t most);
+void report_write_class(struct wire_writer *record, PyObject *exception);
+/* The text of an exception, and with its notes. New references, never NULL with an
+ * exception left set. They run code of the program's. */
+PyObject *report_message(PyObject *exception);
+PyObject *report_message_and_notes(PyObject *exception);
+
+/* ---- frames ---- */
+
+struct report_location {
+    PyObject *file; /* borrowed */
+    int line, column, end_line, end_column;
+};
+
+struct report_frame {
+    PyCodeObject *code; /* owned */
+    struct report_location where;
+    PyObject *source; /* owned; may be NULL */
+};
+
+/* The frames of the program that an exception went through, and where in a text a
+ * SyntaxError points. */
+struct report_frames {
+    size_t count, left_out;
+    struct report_frame shown[REPORT_FRAMES_MAX]; /* the outermost first */
+    bool points;
+    struct report_location syntax;
+    PyObject *syntax_source; /* borrowed of the exception; may be NULL */
+};
+
+/* Runs no code of the program's. */
+void report_frames_find(PyObject *exception, struct report_frames *ret);
+void report_frames_done(struct report_frames *frames);
+/* The group of an `error` record. */
+void report_frames_write(struct wire_writer *record, const struct report_frames *frames);
+/* As traceback prints them. */
+void report_frames_print(const struct report_frames *frames, struct buffer *to);
+/* The innermost of the program, or where a SyntaxError in it points: its path below the
+ * program's root; NULL: there is none. Borrowed of the exception. */
+const char *report_innermost(PyObject *exception, int *ret_line);
+
+/* ---- which are told ---- */
+
+/* Calls `visit` for an exception, its causes and contexts, each of them once and itself
+ * first, until it returns false. */
+void report_walk(PyObject *exception, bool (*visit)(PyObject *one, void *context),
+                 void *context);
+/* Calls `tell` for those that are told, in the order in which Python prints them. Of a
+ * chain that is too long the newest and the oldest are; NULL stands for those that are
+ * left out. */
+void report_for_all(PyObject *exception,
+                    void (*tell)(PyObject *one, const char *relation, size_t left_out));
+
+/* ---- kinds ---- */
+
 /* Its text can be had without running any code of the program's. */
 bool report_is_plain(PyObject *exception);
 /* An object of the program's may be asked for its names (importer_suggestion()). */
 bool report_asks_object(PyObject *exception);
 /* Nothing of the program's is asked while the exception is told. */
 bool report_asks_nothing(PyObject *exception);
+bool report_is_syntax_error(PyObject *exception);
+
+/* ---- stderr ---- */
+
 int report_print_prepare(PyObject *print_exception);
+/* stderr has shown all that it is to show. */
+void report_is_shown(void);

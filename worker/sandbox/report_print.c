@@ -3,7 +3,6 @@
  * An exception on the program's own stderr. Runs in the sandbox; all of it may be the
  * program's: the hook, the stream, and the exception's text.
  */
-#include "worker/sandbox/last_words.h"
 #include "worker/sandbox/report_parts.h"
 
 static PyObject *print_function; /* traceback.print_exception */
@@ -16,19 +15,25 @@ int report_print_prepare(PyObject *print_exception)
     return original_hook != NULL ? 0 : -1;
 }
 
+struct search {
+    bool (*is)(PyObject *one);
+    bool found;
+};
+
+static bool look(PyObject *one, void *context)
+{
+    struct search *search = context;
+
+    search->found = search->is(one);
+    return !search->found;
+}
+
 static bool any_of_chain(PyObject *exception, bool (*is)(PyObject *one))
 {
-    PyObject *one = Py_NewRef(exception);
-    bool found = false;
+    struct search search = {.is = is};
 
-    for (size_t i = 0; one != NULL && i < REPORT_CHAIN_MAX && !found; i++) {
-        const char *relation;
-
-        found = is(one);
-        Py_SETREF(one, report_earlier(one, &relation));
-    }
-    Py_XDECREF(one);
-    return found;
+    report_walk(exception, look, &search);
+    return search.found;
 }
 
 /* Returns what `hook` does (new), or NULL with an exception. */
@@ -101,7 +106,7 @@ void report_print(PyObject *exception)
         show_both(exception);
     }
     PyErr_Clear();
-    last_words_are_shown();
+    report_is_shown();
     Py_XDECREF(result);
     Py_XDECREF(hook);
 }

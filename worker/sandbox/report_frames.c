@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an exception went through the program. Runs in the sandbox, and asks none of the
+ * program's objects anything: a SyntaxError's members are read as they are.
+ */
+#include "worker/sandbox/report_parts.h"
+
+#include "worker/sandbox/interpreter.h"
+
+#include <string.h>
+
+static PyObject *source_getline; /* linecache.getline */
+
+int report_prepare(PyObject *print_exception)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+
+    if (linecache != NULL) {
+        source_getline = PyObject_GetAttrString(linecache, "getline");
+        Py_DECREF(linecache);
+    }
+    return source_getline != NULL ? report_print_prepare(print_exception) : -1;
+}
+
+bool report_is_program_file(PyObject *path)
+{
+    const char *text =
+        path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
+
+    PyErr_Clear();
+    return text != NULL && strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
+}
+
+/* ---- source lines ---- */
+
+static PyObject *source_line(const struct report_location *where)
+{
+    PyObject *number = PyLong_FromLong(where->line);
+    PyObject *text =
+        number != NULL
+            ? PyObject_CallFunctionObjArgs(source_getline, where->file, number, NULL)
+            : NULL;
+    PyObject *stripped = NULL;
+
+    if (text != NULL && PyUnicode_Check(text)) {
+        stripped = PyObject_CallMethod(text, "rstrip", "s", "\r\n");
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(number);
+    return stripped;
+}
+
+/* Python counts bytes of UTF-8, and shows characters; from 1. */
+static int in_characters(PyObject *source, int column)
+{
+    Py_ssize_t size = 0;
+    const char *text = source != NULL && PyUnicode_Check(source)
+                           ? PyUnicode_AsUTF8AndSize(source, &size)
+                           : NULL;
+    int count = 0;
+
+    PyErr_Clear();
+    if (text == NULL || column <= 0 || column - 1 > size) {
+        return column;
+    }
+    for (int i = 0; i < column - 1; i++) {
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    }
+    return count + 1;
+}
+
+/* ---- frames ---- */
+
+static void locate(const PyTracebackObject *entry, PyCodeObject *code,
+                   struct report_location *ret)
+{
+    int line = 0, column = -1, end_line = 0, end_column = -1;
+
+    *ret = (struct report_location){.file = code->co_filename, .line = entry->tb_lineno};
+    if (PyCode_Addr2Location(code, entry->tb_lasti, &line, &column, &end_line,
+                             &end_column)) {
+        ret->line = line > 0 ? line : ret->line;
+        ret->column = column + 1;
+        ret->end_line = end_line > 0 ? end_line : 0;
+        ret->end_column = end_column + 1;
+    }
+}
+
+static void find_frame(PyTracebackObject *entry, struct report_frame *ret)
+{
+    struct report_location end;
+    PyObject *last;
+
+    *ret = (struct report_frame){.code = PyFrame_GetCode(entry->tb_frame)};
+    locate(entry, ret->code, &ret->where);
+    ret->source = source_line(&ret->where);
+    end = ret->where;
+    end.line = end.end_line;
+    last = end.line == ret->where.line ? Py_XNewRef(ret->source) : source_line(&end);
+    ret->where.column = in_characters(ret->source, ret->where.column);
+    ret->where.end_column = in_characters(last, ret->where.end_column);
+    Py_XDECREF(last);
+}
+
+static bool is_of_program(const PyTracebackObject *entry)
+{
+    PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
+    bool is = report_is_program_file(code->co_filename);
+
+    Py_DECREF(code);
+    return is;
+}
+
+/* Of those that are told: the outermost, and of the others the last, as a ring. */
+struct entries {
+    size_t count; /* of the program */
+    PyTracebackObject *outermost[REPORT_OUTERMOST], *innermost[REPORT_INNERMOST];
+};
+
+/* All of them are borrowed of the exception. */
+static void find_entries(PyObject *exception, struct entries *ret)
+{
+    PyObject *first = PyException_GetTraceback(exception);
+
+    ret->count = 0;
+    for (PyTracebackObject *entry = (PyTracebackObject *)first; entry != NULL;
+         entry = entry->tb_next) {
+        if (is_of_program(entry)) {
+            size_t at = ret->count++;
+
+            *(at < REPORT_OUTERMOST ? &ret->outermost[at]
+                                    : &ret->innermost[at % REPORT_INNERMOST]) = entry;
+        }
+    }
+    Py_XDECREF(first);
+}
+
+static PyTracebackObject *entry_at(const struct entries *entries, size_t at)
+{
+    return at < REPORT_OUTERMOST ? entries->outermost[at]
+                                 : entries->innermost[at % REPORT_INNERMOST];
+}
+
+/* ---- SyntaxError: where it points ---- */
+
+bool report_is_syntax_error(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_SyntaxError);
+}
+
+bool report_is_compile_error(PyObject *exception)
+{
+    return report_is_syntax_error(exception) &&
+           report_is_program_file(((PySyntaxErrorObject *)exception)->filename);
+}
+
+static int number_of(PyObject *value)
+{
+    int overflow = 0;
+    long number = value != NULL && PyLong_CheckExact(value)
+                      ? PyLong_AsLongAndOverflow(value, &overflow)
+                      : 0;
+
+    return overflow == 0 && number > 0 && number < INT32_MAX ? (int)number : 0;
+}
+
+/* Also into a text that the program has had compiled: then it names the text. Not into a
+ * file that is not the program's. */
+static bool find_syntax(PyObject *exception, struct report_frames *ret)
+{
+    const PySyntaxErrorObject *error = (const PySyntaxErrorObject *)exception;
+    const char *file = report_is_syntax_error(exception) && error->filename != NULL &&
+                               PyUnicode_Check(error->filename)
+                           ? PyUnicode_AsUTF8(error->filename)
+                           : NULL;
+
+    PyErr_Clear();
+    if (file == NULL || (*file == '/' && !report_is_program_file(error->filename))) {
+        return false;
+    }
+    ret->syntax = (struct report_location){
+        .file = error->filename,
+        .line = number_of(error->lineno),
+        .column = number_of(error->offset),
+        .end_line = number_of(error->end_lineno),
+        .end_column = number_of(error->end_offset),
+    };
+    ret->syntax_source = error->text;
+    return true;
+}
+
+/* ---- all of it ---- */
+
+void report_frames_find(PyObject *exception, struct report_frames *ret)
+{
+    struct entries entries;
+    size_t shown;
+
+    find_entries(exception, &entries);
+    shown = entries.count < REPORT_FRAMES_MAX ? entries.count : REPORT_FRAMES_MAX;
+    *ret = (struct report_frames){.count = shown, .left_out = entries.count - shown};
+    for (size_t i = 0; i < shown; i++) {
+        find_frame(entry_at(&entries, i < REPORT_OUTERMOST ? i : i + ret->left_out),
+                   &ret->shown[i]);
+    }
+    ret->points = find_syntax(exception, ret);
+}
+
+void report_frames_done(struct report_frames *frames)
+{
+    for (size_t i = 0; i < frames->count; i++) {
+        Py_XDECREF(frames->shown[i].source);
+        Py_XDECREF(frames->shown[i].code);
+    }
+}
+
+static void write_number(struct wire_writer *record, int value)
+{
+    wire_unsigned(record, value > 0 ? (uint64_t)value : 0);
+}
+
+static void write_location(struct wire_writer *record,
+                           const struct report_location *where, PyObject *function,
+                           PyObject *source)
+{
+    report_write_text(record, where->file, REPORT_TEXT_MAX);
+    write_number(record, where->line);
+    write_number(record, where->column);
+    write_number(record, where->end_line);
+    write_number(record, where->end_column);
+    report_write_text(record, function, REPORT_TEXT_MAX);
+    report_write_text(record, source, REPORT_TEXT_MAX);
+}
+
+static void write_left_out(struct wire_writer *record, size_t count)
+{
+    const struct report_location nowhere = {0};
+    PyObject *text =
+        PyUnicode_FromFormat("... %zu more frame%s ...", count, count == 1 ? "" : "s");
+
+    PyErr_Clear();
+    write_location(record, &nowhere, NULL, text);
+    Py_XDECREF(text);
+}
+
+void report_frames_write(struct wire_writer *record, const struct report_frames *frames)
+{
+    wire_unsigned(record, frames->count + (frames->left_out > 0 ? 1 : 0) +
+                              (frames->points ? 1 : 0));
+    for (size_t i = 0; i < frames->count; i++) {
+        const struct report_frame *frame = &frames->shown[i];
+
+        if (i == REPORT_OUTERMOST && frames->left_out > 0) {
+            write_left_out(record, frames->left_out);
+        }
+        write_location(record, &frame->where, frame->code->co_qualname, frame->source);
+    }
+    if (frames->points) {
+        write_location(record, &frames->syntax, NULL, frames->syntax_source);
+    }
+}
+
+static void print_frame(const struct report_frame *frame, struct buffer *to)
+{
+    PyObject *stripped =
+        frame->source != NULL ? PyObject_CallMethod(frame->source, "strip", NULL) : NULL;
+    PyObject *text =
+        stripped != NULL && PyUnicode_GET_LENGTH(stripped) > 0
+            ? PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n    %U\n",
+                                   frame->code->co_filename, frame->where.line,
+                                   frame->code->co_name, stripped)
+            : PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n",
+                                   frame->code->co_filename, frame->where.line,
+                                   frame->code->co_name);
+    PyObject *bytes = report_encode(text);
+
+    buffer_add_text(to, bytes != NULL ? PyBytes_AS_STRING(bytes) : "");
+    PyErr_Clear();
+    Py_XDECREF(bytes);
+    Py_XDECREF(text);
+    Py_XDECREF(stripped);
+}
+
+void report_frames_print(const struct report_frames *frames, struct buffer *to)
+{
+    buffer_add_text(to, frames->count > 0 ? "Traceback (most recent call last):\n" : "");
+    for (size_t i = 0; i < frames->count; i++) {
+        if (i == REPORT_OUTERMOST && frames->left_out > 0) {
+            buffer_printf(to, "  ... %zu more frame%s ...\n", frames->left_out,
+                          frames->left_out == 1 ? "" : "s");
+        }
+        print_frame(&frames->shown[i], to);
+    }
+}
+
+const char *report_innermost(PyObject *exception, int *ret_line)
+{
+    const PySyntaxErrorObject *error = (const PySyntaxErrorObject *)exception;
+    struct entries entries;
+    const PyTracebackObject *entry;
+    PyCodeObject *code;
+    PyObject *file;
+
+    if (report_is_compile_error(exception)) {
+        *ret_line = number_of(error->lineno);
+        return PyUnicode_AsUTF8(error->filename) + sizeof(PROGRAM_ROOT);
+    }
+    find_entries(exception, &entries);
+    if (entries.count == 0) {
+        return NULL;
+    }
+    entry = entry_at(&entries, entries.count - 1);
+    code = PyFrame_GetCode(entry->tb_frame);
+    file = code->co_filename;
+    Py_DECREF(code); /* the frame holds it */
+    *ret_line = entry->tb_lineno;
+    return PyUnicode_AsUTF8(file) + sizeof(PROGRAM_ROOT);
+}
