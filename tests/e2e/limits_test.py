@@ -20,6 +20,9 @@ SPIN = "while True: pass\n"
 HOG = ("import os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(34, 60))\n"
        "for _ in range(80): os.kill(os.getpid(), 34)\nprint('begun', flush=True)\ntime.sleep(60)\n")
 
+THREADS = ("import threading\ndef f():\n    n = 0\n    while True: n += 1\nlock = threading.Lock()\nlock.acquire()\n"
+           "threading.Thread(target=f).start()\n{}\n")
+
 # asyncio logs every task that is lost.
 QUIET = "import logging\nlogging.disable()\n"
 
@@ -203,15 +206,39 @@ class Limits(pool.TestCase):
                 self.assertIn("robot.py, line", p.client.run(SPIN, cpu_ms=200).result.get("where", ""))
             p.client.cancel(other)
 
+    def test_where_it_was_by_its_own_word(self):
+        printing = "import threading\ndef f():\n    while True:\n        print('x' * 99)\n"
+        for code, fields, verdict, line in (
+                (printing + "f()\n", {"output_kb": 8}, "output_limit", 4),
+                (printing + "t = threading.Thread(target=f)\nt.start()\nt.join()\n", {"output_kb": 8}, "output_limit", 4),
+                ("import os\nwhile True: os.write(1, b'x' * 999)\n", {"output_kb": 8}, "output_limit", 2),
+                ("import json, sys\nfor i in range(9999):\n    json.dump([i] * 99, sys.stdout)\n", {"output_kb": 8}, "output_limit", 3),
+                ("def f():\n    return bytearray(1 << 40)\n\n\nf()\n", {}, "memory_limit", 2),
+                ("l = []\nwhile True:\n    l.append(bytearray(1 << 20))\n", {"memory_mb": 64}, "memory_limit", 3)):
+            if pool.SANITIZED and verdict == "memory_limit":
+                continue
+            for trace in "off", "lines":
+                with self.subTest(code, trace=trace):
+                    job = self.client.run(code, trace=trace, **fields)
+                    self.assertEqual((job.verdict, job.result.get("where")), (verdict, f"robot.py, line {line}"), job.result)
+                    self.assertIn(f" It was at robot.py, line {line}. ", job.result["sentence"])
+
     def test_where_it_was(self):
-        """Said of the main thread's line in the program, also within the library, and of no program that does not say so."""
+        """Said of the line in the program, also within the library, and of no program that does not say so."""
         loop = "def work(n):\n    while True:\n        n += 1\n\nwork(0)\n"
         for code, fields, where in (
-                (loop, {"cpu_ms": 200}, "robot.py, line [23]"),
+                (loop, {"cpu_ms": 200}, "robot.py, line [23]$"),
                 ("import time\nfor i in range(9):\n    time.sleep(9)\n", {"wall_ms": 200}, "robot.py, line 3"),
                 ("import json\nwhile True:\n    json.dumps({'a': [1] * 1000}, indent=1)\n", {"cpu_ms": 200}, "robot.py, line [23]"),
                 ("import threading\ndef f():\n    while True: pass\nt = threading.Thread(target=f)\nt.start()\nt.join()\n", {"cpu_ms": 200},
-                 "robot.py, line 6"), ("x = 3 ** 10 ** 8\n", {"cpu_ms": 200}, "robot.py, line 1"),
+                 "robot.py, line 3$"), (THREADS.format("lock.acquire()"), {"cpu_ms": 300}, "robot.py, line 4$"),
+                (THREADS.format("import time; time.sleep(99)"), {"cpu_ms": 300}, "robot.py, line 4$"),
+                # All wait: the main thread, or what it waits for when it has ended.
+                ("import threading, time\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()\ntime.sleep(9)\n",
+                 {"wall_ms": 300}, "robot.py, line 3$"),
+                ("import threading, time\ndef f():\n    time.sleep(9)\nthreading.Thread(target=f).start()\n", {"wall_ms": 300},
+                 "robot.py, line 3$"),
+                ("x = 3 ** 10 ** 8\n", {"cpu_ms": 200}, "robot.py, line 1"),
                 (DEAF.format(how="signal.SIG_IGN") + SPIN, {"cpu_ms": 200}, None), (MASK + SPIN, {"cpu_ms": 200}, None)):
             with self.subTest(code):
                 job = self.client.run(code, **fields)

@@ -101,15 +101,31 @@ static struct verdict_facts facts_of(const struct judge_case *facts,
     };
 }
 
-/* Of a limit that was met while the program ran. */
+/* Verdicts whose sentence names the line that the program was on. */
+static const enum verdict at_a_line[] = {
+    VERDICT_CPU_LIMIT,
+    VERDICT_WALL_LIMIT,
+    VERDICT_MEMORY_LIMIT,
+    VERDICT_OUTPUT_LIMIT,
+};
+
+static bool is_at_a_line(enum verdict verdict)
+{
+    for (size_t i = 0; i < array_size(at_a_line); i++) {
+        if (at_a_line[i] == verdict) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tell_where(const struct relay *relay, enum verdict verdict, char *to,
                        size_t size)
 {
     struct ring_where where;
     char file[sizeof(where.file)];
 
-    if ((verdict == VERDICT_CPU_LIMIT || verdict == VERDICT_WALL_LIMIT) &&
-        ring_reader_where(&relay->link.current.ring, &where)) {
+    if (is_at_a_line(verdict) && ring_reader_where(&relay->link.current.ring, &where)) {
         (void)utf8_copy_clean(file, sizeof(file), where.file, strlen(where.file));
         (void)snprintf(to, size, "%s, line %" PRIu32, file, where.line);
     }

@@ -38,6 +38,26 @@ static inline PyThreadState *frames_thread(void)
 #endif
 }
 
+/* The thread that runs Python's code now, or has just given way to another; NULL: none
+ * does, all wait. Takes no lock: it may be gone by the time it is looked at. */
+static inline const PyThreadState *frames_running(const PyThreadState *any)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    const struct _gil_runtime_state *gil = any->interp->ceval.gil;
+
+    return gil->locked == 1 ? gil->last_holder : NULL;
+#elif PY_VERSION_HEX >= 0x030C0000
+    struct _gil_runtime_state *gil = any->interp->ceval.gil;
+#else
+    struct _gil_runtime_state *gil = &_PyRuntime.ceval.gil;
+#endif
+#if PY_VERSION_HEX < 0x030D0000
+    return _Py_atomic_load_relaxed(&gil->locked) == 1
+               ? (const PyThreadState *)_Py_atomic_load_relaxed(&gil->last_holder)
+               : NULL;
+#endif
+}
+
 /* Never the same twice in a process. */
 static inline uint64_t frames_thread_id(const PyThreadState *thread)
 {

@@ -391,6 +391,19 @@ static void give_back(PyObject *result)
     }
 }
 
+/* Of a limit that Python itself met, and said so. */
+static void say_where(const struct outcome *outcome)
+{
+    int line = 0;
+    const char *path = outcome->verdict == VERDICT_MEMORY_LIMIT
+                           ? report_innermost(outcome->exception, &line)
+                           : NULL;
+
+    if (path != NULL) {
+        where_was(path, line);
+    }
+}
+
 /* The claim comes before all that can hang or fail and is no longer the program, the
  * telling of its error included: the relay then gives what is left a grace. Threads that
  * Python waits for are the program's own going on, but not where the main one has failed.
@@ -402,6 +415,7 @@ static void conclude(const struct program *program, struct outcome *outcome,
         ending_join_threads();
         give_back(outcome->result);
     }
+    say_where(outcome);
     claim(ring, outcome);
     tell(program, outcome);
     if (outcome->exception != NULL) {

@@ -7,6 +7,7 @@
 #include "worker/sandbox/recorder_parts.h"
 
 #include "common/utf8.h"
+#include "worker/sandbox/where.h"
 
 #include <string.h>
 
@@ -51,6 +52,7 @@ static void put_output(enum wire_kind kind, const char *bytes, size_t size)
         size -= part;
     }
     if (size > 0 && output.ring != NULL) { /* does not return; the guard stays shut */
+        where_say();
         ring_writer_over_output(output.ring);
     }
 }

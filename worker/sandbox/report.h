@@ -31,6 +31,10 @@ void report_brief(PyObject *exception, struct buffer *to);
 void report_line(PyObject *exception, struct buffer *to);
 
 /* The following run no code of the program's. */
+/* The innermost line of the program that it went through, or that a SyntaxError in the
+ * program points at: a path below the program's root, borrowed of the exception, or NULL.
+ */
+const char *report_innermost(PyObject *exception, int *ret_line);
 /* A MemoryError, or what Python makes of very deep recursion for which it has no memory.
  * `used`: most of the job's memory was in use at some time. */
 bool report_is_memory_error(PyObject *exception, bool used);

@@ -72,10 +72,6 @@ void report_frames_done(struct report_frames *frames);
 void report_frames_write(struct wire_writer *record, const struct report_frames *frames);
 /* As traceback prints them. */
 void report_frames_print(const struct report_frames *frames, struct buffer *to);
-/* The innermost of the program, or where a SyntaxError in it points: its path below the
- * program's root; NULL: there is none. Borrowed of the exception. */
-const char *report_innermost(PyObject *exception, int *ret_line);
-
 /* ---- which are told ---- */
 
 /* Calls `visit` for an exception, its causes and contexts, each of them once and itself

@@ -10,10 +10,13 @@
 
 #include "worker/sandbox/interpreter.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-static struct ring_writer *ring;
+static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
 static const PyThreadState *main_thread;
 
 #define FRAMES_MAX 2000
@@ -33,18 +36,78 @@ static const char *program_path(const PyCodeObject *code)
                : NULL;
 }
 
-static void say_where(int signo)
+/* Returns false where the thread is nowhere in the program. */
+static bool say_of(const PyThreadState *thread)
 {
-    const frame *at = frames_current(main_thread);
+    const frame *at = frames_current(thread);
 
     for (int i = 0; at != NULL && i < FRAMES_MAX; i++, at = frames_back(at)) {
         const char *path = program_path(frames_code(at));
 
         if (path != NULL) {
             ring_writer_where(ring, path, frames_line(at));
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+/* A thread that runs can say it only by itself: its frames change. */
+static bool ask(const PyThreadState *thread)
+{
+    return syscall(SYS_tgkill, getpid(), thread->native_thread_id, RING_WHERE_SIGNAL) ==
+           0;
+}
+
+/* The main thread has come to its end, and waits for others, as it seems: of these the
+ * one that began first. They wait as well, or one of them would run. */
+static void say_of_others(void)
+{
+    const PyThreadState *oldest = NULL;
+
+    for (const PyThreadState *one = PyInterpreterState_ThreadHead(main_thread->interp);
+         one != NULL; one = one->next) {
+        oldest = one != main_thread ? one : oldest;
+    }
+    if (oldest != NULL) {
+        (void)say_of(oldest);
+    }
+}
+
+/* The thread that computes, if there is one, is what used up the time; or else the main
+ * thread is what the program waits in. */
+static void say_where(int signo)
+{
+    const PyThreadState *own = PyGILState_GetThisThreadState();
+    const PyThreadState *running = frames_running(main_thread);
+    int saved = errno;
+
+    if (ring == NULL || own == NULL) {
+        return;
+    }
+    if (own != main_thread) {
+        (void)say_of(own); /* asked by the main thread */
+    } else if (running == NULL || running == main_thread || !ask(running)) {
+        if (!say_of(main_thread)) {
+            say_of_others();
+        }
+    }
+    errno = saved;
+}
+
+void where_say(void)
+{
+    const PyThreadState *own = PyGILState_GetThisThreadState();
+
+    if (ring != NULL && own != NULL) {
+        (void)say_of(own);
+    }
+}
+
+void where_was(const char *path, int line)
+{
+    ring_writer_where(ring, path, line);
+    ring = NULL;
 }
 
 void where_watch(struct ring_writer *where)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a program was when a limit struck: the zygote asks with a signal, and kills a
- * moment later whatever comes of it. What is said is the process's own word.
+ * Where a program was when a limit struck. Of time: the zygote asks with a signal, and
+ * kills a moment later whatever comes of it. Of output and memory, the process sees it
+ * first. What is said is its own word.
  */
 #pragma once
 
@@ -10,3 +11,7 @@
 /* In the main thread of a sandbox, before its program runs. A program that takes the
  * signal for itself is not asked. */
 void where_watch(struct ring_writer *ring);
+/* Says where the thread that calls it is, if it is in the program. From anywhere. */
+void where_say(void);
+/* Says where the program was: a path below its root. Nothing else is said after it. */
+void where_was(const char *path, int line);
