@@ -101,6 +101,38 @@ class Module(pool.TestCase):
         self.records("import paddock\npaddock.trace('all')\n", "exception")
         self.assertIn("a trace level is one of off, calls, lines, steps, not 'all'", self.job.result["sentence"])
 
+    def called(self, records):
+        functions = {r["function"]: r["name"] for r in records if r["kind"] == "function"}
+        return [functions[r["function"]] for r in recording.unfold(records) if r["kind"] == "call"]
+
+    def test_a_level_that_changes_without_end(self):
+        """Its records are of the trace, in its order and within its size; what is defined later is traced as ever."""
+        code = ("import paddock\ndef f(): pass\nfor i in range(30000):\n    with paddock.trace('off'): f()\n"
+                "paddock.trace('calls')\nprint('late')\ndef late(): pass\nclass Robot:\n    def go(self): pass\n"
+                "for i in range({}):\n    late()\n    Robot().go()\n{}")
+        for encoding, trace, rounds, end in (("binary", "lines", 1, ""), ("json", "calls", 9000, ""), ("binary", "lines", 9000, ""),
+                                             ("binary", "lines", 1, "paddock.trace('lines')\nlate()\n")):
+            with self.subTest(encoding=encoding, rounds=rounds, end=end):
+                job = self.client.run(code.format(rounds, end), trace=trace, encoding=encoding, recording_kb="64", cpu_ms="60000", wall_ms="60000")
+                self.assertEqual(job.verdict, "ok", job.result)
+                self.assertLess(len(job.recording), 64 * 1024 + 2 * 32 * 1024 + 4096)
+                records = ([json.loads(line) for line in job.recording.splitlines()] if encoding == "json"
+                           else recording.decode(job.recording))
+                self.assertEqual(self.called(records)[-2:], ["Robot.go", "late"] if end else ["late", "Robot.go"])
+                self.check_levels(records, trace)
+                self.assertEqual([r["level"] for r in records if r["kind"] == "level"][-1], "lines" if end else "calls")
+
+    def check_levels(self, records, level):
+        """A reader that goes by what stands there knows which level it is: no line where there are none."""
+        runs = [i for i, r in enumerate(records) if r["kind"] == "sync"]
+        self.assertGreater(len(runs), 0)
+        for i, record in enumerate(records):
+            level = record.get("level", level)
+            if record["kind"] == "line":
+                self.assertEqual(level, "lines", (i, runs))
+            if record["kind"] == "call":
+                self.assertIn(level, ("calls", "lines"), (i, runs))
+
 
 class Save(pool.TestCase):
     """paddock save: what was given back, on disk."""

@@ -15,8 +15,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define TABLE_MIN 16 /* bytes of the smallest table's record */
-
 #define HOT_US    200  /* what comes again within this can be counted in a repeat */
 #define REPEAT_US 500  /* that a repeat may stay open */
 #define SHORT_US  50   /* since a time was written: a line needs none of its own */
@@ -36,6 +34,8 @@ static struct recorder {
     uint64_t room;             /* bytes of trace still allowed in the ring */
     uint64_t tables_left;      /* bytes of tables still allowed */
     bool in_chunks;            /* room is used up */
+    enum job_trace level;      /* so much is traced */
+    enum job_trace ring_level; /* as who reads the ring alone knows it */
     size_t (*stack)(struct recorder_call *calls, size_t room);
     struct fold fold;
     /* time by the counter */
@@ -137,6 +137,7 @@ void recorder_start(const struct job_limits *limits)
     recorder.period = (uint32_t)(PERIOD_US * recorder.ticks.per_us);
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
+    recorder.level = recorder.ring_level = (enum job_trace)limits->trace;
     thread_number = 1;
     recorder.threads = 1;
     write_header(limits);
@@ -182,6 +183,12 @@ static void write_sync(struct wire_writer *record, int64_t us, uint32_t thread)
     }
 }
 
+static void write_level(struct wire_writer *record)
+{
+    wire_begin(record, WIRE_LEVEL);
+    wire_text(record, job_trace_names[recorder.level]);
+}
+
 static void begin_chunk(uint32_t thread)
 {
     static struct wire_writer record;
@@ -194,6 +201,10 @@ static void begin_chunk(uint32_t thread)
     wire_unsigned(&record, 0);
     wire_unsigned(&record, recorder.produced);
     put_in_chunk(&record);
+    if (recorder.level != recorder.ring_level) { /* what said so may be missing */
+        write_level(&record);
+        put_in_chunk(&record);
+    }
 }
 
 /* Decides where the next trace record goes, before its time is written. */
@@ -496,13 +507,20 @@ bool recorder_is_full(void)
     return recorder.in_chunks;
 }
 
-/* A table's record, so that a program cannot write it without end. */
-void recorder_level(const char *level)
+/* A part of the trace: a program may change it without end, and it is to stand between
+ * the records that it is about. */
+void recorder_level(enum job_trace level)
 {
-    if (recorder_has_table_room(TABLE_MIN)) {
-        wire_text(recorder_table(WIRE_LEVEL), level);
-        recorder_publish_table();
+    (void)recorder_enter();
+    flush_repeat();
+    make_room(recorder_thread(), recorder.encoding->event_max);
+    recorder.level = level;
+    write_level(&recorder.record);
+    publish_trace(&recorder.record);
+    if (!recorder.in_chunks) {
+        recorder.ring_level = level;
     }
+    leave();
 }
 
 /* ---- the end ---- */
@@ -534,6 +552,7 @@ void recorder_settle(void)
         publish_chunks();
         /* That is where a reader's clock stands now. */
         recorder.ring_us = recorder.chunk_us;
+        recorder.ring_level = recorder.level;
         encoding_join();
         recorder.in_chunks = false;
     }

@@ -61,7 +61,7 @@ size_t recorder_lay_down(const struct wire_writer *record);
 void recorder_strike(size_t end);
 
 /* So much is traced from here on. */
-void recorder_level(const char *level);
+void recorder_level(enum job_trace level);
 /* The recording has grown over its size: of what comes, only the last is kept. */
 bool recorder_is_full(void);
 

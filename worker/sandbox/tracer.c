@@ -439,6 +439,6 @@ void tracer_set_level(enum job_trace level)
     if (level != tracer.level) {
         tracer.level = level;
         tracer.levels++;
-        recorder_level(job_trace_names[level]);
+        recorder_level(level);
     }
 }
