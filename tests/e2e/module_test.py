@@ -105,6 +105,37 @@ class Module(pool.TestCase):
         functions = {r["function"]: r["name"] for r in records if r["kind"] == "function"}
         return [functions[r["function"]] for r in recording.unfold(records) if r["kind"] == "call"]
 
+    BLOCKS = {
+        "threads": ("import threading\nbegun, ended = threading.Event(), threading.Event()\n"
+                    "def first():\n    with paddock.trace('off'):\n        begun.set()\n        ended.wait()\n"
+                    "def second():\n    begun.wait()\n    with paddock.trace('off'):\n        t.join()\n        hidden()\n"
+                    "t, u = threading.Thread(target=first), threading.Thread(target=second)\n"
+                    "t.start()\nu.start()\nended.set()\nu.join()\n"),
+        "tasks": ("import asyncio\nasync def quiet(before, within):\n    for _ in range(before): await asyncio.sleep(0)\n"
+                  "    with paddock.trace('off'):\n        for _ in range(within): await asyncio.sleep(0)\n        hidden()\n"
+                  "async def both(): await asyncio.gather(quiet(0, 4), quiet(2, 9), quiet(1, 1))\nasyncio.run(both())\n"),
+        "made before they are entered": ("a, b = paddock.trace('off'), paddock.trace('off')\na.__enter__()\nb.__enter__()\n"
+                                         "a.__exit__(None, None, None)\nhidden()\nb.__exit__(None, None, None)\n"),
+        "one within another": ("with paddock.trace('off'):\n    hidden()\n    with paddock.trace('calls'):\n        shown()\n    hidden()\n"),
+        "the same again": ("t = paddock.trace('off')\nfor _ in range(2):\n    with t, t:\n        hidden()\n    shown()\n"),
+        "left by an error": ("try:\n    with paddock.trace('off'): 1 / 0\nexcept ZeroDivisionError: shown()\n"),
+        "a generator that is given up": ("def within():\n    with paddock.trace('off'): yield\ng = within()\nnext(g)\nhidden()\ndel g\n"),
+        "from here on": ("paddock.trace('off')\nt = paddock.trace('off')\nwith paddock.trace('off'):\n    paddock.trace('calls')\n"
+                         "    shown()\nshown()\ndel t\n"),
+        "from here on, among many": ("t = [paddock.trace(l) for l in ('off', 'calls', 'off')]\nhidden()\ndel t[2], t[0]\nhidden()\n"
+                                     "t.append(paddock.trace('calls'))\ndel t[0]\nshown()\n"),
+    }
+
+    def test_blocks_that_overlap(self):
+        """Whichever ends last leaves what was before the first: no order switches the trace off for good."""
+        functions = "import paddock\ndef hidden(): pass\ndef shown(): pass\ndef after(): pass\n"
+        for name, code in self.BLOCKS.items():
+            with self.subTest(name):
+                called = self.called(self.records(f"{functions}{code}after()\n", trace="calls"))
+                self.assertNotIn("hidden", called)
+                self.assertEqual(called.count("shown"), code.count("shown()") * (1 + code.count("range(2)")))
+                self.assertEqual(called[-1], "after")
+
     def test_a_level_that_changes_without_end(self):
         """Its records are of the trace, in its order and within its size; what is defined later is traced as ever."""
         code = ("import paddock\ndef f(): pass\nfor i in range(30000):\n    with paddock.trace('off'): f()\n"

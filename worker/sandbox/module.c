@@ -6,23 +6,16 @@
 #include "worker/sandbox/module.h"
 
 #include "worker/sandbox/recorder.h"
-#include "worker/sandbox/tracer.h"
+#include "worker/sandbox/wish.h"
 
-static PyObject *level(PyObject *self, PyObject *ignored)
-{
-    return PyLong_FromLong(tracer_level());
-}
-
-/* Returns the level that is in force now: at most what the job asked for. */
-static PyObject *set_level(PyObject *self, PyObject *argument)
+static PyObject *wish(PyObject *self, PyObject *argument)
 {
     long wanted = PyLong_AsLong(argument);
 
     if (wanted < JOB_TRACE_OFF || wanted > JOB_TRACE_STEPS) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "no such level");
     }
-    tracer_set_level((enum job_trace)wanted);
-    return PyLong_FromLong(tracer_level());
+    return wish_new((enum job_trace)wanted);
 }
 
 /* A part of a file is of no use: what does not fit into the output is an error, and no
@@ -98,14 +91,15 @@ static PyObject *plain(PyObject *self, PyObject *function)
     return PyCFunction_New(method, function);
 }
 
-static PyMethodDef methods[] = {
-    {"plain", plain, METH_O, NULL},         {"level", level, METH_NOARGS, NULL},
-    {"set_level", set_level, METH_O, NULL}, {"value", value, METH_O, NULL},
-    {"saved", saved, METH_VARARGS, NULL},   {0}};
+static PyMethodDef methods[] = {{"plain", plain, METH_O, NULL},
+                                {"wish", wish, METH_O, NULL},
+                                {"value", value, METH_O, NULL},
+                                {"saved", saved, METH_VARARGS, NULL},
+                                {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_host",
                                         .m_size = -1, .m_methods = methods};
 
 PyObject *module_host(void)
 {
-    return PyModule_Create(&definition);
+    return wish_init() == 0 ? PyModule_Create(&definition) : NULL;
 }

@@ -9,29 +9,15 @@ __all__ = ["result", "save", "trace"]
 _LEVELS = ("off", "calls", "lines", "steps")
 
 
-class _Trace:
-    def __init__(self, level):
-        if level not in _LEVELS:
-            raise ValueError(f"a trace level is one of {', '.join(_LEVELS)}, not {level!r}")
-        self._before = _host.level()
-        self.level = _LEVELS[_host.set_level(_LEVELS.index(level))]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        _host.set_level(self._before)
-
-    def __repr__(self):
-        return f"<paddock.trace {self.level}>"
-
-
 @_host.plain
 def trace(level):
     """trace("lines"): from here on so much of the program's own code is recorded, at most what the job asked for.
 
-    What it returns has the `level` that is in force, and as a context manager puts back the one before."""
-    return _Trace(level)
+    What it returns has the `level` that is in force, and is a context manager: with its block ends what was asked for. Of what is
+    asked for in several threads, tasks or blocks the last counts that has not ended."""
+    if level not in _LEVELS:
+        raise ValueError(f"a trace level is one of {', '.join(_LEVELS)}, not {level!r}")
+    return _host.wish(_LEVELS.index(level))
 
 
 @_host.plain

@@ -425,7 +425,7 @@ void tracer_start(enum job_trace level)
 
 void tracer_stop(void)
 {
-    tracer.level = JOB_TRACE_OFF;
+    tracer.most = tracer.level = JOB_TRACE_OFF;
 }
 
 enum job_trace tracer_level(void)
