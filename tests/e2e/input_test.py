@@ -234,6 +234,34 @@ class Live(Case):
         self.check(job, "ok")
         self.assertEqual(self.kinds(job)[-1], "in time\n")
 
+    STORM = ("import os, signal, sys, threading\nmain = threading.main_thread().ident\ncount = 0\n"
+             "def storm():\n    while count >= 0:\n        signal.pthread_kill(main, signal.SIGUSR1)\n        os.sched_yield()\n"
+             "def ring(*_):\n    global count\n    count += 1\n    {}\n    if count == {}: raise TimeoutError\n"
+             "signal.signal(signal.SIGUSR1, ring)\nthread = threading.Thread(target=storm)\nthread.start()\n"
+             "try:\n    os.read(0, 1)\nexcept TimeoutError:\n    signal.signal(signal.SIGUSR1, signal.SIG_IGN)\n"
+             "count = -1\nthread.join()\n")
+
+    def test_a_storm_of_signals_is_one_wait(self):
+        for encoding in "binary", "json":
+            job = self.enqueue(self.STORM.format("pass", 20000), encoding=encoding, output_kb="1", recording_kb="64", cpu_ms="60000",
+                               wall_ms="120000")
+            ended = self.client.wait(job)
+            self.assertEqual(ended.verdict, "ok", ended.result)
+            self.assertLess(len(ended.recording), 1000)
+            if encoding == "binary":
+                self.assertEqual(self.kinds(job), ["?"])
+
+    def test_waits_are_bounded(self):
+        """Also those of a program that prints between them, and its output is whole."""
+        job = self.enqueue(self.STORM.format("os.write(1, b'x')", 60000), encoding="json", output_kb="1024", recording_kb="64",
+                           cpu_ms="120000", wall_ms="240000")
+        ended = self.client.wait(job)
+        self.assertEqual(ended.verdict, "ok", ended.result)
+        records = [json.loads(line) for line in ended.recording.splitlines()]
+        waits = [line for line in ended.recording.splitlines() if line.startswith(b'{"kind":"input"')]
+        self.assertLessEqual(sum(len(line) + 1 for line in waits), (1 << 20) + 64)
+        self.assertEqual(sum(len(r["data"]) for r in records if r["kind"] == "out"), 60000)
+
     def test_signals_of_other_threads(self):
         """A thread that waits takes none that is to wake the main one."""
         job = self.enqueue("import os, signal, threading, time\ndef ring(*_): raise TimeoutError\n"

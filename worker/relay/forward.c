@@ -371,13 +371,14 @@ int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
 }
 
 /* More than what recorder.c writes for any program: output byte by byte, each in a record
- * of its own, which count for an eighth of what is written; the trace; the tables; and,
- * beside these, errors, chunks and the end. */
+ * of its own, which count for an eighth of what is written; the trace; the tables; waits
+ * for input; and, beside these, errors, chunks and the end. */
 bool forward_over_total(const struct relay *relay)
 {
     const struct job_limits *limits = &relay->run.job.limits;
     uint64_t output = (uint64_t)limits->output_kb << 10;
     uint64_t trace = (uint64_t)limits->recording_kb << 10;
 
-    return relay->forward.taken > 8 * output + trace + LIMIT_TABLES + KIB(512);
+    return relay->forward.taken >
+           8 * output + trace + LIMIT_TABLES + LIMIT_WAITS + KIB(512);
 }

@@ -60,6 +60,9 @@ void recorder_publish_table(void);
 size_t recorder_lay_down(const struct wire_writer *record);
 void recorder_strike(size_t end);
 
+/* The program waits for input; nothing is written any more over LIMIT_WAITS. */
+void recorder_wait(void);
+
 /* So much is traced from here on. */
 void recorder_level(enum job_trace level);
 /* The recording has grown over its size: of what comes, only the last is kept. */

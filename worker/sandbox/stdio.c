@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,8 +26,9 @@ static struct {
     const char *bytes;
     size_t size, taken;
     struct ring_writer *live; /* NULL: that is all there is */
-    bool told;                /* the last word about input is that it is waited for */
-    pthread_mutex_t lock;     /* of all these, and of the reading of live input */
+    pthread_mutex_t lock;     /* of these, and of the reading of live input */
+    atomic_bool told;         /* the last word about input is that it is waited for */
+    atomic_bool buried;       /* something was printed since */
 } input = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void stdio_by_lines(void)
@@ -44,11 +46,19 @@ static enum wire_kind kind_of(long fd)
     return fd == STDERR_FILENO ? WIRE_ERR : WIRE_OUT;
 }
 
+static void print(long fd, const char *bytes, size_t size)
+{
+    recorder_output(kind_of(fd), bytes, size);
+    if (size > 0) {
+        atomic_store(&input.buried, true);
+    }
+}
+
 long stdio_write(const long *arguments)
 {
     size_t size = (size_t)arguments[2] <= INT_MAX ? (size_t)arguments[2] : INT_MAX;
 
-    recorder_output(kind_of(arguments[0]), (const char *)arguments[1], size);
+    print(arguments[0], (const char *)arguments[1], size);
     return (long)size;
 }
 
@@ -61,7 +71,7 @@ long stdio_writev(const long *arguments)
         return -EINVAL;
     }
     for (long i = 0; i < arguments[2]; i++) {
-        recorder_output(kind_of(arguments[0]), parts[i].iov_base, parts[i].iov_len);
+        print(arguments[0], parts[i].iov_base, parts[i].iov_len);
         total += (long)parts[i].iov_len;
     }
     return total;
@@ -89,34 +99,24 @@ static size_t take(void *to, size_t size)
     if (taken == 0 && input.live != NULL) {
         taken = ring_writer_input(input.live, to, size);
     }
-    input.told = input.told && taken == 0;
+    if (taken > 0) {
+        atomic_store(&input.told, false);
+    }
     (void)pthread_mutex_unlock(&input.lock);
     return taken;
 }
 
-#define WAIT_RECORD_MAX 16 /* a kind and a time */
-
-/* Once for each wait, however often it is woken for nothing. These records count as
- * tables do: a timer that interrupts a program's wait without end fills no recording. */
-static void tell_wait(void)
+/* Once for each wait, however often it is woken for nothing. A read that follows one that
+ * a signal has ended goes on with its wait, unless that has got out of a reader's sight:
+ * a timer that interrupts a program without end says nothing. */
+static void tell_wait(bool begins)
 {
-    bool told;
-
-    (void)pthread_mutex_lock(&input.lock);
-    told = input.told;
-    input.told = true;
-    (void)pthread_mutex_unlock(&input.lock);
-    if (!told && recorder_has_table_room(WAIT_RECORD_MAX)) {
-        (void)recorder_timed(WIRE_INPUT);
-        recorder_publish();
+    if (begins && atomic_exchange(&input.buried, false)) {
+        atomic_store(&input.told, false);
     }
-}
-
-static void forget_wait(void)
-{
-    (void)pthread_mutex_lock(&input.lock);
-    input.told = false;
-    (void)pthread_mutex_unlock(&input.lock);
+    if (!atomic_exchange(&input.told, true)) {
+        recorder_wait();
+    }
 }
 
 /* Our handler has all signals blocked, and one that came meanwhile is to end the read, as
@@ -140,17 +140,12 @@ static int wait_for_input(const struct ring_input_mark *mark,
     int r;
 
     memcpy(&mask, &interrupted->uc_sigmask, sizeof(mask));
-    tell_wait();
     if (has_signal(mask)) {
-        r = -EINTR;
-    } else {
-        (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &blocked, sizeof(mask));
-        r = ring_writer_input_wait(input.live, mark);
-        (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof(mask));
+        return -EINTR;
     }
-    if (r < 0) {
-        forget_wait();
-    }
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &blocked, sizeof(mask));
+    r = ring_writer_input_wait(input.live, mark);
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof(mask));
     return r;
 }
 
@@ -158,7 +153,7 @@ static long read_some(void *to, size_t size, const ucontext_t *interrupted)
 {
     struct ring_input_mark mark = {.over = true};
 
-    while (size > 0) {
+    for (bool begins = true; size > 0; begins = false) {
         size_t taken;
 
         if (input.live != NULL) {
@@ -168,6 +163,7 @@ static long read_some(void *to, size_t size, const ucontext_t *interrupted)
         if (taken > 0 || mark.over) {
             return (long)taken;
         }
+        tell_wait(begins);
         if (wait_for_input(&mark, interrupted) < 0) {
             return -EINTR;
         }
