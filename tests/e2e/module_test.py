@@ -74,6 +74,21 @@ class Module(pool.TestCase):
                 self.assertEqual(files(records), {})
         self.records("import paddock\npaddock.save('x', 5)\n", "exception")
 
+    def test_media_types(self):
+        for good in ("text/html", "image/svg+xml", "application/vnd.a-b.c+json;v=1", 'text/plain; charset="utf 8"; x=y', 'a/b;c="\\\\\\""'):
+            with self.subTest(good):
+                records = self.records(f"import paddock\npaddock.save('a', b'x', '{good}')\n")
+                self.assertEqual(files(records), {"a": (eval(f"'{good}'"), b"x")})
+        for bad in ("text/html\\r\\nX: y", "text/html\\n", "text", "/", "text/", "a/b/c", "text/html;", "text/html;a", "text/html;a=", "t t/x", "té/x",
+                    'a/b;c="', 'a/b;c="\\n"', 'a/b;c="é"', "a/b\\0", "", " a/b", "a/\\ud800", "a/" + "b" * 300, "a/b; c=(d)"):
+            with self.subTest(bad):
+                records = self.records(f"import paddock\npaddock.save('a', b'x', '{bad}')\n", "exception")
+                self.assertIn("is no media type: one is written as image/png", self.job.result["sentence"])
+                self.assertNotIn("<paddock>", recording.text(records, "err"))
+                self.assertEqual(files(records), {})
+        self.records("import paddock\npaddock.save('a', b'x', b'a/b')\n", "exception")
+        self.assertIn("a media type is a text, not bytes", self.job.result["sentence"])
+
     def test_too_much(self):
         """An error that can be caught, and nothing of it: half a file is of no use."""
         records = self.records("import paddock\ntry:\n    paddock.save('x', bytes(9000))\nexcept ValueError as e:\n    print(e)\n"

@@ -40,6 +40,7 @@ import multiprocessing.pool
 import ntpath
 import posix
 import random
+import re
 import runpy
 import shutil
 import signal
@@ -355,7 +356,7 @@ os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
 # The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
 _module = types.ModuleType("paddock")
 _module.__spec__ = importlib.machinery.ModuleSpec("paddock", None)
-_module.__dict__.update(_host=HOST, _dumps=json.dumps, _BytesIO=io.BytesIO, _sys=sys)
+_module.__dict__.update(_host=HOST, _dumps=json.dumps, _BytesIO=io.BytesIO, _re=re, _sys=sys)
 exec(compile(MODULE, "<paddock>", "exec"), _module.__dict__)
 sys.modules["paddock"] = _module
 returned = _module._returned

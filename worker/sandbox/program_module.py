@@ -32,22 +32,32 @@ def result(value):
 
 @_host.plain
 def save(name, data, media_type=None):
-    """Gives a file back: `data` is bytes, a text, or a figure of matplotlib. A later one of the same name takes its place."""
+    """Gives a file back: `data` is bytes, a text, or a figure of matplotlib. A later one of the same name takes its place.
+
+    Its media type is guessed from the name where it is not said."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a file is a text, not {type(name).__name__}")
     if not 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 or name in (".", "..") or not name.isprintable() or "/" in name \
             or "\\" in name:
         raise ValueError(f"{name!r} is no name of a file: a file has a name without folders")
+    if media_type is not None and not isinstance(media_type, str):
+        raise TypeError(f"a media type is a text, not {type(media_type).__name__}")
+    if media_type is not None and not (len(media_type) <= 255 and _is_media_type(media_type)):
+        raise ValueError(f"{media_type!r} is no media type: one is written as image/png, or with parameters as text/plain;charset=utf-8")
     if hasattr(data, "savefig"):
         stream = _BytesIO()
         data.savefig(stream, format=name.rpartition(".")[2] if "." in name else "png")
         data = stream.getvalue()
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogatepass")
-        media_type = media_type or "text/plain;charset=utf-8"
+        media_type = media_type or _TEXT
     _host.saved(name, media_type or _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream"), data)
 
 
+# As in RFC 2045: ASCII that can be seen, of which a token has no marks of punctuation, and a quoted value may have blanks.
+_TOKEN = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
+_is_media_type = _re.compile(rf'{_TOKEN}/{_TOKEN}( *; *{_TOKEN}=({_TOKEN}|"([ !#-\[\]-~]|\\[ -~])*"))*').fullmatch
+_TEXT = "text/plain;charset=utf-8"
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "svg": "image/svg+xml",
           "pdf": "application/pdf", "json": "application/json", "csv": "text/csv", "txt": "text/plain", "html": "text/html",
           "zip": "application/zip"}
