@@ -25,6 +25,10 @@ FILES = {
     "pkg/sub/deep.py": "print('never')\n",
     "spaces/tool.py": GUARDED,
     "plain/__init__.py": "",
+    "tasks.py": "import asyncio, sys\nasync def later(x):\n    await asyncio.sleep(0.01)\n    return x\n"
+                "async def main():\n    print('begun')\n    return await asyncio.gather(later(1), later(2))\n"
+                "async def wrong():\n    await later(0)\n    1 / 0\nasync def leave():\n    sys.exit(await later(3))\n"
+                "async def many():\n    yield 1\n",
     "os.py": "print('mine', __spec__.origin)\n",
 }
 
@@ -67,6 +71,18 @@ class Entry(pool.TestCase):
         """It is imported under its own name."""
         self.assertEqual(self.run_entry("robot:main")[1], "called as robot\n")
         self.assertEqual(self.run_entry("pkg.arm:main")[1], "the package pkg\nthe arm pkg.arm\ncalled as pkg.arm\n")
+
+    def test_a_function_that_is_awaited(self):
+        for trace in "off", "steps":
+            job, out, err = self.run_entry("tasks:main", trace=trace)
+            values = [r["part"] for r in recording.decode(job.recording) if r["kind"] == "value"]
+            self.assertEqual((out, err, values), ("begun\n", "", [b"[1, 2]"]))
+        job, _, err = self.run_entry("tasks:wrong", "exception")
+        self.assertIn("ZeroDivisionError: division by zero (tasks.py, line 10)", job.result["sentence"])
+        error = [r for r in recording.decode(job.recording) if r["kind"] == "error"][-1]
+        self.assertEqual([frame["function"] for frame in error["frames"]], ["wrong"])
+        self.assertEqual(self.run_entry("tasks:leave", "exit")[0].result["exit_code"], 3)
+        self.assertIn("Object of type async_generator is not JSON", self.run_entry("tasks:many")[2])
 
     def test_tracebacks_hold_the_program_alone(self):
         """No frame of ours, of importlib's or of runpy's: all lines are the program's."""

@@ -5,7 +5,8 @@
  * - prologue: the job's limits are applied while every byte that has run is ours; they
  *   can only be lowered;
  * - load: the ZIP is opened, its entry found; a refusal ends here, with its sentence;
- * - run: the entry runs as __main__, or its function is called;
+ * - run: the entry runs as __main__, or its function is called, and awaited if that is
+ *   what it needs;
  * - claim: how it ended by itself, as one code and one line of text;
  * - end: what Python does before it exits (threads joined, atexit, buffers flushed), in
  *   the relay's grace; then the process is gone.
@@ -225,6 +226,19 @@ static PyObject *run_main(const struct archive_entry *entry)
     return result;
 }
 
+/* What an `async def` function is called for has yet to run: as by asyncio.run(main()) at
+ * the end of a program. Takes the reference. */
+static PyObject *run_coroutine(PyObject *coroutine)
+{
+    PyObject *asyncio = PyImport_ImportModule("asyncio");
+    PyObject *result =
+        asyncio != NULL ? PyObject_CallMethod(asyncio, "run", "O", coroutine) : NULL;
+
+    Py_XDECREF(asyncio);
+    Py_DECREF(coroutine);
+    return result;
+}
+
 static PyObject *run_function(const struct archive_entry *entry)
 {
     PyObject *module = PyImport_ImportModule(entry->module);
@@ -234,7 +248,7 @@ static PyObject *run_function(const struct archive_entry *entry)
 
     Py_XDECREF(function);
     Py_XDECREF(module);
-    return result;
+    return result != NULL && PyCoro_CheckExact(result) ? run_coroutine(result) : result;
 }
 
 static PyObject *run(const struct program *program)
