@@ -11,6 +11,7 @@
 #include "common/ring.h"
 #include "worker/sandbox/report.h"
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -91,8 +92,16 @@ static PyObject *function_of(const char *module_name, const char *name)
     return function;
 }
 
+/* Python ends the daemons of a program that is over by pthread_exit(), which loads this,
+ * and aborts where it cannot: in a sandbox there is no disk. It stays loaded. */
+static void load_unwinder(void)
+{
+    (void)dlopen("libgcc_s.so.1", RTLD_LAZY);
+}
+
 int ending_prepare(PyObject *globals)
 {
+    load_unwinder();
     run_exit_functions = function_of("atexit", "_run_exitfuncs");
     get_objects = function_of("gc", "get_objects");
     set_signal = function_of("_signal", "signal");
