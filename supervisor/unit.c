@@ -11,9 +11,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define SERVED_MS 10000 /* ready for so long: its failures are forgotten */
-#define DELAY_MS  100   /* after the first failure; doubles */
-#define DELAY_MAX 30000
+#define SERVED_MS      10000 /* ready for so long: its failures are forgotten */
+#define DELAY_MS       100   /* after the first failure; doubles */
+#define DELAY_MAX      30000
+#define READY_FAILURES 4 /* more do not count of one that had been ready: 800 ms */
 
 const char *unit_name(const struct unit *unit)
 {
@@ -73,16 +74,30 @@ static void log_death(const struct unit *unit, int status)
     }
 }
 
+/* Whoever had been ready is likely to be so again, and jobs wait for it: what counts is
+ * that it is not started all the time, so its delay began when it was ready. */
+static int64_t next_start(struct unit *unit, int64_t now)
+{
+    if (unit->state != UNIT_READY) {
+        return now + delay_ms(++unit->failures);
+    }
+    unit->failures =
+        unit->failures < READY_FAILURES ? unit->failures + 1 : READY_FAILURES;
+    if (now - unit->ready_ms >= SERVED_MS) {
+        unit->failures = 0;
+    }
+    return unit->ready_ms + delay_ms(unit->failures);
+}
+
 void unit_died(struct unit *unit, int status)
 {
     int64_t now = clock_now_ms();
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    bool served = unit->state == UNIT_READY && now - unit->ready_ms >= SERVED_MS;
 
     log_death(unit, status);
     close_fd(&unit->peer);
-    unit->state = UNIT_OFF;
-    unit->failures = served ? 0 : unit->failures + 1;
     unit->hopeless = code == ROLE_EXIT_CONFIG || code == ROLE_EXIT_PERMANENT;
-    unit->start_ms = now + (unit->hopeless ? DELAY_MAX : delay_ms(unit->failures));
+    unit->start_ms = next_start(unit, now);
+    unit->start_ms = unit->hopeless ? now + DELAY_MAX : unit->start_ms;
+    unit->state = UNIT_OFF;
 }

@@ -2,10 +2,11 @@
 /*
  * The supervisor's children, all of one kind of record: what each is, where it stands,
  * and when it may be started again. A child that dies is started anew: at once if it had
- * served for a while, else after a delay that doubles with each failure in a row. Exit
- * codes 100 and 125 mean that it would end the same way again, as long as nobody has
- * changed something: it is hopeless, and gets the longest delay. Zygotes have two places
- * that take turns (succession.h).
+ * served for a second, so that nobody's job waits for it; else after a delay that doubles
+ * with each failure in a row, to 800 ms where it had been ready, to 30 s where it had
+ * not. Exit codes 100 and 125 mean that it would end the same way again, as long as
+ * nobody has changed something: it is hopeless, and gets the longest delay. Zygotes have
+ * two places that take turns (succession.h).
  */
 #pragma once
 
