@@ -152,10 +152,12 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
                  ready->landlock_abi, ready->modules);
         succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
         reload_done(pool);
-    } else if (linking_server(pool) != NULL) {
-        process_signal(&unit->process, SIGKILL); /* the one that serves goes on */
-    } else {
+    } else if (pool->phase == POOL_STARTING) {
         give_up(pool, ROLE_EXIT_PERMANENT);
+    } else {
+        /* They held before. Whoever serves goes on; without one nothing runs until they
+         * hold again: a machine that stood still is enough to miss a limit. */
+        process_signal(&unit->process, SIGKILL);
     }
 }
 

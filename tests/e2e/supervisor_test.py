@@ -4,6 +4,7 @@
 import errno
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -124,6 +125,22 @@ class Life(unittest.TestCase):
                                 f"{command} is replaced")
                 pool.wait_until(self.answers(p), "redis answers")
                 self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_layer_that_does_not_hold_for_a_while(self):
+        """Nothing runs until it holds again; the pool goes on. Without a place for its signal, no timer ends a program."""
+        with pool.Pool(workers=1) as p:
+            supervisor, signals = p.process.pid, resource.RLIMIT_SIGPENDING
+            before = resource.prlimit(supervisor, signals)
+            resource.prlimit(supervisor, signals, (0, before[1]))
+            os.kill(p.zygote(), signal.SIGKILL)
+            pool.wait_until(lambda: not p.sandboxes(), "the sandbox that waited is gone")
+            job = p.client.enqueue(pool.make_zip("print(1)"))
+            pool.wait_until(lambda: p.read_log().count("does not hold: CPU limit") >= 2 or p.process.poll() is not None,
+                            "it is tried again")
+            self.assertIsNone(p.process.poll(), p.read_log())
+            self.assertEqual(p.client.job(job)["state"], b"queued")
+            resource.prlimit(supervisor, signals, before)
+            self.assertEqual(p.client.wait(job).verdict, "ok")
 
     @staticmethod
     def answers(p):
