@@ -37,16 +37,11 @@ struct birth {
     bool filtered;
 };
 
-static int reset_signals(const struct birth *birth)
+/* What each does is as the zygote has it; it holds back some. */
+static int open_signals(const struct birth *birth)
 {
-    struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    for (int signo = 1; signo < NSIG; signo++) {
-        if (signo != SIGINT && signo != SIGPIPE && signo != SIGXFSZ) { /* Python's own */
-            (void)sigaction(signo, &usual, NULL); /* KILL, STOP and two of glibc refuse */
-        }
-    }
     (void)sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;
 }
@@ -121,7 +116,7 @@ static const struct {
     const char *what;
     int (*step)(const struct birth *);
 } steps[] = {
-    {"reset its signals", reset_signals},
+    {"open its signals", open_signals},
     {"join its control group", join_group},
     {"close its file descriptors", keep_three_fds},
     {"limit its resources", limit_resources},

@@ -110,6 +110,19 @@ static int start_interpreter(struct zygote *zygote)
     return interpreter_settle(&zygote->interpreter);
 }
 
+/* Once for all sandboxes: what a preloaded module, or the rehearsal, has set. */
+static int reset_signals(struct zygote *zygote)
+{
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+
+    for (int signo = 1; signo < NSIG; signo++) {
+        if (signo != SIGINT && signo != SIGPIPE && signo != SIGXFSZ) { /* Python's own */
+            (void)sigaction(signo, &usual, NULL); /* KILL, STOP and two of glibc refuse */
+        }
+    }
+    return 0;
+}
+
 static int lock(struct zygote *zygote)
 {
     return lockdown_zygote(&zygote->setup, &zygote->lockdown);
@@ -153,6 +166,7 @@ static const struct {
     {"receive control groups", receive_groups},
     {"watch signals", watch_signals},
     {"start Python", start_interpreter},
+    {"reset signals", reset_signals},
     {"lock the zygote", lock},
     {"prepare for sandboxes", prepare_children},
     {"test its sandboxes", report_ready},
