@@ -170,6 +170,8 @@ class Package(unittest.TestCase):
                     "['start', 'wall', 'ramp', 'zone']\n/robot/networkx/__init__.py\n")
             calls = [(who, call) for who, call in programs_of(p.stop_strace()) if not who.endswith("supervisor")]
         self.assertEqual([(who, call) for who, call in calls if is_write(who, call)], [])
+        # As for each member of a ZIP, whose times are made: that is trapped, refused, and for nothing.
+        self.assertEqual([call for who, call in calls if who == "sandbox" and "localtime" in call], [])
         # That all were seen, and from their start: the zygote reads Python's library, the relay makes its memories.
         for who, sight in (("paddock-zygote", "openat("), ("paddock-zygote", "pivot_root("), ("paddock-relay", "openat("),
                            ("paddock-relay", "memfd_create("), ("sandbox", "+++ exited with 0 +++")):

@@ -352,6 +352,10 @@ if "platform" in sys.modules:
 linecache.checkcache = lambda filename=None: None
 os.environ.clear()
 os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
+# Without a word on it the C library looks for the machine's zone each time that it makes or prints a time, as for every member
+# of a ZIP. Programs do not see this one: it is what they have anyway, told as a rule, which needs no file.
+os.putenv("TZ", "UTC0")
+time.tzset()
 
 # The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
 _module = types.ModuleType("paddock")
