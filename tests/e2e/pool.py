@@ -245,25 +245,34 @@ class Pool:
         self.folder = tempfile.mkdtemp(prefix="paddock-test-")
         self.runtime = self.runtime or os.path.join(self.folder, "run")
         self.log_path = os.path.join(self.folder, "log")
-        ours, theirs = socket.socketpair()
-        path, born = self.supervisor()
-        command = [path, "--ready-fd", str(theirs.fileno()), f"--runtime_dir={self.runtime}"]
-        command += [f"--{name}={value}" for name, value in self.options.items() if value is not None]
         self.log = open(self.log_path, "wb")
-        self.process = self.launch(command, pass_fds=[theirs.fileno()], **born)
+        self.program, self.birth = self.supervisor()
+        self.ready = None
+        try:
+            self.start()
+        except AssertionError:
+            self.log.close()
+            shutil.rmtree(self.folder)
+            raise
+        self.redis = connect(self.options.get("redis", f"unix:{self.runtime}/redis.sock"))
+        self.client = Client(self.redis, self.queue)
+        return self
+
+    def start(self):
+        """Returns when it is ready. Also for one whose supervisor was killed: as an init system would start it again."""
+        ours, theirs = socket.socketpair()
+        command = [self.program, "--ready-fd", str(theirs.fileno()), f"--runtime_dir={self.runtime}"]
+        command += [f"--{name}={value}" for name, value in self.options.items() if value is not None]
+        self.process = self.launch(command, pass_fds=[theirs.fileno()], **self.birth)
         theirs.close()
+        if self.ready is not None:
+            self.ready.close()
         self.ready = ours
         ours.settimeout(PATIENCE)
         if ours.recv(16) != b"ready\n":
             self.process.wait()
-            said = self.read_log()
-            self.log.close()
             ours.close()
-            shutil.rmtree(self.folder)
-            raise AssertionError("the pool did not start:\n" + said)
-        self.redis = connect(self.options.get("redis", f"unix:{self.runtime}/redis.sock"))
-        self.client = Client(self.redis, self.queue)
-        return self
+            raise AssertionError("the pool did not start:\n" + self.read_log())
 
     def read_log(self):
         with open(self.log_path, errors="replace") as file:
