@@ -35,9 +35,11 @@ CLASSES = ("interactive", "normal", "batch")
 
 SLACK_MS = 20  # a job may begin so long after the blow that takes it away
 
-# How long who is stopped stays so, and how often. A lease is 10 s.
-STOPS_MS = ((10, 50), (6, 500), (3, 2000), (1, 13_000))
+# How often who is stopped, and for how many ms. A lease is 10 s: a relay that stood still for longer must not have its say.
+STOPS = ((3, "relays", 50), (3, "relays", 500), (2, "relays", 13_000), (3, "sandboxes", 500), (1, "sandboxes", 13_000),
+         (3, "zygotes", 50), (2, "zygotes", 500), (1, "zygotes", 2000))
 LONG_STOP_MS = 500
+LEASE_MS = 10_000  # as it is by default
 
 
 class Log:
@@ -109,7 +111,9 @@ class Chaos:
         return found
 
     def pick(self, pids):
-        return self.dice.choice(sorted(pids)) if pids else 0
+        """0: there is none. Who stands still is let go on, and not killed before."""
+        moving = sorted(set(pids) - set(self.stopped))
+        return self.dice.choice(moving) if moving else 0
 
     def kill_relay(self):
         """Stopped first, so that it is known which job it has."""
@@ -143,6 +147,9 @@ class Chaos:
         return bool(pid) and send(pid, signal.SIGKILL)
 
     def kill_supervisor(self):
+        """It would take those with it that stand still, and are to be let go on."""
+        if self.stopped:
+            return False
         self.blows.append(("supervisor", now_ms()))
         self.pool.process.kill()
         self.pool.process.wait()
@@ -150,9 +157,9 @@ class Chaos:
         return True
 
     def stop_one(self):
-        find = self.dice.choice((self.pool.relays, self.pool.sandboxes, self.pool.zygotes))
-        pid, milliseconds = self.pick(find()), choose(self.dice, STOPS_MS)[1]
-        if not pid or pid in self.stopped or not send(pid, signal.SIGSTOP):
+        _, whom, milliseconds = choose(self.dice, STOPS)
+        pid = self.pick(getattr(self.pool, whom)())
+        if not pid or not send(pid, signal.SIGSTOP):
             return False
         self.stopped[pid] = time.monotonic() + milliseconds / 1000
         self.stops.append((now_ms(), now_ms() + milliseconds))
@@ -160,13 +167,15 @@ class Chaos:
 
     # how often, what is told of it, how
     ACTS = [(8, "relay", kill_relay), (8, "sandbox", kill_sandbox), (2, "zygote", kill_zygote), (4, "stop", stop_one),
-            (0.4, "supervisor", kill_supervisor)]
+            (0.8, "supervisor", kill_supervisor)]
 
     def is_spared(self):
         """What is lost a third time is a dead letter, and rightly so: whoever has lost two attempts may end the third."""
         client = self.pool.client
-        lost = [client.redis.hget(client.key("job:", job), "lost") for job, _ in self.running_jobs().values()]
-        return any(int(count or 0) >= 2 for count in lost)
+        pipe = client.redis.pipeline(transaction=False)
+        for job in client.redis.zrange(client.key("open"), 0, -1):
+            pipe.hget(client.key("job:", job.decode()), "lost")
+        return any(int(count or 0) >= 2 for count in pipe.execute())
 
     def strike(self):
         if self.is_spared():
@@ -200,6 +209,13 @@ class Census:
         self.seen |= {(pid, self.birth(pid)) for pid in [supervisor, *pool.children_of(supervisor)]}
 
     def left(self):
+        """Who is there when all have had the time to go: those of a supervisor that was killed just now take a second."""
+        end = time.monotonic() + pool.PATIENCE
+        while self.alive() and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.alive()
+
+    def alive(self):
         return [pid for pid, birth in self.seen if birth is not None and self.birth(pid) == birth]
 
 
@@ -280,6 +296,9 @@ def judge_job(story, verdict):
 
 def blame(chaos, job, attempt, begun, again):
     """(kind, when) of what made this attempt be lost. What is not known is not taken for a kill."""
+    for since, until in chaos.stops:
+        if until - since > LEASE_MS and since - SLACK_MS <= again and until >= begun and again - begun > LEASE_MS * 4 / 5:
+            return "lease ran out", max(since, begun)
     if (job, attempt) in chaos.victims:
         return chaos.victims[job, attempt]
     first = bisect.bisect_left(chaos.blows, begun - SLACK_MS, key=lambda blow: blow[1])
@@ -293,7 +312,7 @@ def blame(chaos, job, attempt, begun, again):
 
 def row_of(chaos, kind, attempt, when, again):
     """In which row the time of a job is: who had to wait for one that stood still is not told with the others."""
-    stood = kind != "stop" and any(since <= again and until >= when and until - since >= LONG_STOP_MS
+    stood = kind not in ("stop", "lease ran out") and any(since <= again and until >= when and until - since >= LONG_STOP_MS
                                    for since, until in chaos.stops)
     return f"{kind}, {'first' if attempt == 1 else 'later'} loss{', another stood still' if stood else ''}"
 
@@ -360,6 +379,7 @@ def measure(options, number, note):
             run(chaos, census, jobs, options.every_ms, note)
         finally:
             chaos.let_go(all_of_them=True)
+        p.count_fds()  # when nobody has a job any more: who stood still has had his say
         took = time.monotonic() - begun
         wrong, times, unknown, dead = examine(chaos, jobs)
         census.take(p.process.pid)
