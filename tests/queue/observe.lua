@@ -31,6 +31,7 @@ local register_function = redis.register_function
 local redis = {
   status_reply = function(words) return server().status_reply(words) end,
   error_reply = function(words) return server().error_reply(words) end,
+  acl_check_cmd = function(...) return server().acl_check_cmd(...) end,
   call = function(...)
     note({...})
     return (server().call(...))
