@@ -129,7 +129,7 @@ static size_t add_json_character(struct buffer *buffer, const char *bytes, size_
     length = utf8_sequence(bytes, size);
     if (length <= 0) {
         buffer_add_text(buffer, "\xef\xbf\xbd"); /* U+FFFD */
-        return 1;
+        return utf8_replaced(bytes, size);
     }
     if (utf8_moves(bytes, (size_t)length)) {
         buffer_printf(buffer, "\\u%04x", utf8_decode(bytes, (size_t)length));

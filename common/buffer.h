@@ -41,8 +41,8 @@ void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
     printf_like(2, 0);
 /* Appends a JSON string, quotes included: control characters and those that move others
  * (utf8_moves: some end a line, for Python's splitlines) escaped, invalid UTF-8 replaced
- * by U+FFFD, so that whatever a program printed can not break out of the string or the
- * line. */
+ * by U+FFFD (utf8_replaced), so that whatever a program printed can not break out of the
+ * string or the line. */
 void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size);
 /* The same without the quotes: part of such a string. */
 void buffer_add_json_text(struct buffer *buffer, const char *bytes, size_t size);

@@ -27,26 +27,46 @@ static const struct sequence *sequence_of(unsigned char first)
     return NULL;
 }
 
+/* How many of the bytes are as the row has them: of the first it is known. */
+static size_t count_fitting(const struct sequence *row, const unsigned char *at,
+                            size_t size)
+{
+    size_t count = 1;
+
+    while (count < (size_t)row->length && count < size) {
+        unsigned char low = count == 1 ? row->second_low : 0x80;
+        unsigned char high = count == 1 ? row->second_high : 0xbf;
+
+        if (at[count] < low || at[count] > high) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
 int utf8_sequence(const char *bytes, size_t size)
 {
     const unsigned char *at = (const unsigned char *)bytes;
     const struct sequence *row = size > 0 ? sequence_of(at[0]) : NULL;
+    size_t fitting;
 
     if (row == NULL) {
         return size > 0 ? 0 : -1;
     }
-    for (int i = 1; i < row->length; i++) {
-        unsigned char low = i == 1 ? row->second_low : 0x80;
-        unsigned char high = i == 1 ? row->second_high : 0xbf;
-
-        if ((size_t)i >= size) {
-            return -1;
-        }
-        if (at[i] < low || at[i] > high) {
-            return 0;
-        }
+    fitting = count_fitting(row, at, size);
+    if (fitting == (size_t)row->length) {
+        return row->length;
     }
-    return row->length;
+    return fitting == size ? -1 : 0;
+}
+
+size_t utf8_replaced(const char *bytes, size_t size)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    const struct sequence *row = sequence_of(at[0]);
+
+    return row != NULL ? count_fitting(row, at, size) : 1;
 }
 
 size_t utf8_whole(const char *bytes, size_t size)
@@ -154,7 +174,7 @@ size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size)
             to[used] = '?';
         }
         used += takes;
-        i += length > 0 ? (size_t)length : 1;
+        i += length > 0 ? (size_t)length : utf8_replaced(from + i, size - i);
     }
     to[used] = '\0';
     return used;

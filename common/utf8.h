@@ -11,6 +11,11 @@
  * none, and -1 if `size` ends within a sequence that is valid so far (more bytes may
  * complete it). */
 int utf8_sequence(const char *bytes, size_t size);
+/* At bytes that begin no valid sequence (`size` > 0): how many of them, 1 to 3, one
+ * U+FFFD stands for. So much as could have begun a character, or the one byte that
+ * cannot: as Unicode (3.9, U+FFFD Substitution of Maximal Subparts), browsers and Python
+ * have it. */
+size_t utf8_replaced(const char *bytes, size_t size);
 
 /* The code point of a valid sequence of this length. */
 uint32_t utf8_decode(const char *bytes, size_t length);
@@ -28,8 +33,8 @@ bool utf8_valid(const char *bytes, size_t size);
 bool utf8_moves(const char *bytes, size_t length);
 
 /* Copies `size` bytes of `from` as a NUL-terminated string into `to` (`room` bytes, > 0):
- * invalid bytes, control characters other than tab and newline, and characters that move
- * others (utf8_moves) become '?', and a text that is too long is cut between characters.
- * Returns the length of the result. Whatever a program said goes through this on its way
- * into a sentence, a claim or a line of the log. */
+ * invalid bytes (utf8_replaced), control characters other than tab and newline, and
+ * characters that move others (utf8_moves) become '?', and a text that is too long is cut
+ * between characters. Returns the length of the result. Whatever a program said goes
+ * through this on its way into a sentence, a claim or a line of the log. */
 size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size);

@@ -51,7 +51,7 @@ void wire_unsigned(struct wire_writer *record, uint64_t value)
 
 void wire_signed(struct wire_writer *record, int64_t value)
 {
-    wire_unsigned(record, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+    wire_unsigned(record, wire_zigzag(value));
 }
 
 void wire_bytes(struct wire_writer *record, const void *bytes, size_t size)
@@ -230,27 +230,22 @@ static int take_fields(struct cursor *cursor, const char *fields,
 }
 
 /* `t` fields are relative on the wire and absolute here. */
-static void advance_clock(struct wire_reader *reader, struct wire_decoded *record)
+static void make_absolute(const struct wire_reader *reader, struct wire_decoded *record)
 {
-    for (size_t i = 0; i < record->field_count; i++) {
-        struct wire_field *field = &record->fields[i];
+    struct wire_field *time = &record->fields[0]; /* no row has it elsewhere */
 
-        if (field->type == 't') {
-            reader->time_us = record->kind == WIRE_SYNC ? field->number
-                                                        : reader->time_us + field->number;
-            field->number = reader->time_us;
-        }
+    if (record->field_count > 0 && time->type == 't' && record->kind != WIRE_SYNC &&
+        __builtin_add_overflow(time->number, reader->time_us, &time->number)) {
+        time->number = UINT64_MAX; /* which nobody takes */
     }
-    record->time_us = reader->time_us;
 }
 
-ssize_t wire_refuse(const struct wire_reader *reader, struct buffer *why,
-                    const char *format, ...)
+int wire_refuse(uint64_t offset, struct buffer *why, const char *format, ...)
 {
     va_list args;
 
     if (why != NULL) {
-        buffer_printf(why, "at byte %llu: ", (unsigned long long)reader->offset);
+        buffer_printf(why, "at byte %llu: ", (unsigned long long)offset);
         va_start(args, format);
         buffer_vprintf(why, format, args);
         va_end(args);
@@ -258,38 +253,72 @@ ssize_t wire_refuse(const struct wire_reader *reader, struct buffer *why,
     return -EBADMSG;
 }
 
-ssize_t wire_refuse_start(const struct wire_reader *reader, struct buffer *why)
+int wire_refuse_start(const struct wire_reader *reader, struct buffer *why)
 {
-    return wire_refuse(reader, why, "this is not the beginning of a recording");
+    return wire_refuse(reader->offset, why, "this is not the beginning of a recording");
 }
 
-static ssize_t check_header(const struct wire_reader *reader,
-                            const struct wire_decoded *record, struct buffer *why)
+static int check_header(const struct wire_reader *reader,
+                        const struct wire_decoded *record, struct buffer *why)
 {
     const struct wire_field *magic = &record->fields[0];
     uint64_t version = record->fields[1].number;
 
     if (magic->size != strlen(WIRE_MAGIC) ||
         memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0) {
-        return wire_refuse(reader, why, "this is not a recording of Paddock");
+        return wire_refuse(reader->offset, why, "this is not a recording of Paddock");
     }
     if (version != WIRE_VERSION) {
         return wire_refuse(
-            reader, why,
+            reader->offset, why,
             "a recording of version %llu, where this program knows version %d",
             (unsigned long long)version, WIRE_VERSION);
     }
     return 0;
 }
 
-ssize_t wire_check_place(const struct wire_reader *reader,
-                         const struct wire_decoded *record, struct buffer *why)
+static int check_place(const struct wire_reader *reader,
+                       const struct wire_decoded *record, struct buffer *why)
 {
     if (!reader->started) {
         return record->kind == WIRE_HEADER ? check_header(reader, record, why)
                                            : wire_refuse_start(reader, why);
     }
-    return record->kind == WIRE_HEADER ? wire_refuse(reader, why, "a second header") : 0;
+    return record->kind == WIRE_HEADER
+               ? wire_refuse(reader->offset, why, "a second header")
+               : 0;
+}
+
+static int check_numbers(const struct wire_reader *reader,
+                         const struct wire_decoded *record, struct buffer *why)
+{
+    for (size_t i = 0; i < record->field_count; i++) {
+        if (record->fields[i].number > WIRE_NUMBER_MAX) {
+            return wire_refuse(reader->offset, why, "a %s beyond 2^53 - 1",
+                               record->fields[i].type == 't' ? "time" : "number");
+        }
+    }
+    return 0;
+}
+
+ssize_t wire_accept(struct wire_reader *reader, struct wire_decoded *record,
+                    size_t length, struct buffer *why)
+{
+    const struct wire_field *time = wire_find(record, "time");
+    int error = check_place(reader, record, why);
+
+    if (error == 0) {
+        error = check_numbers(reader, record, why);
+    }
+    if (error < 0) {
+        return error;
+    }
+    reader->time_us = time != NULL ? time->number : reader->time_us;
+    record->time_us = reader->time_us;
+    record->offset = reader->offset;
+    reader->started = true;
+    reader->offset += length;
+    return (ssize_t)length;
 }
 
 /* As its long form with the time of the record before. */
@@ -299,6 +328,7 @@ static ssize_t decode_short_line(struct wire_reader *reader, unsigned char byte,
     int64_t step = (int)byte - WIRE_SHORT_LINE;
 
     ret->kind = WIRE_LINE;
+    ret->offset = reader->offset;
     ret->time_us = reader->time_us;
     ret->field_count = 2;
     ret->fields[0] = (struct wire_field){
@@ -313,7 +343,6 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why)
 {
     struct cursor cursor = {.bytes = bytes, .size = size, .at = 1};
-    ssize_t placed;
     int result;
 
     if (size == 0) {
@@ -327,7 +356,7 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     }
     if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
         wire_records[cursor.bytes[0]].name == NULL) {
-        return wire_refuse(reader, why,
+        return wire_refuse(reader->offset, why,
                            "a record of kind %d, which this program does not know",
                            cursor.bytes[0]);
     }
@@ -335,19 +364,13 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     ret->field_count = 0;
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
     if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
-        return wire_refuse(reader, why, "a malformed record");
+        return wire_refuse(reader->offset, why, "a malformed record");
     }
     if (result == 0) {
         return 0;
     }
-    placed = wire_check_place(reader, ret, why);
-    if (placed < 0) {
-        return placed;
-    }
-    reader->started = true;
-    advance_clock(reader, ret);
-    reader->offset += cursor.at;
-    return (ssize_t)cursor.at;
+    make_absolute(reader, ret);
+    return wire_accept(reader, ret, cursor.at, why);
 }
 
 int wire_end(const struct wire_reader *reader, size_t left, struct buffer *why)
@@ -355,9 +378,8 @@ int wire_end(const struct wire_reader *reader, size_t left, struct buffer *why)
     if (reader->offset > 0 && left == 0) {
         return 0;
     }
-    buffer_printf(why, "at byte %llu: %s", (unsigned long long)reader->offset,
-                  left > 0 ? "a record that is cut off" : "there is nothing in it");
-    return -EBADMSG;
+    return wire_refuse(reader->offset, why, "%s",
+                       left > 0 ? "a record that is cut off" : "there is nothing in it");
 }
 
 const struct wire_field *wire_find(const struct wire_decoded *record, const char *name)

@@ -8,7 +8,7 @@
  * in front of it: the kind's row says what follows. Field types, one letter each in
  * `wire_record.fields`:
  *
- *   u  unsigned varint, LEB128, at most 64 bits
+ *   u  unsigned varint, LEB128, at most WIRE_NUMBER_MAX
  *   s  signed varint, zigzag-coded (0, -1, 1, -2 ... as 0, 1, 2, 3 ...)
  *   t  time: microseconds since the previous record that has a `t`, as u. Of a `sync`
  *      record: since the start of the job
@@ -105,6 +105,12 @@ struct wire_record {
 
 extern const struct wire_record wire_records[WIRE_KIND_LIMIT];
 
+/* 2^53 - 1: of every number as it is coded, and of the clock. Readers take none beyond,
+ * JavaScript's numbers being what they are. */
+#define WIRE_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
+/* Calls within one another that a thread can have; what is deeper is not traced. */
+#define WIRE_DEPTH_MAX 100000
+
 /* ---- encoder ---- */
 
 /* A line without a time of its own, in one byte: kind 192 plus the step, which is within
@@ -145,7 +151,7 @@ struct wire_field {
     char type; /* 'u', 's', 't', 'b', 'd', 'x', or '[' with the count in `number` */
     const char *name; /* into the table; not NUL-terminated: */
     size_t name_size;
-    uint64_t number;   /* 'u', 't' (already absolute) and '[' */
+    uint64_t number;   /* 'u', 't' (already absolute), '[', and 's' as it is coded */
     int64_t integer;   /* 's' */
     const char *bytes; /* 'b', 'd' and 'x': into the caller's buffer */
     size_t size;
@@ -153,6 +159,7 @@ struct wire_field {
 
 struct wire_decoded {
     enum wire_kind kind;
+    uint64_t offset;  /* where it begins in the recording: for error messages */
     uint64_t time_us; /* since the start of the job: the clock after this record */
     size_t field_count;
     struct wire_field fields[WIRE_FIELDS_MAX];
@@ -165,9 +172,9 @@ struct wire_reader {
 };
 
 /* Decodes the record at the start of `bytes`. Returns its length, 0 when more bytes are
- * needed, or -EBADMSG: no such kind, a malformed field, a missing or repeated header, a
- * newer version (`why` then holds a sentence with the offset). Never reads beyond `size`.
- */
+ * needed, or -EBADMSG: no such kind, a malformed field, a number that is too large, a
+ * missing or repeated header, a newer version (`why` then holds a sentence with the
+ * offset). Never reads beyond `size`. */
 ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why) must_check;
 
@@ -175,6 +182,11 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
  * a sentence in `why`: it ends within a record, or was never a recording. */
 int wire_end(const struct wire_reader *reader, size_t left,
              struct buffer *why) must_check;
+
+/* Says in `why` (may be NULL) that a recording cannot be read on from there. Returns
+ * -EBADMSG. */
+int wire_refuse(uint64_t offset, struct buffer *why, const char *format, ...) must_check
+    printf_like(3, 4);
 
 /* Returns a field by name, or NULL. Fields of groups are found by walking. */
 const struct wire_field *wire_find(const struct wire_decoded *record, const char *name);

@@ -237,6 +237,7 @@ static bool take_signed(struct cursor *cursor, struct wire_field *field)
         return false;
     }
     field->integer = (int64_t)(negative ? 0 - value : value);
+    field->number = wire_zigzag(field->integer);
     return true;
 }
 
@@ -410,24 +411,15 @@ ssize_t wire_decode_line(struct wire_reader *reader, char *bytes, size_t size,
 {
     const char *end = memchr(bytes, '\n', size < LIMIT_LINE ? size : LIMIT_LINE);
     struct cursor cursor = {.at = bytes, .end = end};
-    const struct wire_field *time;
-    ssize_t placed;
 
     if (end == NULL) {
-        return size < LIMIT_LINE ? 0 : wire_refuse(reader, why, "a line without end");
+        return size < LIMIT_LINE ? 0
+                                 : wire_refuse(reader->offset, why, "a line without end");
     }
     if (!take_line(&cursor, ret)) {
-        return reader->started ? wire_refuse(reader, why, "a line that is no record")
-                               : wire_refuse_start(reader, why);
+        return reader->started
+                   ? wire_refuse(reader->offset, why, "a line that is no record")
+                   : wire_refuse_start(reader, why);
     }
-    placed = wire_check_place(reader, ret, why);
-    if (placed < 0) {
-        return placed;
-    }
-    time = wire_find(ret, "time");
-    reader->started = true;
-    reader->time_us = time != NULL ? time->number : reader->time_us;
-    ret->time_us = reader->time_us;
-    reader->offset += (uint64_t)(end + 1 - bytes);
-    return end + 1 - bytes;
+    return wire_accept(reader, ret, (size_t)(end + 1 - bytes), why);
 }

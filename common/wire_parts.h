@@ -20,14 +20,16 @@ bool wire_next_word(const char **fields, struct wire_word *ret);
 struct wire_field *wire_add_field(struct wire_decoded *record,
                                   const struct wire_word *word) must_check;
 
-/* Returns 0, or -EBADMSG, refusing the recording, where this record can not stand. */
-ssize_t wire_check_place(const struct wire_reader *reader,
-                         const struct wire_decoded *record,
-                         struct buffer *why) must_check;
-/* Refuses one that does not begin as one of ours. */
-ssize_t wire_refuse_start(const struct wire_reader *reader, struct buffer *why);
+/* A signed number as it is coded. */
+static inline uint64_t wire_zigzag(int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+}
 
-/* Says in `why` (may be NULL) where and why the recording cannot be read on. Returns
- * -EBADMSG. */
-ssize_t wire_refuse(const struct wire_reader *reader, struct buffer *why,
-                    const char *format, ...) must_check printf_like(3, 4);
+/* Of a record whose fields are there, `length` bytes long: may it stand here, and are its
+ * numbers such as every reader takes? Returns `length`, with the reader behind it, or
+ * -EBADMSG, refusing the recording. */
+ssize_t wire_accept(struct wire_reader *reader, struct wire_decoded *record,
+                    size_t length, struct buffer *why) must_check;
+/* Refuses one that does not begin as one of ours. */
+int wire_refuse_start(const struct wire_reader *reader, struct buffer *why) must_check;

@@ -161,7 +161,8 @@ static const struct {
     {"\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\""},           /* '/' too long */
     {"\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, /* a surrogate */
     {"\xc3\"", 2, "\"\xef\xbf\xbd\\\"\""},                     /* a quote is no tail */
-    {"a\xe2\x82", 3, "\"a\xef\xbf\xbd\xef\xbf\xbd\""},         /* cut off */
+    {"a\xe2\x82", 3, "\"a\xef\xbf\xbd\""},                     /* cut off */
+    {"\xf0\x9f\x90\xe2\x82x", 6, "\"\xef\xbf\xbd\xef\xbf\xbdx\""},
 };
 /* clang-format on */
 

@@ -80,6 +80,24 @@ static void hostile_sequences(void **state)
     }
 }
 
+/* As TextDecoder has it, and Python's "replace". */
+static void replaced_by_one_character(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size, replaced;
+    } runs[] = {
+        {"\x80", 1, 1},         {"\xff\xfe", 2, 1},     {"\xc0\x80", 2, 1},
+        {"\xc3(", 2, 1},        {"\xe2\x82", 2, 2},     {"\xe2\x82x", 3, 2},
+        {"\xf0\x9f\x90", 3, 3}, {"\xf0\x9f\xff", 3, 2}, {"\xed\xa0\x80", 3, 1},
+        {"\xe0\x80\xaf", 3, 1}, {"\xf4\x90\x80", 3, 1}, {"\xf5\x80", 2, 1},
+    };
+
+    for (size_t i = 0; i < array_size(runs); i++) {
+        assert_int_equal(utf8_replaced(runs[i].bytes, runs[i].size), runs[i].replaced);
+    }
+}
+
 static void empty_is_valid(void **state)
 {
     assert_true(utf8_valid("", 0));
@@ -100,6 +118,7 @@ static const struct {
     {"a\tb\nc", 5, 10, "a\tb\nc"},
     {"\x1b[31m\r\0\x7f", 8, 20, "?[31m???"},
     {"\xff\xfe", 2, 10, "??"},
+    {"\xf0\x9f\x90x\xed\xa0\x80", 7, 10, "?x???"},
     {"\xc3\xa4\xc3", 3, 10, "\xc3\xa4?"},
     {"\xc3\xa4\xc3\xa4", 4, 4, "\xc3\xa4"}, /* cut between characters */
     {"a\xe2\x80\xae" "b\xc2\x9b\xe2\x81\xa6" "c\xe2\x80\xa8", 14, 20, "a?b??c?"}, /* moves others */
@@ -146,8 +165,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point),  cmocka_unit_test(prefixes_ask_for_more),
-        cmocka_unit_test(hostile_sequences), cmocka_unit_test(empty_is_valid),
-        cmocka_unit_test(copies_clean),      cmocka_unit_test(whole_characters),
+        cmocka_unit_test(hostile_sequences), cmocka_unit_test(replaced_by_one_character),
+        cmocka_unit_test(empty_is_valid),    cmocka_unit_test(copies_clean),
+        cmocka_unit_test(whole_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

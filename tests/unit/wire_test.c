@@ -24,7 +24,7 @@ static struct wire_writer record;
 /* The value that the test puts into field number `i` of the row. */
 static uint64_t number_of(size_t i)
 {
-    static const uint64_t numbers[] = {0, 1, 127, 128, 300, 1 << 20, UINT64_MAX, 42};
+    static const uint64_t numbers[] = {0, 1, 127, 128, 300, 1 << 20, WIRE_NUMBER_MAX, 42};
 
     return numbers[i % array_size(numbers)];
 }
@@ -155,13 +155,15 @@ static void numbers_of_every_length(void **state)
 
         for (size_t i = 0; i < array_size(values); i++) {
             struct wire_reader reader = {.started = true};
+            bool is_number = values[i] <= WIRE_NUMBER_MAX;
 
             wire_begin(&record, WIRE_THREAD);
             wire_unsigned(&record, values[i]);
             assert_int_equal(
                 wire_decode(&reader, record.bytes, record.size, &decoded, NULL),
-                record.size);
+                is_number ? (ssize_t)record.size : -EBADMSG);
             assert_int_equal(decoded.fields[0].number, values[i]);
+            assert_int_equal(reader.offset, is_number ? record.size : 0);
         }
     }
 }
@@ -274,6 +276,7 @@ static void time_adds_up(void **state)
 
 /* ---- hostile bytes ---- */
 
+#define FF7 "\xff\xff\xff\xff\xff\xff\xff"
 #define FF9 "\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
 /* clang-format off */
@@ -291,7 +294,11 @@ static const struct {
     {"kind 127", "\x7f\1", 2, false, -EBADMSG, "which this program does not know"},
     {"a short line", "\xff\1", 2, false, 1, NULL},
     {"a short line before the header", "\xff\1", 2, true, -EBADMSG, "at byte 0: this is not the beginning"},
-    {"the largest varint", "\x06" FF9 "\1", 11, false, 11, NULL},
+    {"the largest number", "\x04" FF7 "\x0f", 9, false, 9, NULL},
+    {"a number beyond", "\x04\x80\x80\x80\x80\x80\x80\x80\x10", 9, false, -EBADMSG,
+     "at byte 0: a number beyond 2^53 - 1"},
+    {"a step beyond", "\x08\0\x80\x80\x80\x80\x80\x80\x80\x10", 10, false, -EBADMSG, "a number beyond"},
+    {"a time beyond", "\x06" FF9 "\1", 11, false, -EBADMSG, "at byte 0: a time beyond 2^53 - 1"},
     {"a varint of 65 bits", "\x06" FF9 "\2", 11, false, -EBADMSG, "malformed"},
     {"a varint without end", "\x06" FF9 "\xff", 11, false, -EBADMSG, "malformed"},
     {"eleven bytes of varint", "\x06\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\1", 12, false,
@@ -462,10 +469,10 @@ static void json_objects(void **state)
                "\"data\":\"a\\\"\\\\\\n\\u0000\xef\xbf\xbd}\"}");
 
     wire_begin(&record, WIRE_SYNC);
-    wire_unsigned(&record, UINT64_MAX);
+    wire_unsigned(&record, WIRE_NUMBER_MAX);
     wire_unsigned(&record, 3);
     wire_unsigned(&record, 0);
-    check_json("{\"kind\":\"sync\",\"time\":18446744073709551615,\"thread\":3,"
+    check_json("{\"kind\":\"sync\",\"time\":9007199254740991,\"thread\":3,"
                "\"stack\":[]}");
 
     wire_begin(&record, WIRE_SYNC);
