@@ -6,8 +6,8 @@
  * the specification.
  *
  * The recording may be a hostile program's. Memory is bounded by the constants below,
- * time by the recording's size and trace_limits; whatever does not fit, or makes no
- * sense, is shown as unknown. Of every recording holds:
+ * time by the recording's size and trace_limits; what does not fit is shown as unknown,
+ * and what the specification forbids ends the reading. Of every recording holds:
  *  - the calls that are told nest: per thread each RETURN, UNWIND or YIELD is told of the
  *    innermost call that was told and not left, with the same function;
  *  - their times, and those of lines, never decrease.
@@ -19,9 +19,11 @@
 
 #include "common/trace_table.h"
 
-#define TRACE_THREADS 4096    /* of those from this number on no calls are told */
-#define TRACE_DEPTH   131072  /* of one thread; calls beyond it are counted, not told */
-#define TRACE_CALLS   1048576 /* open calls of all threads, likewise */
+#define TRACE_THREADS 4096 /* of those from this number on no calls are told */
+/* Of one thread; calls beyond it are counted, not told: what was open before a `sync`, as
+ * far as can be known, stays open, and so there can be more than WIRE_DEPTH_MAX. */
+#define TRACE_DEPTH 131072
+#define TRACE_CALLS 1048576 /* open calls of all threads, likewise */
 
 struct trace_limits {
     uint64_t repeat; /* records of one `repeat` that are told; the rest is one event. Of
@@ -67,8 +69,11 @@ struct trace *trace_new(struct trace_limits limits, trace_tell *tell,
                         void *context) must_check;
 void trace_free(struct trace *trace);
 
-/* Takes the next record of the recording, and tells what it means. */
-void trace_record(struct trace *trace, const struct wire_decoded *record);
+/* Takes the next record of the recording, and tells what it means. Returns 0, or -EBADMSG
+ * with a sentence in `why` (may be NULL) that names the record's offset: a repeat of what
+ * is not remembered, of which nothing is told, or calls deeper than there can be. */
+int trace_record(struct trace *trace, const struct wire_decoded *record,
+                 struct buffer *why) must_check;
 /* The recording is over: tells the end, at its last time, of every call that is open. */
 void trace_end(struct trace *trace);
 

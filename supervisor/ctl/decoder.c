@@ -41,27 +41,32 @@ int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
                   decoder_taker *take, void *context)
 {
     static struct wire_decoded record;
-    bool more = true;
     ssize_t length = 1;
     size_t at = 0;
+    int taken = 0;
 
     if (decoder->torn.size > 0) {
         return -EBADMSG;
     }
     buffer_add(&decoder->pending, bytes, size);
     if (buffer_error(&decoder->pending) < 0) {
-        buffer_add_text(&decoder->torn, "too much of it has come at once");
-        return -EBADMSG;
+        return wire_refuse(decoder->reader.offset, &decoder->torn,
+                           "too much of it has come at once");
     }
-    while (more && length > 0) {
+    while (taken == 0 && length > 0) {
         length = decode(decoder, at, &record);
         if (length > 0) {
-            more = take(context, &record);
+            taken = take(context, &record, &decoder->torn);
             at += (size_t)length;
         }
     }
     buffer_consume(&decoder->pending, at);
-    return length < 0 ? -EBADMSG : 0;
+    return length < 0 || taken < 0 ? -EBADMSG : 0;
+}
+
+bool decoder_began(const struct decoder *decoder)
+{
+    return decoder->reader.offset + decoder->pending.size > 0;
 }
 
 int decoder_end(struct decoder *decoder)

@@ -21,12 +21,17 @@ struct decoder {
 void decoder_init(struct decoder *decoder);
 void decoder_done(struct decoder *decoder);
 
-/* Gets each record in turn; false stops the decoding, with nothing lost. */
-typedef bool decoder_taker(void *context, const struct wire_decoded *record);
+/* Gets each record in turn. Returns 0; 1, which stops the decoding, with nothing lost; or
+ * -EBADMSG with a sentence in `why`: it makes no sense there, and it cannot be read on.
+ */
+typedef int decoder_taker(void *context, const struct wire_decoded *record,
+                          struct buffer *why);
 
 /* Takes the next bytes. Returns 0, or -EBADMSG from when it cannot be read on, with
  * `torn`. */
 int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
                   decoder_taker *take, void *context) must_check;
+/* Has any byte come? */
+bool decoder_began(const struct decoder *decoder);
 /* No more bytes come. Returns 0, or -EBADMSG, with `torn`. */
 int decoder_end(struct decoder *decoder) must_check;

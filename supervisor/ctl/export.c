@@ -89,16 +89,18 @@ static int refuse(const struct export *export, struct buffer *why)
     return -EBADMSG;
 }
 
-static bool take_record(void *context, const struct wire_decoded *record)
+static int take_record(void *context, const struct wire_decoded *record,
+                       struct buffer *why)
 {
     struct export *export = context;
+    int error = 0;
 
     if (export->trace != NULL) {
-        trace_record(export->trace, record);
+        error = trace_record(export->trace, record, why);
     } else {
         export->format->record(export->state, record);
     }
-    return ferror(export->out) == 0;
+    return error < 0 ? error : ferror(export->out) != 0;
 }
 
 int export_bytes(struct export *export, const char *bytes, size_t size,

@@ -192,13 +192,16 @@ static void text_event(void *context, const struct trace_event *event)
     }
 }
 
-static void text_record(struct renderer *renderer, const struct wire_decoded *record)
+static int text_record(struct renderer *renderer, const struct wire_decoded *record,
+                       struct buffer *why)
 {
     if (renderer->trace != NULL) {
-        trace_record(renderer->trace, record);
-    } else if (record->kind == WIRE_OUT || record->kind == WIRE_ERR) {
+        return trace_record(renderer->trace, record, why);
+    }
+    if (record->kind == WIRE_OUT || record->kind == WIRE_ERR) {
         text_output(renderer, record);
     }
+    return 0;
 }
 
 /* ---- JSON ---- */
@@ -246,17 +249,17 @@ static int tear(struct renderer *renderer)
     return -EBADMSG;
 }
 
-static bool render_record(void *context, const struct wire_decoded *record)
+static int render_record(void *context, const struct wire_decoded *record,
+                         struct buffer *why)
 {
     struct renderer *renderer = context;
 
-    if (renderer->json) {
-        json_record(renderer, record);
-    } else {
-        text_record(renderer, record);
-    }
     renderer->asks |= record->kind == WIRE_INPUT;
-    return true;
+    if (!renderer->json) {
+        return text_record(renderer, record, why);
+    }
+    json_record(renderer, record);
+    return 0;
 }
 
 int render_slice(struct renderer *renderer, const char *bytes, size_t size)
@@ -296,9 +299,11 @@ void render_result(struct renderer *renderer, const char *json, size_t size)
 {
     autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));
 
+    if (decoder_began(&renderer->decoder)) { /* one that never ran has no recording */
+        (void)render_slices_end(renderer);
+    }
     hide_line(renderer);
     if (renderer->json) {
-        json_records_end(renderer);
         json_line(renderer, json, size);
     } else if (json_text(json, "verdict", &verdict) &&
                json_text(json, "sentence", &sentence) &&

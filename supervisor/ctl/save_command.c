@@ -110,7 +110,8 @@ static void save_file(struct saving *saving, const struct wire_decoded *record)
     saving->got += part->size;
 }
 
-static bool save_record(void *context, const struct wire_decoded *record)
+static int save_record(void *context, const struct wire_decoded *record,
+                       struct buffer *why)
 {
     struct saving *saving = context;
 
@@ -119,7 +120,7 @@ static bool save_record(void *context, const struct wire_decoded *record)
     } else if (record->kind == WIRE_SAVED) {
         save_file(saving, record);
     }
-    return true;
+    return 0;
 }
 
 /* ---- the recording ---- */
@@ -147,6 +148,13 @@ static int make_folder(struct saving *saving, struct buffer *why)
     return 0;
 }
 
+static int refuse(const struct saving *saving, struct buffer *why)
+{
+    buffer_add_text(why, "the recording cannot be read on, ");
+    buffer_add(why, saving->decoder.torn.data, saving->decoder.torn.size);
+    return -EBADMSG;
+}
+
 static int take(void *context, const char *bytes, size_t size, struct buffer *why)
 {
     struct saving *saving = context;
@@ -157,10 +165,7 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
     }
     put(saving, saving->recording, bytes, size);
     error = decoder_bytes(&saving->decoder, bytes, size, save_record, saving);
-    if (error < 0) {
-        buffer_add(why, saving->decoder.torn.data, saving->decoder.torn.size);
-    }
-    return error < 0 ? error : saving->error;
+    return error < 0 ? refuse(saving, why) : saving->error;
 }
 
 static void say_what_is_missing(const struct saving *saving)
@@ -186,6 +191,9 @@ static int save_write(const struct args *args, const char *folder, struct buffer
     error = recording_read(args, take, &saving, why);
     if (error == 0 && saving.recording < 0) {
         error = make_folder(&saving, why);
+    }
+    if (error == 0 && decoder_end(&saving.decoder) < 0) {
+        error = refuse(&saving, why);
     }
     if (saving.error < 0) {
         buffer_reset(why);

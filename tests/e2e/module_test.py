@@ -231,6 +231,27 @@ class Save(pool.TestCase):
         self.assertEqual(self.read("out", "files", "ok"), b"12")
         self.assertEqual(sorted(os.listdir(self.folder)), ["bad", "out"])
 
+    def test_every_prefix(self):
+        """One that is cut off is an error, what came before it is saved; one that ends with a record is whole, with or without
+        an `end`: so a program that was killed has it."""
+        data = self.client.run("import paddock\nprint('x')\npaddock.save('a', b'abc')\npaddock.result(1)\n", trace="lines").recording
+        decoder, ends = recording.Decoder(data), [0]
+        while ends[-1] < len(data):
+            decoder.record()
+            ends.append(decoder.at)
+        for size in range(len(data) + 1):
+            with self.subTest(size), tempfile.TemporaryDirectory() as self.folder:
+                with open(os.path.join(self.folder, "cut"), "wb") as file:
+                    file.write(data[:size])
+                done = self.save("cut", "--output", "out")
+                before = max(end for end in ends if end <= size)
+                is_whole = size == before > 0
+                reason = "a record that is cut off" if size else "there is nothing in it"
+                said = f"paddock: the recording cannot be read on, at byte {before}: {reason}\n"
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "out\n", "") if is_whole else (1, "", said))
+                self.assertEqual(self.read("out", "recording"), data[:size])
+                self.assertEqual(os.listdir(os.path.join(self.folder, "out", "files")), ["a"] * (b"\x03abc" in data[:before]))
+
     def test_none(self):
         for words, code, said in ((["no/such"], 2, "there is no file no/such"), (["bad id!"], 2, "no job can have this id"),
                                   (["nobody", "--runtime-dir", self.pool.runtime], 1, "there is no job")):

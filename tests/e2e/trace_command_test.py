@@ -341,6 +341,9 @@ class Unreadable(Case):
         self.check_torn(HEADER.replace(b"PADDOCK\x02", b"PADDOCK\x03"), b"", 0, "a recording of version 3, where this program knows version 2")
         self.check_torn(HEADER.replace(b"PADDOCK", b"MANEGES"), b"", 0, "this is not a recording of Paddock")
         self.check_torn(b"", b"", 0, "there is nothing in it")
+        self.check_torn(HEADER[:5], b"", 0, "a record that is cut off")
+        self.check_torn(whole + b"\x04" + varint(1 << 53), whole, len(whole), "a number beyond 2^53 - 1")
+        self.check_torn(whole + b"\x06" + varint((1 << 53) - 1), whole, len(whole), "a time beyond 2^53 - 1")
 
     def test_every_prefix(self):
         data = self.job("exceptions")
@@ -350,15 +353,20 @@ class Unreadable(Case):
             self.check_chrome(done.stdout)
 
     def test_hostile(self):
+        """Told in bounded time and room, or refused, of the forms that tell of calls, at the record that can not be."""
         start = HEADER + TABLES + b"\x05\x05\x01\xc1\xc1"
-        huge = varint((1 << 64) - 1)
+        huge = varint((1 << 53) - 1)
+        refused = {"ever deeper": (3, "more than 100000 calls within one another"),
+                   "of nothing": (0, "a repeat of the last 9 records, where there are 3"),
+                   "of no period": (0, "a repeat of the last 0 records, where there are 3")}
         for name, data in (
                 ("a long repeat", start + b"\x09\x05\x01" + varint(1 << 32)),
                 ("many of them", start + (b"\x09\x05\x01" + huge) * 20000),
                 ("ever deeper", start + b"\x05\x00\x02" + b"\x09\x05\x01" + varint(1 << 32) + b"\x06\x00" * 9),
                 ("deeper and back", start + b"\x05\x00\x02\xc1\x06\x00" + (b"\x09\x05\x03" + huge) * 20000),
-                ("of nothing", start + b"\x09\x05\x09\x09" + b"\x09\x05\x00\x09\xc1"),
-                ("times that turn over", start + (b"\x05" + huge + b"\x02") * 3 + b"\x13" + huge + b"\x00\x00" + b"\x06\x05"),
+                ("of nothing", start + b"\x09\x05\x09\x09\xc1"),
+                ("of no period", start + b"\x09\x05\x00\x09\xc1"),
+                ("times that go back", start + (b"\x13" + huge + b"\x00\x00" + b"\x13\x00\x00\x00" + b"\x06\x05") * 3),
                 ("threads", start + b"".join(b"\x04" + varint(i) + b"\x05\x01\x02" for i in range(5000))),
                 ("a thread far off", start + b"\x04" + huge + b"\x05\x01\x02\x0b\x01\x01x\x13\x09" + huge + b"\x01\x02\x07"),
                 ("unknown functions", start + b"\x05\x01" + huge + b"\x0f\x01\x63\x10\x01\x01\x63\x03\x63\x63\x63\x01x")):
@@ -366,7 +374,11 @@ class Unreadable(Case):
                 with self.subTest(name, format=format):
                     path = self.path("hostile.rec", data)
                     done = self.trace(path, "--format", format, "--output", self.path("out"))
-                    self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                    said = ""
+                    if name in refused and format != "json":
+                        offset, reason = refused[name]
+                        said = f"paddock: the recording cannot be read on, at byte {len(start) + offset}: {reason}\n"
+                    self.assertEqual((done.returncode, done.stdout, done.stderr), (1 if said else 0, "", said))
                     self.assertLess(os.path.getsize(self.path("out")), 1 << 29)
 
     def test_forged_lines(self):
@@ -414,6 +426,22 @@ class Sources(Case):
         self.assertNotIn("f (", done.stdout)
         self.assertIn(";".join(["g (/robot/a.py:9)"] * 250) + " 1\n", done.stdout)
         self.client.redis.delete(key)
+
+    def test_follow_says_where_it_ends(self):
+        """With the result of a job its recording is over: cut off or not. A job that never ran has none, which is no error."""
+        out = HEADER + b"\x0b\x01\x02x\n"
+        result = '{"verdict":"killed","sentence":"It is over.","exit_code":7}'
+        for slices, said in (((), ""), ((out,), ""), ((out, b"\x0b\x01\x05ab"), f"at byte {len(out)}: a record that is cut off"),
+                             ((out, b"\x09\x01\x01\x01"), f"at byte {len(out)}: a repeat of the last 1 records, where there are 0")):
+            with self.subTest(said or slices):
+                key = self.client.key("frames:", "ends")
+                for kind, data in (("state", "{}"), *(("slice", data) for data in slices), ("result", result)):
+                    self.client.redis.xadd(key, {"k": kind, "a": 1, "d": data})
+                done = subprocess.run([PADDOCK, "follow", "ends", "--runtime-dir", self.pool.runtime], capture_output=True, text=True)
+                self.client.redis.delete(key)
+                torn = f"paddock: the recording cannot be read on, {said}\n" if said else ""
+                self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                 (7, "x\n" if slices else "", torn + "paddock: It is over.\n"))
 
     def test_none(self):
         self.client.enqueue(pool.make_zip("print(1)"), job="waits", delay_ms=600000)

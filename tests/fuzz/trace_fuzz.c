@@ -108,7 +108,7 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
     ssize_t length = 1;
 
     memset(told, 0, sizeof(*told));
-    while (length > 0 && records++ < RECORDS) {
+    while (length > 0 && records++ < RECORDS) { /* a refusal ends it, of either */
         length = wire_decode(&reader, data + at, size - at, &record, NULL);
         if (length > 0) {
             at += (size_t)length;
@@ -116,7 +116,7 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
                 repeated += record.fields[2].number < REPEAT_MAX ? record.fields[2].number
                                                                  : REPEAT_MAX;
             }
-            trace_record(trace, &record);
+            length = trace_record(trace, &record, NULL) < 0 ? -1 : length;
         }
     }
     told->ending = true;

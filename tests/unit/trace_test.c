@@ -22,7 +22,7 @@
  * t1 a thread; R3,7 a repeat; s1:2@7,1@9 a sync of thread 1 with its calls; d40 dropped;
  * o an output; + the clock goes on by 10. What is told comes out in the same words, with
  * the line for the step: "c1.0" the call is number 0 of its stack, "l12", "R3,7"; "C" and
- * "X" are implied. */
+ * "X" are implied, "!" is a record that was refused. */
 
 static struct wire_writer record;
 static struct wire_decoded decoded;
@@ -31,6 +31,7 @@ static struct wire_reader reader;
 struct story {
     struct trace *trace;
     struct buffer told;
+    struct buffer why; /* of the last record */
     uint64_t count;
     uint64_t pace; /* of the next record's time */
     bool counts;   /* and tells nothing */
@@ -41,7 +42,10 @@ static void feed(struct story *story)
     reader.started = true;
     assert_int_equal(wire_decode(&reader, record.bytes, record.size, &decoded, NULL),
                      record.size);
-    trace_record(story->trace, &decoded);
+    buffer_reset(&story->why);
+    if (trace_record(story->trace, &decoded, &story->why) < 0 && !story->counts) {
+        buffer_add_text(&story->told, story->told.size > 0 ? " !" : "!");
+    }
 }
 
 static char letter_of(const struct trace_event *event)
@@ -99,7 +103,7 @@ static void put_table(struct story *story, const char *path)
 
 static void begin(struct story *story, struct trace_limits limits)
 {
-    *story = (struct story){.told = BUFFER_INIT(MIB(64))};
+    *story = (struct story){.told = BUFFER_INIT(MIB(64)), .why = BUFFER_INIT(1024)};
     reader = (struct wire_reader){0};
     story->trace = trace_new(limits, on_event, story);
     assert_non_null(story->trace);
@@ -110,6 +114,7 @@ static void done(struct story *story)
 {
     trace_free(story->trace);
     buffer_done(&story->told);
+    buffer_done(&story->why);
 }
 
 static void put_timed(struct story *story, enum wire_kind kind)
@@ -236,11 +241,12 @@ static const struct row {
     {"c1 l1 l2 R1,1 R2,2", "c1.0 l11 l13 l15 l17 l19 X1@19"},
     {"c1 l1 l2 o R2,2", "c1.0 l11 l13 o l14 l16 X1@16"},
     {"c1 l1 R1,0", "c1.0 l11 X1@11"},
-    /* ... of what is remembered; of anything else nothing is known */
-    {"c1 l1 R3,4 l1", "c1.0 l11 R0,4 X1@11"},
-    {"c1 l1 R0,4 l1", "c1.0 l11 R0,4 X1@11"},
-    {"c1 l1 t1 t0 R1,1", "c1.0 l11 t1 t0 R0,1 X1@11"},
-    {"c1 s0:1@12 R1,1", "c1.0 s R0,1 X1@12"},
+    /* ... of what is remembered; anything else is refused */
+    {"c1 l1 R3,4 l1", "c1.0 l11 ! l12 X1@12"},
+    {"c1 l1 R0,4 l1", "c1.0 l11 ! l12 X1@12"},
+    {"c1 l1 R3,0 l1", "c1.0 l11 ! l12 X1@12"},
+    {"c1 l1 t1 t0 R1,1", "c1.0 l11 t1 t0 ! X1@11"},
+    {"c1 s0:1@12 R1,1", "c1.0 s ! X1@12"},
     /* gaps: what is named again goes on, anything else ends */
     {"c1 l1 c2 s0:1@15,3@31 d90 l1 r l1", "c1.0 l11 c2.1 X2@20 s C3@31 d87 l32 r l16"
                                           " X1@16"},
@@ -429,15 +435,15 @@ static void tables_are_bounded(void **state)
 
 static void numbers_out_of_turn_are_not_kept(void **state)
 {
-    static const uint64_t numbers[] = {0, 5, 3, UINT64_MAX};
+    static const uint64_t numbers[] = {0, 5, 3, WIRE_NUMBER_MAX};
     struct story story;
 
     begin(&story, TRACE_LIMITS_INIT);
     for (size_t i = 0; i < array_size(numbers); i++) {
         wire_begin(&record, WIRE_FUNCTION);
         wire_unsigned(&record, numbers[i]);
-        wire_unsigned(&record, UINT64_MAX);
-        wire_unsigned(&record, UINT64_MAX);
+        wire_unsigned(&record, WIRE_NUMBER_MAX);
+        wire_unsigned(&record, WIRE_NUMBER_MAX);
         wire_text(&record, "other");
         feed(&story);
     }
@@ -450,22 +456,53 @@ static void numbers_out_of_turn_are_not_kept(void **state)
 
 static void depth_is_bounded(void **state)
 {
+    struct buffer sync = BUFFER_INIT(1024);
     struct story story;
-    uint64_t before;
 
+    buffer_add_text(&sync, "s0:");
+    for (int i = 0; i < 64; i++) {
+        buffer_printf(&sync, "%s1@10", i > 0 ? "," : "");
+    }
     begin(&story, (struct trace_limits){0, UINT64_MAX, true});
     story.counts = true;
-    put(&story, "c1 c2 R1,1000000");
-    assert_int_equal(story.count, TRACE_DEPTH);
-    before = story.count;
-    put(&story, "l1 l1 c3 r"); /* of what is too deep nothing is told ... */
-    assert_int_equal(story.count, before);
-    put(&story, "r R1,868931"); /* ... until it is over */
-    assert_int_equal(story.count, before + 2);
-    put(&story, "r");
+    put(&story, "c1 c1 R1,99998");
+    put(&story, sync.data); /* what was open before it stays open */
+    put(&story, "c1 R1,49999");
+    assert_int_equal(story.count, TRACE_DEPTH + 1);
+    put(&story, "l1 l1 c3 r r R1,18926"); /* of what is too deep nothing is told ... */
+    assert_int_equal(story.count, TRACE_DEPTH + 1);
+    put(&story, "r r r"); /* ... until it is over */
+    assert_int_equal(story.count, TRACE_DEPTH + 3);
+    assert_int_equal(story.why.size, 0);
     trace_end(story.trace);
-    assert_int_equal(story.count, 2 * TRACE_DEPTH);
+    assert_int_equal(story.count, 2 * TRACE_DEPTH + 1);
     done(&story);
+    buffer_done(&sync);
+}
+
+/* What no program's trace holds, and what stands before it. */
+static void deeper_than_can_be(void **state)
+{
+    static const struct {
+        const char *words;
+        uint64_t offset;
+    } ways[] = {{"R1,99998 c1", 52}, {"R1,99999", 46}, {"R1,9007199254740991", 46}};
+
+    for (size_t i = 0; i < array_size(ways); i++) {
+        char sentence[128];
+        struct story story;
+
+        begin(&story, TRACE_LIMITS_INIT);
+        story.counts = true;
+        put(&story, "c1 c2");
+        put(&story, ways[i].words);
+        assert_int_equal(story.count, WIRE_DEPTH_MAX);
+        (void)snprintf(sentence, sizeof(sentence),
+                       "at byte %llu: more than 100000 calls within one another",
+                       (unsigned long long)ways[i].offset);
+        assert_string_equal(story.why.data, sentence);
+        done(&story);
+    }
 }
 
 static void open_calls_are_bounded(void **state)
@@ -477,7 +514,7 @@ static void open_calls_are_bounded(void **state)
     for (int i = 0; i < 12; i++) {
         char words[64];
 
-        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d", i, TRACE_DEPTH);
+        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d", i, WIRE_DEPTH_MAX - 1);
         put(&story, words);
     }
     assert_int_equal(story.count, TRACE_CALLS + 12);
@@ -503,7 +540,7 @@ static void endless_repeats(void **state)
     begin(&story, (struct trace_limits){1000, 10000, false});
     put(&story, "c1 c2 R1,4294967296 c1 l1 l1");
     for (int i = 0; i < 1000; i++) {
-        put(&story, "R1,4294967296 R2,18446744073709551615");
+        put(&story, "R1,4294967296 R2,9007199254740991");
     }
     assert_true(story.count < 40000);
     put(&story, "c3 c3 R1,20000 r l1 c2 l1 r R1,1");
@@ -562,6 +599,7 @@ int main(void)
         cmocka_unit_test(tables_are_bounded),
         cmocka_unit_test(numbers_out_of_turn_are_not_kept),
         cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(deeper_than_can_be),
         cmocka_unit_test(open_calls_are_bounded),
         cmocka_unit_test(many_threads),
         cmocka_unit_test(endless_repeats),
