@@ -11,8 +11,9 @@
  *     }
  *     for (const event of trace.finish()) show(event);
  *
- * `Decoder` gives the records as they stand, `Trace` what they mean. Numbers are plain ones: a recording with one beyond
- * 2^53 - 1 is refused, as no program of this world writes such.
+ * `Decoder` gives the records as they stand, `Trace` what they mean. Whoever reads a recording that still grows calls no
+ * `finish`: it is there that one that is cut off, or has nothing in it, is an error. One that has no `end` record is whole:
+ * its program was killed.
  */
 
 const VERSION = 2;
@@ -76,7 +77,7 @@ for (const [kind, row] of Object.entries(FIELDS)) {
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const TORN = Symbol("more bytes are needed");
 
-/** A recording that cannot be read on: foreign, of another version, or malformed. */
+/** A recording that cannot be read on: foreign, of another version, malformed, or cut off. */
 export class RecordingError extends Error {
     /** @param {number} offset of the record @param {string} reason */
     constructor(offset, reason) {
@@ -153,10 +154,13 @@ export class Decoder {
         return records;
     }
 
-    /** No more will come. Returns how many bytes of a torn record are left. @returns {number} */
+    /** No more will come. Throws a RecordingError where a record is cut off, and where there is none. */
     finish() {
+        const torn = this.#at < this.#bytes.length;
+        if (this.#error === null && (torn || !this.#started)) {
+            this.#error = new RecordingError(this.offset, torn ? "a record that is cut off" : "there is nothing in it");
+        }
         if (this.#error !== null) { throw this.#error; }
-        return this.#bytes.length - this.#at;
     }
 
     /** @param {number} kind @returns {RecordingRecord} */
@@ -290,9 +294,12 @@ export class Trace {
     /** @type {Repeat | null} */
     #repeat = null; // that is being unfolded
     #seen = 0; // trace records, and those that are missing
-    #files = new Map();
-    #functions = new Map();
-    #names = new Map();
+    /** @type {string[]} */
+    #files = []; // from number 0
+    /** @type {RecordingRecord[]} */
+    #functions = []; // from number 1
+    /** @type {string[]} */
+    #names = []; // from number 1
     #wholes = new Map();
     #text = { out: new TextDecoder("utf-8", { ignoreBOM: true }), err: new TextDecoder("utf-8", { ignoreBOM: true }) };
 
@@ -315,10 +322,15 @@ export class Trace {
         return this.#drain();
     }
 
-    /** No more will come: what is left, and half a character at the end of the output. */
+    /**
+     * No more will come: what is left, and half a character at the end of the output. Throws as `push` does, and where a
+     * record is cut off, or there is none.
+     * @returns {Generator<RecordingEvent, void, void>}
+     */
     *finish() {
         yield* this.#drain();
         yield* this.#flush();
+        this.#decoder.finish();
     }
 
     /** @returns {Generator<RecordingEvent, void, void>} */
@@ -407,14 +419,12 @@ export class Trace {
         switch (kind) {
         case "call": case "resume": case "line": case "return": case "unwind": case "yield": return this.#traced(record);
         case "repeat": return this.#begin(record);
-        case "file": return void this.#files.set(record.file, record.path);
-        case "function": return void this.#functions.set(record.function, record);
-        case "name": return void this.#names.set(record.name, record.text);
+        case "file": case "function": case "name": return this.#define(record);
         case "thread": return this.#switch(record.thread);
         case "sync": return this.#sync(record);
         case "header": return this.#event(kind, { level: record.level, engine: record.engine });
         case "exception":
-            return this.#here(kind, { exception: record.exception, type: this.#names.get(record.type) ?? "" });
+            return this.#here(kind, { exception: record.exception, type: this.#names[record.type - 1] ?? "" });
         case "variable": return this.#variable(record);
         case "out": case "err": return this.#event(kind, { text: this.#text[kind].decode(record.data, { stream: true }) });
         case "dropped": {
@@ -450,11 +460,22 @@ export class Trace {
         };
     }
 
+    /** Out of turn it is passed over. @param {RecordingRecord} record @returns {undefined} */
+    #define(record) {
+        if (record.kind === "file") {
+            if (record.file === this.#files.length) { this.#files.push(record.path); }
+        } else if (record.kind === "function") {
+            if (record.function === this.#functions.length + 1) { this.#functions.push(record); }
+        } else if (record.name === this.#names.length + 1) {
+            this.#names.push(record.text);
+        }
+    }
+
     /** @param {number} number of a function @returns {Place} */
     #place(number) {
-        const known = this.#functions.get(number);
+        const known = this.#functions[number - 1];
         return known === undefined ? { ...NOWHERE }
-            : { function: known.name, file: this.#files.get(known.file) ?? "", line: known.line };
+            : { function: known.name, file: this.#files[known.file] ?? "", line: known.line };
     }
 
     /** @param {RecordingRecord} record @returns {undefined} */
@@ -492,8 +513,8 @@ export class Trace {
     /** @param {RecordingRecord} record */
     #variable({ name, type, value }) {
         return this.#here("variable", {
-            name: this.#names.get(name) ?? "",
-            type: type === 0 ? null : this.#names.get(type) ?? "",
+            name: this.#names[name - 1] ?? "",
+            type: type === 0 ? null : this.#names[type - 1] ?? "",
             value: type === 0 ? null : value,
         });
     }

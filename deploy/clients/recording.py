@@ -12,8 +12,9 @@ as it is asked for.
     for event in trace.finish():
         show(event)
 
-`Decoder` gives the records as they stand, `Trace` what they mean. A recording with a number beyond 2^53 - 1 is refused, as
-by its sister recording.js: no program of this world writes such."""
+`Decoder` gives the records as they stand, `Trace` what they mean. Whoever reads a recording that still grows calls no
+`finish`: it is there that one that is cut off, or has nothing in it, is an error. One that has no `end` record is whole: its
+program was killed."""
 
 import codecs
 from collections import deque
@@ -86,7 +87,8 @@ for _kind, _row in FIELDS.items():
 
 
 class RecordingError(Exception):
-    """A recording that cannot be read on: foreign, of another version, or malformed. `offset` is that of the record."""
+    """A recording that cannot be read on: foreign, of another version, malformed, or cut off. `offset` is that of the
+    record."""
 
     def __init__(self, offset: int, reason: str) -> None:
         super().__init__(f"at byte {offset}: {reason}")
@@ -155,11 +157,13 @@ class Decoder:
                 raise
         return records
 
-    def finish(self) -> int:
-        """No more will come. Returns how many bytes of a torn record are left."""
+    def finish(self) -> None:
+        """No more will come. Raises a RecordingError where a record is cut off, and where there is none."""
+        if self._error is None and (self._at < len(self._bytes) or not self._started):
+            self._start = self._at
+            self._error = self._refuse("a record that is cut off" if self._at < len(self._bytes) else "there is nothing in it")
         if self._error is not None:
             raise self._error
-        return len(self._bytes) - self._at
 
     def _record(self, kind: int) -> Record:
         if not self._started and kind != 1:
@@ -276,9 +280,9 @@ class Trace:
         self._low = 0  # least height of the stack since it was last set
         self._repeat: Optional[_Repeat] = None  # that is being unfolded
         self._seen = 0  # trace records, and those that are missing
-        self._files: Dict[int, str] = {}
-        self._functions: Dict[int, Record] = {}
-        self._names: Dict[int, str] = {}
+        self._files: List[str] = []  # from number 0
+        self._functions: List[Record] = []  # from number 1
+        self._names: List[str] = []  # from number 1
         self._wholes: Dict[str, Tuple[int, bytearray]] = {}
         decoder = codecs.getincrementaldecoder("utf-8")
         self._text = {"out": decoder("replace"), "err": decoder("replace")}
@@ -299,9 +303,11 @@ class Trace:
         return self._drain()
 
     def finish(self) -> Iterator[Event]:
-        """No more will come: what is left, and half a character at the end of the output."""
+        """No more will come: what is left, and half a character at the end of the output. Raises as `push` does, and where a
+        record is cut off, or there is none."""
         yield from self._drain()
         yield from self._flush()
+        self._decoder.finish()
 
     def _drain(self) -> Iterator[Event]:
         while True:
@@ -392,8 +398,14 @@ class Trace:
                 "function": call.function, "file": call.file, "line": call.line}
 
     def _call(self, number: int) -> _Call:
-        known = self._functions.get(number)
-        return _Call(known["name"], self._files.get(known["file"], ""), known["line"]) if known else _Call()
+        if not 1 <= number <= len(self._functions):
+            return _Call()
+        known = self._functions[number - 1]
+        file = known["file"]
+        return _Call(known["name"], self._files[file] if file < len(self._files) else "", known["line"])
+
+    def _named(self, number: int) -> str:
+        return self._names[number - 1] if 1 <= number <= len(self._names) else ""
 
     def _begin(self, record: Record) -> None:
         period, known = record["period"], len(self._history)
@@ -402,12 +414,15 @@ class Trace:
         self._repeat = _Repeat(list(islice(self._history, known - period, None)), record["records"])
 
     def _define(self, record: Record) -> None:
+        """Out of turn it is passed over."""
         if record["kind"] == "file":
-            self._files[record["file"]] = record["path"]
+            if record["file"] == len(self._files):
+                self._files.append(record["path"])
         elif record["kind"] == "function":
-            self._functions[record["function"]] = record
-        else:
-            self._names[record["name"]] = record["text"]
+            if record["function"] == len(self._functions) + 1:
+                self._functions.append(record)
+        elif record["name"] == len(self._names) + 1:
+            self._names.append(record["text"])
 
     def _switch(self, record: Record) -> None:
         self._thread: int = record["thread"]
@@ -436,12 +451,12 @@ class Trace:
         return {**self._event(record["kind"]), **record}
 
     def _exception(self, record: Record) -> Event:
-        return self._here("exception", exception=record["exception"], type=self._names.get(record["type"], ""))
+        return self._here("exception", exception=record["exception"], type=self._named(record["type"]))
 
     def _variable(self, record: Record) -> Event:
         gone = record["type"] == 0
-        return self._here("variable", name=self._names.get(record["name"], ""),
-                          type=None if gone else self._names.get(record["type"], ""),
+        return self._here("variable", name=self._named(record["name"]),
+                          type=None if gone else self._named(record["type"]),
                           value=None if gone else record["value"])
 
     def _output(self, record: Record) -> Event:

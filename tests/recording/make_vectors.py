@@ -28,8 +28,8 @@ def text(value):
 class Recording:
     """Lines of a .hex file: r.call(5, 1) is a record, its fields in order; r.raw("00", "why") anything."""
 
-    def __init__(self, about, header=True, c=None, repeats=None):
-        self.about, self.c, self.repeats = about, c, repeats
+    def __init__(self, about, header=True, repeats=None):
+        self.about, self.repeats = about, repeats
         self.lines = []
         if header:
             self.header("PADDOCK", 2, "lines", "test")
@@ -69,7 +69,7 @@ class Recording:
         with open(os.path.join(FOLDER, name + ".hex"), "w", encoding="utf-8") as file:
             file.write("".join(f"# {line}\n" for line in self.about.splitlines()) + "".join(f"{x}\n" for x in self.lines))
         options = {} if self.repeats is None else {"repeats": self.repeats}
-        vectors.write_expected(name, options, self.c)
+        vectors.write_expected(name, options)
 
 
 def tables(r):
@@ -334,7 +334,7 @@ def variables():
     r.variable(1, 0, "")
     r.variable(1, 0, "unheard")
     r.variable(77, 78, "x")
-    r.name(1, "renamed")
+    r.name(1, "passed over")
     r.variable(1, 2, "1")
     return r
 
@@ -351,14 +351,41 @@ def header(version, rest="05 6c 69 6e 65 73 04 74 65 73 74"):
     return f"01 07 50 41 44 44 4f 43 4b {varint(version).hex(' ')} {rest}"
 
 
-def ends(about, hexadecimal, c=None):
+def ends(about, hexadecimal):
     """Something that cannot be read, behind something that can."""
-    r = Recording(about, c=c)
+    r = Recording(about)
     tables(r)
     r.call(100, 1)
     r.short(1)
     r.raw(hexadecimal)
     r.raw("c1", "never read")
+    return r
+
+
+def cut(about, hexadecimal):
+    """Something that has not come whole, behind something that has."""
+    r = Recording(about)
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.raw(hexadecimal)
+    return r
+
+
+def out_of_turn():
+    r = Recording("Files, functions and names that come twice, too early, and as no number that is given.")
+    tables(r)
+    for number in 0, 1, 2, 5, 1 << 40:
+        r.file(number, f"file {number}")
+        r.function(number, 2, 30, f"function {number}")
+        r.name(number, f"name {number}")
+    for number in 0, 1, 2, 3, 4, 5, 1 << 40:
+        r.call(1, number)
+        r.variable(number, 2, "x")
+    r.function(4, 2, 40, "four")
+    r.function(5, 9, 50, "of no file")
+    r.call(1, 4)
+    r.call(1, 5)
     return r
 
 
@@ -419,14 +446,13 @@ def long_record(size):
     return r
 
 
-def numbers(about, hexadecimal, c=None):
-    r = Recording(about, c=c)
+def numbers(about, hexadecimal):
+    r = Recording(about)
     r.raw(hexadecimal)
     r.raw("0c 00 01 79", "err")
     return r
 
 
-NUMBERS = "reads numbers of up to 64 bits"
 HANDMADE = {
     "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "repeat_255": repeat_255(),
     "repeat_after_thread": repeat_of_too_much("A repeat of what was forgotten with the thread.", ("thread", (0,)), period=1),
@@ -451,17 +477,22 @@ HANDMADE = {
     "kind_0": ends("No such kind.", "00"), "kind_26": ends("A kind that is yet to be.", "1a 01 02"),
     "kind_127": ends("No such kind.", "7f"),
     "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "04 ff ff ff ff ff ff ff 8f 80 00"),
-    "varint_2_53": numbers("2^53 is not.", "04 80 80 80 80 80 80 80 10", NUMBERS),
-    "varint_2_64": numbers("2^64 - 1 is not.", "04 ff ff ff ff ff ff ff ff ff 01", NUMBERS),
+    "varint_2_53": numbers("2^53 is not.", "04 80 80 80 80 80 80 80 10"),
+    "varint_2_64": numbers("2^64 - 1 is not.", "04 ff ff ff ff ff ff ff ff ff 01"),
     "varint_65_bits": numbers("A number of 65 bits.", "04 ff ff ff ff ff ff ff ff ff 02"),
     "varint_11_bytes": numbers("A number of eleven bytes.", "04 80 80 80 80 80 80 80 80 80 80 00"),
     "varint_step": numbers("The furthest steps, and one that is further.", "08 00 fe ff ff ff ff ff ff 0f 08 00 ff ff ff ff ff ff ff 0f "
-                           "08 00 80 80 80 80 80 80 80 10", NUMBERS),
-    "time_too_late": numbers("Times are numbers, too.", "16 ff ff ff ff ff ff ff 0f 16 00 16 01", NUMBERS),
+                           "08 00 80 80 80 80 80 80 80 10"),
+    "time_too_late": numbers("Times are numbers, too.", "16 ff ff ff ff ff ff ff 0f 16 00 16 01"),
     "record_32768": long_record(32768), "record_32769": long_record(32769),
     "bytes_too_long": numbers("A text longer than a record.", "0b 00 81 80 02 41"),
     "bytes_beyond": numbers("A text of 2^63 bytes.", "0b 00 80 80 80 80 80 80 80 80 80 01 41"),
     "group_too_long": numbers("A stack of 2^32 calls, of which two bytes have come.", "13 00 00 80 80 80 80 10 01"),
+    "cut_kind": cut("A record of which no more than the kind has come.", "05"),
+    "cut_number": cut("A record that ends within a number.", "05 01 80"),
+    "cut_text": cut("A record that ends within a text, behind half a character.", "0b 00 02 c3 28 0b 00 01 c3 0b 00 03 41"),
+    "cut_group": cut("A record that ends within a group.", "13 00 00 02 01 05"),
+    "tables_out_of_turn": out_of_turn(),
     "after_end": ends("A record behind the end; then a kind that is none.", "14 01 02 0b 01 01 78 00"),
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""deploy/clients/recording.py, on the vectors of vectors/, and beside it the decoder of common/ (DECODE_RECORDS names its
-program) and that of tests/e2e. Run by ctest; test_recording.mjs walks the same vectors."""
+"""deploy/clients/recording.py, on the vectors of vectors/, and beside it the decoders of common/, of records and of events
+(DECODE_RECORDS and TELL_EVENTS name their programs), and that of tests/e2e. Run by ctest; test_recording.mjs walks the same vectors."""
 
 import base64
 import importlib.util
@@ -48,6 +48,82 @@ def as_json(kind, value):
     return base64.b64encode(value).decode() if kind == "saved" else value.decode("utf-8", "replace")
 
 
+def in_line(record):
+    return {key: as_json(record["kind"], value) for key, value in record.items()}
+
+
+def ends_of(data):
+    """Where records end."""
+    decoder, ends = recording.Decoder(), []
+    decoder.feed(data)
+    try:
+        while decoder.next() is not None:
+            ends.append(decoder.offset)
+    except recording.RecordingError:
+        pass
+    return ends
+
+
+def run(program, data, *words):
+    """(lines, the offset at which it refuses to read on or None, exit code)"""
+    done = subprocess.run([program, *words], input=data, stdout=subprocess.PIPE, check=False)
+    lines = done.stdout.decode().split("\n")[:-1]
+    refused = re.match("at byte ([0-9]+): ", lines[-1]) if lines else None
+    return lines[:-1] if refused else lines, int(refused[1]) if refused else None, done.returncode
+
+
+TRACED = "call", "resume", "line", "return", "unwind", "yield"
+PLACE = "kind", "thread", "depth", "function", "file"
+THREADS = 4096  # TRACE_THREADS of common/trace.h
+# Told in another form: characters and parts are put together by others, and repeats are folded elsewhere.
+OTHERWISE = "out", "err", "value", "saved", "folded", "repeat", "thread"
+
+
+def cleaned(value):
+    """common/trace.c has '?' for what cannot be shown."""
+    return value.replace("\ufffd", "?") if isinstance(value, str) else value
+
+
+def common_traced(event):
+    return (*(cleaned(event[key]) for key in PLACE), event["line"])
+
+
+def common_record(event):
+    """In the words of the event that recording.py makes of it."""
+    told = {**event["record"], "kind": event["kind"], "time": event["time"], "thread": event["thread"]}
+    if event["kind"] in ("exception", "variable"):
+        told.update((key, cleaned(event[key])) for key in (*PLACE, "line", "type"))
+    if event["kind"] == "variable":
+        told["name"] = event["name"]
+        if event["record"]["type"] == 0:
+            told.update(type=None, value=None)
+    if event["kind"] == "dropped":
+        told["missing"] = event["count"]
+    for unneeded in {"header": ("magic", "version"), "sync": ("stack",)}.get(event["kind"], ()):
+        del told[unneeded]
+    return told
+
+
+def compare_events(test, theirs, ours):
+    """In one order. Of a call that nobody knows, with a depth of 0, and of threads beyond THREADS recording.py alone tells."""
+    told = [e for e in theirs if not e["implied"] and e["kind"] not in OTHERWISE]
+    expected = [e for e in ours if e["kind"] not in OTHERWISE
+                and not (e["kind"] in TRACED and (e["depth"] == 0 or e["thread"] >= THREADS))]
+    others = [common_record(e) for e in told if e["kind"] not in TRACED]
+    wanted = [{key: cleaned(value) for key, value in e.items()} for e in expected if e["kind"] not in TRACED]
+    for event in wanted:
+        if event["kind"] == "sync":
+            del event["depth"], event["stack"]
+    test.assertEqual(others, wanted)
+    steps = [common_traced(e) if e["kind"] in TRACED else e["kind"] for e in told]
+    known = [common_traced(e) if e["kind"] in TRACED else e["kind"] for e in expected]
+    if not any(e["kind"] in ("folded", "repeat") for e in theirs + ours):
+        test.assertEqual(steps, known)
+    else:  # common/trace.c unfolds no more of a repeat than recording.py does
+        rest = iter(known)
+        test.assertEqual([step for step in steps if step not in rest], [])
+
+
 class Vectors(unittest.TestCase):
     maxDiff = 4000
 
@@ -78,22 +154,27 @@ class Vectors(unittest.TestCase):
         self.each(check)
 
     def test_prefixes(self):
-        """A recording that has come in part tells a part, and is in order unless the whole of it is not."""
+        """A recording that has come in part tells a part. To whoever expects no more it is cut off, unless it ends with a record."""
         chance = random.Random(SEED)
 
         def check(name, data, expected):
             options = expected.get("options", {})
             events = vectors.tell(data, options)[0]
+            ends = ends_of(data)
             sizes = range(len(data)) if max(len(data), len(events)) < SMALL else chance.sample(range(len(data)), 10)
             for size in sizes:
                 part, _, error = vectors.tell(data[:size], options)
                 self.assertEqual(part, events[:len(part)])
-                self.assertIn(error, (None, expected.get("error")))
+                if error is not None and error == expected.get("error"):
+                    continue
+                cut = {"offset": max((end for end in ends if end <= size), default=0),
+                       "reason": "a record that is cut off" if size else "there is nothing in it"}
+                self.assertEqual(error, None if size in ends else cut)
 
         self.each(check)
 
     def test_records(self):
-        """In any pieces the same; torn ends are counted; an error comes behind what can be read, and stays."""
+        """In any pieces the same; an error comes behind what can be read, and stays."""
         def check(name, data, expected):
             records, error = records_of(data)
             decoder, found, errors = recording.Decoder(), [], []
@@ -103,12 +184,13 @@ class Vectors(unittest.TestCase):
                 except recording.RecordingError as e:
                     errors.append(str(e))
             self.assertEqual(found, records)
+            self.assertEqual({*errors, str(error)}, {str(error)})
             if error is None:
-                self.assertEqual((errors, decoder.finish()), ([], expected.get("torn", 0)))
+                self.assertIsNone(decoder.finish())
             else:
-                self.assertEqual({*errors, str(error)}, {str(error)})
-                self.assertRaises(recording.RecordingError, decoder.push, b"")
+                self.assertEqual(error.offset, expected["error"]["offset"])
                 self.assertRaises(recording.RecordingError, decoder.finish)
+                self.assertRaises(recording.RecordingError, decoder.push, b"")
 
         self.each(check)
 
@@ -118,21 +200,26 @@ class Vectors(unittest.TestCase):
 
     @unittest.skipUnless("DECODE_RECORDS" in os.environ, "run by hand")
     def test_the_decoder_of_common(self):
-        """Reads the same records; where it reads on, the vector says why (`c`), and it does so still."""
+        """Reads the same records, and refuses the same one."""
         def check(name, data, expected):
-            run = subprocess.run([os.environ["DECODE_RECORDS"]], input=data, stdout=subprocess.PIPE, check=False)
-            lines = run.stdout.decode().split("\n")
-            theirs = [json.loads(line.partition(" ")[2]) for line in lines if line[:1].isdigit()]
+            theirs, refused, code = run(os.environ["DECODE_RECORDS"], data)
             records, error = records_of(data)
-            ours = [{k: as_json(r["kind"], v) for k, v in r.items()} for r in records]
-            # How many U+FFFD stand for bytes that are no UTF-8 is not said anywhere.
-            theirs, ours = (json.loads(re.sub("(\ufffd)+", "\ufffd", json.dumps(r, ensure_ascii=False))) for r in (theirs, ours))
-            if "c" in expected:
-                self.assertEqual(theirs[:len(ours)], ours)
-                self.assertGreater(len(theirs), len(ours), "`c` is no longer needed")
-            else:
-                self.assertEqual(theirs, ours)
-                self.assertEqual(run.returncode != 0, error is not None or expected.get("torn", 0) > 0, run.stdout)
+            self.assertEqual([json.loads(line.partition(" ")[2]) for line in theirs], [in_line(r) for r in records])
+            self.assertEqual(refused, None if error is None else error.offset)
+            self.assertEqual(code, 0 if error is None else 1)
+
+        self.each(check)
+
+    @unittest.skipUnless("TELL_EVENTS" in os.environ, "run by hand")
+    def test_the_events_of_common(self):
+        """Of the same records common/trace.c tells the same, and refuses the same one."""
+        def check(name, data, expected):
+            repeats = expected.get("options", {}).get("repeats")
+            words = [] if repeats is None else [str(max(repeats, recording.CAP_MIN))]
+            theirs, refused, _ = run(os.environ["TELL_EVENTS"], data, *words)
+            self.assertEqual(refused, expected.get("error", {}).get("offset"))
+            events, last, _ = vectors.tell(data, expected.get("options", {}))
+            compare_events(self, [json.loads(line) for line in theirs], [json.loads(event) for event in events + last])
 
         self.each(check)
 
