@@ -172,7 +172,7 @@ class Limits(pool.TestCase):
             for name, code, verdicts in FULL:
                 with self.subTest(name, **options), pool.Pool(workers=1, max_cpu_ms=20000, max_wall_ms=60000, **options) as p:
                     for _ in range(2):
-                        job = p.client.run(code, cpu_ms=20000, wall_ms=6000)
+                        job = p.client.run(code, cpu_ms=20000, wall_ms=40000)
                         self.assertIn(job.verdict, verdicts, job.result)
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer ends a process that gets no memory")
