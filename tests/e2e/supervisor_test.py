@@ -126,8 +126,8 @@ class Life(unittest.TestCase):
                 pool.wait_until(self.answers(p), "redis answers")
                 self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
-    def test_layer_that_does_not_hold_for_a_while(self):
-        """Nothing runs until it holds again; the pool goes on. Without a place for its signal, no timer ends a program."""
+    def test_sandboxes_that_cannot_be_tested_for_a_while(self):
+        """Nothing runs until they can be; the pool goes on. Without a place for its signal, no timer ends a program."""
         with pool.Pool(workers=1) as p:
             supervisor, signals = p.process.pid, resource.RLIMIT_SIGPENDING
             before = resource.prlimit(supervisor, signals)
@@ -135,7 +135,7 @@ class Life(unittest.TestCase):
             os.kill(p.zygote(), signal.SIGKILL)
             pool.wait_until(lambda: not p.sandboxes(), "the sandbox that waited is gone")
             job = p.client.enqueue(pool.make_zip("print(1)"))
-            pool.wait_until(lambda: p.read_log().count("does not hold: CPU limit") >= 2 or p.process.poll() is not None,
+            pool.wait_until(lambda: p.read_log().count("unable to test its sandboxes") >= 2 or p.process.poll() is not None,
                             "it is tried again")
             self.assertIsNone(p.process.poll(), p.read_log())
             self.assertEqual(p.client.job(job)["state"], b"queued")

@@ -13,7 +13,7 @@
 
 struct relay;
 
-#define SETTLE_FIELDS 13
+#define SETTLE_FIELDS 15 /* all that add_judged knows */
 
 struct settlement {
     const char *function; /* NULL: nothing is to be settled */
