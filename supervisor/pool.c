@@ -56,11 +56,7 @@ void pool_init(struct pool *pool, bool check)
         unit_init(&pool->units[pool->count], UNIT_ZYGOTE, place);
         pool->units[pool->count++].state = place == 0 ? UNIT_OFF : UNIT_SPARE;
     }
-    for (uint32_t slot = 0; slot < LIMIT_WORKERS; slot++) {
-        unit_init(&pool->units[pool->count], UNIT_RELAY, slot);
-        pool->units[pool->count++].state =
-            slot < (uint32_t)pool->config.workers ? UNIT_OFF : UNIT_SPARE;
-    }
+    workers_make_slots(pool);
 }
 
 static void give_up(struct pool *pool, int exit_code)
@@ -299,7 +295,8 @@ static void end_retired(struct pool *pool)
     for (size_t i = 0; i < pool->count; i++) {
         struct unit *unit = &pool->units[i];
 
-        if (unit->state == UNIT_RETIRING && linking_is_free(pool, unit)) {
+        if (unit->kind == UNIT_ZYGOTE && unit->state == UNIT_RETIRING &&
+            linking_is_free(pool, unit)) {
             close_fd(&unit->peer);
         }
     }

@@ -25,6 +25,27 @@ uint32_t workers_sandboxes(const struct config *config)
     return 2 * workers_most(config) + 4;
 }
 
+static uint32_t count_slots(const struct pool *pool)
+{
+    uint32_t slots = 0;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        slots += pool->units[i].kind == UNIT_RELAY;
+    }
+    return slots;
+}
+
+void workers_make_slots(struct pool *pool)
+{
+    uint32_t most = workers_most(&pool->config);
+
+    for (uint32_t slot = count_slots(pool); slot < most; slot++) {
+        unit_init(&pool->units[pool->count], UNIT_RELAY, slot);
+        pool->units[pool->count++].state =
+            slot < (uint32_t)pool->config.workers ? UNIT_OFF : UNIT_SPARE;
+    }
+}
+
 void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load)
 {
     relay->busy = load->busy != 0;
@@ -162,6 +183,7 @@ void workers_tend(struct pool *pool, int64_t now_ms)
         return;
     }
     pool->look_ms = now_ms + LOOK_MS;
+    workers_make_slots(pool);
     view = look(pool, now_ms);
     difference = scaling_decide(&pool->scaling, &rules, &view, now_ms, &reason);
     if (difference != 0) {

@@ -14,6 +14,11 @@ uint32_t workers_most(const struct config *config);
 /* And sandboxes: each worker's current one and its next, and some that are dying. */
 uint32_t workers_sandboxes(const struct config *config);
 
+/* There is a slot for each that there can be; of new ones those are wanted that there are
+ * at least. (Not for all that there could ever be: poll(2) takes no more fds than a
+ * process may have.) */
+void workers_make_slots(struct pool *pool);
+
 /* A relay has said how it is. */
 void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load);
 
