@@ -134,14 +134,14 @@ static void tell_members(struct telling *telling, PyObject *exception, const cha
            depth < REPORT_DEPTH) {
         PyObject *one = PyTuple_GET_ITEM(members, told++);
 
-        (void)snprintf(member, sizeof(member), "%s%smember %zd", path,
-                       *path != '\0' ? " " : "", told);
+        (void)snprintf(member, sizeof(member), "%.*s%smember %zd", PATH_MAX_SIZE - 32,
+                       path, *path != '\0' ? " " : "", told);
         if (is_new(telling->seen, one)) {
             tell_chain(telling, one, member, depth + 1);
         }
     }
     if (told < count) {
-        (void)snprintf(member, sizeof(member), "%s%smember", path,
+        (void)snprintf(member, sizeof(member), "%.*s%smember", PATH_MAX_SIZE - 32, path,
                        *path != '\0' ? " " : "");
         telling->tell(NULL, member, (size_t)(count - told));
     }
