@@ -110,7 +110,7 @@ def orphan(stage):
 
 MOMENTS = [
     Moment("idle", [("before", "wait for work", None)], OVER, idle=True),
-    Moment("idle", [("after", "wait for work", None)], OVER),
+    Moment("idle", [("after", "wait for work", None)], {**OVER, "supervisor": {1, 2}}),
     Moment("claiming", [("before", "claim", None)], NOT_YET),
     Moment("claiming", [("after", "claim", None)], GONE),
     Moment("fetching", [("before", "fetch", None)], AGAIN),

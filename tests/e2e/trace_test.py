@@ -110,7 +110,6 @@ class Trace(pool.TestCase):
                                 ("made.py", "g", 2), ("<string>", "<module>", 1), ("<string>", "<module>", 1), ("<string>", "<module>", 1),
                                 ("<string>", "<module>", 1)])
 
-    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer keeps what is freed")
     def test_code_that_a_program_compiles_is_pythons_own(self):
         """To compare, to write and to take apart; what runs it is traced all the same, each time."""
         source = ("import dis, marshal\ncode = compile('def g(x):\\n    return x + 1\\ny = g(1)\\n', 'made.py', 'exec')\n"
@@ -123,6 +122,7 @@ class Trace(pool.TestCase):
         self.assertEqual(text_of(events), text_of(self.read(plain)))
         self.assertEqual([e["function"] for e in events if e["kind"] == "call" and e["file"] == "made.py"], ["<module>", "g"] * 3 + ["g"])
 
+    @unittest.skipIf(pool.SANITIZED, "AddressSanitizer keeps what is freed")
     def test_texts_without_end(self):
         """Nothing is kept of them but their names, which have a bound."""
         job = self.client.run("for i in range(30000): exec(f'x = {i}')\n", trace="lines", memory_mb=64)
