@@ -16,7 +16,7 @@ SLEEP = "import threading, time\nthread = threading.Thread(target=time.sleep, ar
 SPIN = "import threading\ndef spin():\n    while True: pass\nthreading.Thread(target=spin, daemon={daemon}).start()\n"
 STILL = "still there a grace after its own end"
 
-# name, program, verdict, detail (None: any; a thread may be stopped where it holds what the end waits for)
+# name, program, verdict, detail
 ROWS = [
     ("an exception, a thread that sleeps", SLEEP + "1 / 0\n", "exception", STILL),
     ("exit(), a thread that sleeps", SLEEP + "exit(3)\n", "exit", STILL),
