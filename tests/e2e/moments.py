@@ -239,18 +239,21 @@ class Stage:
         self.failure = None
         self.doomed = []
 
+    def alive(self):
+        return [pid for pid in self.doomed if os.path.exists(f"/proc/{pid}")]
+
     def check_doomed(self):
         """Before a job starts again, what ran of it before is dead."""
         try:
-            alive = [pid for pid in self.doomed if os.path.exists(f"/proc/{pid}")]
-            assert not alive, f"{self.moment}: {alive} would run twice at once"
+            assert not self.alive(), f"{self.moment}: {self.alive()} would run twice at once"
         except AssertionError as error:
             self.failure = error
 
     def pass_by(self, when, words):
         if self.moment is None:
             return
-        if when == "after" and self.doomed and COMMANDS["fetch"](words, self.job) and self.attempt() > self.doomed_in:
+        runs = self.moment.state in ("fetching", "running", "orphaned")  # else those sandboxes only wait
+        if when == "after" and runs and self.doomed and COMMANDS["fetch"](words, self.job) and self.attempt() > self.doomed_in:
             self.check_doomed()
         with self.lock:
             if not self.left or not self.is_next(when, words):
@@ -349,7 +352,7 @@ class Stage:
             self.check_job(self.second, again, "ok", SHORT)
         if self.failure:
             raise self.failure
-        self.check_doomed()
+        pool.wait_until(lambda: not self.alive(), "what was to die is dead")
         for name in ("open", "lease", "delayed", "waits", "dead"):
             left = {job.decode() for job in self.client.redis.zrange(self.client.key(name), 0, -1)}
             assert left <= ({self.neighbour} if self.bystander else set()), f"{self.moment}: {left} in {name}"
