@@ -351,17 +351,6 @@ def header(version, rest="05 6c 69 6e 65 73 04 74 65 73 74"):
     return f"01 07 50 41 44 44 4f 43 4b {varint(version).hex(' ')} {rest}"
 
 
-def ends(about, hexadecimal):
-    """Something that cannot be read, behind something that can."""
-    r = Recording(about)
-    tables(r)
-    r.call(100, 1)
-    r.short(1)
-    r.raw(hexadecimal)
-    r.raw("c1", "never read")
-    return r
-
-
 def cut(about, hexadecimal):
     """Something that has not come whole, behind something that has."""
     r = Recording(about)
@@ -369,6 +358,13 @@ def cut(about, hexadecimal):
     r.call(100, 1)
     r.short(1)
     r.raw(hexadecimal)
+    return r
+
+
+def ends(about, hexadecimal):
+    """Something that cannot be read, behind something that can."""
+    r = cut(about, hexadecimal)
+    r.raw("c1", "never read")
     return r
 
 
