@@ -16,7 +16,6 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define LOAD_TRIES      4
-#define REASON_BYTES    512
 
 /* ---- waiting ---- */
 

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define REASON_BYTES 512
-
 static int refuse(const struct redis_address *address, const char *reason, int error,
                   struct buffer *why)
 {

@@ -5,6 +5,8 @@
 #include "common/redis_address.h"
 #include "queue/redis.h"
 
+#define REASON_BYTES 512 /* room for a sentence of why */
+
 /* A connected stream socket, non-blocking, CLOEXEC (which hiredis 0.14 does not set).
  * Waits until `end_ms` (clock_now_ms) at most, and for the resolver, where the host is a
  * name. Returns 0, or a negative errno with a sentence in `why` that names the address.
