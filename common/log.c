@@ -8,7 +8,6 @@
 #include "common/limits.h"
 #include "common/utf8.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,17 +24,6 @@ void log_open(const char *role, enum log_level most)
 {
     state.role = role;
     state.most = most;
-}
-
-int log_level_parse(const char *text, enum log_level *ret_level)
-{
-    for (size_t i = 0; i < array_size(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *ret_level = (enum log_level)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
 }
 
 /* One write per line, so that lines of several processes do not mix. */

@@ -20,9 +20,6 @@ void log_event(enum log_level level, const char *format, ...) printf_like(2, 3);
  * caller can log and pass it on in one statement. */
 int log_failure(int error, const char *format, ...) printf_like(2, 3);
 
-/* Wire names of the levels ("error" ...); returns -EINVAL for another text. */
-int log_level_parse(const char *text, enum log_level *ret_level) must_check;
-
 #define log_error(...)   log_event(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_event(LOG_WARNING, __VA_ARGS__)
 #define log_info(...)    log_event(LOG_INFO, __VA_ARGS__)

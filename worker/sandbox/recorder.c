@@ -425,17 +425,6 @@ void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread)
     leave();
 }
 
-void recorder_sync(uint32_t thread)
-{
-    (void)recorder_enter();
-    flush_repeat();
-    make_room(thread, recorder.encoding->sync_max);
-    *trace_us() = now_us() > *trace_us() ? now_us() : *trace_us();
-    write_sync(&recorder.record, *trace_us(), thread);
-    publish_trace(&recorder.record);
-    leave();
-}
-
 /* ---- other records ---- */
 
 bool recorder_has_table_room(size_t size)

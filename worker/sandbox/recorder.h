@@ -77,8 +77,6 @@ struct recorder_call {
     uint32_t line;
 };
 void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room));
-/* Writes a `sync` where the next trace record goes. */
-void recorder_sync(uint32_t thread);
 
 /* The program is over: what the chunks hold goes into the ring. */
 void recorder_settle(void);
