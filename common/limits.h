@@ -10,6 +10,7 @@
 
 /* ---- jobs: what a client may send ---- */
 #define LIMIT_JOB_ID 64      /* characters of a job id, [A-Za-z0-9_-] */
+#define LIMIT_TENANT 64      /* characters of a tenant's name */
 #define LIMIT_QUEUE  64      /* characters of a queue's name, [A-Za-z0-9_.-] */
 #define LIMIT_ZIP    MIB(50) /* bytes of a ZIP, whatever the operator configures */
 #define LIMIT_STDIN  MIB(1)  /* bytes of the field `stdin` */

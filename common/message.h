@@ -11,14 +11,13 @@
  *   S>Z  SETUP    +fd of Python's library: once, first: what to preload, how to lock down
  *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right after it
  *   Z>S  READY    locked; layers in force
- *   S>R  RELAY    once, first: which Redis and queue, who it is
+ *   S>R  RELAY    +fd of the scoreboard: once, first: which Redis and queue, who it is
  *   R>S  READY    connected to Redis, library loaded
  *   Z>S  WORN     it has forked as often as it may: to be renewed
  *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
  *   S>R  LINK     +fd: the other end; ask this zygote from now on
  *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
  *   S>R  DRAIN    finish the running job, claim no other, exit
- *   R>S  LOAD     depth and oldest wait of the queue, from time to time
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
  *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
  *   Z>R  FORKED   +pidfd: it exists and locks itself
@@ -37,7 +36,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 6 /* bumped with any change below */
+#define MESSAGE_VERSION 7 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -57,13 +56,12 @@ enum group_fd {
 #define MESSAGES(M)                                                                      \
     M(SETUP, struct message_setup, 1)                                                    \
     M(GROUP, struct message_group, GROUP_FDS)                                            \
-    M(RELAY, struct message_relay, 0)                                                    \
+    M(RELAY, struct message_relay, 1)                                                    \
     M(READY, struct message_ready, 0)                                                    \
     M(WORN, struct message_worn, 0)                                                      \
     M(LINK, struct message_link, 1)                                                      \
     M(UNLINKED, struct message_unlinked, 0)                                              \
     M(DRAIN, struct message_drain, 0)                                                    \
-    M(LOAD, struct message_load, 0)                                                      \
     M(LINKED, struct message_linked, 0)                                                  \
     M(REQUEST, struct message_request, 3)                                                \
     M(FORKED, struct message_forked, 1)                                                  \
@@ -185,14 +183,6 @@ struct message_unlinked {
 
 struct message_drain {
     uint32_t unused;
-};
-
-struct message_load {
-    uint32_t slot;
-    uint32_t busy;      /* 1: a job runs */
-    uint64_t waiting;   /* jobs in the queue that could run now */
-    uint64_t oldest_ms; /* how long the first of them has waited */
-    uint64_t done;      /* jobs finished by this relay */
 };
 
 struct message_linked {

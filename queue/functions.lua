@@ -913,6 +913,7 @@ local function next_job(P, now, cap, weights)
   wake(P) -- the rest is the next claim's
 end
 
+-- Returns the first fields of the claim's answer.
 local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   local attempt = counted(job.attempt) + 1
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
@@ -927,7 +928,7 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
                                  "queue_ms", queue_ms})
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
   guard(P, id, wall_s + job.max_wait_s, job.live_input == "1")
-  return token, attempt
+  return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms)}
 end
 
 -- What most claims find nothing of, by one look. Returns whether the queue is paused.
@@ -967,8 +968,8 @@ local function claim(P, args)
   if not id then
     return nothing(P, now, args[4])
   end
-  local token, attempt = start(P, id, job, owner, lease_ms, max_deliveries, now)
-  local answer = {"id", id, "token", token, "attempt", whole(attempt), "waiting", whole(jobs_waiting(P))}
+  local answer = start(P, id, job, owner, lease_ms, max_deliveries, now)
+  answer[#answer + 1], answer[#answer + 2] = "waiting", whole(jobs_waiting(P))
   for name in pairs(FIELDS) do
     answer[#answer + 1], answer[#answer + 2] = name, job[name]
   end

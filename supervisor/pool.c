@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/role.h"
+#include "supervisor/board.h"
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
 #include "supervisor/reload.h"
@@ -146,6 +147,7 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
     if (has_mandatory_layers(ready)) {
         log_info("zygote ready layers=0x%x landlock=%u modules=%u", pool->sandbox.layers,
                  ready->landlock_abi, ready->modules);
+        board_count_zygote(pool);
         succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
         reload_done(pool);
     } else if (pool->phase == POOL_STARTING) {
@@ -179,22 +181,16 @@ static void on_unlinked(struct pool *pool, struct unit *unit,
     linking_undo(pool, unit, message->payload.UNLINKED_.slot);
 }
 
-static void on_load(struct pool *pool, struct unit *unit, const struct message *message)
-{
-    workers_load(pool, unit, &message->payload.LOAD_);
-}
-
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
                                              const struct message *) = {
     [MESSAGE_READY] = on_ready,
     [MESSAGE_WORN] = on_worn,
     [MESSAGE_UNLINKED] = on_unlinked,
-    [MESSAGE_LOAD] = on_load,
 };
 
 static const uint32_t permitted[] = {
     [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED,
-    [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_LOAD,
+    [UNIT_RELAY] = 1u << MESSAGE_READY,
 };
 
 static void receive(struct pool *pool, struct unit *unit)
@@ -249,6 +245,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
 
+    board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
     linking_forget(pool, unit);
     starting_remove_groups(pool, unit);
     if (pool->phase >= POOL_DRAINING) {
@@ -324,6 +321,7 @@ void pool_service(struct pool *pool, const struct pollfd *fds)
         pool->phase = POOL_RUNNING;
     }
     enforce_end(pool);
+    board_show(pool);
 }
 
 bool pool_is_ready(const struct pool *pool)

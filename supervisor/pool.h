@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "common/scoreboard.h"
 #include "supervisor/cgroup.h"
 #include "supervisor/config.h"
 #include "supervisor/decoy.h"
@@ -33,13 +34,6 @@ enum pool_reload {
 
 #define POOL_UNITS (1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
-/* What a relay has said of the queue, the last one. */
-struct pool_queue {
-    uint64_t waiting;  /* jobs that could run now */
-    int64_t oldest_ms; /* how long the first of them has waited */
-    int64_t said_ms;
-};
-
 struct pool {
     struct config config; /* in force */
     struct config next;   /* to come, while there is a reload */
@@ -53,7 +47,8 @@ struct pool {
     struct cgroup cgroup;
     struct decoy decoy;         /* while a zygote starts */
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
-    struct pool_queue queue;
+    struct scoreboard *board;   /* mapped; NULL in a check */
+    int board_fd;
     struct scaling scaling;
     int64_t look_ms; /* when it is to be scaled again */
     int64_t end_ms;  /* of draining or stopping: then by force */

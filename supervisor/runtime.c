@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const files[] = {"pool", "pool.new", "redis.sock"};
+static const char *const files[] = {"pool", "pool.new", "redis.sock", RUNTIME_SCOREBOARD};
 static const char made_mark[] = "made"; /* in the lock: the folder is a pool's own */
 
 void runtime_path(const struct runtime *runtime, const char *name, char to[LIMIT_PATH])

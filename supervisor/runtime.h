@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runtime folder: ours alone (0700), held by a lock, with the file `pool` in it by
- * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`.
+ * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`. Beside it
+ * lie Redis's socket, where the pool has a Redis of its own, and the scoreboard.
  */
 #pragma once
 
@@ -12,6 +13,8 @@ struct runtime {
     int lock;         /* fd, -1: not held */
     bool made;        /* we created the folder, or inherited it from whoever did */
 };
+
+#define RUNTIME_SCOREBOARD "scoreboard"
 
 #define RUNTIME_INIT ((struct runtime){NULL, -1, false})
 

@@ -174,7 +174,7 @@ static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
     unit_started(unit, process, peer);
     unit->generation = pool->generation;
     setup_relay(pool, unit->slot, &relay);
-    return message_send(peer, MESSAGE_RELAY, &relay, NULL);
+    return message_send(peer, MESSAGE_RELAY, &relay, &pool->board_fd);
 }
 
 int starting_start(struct pool *pool, struct unit *unit, struct buffer *why)

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "common/secret.h"
+#include "supervisor/board.h"
 #include "supervisor/command_line.h"
 #include "supervisor/kernel.h"
 #include "supervisor/layers.h"
@@ -104,6 +105,9 @@ static int open_runtime(struct pool *pool)
     autobuffer struct buffer why = BUFFER_INIT(4096);
     int error = runtime_open(&pool->runtime, &pool->config, &why);
 
+    if (error == 0) {
+        error = board_open(pool, &why);
+    }
     if (error < 0) {
         log_error("%s", why.data != NULL ? why.data : strerror(-error));
     }
@@ -311,6 +315,7 @@ static int run(struct pool *pool, struct command_line *line)
     }
     loop(pool, line, signals);
     cgroup_close(&pool->cgroup);
+    board_close(pool);
     runtime_close(&pool->runtime);
     notify_close(&pool->notify);
     return pool->exit_code;
@@ -326,8 +331,10 @@ static void take_back_children(void)
 
 int main(int argc, char **argv)
 {
-    static struct pool pool = {
-        .runtime = RUNTIME_INIT, .notify = NOTIFY_INIT, .cgroup = CGROUP_INIT};
+    static struct pool pool = {.board_fd = -1,
+                               .runtime = RUNTIME_INIT,
+                               .notify = NOTIFY_INIT,
+                               .cgroup = CGROUP_INIT};
     autobuffer struct buffer why = BUFFER_INIT(4096);
     struct command_line line = COMMAND_LINE_INIT;
     int code;

@@ -42,7 +42,7 @@ struct unit {
     uint32_t slot; /* of a relay; which of its two places, of a zygote */
     enum unit_state state;
     struct process process;
-    bool busy;           /* a relay: runs a job, as it said last */
+    bool busy;           /* a relay: has a job, as it was seen last */
     bool again;          /* a relay that is RETIRING: is followed by another */
     uint32_t generation; /* of a relay: of which configuration (pool.h) */
     uint32_t groups;     /* of a zygote: its set of control groups; 0: none */

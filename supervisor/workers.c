@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting and retiring workers. Runs in the supervisor. Relays are believed on how many
- * jobs wait: they are ours, and a wrong number costs no more than max_workers.
+ * Starting and retiring workers. Runs in the supervisor. The scoreboard, which relays
+ * write, is believed on how many jobs wait and who has one: they are ours, and a wrong
+ * number costs no more than max_workers.
  */
 #include "supervisor/workers.h"
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/board.h"
 #include "supervisor/sizing.h"
 
 #include <sys/wait.h>
@@ -46,14 +48,6 @@ void workers_make_slots(struct pool *pool)
     }
 }
 
-void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load)
-{
-    relay->busy = load->busy != 0;
-    pool->queue = (struct pool_queue){.waiting = load->waiting,
-                                      .oldest_ms = (int64_t)load->oldest_ms,
-                                      .said_ms = clock_now_ms()};
-}
-
 /* ---- what is seen ---- */
 
 static bool is_wanted(const struct unit *unit)
@@ -63,22 +57,34 @@ static bool is_wanted(const struct unit *unit)
             unit->state == UNIT_READY || (unit->state == UNIT_RETIRING && unit->again));
 }
 
-static struct scaling_view look(const struct pool *pool, int64_t now_ms)
+uint32_t workers_wanted(const struct pool *pool)
 {
-    struct scaling_view view = {.available_mb = sizing_memory_mb("MemAvailable")};
+    uint32_t wanted = 0;
 
     for (size_t i = 0; i < pool->count; i++) {
-        const struct unit *unit = &pool->units[i];
+        wanted += is_wanted(&pool->units[i]);
+    }
+    return wanted;
+}
+
+static struct scaling_view look(struct pool *pool, int64_t now_ms)
+{
+    struct scaling_view view = {.workers = workers_wanted(pool),
+                                .available_mb = sizing_memory_mb("MemAvailable")};
+    const struct scoreboard_queue *queue = &pool->board->queue;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        struct unit *unit = &pool->units[i];
 
         if (is_wanted(unit)) {
-            view.workers++;
+            unit->busy = scoreboard_is_busy(board_state(pool, unit->slot));
             view.starting += unit->state == UNIT_OFF || unit->state == UNIT_STARTING;
             view.idle += unit->state == UNIT_READY && !unit->busy;
         }
     }
-    if (now_ms - pool->queue.said_ms < STALE_MS) {
-        view.waiting = pool->queue.waiting;
-        view.oldest_ms = pool->queue.oldest_ms;
+    if (now_ms - atomic_load(&queue->told_ms) < STALE_MS) {
+        view.waiting = atomic_load(&queue->waiting);
+        view.oldest_ms = atomic_load(&queue->oldest_ms);
     }
     return view;
 }

@@ -19,8 +19,8 @@ uint32_t workers_sandboxes(const struct config *config);
  * process may have.) */
 void workers_make_slots(struct pool *pool);
 
-/* A relay has said how it is. */
-void workers_load(struct pool *pool, struct unit *relay, const struct message_load *load);
+/* How many serve, or will. */
+uint32_t workers_wanted(const struct pool *pool);
 
 /* Renews those of a configuration that is no longer in force, and looks whether there are
  * to be more or fewer, when it is time. */

@@ -109,7 +109,7 @@ class Faults(unittest.TestCase):
     def check_takeover(self, runtime):
         """Files are left, which nobody was there to remove; the next pool of that folder does, and at its end removes
         the folder, too, which the killed one had made. (tearDown looks after that.)"""
-        files = {"lock", "pool", "redis.sock"}
+        files = {"lock", "pool", "redis.sock", "scoreboard"}
         self.assertEqual(set(os.listdir(runtime)), files)
         with open(os.path.join(runtime, "pool.new"), "w"):  # had it been killed while it wrote that
             pass

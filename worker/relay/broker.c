@@ -96,6 +96,7 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     }
     if (reply->type != REDIS_REPLY_ERROR) {
         line->errors = 0;
+        board_heard(relay);
         return true;
     }
     row = error_row(reply->str);
@@ -160,6 +161,7 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = true;
+    relay->board.work.counts.connections++;
     line->reaching = false;
     if (line->complained) {
         log_info("connected to Redis again (%s)", line_names[name]);

@@ -102,7 +102,7 @@ int claims_settle(struct relay *relay, const char *function, int argc,
 
 int claims_depth(struct relay *relay)
 {
-    return call(relay, relay_on_depth, "FCALL_RO", "paddock_depth", NULL);
+    return call(relay, board_on_depth, "FCALL_RO", "paddock_depth", NULL);
 }
 
 int claims_version(struct relay *relay)
@@ -239,32 +239,59 @@ static int keep_text(char *to, size_t room, const struct redisReply *value)
     return length > 0 && (size_t)length < room ? 0 : -EPROTO;
 }
 
-static int keep_attempt(struct claims_job *job, const char *text)
+static int keep_id(struct claims_job *job, const struct redisReply *value)
+{
+    return keep_text(job->id, sizeof(job->id), value);
+}
+
+static int keep_token(struct claims_job *job, const struct redisReply *value)
+{
+    return keep_text(job->token, sizeof(job->token), value);
+}
+
+/* The queue knows whose job it is; here it is only shown. */
+static int keep_tenant(struct claims_job *job, const struct redisReply *value)
+{
+    return keep_text(job->tenant, sizeof(job->tenant), value);
+}
+
+static int keep_attempt(struct claims_job *job, const struct redisReply *value)
 {
     int64_t attempt;
 
-    if (number_parse(text, 1, UINT32_MAX, &attempt) < 0) {
+    if (number_parse(value->str, 1, UINT32_MAX, &attempt) < 0) {
         return -EPROTO;
     }
     job->attempt = (uint32_t)attempt;
     return 0;
 }
 
+static int keep_queue_ms(struct claims_job *job, const struct redisReply *value)
+{
+    return number_parse(value->str, 0, INT64_MAX, &job->queue_ms) < 0 ? -EPROTO : 0;
+}
+
+static int keep_waiting(struct claims_job *job, const struct redisReply *value)
+{
+    job->others_wait = strcmp(value->str, "0") != 0;
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*keep)(struct claims_job *job, const struct redisReply *value);
+} answer_rows[] = {
+    {"id", keep_id},           {"token", keep_token},       {"tenant", keep_tenant},
+    {"attempt", keep_attempt}, {"queue_ms", keep_queue_ms}, {"waiting", keep_waiting},
+};
+
 static int keep_field(struct claims_job *job, const char *name,
                       const struct redisReply *value)
 {
-    if (strcmp(name, "id") == 0) {
-        return keep_text(job->id, sizeof(job->id), value);
-    }
-    if (strcmp(name, "token") == 0) {
-        return keep_text(job->token, sizeof(job->token), value);
-    }
-    if (strcmp(name, "attempt") == 0) {
-        return keep_attempt(job, value->str);
-    }
-    if (strcmp(name, "waiting") == 0) {
-        job->others_wait = strcmp(value->str, "0") != 0;
-        return 0;
+    for (size_t i = 0; i < array_size(answer_rows); i++) {
+        if (strcmp(name, answer_rows[i].name) == 0) {
+            return answer_rows[i].keep(job, value);
+        }
     }
     if (job_limits_set(&job->limits, name, value->str) < 0) {
         return -EPROTO;
@@ -315,8 +342,7 @@ static int read_pairs(const struct redisReply *reply, struct claims_job *job)
                                                                                 : -EPROTO;
 }
 
-bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
-                       uint64_t *ret_oldest_ms)
+bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3) {
         return false;
@@ -327,8 +353,9 @@ bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
             return false;
         }
     }
-    *ret_waiting = (uint64_t)reply->element[0]->integer;
-    *ret_oldest_ms = (uint64_t)reply->element[2]->integer;
+    ret->waiting = (uint64_t)reply->element[0]->integer;
+    ret->running = (uint64_t)reply->element[1]->integer;
+    ret->oldest_ms = (uint64_t)reply->element[2]->integer;
     return true;
 }
 
@@ -356,7 +383,7 @@ int claims_read(const struct relay *relay, const struct redisReply *reply,
     if (reply->elements == 0 || claims_idle_ms(reply) > 0) {
         return 0;
     }
-    *ret = (struct claims_job){.limits = job_limits_default()};
+    *ret = (struct claims_job){.limits = job_limits_default(), .queue_ms = -1};
     r = read_pairs(reply, ret);
     if (r < 0) {
         claims_job_done(ret);

@@ -20,6 +20,8 @@ struct relay;
 struct claims_job {
     char id[LIMIT_JOB_ID + 1];
     char token[192];
+    char tenant[LIMIT_TENANT + 1];
+    int64_t queue_ms; /* how long it had waited; -1: not known */
     uint32_t attempt;
     bool others_wait;         /* the queue held more jobs when this one was claimed */
     struct job_limits limits; /* after the operator's maxima */
@@ -27,6 +29,13 @@ struct claims_job {
         char *bytes; /* owned; NULL: empty */
         size_t size;
     } parts[JOB_PART_COUNT]; /* all but the code */
+};
+
+/* The queue. */
+struct claims_depth {
+    uint64_t waiting; /* jobs that could run now */
+    uint64_t running;
+    uint64_t oldest_ms; /* how long the first that waits has waited */
 };
 
 void claims_job_done(struct claims_job *job);
@@ -48,11 +57,10 @@ int claims_recover(struct relay *relay);
 /* A function with the job's id and token and `argc` more arguments -> settle_on_answer */
 int claims_settle(struct relay *relay, const char *function, int argc,
                   const char *const *argv);
-/* -> relay_on_depth */
+/* -> board_on_depth */
 int claims_depth(struct relay *relay);
 /* Reads its answer. Returns false for another one. */
-bool claims_read_depth(const struct redisReply *reply, uint64_t *ret_waiting,
-                       uint64_t *ret_oldest_ms);
+bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
 

@@ -265,6 +265,7 @@ static void on_found(void *context, const struct redisReply *reply)
 
 static void send_slices(struct relay *relay)
 {
+    struct scoreboard_counts *counts = &relay->board.work.counts;
     struct forward *forward = &relay->forward;
 
     if (forward->doubtful > 0) {
@@ -279,6 +280,8 @@ static void send_slices(struct relay *relay)
     while (forward->refused == 0 && forward->unsent != NULL &&
            claims_publish(relay, forward->unsent->bytes, forward->unsent->size,
                           on_published) == 0) {
+        counts->slices++;
+        counts->slice_bytes += forward->unsent->size;
         forward->unsent = forward->unsent->next;
         forward->in_flight++;
     }
@@ -328,6 +331,7 @@ void forward_reset(struct relay *relay)
     while (forward->first != NULL) {
         pop(forward);
     }
+    relay->board.work.counts.slices_dropped += forward->dropped;
     *forward = (struct forward){.strays = strays, .wary = forward->wary};
 }
 

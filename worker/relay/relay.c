@@ -46,7 +46,6 @@
 
 #define PATIENCE_MS 5000 /* for a Redis that is not there at the start */
 #define STOP_MS     1000 /* for a job that is given back because the supervisor is gone */
-#define LOAD_MS     1000
 
 void relay_break(struct relay *relay, int exit_code)
 {
@@ -106,40 +105,6 @@ static void service_peer(struct relay *relay)
     stop(relay);
 }
 
-/* ---- the queue's depth, for the supervisor ---- */
-
-void relay_on_depth(void *context, const struct redisReply *reply)
-{
-    struct relay *relay = context;
-    struct message_load load = {
-        .slot = relay->setup.slot,
-        .busy = relay->run.state >= RUN_FETCHING,
-        .done = relay->jobs_done,
-    };
-
-    relay->depth_asked = false;
-    if (!broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) ||
-        !claims_read_depth(reply, &load.waiting, &load.oldest_ms)) {
-        return;
-    }
-    if (message_send(relay->peer, MESSAGE_LOAD, &load, NULL) < 0) {
-        log_debug("the supervisor does not listen"); /* the next one is a second away */
-    }
-}
-
-static void tend_load(struct relay *relay, int64_t now_ms)
-{
-    if (now_ms >= relay->load_ms && !relay->depth_asked && broker_ready(relay, now_ms)) {
-        relay->load_ms = now_ms + LOAD_MS;
-        relay->depth_asked = claims_depth(relay) == 0;
-    }
-}
-
-static int64_t load_deadline(const struct relay *relay)
-{
-    return relay->depth_asked ? CLOCK_NEVER : broker_when(relay, relay->load_ms);
-}
-
 /* ---- the loop ---- */
 
 enum {
@@ -188,7 +153,7 @@ static int64_t deadline(const struct relay *relay)
     const int64_t deadlines[] = {
         broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
         lease_deadline(relay),  run_deadline(relay),          watch_deadline(relay),
-        load_deadline(relay),   input_deadline(relay),
+        board_deadline(relay),  input_deadline(relay),
     };
     int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;
 
@@ -245,7 +210,7 @@ static void tend(struct relay *relay, bool rang)
     run_tend(relay, now_ms);
     watch_tend(relay, now_ms);
     input_tend(relay, now_ms);
-    tend_load(relay, now_ms);
+    board_tend(relay, now_ms);
     service_redis(relay, NULL);
     /* A result is on its way before the next sandbox is asked for. */
     sandbox_link_tend(relay, now_ms);
@@ -306,6 +271,7 @@ static int receive_setup(struct relay *relay)
     static char role[16];
     struct pollfd peer = {.fd = relay->peer, .events = POLLIN};
     struct message message;
+    int r;
 
     if (poll(&peer, 1, 10000) != 1 ||
         message_receive(relay->peer, 1u << MESSAGE_RELAY, &message) != 1) {
@@ -316,6 +282,12 @@ static int receive_setup(struct relay *relay)
     terminate_texts(&relay->setup);
     (void)snprintf(role, sizeof(role), "relay-%u", relay->setup.slot);
     log_open(role, (enum log_level)relay->setup.verbose);
+    r = board_open(relay, message.fds[0]);
+    message_done(&message);
+    if (r < 0) {
+        (void)log_failure(r, "unable to use the scoreboard");
+        return ROLE_EXIT_SYSTEM;
+    }
     return ROLE_EXIT_OK;
 }
 
@@ -364,6 +336,7 @@ static void done(struct relay *relay)
     settlement_done(&relay->settlement);
     run_done(&relay->run);
     sandbox_link_done(&relay->link);
+    board_done(relay);
 }
 
 /* ---- the command line ---- */

@@ -14,11 +14,13 @@
  *   input.c         live input: from the queue into the ring
  *   settle.c        how a job is given out of hand: finished, lost or given back
  *   judge.c         the verdict
+ *   board.c         what it shows of itself
  */
 #pragma once
 
 #include "common/clock.h"
 #include "common/message.h"
+#include "worker/relay/board.h"
 #include "worker/relay/broker.h"
 #include "worker/relay/forward.h"
 #include "worker/relay/input.h"
@@ -43,10 +45,7 @@ struct relay {
     enum relay_mode mode;
     int64_t stop_ms; /* RELAY_STOPPING: when to leave in any case */
     int exit_code;
-    bool broken;     /* can not go on: leave with exit_code */
-    int64_t load_ms; /* when to look at the queue's depth again */
-    bool depth_asked;
-    uint64_t jobs_done;
+    bool broken; /* can not go on: leave with exit_code */
     struct broker broker;
     struct watch watch;
     struct sandbox_link link;
@@ -55,9 +54,8 @@ struct relay {
     struct forward forward;
     struct input input;
     struct settlement settlement;
+    struct board board;
 };
-
-redis_answer relay_on_depth;
 
 /* Something happened that no later turn of the loop can repair: the supervisor starts
  * another. */

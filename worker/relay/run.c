@@ -167,6 +167,7 @@ static void accept_job(struct relay *relay, const void *job)
     struct run *run = &relay->run;
 
     run->job = *(const struct claims_job *)job;
+    board_count_job(relay);
     lease_begin(relay, run->claim_sent_ms);
     enter(run, RUN_FETCHING);
     log_debug("job=%s attempt=%" PRIu32 " claimed", run->job.id, run->job.attempt);

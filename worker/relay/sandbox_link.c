@@ -298,6 +298,7 @@ static void on_forked(struct relay *relay, struct zygote_link *link,
     }
     asked->pidfd = steal_fd(&message->fds[0]);
     asked->state = SANDBOX_WAITING;
+    relay->board.work.counts.sandboxes++;
     /* Either may come first: they are of two zygotes. */
     if (relay->link.heir.state == SANDBOX_WAITING) {
         sandbox_link_discard(relay);

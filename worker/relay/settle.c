@@ -32,10 +32,12 @@ void settlement_done(struct settlement *settlement)
 
 /* ---- composing ---- */
 
-static void begin(struct relay *relay, const char *function)
+static void begin(struct relay *relay, const char *function, enum verdict verdict)
 {
     settlement_done(&relay->settlement);
     relay->settlement.function = function;
+    relay->settlement.verdict = verdict;
+    relay->settlement.wall_ms = -1;
 }
 
 /* Without memory for its own words a relay can do nothing sensible: the job is lost with
@@ -134,7 +136,7 @@ static void tell_where(const struct relay *relay, enum verdict verdict, char *to
 static void add_judged(struct relay *relay, const struct judge_case *facts,
                        const struct judgement *judged)
 {
-    int64_t wall_ms = run_wall_us(relay, clock_now_us()) / 1000;
+    int64_t wall_ms = relay->settlement.wall_ms;
     struct verdict_facts figures;
     char report[LIMIT_REPORT + 1] = "", where[256] = "";
 
@@ -169,7 +171,8 @@ void settle_lost(struct relay *relay, const char *detail)
 {
     log_warning("job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.id,
                 relay->run.job.attempt, detail);
-    begin(relay, "paddock_lost");
+    relay->board.work.counts.lost++;
+    begin(relay, "paddock_lost", VERDICT_NONE);
     add(relay, detail);
 }
 
@@ -177,7 +180,8 @@ void settle_give_back(struct relay *relay)
 {
     log_info("job=%s attempt=%" PRIu32 " given back", relay->run.job.id,
              relay->run.job.attempt);
-    begin(relay, "paddock_requeue");
+    relay->board.work.counts.given_back++;
+    begin(relay, "paddock_requeue", VERDICT_NONE);
 }
 
 void settle_verdict(struct relay *relay, enum verdict verdict, const char *report)
@@ -186,7 +190,7 @@ void settle_verdict(struct relay *relay, enum verdict verdict, const char *repor
 
     log_info("job=%s attempt=%" PRIu32 " verdict=%s without a run", relay->run.job.id,
              relay->run.job.attempt, verdict_row(verdict)->name);
-    begin(relay, "paddock_finish");
+    begin(relay, "paddock_finish", verdict);
     add_field(relay, "verdict", verdict_row(verdict)->name);
     add_sentence(relay, verdict, &figures);
     add_number(relay, "exit_code", verdict_row(verdict)->exit_code);
@@ -202,7 +206,9 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
         settle_lost(relay, judged.detail);
         return;
     }
-    begin(relay, "paddock_finish");
+    begin(relay, "paddock_finish", judged.verdict);
+    relay->settlement.cpu_ms = facts->exited->cpu_us / 1000;
+    relay->settlement.wall_ms = run_wall_us(relay, clock_now_us()) / 1000;
     add_judged(relay, facts, &judged);
     log_info("job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64 " signal=%d%s%s",
              relay->run.job.id, relay->run.job.attempt, verdict_row(judged.verdict)->name,
@@ -242,9 +248,13 @@ void settle_tend(struct relay *relay, int64_t now_ms)
 
 static void done(struct relay *relay, const char *answer)
 {
-    log_event(strcmp(answer, "stale") == 0 ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s",
-              relay->run.job.id, relay->settlement.function, answer);
-    relay->jobs_done += strcmp(answer, "done") == 0;
+    bool stale = strcmp(answer, "stale") == 0;
+
+    log_event(stale ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s", relay->run.job.id,
+              relay->settlement.function, answer);
+    if (!stale) {
+        board_count_end(relay);
+    }
     settlement_done(&relay->settlement);
     run_settled(relay);
 }

@@ -20,6 +20,8 @@ struct settlement {
     int argc;
     char *argv[2 * SETTLE_FIELDS]; /* owned */
     int dropped_at;                /* which of them counts dropped slices; 0: none does */
+    enum verdict verdict;          /* VERDICT_NONE: it is no end */
+    int64_t cpu_ms, wall_ms;       /* of a program that ran; else wall_ms is -1 */
     bool asked;                    /* it is sent and not answered */
     unsigned refused;              /* how often Redis refused just this */
 };

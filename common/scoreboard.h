@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scoreboard: what a pool and each of its workers do and have done, in a file of the
+ * runtime folder that all of them map. It costs who writes a few stores and no call of
+ * the kernel, and who reads cannot hinder anybody.
+ *
+ * Each part has one writer: the supervisor the head, each relay its slot; of the queue's
+ * state the relay writes that has the turn to ask (scoreboard_may_ask). A slot outlives
+ * its relay: the next one counts on. Readers map it read-only, and take copies: a slot is
+ * written between two steps of its sequence number (a seqlock), so that a copy is never
+ * half of one job and half of another.
+ *
+ * Times are of CLOCK_MONOTONIC in ms, where not said otherwise: of this machine alone, as
+ * is the file.
+ */
+#pragma once
+
+#include "common/limits.h"
+#include "common/verdict.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
+#define SCOREBOARD_VERSION 1          /* bumped with any change below */
+
+/* What a worker does. Names and what they mean: scoreboard_state_name, _about. */
+enum scoreboard_state {
+    SCOREBOARD_OFF,
+    SCOREBOARD_STARTING,
+    SCOREBOARD_NO_REDIS,
+    SCOREBOARD_NO_SANDBOX,
+    SCOREBOARD_IDLE,
+    SCOREBOARD_FETCHING,
+    SCOREBOARD_RUNNING,
+    SCOREBOARD_SETTLING,
+    SCOREBOARD_LEAVING,
+    SCOREBOARD_STATES,
+};
+
+const char *scoreboard_state_name(enum scoreboard_state state);
+const char *scoreboard_state_about(enum scoreboard_state state);
+/* It has a job. */
+bool scoreboard_is_busy(enum scoreboard_state state);
+
+/* How many took at most so many ms: the last of all has no bound. As in Prometheus, but
+ * each is counted in one bucket alone. */
+#define SCOREBOARD_BUCKETS 17
+extern const int64_t scoreboard_bounds_ms[SCOREBOARD_BUCKETS]; /* the last: INT64_MAX */
+
+struct scoreboard_histogram {
+    uint64_t buckets[SCOREBOARD_BUCKETS];
+    uint64_t sum_ms;
+};
+
+void scoreboard_note(struct scoreboard_histogram *histogram, int64_t ms);
+
+/* What a slot has counted since the pool began. */
+struct scoreboard_counts {
+    uint64_t verdicts[VERDICT_COUNT]; /* that the queue took */
+    uint64_t lost;                    /* attempts that a fault of ours ended */
+    uint64_t given_back;              /* attempts that begin anew elsewhere */
+    uint64_t sandboxes;               /* that were forked for it */
+    uint64_t slices, slice_bytes;     /* of recordings, sent to Redis */
+    uint64_t slices_dropped;
+    uint64_t connections;              /* to Redis that came up */
+    uint64_t cpu_ms;                   /* of programs */
+    struct scoreboard_histogram waits; /* of jobs in the queue, until they were claimed */
+    struct scoreboard_histogram runs;  /* of programs, by the wall clock */
+};
+
+struct scoreboard_work {
+    int32_t pid;    /* of the relay; 0: there is none */
+    uint32_t state; /* enum scoreboard_state */
+    int64_t since_ms;
+    int64_t heard_ms; /* when Redis answered last */
+    /* the job, while it has one */
+    char job[LIMIT_JOB_ID + 1];
+    char tenant[LIMIT_TENANT + 1];
+    uint32_t attempt;
+    struct scoreboard_counts counts;
+};
+
+struct scoreboard_slot {
+    _Alignas(64) atomic_uint sequence; /* odd while it is written */
+    struct scoreboard_work work;
+};
+
+/* Of the queue, as the library says (paddock_depth). */
+struct scoreboard_queue {
+    atomic_llong asked_ms, told_ms;
+    atomic_ullong waiting; /* jobs that could run now */
+    atomic_ullong running;
+    atomic_llong oldest_ms; /* how long the first that waits has waited */
+};
+
+enum scoreboard_child {
+    SCOREBOARD_REDIS,
+    SCOREBOARD_ZYGOTE,
+    SCOREBOARD_RELAY,
+    SCOREBOARD_CHILDREN
+};
+
+/* Of the supervisor. */
+struct scoreboard_head {
+    atomic_int supervisor, zygote, redis; /* pids; 0: there is none */
+    atomic_llong started_ms;
+    atomic_uint workers; /* that are wanted now */
+    atomic_uint least, most;
+    atomic_uint draining;
+    atomic_ullong deaths[SCOREBOARD_CHILDREN]; /* that nobody had asked for */
+    atomic_ullong zygotes;                     /* that became ready */
+    atomic_ullong reloads;                     /* that are in force */
+    char queue[LIMIT_QUEUE + 1];               /* set before anybody else has the file */
+};
+
+struct scoreboard {
+    uint32_t magic, version;
+    uint64_t size; /* of all of it */
+    _Alignas(64) struct scoreboard_head head;
+    _Alignas(64) struct scoreboard_queue queue;
+    struct scoreboard_slot slots[LIMIT_WORKERS];
+};
+
+/* Makes the file anew (another of that name is unlinked first: who has it mapped keeps
+ * it), readable by its owner alone, and maps it. Returns 0 and an fd to pass on, or a
+ * negative errno. */
+int scoreboard_create(const char *path, const char *queue, int *ret_fd,
+                      struct scoreboard **ret) must_check;
+/* Maps one, to be written or only to be read. Returns 0, -EPROTO where it is none of this
+ * version, or a negative errno. */
+int scoreboard_map(int fd, bool writable, struct scoreboard **ret) must_check;
+/* NULL is none. */
+void scoreboard_unmap(struct scoreboard *scoreboard);
+
+/* Writes a slot: all of it, as `work` is. For its one writer. */
+void scoreboard_write(struct scoreboard_slot *slot, const struct scoreboard_work *work);
+/* Takes a copy, whose texts end. Whose writer died in the middle is read as it is. */
+void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work *ret);
+
+/* Its writer is gone: nobody does anything there, what was counted stays. */
+void scoreboard_leave(struct scoreboard_slot *slot);
+
+/* Whether it is for the caller to ask the queue for its depth, at most once in
+ * `every_ms`. Who had the turn keeps it by asking; others take it when he is late. */
+bool scoreboard_may_ask(struct scoreboard_queue *queue, int64_t now_ms, int64_t every_ms);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A relay's slot of the scoreboard. Runs in the relay, which believes nothing that stands
+ * there but how much the slot has counted. Must make no call of the kernel.
+ */
+#include "worker/relay/board.h"
+
+#include "worker/relay/claims.h"
+#include "worker/relay/relay.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One relay asks for all. Another one takes over when that one is late. */
+#define ASK_MS  1000
+#define LATE_MS 3000
+
+int board_open(struct relay *relay, int fd)
+{
+    struct board *board = &relay->board;
+    struct scoreboard_work before;
+    int error = scoreboard_map(fd, true, &board->scoreboard);
+
+    if (error < 0) {
+        return error;
+    }
+    board->slot = &board->scoreboard->slots[relay->setup.slot % LIMIT_WORKERS];
+    scoreboard_read(board->slot, &before);
+    board->work = (struct scoreboard_work){.pid = getpid(),
+                                           .state = SCOREBOARD_STARTING,
+                                           .since_ms = clock_now_ms(),
+                                           .counts = before.counts};
+    scoreboard_write(board->slot, &board->work);
+    return 0;
+}
+
+void board_done(struct relay *relay)
+{
+    struct board *board = &relay->board;
+
+    if (board->slot != NULL) {
+        scoreboard_write(board->slot, &board->work);
+        scoreboard_leave(board->slot);
+    }
+    scoreboard_unmap(board->scoreboard);
+    *board = (struct board){0};
+}
+
+void board_heard(struct relay *relay)
+{
+    relay->board.work.heard_ms = clock_now_ms();
+}
+
+/* ---- what is counted ---- */
+
+void board_count_job(struct relay *relay)
+{
+    if (relay->run.job.queue_ms >= 0) {
+        scoreboard_note(&relay->board.work.counts.waits, relay->run.job.queue_ms);
+    }
+}
+
+void board_count_end(struct relay *relay)
+{
+    const struct settlement *settlement = &relay->settlement;
+    struct scoreboard_counts *counts = &relay->board.work.counts;
+
+    if (settlement->verdict == VERDICT_NONE) {
+        return;
+    }
+    counts->verdicts[settlement->verdict]++;
+    if (settlement->wall_ms >= 0) {
+        scoreboard_note(&counts->runs, settlement->wall_ms);
+        counts->cpu_ms += (uint64_t)settlement->cpu_ms;
+    }
+}
+
+/* ---- the queue ---- */
+
+void board_on_depth(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct claims_depth depth;
+
+    relay->board.depth_asked = false;
+    if (broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) &&
+        claims_read_depth(reply, &depth)) {
+        struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
+
+        atomic_store(&queue->waiting, depth.waiting);
+        atomic_store(&queue->running, depth.running);
+        atomic_store(&queue->oldest_ms, (long long)depth.oldest_ms);
+        atomic_store(&queue->told_ms, clock_now_ms());
+    }
+}
+
+static void ask(struct relay *relay, int64_t now_ms)
+{
+    struct board *board = &relay->board;
+    bool ours = scoreboard_may_ask(&board->scoreboard->queue, now_ms,
+                                   board->asker ? ASK_MS : LATE_MS);
+
+    board->asker = ours;
+    board->look_ms = now_ms + (ours ? ASK_MS : LATE_MS);
+    if (ours) {
+        board->depth_asked = claims_depth(relay) == 0;
+    }
+}
+
+/* ---- the slot ---- */
+
+/* Of a relay that has no job. */
+static enum scoreboard_state free_state(const struct relay *relay, int64_t now_ms)
+{
+    if (relay->mode != RELAY_SERVING) {
+        return SCOREBOARD_LEAVING;
+    }
+    if (!broker_ready(relay, now_ms)) {
+        return SCOREBOARD_NO_REDIS;
+    }
+    return sandbox_link_ready(relay) || relay->run.claim_asked ? SCOREBOARD_IDLE
+                                                               : SCOREBOARD_NO_SANDBOX;
+}
+
+static enum scoreboard_state state_of(const struct relay *relay, int64_t now_ms)
+{
+    static const enum scoreboard_state states[RUN_STATES] = {
+        [RUN_FETCHING] = SCOREBOARD_FETCHING,
+        [RUN_RUNNING] = SCOREBOARD_RUNNING,
+        [RUN_ORPHANED] = SCOREBOARD_RUNNING,
+        [RUN_SETTLING] = SCOREBOARD_SETTLING,
+    };
+    enum scoreboard_state busy = states[relay->run.state];
+
+    return busy != SCOREBOARD_OFF ? busy : free_state(relay, now_ms);
+}
+
+static void show(struct relay *relay, int64_t now_ms)
+{
+    struct scoreboard_work *work = &relay->board.work;
+    const struct claims_job *job = &relay->run.job;
+    uint32_t state = state_of(relay, now_ms);
+
+    if (work->state != state) {
+        work->state = state;
+        work->since_ms = now_ms;
+    }
+    (void)snprintf(work->job, sizeof(work->job), "%s", job->id);
+    (void)snprintf(work->tenant, sizeof(work->tenant), "%s", job->tenant);
+    work->attempt = job->attempt;
+    scoreboard_write(relay->board.slot, work);
+}
+
+void board_tend(struct relay *relay, int64_t now_ms)
+{
+    struct board *board = &relay->board;
+
+    if (now_ms >= board->look_ms && !board->depth_asked && broker_ready(relay, now_ms)) {
+        ask(relay, now_ms);
+    }
+    show(relay, now_ms);
+}
+
+int64_t board_deadline(const struct relay *relay)
+{
+    return relay->board.depth_asked ? CLOCK_NEVER
+                                    : broker_when(relay, relay->board.look_ms);
+}
