@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Functions library: the generated tables and functions.lua, as one text (library.c,
- * made by the build). */
+/* The Functions library: the generated tables and those of functions/, as one text
+ * (library.c, made by the build). */
 #pragma once
 
 extern const char library_text[];

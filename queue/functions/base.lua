@@ -1,0 +1,203 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The queue, as a library of Redis Functions: every change of state is one call, and so one step. The build makes one
+-- text of these files, in the order that ../CMakeLists.txt has, behind the tables VERSION, FIELDS and VERDICTS. Runs
+-- inside Redis (Lua 5.1, sandboxed). Callers are clients (enqueue, cancel, input, position), operators (pause, resume,
+-- dead letters) and relays; none can name a key of another queue: all keys are made from the one that is passed,
+-- paddock:{QUEUE}:open. P is its part before "open".
+--
+-- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
+-- running; it stands in `waits`, and in its tenant's line or in `delayed`, if and only if it is queued; it has one
+-- `result` entry if and only if it is final. docs/PROTOCOL.md has the keys.
+--
+-- No call does more than a bounded amount of work, whatever has piled up: what is over is left to the next call. Calls
+-- of relays do not fail for what is wrong with one job, for the job would then be in the way of all others.
+
+local CLASSES = {interactive = 0, normal = 1, batch = 2}
+local CLASS_NAMES = {[0] = "interactive", "normal", "batch"}
+local SPARE_S = 3600           -- how long the keys of a job that nobody tends outlive its times
+local REAP_AT_MOST = 20        -- jobs whose time is over, per call and kind
+local PROMOTE_AT_MOST = 100    -- delayed jobs per call
+local SKIP_AT_MOST = 100       -- tenants without jobs or at their cap, and jobs that cannot run, passed over per claim
+local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
+local REPLACE_AT_MOST = 200    -- jobs that one new one takes the place of
+local LEASE_AT_MOST = 60000    -- ms
+local ADOPT_AT_MOST = 500      -- jobs of the version before, per claim
+local UNCAP_AT_MOST = 100      -- tenants looked at again per claim when the cap was raised
+local BACKOFF_MS = 1000        -- before the third attempt; then four times as long each
+local BACKOFF_MOST_MS = 60000
+local DEAD_AT_MOST = 1000
+local DEAD_S = 7 * 86400
+local DEAD_SHOWN = 100         -- dead letters per call
+local WAKE_TOKENS = 64
+local REASON_AT_MOST = 256     -- bytes
+local INPUT_AT_MOST = 65536    -- bytes of live input per call
+local INPUTS_AT_MOST = 1048576 -- and per job
+local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
+local SMALL_RECORDING = 6144   -- bytes; to cut such a one to its result would free next to nothing
+local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000, max_tenant_running = 0,
+                  weight_interactive = 16, weight_normal = 4, weight_batch = 1, recordings_mb = 1024}
+
+-- What the hash of a job holds beside the fields of FIELDS: what is told of its end, and what the queue needs.
+local RESULT = {"verdict", "exit_code", "sentence", "detail", "signal", "call", "where", "max_rss_kb", "shared_kb",
+                "memory_kb", "claim", "frames_dropped", "versions", "ended_ms", "started_ms", "queue_ms", "owner",
+                "token", "cancel", "held", "recording_cut"}
+local OWN = {state = true, attempt = true, lost = true, bytes = true, enqueued_ms = true, max_deliveries = true,
+             input_eof = true}
+
+---- small things ----
+
+-- Milliseconds, and the microseconds beside them.
+local function now_ms()
+  local time = redis.call("TIME")
+  return time[1] * 1000 + math.floor(time[2] / 1000), time[2] % 1000
+end
+
+local function whole(number)
+  return string.format("%.0f", number)
+end
+
+local CHECKS = {
+  text = function(row, value) return #value <= row.max and not string.find(value, "%z") end,
+  bytes = function(row, value) return #value <= row.max end,
+  name = function(row, value)
+    return #value >= row.min and #value <= row.max and not string.find(value, "[^%w_.:-]")
+  end,
+  choice = function(row, value) return row.choices[value] == true end,
+  number = function(row, value)
+    return #value <= 18 and string.match(value, "^%d+$") and tonumber(value) >= row.min
+           and tonumber(value) <= row.max
+  end,
+}
+
+-- A command on a key that somebody may have damaged. Returns its reply, or nil if what the key holds does not allow it.
+-- All other errors (an ACL that is too narrow) are the caller's to see, and nothing is repaired for their sake.
+local DAMAGE = {"WRONGTYPE", "not an integer", "overflow", "equal or smaller", "exhausted"}
+
+local function try(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= "table" or not reply.err then
+    return reply
+  end
+  for _, words in ipairs(DAMAGE) do
+    if string.find(reply.err, words, 1, true) then
+      return nil
+    end
+  end
+  return redis.call(...)
+end
+
+-- Fields of a job, read in one call: a list, false where there is none. What stands in the place of a job and is none
+-- is removed.
+local function fields(P, id, ...)
+  local values = try("HMGET", P .. "job:" .. id, ...)
+  if not values then
+    redis.pcall("UNLINK", P .. "job:" .. id) -- where this is asked by a call that writes nothing, another does it
+  end
+  return values or {}
+end
+
+local function field(P, id, name)
+  return fields(P, id, name)[1] or nil
+end
+
+-- A count that the library wrote; 0 where it is damaged.
+local function counted(value)
+  return value and #value <= 15 and string.match(value, "^%d+$") and tonumber(value) or 0
+end
+
+-- A number that a client asked for; its default where it is damaged.
+local function asked(name, value)
+  local row = FIELDS[name]
+  return tonumber(value and CHECKS.number(row, value) and value or row.default)
+end
+
+local function asked_field(P, id, name)
+  return asked(name, field(P, id, name))
+end
+
+local function count(P, key, name, by)
+  if (try("HINCRBY", P .. key, name, by) or 0) <= 0 then
+    redis.call("HDEL", P .. key, name)
+  end
+end
+
+-- A counter that may have been damaged begins anew.
+local function add(P, key, by)
+  if by == 0 then
+    return -- "-0" is no number to Redis
+  end
+  if (try("INCRBY", P .. key, whole(by)) or -1) < 0 then
+    redis.call("SET", P .. key, "0")
+  end
+end
+
+local function wake(P)
+  if redis.call("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
+    redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+  end
+end
+
+-- Bytes of a program may be in a text; JSON is UTF-8. What is no UTF-8 becomes '?'.
+local function utf8(text)
+  if not string.find(text, "[\128-\255]") then
+    return text
+  end
+  local out, i, size = {}, 1, #text
+  while i <= size do
+    local found
+    for _, pattern in ipairs({"^[%z\1-\127]", "^[\194-\223][\128-\191]", "^\224[\160-\191][\128-\191]",
+                              "^[\225-\236\238\239][\128-\191][\128-\191]", "^\237[\128-\159][\128-\191]",
+                              "^\240[\144-\191][\128-\191][\128-\191]",
+                              "^[\241-\243][\128-\191][\128-\191][\128-\191]",
+                              "^\244[\128-\143][\128-\191][\128-\191]"}) do
+      found = string.match(text, pattern, i)
+      if found then break end
+    end
+    out[#out + 1] = found or "?"
+    i = i + (found and #found or 1)
+  end
+  return table.concat(out)
+end
+
+-- A JSON object from {name, value, name, value ...}: the order is kept, and "kind" comes first.
+local function json_object(pairs_in_order)
+  local parts = {}
+  for i = 1, #pairs_in_order, 2 do
+    local value = pairs_in_order[i + 1]
+    if type(value) == "number" then
+      value = whole(value)
+    else
+      value = cjson.encode(utf8(value))
+    end
+    parts[#parts + 1] = cjson.encode(pairs_in_order[i]) .. ":" .. value
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- A Stream that takes no entry is none, or was made by somebody else.
+local function tell(P, id, kind, attempt, object)
+  local entry = {"XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object)}
+  if not try(unpack(entry)) then
+    redis.call("UNLINK", entry[2])
+    redis.call(unpack(entry))
+  end
+end
+
+local function printable(name)
+  return (string.gsub(string.sub(name, 1, 64), "[^\32-\126]", "?"))
+end
+
+local function within(value, least, most, default)
+  local number = tonumber(value or "")
+  return number and number >= least and number <= most and number or default
+end
+
+-- Numbers of the hash `conf`, in one call.
+local function configured(P, ...)
+  local set, numbers = redis.call("HMGET", P .. "conf", ...), {}
+  for i, name in ipairs({...}) do
+    numbers[i] = within(set[i], 0, 1e12, DEFAULTS[name])
+  end
+  return unpack(numbers)
+end

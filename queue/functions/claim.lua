@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: MIT
+---- claim ----
+
+local function is_known(name)
+  if FIELDS[name] or OWN[name] then
+    return true
+  end
+  for _, known in ipairs(RESULT) do
+    if name == known then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a job can be run, whatever was done to its keys. Returns its fields, those that came with a later version
+-- with their defaults; or nil and why not.
+local function examine(P, id, class, tenant)
+  local flat = try("HGETALL", P .. "job:" .. id)
+  if not flat or #flat == 0 then
+    return nil, flat and "its fields are gone" or "what stands in its place is not a job"
+  end
+  local job = {}
+  for i = 1, #flat, 2 do
+    if not is_known(flat[i]) then
+      return nil, "there is no field " .. printable(flat[i])
+    end
+    job[flat[i]] = flat[i + 1]
+  end
+  for _, name in ipairs({"tenant", "priority"}) do
+    if not job[name] then
+      return nil, "its field " .. name .. " is missing"
+    end
+  end
+  for name, row in pairs(FIELDS) do
+    job[name] = job[name] or row.default
+    if job[name] ~= row.default and not CHECKS[row.type](row, job[name]) then
+      return nil, "its field " .. name .. " takes " .. row.takes
+    end
+  end
+  if job.tenant ~= tenant or CLASSES[job.priority] ~= class then
+    return nil, "its tenant or priority is not the one it has waited with"
+  end
+  local kind = redis.call("TYPE", P .. "zip:" .. id).ok
+  if kind ~= "string" then
+    return nil, kind == "none" and "its ZIP is missing" or "what stands in the place of its ZIP is a " .. kind
+  end
+  return job
+end
+
+-- The job was counted with the tenant in whose line it stood.
+local function bury_malformed(P, id, class, tenant, reason)
+  fields(P, id, "state")
+  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class])
+  finish_by_queue(P, id, "dead", "fault", "it cannot be run: " .. reason)
+end
+
+-- Takes an id that stood in line. Returns the job if it is to run.
+local function take(P, id, class, tenant, now)
+  local wait = redis.call("ZSCORE", P .. "waits", id)
+  local job, problem = examine(P, id, class, tenant)
+  local state = job and job.state or field(P, id, "state")
+  redis.call("ZREM", P .. "waits", id)
+  if not wait and state and state ~= "queued" then
+    return nil -- somebody else's doing: it stands where it did not wait
+  end
+  if wait and tonumber(wait) <= now then
+    expire(P, id)
+    return nil
+  end
+  if not job then
+    bury_malformed(P, id, class, tenant, problem)
+  end
+  return job
+end
+
+local function next_in_line(P, class, tenant)
+  local line = P .. "line" .. class .. ":" .. tenant
+  local popped = try("ZPOPMIN", line)
+  if not popped then
+    redis.call("UNLINK", line)
+  end
+  return popped and popped[1]
+end
+
+-- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
+-- Whoever has nothing to run keeps its place until its turn comes: who left at once and returned at the front would be
+-- served before those who always wait.
+local function next_job(P, now, cap, weights)
+  for _ = 1, SKIP_AT_MOST do
+    local class = tonumber(redis.call("ZRANGE", P .. "turns", 0, 0)[1])
+    if not class then
+      return nil
+    end
+    local round = P .. "turns" .. class
+    local tenant = redis.call("ZRANGE", round, 0, 0)[1]
+    if not tenant then
+      redis.call("ZREM", P .. "turns", class)
+    elseif cap > 0 and running_of(P, tenant) >= cap then
+      redis.call("ZREM", round, tenant)
+      redis.call("ZADD", P .. "capped", whole(cap), tenant)
+    else
+      local id = next_in_line(P, class, tenant)
+      local job = id and take(P, id, class, tenant, now)
+      if job then
+        serve(round, tenant, within(redis.call("HGET", P .. "weights", tenant), 1, 100, 1))
+        serve(P .. "turns", class, within(weights[class], 1, 100, 1))
+        return id, job
+      elseif not id then
+        redis.call("ZREM", round, tenant)
+      end
+    end
+  end
+  wake(P) -- the rest is the next claim's
+end
+
+-- Returns the first fields of the claim's answer.
+local function start(P, id, job, owner, lease_ms, max_deliveries, now)
+  local attempt = counted(job.attempt) + 1
+  local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
+  local queue_ms = math.max(now - counted(job.enqueued_ms) - job.delay_ms, 0)
+  local wall_s = math.ceil(job.wall_ms / 1000)
+  hold(P, id, now, lease_ms)
+  count(P, "tact", job.tenant, 1)
+  redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
+             whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
+             whole(attempt))
+  tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
+                                 "queue_ms", queue_ms})
+  redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
+  guard(P, id, wall_s + job.max_wait_s, job.live_input == "1")
+  return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms)}
+end
+
+-- What most claims find nothing of, by one look. Returns whether the queue is paused.
+local function tend_rarities(P, now, cap)
+  if redis.call("EXISTS", P .. "delayed", P .. "capped", P .. "dead", P .. "recordings_until", P .. "paused",
+                P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
+    return false
+  end
+  promote(P, now)
+  uncap_raised(P, cap)
+  reap_dead(P, now)
+  reap_recordings(P, now)
+  adopt(P)
+  return redis.call("EXISTS", P .. "paused") == 1
+end
+
+-- The answer of a claim that finds no job, for a caller that wants to know: how long nothing will be due.
+local function nothing(P, now, wanted)
+  local due = math.huge
+  for _, name in ipairs(wanted and {"delayed", "lease", "waits"} or {}) do
+    due = math.min(due, tonumber(redis.call("ZRANGE", P .. name, 0, 0, "WITHSCORES")[2]) or due)
+  end
+  return due < math.huge and {"idle_ms", whole(math.max(due - now, 0) + 1)} or {}
+end
+
+local function claim(P, args)
+  local owner, now = args[1], now_ms()
+  local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
+  reap_leases(P, now, lease_ms)
+  reap_waits(P, now)
+  local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
+                                                     "weight_batch")
+  if tend_rarities(P, now, cap) then
+    return {}
+  end
+  local id, job = next_job(P, now, cap, {[0] = interactive, normal, batch})
+  if not id then
+    return nothing(P, now, args[4])
+  end
+  local answer = start(P, id, job, owner, lease_ms, max_deliveries, now)
+  answer[#answer + 1], answer[#answer + 2] = "waiting", whole(jobs_waiting(P))
+  for name in pairs(FIELDS) do
+    answer[#answer + 1], answer[#answer + 2] = name, job[name]
+  end
+  return answer
+end

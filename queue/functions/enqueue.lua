@@ -1,0 +1,175 @@
+-- SPDX-License-Identifier: MIT
+---- enqueue ----
+
+-- Returns the job's fields with every default, or nil and an error.
+local function read_fields(args)
+  local job = {}
+  for name, row in pairs(FIELDS) do
+    job[name] = row.default
+  end
+  if #args % 2 == 0 then
+    return nil, "BADFIELD " .. printable(args[#args]) .. ": has no value"
+  end
+  for i = 4, #args, 2 do
+    local name, value = args[i], args[i + 1]
+    local row = FIELDS[name]
+    if not row then
+      return nil, "BADFIELD " .. printable(name) .. ": there is no such field"
+    end
+    if not CHECKS[row.type](row, value) then
+      return nil, "BADFIELD " .. name .. ": takes " .. row.takes
+    end
+    job[name] = value
+  end
+  if job.encoding == "json" and job.trace ~= "off" and job.trace ~= "calls" then
+    return nil, "BADFIELD encoding: json goes with trace off or calls"
+  end
+  return job
+end
+
+-- What is `spared` is about to be cancelled, and counts no more: {jobs, bytes}.
+local function full(P, tenant, size, spared)
+  local jobs, mb, of_tenant = configured(P, "max_jobs", "max_mb", "max_tenant_jobs")
+  if redis.call("ZCARD", P .. "open") - spared.jobs >= jobs then
+    return "jobs"
+  end
+  if counted(redis.call("GET", P .. "bytes")) + size - spared.bytes > mb * 1048576 then
+    return "bytes"
+  end
+  if counted(redis.call("HGET", P .. "topen", tenant)) - spared.jobs >= of_tenant then
+    return "tenant"
+  end
+end
+
+-- Dead letters give way to jobs, the oldest first. Returns false if there is none.
+local function drop_oldest(P)
+  local oldest = redis.call("ZRANGE", P .. "dead", 0, 0)[1]
+  if oldest then
+    drop_letter(P, oldest, now_ms())
+  end
+  return oldest ~= nil
+end
+
+-- The upload is not there: Redis had no room for it, or would have none for a large one.
+local function out_of_memory(most)
+  local info = try("INFO", "memory")
+  if type(info) ~= "string" then
+    return false
+  end
+  local used = tonumber(string.match(info, "\nused_memory:(%d+)") or 0)
+  local maximum = tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0)
+  return maximum > 0 and used + most >= maximum
+end
+
+-- The tenant's queued jobs that a job with replace=1 takes the place of. What the version before has cancelled, or begun,
+-- may still stand in line, or among what is put off.
+local function replaced_by(P, job)
+  local found = {jobs = 0, bytes = 0, ids = {}}
+  if job.replace ~= "1" then
+    return found
+  end
+  for _, name in ipairs({"line0:", "line1:", "line2:", "later:"}) do
+    local room = REPLACE_AT_MOST - found.jobs
+    for _, id in ipairs(room > 0 and redis.call("ZRANGE", P .. name .. job.tenant, 0, room - 1) or {}) do
+      if redis.call("ZSCORE", P .. "waits", id) then
+        found.jobs = found.jobs + 1
+        found.ids[found.jobs] = id
+        found.bytes = found.bytes + counted(field(P, id, "bytes"))
+      else
+        redis.call("ZREM", P .. name .. job.tenant, id)
+      end
+    end
+  end
+  return found
+end
+
+local function cancel_queued(P, id, detail)
+  leave_line(P, id)
+  finish_by_queue(P, id, "cancelled", "cancelled", detail)
+end
+
+-- A leak guard, and no more: it is `waits` that ends a wait.
+local function guard(P, id, seconds, has_input)
+  redis.call("EXPIRE", P .. "zip:" .. id, seconds + SPARE_S)
+  if has_input then
+    redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
+  end
+end
+
+local function store(P, id, upload, job, size, now)
+  local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
+               "enqueued_ms", whole(now)}
+  for name, value in pairs(job) do
+    set[#set + 1], set[#set + 2] = name, value
+  end
+  redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id, P .. "job:" .. id)
+  redis.call("RENAME", upload, P .. "zip:" .. id)
+  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000), false)
+  redis.call("HSET", P .. "job:" .. id, unpack(set))
+  add(P, "bytes", size)
+end
+
+-- The stored job begins to wait.
+local function open(P, id, job, now)
+  redis.call("ZADD", P .. "open", whole(now), id)
+  count(P, "topen", job.tenant, 1)
+  redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
+  if tonumber(job.delay_ms) > 0 then
+    put_off(P, id, now + job.delay_ms, job.tenant)
+  else
+    put_in_line(P, id, false, job.tenant, CLASSES[job.priority])
+  end
+  return "queued " .. whole(redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1)
+end
+
+local function enqueue(P, args)
+  local id = args[1] or ""
+  if not string.match(id, "^[%w_-]+$") or #id > 64 then
+    return redis.error_reply("BADFIELD id: takes 1 to 64 letters, digits, _ and -")
+  end
+  if args[2] ~= "upload" or not string.match(args[3] or "", "^[%w_-]+$") then
+    return redis.error_reply("BADFIELD upload: takes the RANDOM of the uploaded key up:RANDOM")
+  end
+  local upload = P .. "up:" .. args[3]
+  local known = field(P, id, "state")
+  if known then
+    redis.call("UNLINK", upload)
+    return redis.status_reply("duplicate " .. known)
+  end
+  local job, problem = read_fields(args)
+  if not job then
+    redis.call("UNLINK", upload)
+    return redis.error_reply(problem)
+  end
+  local most = math.min(configured(P, "max_zip_mb"), ZIP_MB_AT_MOST) * 1048576
+  local size = redis.call("STRLEN", upload)
+  if size == 0 and redis.call("EXISTS", upload) == 0 then
+    if out_of_memory(most) then
+      drop_oldest(P)
+      return redis.status_reply("full memory 1000")
+    end
+    return redis.error_reply("NOUPLOAD " .. args[3])
+  end
+  if size > most then
+    redis.call("UNLINK", upload)
+    return redis.error_reply("TOOBIG " .. whole(most))
+  end
+  local replaced = replaced_by(P, job)
+  local reason = full(P, job.tenant, size, replaced)
+  for _ = 1, REAP_AT_MOST do
+    if reason ~= "bytes" or not drop_oldest(P) then
+      break
+    end
+    reason = full(P, job.tenant, size, replaced)
+  end
+  if reason then
+    redis.call("UNLINK", upload)
+    return redis.status_reply("full " .. reason .. " 1000")
+  end
+  for _, old in ipairs(replaced.ids) do
+    cancel_queued(P, old, "replaced by " .. id)
+  end
+  local now = now_ms()
+  store(P, id, upload, job, size, now)
+  return redis.status_reply(open(P, id, job, now))
+end

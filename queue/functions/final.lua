@@ -1,0 +1,117 @@
+-- SPDX-License-Identifier: MIT
+---- the one way to become final ----
+
+-- A user who may call the library but not add to a Stream would leave a job final without its result: asked before
+-- anything is changed, as an error takes nothing back.
+local function must_tell(P, id)
+  if not redis.acl_check_cmd("XADD", P .. "frames:" .. id, "*", "k", "result") then
+    error({err = "NOPERM the user may not run XADD, by which a result is told"})
+  end
+end
+
+-- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
+local function finish(P, id, state, result)
+  must_tell(P, id)
+  local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
+  local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
+  local was_running = redis.call("ZREM", P .. "lease", id) == 1
+  local was_open = redis.call("ZREM", P .. "open", id) == 1
+  if state == "dead" then
+    redis.call("UNLINK", P .. "ctl:" .. id)
+  else
+    redis.call("UNLINK", P .. "ctl:" .. id, P .. "zip:" .. id, P .. "in:" .. id)
+  end
+  if was_open then
+    count(P, "topen", tenant, -1)
+  end
+  if was_open and state ~= "dead" then
+    add(P, "bytes", -bytes)
+  end
+  if was_running then
+    stopped(P, tenant)
+  end
+  local set, object = {"state", state, "ended_ms", whole(now)}, {"kind", "result", "id", id}
+  for i = 1, #result, 2 do
+    set[#set + 1], set[#set + 2] = result[i], type(result[i + 1]) == "number" and whole(result[i + 1])
+                                              or result[i + 1]
+    object[#object + 1], object[#object + 2] = result[i], result[i + 1]
+  end
+  object[#object + 1], object[#object + 2] = "state", state
+  object[#object + 1], object[#object + 2] = "attempt", attempt
+  object[#object + 1], object[#object + 2] = "queue_ms", counted(known[5])
+  if known[6] and known[6] ~= "" then
+    object[#object + 1], object[#object + 2] = "meta", known[6]
+  end
+  redis.call("HSET", P .. "job:" .. id, unpack(set))
+  tell(P, id, "result", attempt, object)
+  local recorded = attempt > 0 and note_recording(P, id, now)
+  if state == "dead" then
+    bury(P, id, was_open and bytes or 0, now)
+  else
+    expire_after(P, id, asked("keep_s", known[3]), now, recorded)
+  end
+end
+
+-- The result of a job that the queue itself ends: no figures, the sentence of the table.
+local function finish_by_queue(P, id, state, verdict, detail)
+  finish(P, id, state, {"verdict", verdict, "exit_code", VERDICTS[verdict].exit_code,
+                        "sentence", VERDICTS[verdict].sentence, "detail", detail})
+end
+
+---- given back ----
+
+-- The job waits again, at the front or after a delay, and not for ever.
+local function release(P, id, delay)
+  local known, now = fields(P, id, "max_wait_s", "tenant"), now_ms()
+  redis.call("ZREM", P .. "lease", id)
+  redis.call("ZADD", P .. "waits", whole(now + delay + asked("max_wait_s", known[1]) * 1000), id)
+  redis.call("UNLINK", P .. "ctl:" .. id)
+  redis.call("HDEL", P .. "job:" .. id, "token", "owner")
+  redis.call("HSET", P .. "job:" .. id, "state", "queued")
+  stopped(P, known[2] or "default")
+  if delay > 0 then
+    put_off(P, id, now + delay, known[2] or "default")
+  else
+    put_in_line(P, id, true, place(P, id))
+  end
+end
+
+-- After the first loss none: most faults are over by then.
+local function mean_backoff(lost)
+  return lost < 2 and 0 or math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
+end
+
+-- Jobs that were lost together come back apart.
+local function backoff(lost)
+  local _, micros = now_ms()
+  return math.floor(mean_backoff(lost) * (0.75 + micros / 2000))
+end
+
+-- The longest that a job can be put off.
+local function longest_pause(P, id)
+  local known = fields(P, id, "lost", "delay_ms")
+  local lost = counted(known[1])
+  return lost > 0 and math.ceil(mean_backoff(lost) * 1.25) or asked("delay_ms", known[2])
+end
+
+-- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
+local function give_back(P, id, detail)
+  local known = fields(P, id, "lost", "cancel", "max_deliveries")
+  local lost = counted(known[1]) + 1
+  redis.call("HSET", P .. "job:" .. id, "lost", whole(lost))
+  if known[2] then
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail)
+    return "cancelled"
+  end
+  if lost >= math.max(counted(known[3]), 1) then
+    finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail)
+    return "dead"
+  end
+  release(P, id, backoff(lost))
+  return "queued"
+end
+
+-- Is this the attempt that runs? A token that is not the job's belongs to an attempt that was given up.
+local function holds(P, id, token)
+  return redis.call("ZSCORE", P .. "lease", id) and field(P, id, "token") == token
+end

@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+---- recordings of jobs that are final ----
+
+-- Each has its size in `recordings_size`, when it ended in `recordings` and, if it expires, when in `recordings_until`;
+-- `recordings_bytes` is the sum. What Redis has expired is noticed by its time.
+local function forget_recording(P, id)
+  local size = redis.call("HGET", P .. "recordings_size", id)
+  if size then
+    redis.call("HDEL", P .. "recordings_size", id)
+    redis.call("ZREM", P .. "recordings", id)
+    redis.call("ZREM", P .. "recordings_until", id)
+    add(P, "recordings_bytes", -counted(size))
+  end
+end
+
+local function reap_recordings(P, now)
+  for _, id in ipairs(redis.call("ZRANGE", P .. "recordings_until", "-inf", whole(now), "BYSCORE", "LIMIT", 0,
+                                 REAP_AT_MOST)) do
+    forget_recording(P, id)
+  end
+end
+
+-- The last entry is the result.
+local function cut_recording(P, id)
+  if redis.call("ZSCORE", P .. "open", id) then
+    return forget_recording(P, id) -- the id has been used again
+  end
+  try("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
+  if redis.call("TYPE", P .. "job:" .. id).ok == "hash" then
+    redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
+  end
+  forget_recording(P, id)
+end
+
+local function share_recordings(P, now)
+  local most = configured(P, "recordings_mb") * 1048576
+  reap_recordings(P, now)
+  for _ = 1, REAP_AT_MOST do
+    if counted(redis.call("GET", P .. "recordings_bytes")) <= most then
+      return
+    end
+    local oldest = redis.call("ZRANGE", P .. "recordings", 0, 0)[1]
+    if not oldest then
+      return
+    end
+    cut_recording(P, oldest)
+  end
+end
+
+-- What Redis itself says that the Stream takes, slices of lost attempts included. Returns whether it counts.
+local function note_recording(P, id, now)
+  local size = try("MEMORY", "USAGE", P .. "frames:" .. id, "SAMPLES", 0)
+  forget_recording(P, id)
+  if type(size) ~= "number" or size <= SMALL_RECORDING then
+    return false
+  end
+  redis.call("HSET", P .. "recordings_size", id, whole(size))
+  redis.call("ZADD", P .. "recordings", whole(now), id)
+  add(P, "recordings_bytes", size)
+  share_recordings(P, now)
+  return true
+end
+
+-- Hash and Stream of a final job; `recorded`: its recording may count.
+local function expire_after(P, id, keep_s, now, recorded)
+  redis.call("EXPIRE", P .. "job:" .. id, keep_s)
+  redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
+  if recorded and redis.call("HEXISTS", P .. "recordings_size", id) == 1 then
+    redis.call("ZADD", P .. "recordings_until", whole(now + keep_s * 1000), id)
+  end
+end

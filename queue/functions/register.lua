@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+---- registration ----
+
+local function register(name, callback, ...)
+  local function checked(keys, args)
+    local P = string.match(keys[1] or "", "^(paddock:{[%w_.-]*}:)open$")
+    if not P then
+      return redis.error_reply("BADKEY the one key is paddock:{QUEUE}:open")
+    end
+    return callback(P, args)
+  end
+  redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
+end
+
+-- Without allow-oom Redis itself answers -OOM, as it does to input, when its memory is used up. All else goes on, so
+-- that what is queued can be run and freed; an enqueue uses memory that its upload was granted.
+register("enqueue", enqueue, "allow-oom")
+register("claim", claim, "allow-oom")
+register("cancel", cancel, "allow-oom")
+register("input", input)
+register("input_from", input_from, "no-writes")
+register("beat", beat, "allow-oom")
+register("finish", finish_running, "allow-oom")
+register("lost", lost, "allow-oom")
+register("requeue", requeue, "allow-oom")
+register("recover", recover, "allow-oom")
+register("position", position, "no-writes")
+register("depth", depth, "no-writes")
+register("status", status, "no-writes")
+register("pause", pause, "allow-oom")
+register("resume", resume, "allow-oom")
+register("dead", dead, "no-writes")
+register("dead_requeue", dead_requeue, "allow-oom")
+register("dead_drop", dead_drop, "allow-oom")
+register("version", version, "no-writes")

@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: MIT
+---- time passes ----
+
+local function over(P, name, now, most)
+  return redis.call("ZRANGE", P .. name, "-inf", whole(now), "BYSCORE", "LIMIT", 0, most)
+end
+
+-- A lease has two halves: one until its owner is missed, and one, from the claim on that missed him, in which he can still
+-- say that he is there. When Redis itself stood still, or its clock was put on, leases have run out whose owners are as well
+-- as ever; and they beat every third of a lease. A score with a fraction is of the second half.
+local MISSED = 0.5
+
+local function hold(P, id, now, lease_ms)
+  redis.call("ZADD", P .. "lease", whole(now + math.floor(math.min(lease_ms, LEASE_AT_MOST) / 2)), id)
+end
+
+local function miss(P, id, now, lease_ms)
+  redis.call("ZADD", P .. "lease", string.format("%.1f", now + math.ceil(math.min(lease_ms, LEASE_AT_MOST) / 2) + MISSED), id)
+end
+
+-- Idle relays look all the time. So who was missed, and whose time was over long before anybody looked, was missed before
+-- the clock was put on; and a lease that ends later than one can was given before it was put back.
+local function reap_leases(P, now, lease_ms)
+  local past = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST, "WITHSCORES")
+  for i = 1, #past, 2 do
+    if past[i + 1] % 1 == MISSED and now - past[i + 1] < LEASE_AT_MOST then
+      give_back(P, past[i], "its lease ran out: the worker or its host is gone")
+    else
+      miss(P, past[i], now, lease_ms)
+    end
+  end
+  for _, id in ipairs(redis.call("ZRANGE", P .. "lease", whole(now + LEASE_AT_MOST), "+inf", "BYSCORE", "LIMIT", 0,
+                                 REAP_AT_MOST)) do
+    miss(P, id, now, lease_ms)
+  end
+end
+
+local function expire(P, id)
+  finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
+end
+
+-- A queued job's wait is over.
+local function reap_waits(P, now)
+  for _, id in ipairs(over(P, "waits", now, REAP_AT_MOST)) do
+    leave_line(P, id)
+    expire(P, id)
+  end
+end
+
+-- Who cannot be put off for that long was put off before the clock was put back: he is put off anew. Those who are due first
+-- are looked at, up to one who is as he should be.
+local function put_back(P, now)
+  for rank = 0, PROMOTE_AT_MOST - 1 do
+    local next_due = redis.call("ZRANGE", P .. "delayed", rank, rank, "WITHSCORES")
+    local pause = next_due[1] and longest_pause(P, next_due[1])
+    if not pause or next_due[2] - now <= pause then
+      return
+    end
+    put_off(P, next_due[1], now + pause, (place(P, next_due[1])))
+  end
+end
+
+-- A job that was lost goes to the front: it has had its turn.
+local function promote(P, now)
+  for _, id in ipairs(over(P, "delayed", now, PROMOTE_AT_MOST)) do
+    redis.call("ZREM", P .. "delayed", id)
+    redis.call("ZREM", P .. "later:" .. place(P, id), id)
+    put_in_line(P, id, counted(field(P, id, "lost")) > 0, place(P, id))
+  end
+  put_back(P, now)
+end
+
+-- The version before this had lists in the place of lines (`tCLASS:TENANT`), and rounds of other names. What it has
+-- left there joins the end of the lines.
+local function adopt(P)
+  local room = ADOPT_AT_MOST
+  for class = 0, 2 do
+    for _, tenant in ipairs(redis.call("ZRANGE", P .. "rr" .. class, 0, SKIP_AT_MOST - 1)) do
+      local ids = room > 0 and try("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
+      for _, id in ipairs(ids) do
+        put_in_line(P, id, false, place(P, id))
+      end
+      if redis.call("EXISTS", P .. "t" .. class .. ":" .. tenant) == 0 then
+        redis.call("ZREM", P .. "rr" .. class, tenant)
+      end
+      room = room - #ids
+    end
+  end
+end

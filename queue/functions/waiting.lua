@@ -1,0 +1,52 @@
+-- SPDX-License-Identifier: MIT
+---- waiting ----
+
+-- Where a job waits: its tenant and class.
+local function place(P, id)
+  local known = fields(P, id, "tenant", "priority")
+  return known[1] or "default", CLASSES[known[2] or "normal"] or CLASSES.normal
+end
+
+-- Puts a job into its tenant's line: at the end, or (given back) at the front.
+local function put_in_line(P, id, front, tenant, class)
+  local line, edge = P .. "line" .. class .. ":" .. tenant, front and 0 or -1
+  local beside = redis.call("ZRANGE", line, edge, edge, "WITHSCORES")
+  redis.call("ZADD", line, beside[2] and whole(beside[2] + (front and -1 or 1)) or 0, id)
+  if not redis.call("ZSCORE", P .. "turns" .. class, tenant) and not redis.call("ZSCORE", P .. "capped", tenant) then
+    join_class(P, class, tenant)
+  end
+  wake(P)
+end
+
+-- `later:TENANT` is what replace=1 finds a tenant's delayed jobs by. Who sleeps until the one that was due first is woken,
+-- to sleep until this one.
+local function put_off(P, id, due, tenant)
+  redis.call("ZADD", P .. "delayed", whole(due), id)
+  if redis.call("ZRANGE", P .. "delayed", 0, 0)[1] == id then
+    wake(P)
+  end
+  redis.call("ZADD", P .. "later:" .. tenant, whole(due), id)
+  for _, when in ipairs({"NX", "GT"}) do -- a leak guard: the version before knows nothing of it
+    redis.call("EXPIRE", P .. "later:" .. tenant, math.ceil(math.max(due - now_ms(), 0) / 1000) + SPARE_S, when)
+  end
+end
+
+local function leave_line(P, id)
+  local tenant, class = place(P, id)
+  redis.call("ZREM", P .. "waits", id)
+  if redis.call("ZREM", P .. "delayed", id) == 1 then
+    redis.call("ZREM", P .. "later:" .. tenant, id)
+  else
+    redis.call("ZREM", P .. "line" .. class .. ":" .. tenant, id)
+  end
+end
+
+-- How many could run now.
+local function jobs_waiting(P)
+  return redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - redis.call("ZCARD", P .. "delayed")
+end
+
+-- How many wait before it: an estimate, for classes and tenants have their own turns.
+local function jobs_ahead(P, id)
+  return math.max(redis.call("ZRANK", P .. "open", id) - redis.call("ZCARD", P .. "lease"), 0)
+end
