@@ -14,19 +14,25 @@
 -- of relays do not fail for what is wrong with one job, for the job would then be in the way of all others.
 
 local CLASSES = {interactive = 0, normal = 1, batch = 2}
+local QUEUE_AT_MOST = 64       -- characters of a queue's name
+local CLASS_OF = {["0"] = 0, ["1"] = 1, ["2"] = 2}
 local CLASS_NAMES = {[0] = "interactive", "normal", "batch"}
 local SPARE_S = 3600           -- how long the keys of a job that nobody tends outlive its times
 local REAP_AT_MOST = 20        -- jobs whose time is over, per call and kind
 local PROMOTE_AT_MOST = 100    -- delayed jobs per call
 local SKIP_AT_MOST = 100       -- tenants without jobs or at their cap, and jobs that cannot run, passed over per claim
-local LOOK_AT_MOST = 300       -- open jobs looked at to find the oldest that waits
+local LOOK_AT_MOST = 100       -- tenants of a class, and of those at their cap, looked at to tell how long a wait is
 local REPLACE_AT_MOST = 200    -- jobs that one new one takes the place of
 local LEASE_AT_MOST = 60000    -- ms
 local ADOPT_AT_MOST = 500      -- jobs of the version before, per claim
 local UNCAP_AT_MOST = 100      -- tenants looked at again per claim when the cap was raised
+local AUDIT_AT_MOST = 100      -- open jobs looked after per claim, when something was damaged
+local AUDIT_MS = 5000          -- and how often for no other reason than that jobs wait which no claim finds
+local COUNT_AT_MOST = 1000     -- running jobs that are counted anew
 local BACKOFF_MS = 1000        -- before the third attempt; then four times as long each
 local BACKOFF_MOST_MS = 60000
 local DEAD_AT_MOST = 1000
+local ATTEMPTS_AT_MOST = 1000000
 local DEAD_S = 7 * 86400
 local DEAD_SHOWN = 100         -- dead letters per call
 local WAKE_TOKENS = 64
@@ -35,8 +41,12 @@ local INPUT_AT_MOST = 65536    -- bytes of live input per call
 local INPUTS_AT_MOST = 1048576 -- and per job
 local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
 local SMALL_RECORDING = 6144   -- bytes; to cut such a one to its result would free next to nothing
-local DEFAULTS = {max_zip_mb = 10, max_jobs = 100000, max_mb = 2048, max_tenant_jobs = 100000, max_tenant_running = 0,
-                  weight_interactive = 16, weight_normal = 4, weight_batch = 1, recordings_mb = 1024}
+local LARGE_FIELDS = 16384     -- bytes of a job's fields, from which on it is asked whether there is memory for them
+
+-- Numbers of the hash `conf`: default, least, most. What is no such number counts as the default.
+local CONF = {max_zip_mb = {10, 0, 1e12}, max_jobs = {100000, 0, 1e12}, max_mb = {2048, 0, 1e12},
+              max_tenant_jobs = {100000, 0, 1e12}, max_tenant_running = {0, 0, 1e12}, recordings_mb = {1024, 0, 1e12},
+              weight_interactive = {16, 1, 100}, weight_normal = {4, 1, 100}, weight_batch = {1, 1, 100}}
 
 -- What the hash of a job holds beside the fields of FIELDS: what is told of its end, and what the queue needs.
 local RESULT = {"verdict", "exit_code", "sentence", "detail", "signal", "call", "where", "max_rss_kb", "shared_kb",
@@ -65,7 +75,7 @@ local CHECKS = {
   end,
   choice = function(row, value) return row.choices[value] == true end,
   number = function(row, value)
-    return #value <= 18 and string.match(value, "^%d+$") and tonumber(value) >= row.min
+    return #value <= 18 and (value == "0" or string.match(value, "^[1-9]%d*$")) and tonumber(value) >= row.min
            and tonumber(value) <= row.max
   end,
 }
@@ -85,6 +95,16 @@ local function try(...)
     end
   end
   return redis.call(...)
+end
+
+-- The same, where a key that is none is removed: it begins anew.
+local function force(command, key, ...)
+  local reply = try(command, key, ...)
+  if reply == nil then
+    redis.call("UNLINK", key)
+    reply = redis.call(command, key, ...)
+  end
+  return reply
 end
 
 -- Fields of a job, read in one call: a list, false where there is none. What stands in the place of a job and is none
@@ -117,8 +137,8 @@ local function asked_field(P, id, name)
 end
 
 local function count(P, key, name, by)
-  if (try("HINCRBY", P .. key, name, by) or 0) <= 0 then
-    redis.call("HDEL", P .. key, name)
+  if (try("HINCRBY", P .. key, name, by) or 0) <= 0 and not try("HDEL", P .. key, name) then
+    redis.call("UNLINK", P .. key)
   end
 end
 
@@ -133,7 +153,7 @@ local function add(P, key, by)
 end
 
 local function wake(P)
-  if redis.call("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
+  if force("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
     redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
   end
 end
@@ -177,11 +197,7 @@ end
 
 -- A Stream that takes no entry is none, or was made by somebody else.
 local function tell(P, id, kind, attempt, object)
-  local entry = {"XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object)}
-  if not try(unpack(entry)) then
-    redis.call("UNLINK", entry[2])
-    redis.call(unpack(entry))
-  end
+  force("XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object))
 end
 
 local function printable(name)
@@ -195,9 +211,10 @@ end
 
 -- Numbers of the hash `conf`, in one call.
 local function configured(P, ...)
-  local set, numbers = redis.call("HMGET", P .. "conf", ...), {}
+  local set, numbers = try("HMGET", P .. "conf", ...) or {}, {}
   for i, name in ipairs({...}) do
-    numbers[i] = within(set[i], 0, 1e12, DEFAULTS[name])
+    local default, least, most = unpack(CONF[name])
+    numbers[i] = within(set[i], least, most, default)
   end
   return unpack(numbers)
 end

@@ -13,6 +13,23 @@ local function is_known(name)
   return false
 end
 
+-- Returns what is wrong with a text of a job, or nil.
+local function examine_bytes(P, key, what, most)
+  local size = try("STRLEN", P .. key)
+  if not size then
+    return "what stands in the place of its " .. what .. " is a " .. redis.call("TYPE", P .. key).ok
+  end
+  return size > most and "its " .. what .. " has grown to " .. whole(size) .. " bytes" or nil
+end
+
+local function examine_texts(P, id, live_input)
+  local problem = examine_bytes(P, "zip:" .. id, "ZIP", ZIP_MB_AT_MOST * 1048576)
+  if not problem and redis.call("EXISTS", P .. "zip:" .. id) == 0 then
+    problem = "its ZIP is missing"
+  end
+  return problem or live_input == "1" and examine_bytes(P, "in:" .. id, "input", INPUTS_AT_MOST) or nil
+end
+
 -- Whether a job can be run, whatever was done to its keys. Returns its fields, those that came with a later version
 -- with their defaults; or nil and why not.
 local function examine(P, id, class, tenant)
@@ -41,17 +58,19 @@ local function examine(P, id, class, tenant)
   if job.tenant ~= tenant or CLASSES[job.priority] ~= class then
     return nil, "its tenant or priority is not the one it has waited with"
   end
-  local kind = redis.call("TYPE", P .. "zip:" .. id).ok
-  if kind ~= "string" then
-    return nil, kind == "none" and "its ZIP is missing" or "what stands in the place of its ZIP is a " .. kind
+  for _, name in ipairs({"attempt", "lost"}) do
+    if counted(job[name]) > ATTEMPTS_AT_MOST then
+      return nil, "its field " .. name .. " takes a whole number up to " .. ATTEMPTS_AT_MOST
+    end
   end
-  return job
+  local problem = examine_texts(P, id, job.live_input)
+  return not problem and job or nil, problem
 end
 
--- The job was counted with the tenant in whose line it stood.
+-- The job was counted with the tenant in whose line it stood, and with what its ZIP takes.
 local function bury_malformed(P, id, class, tenant, reason)
-  fields(P, id, "state")
-  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class])
+  local bytes = fields(P, id, "bytes")[1] or whole(try("STRLEN", P .. "zip:" .. id) or 0)
+  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class], "bytes", bytes)
   finish_by_queue(P, id, "dead", "fault", "it cannot be run: " .. reason)
 end
 
@@ -88,26 +107,38 @@ end
 -- served before those who always wait.
 local function next_job(P, now, cap, weights)
   for _ = 1, SKIP_AT_MOST do
-    local class = tonumber(redis.call("ZRANGE", P .. "turns", 0, 0)[1])
-    if not class then
+    local member = redis.call("ZRANGE", P .. "turns", 0, 0)[1]
+    if not member then
       return nil
     end
-    local round = P .. "turns" .. class
-    local tenant = redis.call("ZRANGE", round, 0, 0)[1]
-    if not tenant then
-      redis.call("ZREM", P .. "turns", class)
+    local class = CLASS_OF[member]
+    local round = "turns" .. member
+    local tenant = class and redis.call("ZRANGE", P .. round, 0, 0)[1]
+    if not class then
+      redis.call("ZREM", P .. "turns", member)
+    elseif not tenant then
+      pass_over(P, "turns", class)
     elseif cap > 0 and running_of(P, tenant) >= cap then
-      redis.call("ZREM", round, tenant)
+      pass_over(P, round, tenant)
       redis.call("ZADD", P .. "capped", whole(cap), tenant)
+      begin_own(P, tenant)
     else
+      local own
+      if cap > 0 then
+        class, own = own_class(P, tenant, class)
+        round = "turns" .. class
+      end
       local id = next_in_line(P, class, tenant)
       local job = id and take(P, id, class, tenant, now)
       if job then
-        serve(round, tenant, within(redis.call("HGET", P .. "weights", tenant), 1, 100, 1))
-        serve(P .. "turns", class, within(weights[class], 1, 100, 1))
+        serve(P, round, tenant, within(try("HGET", P .. "weights", tenant), 1, 100, 1))
+        serve(P, "turns", class, weights[class])
+        if own then
+          serve(P, "own:" .. tenant, class, weights[class])
+        end
         return id, job
       elseif not id then
-        redis.call("ZREM", round, tenant)
+        redis.call("ZREM", P .. round, tenant)
       end
     end
   end
@@ -120,7 +151,6 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
   local queue_ms = math.max(now - counted(job.enqueued_ms) - job.delay_ms, 0)
   local wall_s = math.ceil(job.wall_ms / 1000)
-  hold(P, id, now, lease_ms)
   count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
              whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
@@ -129,14 +159,18 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
                                  "queue_ms", queue_ms})
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
   guard(P, id, wall_s + job.max_wait_s, job.live_input == "1")
+  hold(P, id, now, lease_ms)
   return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms)}
 end
 
 -- What most claims find nothing of, by one look. Returns whether the queue is paused.
 local function tend_rarities(P, now, cap)
   if redis.call("EXISTS", P .. "delayed", P .. "capped", P .. "dead", P .. "recordings_until", P .. "paused",
-                P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
+                P .. "suspect", P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
     return false
+  end
+  if redis.call("EXISTS", P .. "suspect") == 1 then
+    audit(P, now)
   end
   promote(P, now)
   uncap_raised(P, cap)
@@ -156,8 +190,11 @@ local function nothing(P, now, wanted)
 end
 
 local function claim(P, args)
-  local owner, now = args[1], now_ms()
-  local lease_ms, max_deliveries = tonumber(args[2]), tonumber(args[3])
+  local owner, now = args[1] or "", now_ms()
+  local lease_ms, max_deliveries = within(args[2], 1, 1e9), within(args[3], 1, 1e9)
+  if owner == "" or not lease_ms or not max_deliveries then
+    return redis.error_reply("BADCALL takes an owner, the lease in ms and how often a job may be begun")
+  end
   reap_leases(P, now, lease_ms)
   reap_waits(P, now)
   local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
@@ -167,6 +204,7 @@ local function claim(P, args)
   end
   local id, job = next_job(P, now, cap, {[0] = interactive, normal, batch})
   if not id then
+    suspect(P)
     return nothing(P, now, args[4])
   end
   local answer = start(P, id, job, owner, lease_ms, max_deliveries, now)

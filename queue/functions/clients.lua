@@ -1,6 +1,14 @@
 -- SPDX-License-Identifier: MIT
 ---- clients ----
 
+-- One word is enough, however often it came since the relay has looked.
+local function tell_relay(P, id, how, word)
+  if not redis.call("LPOS", P .. "ctl:" .. id, word) then
+    redis.call(how, P .. "ctl:" .. id, word)
+    redis.call("EXPIRE", P .. "ctl:" .. id, 600)
+  end
+end
+
 local function cancel(P, args)
   local id = args[1] or ""
   local state = field(P, id, "state")
@@ -13,8 +21,7 @@ local function cancel(P, args)
   end
   if state == "running" then
     redis.call("HSET", P .. "job:" .. id, "cancel", "1")
-    redis.call("LPUSH", P .. "ctl:" .. id, "cancel")
-    redis.call("EXPIRE", P .. "ctl:" .. id, 600)
+    tell_relay(P, id, "LPUSH", "cancel")
     return redis.status_reply("requested")
   end
   return redis.status_reply("final")
@@ -37,14 +44,6 @@ local function refuse_input(P, id, size)
   end
   if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST then
     return "full"
-  end
-end
-
--- One word is enough, however much came since the relay has looked.
-local function tell_of_input(P, id)
-  if not redis.call("LPOS", P .. "ctl:" .. id, "input") then
-    redis.call("RPUSH", P .. "ctl:" .. id, "input")
-    redis.call("EXPIRE", P .. "ctl:" .. id, 600)
   end
 end
 
@@ -72,8 +71,48 @@ local function input(P, args)
   if field(P, id, "state") == "queued" then
     return redis.status_reply("queued")
   end
-  tell_of_input(P, id)
+  tell_relay(P, id, "RPUSH", "input")
   return redis.status_reply("ok")
+end
+
+-- How many others of a round have their turn before a member does that is at a place: a sum over the others, of which
+-- `turns(other, score)` says how many each.
+local function sum_of_others(P, round, member, turns)
+  local places, sum, own = redis.call("ZRANGE", P .. round, 0, LOOK_AT_MOST - 1, "WITHSCORES"), 0, 0
+  for i = 1, #places, 2 do
+    if places[i] == member then
+      own = tonumber(places[i + 1])
+    end
+  end
+  for i = 1, #places, 2 do
+    if places[i] ~= member then
+      sum = sum + turns(places[i], own - tonumber(places[i + 1]))
+    end
+  end
+  return sum
+end
+
+local function length_of(P, class, tenant)
+  return try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0
+end
+
+-- How many begin before it, as the rounds stand: an estimate, for who comes meanwhile has turns, too, and what tenants weigh
+-- is not looked at.
+local function jobs_ahead(P, id)
+  local tenant, class = place(P, id)
+  local before = try("ZRANK", P .. "line" .. class .. ":" .. tenant, id)
+  if not before then
+    return math.max(jobs_waiting(P), 0)
+  end
+  local beside = before + sum_of_others(P, "turns" .. class, tenant, function(other, lead)
+    return math.min(length_of(P, class, other), math.max(math.floor(before + lead) + 1, 0))
+  end)
+  local weights = {configured(P, "weight_interactive", "weight_normal", "weight_batch")}
+  return beside + sum_of_others(P, "turns", whole(class), function(other, lead)
+    local turns = (beside / weights[class + 1] + lead) * weights[CLASS_OF[other] + 1]
+    local all = sum_of_others(P, "turns" .. other, "", function(line) return length_of(P, other, line) end)
+    return math.min(all, math.max(math.ceil(turns + (CLASS_OF[other] < class and 1e-6 or 0)), 0))
+  end)
 end
 
 -- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
@@ -87,22 +126,29 @@ local function position(P, args)
   end
   local ahead = jobs_ahead(P, id)
   local at_once = math.max(redis.call("ZCARD", P .. "lease"), 1)
-  local wait = math.ceil(ahead * tonumber(redis.call("GET", P .. "pace") or 0) / at_once)
+  local wait = math.ceil(ahead * within(try("GET", P .. "pace"), 0, 1e9, 0) / at_once)
   local due = redis.call("ZSCORE", P .. "delayed", id)
   return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}
 end
 
--- {jobs that could run now, jobs that run, oldest wait in ms}.
+-- {jobs that could run now, jobs that run, oldest wait in ms}. Lines have those in front that have waited longest, and
+-- rounds the tenants that were served least.
 local function depth(P)
-  local running = redis.call("ZCARD", P .. "lease")
-  local waiting = jobs_waiting(P)
-  local oldest = waiting > 0 and redis.call("ZRANGE", P .. "open", 0, LOOK_AT_MOST - 1, "WITHSCORES") or {}
-  for i = 1, #oldest, 2 do
-    if not redis.call("ZSCORE", P .. "lease", oldest[i]) and not redis.call("ZSCORE", P .. "delayed", oldest[i]) then
-      return {waiting, running, math.max(now_ms() - tonumber(oldest[i + 1]), 0)}
+  local waiting, first = jobs_waiting(P), math.huge
+  for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
+    for class = 0, 2 do
+      waiting = waiting - (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
     end
   end
-  return {waiting, running, 0}
+  for class = 0, waiting > 0 and 2 or -1 do
+    for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
+      local id = (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
+      local since = id and fields(P, id, "enqueued_ms", "delay_ms") or {}
+      first = since[1] and math.min(first, counted(since[1]) + counted(since[2])) or first
+    end
+  end
+  return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),
+          first < math.huge and math.max(now_ms() - first, 0) or 0}
 end
 
 -- {name, value ...}: how full the queue is, and what is in the way of its jobs.
@@ -115,7 +161,7 @@ local function status(P)
     answer[#answer + 1], answer[#answer + 2] = name, redis.call("ZCARD", P .. name)
   end
   for _, name in ipairs({"bytes", "recordings_bytes"}) do
-    answer[#answer + 1], answer[#answer + 2] = name, counted(redis.call("GET", P .. name))
+    answer[#answer + 1], answer[#answer + 2] = name, counted(try("GET", P .. name))
   end
   local reason = redis.call("GET", P .. "paused")
   if reason then

@@ -5,6 +5,9 @@
 local function drop_letter(P, id, now)
   local known = fields(P, id, "held", "keep_s")
   redis.call("ZREM", P .. "dead", id)
+  if redis.call("ZSCORE", P .. "open", id) then
+    return -- the id has been used again
+  end
   redis.call("UNLINK", P .. "zip:" .. id, P .. "in:" .. id)
   if known[1] then
     add(P, "bytes", -counted(known[1]))

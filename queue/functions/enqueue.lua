@@ -33,24 +33,38 @@ local function full(P, tenant, size, spared)
   if redis.call("ZCARD", P .. "open") - spared.jobs >= jobs then
     return "jobs"
   end
-  if counted(redis.call("GET", P .. "bytes")) + size - spared.bytes > mb * 1048576 then
+  if counted(try("GET", P .. "bytes")) + size - spared.bytes > mb * 1048576 then
     return "bytes"
   end
-  if counted(redis.call("HGET", P .. "topen", tenant)) - spared.jobs >= of_tenant then
+  if counted(try("HGET", P .. "topen", tenant)) - spared.jobs >= of_tenant then
     return "tenant"
   end
 end
 
--- Dead letters give way to jobs, the oldest first. Returns false if there is none.
+-- Dead letters give way to jobs, the oldest first, and as many as it takes; none, where that would be too many.
+local function make_room(P, tenant, size, spared)
+  local most, room = select(2, configured(P, "max_jobs", "max_mb")), {jobs = spared.jobs, bytes = spared.bytes}
+  local letters = redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1)
+  for number, id in ipairs(letters) do
+    room.bytes = room.bytes + counted(field(P, id, "held"))
+    if full(P, tenant, size, room) ~= "bytes" then
+      for i = 1, number do
+        drop_letter(P, letters[i], now_ms())
+      end
+      return
+    end
+  end
+end
+
+-- One of them gives way when Redis's memory is used up.
 local function drop_oldest(P)
   local oldest = redis.call("ZRANGE", P .. "dead", 0, 0)[1]
   if oldest then
     drop_letter(P, oldest, now_ms())
   end
-  return oldest ~= nil
 end
 
--- The upload is not there: Redis had no room for it, or would have none for a large one.
+-- Redis has no room for so much more.
 local function out_of_memory(most)
   local info = try("INFO", "memory")
   if type(info) ~= "string" then
@@ -59,6 +73,11 @@ local function out_of_memory(most)
   local used = tonumber(string.match(info, "\nused_memory:(%d+)") or 0)
   local maximum = tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0)
   return maximum > 0 and used + most >= maximum
+end
+
+-- What its fields take beside its ZIP: of Redis's memory, and of the bytes that the queue may hold.
+local function bytes_of_fields(job)
+  return #job.stdin + #job.argv + #job.meta
 end
 
 -- The tenant's queued jobs that a job with replace=1 takes the place of. What the version before has cancelled, or begun,
@@ -70,7 +89,7 @@ local function replaced_by(P, job)
   end
   for _, name in ipairs({"line0:", "line1:", "line2:", "later:"}) do
     local room = REPLACE_AT_MOST - found.jobs
-    for _, id in ipairs(room > 0 and redis.call("ZRANGE", P .. name .. job.tenant, 0, room - 1) or {}) do
+    for _, id in ipairs(room > 0 and force("ZRANGE", P .. name .. job.tenant, 0, room - 1) or {}) do
       if redis.call("ZSCORE", P .. "waits", id) then
         found.jobs = found.jobs + 1
         found.ids[found.jobs] = id
@@ -119,7 +138,7 @@ local function open(P, id, job, now)
   else
     put_in_line(P, id, false, job.tenant, CLASSES[job.priority])
   end
-  return "queued " .. whole(redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - 1)
+  return "queued " .. whole(math.max(jobs_waiting(P) - (tonumber(job.delay_ms) > 0 and 0 or 1), 0))
 end
 
 local function enqueue(P, args)
@@ -132,7 +151,7 @@ local function enqueue(P, args)
   end
   local upload = P .. "up:" .. args[3]
   local known = field(P, id, "state")
-  if known then
+  if known and (not (known == "queued" or known == "running") or redis.call("ZSCORE", P .. "open", id)) then
     redis.call("UNLINK", upload)
     return redis.status_reply("duplicate " .. known)
   end
@@ -141,25 +160,28 @@ local function enqueue(P, args)
     redis.call("UNLINK", upload)
     return redis.error_reply(problem)
   end
-  local most = math.min(configured(P, "max_zip_mb"), ZIP_MB_AT_MOST) * 1048576
-  local size = redis.call("STRLEN", upload)
-  if size == 0 and redis.call("EXISTS", upload) == 0 then
-    if out_of_memory(most) then
-      drop_oldest(P)
-      return redis.status_reply("full memory 1000")
-    end
+  local most = math.min(ZIP_MB_AT_MOST, configured(P, "max_zip_mb", "max_mb")) * 1048576
+  local size, extra = redis.call("STRLEN", upload), bytes_of_fields(job)
+  local missing = size == 0 and redis.call("EXISTS", upload) == 0
+  if (missing or extra >= LARGE_FIELDS) and out_of_memory(missing and most or extra) then
+    drop_oldest(P)
+    redis.call("UNLINK", upload)
+    return redis.status_reply("full memory 1000")
+  end
+  if missing then
     return redis.error_reply("NOUPLOAD " .. args[3])
   end
   if size > most then
     redis.call("UNLINK", upload)
     return redis.error_reply("TOOBIG " .. whole(most))
   end
+  local now = now_ms()
+  reap_waits(P, now)
   local replaced = replaced_by(P, job)
+  size = size + extra
   local reason = full(P, job.tenant, size, replaced)
-  for _ = 1, REAP_AT_MOST do
-    if reason ~= "bytes" or not drop_oldest(P) then
-      break
-    end
+  if reason == "bytes" then
+    make_room(P, job.tenant, size, replaced)
     reason = full(P, job.tenant, size, replaced)
   end
   if reason then
@@ -169,7 +191,9 @@ local function enqueue(P, args)
   for _, old in ipairs(replaced.ids) do
     cancel_queued(P, old, "replaced by " .. id)
   end
-  local now = now_ms()
+  if redis.call("ZSCORE", P .. "dead", id) then
+    drop_letter(P, id, now) -- its fields are gone
+  end
   store(P, id, upload, job, size, now)
   return redis.status_reply(open(P, id, job, now))
 end

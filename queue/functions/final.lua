@@ -1,32 +1,31 @@
 -- SPDX-License-Identifier: MIT
 ---- the one way to become final ----
 
--- A user who may call the library but not add to a Stream would leave a job final without its result: asked before
--- anything is changed, as an error takes nothing back.
-local function must_tell(P, id)
-  if not redis.acl_check_cmd("XADD", P .. "frames:" .. id, "*", "k", "result") then
-    error({err = "NOPERM the user may not run XADD, by which a result is told"})
-  end
-end
-
--- result: {name, value ...} with numbers as numbers. Frees before it writes, so that a full Redis can be drained.
-local function finish(P, id, state, result)
-  must_tell(P, id)
-  local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
-  local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
-  local was_running = redis.call("ZREM", P .. "lease", id) == 1
-  local was_open = redis.call("ZREM", P .. "open", id) == 1
+-- Its result is told: what is left of the job expires, and what it took is free. That it leaves `open` comes last: if anything
+-- goes wrong before, an audit does it again.
+local function close(P, id, state, tenant, attempt, bytes, keep_s, now)
+  local recorded, was_open = attempt > 0 and note_recording(P, id, now)
   if state == "dead" then
+    was_open = redis.call("ZSCORE", P .. "open", id)
     redis.call("UNLINK", P .. "ctl:" .. id)
+    bury(P, id, was_open and bytes or 0, now)
   else
+    expire_after(P, id, keep_s, now, recorded)
+    was_open = redis.call("ZSCORE", P .. "open", id)
     redis.call("UNLINK", P .. "ctl:" .. id, P .. "zip:" .. id, P .. "in:" .. id)
   end
   if was_open then
     count(P, "topen", tenant, -1)
+    add(P, "bytes", state == "dead" and 0 or -bytes)
+    redis.call("ZREM", P .. "open", id)
   end
-  if was_open and state ~= "dead" then
-    add(P, "bytes", -bytes)
-  end
+end
+
+-- result: {name, value ...} with numbers as numbers.
+local function finish(P, id, state, result)
+  local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
+  local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
+  local was_running = redis.call("ZREM", P .. "lease", id) == 1
   if was_running then
     stopped(P, tenant)
   end
@@ -44,12 +43,7 @@ local function finish(P, id, state, result)
   end
   redis.call("HSET", P .. "job:" .. id, unpack(set))
   tell(P, id, "result", attempt, object)
-  local recorded = attempt > 0 and note_recording(P, id, now)
-  if state == "dead" then
-    bury(P, id, was_open and bytes or 0, now)
-  else
-    expire_after(P, id, asked("keep_s", known[3]), now, recorded)
-  end
+  close(P, id, state, tenant, attempt, bytes, asked("keep_s", known[3]), now)
 end
 
 -- The result of a job that the queue itself ends: no figures, the sentence of the table.

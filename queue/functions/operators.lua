@@ -47,7 +47,6 @@ local function dead_requeue(P, args)
     return redis.status_reply("full " .. reason .. " 1000")
   end
   local now = now_ms()
-  redis.call("ZREM", P .. "dead", id)
   redis.call("UNLINK", P .. "frames:" .. id)
   forget_recording(P, id)
   redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
@@ -56,7 +55,9 @@ local function dead_requeue(P, args)
   local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
                max_wait_s = asked_field(P, id, "max_wait_s")}
   guard(P, id, job.max_wait_s, true)
-  return redis.status_reply(open(P, id, job, now))
+  local answer = open(P, id, job, now)
+  redis.call("ZREM", P .. "dead", id)
+  return redis.status_reply(answer)
 end
 
 local function dead_drop(P, args)

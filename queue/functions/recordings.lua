@@ -20,9 +20,9 @@ local function reap_recordings(P, now)
   end
 end
 
--- The last entry is the result.
-local function cut_recording(P, id)
-  if redis.call("ZSCORE", P .. "open", id) then
+-- The last entry is the result; also of the one that is `ending`, which is open yet.
+local function cut_recording(P, id, ending)
+  if id ~= ending and redis.call("ZSCORE", P .. "open", id) then
     return forget_recording(P, id) -- the id has been used again
   end
   try("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
@@ -32,18 +32,18 @@ local function cut_recording(P, id)
   forget_recording(P, id)
 end
 
-local function share_recordings(P, now)
+local function share_recordings(P, now, ending)
   local most = configured(P, "recordings_mb") * 1048576
   reap_recordings(P, now)
   for _ = 1, REAP_AT_MOST do
-    if counted(redis.call("GET", P .. "recordings_bytes")) <= most then
+    if counted(try("GET", P .. "recordings_bytes")) <= most then
       return
     end
     local oldest = redis.call("ZRANGE", P .. "recordings", 0, 0)[1]
     if not oldest then
       return
     end
-    cut_recording(P, oldest)
+    cut_recording(P, oldest, ending)
   end
 end
 
@@ -57,7 +57,7 @@ local function note_recording(P, id, now)
   redis.call("HSET", P .. "recordings_size", id, whole(size))
   redis.call("ZADD", P .. "recordings", whole(now), id)
   add(P, "recordings_bytes", size)
-  share_recordings(P, now)
+  share_recordings(P, now, id)
   return true
 end
 

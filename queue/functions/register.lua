@@ -1,13 +1,32 @@
 -- SPDX-License-Identifier: MIT
 ---- registration ----
 
+-- Calls of relays mend what they stumble over. (A client's user may not, and need not: relays come by.)
+local MENDS = {claim = true, beat = true, finish = true, lost = true, requeue = true, recover = true}
+
+local function attempt(name, callback, P, args)
+  if not MENDS[name] then
+    return callback(P, args)
+  end
+  local done, reply = pcall(callback, P, args)
+  if not done then
+    pcall(mend, P)
+    return redis.error_reply(type(reply) == "table" and reply.err or "DAMAGED " .. tostring(reply))
+  end
+  return reply
+end
+
 local function register(name, callback, ...)
   local function checked(keys, args)
-    local P = string.match(keys[1] or "", "^(paddock:{[%w_.-]*}:)open$")
-    if not P then
+    local P, queue = string.match(keys[1] or "", "^(paddock:{([%w_.-]+)}:)open$")
+    if not P or #queue > QUEUE_AT_MOST then
       return redis.error_reply("BADKEY the one key is paddock:{QUEUE}:open")
     end
-    return callback(P, args)
+    local missing = missing_right(P, name)
+    if missing then
+      return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing)
+    end
+    return attempt(name, callback, P, args)
   end
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
 end

@@ -6,7 +6,9 @@ local function beat(P, args)
   if not holds(P, id, token) then
     return redis.status_reply("lost")
   end
-  hold(P, id, now_ms(), tonumber(args[3]))
+  local now = now_ms()
+  hold(P, id, now, within(args[3], 1, 1e9, LEASE_AT_MOST))
+  reap_waits(P, now) -- claims do it, too, but no claim comes while all have a job
   return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
 end
 
@@ -15,7 +17,7 @@ local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true,
 
 -- How long a job runs, of late: for paddock_position.
 local function learn_pace(P, wall_ms)
-  local mean = tonumber(redis.call("GET", P .. "pace") or wall_ms)
+  local mean = within(try("GET", P .. "pace"), 0, 1e9, wall_ms)
   redis.call("SET", P .. "pace", whole(mean + (wall_ms - mean) / 8), "EX", 86400)
 end
 
@@ -32,7 +34,7 @@ local function finish_running(P, args)
       state = "cancelled"
     end
     if args[i] == "wall_ms" then
-      learn_pace(P, tonumber(args[i + 1]) or 0)
+      learn_pace(P, within(args[i + 1], 0, 1e9, 0))
     end
   end
   finish(P, id, state, result)

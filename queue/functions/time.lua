@@ -39,11 +39,18 @@ local function expire(P, id)
   finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
 end
 
--- A queued job's wait is over.
+-- A queued job's wait is over. Of one whose fields are gone nothing is known but the line that it stands in: a claim will
+-- come to it there.
 local function reap_waits(P, now)
   for _, id in ipairs(over(P, "waits", now, REAP_AT_MOST)) do
-    leave_line(P, id)
-    expire(P, id)
+    if field(P, id, "tenant") then
+      leave_line(P, id)
+      expire(P, id)
+    elseif redis.call("ZSCORE", P .. "open", id) then
+      redis.call("ZADD", P .. "waits", whole(now + SPARE_S * 1000), id)
+    else
+      redis.call("ZREM", P .. "waits", id)
+    end
   end
 end
 
@@ -64,7 +71,7 @@ end
 local function promote(P, now)
   for _, id in ipairs(over(P, "delayed", now, PROMOTE_AT_MOST)) do
     redis.call("ZREM", P .. "delayed", id)
-    redis.call("ZREM", P .. "later:" .. place(P, id), id)
+    force("ZREM", P .. "later:" .. (place(P, id)), id)
     put_in_line(P, id, counted(field(P, id, "lost")) > 0, place(P, id))
   end
   put_back(P, now)

@@ -1,24 +1,64 @@
 -- SPDX-License-Identifier: MIT
 ---- turns ----
 
--- A round is a sorted set: whose turn it is, by how much each was served. Who comes (back) takes a place beside the one
--- that was served least. Who is served moves on by the more the less it weighs; of equals the first by name is first.
-local function join(round, member)
-  if not redis.call("ZSCORE", round, member) then
-    local least = redis.call("ZRANGE", round, 0, 0, "WITHSCORES")
-    redis.call("ZADD", round, least[2] or 0, member)
+-- A round is a sorted set: whose turn it is, by how much each was served. Who comes takes a place beside the one that was
+-- served least. Who is served moves on by the more the less it weighs; of equals the first by name is first.
+--
+-- Who was passed over (a tenant at its cap, a class all of whose tenants are) comes back to the place that it had, which
+-- `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps never run.
+local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
+
+local function join(P, round, member, one_turn)
+  if redis.call("ZSCORE", P .. round, member) then
+    return
   end
+  local least = redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2]
+  local place, kept = least or 0, tonumber(redis.call("HGET", P .. "kept", round .. ":" .. member) or "")
+  if kept then
+    place = string.format("%.9f", least and math.max(kept, least - one_turn) or kept)
+    redis.call("HDEL", P .. "kept", round .. ":" .. member)
+  end
+  redis.call("ZADD", P .. round, place, member)
 end
 
-local function serve(round, member, weight)
-  redis.call("ZINCRBY", round, string.format("%.9f", 1 / weight), member)
+local function pass_over(P, round, member)
+  redis.call("HSET", P .. "kept", round .. ":" .. member, redis.call("ZSCORE", P .. round, member))
+  redis.call("ZREM", P .. round, member)
+end
+
+local function serve(P, round, member, weight)
+  redis.call("ZADD", P .. round, "XX", "INCR", string.format("%.9f", 1 / weight), member)
+end
+
+-- A tenant that was at its cap spends what it may run by turns of its own (`own:TENANT`): the classes have theirs by what all
+-- tenants do, and one of its lines could be behind another each time that it may run a job again.
+local OWN_S = 3600
+
+local function begin_own(P, tenant)
+  redis.call("ZADD", P .. "own:" .. tenant, "NX", 0, 0, 0, 1, 0, 2)
+  redis.call("EXPIRE", P .. "own:" .. tenant, OWN_S)
+end
+
+-- Whose turn it is of its classes. One without jobs saves nothing up.
+local function own_class(P, tenant, class)
+  local places, without = redis.call("ZRANGE", P .. "own:" .. tenant, 0, 2, "WITHSCORES"), {}
+  for i = 1, #places, 2 do
+    if redis.call("EXISTS", P .. "line" .. places[i] .. ":" .. tenant) == 1 then
+      for _, other in ipairs(without) do
+        redis.call("ZADD", P .. "own:" .. tenant, places[i + 1], other)
+      end
+      return CLASS_OF[places[i]], true
+    end
+    without[#without + 1] = places[i]
+  end
+  return class, false
 end
 
 -- Tenants have their turns within a class (`turns0` ...), classes among each other (`turns`). Whose class has a tenant
 -- in its round has its own place, too.
 local function join_class(P, class, tenant)
-  join(P .. "turns" .. class, tenant)
-  join(P .. "turns", class)
+  join(P, "turns" .. class, tenant, 1)
+  join(P, "turns", class, ONE_TURN[class])
 end
 
 -- A tenant that has as many running as it may is in no round, but in `capped`, with that cap. It comes back as soon as
@@ -28,6 +68,8 @@ local function uncap(P, tenant)
     for class = 0, 2 do
       if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 1 then
         join_class(P, class, tenant)
+      else
+        redis.call("HDEL", P .. "kept", "turns" .. class .. ":" .. tenant)
       end
     end
     wake(P)
@@ -35,7 +77,7 @@ local function uncap(P, tenant)
 end
 
 local function running_of(P, tenant)
-  return counted(redis.call("HGET", P .. "tact", tenant))
+  return counted(try("HGET", P .. "tact", tenant))
 end
 
 -- The operator has raised the cap, or taken it away.

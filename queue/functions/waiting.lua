@@ -10,7 +10,7 @@ end
 -- Puts a job into its tenant's line: at the end, or (given back) at the front.
 local function put_in_line(P, id, front, tenant, class)
   local line, edge = P .. "line" .. class .. ":" .. tenant, front and 0 or -1
-  local beside = redis.call("ZRANGE", line, edge, edge, "WITHSCORES")
+  local beside = force("ZRANGE", line, edge, edge, "WITHSCORES")
   redis.call("ZADD", line, beside[2] and whole(beside[2] + (front and -1 or 1)) or 0, id)
   if not redis.call("ZSCORE", P .. "turns" .. class, tenant) and not redis.call("ZSCORE", P .. "capped", tenant) then
     join_class(P, class, tenant)
@@ -25,7 +25,7 @@ local function put_off(P, id, due, tenant)
   if redis.call("ZRANGE", P .. "delayed", 0, 0)[1] == id then
     wake(P)
   end
-  redis.call("ZADD", P .. "later:" .. tenant, whole(due), id)
+  force("ZADD", P .. "later:" .. tenant, whole(due), id)
   for _, when in ipairs({"NX", "GT"}) do -- a leak guard: the version before knows nothing of it
     redis.call("EXPIRE", P .. "later:" .. tenant, math.ceil(math.max(due - now_ms(), 0) / 1000) + SPARE_S, when)
   end
@@ -35,9 +35,9 @@ local function leave_line(P, id)
   local tenant, class = place(P, id)
   redis.call("ZREM", P .. "waits", id)
   if redis.call("ZREM", P .. "delayed", id) == 1 then
-    redis.call("ZREM", P .. "later:" .. tenant, id)
+    force("ZREM", P .. "later:" .. tenant, id)
   else
-    redis.call("ZREM", P .. "line" .. class .. ":" .. tenant, id)
+    force("ZREM", P .. "line" .. class .. ":" .. tenant, id)
   end
 end
 
@@ -46,7 +46,3 @@ local function jobs_waiting(P)
   return redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - redis.call("ZCARD", P .. "delayed")
 end
 
--- How many wait before it: an estimate, for classes and tenants have their own turns.
-local function jobs_ahead(P, id)
-  return math.max(redis.call("ZRANK", P .. "open", id) - redis.call("ZCARD", P .. "lease"), 0)
-end

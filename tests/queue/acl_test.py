@@ -15,6 +15,7 @@ import unittest
 
 import redis
 
+import damage_test
 import functions_test
 import users
 
@@ -42,7 +43,7 @@ DIRECT = {
 # Parts of the library to which a user's calls lead by the text, but never by what happens.
 NEVER = {
     users.WEB: {"bury": "a client makes no job dead", "stopped": "what runs a client does not end",
-                'finish: "UNLINK", P .. "ctl:" .. id)': "only of a dead letter", "guard: in:": "a new job has no input"},
+                'close: "UNLINK", P .. "ctl:" .. id)': "only of a dead letter", "guard: in:": "a new job has no input"},
     users.OPERATOR: {"put_off": "a dead letter that is to run is not delayed"},
 }
 
@@ -206,6 +207,25 @@ class Text:
                 if not any(part == name and words in self.lines[line - 1] for name, words in cut)}
 
 
+def rights_of(lines):
+    """{function: (commands, kinds of keys) that its user is asked for}, as the library's own list has it."""
+    whole = "\n".join(lines)
+    lists = {name: re.findall(r'"([^"]+)"', rows) for name, rows in re.findall(r"^local (\w+) = {((?:\"[^\"]*\",?\s*)+)}", whole, re.M)}
+    needs = dict(re.findall(r"(\w+) = ([A-Z]+)\b", re.search(r"local NEEDS = {(.*?)}", whole, re.S)[1]))
+    found = {}
+    for function, name in needs.items():
+        words = [right.split() for right in lists[name]]
+        found["paddock_" + function] = (
+            {words[0] for words in words} | {"TIME"},
+            {key_kind(word) for words in words for word in words[1:] if not re.fullmatch("[A-Z]+", word)})
+    return found
+
+
+def key_kind(key):
+    """line1:someone is a key like line0: of all."""
+    return re.sub(r"\d", "0", re.match(r"[a-z_]+\d?:?", key)[0])
+
+
 class Closure(unittest.TestCase):
     """What the functions really do, as functions_test.py calls them."""
 
@@ -242,12 +262,14 @@ class Closure(unittest.TestCase):
 
         plain, library, functions_test.redis.Redis = redis.Redis, functions_test.LIBRARY, Store
         functions_test.LIBRARY, functions_test.tearDownModule = path, cls.harvest
+        damage_test.tearDownModule = cls.harvest
         try:
-            suite, output = unittest.defaultTestLoader.loadTestsFromModule(functions_test), io.StringIO()
+            suite, output = unittest.TestSuite(), io.StringIO()
+            suite.addTests(map(unittest.defaultTestLoader.loadTestsFromModule, (functions_test, damage_test)))
             result = unittest.TextTestRunner(stream=output).run(suite)
         finally:
             functions_test.redis.Redis, functions_test.LIBRARY = plain, library
-            del functions_test.tearDownModule
+            del functions_test.tearDownModule, damage_test.tearDownModule
         assert result.wasSuccessful() and result.testsRun > 100, output.getvalue()
 
     @staticmethod
@@ -268,6 +290,21 @@ class Closure(unittest.TestCase):
             reached = self.text.reached(functions, NEVER.get(name, {}))
             happened = {self.text.lines[line - 1].strip() for function, line, _ in self.seen if function.decode() in functions and line > 0}
             self.assertEqual({site for site in reached if site[1] not in happened}, set(), name)
+
+    def test_the_rights_that_are_looked_at_before(self):
+        """Each command and each kind of key that a function may come to is in its list, and nothing is in a list for nothing."""
+        lists = rights_of(self.text.lines)
+        together = {}
+        for function, asked in lists.items():
+            commands, kinds = together.setdefault(str(sorted(asked[0])), (asked, set(), set()))[1:]
+            for (name, _, _), words in self.seen.items():
+                if name.decode() == function:
+                    texts = [functions_test.text(word) for word in words if isinstance(word, bytes)]
+                    commands.add(texts[0])
+                    kinds |= {key_kind(word[len(P):]) for word in texts if word.startswith(P) and not word.startswith(P + "nobody")}
+        for asked, commands, kinds in together.values():
+            self.assertEqual(asked[0], commands | {"TIME"})
+            self.assertEqual(asked[1], kinds)
 
     def test_enough(self):
         for name, uses in self.uses.items():

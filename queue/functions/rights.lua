@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+---- rights ----
+
+-- What a function does it does as the user who calls it, and an error in the middle takes nothing back: a job would stand
+-- nowhere. So a user's rights are looked at before: each command that the functions of his kind may give, and each kind of
+-- key, one with the other. What a relay lacks holds up its jobs, and loses none. Found right, that is believed for a second:
+-- what happens in the middle of that is seen to by an audit. (deploy/redis-users.acl has the rights;
+-- tests/queue/acl_test.py holds this list to what the functions do.)
+local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace", "HDEL kept",
+               "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HMGET conf", "HSET job:",
+               "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "PERSIST in:", "RPOP t0:",
+               "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
+               "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
+               "ZADD turns0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
+               "ZUNIONSTORE open"}
+local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET recordings_bytes", "HDEL kept",
+                "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
+                "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
+                "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:", "XTRIM frames:",
+                "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
+                "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
+local INPUT = {"APPEND in:", "EXPIRE ctl:", "HMGET job:", "HSET job:", "LPOS ctl:", "RPUSH ctl:", "STRLEN in:"}
+local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
+                  "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
+                  "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open", "ZADD waits",
+                  "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings", "ZREM recordings_until",
+                  "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0"}
+local NEEDS = {claim = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,
+               enqueue = CLIENT, cancel = CLIENT, input = INPUT, dead_requeue = OPERATOR, dead_drop = OPERATOR}
+
+-- A right as a list of words, of which those in capitals are the command's and the others keys. (Made when it is wanted
+-- first: while a library is loaded there is nothing to make it with.)
+local function words_of(rights, i)
+  if type(rights[i]) == "string" then
+    local words = {}
+    for word in string.gmatch(rights[i], "%S+") do
+      words[#words + 1] = word
+    end
+    rights[i] = words
+  end
+  return rights[i]
+end
+
+local function is_allowed(P, right)
+  if #right == 2 then
+    return redis.acl_check_cmd(right[1], P .. right[2])
+  end
+  local words = {}
+  for i, word in ipairs(right) do
+    words[i] = (i == 1 or string.find(word, "^%u+$")) and word or P .. word
+  end
+  return redis.acl_check_cmd(unpack(words))
+end
+
+local looked_s = {}
+
+-- What the caller may not do of what the function may come to do: a text, or nil.
+local function missing_right(P, name)
+  local rights = NEEDS[name]
+  if not rights or not redis.acl_check_cmd("TIME") then
+    return rights and "TIME"
+  end
+  local now_s = redis.call("TIME")[1]
+  if looked_s[name] == now_s then
+    return nil
+  end
+  for i = 1, #rights do
+    local right = words_of(rights, i)
+    if not is_allowed(P, right) then
+      return table.concat(right, " ")
+    end
+  end
+  looked_s[name] = now_s
+end
