@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 import unittest
 
 import redis
@@ -127,6 +128,26 @@ class Users(Command):
                 pool.wait_until(lambda: "(an ACL" in p.read_log(), "it is refused")
                 self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+" + right)
                 self.assertEqual(self.web.wait(job).verdict, "ok")
+        self.admin.acl_log_reset()
+
+    def test_rights_that_go_while_jobs_run(self):
+        """Whatever was half done: each job still comes to one result, as soon as the right is back."""
+        with self.pool(workers=2) as p:
+            self.web.run("print(0)")
+            for right in ("hset", "unlink", "zadd", "hincrby", "xadd", "expire"):
+                with self.subTest(right):
+                    jobs = [self.web.enqueue(pool.make_zip("import time\ntime.sleep(0.3)")) for _ in range(4)]
+                    self.begun(jobs[1])
+                    self.admin.execute_command("ACL", "SETUSER", users.WORKER, "-" + right)
+                    seen = p.read_log().count("(an ACL")
+                    pool.wait_until(lambda: p.read_log().count("(an ACL") > seen, "it is refused")
+                    time.sleep(2)
+                    self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+" + right)
+                    for job in jobs:
+                        self.assertEqual(self.web.wait(job).verdict, "ok")
+                        kinds = [fields[b"k"] for _, fields in self.web.redis.xrange(self.web.key("frames:", job))]
+                        self.assertEqual(kinds.count(b"result"), 1)
+                    self.assertEqual(self.web.redis.zcard(self.web.key("open")), 0)
         self.admin.acl_log_reset()
 
     def test_another_work_than_ones_own(self):
