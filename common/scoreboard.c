@@ -125,7 +125,7 @@ static bool is_one(const struct scoreboard *scoreboard)
 
 int scoreboard_map(int fd, bool writable, struct scoreboard **ret)
 {
-    struct scoreboard *scoreboard;
+    struct scoreboard *scoreboard = NULL;
     struct stat status;
     int error;
 
