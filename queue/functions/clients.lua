@@ -170,6 +170,38 @@ local function status(P)
   return answer
 end
 
+-- Whose jobs wait and run: {tenant, waiting, running} each, those with most first. Of the tenants of a class, and of those at
+-- their cap, LOOK_AT_MOST are looked at.
+local function tenants(P)
+  local rows, known = {}, {}
+  local function note(tenant, running)
+    if not known[tenant] then
+      known[tenant] = {tenant, 0, running}
+      rows[#rows + 1] = known[tenant]
+      for class = 0, 2 do
+        known[tenant][2] = known[tenant][2] + length_of(P, class, tenant)
+      end
+    end
+  end
+  local running = redis.call("HGETALL", P .. "tact")
+  for i = 1, #running, 2 do
+    note(running[i], counted(running[i + 1]))
+  end
+  for _, round in ipairs({"turns0", "turns1", "turns2", "capped"}) do
+    for _, tenant in ipairs(redis.call("ZRANGE", P .. round, 0, LOOK_AT_MOST - 1)) do
+      note(tenant, 0)
+    end
+  end
+  table.sort(rows, function(a, b)
+    local more = a[2] + a[3] - b[2] - b[3]
+    return more > 0 or more == 0 and a[1] < b[1]
+  end)
+  while #rows > LOOK_AT_MOST or (rows[1] and rows[#rows][2] + rows[#rows][3] == 0) do
+    rows[#rows] = nil
+  end
+  return rows
+end
+
 local function version()
   return VERSION
 end

@@ -44,6 +44,8 @@ static const struct row {
      "say that no more comes after this"},
     {"all", 0, ARGS_ALL, false, offsetof(struct args, all), "",
      "all of them, in the place of an ID"},
+    {"once", 0, ARGS_ONCE, false, offsetof(struct args, once), "",
+     "show it once, after a second, and end"},
     {"help", 'h', ~0u, false, offsetof(struct args, help), "", "this text"},
 };
 

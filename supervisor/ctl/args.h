@@ -24,12 +24,13 @@ enum args_set {
     ARGS_SAVE = 1 << 7,  /* --output */
     ARGS_EOF = 1 << 8,
     ARGS_ALL = 1 << 9,
+    ARGS_ONCE = 1 << 10,
 };
 
 struct args {
     const char *redis, *queue, *runtime_dir, *id, *config, *format,
         *output; /* NULL: not given */
-    bool json, follow, policy, eof, all, help;
+    bool json, follow, policy, eof, all, once, help;
     bool feeds; /* not an option: our standard input goes to the job while it runs */
     const char *fields[ARGS_FIELDS]; /* by the index in job_fields; NULL: not given */
     char **words;                    /* what is no option; borrowed from argv */

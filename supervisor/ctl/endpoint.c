@@ -62,6 +62,7 @@ static void take_line(const char *text, const char *name, char *to, size_t room)
 
 struct pool_file {
     char redis[1100], queue[65];
+    char folder[LIMIT_PATH]; /* that it lies in */
 };
 
 /* A pool file of somebody else could name any Redis: only our own and root's are
@@ -87,6 +88,7 @@ static int read_pool_file(const char *folder, struct pool_file *ret)
     }
     take_line(text, "redis", ret->redis, sizeof(ret->redis));
     take_line(text, "queue", ret->queue, sizeof(ret->queue));
+    (void)snprintf(ret->folder, sizeof(ret->folder), "%s", folder);
     return ret->redis[0] != '\0' ? 0 : -ENOENT;
 }
 
@@ -144,6 +146,16 @@ static int connect_to(const char *address, struct redis **ret, struct buffer *wh
     if (error == 0) {
         error = redis_check_server(*ret, why);
     }
+    return error;
+}
+
+int endpoint_find_folder(const struct args *args, char folder[LIMIT_PATH],
+                         struct buffer *why)
+{
+    struct pool_file pool = {.queue = ""};
+    int error = find_pool(args, &pool, why);
+
+    (void)snprintf(folder, LIMIT_PATH, "%s", pool.folder);
     return error;
 }
 

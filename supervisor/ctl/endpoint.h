@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/limits.h"
 #include "queue/redis.h"
 #include "supervisor/ctl/args.h"
 
@@ -23,6 +24,10 @@ struct endpoint {
  * a sentence in `why` (-ENOENT: there is no pool, -EACCES: there is, but not for us). */
 int endpoint_find(const struct args *args, struct endpoint *ret,
                   struct buffer *why) must_check;
+/* The runtime folder of the pool that the options, or none, name. Returns as
+ * endpoint_find. */
+int endpoint_find_folder(const struct args *args, char folder[LIMIT_PATH],
+                         struct buffer *why) must_check;
 /* Starts an own pool of one worker. Returns 0, or a negative errno with a sentence in
  * `why`; -EINTR: one of interrupt_watch()'s signals came first, and is still there to be
  * read. From here on they are blocked. */

@@ -18,6 +18,7 @@
 #include "supervisor/ctl/queue_command.h"
 #include "supervisor/ctl/recording.h"
 #include "supervisor/ctl/save_command.h"
+#include "supervisor/ctl/top_command.h"
 #include "supervisor/ctl/trace_command.h"
 
 #include <errno.h>
@@ -304,6 +305,9 @@ static const struct command commands[] = {
      1, save_command},
     {"status", "status [ID]", "what is known of a job, or how full the queue is",
      ARGS_POOL | ARGS_JSON, 0, 1, queue_status_command},
+    {"top", "top [--once]",
+     "watch the pool here: its workers, its queue, its tenants, and what became of jobs",
+     ARGS_POOL | ARGS_JSON | ARGS_ONCE, 0, 0, top_command},
     {"cancel", "cancel ID", "take a job out of the queue, or stop it",
      ARGS_POOL | ARGS_JSON, 1, 1, queue_cancel_command},
     {"pause", "pause [REASON]", "let no more jobs of the queue begin",

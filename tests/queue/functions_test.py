@@ -1243,6 +1243,22 @@ class Look(Test):
         for job in jobs:
             self.assertLessEqual(abs(said[job] - order.index(job)), 12 + order.index(job) / 4, job)
 
+    def test_tenants(self):
+        q = self.q
+        self.assertEqual(q.call("tenants"), [])
+        q.configure(max_tenant_running=1)
+        for i in range(4):
+            q.enqueue(f"a{i}", tenant="a", priority=["normal", "batch"][i % 2])
+        q.enqueue("b", tenant="b")
+        q.enqueue("c", tenant="c", delay_ms="100000")
+        for _ in range(3):
+            q.claim()
+        self.assertEqual(q.call("tenants"), [["a", 3, 1], ["b", 0, 1]])
+        for i in range(150):
+            q.enqueue(f"t{i}", tenant=f"t{i:03}")
+        rows = q.call("tenants")
+        self.assertEqual((len(rows), rows[0]), (100, ["a", 3, 1]))
+
     def test_the_oldest_wait_is_of_one_that_could_run(self):
         q = self.q
         q.configure(max_tenant_running=1)
