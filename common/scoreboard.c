@@ -195,6 +195,53 @@ void scoreboard_leave(struct scoreboard_slot *slot)
     scoreboard_write(slot, &work);
 }
 
+static void sum_histogram(struct scoreboard_histogram *sum,
+                          const struct scoreboard_histogram *one)
+{
+    for (size_t i = 0; i < SCOREBOARD_BUCKETS; i++) {
+        sum->buckets[i] += one->buckets[i];
+    }
+    sum->sum_ms += one->sum_ms;
+}
+
+static void sum_counts(struct scoreboard_counts *sum, const struct scoreboard_counts *one)
+{
+    for (int i = 0; i < VERDICT_COUNT; i++) {
+        sum->verdicts[i] += one->verdicts[i];
+    }
+    sum->lost += one->lost;
+    sum->given_back += one->given_back;
+    sum->sandboxes += one->sandboxes;
+    sum->slices += one->slices;
+    sum->slice_bytes += one->slice_bytes;
+    sum->slices_dropped += one->slices_dropped;
+    sum->connections += one->connections;
+    sum->cpu_ms += one->cpu_ms;
+    sum_histogram(&sum->waits, &one->waits);
+    sum_histogram(&sum->runs, &one->runs);
+}
+
+void scoreboard_sum(const struct scoreboard *scoreboard, struct scoreboard_counts *ret)
+{
+    struct scoreboard_work work;
+
+    *ret = (struct scoreboard_counts){0};
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        scoreboard_read(&scoreboard->slots[i], &work);
+        sum_counts(ret, &work.counts);
+    }
+}
+
+uint64_t scoreboard_ended(const struct scoreboard_counts *counts)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < VERDICT_COUNT; i++) {
+        sum += counts->verdicts[i];
+    }
+    return sum;
+}
+
 bool scoreboard_may_ask(struct scoreboard_queue *queue, int64_t now_ms, int64_t every_ms)
 {
     long long asked_ms = atomic_load_explicit(&queue->asked_ms, memory_order_relaxed);

@@ -93,6 +93,8 @@ struct scoreboard_queue {
     atomic_ullong waiting; /* jobs that could run now */
     atomic_ullong running;
     atomic_llong oldest_ms; /* how long the first that waits has waited */
+    atomic_ullong delayed, dead;
+    atomic_uint paused;
 };
 
 enum scoreboard_child {
@@ -136,6 +138,9 @@ void scoreboard_unmap(struct scoreboard *scoreboard);
 
 /* Writes a slot: all of it, as `work` is. For its one writer. */
 void scoreboard_write(struct scoreboard_slot *slot, const struct scoreboard_work *work);
+/* What all slots have counted. */
+void scoreboard_sum(const struct scoreboard *scoreboard, struct scoreboard_counts *ret);
+uint64_t scoreboard_ended(const struct scoreboard_counts *counts); /* jobs */
 /* Takes a copy, whose texts end. Whose writer died in the middle is read as it is. */
 void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work *ret);
 

@@ -131,7 +131,7 @@ local function position(P, args)
   return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}
 end
 
--- {jobs that could run now, jobs that run, oldest wait in ms}. Lines have those in front that have waited longest, and
+-- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}. Lines have those in front that have waited longest, and
 -- rounds the tenants that were served least.
 local function depth(P)
   local waiting, first = jobs_waiting(P), math.huge
@@ -148,7 +148,8 @@ local function depth(P)
     end
   end
   return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),
-          first < math.huge and math.max(now_ms() - first, 0) or 0}
+          first < math.huge and math.max(now_ms() - first, 0) or 0, redis.call("ZCARD", P .. "delayed"),
+          redis.call("ZCARD", P .. "dead"), redis.call("EXISTS", P .. "paused")}
 end
 
 -- {name, value ...}: how full the queue is, and what is in the way of its jobs.

@@ -11,54 +11,20 @@
 
 #define TENANTS_SHOWN 10
 
-static void sum_histogram(struct scoreboard_histogram *sum,
-                          const struct scoreboard_histogram *one)
-{
-    for (size_t i = 0; i < SCOREBOARD_BUCKETS; i++) {
-        sum->buckets[i] += one->buckets[i];
-    }
-    sum->sum_ms += one->sum_ms;
-}
-
-static void sum_counts(struct scoreboard_counts *sum, const struct scoreboard_counts *one)
-{
-    for (int i = 0; i < VERDICT_COUNT; i++) {
-        sum->verdicts[i] += one->verdicts[i];
-    }
-    sum->lost += one->lost;
-    sum->given_back += one->given_back;
-    sum->sandboxes += one->sandboxes;
-    sum->slices += one->slices;
-    sum->slice_bytes += one->slice_bytes;
-    sum->slices_dropped += one->slices_dropped;
-    sum->connections += one->connections;
-    sum->cpu_ms += one->cpu_ms;
-    sum_histogram(&sum->waits, &one->waits);
-    sum_histogram(&sum->runs, &one->runs);
-}
-
 void top_take(struct top_sample *sample, const struct scoreboard *board, int64_t now_ms)
 {
     sample->now_ms = now_ms;
     sample->board = board;
-    sample->all = (struct scoreboard_counts){0};
-    for (size_t i = 0; board != NULL && i < LIMIT_WORKERS; i++) {
-        scoreboard_read(&board->slots[i], &sample->slots[i]);
-        sum_counts(&sample->all, &sample->slots[i].counts);
+    if (board == NULL) {
+        return;
     }
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        scoreboard_read(&board->slots[i], &sample->slots[i]);
+    }
+    scoreboard_sum(board, &sample->all);
 }
 
 /* ---- figures ---- */
-
-static uint64_t ended(const struct scoreboard_counts *counts)
-{
-    uint64_t sum = 0;
-
-    for (int i = 0; i < VERDICT_COUNT; i++) {
-        sum += counts->verdicts[i];
-    }
-    return sum;
-}
 
 /* What lies between two samples, which may be of a pool that began in between. */
 struct span {
@@ -81,13 +47,15 @@ static struct span span_between(const struct top_sample *now,
 {
     const struct scoreboard_head *head = &now->board->head;
     struct span span = {.ms = now->now_ms - atomic_load(&head->started_ms),
-                        .ended = ended(&now->all),
+                        .ended = scoreboard_ended(&now->all),
                         .waits = now->all.waits,
                         .runs = now->all.runs};
 
     if (before != NULL && before->board == now->board) {
         span.ms = now->now_ms - before->now_ms;
-        span.ended -= ended(&before->all) <= span.ended ? ended(&before->all) : 0;
+        span.ended -= scoreboard_ended(&before->all) <= span.ended
+                          ? scoreboard_ended(&before->all)
+                          : 0;
         subtract(&span.waits, &before->all.waits);
         subtract(&span.runs, &before->all.runs);
     }
@@ -225,7 +193,7 @@ static void add_rates(const struct top_sample *now, const struct top_sample *bef
     buffer_add_text(to, ", ran");
     add_bound(to, "p50", percentile(&span.runs, 50));
     add_bound(to, "p95", percentile(&span.runs, 95));
-    buffer_printf(to, "\n%" PRIu64 " jobs:", ended(all));
+    buffer_printf(to, "\n%" PRIu64 " jobs:", scoreboard_ended(all));
     for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
         if (all->verdicts[i] > 0) {
             buffer_printf(to, " %s %" PRIu64, verdict_row((enum verdict)i)->name,
@@ -258,7 +226,8 @@ static void add_slot(const struct top_sample *now, size_t slot, struct buffer *t
     buffer_printf(to, "%4zu %-10s ", slot,
                   scoreboard_state_name((enum scoreboard_state)work->state));
     buffer_printf(to, "%8.1f s %8" PRIu64 "  ",
-                  (double)(now->now_ms - work->since_ms) / 1000, ended(&work->counts));
+                  (double)(now->now_ms - work->since_ms) / 1000,
+                  scoreboard_ended(&work->counts));
     if (work->job[0] != '\0') {
         buffer_add_visible(to, work->job, strlen(work->job));
         buffer_add_text(to, "  ");
@@ -400,7 +369,7 @@ static void json_rates(const struct top_sample *now, const struct top_sample *be
     const struct scoreboard_counts *all = &now->all;
     struct span span = span_between(now, before);
 
-    json_value(to, "jobs", (int64_t)ended(all));
+    json_value(to, "jobs", (int64_t)scoreboard_ended(all));
     json_name(to, "jobs_per_s");
     buffer_printf(to, "%.3f", per_second(span.ended, span.ms));
     json_value(to, "wait_p50_ms", percentile(&span.waits, 50));
@@ -427,7 +396,7 @@ static void json_slot(const struct top_sample *now, size_t slot, struct buffer *
     json_value(to, "pid", work->pid);
     json_string(to, "state", scoreboard_state_name((enum scoreboard_state)work->state));
     json_value(to, "for_ms", now->now_ms - work->since_ms);
-    json_value(to, "jobs", (int64_t)ended(&work->counts));
+    json_value(to, "jobs", (int64_t)scoreboard_ended(&work->counts));
     if (work->job[0] != '\0') {
         json_string(to, "job", work->job);
         json_string(to, "tenant", work->tenant);

@@ -129,7 +129,7 @@ class Keys(Test):
                 for key, name in (("topen", "t"), ("tact", "t"), ("weights", "t"), ("kept", "turns:1"), ("conf", "max_jobs")):
                     store.hset(q.key(key), name, value)
                 self.assertEqual(len(q.call("position", "wait0")), 2)
-                self.assertEqual(len(q.call("depth")), 3)
+                self.assertEqual(len(q.call("depth")), 6)
                 self.assertEqual(q.finish(running.pop(), wall_ms=value), "done")
                 self.assertGreaterEqual(q.call("position", "wait2")[1], 0)
                 someone = Persistent(self, q)

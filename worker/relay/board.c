@@ -91,6 +91,9 @@ void board_on_depth(void *context, const struct redisReply *reply)
         atomic_store(&queue->waiting, depth.waiting);
         atomic_store(&queue->running, depth.running);
         atomic_store(&queue->oldest_ms, (long long)depth.oldest_ms);
+        atomic_store(&queue->delayed, depth.delayed);
+        atomic_store(&queue->dead, depth.dead);
+        atomic_store(&queue->paused, depth.paused != 0);
         atomic_store(&queue->told_ms, clock_now_ms());
     }
 }

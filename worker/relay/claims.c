@@ -344,18 +344,20 @@ static int read_pairs(const struct redisReply *reply, struct claims_job *job)
 
 bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret)
 {
+    uint64_t *const figures[] = {&ret->waiting, &ret->running, &ret->oldest_ms,
+                                 &ret->delayed, &ret->dead,    &ret->paused};
+
+    *ret = (struct claims_depth){0};
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3) {
         return false;
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < reply->elements && i < array_size(figures); i++) {
         if (reply->element[i]->type != REDIS_REPLY_INTEGER ||
             reply->element[i]->integer < 0) {
             return false;
         }
+        *figures[i] = (uint64_t)reply->element[i]->integer;
     }
-    ret->waiting = (uint64_t)reply->element[0]->integer;
-    ret->running = (uint64_t)reply->element[1]->integer;
-    ret->oldest_ms = (uint64_t)reply->element[2]->integer;
     return true;
 }
 

@@ -36,6 +36,7 @@ struct claims_depth {
     uint64_t waiting; /* jobs that could run now */
     uint64_t running;
     uint64_t oldest_ms; /* how long the first that waits has waited */
+    uint64_t delayed, dead, paused;
 };
 
 void claims_job_done(struct claims_job *job);
