@@ -996,7 +996,7 @@ static void test_check_server(void **state)
 static int version_of(struct redis *redis)
 {
     struct redisReply *reply = redis_call_text(
-        redis, PATIENCE_MS, "FCALL_RO", "paddock_version", "1", "paddock:{}:open", NULL);
+        redis, PATIENCE_MS, "FCALL_RO", "paddock_version", "1", "paddock:{q}:open", NULL);
     int version;
 
     assert_non_null(reply);
@@ -1057,7 +1057,7 @@ static void test_load_functions_unasked(void **state)
     load_version(redis, library_version + 1);
     assert_int_equal(redis_load_functions(redis, "test", NULL), -ENOTSUP);
     reply = redis_call_text(redis, PATIENCE_MS, "FCALL", "paddock_version", "1",
-                            "paddock:{}:open", NULL);
+                            "paddock:{q}:open", NULL);
     assert_non_null(reply);
     assert_int_equal(reply->integer, library_version + 1);
     freeReplyObject(reply);
