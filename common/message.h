@@ -6,7 +6,7 @@
  * what it accepts from that peer; anything else is -EBADMSG and ends the connection. No
  * message ever comes from a sandbox.
  *
- * Who sends what (S supervisor, Z zygote, R relay):
+ * Who sends what (S supervisor, Z zygote, R relay, M metrics):
  *
  *   S>Z  SETUP    +fd of Python's library: once, first: what to preload, how to lock down
  *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right after it
@@ -19,6 +19,8 @@
  *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
  *   S>R  DRAIN    finish the running job, claim no other, exit
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
+ *   S>M  METRICS  +fd of a socket that listens, and of the scoreboard, to be read: once
+ *   M>S  READY    serves
  *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
  *   Z>R  FORKED   +pidfd: it exists and locks itself
  *   R>Z  START    its job begins: arm the CPU timer, set its group's limit
@@ -36,7 +38,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 7 /* bumped with any change below */
+#define MESSAGE_VERSION 8 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -62,6 +64,7 @@ enum group_fd {
     M(LINK, struct message_link, 1)                                                      \
     M(UNLINKED, struct message_unlinked, 0)                                              \
     M(DRAIN, struct message_drain, 0)                                                    \
+    M(METRICS, struct message_metrics, 2)                                                \
     M(LINKED, struct message_linked, 0)                                                  \
     M(REQUEST, struct message_request, 3)                                                \
     M(FORKED, struct message_forked, 1)                                                  \
@@ -182,6 +185,10 @@ struct message_unlinked {
 };
 
 struct message_drain {
+    uint32_t unused;
+};
+
+struct message_metrics {
     uint32_t unused;
 };
 

@@ -74,6 +74,7 @@ void board_death(struct pool *pool, const struct unit *unit, bool counts)
         [UNIT_REDIS] = SCOREBOARD_REDIS,
         [UNIT_ZYGOTE] = SCOREBOARD_ZYGOTE,
         [UNIT_RELAY] = SCOREBOARD_RELAY,
+        [UNIT_METRICS] = SCOREBOARD_METRICS,
     };
 
     if (pool->board == NULL) {

@@ -7,6 +7,7 @@
 
 #include "common/fd.h"
 #include "common/text.h"
+#include "supervisor/listening.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -72,6 +73,10 @@ static const struct option_row rows[] = {
     {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, OPTION_AT_START, "",
      "Name of this pool among those that serve the queue, the same after a restart. "
      "Empty: made of the host's name, the queue's, the machine's id and runtime_dir"},
+    {"pool", "metrics", OPTION_TEXT, AT(metrics), 0, 255, "", NULL, OPTION_AT_START, "",
+     "HOST:PORT on which figures for Prometheus and the pool's health are told over "
+     "HTTP, "
+     "to whoever can reach it. Empty: nowhere"},
     {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info",
      "error warning info debug", OPTION_BY_RENEWAL, "", "Least level of what is logged"},
     {"pool", "drain_s", OPTION_NUMBER, AT(drain_s), 0, 3600, "30", NULL, OPTION_AT_ONCE,
@@ -199,5 +204,5 @@ int config_check(const struct config *config, struct buffer *why)
                       config->max_workers, config->workers);
         return -EINVAL;
     }
-    return 0;
+    return config->metrics[0] != '\0' ? listening_check(config->metrics, why) : 0;
 }

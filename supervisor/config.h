@@ -15,6 +15,7 @@ struct config {
     char owner[97];
     char runtime_dir[LIMIT_PATH];
     char data_dir[LIMIT_PATH];
+    char metrics[256];
     int64_t workers, max_workers, scale_up_ms, scale_down_s, spare_memory_mb;
     int64_t log_level, drain_s, lease_ms, max_deliveries;
     /* [limits] */

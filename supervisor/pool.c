@@ -53,6 +53,9 @@ void pool_init(struct pool *pool, bool check)
     if (pool->config.redis[0] == '\0') {
         unit_init(&pool->units[pool->count++], UNIT_REDIS, 0);
     }
+    if (pool->listener >= 0) {
+        unit_init(&pool->units[pool->count++], UNIT_METRICS, 0);
+    }
     for (uint32_t place = 0; place < UNIT_ZYGOTES; place++) {
         unit_init(&pool->units[pool->count], UNIT_ZYGOTE, place);
         pool->units[pool->count++].state = place == 0 ? UNIT_OFF : UNIT_SPARE;
@@ -191,6 +194,7 @@ static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
 static const uint32_t permitted[] = {
     [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED,
     [UNIT_RELAY] = 1u << MESSAGE_READY,
+    [UNIT_METRICS] = 1u << MESSAGE_READY,
 };
 
 static void receive(struct pool *pool, struct unit *unit)
@@ -228,7 +232,7 @@ static int pool_code(int status)
 
 static bool is_hopeless(const struct pool *pool, enum unit_kind kind)
 {
-    bool hopeless = true;
+    bool hopeless = kind != UNIT_METRICS; /* jobs run without it */
 
     for (size_t i = 0; i < pool->count; i++) {
         const struct unit *unit = &pool->units[i];
@@ -376,7 +380,8 @@ static void enforce_end(struct pool *pool)
     static const struct {
         enum unit_kind kind;
         int signo;
-    } order[] = {{UNIT_RELAY, 0}, {UNIT_ZYGOTE, 0}, {UNIT_REDIS, SIGTERM}};
+    } order[] = {
+        {UNIT_RELAY, 0}, {UNIT_ZYGOTE, 0}, {UNIT_METRICS, 0}, {UNIT_REDIS, SIGTERM}};
     bool late = clock_now_ms() >= pool->end_ms;
 
     if (pool->phase == POOL_DRAINING && (late || !any_alive(pool, UNIT_RELAY))) {

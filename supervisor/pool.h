@@ -32,7 +32,7 @@ enum pool_reload {
     RELOAD_STARTED, /* its zygote is not READY yet */
 };
 
-#define POOL_UNITS (1 + UNIT_ZYGOTES + LIMIT_WORKERS)
+#define POOL_UNITS (1 + 1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
 struct pool {
     struct config config; /* in force */
@@ -49,6 +49,7 @@ struct pool {
     char redis[LIMIT_PATH + 8]; /* the address that relays get */
     struct scoreboard *board;   /* mapped; NULL in a check */
     int board_fd;
+    int listener; /* of figures; -1: none */
     struct scaling scaling;
     int64_t look_ms; /* when it is to be scaled again */
     int64_t end_ms;  /* of draining or stopping: then by force */
@@ -56,7 +57,8 @@ struct pool {
     struct message_ready
         sandbox; /* what the zygote said of its layers; version 0: nothing yet */
     size_t count;
-    struct unit units[POOL_UNITS]; /* redis (if private), the zygotes, the relays */
+    struct unit units[POOL_UNITS]; /* redis (if private), metrics (if wanted), the
+                                      zygotes, the relays */
 };
 
 /* Readies the records; starts nothing. `check`: the zygote alone. */

@@ -177,12 +177,32 @@ static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
     return message_send(peer, MESSAGE_RELAY, &relay, &pool->board_fd);
 }
 
+static int start_metrics(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    const struct message_metrics metrics = {0};
+    struct process process = PROCESS_INIT;
+    char path[LIMIT_PATH];
+    int fds[2] = {pool->listener, -1}, peer = -1;
+    int error = start_program(pool, "paddock-metrics", false, &process, &peer, why);
+
+    if (error < 0) {
+        return error;
+    }
+    unit_started(unit, process, peer);
+    runtime_path(&pool->runtime, RUNTIME_SCOREBOARD, path);
+    fds[1] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* it may only read */
+    error = fds[1] < 0 ? -errno : message_send(peer, MESSAGE_METRICS, &metrics, fds);
+    close_fd(&fds[1]);
+    return error;
+}
+
 int starting_start(struct pool *pool, struct unit *unit, struct buffer *why)
 {
     static int (*const starters[])(struct pool *, struct unit *,
                                    struct buffer *) = {[UNIT_REDIS] = restart_redis,
                                                        [UNIT_ZYGOTE] = start_zygote,
-                                                       [UNIT_RELAY] = start_relay};
+                                                       [UNIT_RELAY] = start_relay,
+                                                       [UNIT_METRICS] = start_metrics};
 
     return starters[unit->kind](pool, unit, why);
 }

@@ -22,6 +22,7 @@
 #include "supervisor/command_line.h"
 #include "supervisor/kernel.h"
 #include "supervisor/layers.h"
+#include "supervisor/listening.h"
 #include "supervisor/pool.h"
 #include "supervisor/reload.h"
 #include "supervisor/starting.h"
@@ -110,6 +111,22 @@ static int open_runtime(struct pool *pool)
     }
     if (error < 0) {
         log_error("%s", why.data != NULL ? why.data : strerror(-error));
+    }
+    return error;
+}
+
+static int open_listener(struct pool *pool)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+    int error = 0;
+
+    if (pool->config.metrics[0] != '\0') {
+        error = listening_open(pool->config.metrics, &pool->listener, &why);
+    }
+    if (error < 0) {
+        log_error("%s", why.data != NULL ? why.data : strerror(-error));
+        board_close(pool);
+        runtime_close(&pool->runtime);
     }
     return error;
 }
@@ -297,6 +314,9 @@ static int run(struct pool *pool, struct command_line *line)
     if (error == 0) {
         error = open_runtime(pool);
     }
+    if (error == 0) {
+        error = open_listener(pool);
+    }
     if (error < 0) {
         return ROLE_EXIT_CONFIG;
     }
@@ -315,6 +335,7 @@ static int run(struct pool *pool, struct command_line *line)
     }
     loop(pool, line, signals);
     cgroup_close(&pool->cgroup);
+    close_fd(&pool->listener);
     board_close(pool);
     runtime_close(&pool->runtime);
     notify_close(&pool->notify);
@@ -332,6 +353,7 @@ static void take_back_children(void)
 int main(int argc, char **argv)
 {
     static struct pool pool = {.board_fd = -1,
+                               .listener = -1,
                                .runtime = RUNTIME_INIT,
                                .notify = NOTIFY_INIT,
                                .cgroup = CGROUP_INIT};

@@ -18,7 +18,7 @@
 
 const char *unit_name(const struct unit *unit)
 {
-    static const char *const names[] = {"redis-server", "zygote", "relay"};
+    static const char *const names[] = {"redis-server", "zygote", "relay", "metrics"};
 
     return names[unit->kind];
 }

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY };
+enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS };
 
 #define UNIT_ZYGOTES 2
 

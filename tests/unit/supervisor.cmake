@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 unit_test(config common)
-target_sources(config_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/config.c)
+target_sources(config_test PRIVATE 
+  ${PROJECT_SOURCE_DIR}/supervisor/config.c ${PROJECT_SOURCE_DIR}/supervisor/listening.c)
 unit_test(json common)
 target_sources(json_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/ctl/json.c)
 unit_test(unit common)

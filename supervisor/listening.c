@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening a port for a child. Runs in the supervisor, which serves nobody itself. */
+#include "supervisor/listening.h"
+
+#include "common/number.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 16
+
+struct place {
+    char host[256], port[8];
+};
+
+static int refuse(const char *address, struct buffer *why)
+{
+    buffer_printf(why,
+                  "metrics %s: takes HOST:PORT, for example 127.0.0.1:9464 or [::1]:9464",
+                  address);
+    return -EINVAL;
+}
+
+static int split(const char *address, struct place *ret, struct buffer *why)
+{
+    const char *colon = strrchr(address, ':');
+    bool bracketed = *address == '[';
+    size_t length = colon != NULL ? (size_t)(colon - address) : 0;
+    int64_t port;
+
+    if (bracketed && length > 2 && address[length - 1] == ']') {
+        address++;
+        length -= 2;
+    } else if (bracketed || memchr(address, ':', length) != NULL) {
+        return refuse(address, why);
+    }
+    if (length == 0 || length >= sizeof(ret->host) ||
+        number_parse(colon + 1, 1, 65535, &port) < 0) {
+        return refuse(address, why);
+    }
+    (void)snprintf(ret->host, sizeof(ret->host), "%.*s", (int)length, address);
+    (void)snprintf(ret->port, sizeof(ret->port), "%d", (int)port);
+    return 0;
+}
+
+int listening_check(const char *address, struct buffer *why)
+{
+    struct place place;
+
+    return split(address, &place, why);
+}
+
+static int listen_at(const struct addrinfo *at, int *ret_fd)
+{
+    autoclose int fd =
+        socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1;
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        return -errno;
+    }
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+int listening_open(const char *address, int *ret_fd, struct buffer *why)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct place place;
+    int error = split(address, &place, why);
+
+    if (error < 0) {
+        return error;
+    }
+    error = getaddrinfo(place.host, place.port, &hints, &found);
+    if (error != 0) {
+        buffer_printf(why, "metrics %s: %s", address, gai_strerror(error));
+        return -EADDRNOTAVAIL;
+    }
+    error = listen_at(found, ret_fd);
+    freeaddrinfo(found);
+    if (error < 0) {
+        buffer_printf(why, "metrics %s: %s", address, strerror(-error));
+    }
+    return error;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* A socket that listens, opened before anything is started: a port that is taken ends the
+ * start, and not a child of it. */
+#pragma once
+
+#include "common/buffer.h"
+
+/* `address` is HOST:PORT, with a name or a number ([::1]:9464 of IPv6). Returns 0,
+ * -EINVAL for what is no address, or a negative errno, with a sentence in `why`. */
+int listening_open(const char *address, int *ret_fd, struct buffer *why) must_check;
+/* The same, but only looks whether it is an address. */
+int listening_check(const char *address, struct buffer *why) must_check;

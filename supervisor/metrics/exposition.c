@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Figures for Prometheus. Runs in paddock-metrics, on a scoreboard that it can only read:
+ * whatever stands there, it is numbers.
+ */
+#include "supervisor/metrics/exposition.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What Redis said longer ago is no longer believed: a relay waits for it at most 5 s, and
+ * whatever it asks is answered within 2 s or the connection is given up. */
+#define STALE_MS 10000
+
+/* ---- what is read ---- */
+
+struct view {
+    const struct scoreboard *board;
+    int64_t now_ms;
+    struct scoreboard_counts all;
+    uint64_t states[SCOREBOARD_STATES]; /* workers in each */
+    uint64_t
+        able; /* workers that have a job or could take one, by what Redis last said */
+};
+
+static void look(const struct scoreboard *board, int64_t now_ms, struct view *ret)
+{
+    *ret = (struct view){.board = board, .now_ms = now_ms};
+    scoreboard_sum(board, &ret->all);
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        struct scoreboard_work work;
+        bool ready;
+
+        scoreboard_read(&board->slots[i], &work);
+        if (work.pid == 0 || work.state >= SCOREBOARD_STATES) {
+            continue;
+        }
+        ready = work.state == SCOREBOARD_IDLE ||
+                scoreboard_is_busy((enum scoreboard_state)work.state);
+        ret->states[work.state]++;
+        ret->able += ready && now_ms - work.heard_ms < STALE_MS;
+    }
+}
+
+/* ---- the figures, a row each ---- */
+
+static double workers_wanted(const struct view *view)
+{
+    return atomic_load(&view->board->head.workers);
+}
+
+static double workers_least(const struct view *view)
+{
+    return atomic_load(&view->board->head.least);
+}
+
+static double workers_most(const struct view *view)
+{
+    return atomic_load(&view->board->head.most);
+}
+
+static double up_s(const struct view *view)
+{
+    return (double)(view->now_ms - atomic_load(&view->board->head.started_ms)) / 1000;
+}
+
+static double waiting(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.waiting);
+}
+
+static double running(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.running);
+}
+
+static double oldest_s(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.oldest_ms) / 1000;
+}
+
+static double delayed(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.delayed);
+}
+
+static double dead(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.dead);
+}
+
+static double is_paused(const struct view *view)
+{
+    return atomic_load(&view->board->queue.paused);
+}
+
+static double told_s(const struct view *view)
+{
+    return (double)(view->now_ms - atomic_load(&view->board->queue.told_ms)) / 1000;
+}
+
+static double lost(const struct view *view)
+{
+    return (double)view->all.lost;
+}
+
+static double given_back(const struct view *view)
+{
+    return (double)view->all.given_back;
+}
+
+static double sandboxes(const struct view *view)
+{
+    return (double)view->all.sandboxes;
+}
+
+static double cpu_s(const struct view *view)
+{
+    return (double)view->all.cpu_ms / 1000;
+}
+
+static double slices(const struct view *view)
+{
+    return (double)view->all.slices;
+}
+
+static double slice_bytes(const struct view *view)
+{
+    return (double)view->all.slice_bytes;
+}
+
+static double slices_dropped(const struct view *view)
+{
+    return (double)view->all.slices_dropped;
+}
+
+static double connections(const struct view *view)
+{
+    return (double)view->all.connections;
+}
+
+static double zygotes(const struct view *view)
+{
+    return (double)atomic_load(&view->board->head.zygotes);
+}
+
+static double reloads(const struct view *view)
+{
+    return (double)atomic_load(&view->board->head.reloads);
+}
+
+static const struct {
+    const char *name, *type, *help;
+    double (*value)(const struct view *view);
+} figures[] = {
+    {"up_seconds", "gauge", "Since the pool was started.", up_s},
+    {"workers_wanted", "gauge", "Workers that there are to be now.", workers_wanted},
+    {"workers_min", "gauge", "Option workers.", workers_least},
+    {"workers_max", "gauge", "Option max_workers.", workers_most},
+    {"queue_waiting", "gauge", "Jobs of the queue that could run now.", waiting},
+    {"queue_running", "gauge", "Jobs of the queue that run, in all pools.", running},
+    {"queue_oldest_seconds", "gauge", "Wait of the oldest that could run.", oldest_s},
+    {"queue_delayed", "gauge", "Jobs that were put off.", delayed},
+    {"queue_dead", "gauge", "Dead letters.", dead},
+    {"queue_paused", "gauge", "1: no job begins.", is_paused},
+    {"queue_told_seconds", "gauge", "Since the queue's figures came from Redis.", told_s},
+    {"attempts_lost_total", "counter", "Attempts that a fault of ours ended.", lost},
+    {"attempts_given_back_total", "counter",
+     "Attempts that were given back to the queue unharmed.", given_back},
+    {"sandboxes_total", "counter", "Sandboxes that were forked.", sandboxes},
+    {"job_cpu_seconds_total", "counter", "Computing time of programs.", cpu_s},
+    {"slices_total", "counter", "Slices of recordings sent to Redis.", slices},
+    {"slice_bytes_total", "counter", "Bytes of these.", slice_bytes},
+    {"slices_dropped_total", "counter", "Slices that did not get there.", slices_dropped},
+    {"redis_connections_total", "counter",
+     "Connections to Redis that came up: two for each worker, and more after losses.",
+     connections},
+    {"zygotes_total", "counter", "Zygotes that became ready.", zygotes},
+    {"reloads_total", "counter", "Configurations that were read again.", reloads},
+};
+
+static void add_head(struct buffer *to, const char *name, const char *type,
+                     const char *help)
+{
+    buffer_printf(to, "# HELP paddock_%s %s\n# TYPE paddock_%s %s\n", name, help, name,
+                  type);
+}
+
+static void add_figures(const struct view *view, struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(figures); i++) {
+        add_head(to, figures[i].name, figures[i].type, figures[i].help);
+        buffer_printf(to, "paddock_%s %.15g\n", figures[i].name, figures[i].value(view));
+    }
+}
+
+static void add_verdicts(const struct view *view, struct buffer *to)
+{
+    add_head(to, "jobs_total", "counter", "Jobs that ended here, by verdict.");
+    for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
+        buffer_printf(to, "paddock_jobs_total{verdict=\"%s\"} %" PRIu64 "\n",
+                      verdict_row((enum verdict)i)->name, view->all.verdicts[i]);
+    }
+}
+
+static void add_states(const struct view *view, struct buffer *to)
+{
+    add_head(to, "workers", "gauge", "Workers, by what they do.");
+    for (int i = SCOREBOARD_OFF + 1; i < SCOREBOARD_STATES; i++) {
+        buffer_printf(to, "paddock_workers{state=\"%s\"} %" PRIu64 "\n",
+                      scoreboard_state_name((enum scoreboard_state)i), view->states[i]);
+    }
+}
+
+static void add_deaths(const struct view *view, struct buffer *to)
+{
+    static const char *const names[SCOREBOARD_CHILDREN] = {
+        [SCOREBOARD_REDIS] = "redis",
+        [SCOREBOARD_ZYGOTE] = "zygote",
+        [SCOREBOARD_RELAY] = "relay",
+        [SCOREBOARD_METRICS] = "metrics",
+    };
+
+    add_head(to, "process_deaths_total", "counter",
+             "Processes of the pool that died without having been asked to.");
+    for (int i = 0; i < SCOREBOARD_CHILDREN; i++) {
+        buffer_printf(to, "paddock_process_deaths_total{process=\"%s\"} %llu\n", names[i],
+                      atomic_load(&view->board->head.deaths[i]));
+    }
+}
+
+static void add_histogram(const char *name, const char *help,
+                          const struct scoreboard_histogram *histogram, struct buffer *to)
+{
+    uint64_t sum = 0;
+
+    add_head(to, name, "histogram", help);
+    for (size_t i = 0; i < SCOREBOARD_BUCKETS; i++) {
+        sum += histogram->buckets[i];
+        buffer_printf(to, "paddock_%s_bucket{le=\"", name);
+        if (i + 1 < SCOREBOARD_BUCKETS) {
+            buffer_printf(to, "%.15g", (double)scoreboard_bounds_ms[i] / 1000);
+        } else {
+            buffer_add_text(to, "+Inf");
+        }
+        buffer_printf(to, "\"} %" PRIu64 "\n", sum);
+    }
+    buffer_printf(to, "paddock_%s_sum %.15g\npaddock_%s_count %" PRIu64 "\n", name,
+                  (double)histogram->sum_ms / 1000, name, sum);
+}
+
+void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct view view;
+
+    look(board, now_ms, &view);
+    add_head(to, "info", "gauge", "The version that runs, and its queue.");
+    buffer_printf(to, "paddock_info{version=\"%s\",queue=\"%s\"} 1\n", PADDOCK_VERSION,
+                  board->head.queue);
+    add_head(to, "healthy", "gauge", "1: a job that is enqueued now would run.");
+    buffer_printf(to, "paddock_healthy %d\n", exposition_health(board, now_ms, &why));
+    add_figures(&view, to);
+    add_states(&view, to);
+    add_verdicts(&view, to);
+    add_deaths(&view, to);
+    add_histogram("job_wait_seconds", "How long jobs had waited when they were begun.",
+                  &view.all.waits, to);
+    add_histogram("job_run_seconds", "How long programs ran.", &view.all.runs, to);
+}
+
+/* ---- health ---- */
+
+static bool is_ending(const struct view *view)
+{
+    return atomic_load(&view->board->head.supervisor) == 0 ||
+           atomic_load(&view->board->head.draining) != 0;
+}
+
+static bool lacks_zygote(const struct view *view)
+{
+    return atomic_load(&view->board->head.zygote) == 0;
+}
+
+static bool lacks_redis(const struct view *view)
+{
+    return view->now_ms - atomic_load(&view->board->queue.told_ms) >= STALE_MS;
+}
+
+static bool lacks_workers(const struct view *view)
+{
+    return view->able == 0;
+}
+
+static bool is_held_up(const struct view *view)
+{
+    return atomic_load(&view->board->queue.paused) != 0;
+}
+
+static const struct {
+    bool (*is_so)(const struct view *view);
+    const char *text;
+} obstacles[] = {
+    {is_ending, "the pool is ending"},
+    {lacks_zygote, "no zygote is ready"},
+    {lacks_redis, "Redis has not answered for 10 s"},
+    {lacks_workers, "no worker could take a job"},
+    {is_held_up, "the queue is paused"},
+};
+
+bool exposition_health(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
+{
+    struct view view;
+    bool healthy = true;
+
+    look(board, now_ms, &view);
+    for (size_t i = 0; i < array_size(obstacles); i++) {
+        if (obstacles[i].is_so(&view)) {
+            buffer_printf(to, "%s\n", obstacles[i].text);
+            healthy = false;
+        }
+    }
+    buffer_add_text(to, healthy ? "ok\n" : "");
+    return healthy;
+}

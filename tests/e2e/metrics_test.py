@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Figures and health of a real pool over HTTP: right, green only when a job could run, and told by a process that can do
+nothing else."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import unittest
+
+import pool
+from command import Command
+from command_test import FarRedis
+
+LINE = re.compile(r'(?:# (?:HELP|TYPE) paddock_\w+ .+|paddock_\w+(?:\{\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*\})? -?[0-9.e+-]+)')
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Metrics(Command):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+
+    def get(self, path, method="GET"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=pool.PATIENCE)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        found = answer.status, answer.read().decode(), answer.getheader("Content-Type")
+        connection.close()
+        return found
+
+    def figures(self):
+        status, text, kind = self.get("/metrics")
+        self.assertEqual((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        for line in text.splitlines():
+            self.assertRegex(line, LINE)
+        rows = [line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#"]
+        self.assertEqual(len({name for name, _ in rows}), len(rows))
+        return {name: float(value) for name, value in rows}
+
+    def wait_for_health(self, status, words=""):
+        found = pool.wait_until(lambda: (answer := self.get("/health"))[0] == status and words in answer[1] and answer,
+                                f"health is {status}: {words}")
+        self.assertEqual(self.figures()["paddock_healthy"], float(status == 200))
+        return found
+
+    def metrics_pid(self, p):
+        pid, = p.processes("paddock-metrics")
+        return pid
+
+    def test_figures(self):
+        with pool.Pool(workers=2, metrics=self.address) as p:
+            for source in ("print(1)", "1/0", "1/0"):
+                p.client.run(source)
+            p.client.enqueue(pool.make_zip("1"), delay_ms="600000")
+            long = p.client.enqueue(pool.make_zip("import time\ntime.sleep(600)"))
+            pool.wait_until(lambda: self.figures()["paddock_queue_running"] == 1, "the queue's figures come in")
+            pool.wait_until(lambda: sum(self.figures()[f'paddock_jobs_total{{verdict="{name}"}}'] for name in ("ok", "exception")) == 3,
+                            "all are counted")
+            found = self.figures()
+            for name, value in (('jobs_total{verdict="ok"}', 1), ('jobs_total{verdict="exception"}', 2), ("queue_delayed", 1),
+                                ('workers{state="running"}', 1), ('workers{state="idle"}', 1), ("job_wait_seconds_count", 4),
+                                ("job_run_seconds_count", 3), ('job_run_seconds_bucket{le="+Inf"}', 3), ("zygotes_total", 1),
+                                ("workers_wanted", 2), ("queue_waiting", 0), ("queue_paused", 0), ("healthy", 1)):
+                self.assertEqual(found["paddock_" + name], value, name)
+            for name in ("job_wait_seconds", "job_run_seconds"):
+                buckets = [value for key, value in found.items() if key.startswith(f"paddock_{name}_bucket")]
+                self.assertEqual(buckets, sorted(buckets))
+                self.assertEqual(len(buckets), 17)
+            self.assertGreaterEqual(found["paddock_sandboxes_total"], 4)
+            p.client.cancel(long)
+            p.client.wait(long)
+            pool.wait_until(lambda: self.figures()['paddock_jobs_total{verdict="cancelled"}'] == 1, "it is counted")
+
+    def test_health(self):
+        with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address, drain_s=60) as p:
+            self.wait_for_health(200, "ok")
+            p.client.redis.execute_command("FCALL", "paddock_pause", 1, p.client.key("open"))
+            self.wait_for_health(503, "the queue is paused")
+            p.client.redis.execute_command("FCALL", "paddock_resume", 1, p.client.key("open"))
+            self.wait_for_health(200)
+            server.process.send_signal(signal.SIGSTOP)
+            found = self.wait_for_health(503, "Redis has not answered")
+            self.assertIn("no worker could take a job", found[1])
+            server.process.send_signal(signal.SIGCONT)
+            self.wait_for_health(200)
+            job = p.client.enqueue(pool.make_zip("import time\ntime.sleep(600)"))
+            pool.wait_until(lambda: p.client.job(job).get("state") == b"running", "it runs")
+            self.wait_for_health(200)
+            p.process.terminate()
+            self.wait_for_health(503, "the pool is ending")
+            p.client.cancel(job)
+            p.process.wait(pool.PATIENCE)
+
+    def test_it_can_do_nothing_else(self):
+        with pool.Pool(workers=1, metrics=self.address) as p:
+            pid = self.metrics_pid(p)
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            if os.geteuid() == 0:
+                self.assertEqual((status["Uid"].split(), status["Gid"].split(), status["Groups"].strip()), (["65534"] * 4, ["65534"] * 4, ""))
+                self.assertEqual([int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")], [0] * 4)
+            self.assertEqual(status["NoNewPrivs"], "1")
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+                boards = [line for line in file if line.rstrip().endswith("/scoreboard")]
+            self.assertEqual([line.split()[1] for line in boards], ["r--s"])
+
+    def test_what_others_send(self):
+        with pool.Pool(workers=1, metrics=self.address):
+            self.assertEqual(self.get("/nothing")[0], 404)
+            self.assertEqual(self.get("/metrics", "POST")[0], 405)
+            self.assertEqual(self.get("/metrics", "DELETE")[0], 405)
+            self.wait_for_health(200)
+            self.assertEqual(self.get("/health", "HEAD")[:2], (200, ""))
+            for words in (b"\0\xff\r\n\r\n", b"GET " + b"x" * 100000, b"GET /metrics HTTP/9.9\r\n\r\n", b"\r\n" * 1000,
+                          b"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"):
+                with socket.create_connection(("127.0.0.1", self.port)) as one:
+                    one.settimeout(pool.PATIENCE)
+                    try:
+                        one.sendall(words)
+                        one.shutdown(socket.SHUT_WR)
+                        one.recv(100)
+                    except OSError:
+                        pass
+            self.assertEqual(self.get("/health")[0], 200)
+            idle = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(50)]  # more than it takes at once
+            for one in idle:
+                one.close()
+            self.assertEqual(self.get("/health")[0], 200)
+
+    def test_killed_it_comes_back(self):
+        with pool.Pool(workers=1, metrics=self.address) as p:
+            os.kill(self.metrics_pid(p), signal.SIGKILL)
+            pool.wait_until(lambda: self.answers() and self.figures()['paddock_process_deaths_total{process="metrics"}'] == 1,
+                            "it is there again")
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def answers(self):
+        try:
+            return self.get("/health")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def test_a_port_that_is_taken(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", self.port))
+            other.listen()
+            self.refuse(self.address, f"metrics {self.address}: Address already in use")
+
+    def test_addresses_that_are_none(self):
+        for address in ("9464", "localhost", ":9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "::1:9464", "[::1]9464",
+                        "[]:1", "127.0.0.1:http"):
+            with self.subTest(address):
+                self.refuse(address, f"metrics {address}: takes HOST:PORT")
+        self.refuse("no.such.host.invalid:9464", "metrics no.such.host.invalid:9464: ")
+
+    def refuse(self, address, words):
+        runtime = self.path("runtime")
+        done = subprocess.run([pool.program("paddock"), "up", "--runtime-dir", runtime, "--metrics", address], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+        self.assertEqual(done.returncode, 100, done)
+        self.assertIn(words, done.stderr)
+        self.assertFalse(os.path.exists(runtime))
+
+    def test_of_ipv6(self):
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("there is no IPv6 here")
+        with pool.Pool(workers=1, metrics=f"[::1]:{self.port}"):
+            connection = http.client.HTTPConnection("::1", self.port, timeout=pool.PATIENCE)
+            connection.request("GET", "/metrics")
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
