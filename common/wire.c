@@ -191,6 +191,20 @@ static int take_field(struct cursor *cursor, const struct wire_word *word,
     return -EBADMSG;
 }
 
+/* Known by the group's count, before any of its fields has come. */
+static bool has_room_for(const struct wire_decoded *record, const char *group,
+                         uint64_t count)
+{
+    size_t left = WIRE_FIELDS_MAX - record->field_count;
+    struct wire_word word;
+    size_t words = 0;
+
+    while (wire_next_word(&group, &word) && word.letter != ']') {
+        words++;
+    }
+    return words == 0 || count <= left / words;
+}
+
 static int take_group(struct cursor *cursor, const char **fields, uint64_t count,
                       struct wire_decoded *ret)
 {
@@ -198,7 +212,7 @@ static int take_group(struct cursor *cursor, const char **fields, uint64_t count
     struct wire_word word;
     int result = 1;
 
-    if (count > WIRE_FIELDS_MAX) {
+    if (!has_room_for(ret, inner, count)) {
         return -EBADMSG;
     }
     for (uint64_t i = 0; i < count && result == 1; i++) {
@@ -258,30 +272,50 @@ int wire_refuse_start(const struct wire_reader *reader, struct buffer *why)
     return wire_refuse(reader->offset, why, "this is not the beginning of a recording");
 }
 
-static int check_header(const struct wire_reader *reader,
-                        const struct wire_decoded *record, struct buffer *why)
+int wire_refuse_more(const struct wire_reader *reader, struct buffer *why)
 {
-    const struct wire_field *magic = &record->fields[0];
-    uint64_t version = record->fields[1].number;
+    return wire_refuse(reader->offset, why, "there is more behind its end");
+}
 
-    if (magic->size != strlen(WIRE_MAGIC) ||
-        memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0) {
+int wire_check_header(const struct wire_reader *reader, const struct wire_decoded *record,
+                      struct buffer *why)
+{
+    const struct wire_field *magic = &record->fields[0], *version = &record->fields[1];
+
+    if (record->field_count > 0 && (magic->size != strlen(WIRE_MAGIC) ||
+                                    memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0)) {
         return wire_refuse(reader->offset, why, "this is not a recording of Paddock");
     }
-    if (version != WIRE_VERSION) {
+    if (record->field_count > 1 && version->number != WIRE_VERSION) {
         return wire_refuse(
             reader->offset, why,
             "a recording of version %llu, where this program knows version %d",
-            (unsigned long long)version, WIRE_VERSION);
+            (unsigned long long)version->number, WIRE_VERSION);
     }
     return 0;
+}
+
+/* What stands behind a magic or a version that is not ours is not ours to read. */
+static int check_header_so_far(const struct wire_reader *reader, struct cursor cursor,
+                               struct wire_decoded *ret, struct buffer *why)
+{
+    const char *fields = wire_records[WIRE_HEADER].fields;
+    struct wire_word word;
+    int error = 0;
+
+    while (error == 0 && wire_next_word(&fields, &word) &&
+           take_field(&cursor, &word, ret) == 1) {
+        error = wire_check_header(reader, ret, why);
+    }
+    ret->field_count = 0;
+    return error;
 }
 
 static int check_place(const struct wire_reader *reader,
                        const struct wire_decoded *record, struct buffer *why)
 {
     if (!reader->started) {
-        return record->kind == WIRE_HEADER ? check_header(reader, record, why)
+        return record->kind == WIRE_HEADER ? wire_check_header(reader, record, why)
                                            : wire_refuse_start(reader, why);
     }
     return record->kind == WIRE_HEADER
@@ -317,6 +351,7 @@ ssize_t wire_accept(struct wire_reader *reader, struct wire_decoded *record,
     record->time_us = reader->time_us;
     record->offset = reader->offset;
     reader->started = true;
+    reader->ended = record->kind == WIRE_END;
     reader->offset += length;
     return (ssize_t)length;
 }
@@ -351,6 +386,9 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     if (!reader->started && cursor.bytes[0] != WIRE_HEADER) {
         return wire_refuse_start(reader, why);
     }
+    if (reader->ended) {
+        return wire_refuse_more(reader, why);
+    }
     if (cursor.bytes[0] >= 128) {
         return decode_short_line(reader, cursor.bytes[0], ret);
     }
@@ -362,6 +400,9 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     }
     ret->kind = (enum wire_kind)cursor.bytes[0];
     ret->field_count = 0;
+    if (!reader->started && check_header_so_far(reader, cursor, ret, why) < 0) {
+        return -EBADMSG;
+    }
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
     if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
         return wire_refuse(reader->offset, why, "a malformed record");

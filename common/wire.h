@@ -145,7 +145,7 @@ static inline size_t wire_room(const struct wire_writer *record)
 
 /* ---- decoder ---- */
 
-#define WIRE_FIELDS_MAX 256 /* fields of one record, groups counted out */
+#define WIRE_FIELDS_MAX 1024 /* of one record: each in a group, and a group's count */
 
 struct wire_field {
     char type; /* 'u', 's', 't', 'b', 'd', 'x', or '[' with the count in `number` */
@@ -169,12 +169,14 @@ struct wire_reader {
     uint64_t time_us;
     uint64_t offset; /* bytes decoded so far: for error messages */
     bool started;    /* the header has been seen */
+    bool ended;      /* so has the end: nothing comes behind it */
 };
 
 /* Decodes the record at the start of `bytes`. Returns its length, 0 when more bytes are
  * needed, or -EBADMSG: no such kind, a malformed field, a number that is too large, a
- * missing or repeated header, a newer version (`why` then holds a sentence with the
- * offset). Never reads beyond `size`. */
+ * missing or repeated header, another version, whatever else its header holds, or
+ * anything behind the end (`why` then holds a sentence with the offset). Never reads
+ * beyond `size`. */
 ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why) must_check;
 

@@ -321,15 +321,18 @@ static bool take_data(struct cursor *cursor, struct wire_field *field)
     return size >= 0;
 }
 
-/* "name":value */
+/* "name":value. What is not as we write it is no field of the record. */
 static bool take_field(struct cursor *cursor, const struct wire_word *word,
                        struct wire_decoded *ret)
 {
     struct wire_field *field = wire_add_field(ret, word);
+    bool holds = field != NULL && expect_char(cursor, '"') &&
+                 expect(cursor, word->name, word->name_size) &&
+                 expect(cursor, "\":", 2) &&
+                 (word->letter == '[' || letter_of(word->letter)->take(cursor, field));
 
-    return field != NULL && expect_char(cursor, '"') &&
-           expect(cursor, word->name, word->name_size) && expect(cursor, "\":", 2) &&
-           (word->letter == '[' || letter_of(word->letter)->take(cursor, field));
+    ret->field_count -= field != NULL && !holds;
+    return holds;
 }
 
 /* {"name":value,...}, whose words begin at `fields`. */
@@ -406,20 +409,35 @@ static bool take_line(struct cursor *cursor, struct wire_decoded *ret)
     return expect_char(cursor, '}') && cursor->at == cursor->end;
 }
 
+/* By the fields that could be read: of another version all others may differ. */
+static ssize_t refuse_line(const struct wire_reader *reader,
+                           const struct wire_decoded *record, struct buffer *why)
+{
+    if (reader->started) {
+        return wire_refuse(reader->offset, why, "a line that is no record");
+    }
+    if (record->field_count > 0 && record->kind == WIRE_HEADER &&
+        wire_check_header(reader, record, why) < 0) {
+        return -EBADMSG;
+    }
+    return wire_refuse_start(reader, why);
+}
+
 ssize_t wire_decode_line(struct wire_reader *reader, char *bytes, size_t size,
                          struct wire_decoded *ret, struct buffer *why)
 {
     const char *end = memchr(bytes, '\n', size < LIMIT_LINE ? size : LIMIT_LINE);
     struct cursor cursor = {.at = bytes, .end = end};
 
+    if (reader->ended && size > 0) {
+        return wire_refuse_more(reader, why);
+    }
     if (end == NULL) {
         return size < LIMIT_LINE ? 0
                                  : wire_refuse(reader->offset, why, "a line without end");
     }
     if (!take_line(&cursor, ret)) {
-        return reader->started
-                   ? wire_refuse(reader->offset, why, "a line that is no record")
-                   : wire_refuse_start(reader, why);
+        return refuse_line(reader, ret, why);
     }
     return wire_accept(reader, ret, (size_t)(end + 1 - bytes), why);
 }

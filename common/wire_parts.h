@@ -31,5 +31,11 @@ static inline uint64_t wire_zigzag(int64_t value)
  * -EBADMSG, refusing the recording. */
 ssize_t wire_accept(struct wire_reader *reader, struct wire_decoded *record,
                     size_t length, struct buffer *why) must_check;
+/* Is it ours, of our version, by those fields of a header that have been read? Returns 0,
+ * or -EBADMSG, refusing the recording. */
+int wire_check_header(const struct wire_reader *reader, const struct wire_decoded *record,
+                      struct buffer *why) must_check;
 /* Refuses one that does not begin as one of ours. */
 int wire_refuse_start(const struct wire_reader *reader, struct buffer *why) must_check;
+/* Refuses one that does not stop at its end. */
+int wire_refuse_more(const struct wire_reader *reader, struct buffer *why) must_check;

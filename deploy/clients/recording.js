@@ -19,7 +19,8 @@
 const VERSION = 2;
 const MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
-const BRACE = 0x7b;
+const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
+const LINE = new TextEncoder().encode('{"kind":"header",');
 const LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder";
 const HISTORY = 255; // trace records that a repeat can reach back
 const DEPTH_MAX = 100000; // calls: what is deeper is not traced
@@ -103,6 +104,8 @@ export class Decoder {
     #before = 0; // bytes that came before these
     #time = 0;
     #started = false;
+    #ended = false;
+    #count = 0; // of the record's fields
     /** @type {RecordingError | null} */
     #error = null;
 
@@ -125,7 +128,7 @@ export class Decoder {
         if (this.#error !== null) { throw this.#error; }
         if (this.#at === this.#bytes.length) { return undefined; }
         const kind = this.#bytes[this.#start = this.#at];
-        if (kind >= 128 && this.#started) {
+        if (kind >= 128 && this.#started && !this.#ended) {
             this.#at++;
             return { kind: "line", time: this.#time, step: kind - 192 };
         }
@@ -166,20 +169,35 @@ export class Decoder {
     /** @param {number} kind @returns {RecordingRecord} */
     #record(kind) {
         const row = KINDS[kind];
-        if (!this.#started && kind !== 1) { this.#fail(kind === BRACE ? LINES : "this is not the beginning of a recording"); }
+        if (!this.#started && kind !== 1) {
+            this.#fail(this.#isLine() ? LINES : "this is not the beginning of a recording");
+        }
+        if (this.#ended) { this.#fail("there is more behind its end"); }
         if (row === undefined) {
             this.#fail(`a record of kind ${kind}, which this reader does not know`);
         }
         if (this.#started && kind === 1) { this.#fail("a second header"); }
         this.#at++;
+        this.#count = row.fields.length;
         const record = { kind: row.name };
         for (const field of row.fields) {
             record[field.name] = this.#field(field, kind);
             if (kind === 1) { this.#check(record); }
         }
         this.#started = true;
+        this.#ended = kind === 20;
         this.#time = record.time ?? this.#time;
         return record;
+    }
+
+    /** Does it begin as lines of JSON do? */
+    #isLine() {
+        const size = Math.min(LINE.length, this.#bytes.length - this.#at);
+        for (let i = 0; i < size; i++) {
+            if (this.#bytes[this.#at + i] !== LINE[i]) { return false; }
+        }
+        if (size < LINE.length) { throw TORN; }
+        return true;
     }
 
     /** As early as can be: what stands behind a magic or a version that is not ours is not ours to read. */
@@ -209,6 +227,8 @@ export class Decoder {
     #group(field) {
         const found = [];
         let count = this.#varint();
+        this.#count += count * field.group.length;
+        if (this.#count > FIELDS_MAX) { this.#fail(`a record of more than ${FIELDS_MAX} fields`); }
         this.#need(count * field.group.length); // at least: before anything is made of so many
         for (; count > 0; count--) {
             const member = {};

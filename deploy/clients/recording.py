@@ -25,7 +25,8 @@ VERSION = 2
 MAGIC = "PADDOCK"
 RECORD_MAX = 32768  # bytes
 NUMBER_MAX = 2**53 - 1
-BRACE = 0x7b
+FIELDS_MAX = 1024  # of a record: each in a group, and a group's count
+LINE = b'{"kind":"header",'
 LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder"
 HISTORY = 255  # trace records that a repeat can reach back
 DEPTH_MAX = 100000  # calls: what is deeper is not traced
@@ -110,6 +111,8 @@ class Decoder:
         self._before = 0  # bytes that came before these
         self._time = 0
         self._started = False
+        self._ended = False
+        self._count = 0  # of the record's fields
         self._error: Optional[RecordingError] = None
 
     @property
@@ -130,7 +133,7 @@ class Decoder:
         if self._at == len(self._bytes):
             return None
         kind = self._bytes[self._at]
-        if kind >= 128 and self._started:
+        if kind >= 128 and self._started and not self._ended:
             self._at += 1
             return {"kind": "line", "time": self._time, "step": kind - 192}
         self._start = self._at
@@ -167,21 +170,32 @@ class Decoder:
 
     def _record(self, kind: int) -> Record:
         if not self._started and kind != 1:
-            raise self._refuse(LINES if kind == BRACE else "this is not the beginning of a recording")
+            raise self._refuse(LINES if self._is_line() else "this is not the beginning of a recording")
+        if self._ended:
+            raise self._refuse("there is more behind its end")
         if kind not in _KINDS:
             raise self._refuse(f"a record of kind {kind}, which this reader does not know")
         if self._started and kind == 1:
             raise self._refuse("a second header")
         self._at += 1
         name, fields = _KINDS[kind]
+        self._count = len(fields)
         record: Record = {"kind": name}
         for field in fields:
             record[field[0]] = self._field(field, kind)
             if kind == 1:
                 self._check_header(record)
         self._started = True
+        self._ended = kind == 20
         self._time = record.get("time", self._time)
         return record
+
+    def _is_line(self) -> bool:
+        """Does it begin as lines of JSON do?"""
+        begin = self._bytes[self._at:self._at + len(LINE)]
+        if begin != LINE and LINE.startswith(begin):
+            raise _Torn
+        return begin == LINE
 
     def _check_header(self, record: Record) -> None:
         """As early as can be: what stands behind a magic or a version that is not ours is not ours to read."""
@@ -204,6 +218,9 @@ class Decoder:
         if letter == "s":
             return value >> 1 ^ -(value & 1)
         if letter == "[":
+            self._count += value * len(group)
+            if self._count > FIELDS_MAX:
+                raise self._refuse(f"a record of more than {FIELDS_MAX} fields")
             self._need(value * len(group))  # at least: before anything is made of so many
             return [{inner[0]: self._field(inner, 0) for inner in group} for _ in range(value)]
         self._need(value)

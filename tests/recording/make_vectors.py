@@ -351,6 +351,15 @@ def header(version, rest="05 6c 69 6e 65 73 04 74 65 73 74"):
     return f"01 07 50 41 44 44 4f 43 4b {varint(version).hex(' ')} {rest}"
 
 
+def many_fields(kind, *values):
+    r = Recording(f"As many fields as a record of this kind can have, and one with {'a call' if kind == 'sync' else 'a frame'} more.")
+    *before, group = values
+    for members in group, group + group[:1]:
+        getattr(r, kind)(*before, members)
+    r.short(1)
+    return r
+
+
 def cut(about, hexadecimal):
     """Something that has not come whole, behind something that has."""
     r = Recording(about)
@@ -464,12 +473,19 @@ HANDMADE = {
     "header_late": starts("No header.", "05 64 01", "c1"),
     "header_short_line": starts("A file of another kind, whose first byte would be a short line.", "89 50 4e 47 0d 0a 1a 0a"),
     "header_text": starts("A file of another kind, whose first byte is no kind.", "47 49 46 38"),
-    "header_lines": starts("Lines of JSON.", "7b 22 6b 69 6e 64 22 3a"),
+    "header_lines": starts("Lines of JSON.", b'{"kind":"header",'.hex(" "), b'"magic":'.hex(" ")),
+    "header_lines_cut": starts("No more than the beginning of lines of JSON.", b'{"kind":"he'.hex(" ")),
+    "header_json": starts("JSON of somebody else.", b'{"a":1}'.hex(" ")),
     "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 02 00 00"),
     "header_magic_long": starts("A magic without end.", "01 ff 01 50 41 44 44"),
     "header_twice": ends("A second header.", header(2)),
     "version_1": starts("The version before.", header(1), "05 64 01"),
     "version_3": starts("The version after, whose header may have any other fields.", header(3, "ff ff ff"), "05 64 01"),
+    "version_3_shorter": starts("The version after, whose header ends there.", header(3, ""), "05 64 01"),
+    "version_3_text": starts("The version after, whose header goes on with a long text.", header(3, "ff 7f 41"), "05 64 01"),
+    "version_3_cut": starts("The version after, of which no more has come.", header(3, "")),
+    "version_cut": starts("A header that is cut within its version.", "01 07 50 41 44 44 4f 43 4b 83"),
+    "magic_cut": starts("A header that is cut within its magic.", "01 07 50 41 44 44"),
     "kind_0": ends("No such kind.", "00"), "kind_26": ends("A kind that is yet to be.", "1a 01 02"),
     "kind_127": ends("No such kind.", "7f"),
     "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "04 ff ff ff ff ff ff ff 8f 80 00"),
@@ -483,13 +499,18 @@ HANDMADE = {
     "record_32768": long_record(32768), "record_32769": long_record(32769),
     "bytes_too_long": numbers("A text longer than a record.", "0b 00 81 80 02 41"),
     "bytes_beyond": numbers("A text of 2^63 bytes.", "0b 00 80 80 80 80 80 80 80 80 80 01 41"),
+    "fields_of_sync": many_fields("sync", 5, 0, [(1, 1)] * 510),
+    "fields_of_error": many_fields("error", 5, "", "", "", [("", 0, 0, 0, 0, "", "")] * 145),
     "group_too_long": numbers("A stack of 2^32 calls, of which two bytes have come.", "13 00 00 80 80 80 80 10 01"),
     "cut_kind": cut("A record of which no more than the kind has come.", "05"),
     "cut_number": cut("A record that ends within a number.", "05 01 80"),
     "cut_text": cut("A record that ends within a text, behind half a character.", "0b 00 02 c3 28 0b 00 01 c3 0b 00 03 41"),
     "cut_group": cut("A record that ends within a group.", "13 00 00 02 01 05"),
     "tables_out_of_turn": out_of_turn(),
-    "after_end": ends("A record behind the end; then a kind that is none.", "14 01 02 0b 01 01 78 00"),
+    "after_end": ends("A record behind the end.", "14 01 02 0b 01 01 78"),
+    "after_end_line": ends("A short line behind the end.", "14 01 02 c1"),
+    "after_end_cut": cut("Behind the end something that is no whole record.", "14 01 02 05"),
+    "end_twice": ends("A second end.", "14 01 02 14 01 02"),
 }
 
 REAL = {

@@ -210,6 +210,17 @@ class Vectors(unittest.TestCase):
 
         self.each(check)
 
+    @unittest.skipUnless("DECODE_RECORDS" in os.environ, "run by hand")
+    def test_common_names_another_version(self):
+        """Whatever stands behind it, or does not."""
+        def check(name, data, expected):
+            version = re.match("a recording of version [0-9]+,", expected.get("error", {}).get("reason", ""))
+            if version is not None:
+                done = subprocess.run([os.environ["DECODE_RECORDS"]], input=data, stdout=subprocess.PIPE, check=False)
+                self.assertIn(version[0], done.stdout.decode())
+
+        self.each(check)
+
     @unittest.skipUnless("TELL_EVENTS" in os.environ, "run by hand")
     def test_the_events_of_common(self):
         """Of the same records common/trace.c tells the same, and refuses the same one."""

@@ -239,6 +239,12 @@ static void foreign_lines(void **state)
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","
          "\"engine\":\"\"}\n",
          "of version"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"more\":[]}\n",
+         "of version 3"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3}\n", "of version 3"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":\"3\"}\n",
+         "not the beginning"},
+        {HEADER "{\"kind\":\"end\",\"time\":0,\"produced\":9}\n{", "more behind its end"},
     };
 
     for (size_t i = 0; i < array_size(cases); i++) {
@@ -283,7 +289,7 @@ static void the_longest_line(void **state)
     struct wire_lines lines = {0};
     struct wire_reader reader = {.started = true};
     struct buffer line = BUFFER_OVER(room);
-    size_t groups = 35; /* of seven fields each: no more fit */
+    size_t groups = 145; /* of seven fields each: no more fit */
 
     memset(bytes, 1, sizeof(bytes));
     wire_begin(&record, WIRE_ERROR);
@@ -293,7 +299,7 @@ static void the_longest_line(void **state)
     }
     wire_unsigned(&record, groups);
     for (size_t i = 0; i < groups; i++) {
-        wire_bytes(&record, bytes, 900);
+        wire_bytes(&record, bytes, 200);
         for (int k = 0; k < 4; k++) {
             wire_unsigned(&record, 1 << 20);
         }

@@ -211,11 +211,13 @@ static void make_recording(void)
 {
     recorded = boundary_count = 0;
     for (int kind = 0; kind < WIRE_KIND_LIMIT; kind++) {
-        if (wire_records[kind].name != NULL) {
+        if (wire_records[kind].name != NULL && kind != WIRE_END) {
             put_any((enum wire_kind)kind);
             keep_record();
         }
     }
+    put_any(WIRE_END);
+    keep_record();
 }
 
 /* Decodes `size` bytes; returns how many records came out of them. */
@@ -312,8 +314,8 @@ static const struct {
      "malformed"},
     {"a group of none", "\x13\0\0\0", 4, false, 4, NULL},
     {"a group of 2^64-1", "\x13\0\0" FF9 "\1", 13, false, -EBADMSG, "malformed"},
-    {"a group of 257", "\x13\0\0\x81\2", 5, false, -EBADMSG, "malformed"},
-    {"a group of 256: more is needed", "\x13\0\0\x80\2", 5, false, 0, NULL},
+    {"a group of 511", "\x13\0\0\xff\3", 5, false, -EBADMSG, "malformed"},
+    {"a group of 510: more is needed", "\x13\0\0\xfe\3", 5, false, 0, NULL},
     {"a second header", "\x01\7PADDOCK\2\0\0", 12, false, -EBADMSG, "second header"},
     {"no header", "\x06\0", 2, true, -EBADMSG, "not the beginning"},
     {"another magic", "\x01\7PADDOCH\1\0\0", 12, true, -EBADMSG, "not a recording"},
@@ -321,6 +323,10 @@ static const struct {
     {"no magic", "\x01\0\1\0\0", 5, true, -EBADMSG, "not a recording"},
     {"an older version", "\x01\7PADDOCK\1\0\0", 12, true, -EBADMSG, "of version"},
     {"a newer version", "\x01\7PADDOCK\3\0\0", 12, true, -EBADMSG, "of version"},
+    {"a newer version, of other fields", "\x01\7PADDOCK\3" FF9, 18, true, -EBADMSG, "of version 3"},
+    {"a newer version, and no more", "\x01\7PADDOCK\3", 10, true, -EBADMSG, "of version 3"},
+    {"a newer version, cut", "\x01\7PADDOCK\x83", 10, true, 0, NULL},
+    {"another magic, cut", "\x01\7PADDOCH", 9, true, -EBADMSG, "not a recording"},
     {"a header", "\x01\7PADDOCK\2\0\0", 12, true, 12, NULL},
 };
 /* clang-format on */
@@ -367,6 +373,19 @@ static void too_many_fields(void **state)
     }
     assert_int_equal(wire_decode(&reader, record.bytes, record.size, &decoded, NULL),
                      -EBADMSG);
+}
+
+static void nothing_behind_the_end(void **state)
+{
+    static const char more[] = "\x14\0\0\x14\0\0";
+    struct wire_reader reader = {.started = true};
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    assert_int_equal(wire_decode(&reader, more, 6, &decoded, NULL), 3);
+    assert_int_equal(wire_decode(&reader, more + 3, 0, &decoded, NULL), 0);
+    assert_int_equal(wire_decode(&reader, more + 3, 1, &decoded, &why), -EBADMSG);
+    assert_string_equal(why.data, "at byte 3: there is more behind its end");
+    assert_int_equal(wire_decode(&reader, "\xc1", 1, &decoded, NULL), -EBADMSG);
 }
 
 /* A record that is not complete within the largest size there is never will be. */
@@ -533,6 +552,7 @@ int main(void)
         cmocka_unit_test(time_adds_up),
         cmocka_unit_test(hostile_records),
         cmocka_unit_test(too_many_fields),
+        cmocka_unit_test(nothing_behind_the_end),
         cmocka_unit_test(an_endless_record),
         cmocka_unit_test(noise),
         cmocka_unit_test(an_overflow_is_said),

@@ -80,5 +80,5 @@ void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room
 
 /* The program is over: what the chunks hold goes into the ring. */
 void recorder_settle(void);
-/* The last record. */
+/* The last record: whoever would write another one waits for the end of the process. */
 void recorder_end(void);
