@@ -260,11 +260,15 @@ end, after 14 trace records
         piped = subprocess.run([*follow, "-"], input=data, capture_output=True)
         self.assertEqual((piped.returncode, piped.stdout, piped.stderr), (0, live.stdout, live.stderr))
         self.assertEqual(subprocess.run([*follow, saved, "--json"], capture_output=True).stdout.decode(), self.export(data, "json"))
-        for ending, sentence in ((b"\x05", f"at byte {len(data)}: a record that is cut off"),
-                                 (b"\x1f\x05more", f"at byte {len(data)}: a record of kind 31, which this program does not know"), (None, "at byte 0: there is nothing in it")):
-            with self.subTest(ending):
-                torn = subprocess.run([*follow, "-"], input=b"" if ending is None else data + ending, capture_output=True)
-                self.assertEqual((torn.returncode, torn.stdout), (1, b"" if ending is None else live.stdout))
+        begun = HEADER + b"\x0b\x05\x04hi!\n"
+        for whole, ending, shown, sentence in (
+                (begun, b"\x05", b"hi!\n", "a record that is cut off"),
+                (begun, b"\x1f\x05more", b"hi!\n", "a record of kind 31, which this program does not know"),
+                (data, b"\x05", live.stdout, "there is more behind its end"), (b"", b"", b"", "there is nothing in it")):
+            sentence = f"at byte {len(whole)}: {sentence}"
+            with self.subTest(sentence):
+                torn = subprocess.run([*follow, "-"], input=whole + ending, capture_output=True)
+                self.assertEqual((torn.returncode, torn.stdout), (1, shown))
                 self.assertEqual(torn.stderr.count(f"paddock: the recording cannot be read on, {sentence}\n".encode()), 1, torn)
         for words, code, sentence in ((["no/file.rec"], 2, "there is no file no/file.rec"), ([self.folder], 2, "Is a directory")):
             refused = subprocess.run([*follow, *words], capture_output=True, text=True)
