@@ -108,8 +108,11 @@ extern const struct wire_record wire_records[WIRE_KIND_LIMIT];
 /* 2^53 - 1: of every number as it is coded, and of the clock. Readers take none beyond,
  * JavaScript's numbers being what they are. */
 #define WIRE_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
-/* Calls within one another that a thread can have; what is deeper is not traced. */
-#define WIRE_DEPTH_MAX 100000
+/* Calls within one another that a thread can have, calls that are open in all threads,
+ * and threads: what is more is not traced. */
+#define WIRE_DEPTH_MAX   100000
+#define WIRE_OPEN_MAX    200000
+#define WIRE_THREADS_MAX 65536
 
 /* ---- encoder ---- */
 

@@ -215,6 +215,19 @@ class Trace(pool.TestCase):
                 self.assertEqual(calls, ["<module>"] + ["count"] * 99999 + ["after"])
                 self.assertEqual(returns, ["count"] * 99999 + ["after", "<module>"])
 
+    def test_more_than_is_traced_of_all_threads(self):
+        """200,000 calls are open in all threads that a reader takes; what is more runs as ever, and what comes later is traced."""
+        source = ("import sys, threading\nsys.setrecursionlimit(10**6)\nthere = threading.Barrier(3)\ndef count(n):\n"
+                  "    if n: return 1 + count(n - 1)\n    there.wait()\n    return 0\ndef after(): pass\n"
+                  "threads = [threading.Thread(target=count, args=(90000,)) for _ in range(3)]\n"
+                  "for t in threads: t.start()\nfor t in threads: t.join()\nafter()\nprint('end')\n")
+        events = self.run_program(source, trace="calls", memory_mb=512)
+        self.assertEqual(text_of(events), "end\n")
+        calls, returns = ([e["function"] for e in events if e["kind"] == kind] for kind in ("call", "return"))
+        self.assertEqual(len(returns), len(calls))
+        self.assertGreater(calls.count("count"), 190000)
+        self.assertEqual(calls.count("after"), 1)
+
     def test_deeper_and_not_back(self):
         """Exceptions through calls that are not traced, caught above and within them; and a level that changes down there."""
         start = "import paddock, sys\nsys.setrecursionlimit(10**6)\n"

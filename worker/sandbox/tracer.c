@@ -20,6 +20,7 @@ static struct tracer {
     PyObject *exception; /* the last one, borrowed: for its address alone */
     uint64_t exceptions; /* numbers given */
     uint32_t levels;     /* set so far */
+    uint32_t open;       /* calls on the stacks of all threads */
 } tracer;
 
 struct point {
@@ -36,8 +37,6 @@ struct call {
     int line; /* the last one */
     struct known known;
 };
-
-#define STACK_MAX 100000 /* calls; what is deeper is not traced */
 
 static _Thread_local struct stack {
     struct call *calls; /* owned; an end of the thread leaves it */
@@ -63,16 +62,26 @@ static void tell(enum wire_kind kind, int32_t operand)
     recorder_event(kind, operand, stack.thread);
 }
 
+/* As many calls, and of as many threads, as a reader takes. */
+static bool is_full(void)
+{
+    return stack.depth == WIRE_DEPTH_MAX || tracer.open == WIRE_OPEN_MAX ||
+           stack.thread >= WIRE_THREADS_MAX;
+}
+
 static bool has_room(void)
 {
     uint32_t room = stack.room > 0 ? stack.room * 2 : 64;
     struct call *calls;
 
+    if (is_full()) {
+        return false;
+    }
     if (stack.depth < stack.room) {
         return true;
     }
-    room = room < STACK_MAX ? room : STACK_MAX;
-    calls = stack.depth < STACK_MAX ? realloc(stack.calls, room * sizeof(*calls)) : NULL;
+    room = room < WIRE_DEPTH_MAX ? room : WIRE_DEPTH_MAX;
+    calls = realloc(stack.calls, room * sizeof(*calls));
     if (calls != NULL) {
         stack.calls = calls;
         stack.room = room;
@@ -84,6 +93,7 @@ static void pop(void)
 {
     struct call *call = &stack.calls[--stack.depth];
 
+    tracer.open--;
     known_done(&call->known);
 }
 
@@ -111,7 +121,7 @@ static bool is_beyond(const frame *of)
 {
     if (stack.levels != tracer.levels) { /* some may not have been told */
         stack.levels = tracer.levels;
-        stack.beyond = stack.depth == STACK_MAX ? count_beyond(of) : 0;
+        stack.beyond = stack.depth > 0 && is_full() ? count_beyond(of) : 0;
     } else if (stack.depth > 0 && top()->frame == of) {
         stack.beyond = 0;
     }
@@ -147,6 +157,7 @@ static void push(const frame *of, struct function *function, enum wire_kind kind
         stack.beyond++;
     } else if (functions_has_name(function)) {
         tell(kind, (int32_t)function->number);
+        tracer.open++;
         stack.calls[stack.depth++] =
             (struct call){.frame = of, .function = function, .line = function->line};
     }
@@ -264,8 +275,10 @@ static size_t current_stack(struct recorder_call *calls, size_t room)
     const struct call *first = stack.calls + (stack.depth - depth);
 
     for (size_t i = 0; i < depth; i++) {
+        int line = first[i].line > 0 ? first[i].line : 0; /* code may say anything */
+
         calls[i] = (struct recorder_call){.function = first[i].function->number,
-                                          .line = (uint32_t)first[i].line};
+                                          .line = (uint32_t)line};
     }
     return depth;
 }
