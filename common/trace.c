@@ -11,7 +11,12 @@
 /* Calls that a `sync` names at most; those further out are as they were. */
 #define SYNC_DEPTH 64
 /* Calls: a stack of no more room is not made smaller. */
-#define SMALL 1024
+#define SMALL 16
+/* Of the ring: no thread's. */
+#define NO_THREAD WIRE_THREADS_MAX
+
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
 
 /* ---- tables ---- */
 
@@ -51,10 +56,10 @@ static void tell_call(struct trace *trace, enum wire_kind kind, bool implied,
 
 void trace_tell_other(struct trace *trace, struct trace_event event)
 {
-    const struct trace_stack *stack = trace_stack_of(trace, trace->thread);
+    const struct trace_stack *stack = trace_stack_of(trace);
 
     event.thread = trace->thread;
-    if (stack != NULL && stack->depth > 0) {
+    if (stack->depth > 0) {
         event.depth = stack->depth;
         event.function = stack->calls[stack->depth - 1].function;
         event.line = stack->calls[stack->depth - 1].line;
@@ -75,10 +80,9 @@ static void tell_record(struct trace *trace, const struct wire_decoded *record,
 bool trace_where(const struct trace *trace, struct trace_function *ret_call,
                  int64_t *ret_line)
 {
-    const struct trace_stack *stack =
-        trace->thread < TRACE_THREADS ? &trace->stacks[trace->thread] : NULL;
+    const struct trace_stack *stack = &trace->stacks[trace->thread];
     const struct trace_call *call =
-        stack != NULL && stack->depth > 0 ? &stack->calls[stack->depth - 1] : NULL;
+        stack->depth > 0 ? &stack->calls[stack->depth - 1] : NULL;
 
     if (call == NULL || call->function == 0) {
         return false;
@@ -110,45 +114,69 @@ static bool has_room(const struct trace *trace, struct trace_stack *stack)
            resize(stack, stack->room > 0 ? stack->room * 2 : 16);
 }
 
+static void join_ring(struct trace *trace, uint32_t thread)
+{
+    struct trace_stack *stacks = trace->stacks;
+
+    stacks[thread].next = NO_THREAD;
+    stacks[thread].previous = stacks[NO_THREAD].previous;
+    stacks[stacks[thread].previous].next = thread;
+    stacks[NO_THREAD].previous = thread;
+    if (thread >= trace->threads) {
+        trace->threads = thread + 1;
+    }
+}
+
+static void leave_ring(struct trace *trace, uint32_t thread)
+{
+    struct trace_stack *stacks = trace->stacks;
+
+    stacks[stacks[thread].previous].next = stacks[thread].next;
+    stacks[stacks[thread].next].previous = stacks[thread].previous;
+}
+
 static void push(struct trace *trace, enum wire_kind kind, bool implied,
                  struct trace_call call)
 {
-    struct trace_stack *stack = trace_stack_of(trace, trace->thread);
+    struct trace_stack *stack = trace_stack_of(trace);
 
-    if (stack == NULL) {
-        return;
-    }
-    if (trace_height(stack) - stack->below >= WIRE_DEPTH_MAX) {
-        trace->too_deep = true;
-        return;
+    if (trace_height(stack) == 0) {
+        join_ring(trace, (uint32_t)trace->thread);
     }
     if (!has_room(trace, stack)) {
         stack->over++;
         return;
     }
-    if (trace->thread >= trace->threads) {
-        trace->threads = (uint32_t)trace->thread + 1;
-    }
     trace->open++;
     stack->calls[stack->depth++] = call;
-    tell_call(trace, kind, implied, trace->thread, stack->depth - 1);
+    if (!call.untold) {
+        tell_call(trace, kind, implied, trace->thread, stack->depth - 1);
+    }
+}
+
+void trace_add_untold(struct trace *trace, struct trace_call call)
+{
+    call.untold = true;
+    push(trace, WIRE_CALL, false, call);
 }
 
 static void pop(struct trace *trace, uint64_t thread, enum wire_kind kind, bool implied)
 {
-    struct trace_stack *stack = trace_stack_of(trace, thread);
+    struct trace_stack *stack = &trace->stacks[thread];
 
-    if (stack == NULL || (stack->over == 0 && stack->depth == 0)) {
+    if (trace_height(stack) == 0) {
         return;
     }
-    if (stack->below == trace_height(stack)) {
-        stack->below--;
+    if (trace_height(stack) == 1) {
+        leave_ring(trace, (uint32_t)thread);
     }
     if (stack->over > 0) {
         stack->over--;
         return;
     }
-    tell_call(trace, kind, implied, thread, stack->depth - 1);
+    if (!stack->calls[stack->depth - 1].untold) {
+        tell_call(trace, kind, implied, thread, stack->depth - 1);
+    }
     stack->depth--;
     trace->open--;
     if (stack->room > SMALL && stack->depth < stack->room / 4) {
@@ -156,11 +184,18 @@ static void pop(struct trace *trace, uint64_t thread, enum wire_kind kind, bool 
     }
 }
 
+void trace_drop(struct trace *trace)
+{
+    pop(trace, trace->thread, WIRE_RETURN, false);
+}
+
 /* Ends what is above the outermost `depth` calls: what became of it is not known. */
 void trace_close_down_to(struct trace *trace, uint64_t thread, uint32_t depth)
 {
+    if (trace->stacks[thread].depth == 0 && trace->stacks[thread].over > 0) {
+        leave_ring(trace, (uint32_t)thread);
+    }
     trace->stacks[thread].over = 0;
-    trace->stacks[thread].below = 0;
     while (trace->stacks[thread].depth > depth) {
         pop(trace, thread, WIRE_RETURN, true);
     }
@@ -168,11 +203,60 @@ void trace_close_down_to(struct trace *trace, uint64_t thread, uint32_t depth)
 
 static void close_all_but(struct trace *trace, uint64_t but)
 {
-    for (uint32_t thread = 0; thread < trace->threads; thread++) {
-        if (thread != but) {
-            trace_close_down_to(trace, thread, 0);
+    uint32_t next;
+
+    for (uint32_t at = trace->stacks[NO_THREAD].next; at != NO_THREAD; at = next) {
+        next = trace->stacks[at].next;
+        if (at != but) {
+            trace_close_down_to(trace, at, 0);
         }
     }
+}
+
+/* ---- what there can be ---- */
+
+/* What was open before the last sync does not count: a reader may have begun there. */
+uint32_t trace_known(struct trace *trace)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+
+    if (stack->syncs != trace->syncs) {
+        stack->syncs = trace->syncs;
+        stack->known = 0;
+    }
+    return stack->known;
+}
+
+void trace_set_known(struct trace *trace, uint32_t known)
+{
+    trace->known = trace->known - trace_known(trace) + known;
+    trace_stack_of(trace)->known = known;
+}
+
+static bool can_call(struct trace *trace)
+{
+    if (trace_known(trace) >= WIRE_DEPTH_MAX) {
+        trace->refusal = "more than " TEXT(WIRE_DEPTH_MAX) " calls within one another";
+    } else if (trace->known >= WIRE_OPEN_MAX) {
+        trace->refusal = "more than " TEXT(WIRE_OPEN_MAX) " calls that are open";
+    }
+    return trace->refusal == NULL;
+}
+
+static bool can_be_line(struct trace *trace, int64_t line)
+{
+    if (!trace_is_line(line)) {
+        trace->refusal = "a line beyond 2^31 - 1";
+    }
+    return trace->refusal == NULL;
+}
+
+static bool can_be_thread(struct trace *trace, uint64_t thread)
+{
+    if (thread >= WIRE_THREADS_MAX) {
+        trace->refusal = "a thread, where there are no more than " TEXT(WIRE_THREADS_MAX);
+    }
+    return trace->refusal == NULL;
 }
 
 /* ---- trace records ---- */
@@ -181,26 +265,37 @@ static void apply_call(struct trace *trace, const struct trace_past *past)
 {
     uint64_t line = trace_function(trace, past->function).line;
 
-    push(trace, past->kind, false,
-         (struct trace_call){.function = past->function, .line = (int64_t)line});
+    if (can_call(trace)) {
+        trace_set_known(trace, trace_known(trace) + 1);
+        push(trace, past->kind, false,
+             (struct trace_call){.function = past->function,
+                                 .untold = trace->quiet,
+                                 .line = (int64_t)line});
+    }
 }
 
 static void apply_return(struct trace *trace, const struct trace_past *past)
 {
+    if (trace_known(trace) > 0) {
+        trace_set_known(trace, trace_known(trace) - 1);
+    }
     pop(trace, trace->thread, past->kind, false);
 }
 
 static void apply_line(struct trace *trace, const struct trace_past *past)
 {
-    struct trace_stack *stack = trace_stack_of(trace, trace->thread);
+    struct trace_stack *stack = trace_stack_of(trace);
     struct trace_call *call;
 
-    if (stack == NULL || stack->depth == 0 || stack->over > 0) {
+    if (stack->depth == 0 || stack->over > 0) {
         return;
     }
     call = &stack->calls[stack->depth - 1];
-    call->line = trace_add_lines(call->line, past->step);
-    if (!trace->limits.calls_only) {
+    if (!can_be_line(trace, call->line + past->step)) {
+        return;
+    }
+    call->line += past->step;
+    if (!trace->limits.calls_only && !trace->quiet && !call->untold) {
         tell_call(trace, WIRE_LINE, false, trace->thread, stack->depth - 1);
     }
 }
@@ -257,7 +352,9 @@ static void take_file(struct trace *trace, const struct wire_decoded *record)
 
 static void take_function(struct trace *trace, const struct wire_decoded *record)
 {
-    trace_keep_function(&trace->tables, record);
+    if (can_be_line(trace, (int64_t)record->fields[2].number)) {
+        trace_keep_function(&trace->tables, record);
+    }
 }
 
 static void take_name(struct trace *trace, const struct wire_decoded *record)
@@ -267,9 +364,11 @@ static void take_name(struct trace *trace, const struct wire_decoded *record)
 
 static void take_thread(struct trace *trace, const struct wire_decoded *record)
 {
-    trace->thread = record->fields[0].number;
-    trace->remembered = 0;
-    tell_record(trace, record, 0);
+    if (can_be_thread(trace, record->fields[0].number)) {
+        trace->thread = record->fields[0].number;
+        trace->remembered = 0;
+        tell_record(trace, record, 0);
+    }
 }
 
 /* One of the calls that a `sync` names: its fields stand behind those before the group.
@@ -301,28 +400,50 @@ static uint32_t count_same(const struct trace *trace, const struct trace_stack *
     return same;
 }
 
-/* Calls that were open before and are named again have gone on: those that stand
- * outermost, or all of so many as a sync can name. */
+/* Returns how many of the calls that are named had been open before, and have gone on:
+ * those that stand outermost, or all of so many as a sync can name. What is above them
+ * has ended. */
+static uint32_t keep_same(struct trace *trace, const struct wire_decoded *record)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+    uint32_t named = (uint32_t)record->fields[2].number;
+    uint32_t from =
+        named >= SYNC_DEPTH && stack->depth > named ? stack->depth - named : 0;
+    uint32_t same = count_same(trace, stack, from, record);
+
+    if (named >= SYNC_DEPTH && same < named) {
+        from = same = 0;
+    }
+    trace_close_down_to(trace, trace->thread, from + same);
+    for (uint32_t i = 0; i < same; i++) {
+        stack->calls[from + i].line = named_call(trace, record, i).line;
+    }
+    return same;
+}
+
+static bool can_be_sync(struct trace *trace, const struct wire_decoded *record)
+{
+    bool can = true;
+
+    for (size_t i = 0; can && i < record->fields[2].number; i++) {
+        can = can_be_line(trace, named_call(trace, record, i).line);
+    }
+    return can && can_be_thread(trace, record->fields[1].number);
+}
+
 static void take_sync(struct trace *trace, const struct wire_decoded *record)
 {
-    uint32_t named = (uint32_t)record->fields[2].number, same = 0, from = 0;
-    struct trace_stack *stack;
+    uint32_t named = (uint32_t)record->fields[2].number, same;
 
+    if (!can_be_sync(trace, record)) {
+        return;
+    }
     trace->thread = record->fields[1].number;
     trace->remembered = 0;
-    stack = trace_stack_of(trace, trace->thread);
-    if (stack != NULL) {
-        from = named >= SYNC_DEPTH && stack->depth > named ? stack->depth - named : 0;
-        same = count_same(trace, stack, from, record);
-        if (named >= SYNC_DEPTH && same < named) {
-            from = same = 0;
-        }
-        trace_close_down_to(trace, trace->thread, from + same);
-        for (uint32_t i = 0; i < same; i++) {
-            stack->calls[from + i].line = named_call(trace, record, i).line;
-        }
-        stack->below = from;
-    }
+    same = keep_same(trace, record);
+    trace->syncs++;
+    trace->known = 0;
+    trace_set_known(trace, named);
     trace_advance(trace, record->time_us);
     tell_record(trace, record, 0);
     for (uint32_t i = same; i < named; i++) {
@@ -335,10 +456,9 @@ static void take_dropped(struct trace *trace, const struct wire_decoded *record)
 {
     uint64_t produced = record->fields[1].number;
     uint64_t missing = produced > trace->seen ? produced - trace->seen : 0;
-    const struct trace_stack *stack = trace_stack_of(trace, trace->thread);
 
     trace->seen += missing;
-    if (missing > 0 && trace->open > (stack != NULL ? stack->depth : 0)) {
+    if (missing > 0) {
         close_all_but(trace, trace->thread);
     }
     tell_record(trace, record, missing);
@@ -369,16 +489,14 @@ int trace_record(struct trace *trace, const struct wire_decoded *record,
         tell_record(trace, record, 0);
     }
     trace->before_us = record->time_us;
-    return trace->too_deep
-               ? wire_refuse(record->offset, why, "more than %d calls within one another",
-                             WIRE_DEPTH_MAX)
-               : 0;
+    return trace->refusal != NULL ? wire_refuse(record->offset, why, "%s", trace->refusal)
+                                  : 0;
 }
 
 void trace_end(struct trace *trace)
 {
     trace_advance(trace, trace->latest_us);
-    close_all_but(trace, TRACE_THREADS);
+    close_all_but(trace, NO_THREAD);
 }
 
 /* ---- life ---- */
@@ -394,6 +512,8 @@ struct trace *trace_new(struct trace_limits limits, trace_tell *tell, void *cont
     trace->left = limits.total;
     trace->tell = tell;
     trace->context = context;
+    trace->stacks[NO_THREAD] =
+        (struct trace_stack){.next = NO_THREAD, .previous = NO_THREAD};
     if (trace_tables_init(&trace->tables) < 0) {
         trace_free(trace);
         return NULL;
@@ -406,7 +526,7 @@ void trace_free(struct trace *trace)
     if (trace == NULL) {
         return;
     }
-    for (size_t i = 0; i < TRACE_THREADS; i++) {
+    for (size_t i = 0; i < trace->threads; i++) {
         free(trace->stacks[i].calls);
     }
     trace_tables_done(&trace->tables);

@@ -19,25 +19,27 @@
 
 #include "common/trace_table.h"
 
-#define TRACE_THREADS 4096 /* of those from this number on no calls are told */
 /* Of one thread; calls beyond it are counted, not told: what was open before a `sync`, as
  * far as can be known, stays open, and so there can be more than WIRE_DEPTH_MAX. */
 #define TRACE_DEPTH 131072
 #define TRACE_CALLS 1048576 /* open calls of all threads, likewise */
 
 struct trace_limits {
-    uint64_t repeat; /* records of one `repeat` that are told; the rest is one event. Of
-                      * a repeat that goes deeper or comes back all are */
+    uint64_t repeat; /* records of one `repeat` that are told; the rest is one event */
+    uint64_t deep;   /* likewise, of one that goes deeper or comes back: two rounds at
+                      * least. Of the calls that then begin nothing is told */
     uint64_t total;  /* records of all repeats together; where it is used up the stack of
                       * a thread may be forgotten */
     bool calls_only; /* lines are not told; repeats of nothing but lines are one event */
 };
 
-#define TRACE_LIMITS_INIT ((struct trace_limits){.repeat = 4096, .total = 1 << 26})
+#define TRACE_LIMITS_INIT                                                                \
+    ((struct trace_limits){.repeat = 4096, .deep = 4096, .total = 1 << 26})
 
 /*
  * What is told. By its kind:
- *   CALL, RESUME            a call begins: `call` is it, `depth` its own (0: outermost)
+ *   CALL, RESUME            a call begins: `call` is it, `depth` its own (0: outermost;
+ *                           those that are not told count)
  *   RETURN, UNWIND, YIELD   a call is left: `call`, `depth`, `line` its last one
  *   LINE                    `line` of the innermost call, which is `call`, begins
  *   REPEAT                  `count` records of a repeat, which came again after `period`
@@ -71,7 +73,8 @@ void trace_free(struct trace *trace);
 
 /* Takes the next record of the recording, and tells what it means. Returns 0, or -EBADMSG
  * with a sentence in `why` (may be NULL) that names the record's offset: a repeat of what
- * is not remembered, of which nothing is told, or calls deeper than there can be. */
+ * is not remembered, of which nothing is told; more calls, more threads or another line
+ * than there can be. */
 int trace_record(struct trace *trace, const struct wire_decoded *record,
                  struct buffer *why) must_check;
 /* The recording is over: tells the end, at its last time, of every call that is open. */

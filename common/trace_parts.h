@@ -16,14 +16,18 @@ struct trace_past {
 
 struct trace_call {
     uint32_t function;
+    bool untold; /* of a repeat of which no more was told */
     int64_t line;
 };
 
+/* Those with calls stand in a ring, in the order in which these began. */
 struct trace_stack {
     struct trace_call *calls; /* owned */
     uint32_t depth, room;
+    uint32_t next, previous;
     uint64_t over;  /* calls on top of these that are counted only */
-    uint64_t below; /* those, outermost, that the last sync did not name */
+    uint32_t known; /* that the recording itself tells of, since sync number ... */
+    uint64_t syncs;
 };
 
 struct trace {
@@ -37,17 +41,20 @@ struct trace {
     uint64_t thread;
     uint64_t seen;    /* trace records */
     uint64_t open;    /* calls on all stacks */
+    uint32_t known;   /* of these, that count for WIRE_OPEN_MAX */
+    uint64_t syncs;   /* so far */
     uint32_t threads; /* one more than the highest number that had a call */
     struct trace_past past[TRACE_PAST]; /* as a ring */
     uint32_t past_end, remembered;
-    bool too_deep; /* a call was that there cannot be */
+    bool quiet;          /* calls that begin now are not told, nor are lines */
+    const char *refusal; /* why it cannot be read on; NULL: it can */
     struct trace_tables tables;
-    struct trace_stack stacks[TRACE_THREADS];
+    struct trace_stack stacks[WIRE_THREADS_MAX + 1]; /* the last one closes the ring */
 };
 
-static inline struct trace_stack *trace_stack_of(struct trace *trace, uint64_t thread)
+static inline struct trace_stack *trace_stack_of(struct trace *trace)
 {
-    return thread < TRACE_THREADS ? &trace->stacks[thread] : NULL;
+    return &trace->stacks[trace->thread];
 }
 
 static inline uint64_t trace_height(const struct trace_stack *stack)
@@ -55,10 +62,10 @@ static inline uint64_t trace_height(const struct trace_stack *stack)
     return stack->depth + stack->over;
 }
 
-/* Hostile steps may go anywhere: as unsigned numbers they do so without harm. */
-static inline int64_t trace_add_lines(int64_t line, int64_t step)
+/* As CPython has them: an int. */
+static inline bool trace_is_line(int64_t line)
 {
-    return (int64_t)((uint64_t)line + (uint64_t)step);
+    return line >= INT32_MIN && line <= INT32_MAX;
 }
 
 /* The clock, which never goes back. */
@@ -76,6 +83,14 @@ void trace_remember(struct trace *trace, struct trace_past past);
 void trace_tell_other(struct trace *trace, struct trace_event event);
 /* Ends what is above the outermost `depth` calls: what became of it is not known. */
 void trace_close_down_to(struct trace *trace, uint64_t thread, uint32_t depth);
+
+/* Of the thread as it stands: takes the innermost call off, and puts calls on that are
+ * not told. */
+void trace_drop(struct trace *trace);
+void trace_add_untold(struct trace *trace, struct trace_call call);
+/* How many calls the recording itself tells of. */
+uint32_t trace_known(struct trace *trace);
+void trace_set_known(struct trace *trace, uint32_t known);
 
 /* Returns 0, or -EBADMSG with a sentence in `why`: a repeat of what is not remembered. */
 int trace_check_repeat(const struct trace *trace, const struct wire_decoded *record,

@@ -6,6 +6,8 @@
  */
 #include "common/trace_parts.h"
 
+#include <string.h>
+
 static const struct trace_past *past_at(const struct trace *trace, uint32_t back)
 {
     return &trace->past[(trace->past_end - back) % TRACE_PAST];
@@ -27,11 +29,21 @@ struct repeat {
     uint32_t period;
     uint64_t records, done;
     uint64_t begin_us, span_us;
-    int net;       /* what one period adds to the depth */
-    int low;       /* the lowest level that it comes to, from where it begins: <= 0 */
-    int64_t lines; /* what it adds to the line of the call that it finds there */
-    bool calls;    /* there are others than lines in it */
+    int net;  /* what one round adds to the depth */
+    int low;  /* the lowest level that it comes to, from where it begins: <= 0 */
+    int high; /* the highest: >= 0 */
+    /* what it adds to the line of the call that it finds lowest, on the way from where to
+     * where; of so short a round that is no number too large */
+    int64_t lines, least, most;
+    bool calls; /* there are others than lines in it */
 };
+
+static void measure_line(struct repeat *repeat, int64_t step)
+{
+    repeat->lines += step;
+    repeat->least = repeat->lines < repeat->least ? repeat->lines : repeat->least;
+    repeat->most = repeat->lines > repeat->most ? repeat->lines : repeat->most;
+}
 
 static void measure(const struct trace *trace, struct repeat *repeat)
 {
@@ -39,13 +51,13 @@ static void measure(const struct trace *trace, struct repeat *repeat)
         const struct trace_past *past = past_at(trace, back);
 
         repeat->net += trace_level(past->kind);
+        repeat->high = repeat->net > repeat->high ? repeat->net : repeat->high;
         repeat->calls |= past->kind != WIRE_LINE;
         if (repeat->net < repeat->low) {
             repeat->low = repeat->net;
-            repeat->lines = 0;
-        }
-        if (repeat->net == repeat->low) {
-            repeat->lines = trace_add_lines(repeat->lines, past->step);
+            repeat->lines = repeat->least = repeat->most = 0;
+        } else if (repeat->net == repeat->low) {
+            measure_line(repeat, past->step);
         }
     }
 }
@@ -58,11 +70,9 @@ static uint64_t time_of(const struct repeat *repeat, uint64_t number)
     return repeat->begin_us + repeat->span_us / repeat->records * number;
 }
 
-static void tell_rest(struct trace *trace, struct repeat *repeat, uint64_t count)
+static void tell_rest(struct trace *trace, const struct repeat *repeat, uint64_t count)
 {
-    repeat->done += count;
-    trace->seen += count;
-    trace_advance(trace, time_of(repeat, repeat->done));
+    trace_advance(trace, time_of(repeat, repeat->done + count));
     if (count > 0 && (repeat->calls || !trace->limits.calls_only)) {
         trace_tell_other(trace, (struct trace_event){.kind = WIRE_REPEAT,
                                                      .time_us = trace->time_us,
@@ -71,75 +81,243 @@ static void tell_rest(struct trace *trace, struct repeat *repeat, uint64_t count
     }
 }
 
+static void pass(struct trace *trace, struct repeat *repeat, uint64_t count)
+{
+    remember_again(trace, repeat->period, count);
+    repeat->done += count;
+    trace->seen += count;
+}
+
+static void spend(struct trace *trace, uint64_t count)
+{
+    trace->left -= count < trace->left ? count : trace->left;
+}
+
 /* It is not told what a repeat has done: so of this thread nothing is known. */
 static void give_up(struct trace *trace, struct repeat *repeat)
 {
-    remember_again(trace, repeat->period, repeat->records - repeat->done);
-    tell_rest(trace, repeat, repeat->records - repeat->done);
-    if (trace->thread < TRACE_THREADS) {
-        trace_close_down_to(trace, trace->thread, 0);
+    uint64_t rest = repeat->records - repeat->done;
+
+    if (!trace->quiet) {
+        tell_rest(trace, repeat, rest);
     }
-}
-
-/* Of so many records, how many may have to be told: where each period goes deeper, no
- * more than until it is too deep. */
-static uint64_t most_told(const struct trace *trace, const struct repeat *repeat,
-                          uint64_t count)
-{
-    uint64_t until_too_deep = (uint64_t)repeat->period * (WIRE_DEPTH_MAX + 1);
-    bool deepens = repeat->net > 0 && trace->thread < TRACE_THREADS;
-
-    return deepens && count > until_too_deep ? until_too_deep : count;
+    pass(trace, repeat, rest);
+    trace_set_known(trace, 0);
+    trace_close_down_to(trace, trace->thread, 0);
 }
 
 static bool unfold(struct trace *trace, struct repeat *repeat, uint64_t count)
 {
-    if (most_told(trace, repeat, count) > trace->left) {
+    if (count > trace->left) {
         give_up(trace, repeat);
         return false;
     }
-    for (uint64_t i = 0; i < count && !trace->too_deep; i++) {
+    for (uint64_t i = 0; i < count && trace->refusal == NULL; i++) {
         trace->left--;
         trace_advance(trace, time_of(repeat, ++repeat->done));
         trace_happen(trace, *past_at(trace, repeat->period));
     }
-    return true;
+    return trace->refusal == NULL;
 }
 
-/* Whole periods that come back to the depth where they began, as the one before them did,
- * which was told: nothing is other after them but a line number. */
-static void skip(struct trace *trace, struct repeat *repeat, uint64_t periods)
-{
-    struct trace_stack *stack = trace_stack_of(trace, trace->thread);
-    uint64_t count = periods * repeat->period;
-    int64_t depth;
+/* ---- whole rounds at once ----
+ *
+ * Each does what the one before it did, to the same calls or to others like them; none is
+ * left out that could not be told. Where it goes deeper, two have been told before. */
 
-    if (stack != NULL) {
-        depth = (int64_t)trace_height(stack) - 1 + repeat->low;
-        if (depth >= 0 && depth < (int64_t)stack->depth) {
-            stack->calls[depth].line = trace_add_lines(
-                stack->calls[depth].line, (int64_t)((uint64_t)repeat->lines * periods));
-        }
+/* How many steps there are from 0 to `most`, both included. */
+static uint64_t steps_to(int64_t most, int64_t step)
+{
+    return most < 0 ? 0 : (uint64_t)(most / step) + 1;
+}
+
+static uint64_t at_most(uint64_t count, uint64_t most)
+{
+    return count < most ? count : most;
+}
+
+/* Can a round begin at this line? */
+static bool holds(const struct repeat *repeat, int64_t line)
+{
+    return trace_is_line(line + repeat->least) && trace_is_line(line + repeat->most);
+}
+
+/* The stack comes back to where it was: the line of one call goes on. */
+static uint64_t wander(const struct repeat *repeat, struct trace_call *call,
+                       uint64_t rounds)
+{
+    if (repeat->lines > 0) {
+        rounds = at_most(rounds,
+                         steps_to(INT32_MAX - repeat->most - call->line, repeat->lines));
+    } else if (repeat->lines < 0) {
+        rounds = at_most(
+            rounds, steps_to(call->line + repeat->least - INT32_MIN, -repeat->lines));
     }
-    remember_again(trace, repeat->period, count);
-    tell_rest(trace, repeat, count);
+    call->line += repeat->lines * (int64_t)rounds;
+    return rounds;
+}
+
+/* The innermost calls, which the last round has put there. */
+static uint32_t copy_top(const struct trace_stack *stack, const struct repeat *repeat,
+                         struct trace_call top[TRACE_PAST])
+{
+    uint32_t count = (uint32_t)(repeat->net - repeat->low);
+
+    memcpy(top, stack->calls + (stack->depth - count), count * sizeof(*top));
+    return count;
+}
+
+/* Takes all calls off from the one on which the last of these rounds begins, whose line
+ * goes on. */
+static void fall(struct trace *trace, const struct repeat *repeat, uint32_t floor)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+
+    while (stack->depth > floor) {
+        trace_drop(trace);
+    }
+    stack->calls[floor - 1].line += repeat->lines;
+}
+
+static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_t floor,
+                       uint64_t rounds)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+    struct trace_call top[TRACE_PAST];
+    uint32_t count = copy_top(stack, repeat, top);
+    int64_t reach = (int64_t)stack->depth + repeat->high;
+
+    rounds = at_most(rounds, steps_to(TRACE_DEPTH - reach, repeat->net));
+    rounds = at_most(rounds,
+                     steps_to((int64_t)TRACE_CALLS - (int64_t)trace->open - repeat->high,
+                              repeat->net));
+    rounds = at_most(rounds,
+                     steps_to((int64_t)WIRE_DEPTH_MAX - trace_known(trace) - repeat->high,
+                              repeat->net));
+    rounds =
+        at_most(rounds, steps_to((int64_t)WIRE_OPEN_MAX - trace->known - repeat->high,
+                                 repeat->net));
+    if (rounds == 0 || !holds(repeat, stack->calls[floor - 1].line)) {
+        return 0;
+    }
+    spend(trace, rounds * (uint64_t)repeat->net);
+    fall(trace, repeat, floor);
+    for (uint64_t i = 1; i < rounds; i++) {
+        for (int k = 0; k < repeat->net; k++) {
+            trace_add_untold(trace, top[k]);
+        }
+        stack->calls[stack->depth - 1].line += repeat->lines;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        trace_add_untold(trace, top[i]);
+    }
+    return rounds;
+}
+
+static uint64_t rise(struct trace *trace, const struct repeat *repeat, uint32_t floor,
+                     uint64_t rounds)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+    struct trace_call top[TRACE_PAST];
+    uint32_t count = copy_top(stack, repeat, top);
+    uint64_t can = 0;
+
+    rounds = at_most(rounds, steps_to((int64_t)floor - 1, -repeat->net));
+    while (can < rounds &&
+           holds(repeat, stack->calls[floor - 1 + (int64_t)can * repeat->net].line)) {
+        can++;
+    }
+    if (can == 0) {
+        return 0;
+    }
+    spend(trace, can * (uint64_t)-repeat->net);
+    fall(trace, repeat, (uint32_t)(floor + (int64_t)(can - 1) * repeat->net));
+    for (uint32_t i = 0; i < count; i++) {
+        trace_add_untold(trace, top[i]);
+    }
+    return can;
+}
+
+/* Returns how many rounds that was: 0 where the next one is to be looked at. */
+static uint64_t skip_rounds(struct trace *trace, const struct repeat *repeat,
+                            uint64_t rounds)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+    int64_t height = (int64_t)trace_height(stack), floor = height + repeat->low;
+
+    if (floor <= 0) { /* every call is left, and those that come are the same each time */
+        return repeat->net - repeat->low == height ? rounds : 0;
+    }
+    if (repeat->net == 0) {
+        return floor <= stack->depth ? wander(repeat, &stack->calls[floor - 1], rounds)
+                                     : rounds;
+    }
+    if (stack->over > 0) {
+        return 0;
+    }
+    return repeat->net > 0 ? deepen(trace, repeat, (uint32_t)floor, rounds)
+                           : rise(trace, repeat, (uint32_t)floor, rounds);
+}
+
+/* The calls of so many rounds count, as if each had been told. */
+static void know(struct trace *trace, const struct repeat *repeat, uint64_t rounds)
+{
+    int64_t known = trace_known(trace) + repeat->net * (int64_t)rounds;
+    int64_t least = repeat->net - repeat->low; /* that the last one leaves there */
+
+    trace_set_known(trace, (uint32_t)(known > least ? known : least));
+}
+
+static uint64_t skip(struct trace *trace, struct repeat *repeat)
+{
+    uint64_t rounds =
+        skip_rounds(trace, repeat, (repeat->records - repeat->done) / repeat->period);
+    uint64_t count = rounds * repeat->period;
+
+    if (repeat->net != 0) {
+        know(trace, repeat, rounds);
+    } else {
+        tell_rest(trace, repeat, count);
+    }
+    pass(trace, repeat, count);
+    return rounds;
 }
 
 /* How many records are told before others are skipped. Half of limits.total is kept for
  * those without which a stack would not be known. */
 static uint64_t first_part(const struct trace *trace, const struct repeat *repeat)
 {
-    uint64_t most = trace->limits.repeat;
+    uint64_t most = repeat->net == 0 ? trace->limits.repeat : trace->limits.deep;
 
-    if (repeat->net != 0 || repeat->records < repeat->period) {
-        return repeat->records;
-    }
-    if (trace->left < trace->limits.total / 2 ||
-        (trace->limits.calls_only && !repeat->calls)) {
+    if (repeat->net == 0 && (trace->left < trace->limits.total / 2 ||
+                             (trace->limits.calls_only && !repeat->calls))) {
         most = 0;
     }
-    return repeat->records <= most ? repeat->records
-                                   : most / repeat->period * repeat->period;
+    if (repeat->net != 0 && most < UINT64_C(2) * repeat->period) {
+        most = UINT64_C(2) * repeat->period;
+    }
+    return repeat->records <= most || repeat->records < repeat->period
+               ? repeat->records
+               : most / repeat->period * repeat->period;
+}
+
+/* What is left of it, the whole rounds without looking at each. Of one that goes deeper,
+ * or comes back, nothing more is told but what ends. */
+static void fold(struct trace *trace, struct repeat *repeat)
+{
+    bool goes_on = true;
+
+    trace->quiet = repeat->net != 0;
+    if (trace->quiet) {
+        tell_rest(trace, repeat, repeat->records - repeat->done);
+    }
+    while (goes_on && repeat->records - repeat->done >= repeat->period) {
+        goes_on = skip(trace, repeat) > 0 || unfold(trace, repeat, repeat->period);
+    }
+    if (goes_on) {
+        (void)unfold(trace, repeat, repeat->records - repeat->done);
+    }
+    trace->quiet = false;
 }
 
 int trace_check_repeat(const struct trace *trace, const struct wire_decoded *record,
@@ -171,9 +349,7 @@ void trace_take_repeat(struct trace *trace, const struct wire_decoded *record)
     }
     measure(trace, &repeat);
     first = first_part(trace, &repeat);
-    if (!unfold(trace, &repeat, first) || first == repeat.records) {
-        return;
+    if (unfold(trace, &repeat, first) && first < repeat.records) {
+        fold(trace, &repeat);
     }
-    skip(trace, &repeat, (repeat.records - first) / repeat.period);
-    (void)unfold(trace, &repeat, repeat.records - repeat.done);
 }

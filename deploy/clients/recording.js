@@ -2,8 +2,8 @@
 /**
  * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). For browsers and node; needs nothing else.
  * Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is
- * kept grows with the bytes that have come, never with a number that they name, and what a `repeat` stands for is made
- * one by one as it is asked for.
+ * kept grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a
+ * `repeat` stands for is made one by one as it is asked for.
  *
  *     const trace = new Trace();
  *     for await (const slice of slices) {
@@ -23,7 +23,11 @@ const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
 const LINE = new TextEncoder().encode('{"kind":"header",');
 const LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder";
 const HISTORY = 255; // trace records that a repeat can reach back
-const DEPTH_MAX = 100000; // calls: what is deeper is not traced
+const DEPTH_MAX = 100000; // calls within one another: what is deeper is not traced
+const OPEN_MAX = 200000; // calls that are open in all threads: what is more is not traced
+const THREADS_MAX = 65536; // what more there are is not traced
+const LINE_MAX = 2 ** 31 - 1;
+const LINE_MIN = -(2 ** 31);
 const CAP_MIN = 2 * HISTORY; // of a repeat: so much, and all that can be reached back to is of it
 
 /** Fields of each kind, as PROTOCOL has them. */
@@ -55,6 +59,9 @@ const FIELDS = {
     24: "value time:t total:u part:b",
     25: "saved time:t name:x media_type:x total:u part:d",
 };
+
+/** What a trace record adds to the depth. */
+const LEVELS = { call: 1, resume: 1, return: -1, unwind: -1, yield: -1, line: 0 };
 
 /** @typedef {{name: string, letter: string, group: Field[]}} Field */
 
@@ -278,7 +285,8 @@ export class Decoder {
  *   (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not known,
  *   as tracing began later, function and file are "" and line is 0
  * - exception: the same, exception (its number) and type. variable: the same, name, type, value; null where it is gone
- * - folded: period, records: so many trace records of a loop that were not unfolded (see `repeats`)
+ * - folded: period, records: so many trace records of a loop, or of calls within calls, that were not unfolded (see
+ *   `repeats`); depth: calls that are open behind them, of which those above the depth before it have not been told
  * - out, err: text, with characters that two records share put together. error: relation, type, message, frames
  * - dropped: produced, missing (trace records that are not there). sync: depth, stack (places, innermost last)
  * - value: json. saved: name, media_type, data. Both come when they are whole
@@ -289,10 +297,32 @@ export class Decoder {
 const NOWHERE = Object.freeze({ function: "", file: "", line: 0 });
 
 /**
- * What is left of one; `lines` of the innermost calls and `depth` as they were before a round.
- * @typedef {{pattern: RecordingRecord[], at: number, left: number, done: number, lines: number[] | null,
- *     depth: number}} Repeat
+ * What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
+ * `high`, and `lines` to the line of the call that it finds at the lowest, on the way from `least` to `most`.
+ * @typedef {{pattern: RecordingRecord[], at: number, left: number, done: number, net: number, low: number, high: number,
+ *     lines: number, least: number, most: number}} Repeat
  */
+
+/** @param {RecordingRecord[]} pattern @param {number} left @returns {Repeat} */
+function measured(pattern, left) {
+    const repeat = { pattern, at: 0, left, done: 0, net: 0, low: 0, high: 0, lines: 0, least: 0, most: 0 };
+    for (const { kind, step } of pattern) {
+        repeat.net += LEVELS[kind];
+        repeat.high = Math.max(repeat.high, repeat.net);
+        if (repeat.net < repeat.low) {
+            repeat.low = repeat.net;
+            repeat.lines = repeat.least = repeat.most = 0;
+        } else if (kind === "line" && repeat.net === repeat.low) {
+            repeat.lines += step;
+            repeat.least = Math.min(repeat.least, repeat.lines);
+            repeat.most = Math.max(repeat.most, repeat.lines);
+        }
+    }
+    return repeat;
+}
+
+/** How many steps of `step` there are from 0 to `most`, both included: 0 where that is less. */
+function stepsTo(most, step) { return most < 0 ? 0 : Math.floor(most / step) + 1; }
 
 /** Events out of bytes, as these come. */
 export class Trace {
@@ -307,7 +337,7 @@ export class Trace {
     #stacks = new Map();
     /** @type {Place[]} */
     #stack = []; // of the thread
-    #low = 0; // least height of the stack since it was last set
+    #open = 0; // calls on all stacks
     /** @type {RecordingRecord[]} */
     #history = []; // the last trace records, as a ring
     #remembered = 0;
@@ -378,7 +408,10 @@ export class Trace {
             if (repeat.at === 0 && repeat.done >= this.#repeats && repeat.left >= pattern.length) {
                 const rounds = this.#skip(repeat);
                 if (rounds > 0) {
-                    yield this.#event("folded", { period: pattern.length, records: rounds * pattern.length });
+                    const records = rounds * pattern.length;
+                    repeat.left -= records;
+                    this.#seen += records;
+                    yield this.#event("folded", { period: pattern.length, records, depth: this.#stack.length });
                     continue;
                 }
             }
@@ -391,24 +424,61 @@ export class Trace {
     }
 
     /**
-     * Between two rounds: how many are left out. A round that leaves the stack as high as it was changes but one line that
-     * the next round sees, that of the innermost call that it does not leave: each time by as much. Of another kind of
-     * round there can only be so many, as the stack has a height.
+     * Between two rounds, of which two have been told: how many are left out, as if they had been. Each does what the one
+     * before it did, to the same calls or to others like them; none is left out that could not be told.
+     * @param {Repeat} repeat
      */
     #skip(repeat) {
-        const height = this.#stack.length, { lines, depth, pattern } = repeat;
-        if (lines === null || depth !== height) {
-            repeat.lines = this.#stack.slice(-pattern.length).map((call) => call.line);
-            repeat.depth = this.#low = height;
-            return 0;
+        const { net, low, least, most } = repeat, stack = this.#stack, floor = stack.length + low;
+        const holds = (line) => line + least >= LINE_MIN && line + most <= LINE_MAX;
+        const all = Math.floor(repeat.left / repeat.pattern.length);
+        if (floor <= 0) { // every call is left, and those that come are the same each time
+            return net - low === stack.length ? all : 0;
         }
-        const rounds = Math.floor(repeat.left / pattern.length);
-        if (this.#low > 0) {
-            const call = this.#stack[this.#low - 1];
-            call.line += (call.line - lines[lines.length - 1 - (height - this.#low)]) * rounds;
+        if (net === 0) { return this.#wander(repeat, stack[floor - 1], all); }
+        if (net > 0) {
+            const rounds = Math.min(all, stepsTo(DEPTH_MAX - repeat.high - stack.length, net),
+                stepsTo(OPEN_MAX - repeat.high - this.#open, net));
+            return holds(stack[floor - 1].line) ? this.#deepen(repeat, rounds) : 0;
         }
-        repeat.left -= rounds * pattern.length;
-        this.#seen += rounds * pattern.length;
+        const rounds = Math.min(all, stepsTo(floor - 1, -net));
+        for (let i = 0; i < rounds; i++) {
+            if (!holds(stack[floor - 1 + i * net].line)) { return this.#rise(repeat, i); }
+        }
+        return this.#rise(repeat, rounds);
+    }
+
+    /** Rounds that leave the stack as high as it was: the line of one call goes on. */
+    #wander({ lines, least, most }, call, rounds) {
+        if (lines > 0) { rounds = Math.min(rounds, stepsTo(LINE_MAX - most - call.line, lines)); }
+        if (lines < 0) { rounds = Math.min(rounds, stepsTo(call.line + least - LINE_MIN, -lines)); }
+        call.line += lines * rounds;
+        return rounds;
+    }
+
+    /** Rounds that add to the stack: what the last one has put there, so many times. */
+    #deepen({ net, low, lines }, rounds) {
+        const stack = this.#stack, floor = stack.length + low;
+        const top = stack.slice(stack.length - (net - low)).map((call) => ({ ...call }));
+        if (rounds === 0) { return 0; }
+        this.#open += rounds * net;
+        stack.length = floor;
+        stack[floor - 1].line += lines;
+        for (let i = 0; i < (rounds - 1) * net; i++) { stack.push({ ...top[i % net] }); }
+        for (let i = 1; i < rounds; i++) { stack[floor - 1 + i * net].line += lines; }
+        stack.push(...top);
+        return rounds;
+    }
+
+    /** Rounds that take from the stack. */
+    #rise({ net, low, lines }, rounds) {
+        const stack = this.#stack, floor = stack.length + low + (rounds - 1) * net;
+        const top = stack.slice(stack.length - (net - low));
+        if (rounds === 0) { return 0; }
+        this.#open += rounds * net;
+        stack.length = floor;
+        stack[floor - 1].line += lines;
+        stack.push(...top);
         return rounds;
     }
 
@@ -465,15 +535,19 @@ export class Trace {
         this.#seen++;
         if (kind === "line") {
             call = depth > 0 ? stack[depth - 1] : NOWHERE;
-            if (depth > 0) { call.line += record.step; }
+            if (depth > 0) { call.line = this.#line(call.line + record.step); }
         } else if (kind === "call" || kind === "resume") {
             if (depth === DEPTH_MAX) {
                 this.#fail(`more than ${DEPTH_MAX} calls within one another`);
             }
+            if (this.#open === OPEN_MAX) {
+                this.#fail(`more than ${OPEN_MAX} calls that are open`);
+            }
+            this.#open++;
             depth = stack.push(call = this.#place(record.function));
         } else {
             call = stack.pop() ?? NOWHERE;
-            this.#low = Math.min(this.#low, stack.length);
+            this.#open -= depth > 0 ? 1 : 0;
         }
         return {
             kind, time: this.#time, thread: this.#thread, depth, function: call.function, file: call.file, line: call.line,
@@ -485,6 +559,7 @@ export class Trace {
         if (record.kind === "file") {
             if (record.file === this.#files.length) { this.#files.push(record.path); }
         } else if (record.kind === "function") {
+            this.#line(record.line);
             if (record.function === this.#functions.length + 1) { this.#functions.push(record); }
         } else if (record.name === this.#names.length + 1) {
             this.#names.push(record.text);
@@ -506,11 +581,14 @@ export class Trace {
         }
         const pattern = [];
         for (let i = this.#remembered - period; i < this.#remembered; i++) { pattern.push(this.#history[i % HISTORY]); }
-        this.#repeat = { pattern, at: 0, left: records, done: 0, lines: null, depth: 0 };
+        this.#repeat = measured(pattern, records);
     }
 
     /** @param {number} thread @returns {undefined} */
     #switch(thread) {
+        if (thread >= THREADS_MAX) {
+            this.#fail(`thread ${thread}, where there are no more than ${THREADS_MAX}`);
+        }
         this.#thread = thread;
         this.#remembered = 0;
         this.#stack = this.#stacks.get(thread) ?? [];
@@ -522,8 +600,10 @@ export class Trace {
      * @param {RecordingRecord} record
      */
     #sync({ thread, stack }) {
+        stack.forEach((call) => this.#line(call.line));
         this.#stacks.clear();
         this.#switch(thread);
+        this.#open = stack.length;
         for (const call of stack) {
             this.#stack.push({ ...this.#place(call.function), line: call.line });
         }
@@ -562,6 +642,9 @@ export class Trace {
         const bytes = data.slice(0, total);
         return this.#event(kind, kind === "value" ? { json: UTF8.decode(bytes) } : { name, media_type, data: bytes });
     }
+
+    /** @param {number} line */
+    #line(line) { return line >= LINE_MIN && line <= LINE_MAX ? line : this.#fail("a line beyond 2^31 - 1"); }
 
     /** @param {string} reason @returns {never} */
     #fail(reason) { throw this.#error = new RecordingError(this.#offset, reason); }

@@ -2,8 +2,8 @@
 """Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). Python 3.9 or later, its library alone.
 
 Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is kept
-grows with the bytes that have come, never with a number that they name, and what a `repeat` stands for is made one by one
-as it is asked for.
+grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a `repeat` stands
+for is made one by one as it is asked for.
 
     trace = Trace()
     for piece in slices:
@@ -29,7 +29,10 @@ FIELDS_MAX = 1024  # of a record: each in a group, and a group's count
 LINE = b'{"kind":"header",'
 LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder"
 HISTORY = 255  # trace records that a repeat can reach back
-DEPTH_MAX = 100000  # calls: what is deeper is not traced
+DEPTH_MAX = 100000  # calls within one another: what is deeper is not traced
+OPEN_MAX = 200000  # calls that are open in all threads: what is more is not traced
+THREADS_MAX = 65536  # what more there are is not traced
+LINE_MIN, LINE_MAX = -2**31, 2**31 - 1
 CAP_MIN = 2 * HISTORY  # of a repeat: so much, and all that can be reached back to is of it
 
 # Fields of each kind, as PROTOCOL has them.
@@ -61,6 +64,9 @@ FIELDS = {
     24: "value time:t total:u part:b",
     25: "saved time:t name:x media_type:x total:u part:d",
 }
+
+# What a trace record adds to the depth.
+LEVELS = {"call": 1, "resume": 1, "return": -1, "unwind": -1, "yield": -1, "line": 0}
 
 Fields = List[Tuple[str, str, Any]]
 # A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
@@ -264,6 +270,9 @@ class _Call:
         self.file = file
         self.line = line
 
+    def copy(self) -> "_Call":
+        return _Call(self.function, self.file, self.line)
+
     def place(self) -> Dict[str, Any]:
         return {"function": self.function, "file": self.file, "line": self.line}
 
@@ -279,7 +288,8 @@ class Trace:
       (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not
       known, as tracing began later, function and file are "" and line is 0
     - exception: the same, exception (its number) and type. variable: the same, name, type, value; None where it is gone
-    - folded: period, records: so many trace records of a loop that were not unfolded (see `repeats`)
+    - folded: period, records: so many trace records of a loop, or of calls within calls, that were not unfolded (see
+      `repeats`); depth: calls that are open behind them, of which those above the depth before it have not been told
     - out, err: text, with characters that two records share put together. error: relation, type, message, frames
     - dropped: produced, missing (trace records that are not there). sync: depth, stack (places, innermost last)
     - value: json. saved: name, media_type, data. Both come when they are whole
@@ -294,7 +304,7 @@ class Trace:
         self._offset = 0  # of the record being told
         self._time = 0
         self._stacks: Dict[int, List[_Call]] = {}
-        self._low = 0  # least height of the stack since it was last set
+        self._open = 0  # calls on all stacks
         self._repeat: Optional[_Repeat] = None  # that is being unfolded
         self._seen = 0  # trace records, and those that are missing
         self._files: List[str] = []  # from number 0
@@ -351,7 +361,9 @@ class Trace:
             if repeat.at == 0 and self._repeats is not None and repeat.done >= self._repeats and repeat.left >= period:
                 rounds = self._skip(repeat)
                 if rounds > 0:
-                    yield self._event("folded", period=period, records=rounds * period)
+                    repeat.left -= rounds * period
+                    self._seen += rounds * period
+                    yield self._event("folded", period=period, records=rounds * period, depth=len(self._stack))
                     continue
             record = repeat.pattern[repeat.at]
             repeat.at = (repeat.at + 1) % period
@@ -360,20 +372,59 @@ class Trace:
             yield self._traced(record)
 
     def _skip(self, repeat: "_Repeat") -> int:
-        """Between two rounds: how many are left out. A round that leaves the stack as high as it was changes but one line
-        that the next round sees, that of the innermost call that it does not leave: each time by as much. Of another kind
-        of round there can only be so many, as the stack has a height."""
-        height, period = len(self._stack), len(repeat.pattern)
-        if repeat.lines is None or repeat.depth != height:
-            repeat.lines = [call.line for call in self._stack[-period:]]
-            repeat.depth = self._low = height
-            return 0
-        rounds = repeat.left // period
-        if self._low > 0:
-            call = self._stack[self._low - 1]
-            call.line += (call.line - repeat.lines[self._low - 1 - height]) * rounds
-        repeat.left -= rounds * period
-        self._seen += rounds * period
+        """Between two rounds, of which two have been told: how many are left out, as if they had been. Each does what the
+        one before it did, to the same calls or to others like them; none is left out that could not be told."""
+        net, stack = repeat.net, self._stack
+        height = len(stack)
+        floor = height + repeat.low
+        rounds = repeat.left // len(repeat.pattern)
+        if floor <= 0:  # every call is left, and those that come are the same each time
+            return rounds if net - repeat.low == height else 0
+        if net == 0:
+            return self._wander(repeat, stack[floor - 1], rounds)
+        if net > 0:
+            rounds = min(rounds, _steps_to(DEPTH_MAX - repeat.high - height, net),
+                         _steps_to(OPEN_MAX - repeat.high - self._open, net))
+            return self._deepen(repeat, rounds if repeat.holds(stack[floor - 1].line) else 0)
+        rounds = min(rounds, _steps_to(floor - 1, -net))
+        failing = (i for i in range(rounds) if not repeat.holds(stack[floor - 1 + i * net].line))
+        return self._rise(repeat, next(failing, rounds))
+
+    @staticmethod
+    def _wander(repeat: "_Repeat", call: _Call, rounds: int) -> int:
+        """Rounds that leave the stack as high as it was: the line of one call goes on."""
+        if repeat.lines > 0:
+            rounds = min(rounds, _steps_to(LINE_MAX - repeat.most - call.line, repeat.lines))
+        if repeat.lines < 0:
+            rounds = min(rounds, _steps_to(call.line + repeat.least - LINE_MIN, -repeat.lines))
+        call.line += repeat.lines * rounds
+        return rounds
+
+    def _deepen(self, repeat: "_Repeat", rounds: int) -> int:
+        """Rounds that add to the stack: what the last one has put there, so many times."""
+        if rounds > 0:
+            stack, net = self._stack, repeat.net
+            floor = len(stack) + repeat.low
+            top = [call.copy() for call in stack[floor - net:]]
+            self._open += rounds * net
+            del stack[floor:]
+            stack[-1].line += repeat.lines
+            for _ in range(rounds - 1):
+                stack.extend(call.copy() for call in top[:net])
+                stack[-1].line += repeat.lines
+            stack += top
+        return rounds
+
+    def _rise(self, repeat: "_Repeat", rounds: int) -> int:
+        """Rounds that take from the stack."""
+        if rounds > 0:
+            stack, net = self._stack, repeat.net
+            floor = len(stack) + repeat.low
+            top = stack[floor - net:]
+            self._open += rounds * net
+            del stack[floor + (rounds - 1) * net:]
+            stack[-1].line += repeat.lines
+            stack += top
         return rounds
 
     def _flush(self) -> Iterator[Event]:
@@ -401,16 +452,19 @@ class Trace:
             call = _NOWHERE
             if depth:
                 call = stack[-1]
-                call.line += record["step"]
+                call.line = self._line(call.line + record["step"])
         elif kind == "call" or kind == "resume":
             if depth == DEPTH_MAX:
                 raise self._refuse(f"more than {DEPTH_MAX} calls within one another")
+            if self._open == OPEN_MAX:
+                raise self._refuse(f"more than {OPEN_MAX} calls that are open")
+            self._open += 1
             call = self._call(record["function"])
             stack.append(call)
             depth += 1
         else:
             call = stack.pop() if depth else _NOWHERE
-            self._low = min(self._low, len(stack))
+            self._open -= depth > 0
         return {"kind": kind, "time": self._time, "thread": self._thread, "depth": depth,
                 "function": call.function, "file": call.file, "line": call.line}
 
@@ -436,20 +490,26 @@ class Trace:
             if record["file"] == len(self._files):
                 self._files.append(record["path"])
         elif record["kind"] == "function":
+            self._line(record["line"])
             if record["function"] == len(self._functions) + 1:
                 self._functions.append(record)
         elif record["name"] == len(self._names) + 1:
             self._names.append(record["text"])
 
     def _switch(self, record: Record) -> None:
+        if record["thread"] >= THREADS_MAX:
+            raise self._refuse(f"thread {record['thread']}, where there are no more than {THREADS_MAX}")
         self._thread: int = record["thread"]
         self._history: Deque[Record] = deque(maxlen=HISTORY)
         self._stack = self._stacks.setdefault(self._thread, [])
 
     def _sync(self, record: Record) -> Event:
         """Whoever begins to read here knows of no other thread's calls, and nobody knows what became of them."""
+        for place in record["stack"]:
+            self._line(place["line"])
         self._stacks.clear()
         self._switch(record)
+        self._open = len(record["stack"])
         for place in record["stack"]:
             call = self._call(place["function"])
             call.line = place["line"]
@@ -499,15 +559,39 @@ class Trace:
             return self._event("value", json=data.decode("utf-8", "replace"))
         return self._event("saved", name=record["name"], media_type=record["media_type"], data=data)
 
+    def _line(self, line: int) -> int:
+        if not LINE_MIN <= line <= LINE_MAX:
+            raise self._refuse("a line beyond 2^31 - 1")
+        return line
+
     def _refuse(self, reason: str) -> RecordingError:
         self._error = RecordingError(self._offset, reason)
         return self._error
 
 
 class _Repeat:
-    """What is left of one."""
+    """What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
+    `high`, and `lines` to the line of the call that it finds at the lowest, on the way from `least` to `most`."""
 
     def __init__(self, pattern: List[Record], records: int) -> None:
         self.pattern, self.at, self.left, self.done = pattern, 0, records, 0
-        self.lines: Optional[List[int]] = None  # of the innermost calls, before a round
-        self.depth = 0
+        self.net = self.low = self.high = self.lines = self.least = self.most = 0
+        for record in pattern:
+            self.net += LEVELS[record["kind"]]
+            self.high = max(self.high, self.net)
+            if self.net < self.low:
+                self.low = self.net
+                self.lines = self.least = self.most = 0
+            elif record["kind"] == "line" and self.net == self.low:
+                self.lines += record["step"]
+                self.least = min(self.least, self.lines)
+                self.most = max(self.most, self.lines)
+
+    def holds(self, line: int) -> bool:
+        """Can a round begin at this one?"""
+        return line + self.least >= LINE_MIN and line + self.most <= LINE_MAX
+
+
+def _steps_to(most: int, step: int) -> int:
+    """How many of them there are from 0 to `most`, both included: 0 where that is less."""
+    return 0 if most < 0 else most // step + 1

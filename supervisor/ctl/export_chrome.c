@@ -21,8 +21,8 @@ struct chrome {
     struct moment last;      /* of the last event */
     struct moment last_edge; /* of the last B or E */
     struct buffer line;
-    bool begun;                /* something was written: a comma comes first */
-    bool named[TRACE_THREADS]; /* threads whose name was written */
+    bool begun;                   /* something was written: a comma comes first */
+    bool named[WIRE_THREADS_MAX]; /* threads whose name was written */
 };
 
 static void *chrome_new(FILE *out)
@@ -100,7 +100,7 @@ static void end(struct chrome *chrome)
 
 static void name_thread(struct chrome *chrome, const struct trace_event *event)
 {
-    if (event->thread >= TRACE_THREADS || chrome->named[event->thread]) {
+    if (chrome->named[event->thread]) {
         return;
     }
     chrome->named[event->thread] = true;
@@ -226,7 +226,7 @@ static void chrome_end(void *state, const struct trace *trace)
 
 const struct export_format export_chrome = {
     .name = "chrome",
-    .limits = {.repeat = 4096, .total = 1 << 21, .calls_only = true},
+    .limits = {.repeat = 4096, .deep = 4096, .total = 1 << 21, .calls_only = true},
     .new_state = chrome_new,
     .free_state = chrome_free,
     .event = chrome_event,

@@ -36,7 +36,7 @@ struct flame {
     struct node *nodes; /* owned, NODES_MAX */
     uint32_t *slots;    /* owned, SLOTS: numbers of nodes by hash, 0: free */
     uint32_t count;
-    struct place places[TRACE_THREADS];
+    struct place places[WIRE_THREADS_MAX];
 };
 
 static void flame_free(void *state)
@@ -138,7 +138,6 @@ static void (*const takers[WIRE_KIND_LIMIT])(struct flame *flame,
     [WIRE_UNWIND] = leave, [WIRE_YIELD] = leave,
 };
 
-/* Of calls the thread's number is below TRACE_THREADS. */
 static void flame_event(void *state, const struct trace *trace,
                         const struct trace_event *event)
 {
@@ -209,7 +208,7 @@ static void flame_end(void *state, const struct trace *trace)
 
 const struct export_format export_flame = {
     .name = "flame",
-    .limits = {.repeat = 1 << 16, .total = 1 << 27, .calls_only = true},
+    .limits = {.repeat = 1 << 16, .deep = 1 << 16, .total = 1 << 27, .calls_only = true},
     .new_state = flame_new,
     .free_state = flame_free,
     .event = flame_event,

@@ -25,7 +25,7 @@ struct profile {
 
 struct speedscope {
     FILE *out;
-    struct profile profiles[TRACE_THREADS];
+    struct profile profiles[WIRE_THREADS_MAX];
     size_t count;      /* marks of all */
     uint64_t left_out; /* calls */
 };
@@ -44,7 +44,7 @@ static void speedscope_free(void *state)
 {
     struct speedscope *scope = state;
 
-    for (size_t i = 0; i < TRACE_THREADS; i++) {
+    for (size_t i = 0; i < WIRE_THREADS_MAX; i++) {
         free(scope->profiles[i].marks);
     }
     free(scope);
@@ -113,7 +113,6 @@ static void (*const takers[WIRE_KIND_LIMIT])(struct speedscope *scope,
     [WIRE_UNWIND] = close_call, [WIRE_YIELD] = close_call,
 };
 
-/* Of calls the thread's number is below TRACE_THREADS. */
 static void speedscope_event(void *state, const struct trace *trace,
                              const struct trace_event *event)
 {
@@ -175,7 +174,7 @@ static void speedscope_end(void *state, const struct trace *trace)
         write_frame(scope->out, trace_function(trace, i), i == 0);
     }
     (void)fputs("]},\n\"profiles\":[", scope->out);
-    for (size_t i = 0; i < TRACE_THREADS; i++) {
+    for (size_t i = 0; i < WIRE_THREADS_MAX; i++) {
         if (i == 0 || scope->profiles[i].count > 0) {
             write_profile(scope->out, &scope->profiles[i], i, i == 0);
         }
@@ -195,7 +194,7 @@ static void speedscope_left_out(const void *state, struct buffer *to)
 
 const struct export_format export_speedscope = {
     .name = "speedscope",
-    .limits = {.repeat = 4096, .total = 1 << 21, .calls_only = true},
+    .limits = {.repeat = 4096, .deep = 4096, .total = 1 << 21, .calls_only = true},
     .new_state = speedscope_new,
     .free_state = speedscope_free,
     .event = speedscope_event,

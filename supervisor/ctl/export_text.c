@@ -263,7 +263,7 @@ static void text_end(void *state, const struct trace *trace)
 
 const struct export_format export_text = {
     .name = "text",
-    .limits = {.repeat = 12, .total = 1 << 24},
+    .limits = {.repeat = 12, .deep = 4096, .total = 1 << 24},
     .new_state = text_new,
     .free_state = text_free,
     .event = text_event,

@@ -89,7 +89,7 @@ static void on_event(void *context, const struct trace_event *event)
     if (checks[event->kind] == NULL) {
         return;
     }
-    require(event->thread < TRACE_THREADS && event->time_us >= told->time_us);
+    require(event->thread < WIRE_THREADS_MAX && event->time_us >= told->time_us);
     told->time_us = event->time_us;
     if (event->thread < THREADS) {
         checks[event->kind](told, event);

@@ -143,8 +143,8 @@ def lines():
     r.short(*range(-64, 64))
     r.line(0, -65)
     r.line(0, 64)
-    r.line(128, 1 << 40)
-    r.line(16384, -(1 << 40))
+    r.line(128, 1 << 30)
+    r.line(16384, -(1 << 30))
     r.raw("08 80 80 80 80 80 80 80 80 80 00 82 00", "line 0 1, in ten bytes and in two")
     r.raw("08 81 80 00 80 80 80 00", "line 1 0")
     return r
@@ -212,15 +212,15 @@ def repeat_of_too_much(about, *before, period):
 
 
 def repeat_huge():
-    r = Recording("Repeats of 2^32 records and more, capped: loops that stand still, that wander, that call, that begin within\n"
-                  "a call, that return from calls that nobody knows; one of calls within calls is not capped.", repeats=100)
+    r = Recording("Repeats of 2^29 records and more, capped: loops that stand still, that wander, that call, that begin within\n"
+                  "a call, that return from calls that nobody knows; and one of calls within calls.", repeats=100)
     tables(r)
     r.call(100, 1)
     r.short(1, 1, -1)
     r.repeat(1, 2, 1 << 32)
     r.short(3)
-    r.repeat(1, 1, (1 << 32) + 1)
-    r.line(1, -((1 << 32) + 1) * 3)
+    r.repeat(1, 1, (1 << 29) + 1)
+    r.line(1, -((1 << 29) + 1) * 3)
     r.short(1)
     r.call(1, 2)
     r.short(1, 1)
@@ -251,15 +251,89 @@ def repeat_deep():
     return r
 
 
+def repeat_back():
+    r = Recording("Calls within calls, and back, capped: in each a line, on the way back some lines and a call; and a loop\n"
+                  "that goes back further than there are calls.", repeats=510)
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.call(0, 2)
+    r.short(1, 2)
+    r.repeat(10, 3, 60001)
+    r.exception(1, 1, 3)
+    r.variable(1, 2, "1")
+    r.return_(1)
+    r.short(1)
+    r.call(1, 3)
+    r.short(1)
+    r.return_(0)
+    r.short(-2)
+    r.repeat(10, 6, 60000)
+    r.exception(1, 1, 3)
+    r.short(1)
+    r.call(1, 2)
+    r.short(1)
+    r.return_(1)
+    r.return_(1)
+    r.call(1, 2)
+    r.repeat(10, 4, 100001)
+    r.short(1)
+    r.repeat(10, 5, 100000)
+    r.short(1)
+    r.end(1, 320000)
+    return r
+
+
+def repeat_open():
+    r = Recording("More calls than there can be in all threads together, capped.", repeats=600)
+    tables(r)
+    for thread in 0, 1, 65535:
+        r.thread(thread)
+        r.call(1, 1)
+        r.short(1)
+        r.repeat(1, 2, 2 * 99999)
+    return r
+
+
+def open_after_sync():
+    r = Recording("What was open before a sync does not count; returns of it take nothing from what is.", repeats=510)
+    tables(r)
+    r.thread(1)
+    r.call(1, 1)
+    r.repeat(1, 1, 99999)
+    r.sync(10, 0, [(1, 1)])
+    for thread in 0, 1, 2:
+        r.thread(thread)
+        r.return_(1)
+        r.call(1, 1)
+        r.repeat(1, 1, 99998)
+    r.call(1, 2)
+    r.call(1, 2)
+    r.call(1, 2)
+    return r
+
+
+def lines_beyond(about, *steps, repeat=None):
+    r = Recording(about, repeats=510 if repeat else None)
+    tables(r)
+    r.call(100, 1)
+    for step in steps:
+        r.line(1, step)
+    if repeat:
+        r.repeat(1, *repeat)
+    r.short(1)
+    return r
+
+
 def threads():
-    r = Recording("Three threads, whose calls have nothing to do with one another; numbers are big, and out of order.")
+    r = Recording("Three threads, whose calls have nothing to do with one another; numbers are out of order.")
     tables(r)
     r.call(100, 1)
     r.short(1)
     r.thread(1)
     r.call(1, 2)
     r.short(1)
-    r.thread(1 << 32)
+    r.thread(65535)
     r.call(1, 3)
     r.short(2)
     r.repeat(1, 1, 2)
@@ -269,7 +343,7 @@ def threads():
     r.thread(1)
     r.short(1)
     r.return_(1)
-    r.thread(1 << 32)
+    r.thread(65535)
     r.short(1)
     r.unwind(1)
     r.thread(0)
@@ -486,9 +560,19 @@ HANDMADE = {
     "version_3_cut": starts("The version after, of which no more has come.", header(3, "")),
     "version_cut": starts("A header that is cut within its version.", "01 07 50 41 44 44 4f 43 4b 83"),
     "magic_cut": starts("A header that is cut within its magic.", "01 07 50 41 44 44"),
+    "repeat_back": repeat_back(), "repeat_open": repeat_open(), "open_after_sync": open_after_sync(),
+    "line_last": lines_beyond("The last line that there can be, and the one behind it.", (1 << 31) - 2),
+    "line_first": lines_beyond("The least, and below it.", -(1 << 31) - 1, -1),
+    "line_far": lines_beyond("Further than a number goes.", (1 << 52) - 1, (1 << 52) - 1, (1 << 52) - 1),
+    "line_repeat": lines_beyond("A loop that wanders off.", 5, -4, repeat=(2, (1 << 53) - 1)),
+    "line_repeat_back": lines_beyond("A loop that wanders off to the front.", -4, 1, repeat=(2, (1 << 53) - 1)),
+    "line_of_function": ends("A function that begins beyond all lines.", "03 09 00 80 80 80 80 08 01 66"),
+    "line_of_sync": ends("A call that is beyond all lines.", "13 64 00 02 01 ff ff ff ff 07 01 80 80 80 80 08"),
+    "thread_65536": ends("More threads than there can be.", "04 ff ff 03 04 80 80 04"),
+    "thread_of_sync": ends("A sync of more threads than there can be.", "13 64 80 80 04 00"),
     "kind_0": ends("No such kind.", "00"), "kind_26": ends("A kind that is yet to be.", "1a 01 02"),
     "kind_127": ends("No such kind.", "7f"),
-    "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "04 ff ff ff ff ff ff ff 8f 80 00"),
+    "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "0d ff ff ff ff ff ff ff 8f 80 00 00"),
     "varint_2_53": numbers("2^53 is not.", "04 80 80 80 80 80 80 80 10"),
     "varint_2_64": numbers("2^64 - 1 is not.", "04 ff ff ff ff ff ff ff ff ff 01"),
     "varint_65_bits": numbers("A number of 65 bits.", "04 ff ff ff ff ff ff ff ff ff 02"),

@@ -87,7 +87,8 @@ static int tell_all(const char *bytes, size_t size, struct buffer *why)
 
 int main(int argc, char **argv)
 {
-    struct trace_limits limits = {.repeat = UINT64_MAX, .total = UINT64_MAX};
+    struct trace_limits limits = {
+        .repeat = UINT64_MAX, .deep = UINT64_MAX, .total = UINT64_MAX};
     autobuffer struct buffer why = BUFFER_INIT(1024);
     autofree char *bytes = NULL;
     int64_t repeats;
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
         if (number_parse(argv[1], 0, INT64_MAX, &repeats) < 0) {
             return 2;
         }
-        limits.repeat = (uint64_t)repeats;
+        limits.repeat = limits.deep = (uint64_t)repeats;
     }
     if (fd_read_all(0, MIB(1), &bytes, &size) < 0) {
         return 2;

@@ -285,7 +285,7 @@ static const struct limit_row {
     {2, "c1 l1 l1 l-1 R2,6", "c1.0 l11 l12 l11 l12 l11 R2,4 X1@11"},
     {3, "c1 l1 l1 l-1 R2,6", "c1.0 l11 l12 l11 l12 l11 R2,4 X1@11"},
     {6, "c1 l1 l1 l-1 R2,6", "c1.0 l11 l12 l11 l12 l11 l12 l11 l12 l11 X1@11"},
-    {0, "c1 l2 R1,4294967296", "c1.0 l12 R1,4294967296 X1@8589934604"},
+    {0, "c1 l2 R1,1000000000", "c1.0 l12 R1,1000000000 X1@2000000012"},
     {0, "c1 c2 l1 r R3,7 r", "c1.0 c2.1 l21 r R3,6 c2.1 r X1@10"},
     /* begun within a call: the one below it moves on */
     {0, "c1 c2 r l1 c2 R3,9 r", "c1.0 c2.1 r l11 c2.1 R3,9 r X1@14"},
@@ -317,7 +317,7 @@ static void calls_only(void **state)
 {
     struct story story;
 
-    begin(&story, (struct trace_limits){100, 1000, true});
+    begin(&story, (struct trace_limits){100, UINT64_MAX, 1000, true});
     put(&story, "c1 l1 l1 R1,50 c2 l3 r c2 R3,3 r");
     trace_end(story.trace);
     assert_string_equal(story.told.data, "c1.0 c2.1 r c2.1 r c2.1 r X1@62");
@@ -380,7 +380,7 @@ static void times_of_repeats_are_spread(void **state)
 {
     check_times(TRACE_LIMITS_INIT, "+c1 +l1 +++R1,3 +l1",
                 (uint64_t[]){10, 20, 30, 40, 50, 60, 60}, 7);
-    check_times((struct trace_limits){1, 8, false}, "+c1 +l1 +++R1,3 +l1",
+    check_times((struct trace_limits){1, UINT64_MAX, 8, false}, "+c1 +l1 +++R1,3 +l1",
                 (uint64_t[]){10, 20, 30, 50, 60, 60}, 6);
     check_times(TRACE_LIMITS_INIT, "+c1 +l1 +++o ++R1,2",
                 (uint64_t[]){10, 20, 50, 60, 70, 70}, 6);
@@ -443,7 +443,7 @@ static void numbers_out_of_turn_are_not_kept(void **state)
         wire_begin(&record, WIRE_FUNCTION);
         wire_unsigned(&record, numbers[i]);
         wire_unsigned(&record, WIRE_NUMBER_MAX);
-        wire_unsigned(&record, WIRE_NUMBER_MAX);
+        wire_unsigned(&record, INT32_MAX);
         wire_text(&record, "other");
         feed(&story);
     }
@@ -463,7 +463,7 @@ static void depth_is_bounded(void **state)
     for (int i = 0; i < 64; i++) {
         buffer_printf(&sync, "%s1@10", i > 0 ? "," : "");
     }
-    begin(&story, (struct trace_limits){0, UINT64_MAX, true});
+    begin(&story, (struct trace_limits){0, UINT64_MAX, UINT64_MAX, true});
     story.counts = true;
     put(&story, "c1 c1 R1,99998");
     put(&story, sync.data); /* what was open before it stays open */
@@ -492,7 +492,7 @@ static void deeper_than_can_be(void **state)
         char sentence[128];
         struct story story;
 
-        begin(&story, TRACE_LIMITS_INIT);
+        begin(&story, (struct trace_limits){0, 2 * WIRE_DEPTH_MAX, UINT64_MAX, false});
         story.counts = true;
         put(&story, "c1 c2");
         put(&story, ways[i].words);
@@ -505,19 +505,50 @@ static void deeper_than_can_be(void **state)
     }
 }
 
+/* Those of all threads together; what was open before a sync does not count. */
+static void more_than_can_be_open(void **state)
+{
+    static const struct {
+        const char *words, *why;
+    } ways[] = {
+        {"c1", "at byte 76: more than 200000 calls that are open"},
+        {"s0:1@1 c1 t7 c1 c1 R1,99999", "more than 100000 calls within one another"},
+        {"s0:1@1 c1 t7 c1 c1 R1,99997 t8 c1 R1,99997", NULL},
+    };
+
+    for (size_t i = 0; i < array_size(ways); i++) {
+        struct story story;
+
+        begin(&story, TRACE_LIMITS_INIT);
+        story.counts = true;
+        put(&story, "t7 c1 R1,99999 t65535 c2 R1,99999 r r t0 c1 c1");
+        assert_int_equal(story.why.size, 0);
+        put(&story, ways[i].words);
+        assert_int_equal(story.why.size > 0, ways[i].why != NULL);
+        if (ways[i].why != NULL) {
+            assert_non_null(strstr(story.why.data, ways[i].why));
+        }
+        done(&story);
+    }
+}
+
 static void open_calls_are_bounded(void **state)
 {
     struct story story;
 
-    begin(&story, (struct trace_limits){0, UINT64_MAX, true});
+    begin(&story, (struct trace_limits){0, UINT64_MAX, UINT64_MAX, true});
     story.counts = true;
     for (int i = 0; i < 12; i++) {
         char words[64];
 
-        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d", i, WIRE_DEPTH_MAX - 1);
+        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d s99:", i, WIRE_DEPTH_MAX - 1);
         put(&story, words);
     }
-    assert_int_equal(story.count, TRACE_CALLS + 12);
+    assert_int_equal(story.count, TRACE_CALLS + 24);
+    put(&story, "t11 r t0 r");
+    assert_int_equal(story.count, TRACE_CALLS + 27);
+    trace_end(story.trace);
+    assert_int_equal(story.count, 2 * TRACE_CALLS + 26);
     done(&story);
 }
 
@@ -526,10 +557,66 @@ static void many_threads(void **state)
     struct story story;
 
     begin(&story, TRACE_LIMITS_INIT);
-    put(&story, "t4096 c1 l1 c2 R1,5 r o s4096:1@4 d10 t4095 c1 t4096 r s9000:2@4,2@4");
+    put(&story, "t65535 c1 l1 c2 s65535:1@4 d10 t1 c1 t65536");
     trace_end(story.trace);
-    assert_string_equal(story.told.data, "t4096 o s d1 t4095 c1.0 t4096 s X1@10");
+    assert_string_equal(story.told.data,
+                        "t65535 c1.0 l11 c2.1 X2@20 s d7 t1 c1.0 ! X1@4 X1@10");
     done(&story);
+}
+
+/* A line is an int, as CPython has it; whatever would go beyond is not told. */
+static void lines_are_bounded(void **state)
+{
+    static const struct row bounds[] = {
+        {"c1 l2147483637 l1", "c1.0 l2147483647 ! X1@2147483647"},
+        {"c1 l-2147483658 l-1", "c1.0 l-2147483648 ! X1@-2147483648"},
+        {"c1 l4503599627370495", "c1.0 ! X1@10"},
+        {"c1 l1 R1,2147483636", "c1.0 l11 R1,2147483636 X1@2147483647"},
+        {"c1 l1 R1,2147483637", "c1.0 l11 R1,2147483636 ! X1@2147483647"},
+        {"c1 l-1 R1,9007199254740991", "c1.0 l9 R1,2147483657 ! X1@-2147483648"},
+        {"c1 l5 l-4 R2,9007199254740991", "c1.0 l15 l11 R2,4294967264 ! X1@2147483643"},
+        {"l9 l4503599627370495 R2,3", "R2,2"},
+        {"s0:1@2147483647", "s C1@2147483647 X1@2147483647"},
+        {"c1 s0:1@2147483648", "c1.0 ! X1@10"},
+    };
+
+    for (size_t i = 0; i < array_size(bounds); i++) {
+        struct story story;
+
+        begin(&story, (struct trace_limits){.total = 1 << 20});
+        put(&story, bounds[i].words);
+        trace_end(story.trace);
+        assert_string_equal(story.told.data, bounds[i].told);
+        done(&story);
+    }
+}
+
+/* Of what goes deeper, or comes back, no more is told than that; but all that has been
+ * told comes to its end. */
+static void limits_of_depth(void **state)
+{
+    static const struct row deep[] = {
+        {"c1 c2 l1 R2,8 l1 c3 r r", "c1.0 c2.1 l21 c2.2 l21 c2.3 l21 R2,4 c3.6 r X2@21"
+                                    " X2@21 X2@21 X1@10"},
+        {"c1 c2 l1 R2,8 r R1,4 l1",
+         "c1.0 c2.1 l21 c2.2 l21 c2.3 l21 R2,4 r R1,2 r r l11 X1@11"},
+        {"c1 l1 r c1 r R2,4 l1", "c1.0 l11 r c1.0 r R2,4"},
+        {"c1 c2 R1,6 r l1 R2,8 l1",
+         "c1.0 c2.1 c2.2 c2.3 R1,4 R2,4 r l22 X2@22 X2@20 X1@10"},
+    };
+
+    for (size_t i = 0; i < array_size(deep); i++) {
+        struct story story;
+
+        begin(&story, (struct trace_limits){.total = 1 << 20});
+        put(&story, deep[i].words);
+        trace_end(story.trace);
+        if (strcmp(story.told.data, deep[i].told) != 0) {
+            fail_msg("%s\n  tells   %s\n  and not %s", deep[i].words, story.told.data,
+                     deep[i].told);
+        }
+        done(&story);
+    }
 }
 
 /* What may be told of repeats is used up: nothing is known, quickly. */
@@ -537,16 +624,33 @@ static void endless_repeats(void **state)
 {
     struct story story;
 
-    begin(&story, (struct trace_limits){1000, 10000, false});
-    put(&story, "c1 c2 R1,4294967296 c1 l1 l1");
+    begin(&story, (struct trace_limits){1000, 1000, 10000, false});
+    put(&story, "c1 c2 R1,90000 c1 l1 l-1");
     for (int i = 0; i < 1000; i++) {
         put(&story, "R1,4294967296 R2,9007199254740991");
     }
     assert_true(story.count < 40000);
+    forget(&story);
     put(&story, "c3 c3 R1,20000 r l1 c2 l1 r R1,1");
     trace_end(story.trace);
-    assert_non_null(strstr(story.told.data, "c3.1 c3.2 R1,20000 X3@30 X3@30 X1@"));
+    assert_non_null(strstr(story.told.data, "R1,20000 X3@30 X3@30"));
     done(&story);
+}
+
+/* What is open in the two threads, told or not: taken off one by one. */
+static void drain(struct story *story, struct buffer *to)
+{
+    struct trace_function call;
+    int64_t line;
+
+    for (int i = 0; i < 2; i++) {
+        put(story, i == 0 ? "t0" : "t1");
+        while (trace_where(story->trace, &call, &line)) {
+            buffer_printf(to, "%s@%lld ", call.name, (long long)line);
+            put(story, "r");
+        }
+    }
+    done(story);
 }
 
 /* Bytes from a fixed generator, most of them records of some sense. */
@@ -559,7 +663,7 @@ static void noise(void **state)
     uint64_t seed = 88172645463325252ull;
 
     for (int round = 0; round < 200; round++) {
-        struct buffer text = BUFFER_INIT(KIB(64));
+        struct buffer text = BUFFER_INIT(KIB(64)), open[2];
         struct story few, all;
 
         for (int i = 0; i < 200; i++) {
@@ -568,11 +672,11 @@ static void noise(void **state)
             seed ^= seed << 17;
             buffer_add_text(&text, words[(seed >> 20) % array_size(words)]);
         }
-        begin(&few, (struct trace_limits){0, UINT64_MAX, true});
+        begin(&few, (struct trace_limits){0, UINT64_MAX, UINT64_MAX, true});
         put(&few, text.data);
         forget(&few);
         trace_end(few.trace);
-        begin(&all, (struct trace_limits){UINT64_MAX, UINT64_MAX, true});
+        begin(&all, (struct trace_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, true});
         put(&all, text.data);
         forget(&all);
         trace_end(all.trace);
@@ -583,6 +687,19 @@ static void noise(void **state)
         }
         done(&few);
         done(&all);
+        for (uint64_t i = 0; i < 2; i++) {
+            open[i] = (struct buffer)BUFFER_INIT(MIB(1));
+            begin(&all, (struct trace_limits){0, i * UINT64_MAX, UINT64_MAX, false});
+            put(&all, text.data);
+            drain(&all, &open[i]);
+        }
+        if (open[0].size != open[1].size ||
+            (open[0].size > 0 && strcmp(open[0].data, open[1].data) != 0)) {
+            fail_msg("%s\n  leaves %s\n  or     %s", text.data, open[0].data,
+                     open[1].data);
+        }
+        buffer_done(&open[0]);
+        buffer_done(&open[1]);
         buffer_done(&text);
     }
 }
@@ -600,8 +717,11 @@ int main(void)
         cmocka_unit_test(numbers_out_of_turn_are_not_kept),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(deeper_than_can_be),
+        cmocka_unit_test(more_than_can_be_open),
         cmocka_unit_test(open_calls_are_bounded),
         cmocka_unit_test(many_threads),
+        cmocka_unit_test(lines_are_bounded),
+        cmocka_unit_test(limits_of_depth),
         cmocka_unit_test(endless_repeats),
         cmocka_unit_test(noise),
     };
