@@ -2,8 +2,8 @@
 /*
  * Fuzz target: what a hostile program's recording is said to mean (common/trace.h). Calls
  * must nest and times never decrease, whatever the records are; and where the stacks
- * stand at the end must not depend on how many records of a `repeat` are told. Run by
- * libFuzzer.
+ * stand at the end must not depend on how many records of a `repeat` are told, nor what
+ * is refused. Run by libFuzzer.
  */
 #include "common/trace.h"
 
@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DEPTH      256 /* of them */
 #define RECORDS    20000
 #define REPEAT_MAX 2000
+#define TOTAL      (4 * REPEAT_MAX)
 
 static void require(bool holds)
 {
@@ -27,13 +28,18 @@ static void require(bool holds)
 /* What was told so far. */
 struct told {
     struct {
-        size_t depth;
-        uint32_t functions[DEPTH];
+        size_t count;
+        struct {
+            size_t depth;
+            uint32_t function;
+        } calls[DEPTH];
     } threads[THREADS];
     uint64_t time_us;
     uint64_t open; /* hash of what is open at the end */
     uint64_t count;
+    size_t read; /* bytes until one was refused */
     bool ending;
+    bool whole; /* every call is told */
 };
 
 static void check_texts(const struct trace_event *event)
@@ -43,35 +49,41 @@ static void check_texts(const struct trace_event *event)
             strlen(event->call.path) <= TRACE_TEXT_ONE);
 }
 
+/* Those between it and the last one were not told. */
 static void enter(struct told *told, const struct trace_event *event)
 {
-    size_t *depth = &told->threads[event->thread].depth;
+    size_t count = told->threads[event->thread].count++;
 
-    require(event->depth == *depth);
-    if (*depth < DEPTH) {
-        told->threads[event->thread].functions[*depth] = event->function;
+    if (count < DEPTH) {
+        require(count == 0
+                    ? event->depth == 0 || !told->whole
+                    : event->depth > told->threads[event->thread].calls[count - 1].depth);
+        require(event->depth == count || !told->whole);
+        told->threads[event->thread].calls[count].depth = event->depth;
+        told->threads[event->thread].calls[count].function = event->function;
     }
-    ++*depth;
+}
+
+/* It is the innermost of those that were told. */
+static void stay(struct told *told, const struct trace_event *event)
+{
+    size_t count = told->threads[event->thread].count;
+
+    require(count > 0);
+    require(count > DEPTH ||
+            (told->threads[event->thread].calls[count - 1].depth == event->depth &&
+             told->threads[event->thread].calls[count - 1].function == event->function));
 }
 
 static void leave(struct told *told, const struct trace_event *event)
 {
-    size_t *depth = &told->threads[event->thread].depth;
-
-    require(*depth > 0 && event->depth == *depth - 1);
-    --*depth;
-    require(*depth >= DEPTH ||
-            told->threads[event->thread].functions[*depth] == event->function);
+    stay(told, event);
+    told->threads[event->thread].count--;
     if (told->ending) {
         told->open =
             (told->open ^ event->function ^ (uint64_t)event->line ^ event->thread << 32) *
             UINT64_C(0x100000001b3);
     }
-}
-
-static void stay(struct told *told, const struct trace_event *event)
-{
-    require(told->threads[event->thread].depth == event->depth + 1);
 }
 
 static void (*const checks[WIRE_KIND_LIMIT])(struct told *told,
@@ -108,6 +120,7 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
     ssize_t length = 1;
 
     memset(told, 0, sizeof(*told));
+    told->whole = limits.deep > 0;
     while (length > 0 && records++ < RECORDS) { /* a refusal ends it, of either */
         length = wire_decode(&reader, data + at, size - at, &record, NULL);
         if (length > 0) {
@@ -119,11 +132,12 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
             length = trace_record(trace, &record, NULL) < 0 ? -1 : length;
         }
     }
+    told->read = at;
     told->ending = true;
     trace_end(trace);
     trace_free(trace);
     for (size_t i = 0; i < THREADS; i++) {
-        require(told->threads[i].depth == 0);
+        require(told->threads[i].count == 0);
     }
     require(told->count <= limits.total + 1024 * RECORDS);
     return repeated < REPEAT_MAX;
@@ -131,13 +145,16 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct told few, all;
-    static const struct trace_limits none = {.repeat = 0, .total = 4 * REPEAT_MAX};
-    static const struct trace_limits whole = {.repeat = REPEAT_MAX,
-                                              .total = 4 * REPEAT_MAX};
+    static struct told few, all, flat;
+    static const struct trace_limits none = {.deep = UINT64_MAX, .total = TOTAL};
+    static const struct trace_limits whole = {
+        .repeat = REPEAT_MAX, .deep = UINT64_MAX, .total = TOTAL};
+    static const struct trace_limits nothing = {.total = TOTAL};
     bool fits = read_all(data, size, none, &few);
 
     (void)read_all(data, size, whole, &all);
-    require(!fits || few.open == all.open);
+    (void)read_all(data, size, nothing, &flat);
+    require(!fits ||
+            (few.open == all.open && few.read == all.read && flat.read == all.read));
     return 0;
 }
