@@ -7,17 +7,9 @@ import os
 import sys
 
 import vectors
-from vectors import FOLDER
+from vectors import FOLDER, varint
 
 sys.path.insert(0, os.path.join(FOLDER, "..", "..", "e2e"))
-
-
-def varint(value):
-    found = b""
-    while value >= 128:
-        found += bytes([value & 127 | 128])
-        value >>= 7
-    return found + bytes([value])
 
 
 def text(value):

@@ -7,15 +7,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { pathToFileURL, fileURLToPath } from "node:url";
+import { fileURLToPath } from "node:url";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { asJson, Decoder, RecordingError, Trace } from "./load_recording.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const folder = path.join(here, "vectors");
-// Imported as text is: no package.json says that the folder's .js files are modules.
-const source = readFileSync(path.join(here, "..", "..", "deploy", "clients", "recording.js"));
-const { Decoder, RecordingError, Trace } = await import(`data:text/javascript;base64,${source.toString("base64")}`);
 
 const SMALL = 1000; // bytes: every prefix is tried, where there are no more than so many events
 const MANY = 300; // events: more are counted
@@ -34,17 +32,6 @@ function readHex(name) {
         return digits === undefined ? bytes : Buffer.concat(Array(Number(first)).fill(bytes));
     });
     return new Uint8Array(Buffer.concat(parts));
-}
-
-/** Keys sorted, bytes as hex digits. */
-function asJson(event) {
-    return JSON.stringify(event, (_, value) => {
-        if (value instanceof Uint8Array) {
-            return Buffer.from(value).toString("hex");
-        }
-        return value === null || typeof value !== "object" || Array.isArray(value) ? value
-            : Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-    });
 }
 
 function pieces(data, cuts) {

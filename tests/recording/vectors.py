@@ -19,6 +19,14 @@ import recording  # noqa: of deploy/clients
 MANY = 300  # events: more are counted
 
 
+def varint(value):
+    found = b""
+    while value >= 128:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
+
+
 def names():
     return sorted(name[:-4] for name in os.listdir(FOLDER) if name.endswith(".hex"))
 
@@ -41,11 +49,15 @@ def as_json(event):
     return json.dumps(event, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=bytes.hex)
 
 
+def hash_of(events):
+    return hashlib.sha256("".join(e + "\n" for e in events).encode()).hexdigest()
+
+
 def summary(events):
     """`events` or `count` and `sha256` of them, as JSON texts."""
     if len(events) <= MANY:
         return {"events": events}
-    return {"count": len(events), "sha256": hashlib.sha256("".join(e + "\n" for e in events).encode()).hexdigest()}
+    return {"count": len(events), "sha256": hash_of(events)}
 
 
 def pieces(data, cuts):
