@@ -215,6 +215,18 @@ class Trace(pool.TestCase):
                 self.assertEqual(calls, ["<module>"] + ["count"] * 99999 + ["after"])
                 self.assertEqual(returns, ["count"] * 99999 + ["after", "<module>"])
 
+    def test_lines_of_code_that_names_any(self):
+        """One that is beyond all files is told as the last, one below the first as 0; readers take whatever it comes to."""
+        source = ("import ast\ntree = ast.parse('def f():\\n  a = 1\\n  a = 2\\n  a = 3\\nfor i in range(200): f()\\n')\n"
+                  "far = iter([2**31 - 1, 2**27, -7, 2**30, 5] * 20)\n"
+                  "for node in ast.walk(tree):\n    if hasattr(node, 'lineno'): node.lineno = node.end_lineno = next(far)\n"
+                  "exec(compile(tree, '<string>', 'exec'))\nprint('end')\n")
+        events = self.run_program(source)
+        self.assertEqual(text_of(events), "end\n")
+        lines = {e["line"] for e in events if e["kind"] in TRACED and e["file"] == "<string>"}
+        self.assertIn(2**26 - 1, lines)
+        self.assertLessEqual(lines, {0, 1, 5, 2**26 - 1})
+
     def test_more_than_is_traced_of_all_threads(self):
         """200,000 calls are open in all threads that a reader takes; what is more runs as ever, and what comes later is traced."""
         source = ("import sys, threading\nsys.setrecursionlimit(10**6)\nthere = threading.Barrier(3)\ndef count(n):\n"

@@ -33,6 +33,14 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size);
 bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
                     const char *bytes, size_t size);
 
+/* A line's step is kept in 27 bits. Code may name any line; what is beyond is told as the
+ * last one that there is. */
+#define RECORDER_LINE_MAX ((1 << 26) - 1)
+static inline int recorder_line(int line)
+{
+    return line < 0 ? 0 : line < RECORDER_LINE_MAX ? line : RECORDER_LINE_MAX;
+}
+
 /* A trace record of this thread: a call or resume of a function (operand: its number), a
  * line (its step), a return, unwind or yield (0). */
 void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread);

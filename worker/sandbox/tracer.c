@@ -275,10 +275,8 @@ static size_t current_stack(struct recorder_call *calls, size_t room)
     const struct call *first = stack.calls + (stack.depth - depth);
 
     for (size_t i = 0; i < depth; i++) {
-        int line = first[i].line > 0 ? first[i].line : 0; /* code may say anything */
-
         calls[i] = (struct recorder_call){.function = first[i].function->number,
-                                          .line = (uint32_t)line};
+                                          .line = (uint32_t)first[i].line};
     }
     return depth;
 }
@@ -360,7 +358,7 @@ static PyObject *make_point(void *context, unsigned what, int line)
     if (point != NULL) {
         point->function = (struct function *)Py_NewRef(context);
         point->what = what;
-        point->line = line;
+        point->line = recorder_line(line);
     }
     return (PyObject *)point;
 }

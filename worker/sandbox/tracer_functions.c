@@ -163,7 +163,7 @@ struct function *functions_new(const PyCodeObject *code)
     if (function != NULL) {
         function->path = Py_NewRef(code->co_filename);
         function->name = Py_NewRef(code->co_qualname);
-        function->line = code->co_firstlineno > 0 ? code->co_firstlineno : 0;
+        function->line = recorder_line(code->co_firstlineno);
         function->number = 0;
         function->nameless = false;
     }
