@@ -6,6 +6,7 @@
 #include "supervisor/metrics/exposition.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 /* What Redis said longer ago is no longer believed: a relay waits for it at most 5 s, and
@@ -99,46 +100,6 @@ static double told_s(const struct view *view)
     return (double)(view->now_ms - atomic_load(&view->board->queue.told_ms)) / 1000;
 }
 
-static double lost(const struct view *view)
-{
-    return (double)view->all.lost;
-}
-
-static double given_back(const struct view *view)
-{
-    return (double)view->all.given_back;
-}
-
-static double sandboxes(const struct view *view)
-{
-    return (double)view->all.sandboxes;
-}
-
-static double cpu_s(const struct view *view)
-{
-    return (double)view->all.cpu_ms / 1000;
-}
-
-static double slices(const struct view *view)
-{
-    return (double)view->all.slices;
-}
-
-static double slice_bytes(const struct view *view)
-{
-    return (double)view->all.slice_bytes;
-}
-
-static double slices_dropped(const struct view *view)
-{
-    return (double)view->all.slices_dropped;
-}
-
-static double connections(const struct view *view)
-{
-    return (double)view->all.connections;
-}
-
 static double zygotes(const struct view *view)
 {
     return (double)atomic_load(&view->board->head.zygotes);
@@ -164,19 +125,29 @@ static const struct {
     {"queue_dead", "gauge", "Dead letters.", dead},
     {"queue_paused", "gauge", "1: no job begins.", is_paused},
     {"queue_told_seconds", "gauge", "Since the queue's figures came from Redis.", told_s},
-    {"attempts_lost_total", "counter", "Attempts that a fault of ours ended.", lost},
-    {"attempts_given_back_total", "counter",
-     "Attempts that were given back to the queue unharmed.", given_back},
-    {"sandboxes_total", "counter", "Sandboxes that were forked.", sandboxes},
-    {"job_cpu_seconds_total", "counter", "Computing time of programs.", cpu_s},
-    {"slices_total", "counter", "Slices of recordings sent to Redis.", slices},
-    {"slice_bytes_total", "counter", "Bytes of these.", slice_bytes},
-    {"slices_dropped_total", "counter", "Slices that did not get there.", slices_dropped},
-    {"redis_connections_total", "counter",
-     "Connections to Redis that came up: two for each worker, and more after losses.",
-     connections},
     {"zygotes_total", "counter", "Zygotes that became ready.", zygotes},
     {"reloads_total", "counter", "Configurations that were read again.", reloads},
+};
+
+/* What slots count: sums over all of them. */
+static const struct {
+    const char *name, *help;
+    size_t offset; /* of a uint64_t in struct scoreboard_counts */
+    double unit;   /* how much each is */
+} sums[] = {
+#define COUNT(member) offsetof(struct scoreboard_counts, member)
+    {"attempts_lost_total", "Attempts that a fault of ours ended.", COUNT(lost), 1},
+    {"attempts_given_back_total", "Attempts that were given back to the queue unharmed.",
+     COUNT(given_back), 1},
+    {"sandboxes_total", "Sandboxes that were forked.", COUNT(sandboxes), 1},
+    {"job_cpu_seconds_total", "Computing time of programs.", COUNT(cpu_ms), 0.001},
+    {"slices_total", "Slices of recordings sent to Redis.", COUNT(slices), 1},
+    {"slice_bytes_total", "Bytes of these.", COUNT(slice_bytes), 1},
+    {"slices_dropped_total", "Slices that did not get there.", COUNT(slices_dropped), 1},
+    {"redis_connections_total",
+     "Connections to Redis that came up: two for each worker, and more after losses.",
+     COUNT(connections), 1},
+#undef COUNT
 };
 
 static void add_head(struct buffer *to, const char *name, const char *type,
@@ -191,6 +162,18 @@ static void add_figures(const struct view *view, struct buffer *to)
     for (size_t i = 0; i < array_size(figures); i++) {
         add_head(to, figures[i].name, figures[i].type, figures[i].help);
         buffer_printf(to, "paddock_%s %.15g\n", figures[i].name, figures[i].value(view));
+    }
+}
+
+static void add_sums(const struct view *view, struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(sums); i++) {
+        const char *counts = (const char *)&view->all;
+
+        add_head(to, sums[i].name, "counter", sums[i].help);
+        buffer_printf(to, "paddock_%s %.15g\n", sums[i].name,
+                      (double)*(const uint64_t *)(counts + sums[i].offset) *
+                          sums[i].unit);
     }
 }
 
@@ -261,6 +244,7 @@ void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct b
     add_head(to, "healthy", "gauge", "1: a job that is enqueued now would run.");
     buffer_printf(to, "paddock_healthy %d\n", exposition_health(board, now_ms, &why));
     add_figures(&view, to);
+    add_sums(&view, to);
     add_states(&view, to);
     add_verdicts(&view, to);
     add_deaths(&view, to);
