@@ -17,6 +17,8 @@
  *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
  *   S>R  LINK     +fd: the other end; ask this zygote from now on
  *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
+ *   S>Z, S>R  PING  every few seconds: does its loop turn?
+ *   Z>S, R>S  PONG  it does; who owes it for too long is replaced (supervisor/health.h)
  *   S>R  DRAIN    finish the running job, claim no other, exit
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
  *   S>M  METRICS  +fd of a socket that listens, and of the scoreboard, to be read: once
@@ -38,7 +40,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 8 /* bumped with any change below */
+#define MESSAGE_VERSION 9 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -63,6 +65,8 @@ enum group_fd {
     M(WORN, struct message_worn, 0)                                                      \
     M(LINK, struct message_link, 1)                                                      \
     M(UNLINKED, struct message_unlinked, 0)                                              \
+    M(PING, struct message_ping, 0)                                                      \
+    M(PONG, struct message_pong, 0)                                                      \
     M(DRAIN, struct message_drain, 0)                                                    \
     M(METRICS, struct message_metrics, 2)                                                \
     M(LINKED, struct message_linked, 0)                                                  \
@@ -182,6 +186,14 @@ struct message_link {
 
 struct message_unlinked {
     uint32_t slot;
+};
+
+struct message_ping {
+    uint32_t unused;
+};
+
+struct message_pong {
+    uint32_t unused;
 };
 
 struct message_drain {

@@ -7,6 +7,8 @@
  * - zygote: gets SETUP, says READY with its layers; without the mandatory ones nothing
  *   runs; when it says WORN it is renewed (succession.h)
  * - relay: gets RELAY, says READY when it is connected; then both get the ends of a LINK
+ * - one that is there and does not answer any more is killed, and thus replaced
+ * (health.h)
  *
  * Ending goes the other way round: relays (DRAIN, or the end of their socket), then the
  * zygote, then Redis, so that what a relay still has to say reaches Redis. Messages come
@@ -18,6 +20,7 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/board.h"
+#include "supervisor/health.h"
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
 #include "supervisor/reload.h"
@@ -106,6 +109,7 @@ void pool_start_due(struct pool *pool)
 
     renew(pool);
     workers_tend(pool, now);
+    health_tend(pool, now);
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         if (pool->units[i].state == UNIT_OFF && pool->units[i].start_ms <= now) {
             start_unit(pool, &pool->units[i]);
@@ -116,7 +120,9 @@ void pool_start_due(struct pool *pool)
 int64_t pool_next_ms(const struct pool *pool)
 {
     int64_t next = pool->phase >= POOL_DRAINING ? pool->end_ms : workers_next_ms(pool);
+    int64_t ask_ms = health_next_ms(pool);
 
+    next = ask_ms < next ? ask_ms : next;
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         const struct unit *unit = &pool->units[i];
 
@@ -184,16 +190,23 @@ static void on_unlinked(struct pool *pool, struct unit *unit,
     linking_undo(pool, unit, message->payload.UNLINKED_.slot);
 }
 
+static void on_pong(struct pool *pool, struct unit *unit, const struct message *message)
+{
+    unit->silent_ms = 0;
+}
+
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
                                              const struct message *) = {
     [MESSAGE_READY] = on_ready,
     [MESSAGE_WORN] = on_worn,
     [MESSAGE_UNLINKED] = on_unlinked,
+    [MESSAGE_PONG] = on_pong,
 };
 
 static const uint32_t permitted[] = {
-    [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED,
-    [UNIT_RELAY] = 1u << MESSAGE_READY,
+    [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED |
+                    1u << MESSAGE_PONG,
+    [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_PONG,
     [UNIT_METRICS] = 1u << MESSAGE_READY,
 };
 

@@ -37,6 +37,7 @@ void unit_started(struct unit *unit, struct process process, int peer)
     unit->process = process;
     unit->peer = peer;
     unit->state = UNIT_STARTING;
+    unit->silent_ms = 0;
     unit->worn = false;
 }
 
@@ -44,6 +45,7 @@ void unit_ready(struct unit *unit)
 {
     unit->state = UNIT_READY;
     unit->ready_ms = clock_now_ms();
+    unit->silent_ms = 0;
     unit->hopeless = false;
 }
 

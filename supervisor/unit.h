@@ -51,8 +51,9 @@ struct unit {
     int64_t start_ms;    /* when it may be started */
     int64_t ready_ms;    /* since when it is READY */
     unsigned failures;   /* deaths in a row */
-    bool hopeless; /* its last death was of such a kind, and it was not READY since */
-    bool worn;     /* of a zygote: a successor is wanted */
+    bool hopeless;     /* its last death was of such a kind, and it was not READY since */
+    bool worn;         /* of a zygote: a successor is wanted */
+    int64_t silent_ms; /* for so long it has not answered (health.h) */
     struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */
 };
 

@@ -2,6 +2,7 @@
 """Processes that stand still (SIGSTOP) for longer than a lease, at each step of a job's life: there is one result, and what was
 done too late is refused."""
 
+import concurrent.futures
 import os
 import signal
 import time
@@ -85,6 +86,102 @@ class Stops(unittest.TestCase):
         time.sleep(LONGER_S)
         os.kill(pid, signal.SIGCONT)
         stage.check_end({1, 2, 3} if moment.attempts is moments.TWICE else {1})
+
+
+class ForGood(unittest.TestCase):
+    """Who does not go on is replaced; who was only held up is not."""
+
+    # As root and as a user, with namespaces and without: whoever has a sandbox's pidfd can kill it.
+    WAYS = [{}, {"isolation": "none"}, {"user": pool.STRANGER},
+            {"user": pool.STRANGER, "born": {"preexec_fn": pool.refuse_namespaces}}]
+
+    def begin(self, client, **fields):
+        job = client.enqueue(pool.make_zip(moments.ENDLESS), **fields)
+        pool.wait_until(lambda: client.redis.xlen(client.key("frames:", job)) > 1, "its program has printed")
+        return job
+
+    def end(self, client, job):
+        """Its attempt and verdict."""
+        ended = client.wait(job)
+        return int(ended.attempt), ended.verdict
+
+    def check_service(self, p):
+        for job in [p.client.enqueue(pool.make_zip("print(1)")) for _ in range(4)]:
+            self.assertEqual(p.client.wait(job).verdict, "ok")
+        pool.wait_until(lambda: len(p.relays()) == 2 and len(p.zygotes()) == 1, "all are there")
+
+    def test_zygote(self):
+        """Programs end all the same when they are to; then there is another."""
+        ways = self.WAYS if os.geteuid() == 0 else [{}, {"isolation": "none"}]
+        with concurrent.futures.ThreadPoolExecutor(len(ways)) as executor:
+            list(executor.map(self.stop_zygote, ways))
+
+    def stop_zygote(self, way):
+        with pool.Pool(workers=2, **way) as p:
+            late, cancelled = self.begin(p.client, wall_ms=2000), self.begin(p.client, wall_ms=60000)
+            zygote, sandboxes = p.zygote(), p.sandboxes()
+            os.kill(zygote, signal.SIGSTOP)
+            p.client.cancel(cancelled)
+            waiting = p.client.enqueue(pool.make_zip("print(1)"))
+            pool.wait_until(lambda: p.read_log().count("killed without the zygote") >= 2, "both are ended")
+            self.assertEqual(self.end(p.client, cancelled), (1, "cancelled"))
+            self.assertEqual(self.end(p.client, late), (2, "wall_limit"))
+            self.assertEqual(self.end(p.client, waiting)[1], "ok")
+            self.check_service(p)
+            self.assertNotEqual(p.zygote(), zygote)
+            self.assertEqual([pid for pid in sandboxes if os.path.exists(f"/proc/{pid}")], [])
+            self.assertIn("zygote 0 has not answered for 10 s: it is killed and replaced", p.read_log())
+            self.assertNotIn("unable to kill", p.read_log())
+
+    def test_zygote_that_is_left(self):
+        """One that was renewed, and that a job still runs in."""
+        with pool.Pool(workers=2, zygote_forks=5) as p:
+            job = self.begin(p.client, wall_ms=60000)
+            first = p.zygote()
+            pool.wait_until(lambda: p.client.run("print(1)").verdict == "ok" and len(p.zygotes()) == 2, "there are two")
+            os.kill(first, signal.SIGSTOP)
+            pool.wait_until(lambda: first not in p.zygotes(), "it is gone")
+            pool.wait_until(lambda: p.client.job(job)["attempt"] == b"2", "its job runs again")
+            p.client.cancel(job)
+            self.assertEqual(self.end(p.client, job), (2, "cancelled"))
+            self.check_service(p)
+
+    def test_supervisor_and_zygote(self):
+        """Nobody replaces what does not answer: its jobs are left to others."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address, lease_ms=2000) as p:
+            job = self.begin(p.client, wall_ms=1000)
+            zygote = p.zygote()
+            for pid in p.process.pid, zygote:
+                os.kill(pid, signal.SIGSTOP)
+            with pool.Pool(workers=1, redis=server.address) as other:
+                self.assertEqual(self.end(other.client, job), (2, "wall_limit"))
+            self.assertIn(f"job={job} attempt=1 can not be ended; it is left to others", p.read_log())
+            os.kill(zygote, signal.SIGKILL)
+            os.kill(p.process.pid, signal.SIGCONT)
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_relay(self):
+        with pool.Pool(workers=2) as p:
+            relay = min(p.relays())
+            os.kill(relay, signal.SIGSTOP)
+            pool.wait_until(lambda: len(p.relays()) == 2 and relay not in p.relays(), "there is another")
+            self.check_service(p)
+            self.assertIn("relay 0 has not answered for 30 s: it is killed and replaced", p.read_log())
+
+    def test_held_up(self):
+        """A supervisor that stood still blames nobody; nor is a zygote blamed that somebody has looked into."""
+        with pool.Pool(workers=2) as p:
+            job = self.begin(p.client, wall_ms=60000)
+            before = sorted([p.zygote(), *p.relays()])
+            for pid, seconds in (p.process.pid, 15), (p.zygote(), 6):
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(seconds)
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(5)  # all are asked again
+            self.assertEqual(sorted([p.zygote(), *p.relays()]), before)
+            p.client.cancel(job)
+            self.assertEqual(self.end(p.client, job), (1, "cancelled"))
+            self.assertNotIn("has not answered", p.read_log())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ target_sources(unit_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
 unit_test(succession common)
 target_sources(succession_test PRIVATE
   ${PROJECT_SOURCE_DIR}/supervisor/succession.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
+unit_test(health common)
+target_sources(health_test PRIVATE
+  ${PROJECT_SOURCE_DIR}/supervisor/health.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c ${PROJECT_SOURCE_DIR}/supervisor/spawn.c)
 unit_test(scaling common)
 target_sources(scaling_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/scaling.c)
 unit_test(cgroup common)

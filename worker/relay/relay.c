@@ -81,14 +81,25 @@ static void on_drain(struct relay *relay, struct message *message)
     }
 }
 
+/* What cannot be sent now is asked for again. */
+static void on_ping(struct relay *relay, struct message *message)
+{
+    const struct message_pong pong = {0};
+    int error = message_send(relay->peer, MESSAGE_PONG, &pong, NULL);
+
+    (void)error;
+}
+
 static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct message *) = {
     [MESSAGE_LINK] = on_link,
+    [MESSAGE_PING] = on_ping,
     [MESSAGE_DRAIN] = on_drain,
 };
 
 static void service_peer(struct relay *relay)
 {
-    const uint32_t permitted = 1u << MESSAGE_LINK | 1u << MESSAGE_DRAIN;
+    const uint32_t permitted =
+        1u << MESSAGE_LINK | 1u << MESSAGE_PING | 1u << MESSAGE_DRAIN;
     struct message message;
     int r;
 
@@ -153,7 +164,7 @@ static int64_t deadline(const struct relay *relay)
     const int64_t deadlines[] = {
         broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
         lease_deadline(relay),  run_deadline(relay),          watch_deadline(relay),
-        board_deadline(relay),  input_deadline(relay),
+        board_deadline(relay),  input_deadline(relay),        patience_deadline(relay),
     };
     int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;
 
@@ -208,6 +219,7 @@ static void tend(struct relay *relay, bool rang)
     forward_tend(relay, now_ms, rang);
     lease_tend(relay, now_ms);
     run_tend(relay, now_ms);
+    patience_tend(relay, now_ms);
     watch_tend(relay, now_ms);
     input_tend(relay, now_ms);
     board_tend(relay, now_ms);

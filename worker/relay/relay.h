@@ -10,6 +10,7 @@
  *   sandbox_link.c  the zygote: sandboxes asked for, started, killed
  *   lease.c         whose the job is
  *   run.c           one job's life, by a table of state and event
+ *   patience.c      what is awaited for too long
  *   forward.c       the recording: from the ring to the job's Stream
  *   input.c         live input: from the queue into the ring
  *   settle.c        how a job is given out of hand: finished, lost or given back
@@ -25,6 +26,7 @@
 #include "worker/relay/forward.h"
 #include "worker/relay/input.h"
 #include "worker/relay/lease.h"
+#include "worker/relay/patience.h"
 #include "worker/relay/run.h"
 #include "worker/relay/sandbox_link.h"
 #include "worker/relay/settle.h"
@@ -51,6 +53,7 @@ struct relay {
     struct sandbox_link link;
     struct lease lease;
     struct run run;
+    struct patience patience;
     struct forward forward;
     struct input input;
     struct settlement settlement;

@@ -21,6 +21,7 @@
 enum run_event {
     RUN_EVENT_JOB,        /* the claim brought a job */
     RUN_EVENT_NO_JOB,     /* it brought none */
+    RUN_EVENT_LATE,       /* its bytes do not come */
     RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
     RUN_EVENT_EXITED,     /* the program has ended */
     RUN_EVENT_LINK_LOST,  /* the sandbox's zygote is gone */
@@ -40,6 +41,7 @@ static void enter(struct run *run, enum run_state state)
 {
     if (run->state != state) {
         run->state = state;
+        run->entered_ms = clock_now_ms();
         log_debug("state=%s job=%s", run_state_name(state), run->job.id);
     }
 }
@@ -271,6 +273,7 @@ static void kill_for(struct relay *relay, enum kill_cause cause)
 
     if (run->killed == KILL_NONE) {
         run->killed = cause;
+        run->killed_ms = clock_now_ms();
         sandbox_link_kill(relay, cause);
     }
 }
@@ -344,6 +347,12 @@ static void lose_early(struct relay *relay, const void *unused)
     log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
                 relay->run.job.attempt);
     forget(relay, NULL);
+}
+
+static void lose_late(struct relay *relay, const void *unused)
+{
+    settle_lost(relay, "its ZIP could not be read in time");
+    settle(relay);
 }
 
 static void cancel_early(struct relay *relay, const void *unused)
@@ -459,6 +468,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
     [RUN_FETCHING] =
         {
             [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_LATE] = lose_late,
             [RUN_EVENT_NO_SANDBOX] = give_back,
             [RUN_EVENT_LEASE_LOST] = lose_early,
             [RUN_EVENT_CANCEL] = cancel_early,
@@ -509,6 +519,11 @@ void run_lease_lost(struct relay *relay)
 void run_stop(struct relay *relay)
 {
     handle(relay, RUN_EVENT_STOP, NULL);
+}
+
+void run_late(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_LATE, NULL);
 }
 
 void run_sandbox_dead(struct relay *relay)

@@ -14,6 +14,7 @@
 
 struct run {
     enum run_state state;
+    int64_t entered_ms;    /* since when it is in that state */
     struct claims_job job; /* from RUN_FETCHING on */
     bool wanted;           /* something may be waiting in the queue */
     bool claim_asked;      /* paddock_claim is not answered; also while RUN_SETTLING */
@@ -23,7 +24,8 @@ struct run {
     int64_t started_us;
     int64_t
         ended_us; /* wall time of the program at which it had claimed; 0: it has not */
-    enum kill_cause killed; /* the first reason for which we had it killed */
+    enum kill_cause killed; /* the first reason for which we had it killed, */
+    int64_t killed_ms;      /* and when */
     bool forsaken; /* somebody else has the job: nothing is published or settled */
 };
 
@@ -37,6 +39,8 @@ void run_tend(struct relay *relay, int64_t now_ms);
 int64_t run_deadline(const struct relay *relay);
 /* The supervisor is gone: the job is to be given back. */
 void run_stop(struct relay *relay);
+/* The job's bytes do not come. */
+void run_late(struct relay *relay);
 /* The current sandbox's pidfd says that it is dead. */
 void run_sandbox_dead(struct relay *relay);
 /* Nothing is under way any more. */

@@ -14,6 +14,7 @@
 #include "worker/relay/relay.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -229,6 +230,16 @@ void sandbox_link_kill(struct relay *relay, enum kill_cause cause)
     if (current->state == SANDBOX_RUNNING) {
         /* A dead link killed it already. */
         (void)tell(relay, current->link, MESSAGE_KILL, &message, NULL);
+    }
+}
+
+/* Whoever may start a zygote may end what came of it, in whatever namespace. */
+void sandbox_link_kill_alone(struct relay *relay)
+{
+    int r = fd_pidfd_send_signal(relay->link.current.pidfd, SIGKILL);
+
+    if (r < 0 && r != -ESRCH) { /* it is dead already */
+        (void)log_failure(r, "unable to kill a sandbox");
     }
 }
 

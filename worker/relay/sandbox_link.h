@@ -77,6 +77,9 @@ bool sandbox_link_ready(const struct relay *relay);
 int sandbox_link_start(struct relay *relay, const struct job_limits *limits);
 /* Has the current sandbox killed; its end is heard of by run_exited or run_link_lost. */
 void sandbox_link_kill(struct relay *relay, enum kill_cause cause);
+/* Kills it without the zygote, which still has to reap it and to say so: that is heard as
+ * above. */
+void sandbox_link_kill_alone(struct relay *relay);
 /* Has the waiting sandbox killed: its inbox is spoilt. */
 void sandbox_link_discard(struct relay *relay);
 /* Frees what is left of the current sandbox. */

@@ -206,18 +206,38 @@ static void tell_worn(struct zygote *zygote)
     }
 }
 
+static void on_link(struct zygote *zygote, struct message *message)
+{
+    uint32_t slot = message->payload.LINK_.slot;
+
+    if (slot < LIMIT_WORKERS) {
+        links_replace(&zygote->links, slot, steal_fd(&message->fds[0]));
+    }
+}
+
+/* What cannot be sent now is asked for again. */
+static void on_ping(struct zygote *zygote, struct message *message)
+{
+    const struct message_pong pong = {0};
+    int error = message_send(ROLE_PEER, MESSAGE_PONG, &pong, NULL);
+
+    (void)error;
+}
+
+static void (*const handlers[MESSAGE_COUNT])(struct zygote *, struct message *) = {
+    [MESSAGE_LINK] = on_link,
+    [MESSAGE_PING] = on_ping,
+};
+
 /* Returns 0, or -EPIPE when the supervisor is gone. */
 static int on_peer(struct zygote *zygote)
 {
+    const uint32_t permitted = 1u << MESSAGE_LINK | 1u << MESSAGE_PING;
     struct message message;
     int result;
 
-    while ((result = message_receive(ROLE_PEER, 1u << MESSAGE_LINK, &message)) == 1) {
-        uint32_t slot = message.payload.LINK_.slot;
-
-        if (slot < LIMIT_WORKERS) {
-            links_replace(&zygote->links, slot, steal_fd(&message.fds[0]));
-        }
+    while ((result = message_receive(ROLE_PEER, permitted, &message)) == 1) {
+        handlers[message.type](zygote, &message);
         message_done(&message);
     }
     return result == -EAGAIN ? 0 : -EPIPE;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking children whether they are there. Runs in the supervisor, in a pool that runs: at
+ * the start whoever started it has patience or not, and the end has a time of its own.
+ */
+#include "supervisor/health.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <inttypes.h>
+#include <signal.h>
+
+/* A loop turns in a millisecond; a debugger, or a disk that memory is swapped to, may
+ * hold it for seconds. A relay's also stands while the system looks up the name of
+ * Redis's host, and nobody is served better by another one then. What starts is not
+ * asked: it says READY. */
+static const int64_t patience_ms[][UNIT_STATES] = {
+    [UNIT_REDIS] = {0}, /* the relays' concern: a Redis that does not answer is away */
+    [UNIT_ZYGOTE] =
+        {
+            [UNIT_STARTING] = 120000, /* it imports modules, and attacks its sandboxes */
+            [UNIT_READY] = 10000,
+            [UNIT_RETIRING] = 10000,
+        },
+    [UNIT_RELAY] =
+        {
+            [UNIT_STARTING] = 120000,
+            [UNIT_READY] = 30000,
+            [UNIT_RETIRING] = 30000,
+        },
+};
+
+int64_t health_patience_ms(enum unit_kind kind, enum unit_state state)
+{
+    return patience_ms[kind][state];
+}
+
+/* Whoever comes as late as that did not run; and who was asked had no better machine. */
+int64_t health_counts_ms(int64_t before_ms, int64_t now_ms)
+{
+    int64_t passed_ms = now_ms - before_ms;
+
+    return passed_ms < 2 * HEALTH_ASK_MS ? passed_ms : 0;
+}
+
+/* A socket that is full has questions enough; one that has ended ends its child. */
+static void ask(const struct unit *unit)
+{
+    const struct message_ping ping = {0};
+
+    if (unit->peer >= 0 && unit->state != UNIT_STARTING) {
+        int error = message_send(unit->peer, MESSAGE_PING, &ping, NULL);
+
+        (void)error;
+    }
+}
+
+static void look_at(struct unit *unit, int64_t silent_ms)
+{
+    int64_t most_ms = health_patience_ms(unit->kind, unit->state);
+
+    if (most_ms == 0 || unit->process.pid == 0) {
+        return;
+    }
+    unit->silent_ms += silent_ms;
+    if (unit->silent_ms < most_ms) {
+        ask(unit);
+        return;
+    }
+    log_error("%s %u has not answered for %" PRId64 " s: it is killed and replaced",
+              unit_name(unit), unit->slot, unit->silent_ms / 1000);
+    process_signal(&unit->process, SIGKILL);
+    unit->silent_ms = 0;
+}
+
+void health_tend(struct pool *pool, int64_t now_ms)
+{
+    int64_t silent_ms = health_counts_ms(pool->asked_ms, now_ms);
+
+    if (pool->phase != POOL_RUNNING || now_ms < health_next_ms(pool)) {
+        return;
+    }
+    pool->asked_ms = now_ms;
+    for (size_t i = 0; i < pool->count; i++) {
+        look_at(&pool->units[i], silent_ms);
+    }
+}
+
+int64_t health_next_ms(const struct pool *pool)
+{
+    return pool->phase == POOL_RUNNING ? pool->asked_ms + HEALTH_ASK_MS : CLOCK_NEVER;
+}
