@@ -29,6 +29,7 @@ static const int64_t patience_ms[][UNIT_STATES] = {
             [UNIT_READY] = 30000,
             [UNIT_RETIRING] = 30000,
         },
+    [UNIT_METRICS] = {0}, /* jobs run without it */
 };
 
 int64_t health_patience_ms(enum unit_kind kind, enum unit_state state)

@@ -39,7 +39,7 @@ def of_no_job(matches):
 COMMANDS = {
     "wait for work": of_no_job(plain("BLPOP", ":wake")),
     "claim": of_no_job(function("claim")),
-    "fetch": plain("GET", ":zip:"),
+    "fetch": plain("GETRANGE", ":zip:"),
     "publish": plain("XADD", ":frames:"),
     "look for slices": plain("XRANGE", ":frames:"),
     "wait for word": plain("BLPOP", ":ctl:"),

@@ -29,7 +29,8 @@ CONNECT = [["PING"], ["INFO"], ["FCALL_RO", "paddock_version", "1", P + "open"]]
 DIRECT = {
     users.WORKER: CONNECT + [
         ["FUNCTION", "LOAD", "REPLACE", "#!lua name=paddock"], ["CLIENT", "ID"], ["CLIENT", "UNBLOCK", "1"],
-        ["BLPOP", P + "wake", "5"], ["BLPOP", P + "ctl:a", "5"], ["LPUSH", P + "wake", "1"], ["GET", P + "zip:a"],
+        ["BLPOP", P + "wake", "5"], ["BLPOP", P + "ctl:a", "5"], ["LPUSH", P + "wake", "1"], ["GETRANGE", P + "zip:a", "0", "10485760"],
+        ["EXISTS", P + "zip:a"],
         ["XADD", P + "frames:a", "NOMKSTREAM", "*", "k", "slice", "a", "1", "d", "x"], ["XRANGE", P + "frames:a", "-", "+"]],
     users.WEB: CONNECT + [
         ["SET", P + "up:x", "zip", "EX", "60"], ["HGETALL", P + "job:a"], ["EXISTS", P + "job:a"],

@@ -63,12 +63,29 @@ int claims_claim(struct relay *relay)
                 number(relay->setup.max_deliveries).text, "idle_ms", NULL);
 }
 
+size_t claims_most_bytes(const struct relay *relay)
+{
+    size_t most = MIB(relay->setup.zip_mb);
+
+    return most < LIMIT_ZIP ? most : LIMIT_ZIP;
+}
+
 int claims_fetch(struct relay *relay)
 {
     struct queue_key key = queue_key(relay->setup.queue, "zip:", relay->run.job.id);
 
-    return redis_send_text(broker_commands(relay), FETCH_MS, run_on_code, relay, "GET",
-                           key.text, NULL);
+    /* From the first byte to the last that may come, and one more. */
+    return redis_send_text(broker_commands(relay), FETCH_MS, fetch_on_code, relay,
+                           "GETRANGE", key.text, "0",
+                           number((int64_t)claims_most_bytes(relay)).text, NULL);
+}
+
+int claims_look_for_code(struct relay *relay)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "zip:", relay->run.job.id);
+
+    return redis_send_text(broker_commands(relay), COMMAND_MS, fetch_on_look, relay,
+                           "EXISTS", key.text, NULL);
 }
 
 int claims_beat(struct relay *relay)
@@ -316,30 +333,46 @@ static void cap_limits(struct job_limits *limits, const struct message_relay *se
     job_limits_agree(limits);
 }
 
+static int keep_pair(struct claims_job *job, const char *name,
+                     const struct redisReply *from)
+{
+    struct redisReply value = *from;
+    struct number text;
+
+    if (value.type == REDIS_REPLY_INTEGER) {
+        text = number(value.integer);
+        value.type = REDIS_REPLY_STRING;
+        value.str = text.text;
+        value.len = strlen(text.text);
+    }
+    return is_text(&value) ? keep_field(job, name, &value) : -EPROTO;
+}
+
+static void note_unclear(struct claims_job *job, const char *name)
+{
+    if (job->unclear[0] == '\0') {
+        (void)snprintf(job->unclear, sizeof(job->unclear), "%s", name);
+    }
+}
+
+/* Who knows a job's id and token can say what is wrong with the rest of it. */
 static int read_pairs(const struct redisReply *reply, struct claims_job *job)
 {
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         const struct redisReply *name = reply->element[i];
-        struct redisReply value = *reply->element[i + 1];
-        struct number text;
-        int r;
+        int r =
+            is_text(name) ? keep_pair(job, name->str, reply->element[i + 1]) : -EBADMSG;
 
-        if (value.type == REDIS_REPLY_INTEGER) {
-            text = number(value.integer);
-            value.type = REDIS_REPLY_STRING;
-            value.str = text.text;
-            value.len = strlen(text.text);
-        }
-        if (!is_text(name) || !is_text(&value)) {
-            return -EPROTO;
-        }
-        r = keep_field(job, name->str, &value);
-        if (r < 0) {
+        if (r == -EPROTO) {
+            note_unclear(job, name->str);
+        } else if (r < 0) {
             return r;
         }
     }
-    return queue_id_valid(job->id) && job->token[0] != '\0' && job->attempt > 0 ? 0
-                                                                                : -EPROTO;
+    if (job->attempt == 0) {
+        note_unclear(job, "attempt");
+    }
+    return queue_id_valid(job->id) && job->token[0] != '\0' ? 0 : -EPROTO;
 }
 
 bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret)

@@ -21,8 +21,9 @@ struct claims_job {
     char id[LIMIT_JOB_ID + 1];
     char token[192];
     char tenant[LIMIT_TENANT + 1];
-    int64_t queue_ms; /* how long it had waited; -1: not known */
-    uint32_t attempt;
+    int64_t queue_ms;         /* how long it had waited; -1: not known */
+    uint32_t attempt;         /* 0: it cannot be understood */
+    char unclear[32];         /* the first field that cannot be understood; "": none */
     bool others_wait;         /* the queue held more jobs when this one was claimed */
     struct job_limits limits; /* after the operator's maxima */
     struct {
@@ -46,11 +47,17 @@ int claims_claim(struct relay *relay);
 /* Milliseconds in which nothing will be due, as the answer of a claim that brought no job
  * says; 0 where it does not. */
 int64_t claims_idle_ms(const struct redisReply *reply);
-/* Reads a claim's answer. Returns 1 and a job, 0 when nothing waits, or -EPROTO. */
+/* Reads a claim's answer. Returns 1 and a job, which may be `unclear`; 0 when nothing
+ * waits; -EPROTO where it is not even known whose answer it is, or -ENOMEM. */
 int claims_read(const struct relay *relay, const struct redisReply *reply,
                 struct claims_job *ret);
-/* The job's bytes -> run_on_code */
+/* The job's bytes, but never more of them than one over claims_most_bytes, whatever
+ * became of the key since the job was enqueued; none where there is no key
+ * -> fetch_on_code */
 int claims_fetch(struct relay *relay);
+size_t claims_most_bytes(const struct relay *relay);
+/* Whether there is such a key -> fetch_on_look */
+int claims_look_for_code(struct relay *relay);
 /* -> lease_on_beat */
 int claims_beat(struct relay *relay);
 /* -> lease_on_recovered */

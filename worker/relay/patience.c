@@ -37,7 +37,7 @@ static const struct {
     int64_t after_ms;
     void (*act)(struct relay *relay);
 } rows[] = {
-    {PATIENCE_BYTES, 30000, run_late},
+    {PATIENCE_BYTES, 30000, fetch_give_up},
     {PATIENCE_DEATH, 2000, kill_alone},
     {PATIENCE_DEATH, 20000, leave}, /* a zygote that stands still is gone by then */
     {PATIENCE_ORPHAN_DEATH, 2000, kill_alone},

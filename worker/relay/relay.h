@@ -5,8 +5,9 @@
  *
  *   relay.c         life of the process: set-up, the supervisor, the poll() loop
  *   broker.c        two connections to Redis, and what an error of Redis means
- *   watch.c         the connection that always waits: for work, or for word about the
- * running job claims.c        calls of the Functions library, and their answers
+ *   watch.c         the connection that always waits: for work, or for word of the job
+ *   claims.c        calls of the Functions library, and their answers
+ *   fetch.c         a claimed job's bytes: from the queue into its sandbox's inbox
  *   sandbox_link.c  the zygote: sandboxes asked for, started, killed
  *   lease.c         whose the job is
  *   run.c           one job's life, by a table of state and event
@@ -23,6 +24,7 @@
 #include "common/message.h"
 #include "worker/relay/board.h"
 #include "worker/relay/broker.h"
+#include "worker/relay/fetch.h"
 #include "worker/relay/forward.h"
 #include "worker/relay/input.h"
 #include "worker/relay/lease.h"
@@ -53,6 +55,7 @@ struct relay {
     struct sandbox_link link;
     struct lease lease;
     struct run run;
+    struct fetch fetch;
     struct patience patience;
     struct forward forward;
     struct input input;

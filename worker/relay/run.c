@@ -21,7 +21,9 @@
 enum run_event {
     RUN_EVENT_JOB,        /* the claim brought a job */
     RUN_EVENT_NO_JOB,     /* it brought none */
-    RUN_EVENT_LATE,       /* its bytes do not come */
+    RUN_EVENT_FETCHED,    /* its bytes are in the inbox, or could not be put there */
+    RUN_EVENT_UNFETCHED,  /* they cannot be had */
+    RUN_EVENT_TOO_LARGE,  /* they are more than is taken here */
     RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
     RUN_EVENT_EXITED,     /* the program has ended */
     RUN_EVENT_LINK_LOST,  /* the sandbox's zygote is gone */
@@ -141,8 +143,7 @@ void run_on_claim(void *context, const struct redisReply *reply)
     }
     r = claims_read(relay, reply, &job);
     if (r < 0) {
-        (void)log_failure(r, "unable to understand a claimed job");
-        relay->lease.recover = true;
+        (void)log_failure(r, "unable to understand a claim; its lease runs out");
     }
     relay->watch.idle_ms = claims_idle_ms(reply);
     handle(relay, r == 1 ? RUN_EVENT_JOB : RUN_EVENT_NO_JOB, &job);
@@ -164,6 +165,18 @@ static void stray(struct relay *relay, const void *job)
     relay->lease.recover = true;
 }
 
+/* The library has checked the fields: what its checks let pass, or what was written
+ * since, is no fault of the program. */
+static void lose_unclear(struct relay *relay)
+{
+    char why[64];
+
+    (void)snprintf(why, sizeof(why), "its field %s cannot be understood",
+                   relay->run.job.unclear);
+    settle_lost(relay, why);
+    settle(relay);
+}
+
 static void accept_job(struct relay *relay, const void *job)
 {
     struct run *run = &relay->run;
@@ -173,38 +186,24 @@ static void accept_job(struct relay *relay, const void *job)
     lease_begin(relay, run->claim_sent_ms);
     enter(run, RUN_FETCHING);
     log_debug("job=%s attempt=%" PRIu32 " claimed", run->job.id, run->job.attempt);
+    if (run->job.unclear[0] != '\0') {
+        lose_unclear(relay);
+        return;
+    }
     if (relay->mode == RELAY_STOPPING || !sandbox_link_ready(relay)) {
         give_back(relay, NULL);
         return;
     }
-    run->code_asked = claims_fetch(relay) == 0;
+    fetch_tend(relay, clock_now_ms());
 }
 
 /* ---- starting ---- */
 
-static int fill_inbox(struct relay *relay, const struct redisReply *code)
-{
-    const struct claims_job *job = &relay->run.job;
-    struct job_part_bytes parts[JOB_PART_COUNT];
-
-    for (int part = 0; part < JOB_PART_COUNT; part++) {
-        const char *bytes = job->parts[part].bytes;
-
-        parts[part] =
-            (struct job_part_bytes){bytes != NULL ? bytes : "", job->parts[part].size};
-    }
-    parts[JOB_PART_CODE] = (struct job_part_bytes){code->str, code->len};
-    return job_inbox_fill(relay->link.next.inbox, job->attempt, &job->limits, parts);
-}
-
-static int start(struct relay *relay, const struct redisReply *code)
+static int start(struct relay *relay)
 {
     struct run *run = &relay->run;
-    int r = fill_inbox(relay, code);
+    int r = sandbox_link_start(relay, &run->job.limits);
 
-    if (r == 0) {
-        r = sandbox_link_start(relay, &run->job.limits);
-    }
     if (r == 0) {
         enter(run, RUN_RUNNING);
         run->started_us = clock_now_us();
@@ -214,17 +213,6 @@ static int start(struct relay *relay, const struct redisReply *code)
         ring_reader_start(&relay->link.current.ring);
     }
     return r;
-}
-
-static void refuse_size(struct relay *relay)
-{
-    char report[96];
-
-    (void)snprintf(report, sizeof(report),
-                   "it is larger than the %" PRIu32 " MB that are taken here.",
-                   relay->setup.zip_mb);
-    settle_verdict(relay, VERDICT_BAD_ZIP, report);
-    settle(relay);
 }
 
 static void refuse_start(struct relay *relay, int error)
@@ -239,30 +227,31 @@ static void refuse_start(struct relay *relay, int error)
     settle(relay);
 }
 
-void run_on_code(void *context, const struct redisReply *reply)
+static void fetched(struct relay *relay, const void *error)
 {
-    struct relay *relay = context;
-    size_t maximum = MIB(relay->setup.zip_mb);
-    int r;
+    int r = *(const int *)error;
 
-    relay->run.code_asked = false;
-    if (relay->run.state != RUN_FETCHING ||
-        !broker_accept(relay, BROKER_COMMANDS, "fetch a job", reply)) {
-        return; /* asked again by run_tend where it still matters */
-    }
-    if (reply->type != REDIS_REPLY_STRING) {
-        settle_lost(relay, "its ZIP is gone");
-        settle(relay);
-        return;
-    }
-    if (reply->len > maximum || reply->len > LIMIT_ZIP) {
-        refuse_size(relay);
-        return;
-    }
-    r = start(relay, reply);
+    r = r == 0 ? start(relay) : r;
     if (r < 0) {
         refuse_start(relay, r);
     }
+}
+
+static void too_large(struct relay *relay, const void *unused)
+{
+    char report[96];
+
+    (void)snprintf(report, sizeof(report),
+                   "it is larger than the %zu MB that are taken here.",
+                   claims_most_bytes(relay) / MIB(1));
+    settle_verdict(relay, VERDICT_BAD_ZIP, report);
+    settle(relay);
+}
+
+static void unfetched(struct relay *relay, const void *why)
+{
+    settle_lost(relay, why);
+    settle(relay);
 }
 
 /* ---- ending ---- */
@@ -347,12 +336,6 @@ static void lose_early(struct relay *relay, const void *unused)
     log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
                 relay->run.job.attempt);
     forget(relay, NULL);
-}
-
-static void lose_late(struct relay *relay, const void *unused)
-{
-    settle_lost(relay, "its ZIP could not be read in time");
-    settle(relay);
 }
 
 static void cancel_early(struct relay *relay, const void *unused)
@@ -468,7 +451,9 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
     [RUN_FETCHING] =
         {
             [RUN_EVENT_JOB] = stray,
-            [RUN_EVENT_LATE] = lose_late,
+            [RUN_EVENT_FETCHED] = fetched,
+            [RUN_EVENT_UNFETCHED] = unfetched,
+            [RUN_EVENT_TOO_LARGE] = too_large,
             [RUN_EVENT_NO_SANDBOX] = give_back,
             [RUN_EVENT_LEASE_LOST] = lose_early,
             [RUN_EVENT_CANCEL] = cancel_early,
@@ -521,9 +506,19 @@ void run_stop(struct relay *relay)
     handle(relay, RUN_EVENT_STOP, NULL);
 }
 
-void run_late(struct relay *relay)
+void run_fetched(struct relay *relay, int error)
 {
-    handle(relay, RUN_EVENT_LATE, NULL);
+    handle(relay, RUN_EVENT_FETCHED, &error);
+}
+
+void run_unfetched(struct relay *relay, const char *why)
+{
+    handle(relay, RUN_EVENT_UNFETCHED, why);
+}
+
+void run_too_large(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_TOO_LARGE, NULL);
 }
 
 void run_sandbox_dead(struct relay *relay)
@@ -559,9 +554,7 @@ void run_tend(struct relay *relay, int64_t now_ms)
 
     enforce(relay);
     settle_tend(relay, now_ms);
-    if (run->state == RUN_FETCHING && !run->code_asked && broker_ready(relay, now_ms)) {
-        run->code_asked = claims_fetch(relay) == 0;
-    }
+    fetch_tend(relay, now_ms);
     if (run->wanted && run->state == RUN_IDLE) {
         run_claim(relay, now_ms);
     }

@@ -19,7 +19,6 @@ struct run {
     bool wanted;           /* something may be waiting in the queue */
     bool claim_asked;      /* paddock_claim is not answered; also while RUN_SETTLING */
     int64_t claim_sent_ms;
-    bool code_asked; /* GET is not answered */
     /* the program */
     int64_t started_us;
     int64_t
@@ -39,12 +38,20 @@ void run_tend(struct relay *relay, int64_t now_ms);
 int64_t run_deadline(const struct relay *relay);
 /* The supervisor is gone: the job is to be given back. */
 void run_stop(struct relay *relay);
-/* The job's bytes do not come. */
-void run_late(struct relay *relay);
 /* The current sandbox's pidfd says that it is dead. */
 void run_sandbox_dead(struct relay *relay);
 /* Nothing is under way any more. */
 bool run_is_over(const struct relay *relay);
+
+/* ---- from fetch.c ---- */
+
+/* The job's bytes are in the waiting sandbox's inbox: 0, or why they could not be put
+ * there. */
+void run_fetched(struct relay *relay, int error);
+/* They cannot be had: no fault of the program. `why` is for the operator. */
+void run_unfetched(struct relay *relay, const char *why);
+/* They are more than is taken here. */
+void run_too_large(struct relay *relay);
 
 /* ---- from sandbox_link.c ---- */
 
@@ -60,7 +67,6 @@ void run_cancel(struct relay *relay);
 void run_lease_lost(struct relay *relay);
 void run_settled(struct relay *relay);
 redis_answer run_on_claim;
-redis_answer run_on_code;
 
 /* ---- what others ask ---- */
 

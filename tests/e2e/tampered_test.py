@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Keys of waiting jobs that somebody wrote to behind the queue's back: a relay reads no more of them than it takes, and says what
+it cannot understand."""
+
+import re
+import unittest
+
+import pool
+
+MB = 1 << 20
+LARGE = 200 * MB
+
+
+def most_kb(pid):
+    """The most memory that a process has had."""
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"^VmHWM:\s*(\d+) kB$", file.read(), re.M)[1])
+
+
+class Tampered(pool.TestCase):
+    OPTIONS = {"workers": 1, "maxmemory_mb": 4096}
+
+    def end(self, tamper, code="print(1)"):
+        """Enqueues a job, has its keys tampered with while no job is claimed, and waits for its end."""
+        self.call("pause", "a test")
+        job = self.client.enqueue(pool.make_zip(code) if isinstance(code, str) else code)
+        tamper(job)
+        self.call("resume")
+        return self.client.wait(job)
+
+    def call(self, name, *words):
+        self.client.redis.execute_command("FCALL", f"paddock_{name}", 1, self.client.key("open"), *words)
+
+    def check_service(self):
+        relays = self.pool.relays()
+        self.assertEqual(self.client.run("print(1)").verdict, "ok")
+        self.assertEqual(self.pool.relays(), relays)
+        for relay in relays:
+            self.assertLess(most_kb(relay), 80 * 1024)
+
+    def test_a_zip_that_has_grown(self):
+        ended = self.end(lambda job: self.client.redis.setrange(self.client.key("zip:", job), LARGE, "x"))
+        self.assertEqual(ended.verdict, "bad_zip")
+        self.assertIn("it is larger than the 10 MB that are taken here", ended.result["sentence"])
+        self.check_service()
+
+    def test_the_largest_zip(self):
+        """A byte more is too much."""
+        for more in (0, 1):
+            with self.subTest(more):
+                ended = self.end(lambda job: self.client.redis.setrange(self.client.key("zip:", job), 10 * MB + more - 1, "x"))
+                self.assertEqual(ended.verdict, "bad_zip")
+                self.assertEqual("larger than the 10 MB" in ended.result["sentence"], more == 1)
+
+    def test_a_zip_of_no_bytes(self):
+        ended = self.end(lambda job: None, code=b"")
+        self.assertEqual((ended.verdict, ended.attempt), ("bad_zip", b"1"))
+
+    def test_fields_that_have_grown(self):
+        for field, verdict in (("stdin", "fault"), ("entry", "fault"), ("tenant", "fault"), ("unknown", "fault"), ("sentence", "ok")):
+            with self.subTest(field):
+                ended = self.end(lambda job: self.client.redis.hset(self.client.key("job:", job), field, b"x" * LARGE))
+                self.assertEqual(ended.verdict, verdict, ended.result.get("detail"))
+                self.check_service()
+
+    def test_an_attempt_beyond_all_numbers(self):
+        ended = self.end(lambda job: self.client.redis.hset(self.client.key("job:", job), "attempt", 5_000_000_000))
+        self.assertEqual((ended.verdict, ended.result["state"]), ("fault", "dead"))
+        self.assertIn("lost 3 times, last: its field attempt cannot be understood", ended.result["detail"])
+        self.check_service()
+
+
+if __name__ == "__main__":
+    unittest.main()
