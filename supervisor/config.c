@@ -71,8 +71,9 @@ static const struct option_row rows[] = {
      OPTION_AT_START, "",
      "Folder in which the private redis-server keeps its queue. Empty: in memory only"},
     {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, OPTION_AT_START, "",
-     "Name of this pool among those that serve the queue, the same after a restart. "
-     "Empty: made of the host's name, the queue's, the machine's id and runtime_dir"},
+     "Name of this pool among those that serve the queue, and of no other: pools of one "
+     "name take each other's jobs. Empty: the host's name, the queue's and a number "
+     "that is kept in runtime_dir, for the next pool there after one that was killed"},
     {"pool", "metrics", OPTION_TEXT, AT(metrics), 0, 255, "", NULL, OPTION_AT_START, "",
      "HOST:PORT on which figures for Prometheus and the pool's health are told over "
      "HTTP, "
@@ -155,32 +156,10 @@ static void default_runtime_dir(struct config *config)
     }
 }
 
-/* The same after a restart, so that a pool takes back what it has left; another one for
- * any other pool, whose running jobs it would take: that is what machine, folder and
- * queue tell apart. */
-static void default_owner(struct config *config)
-{
-    char host[32] = "localhost";
-    autofree char *machine = NULL;
-    uint64_t hash = TEXT_HASH;
-    size_t size;
-
-    (void)gethostname(host, sizeof(host) - 1);
-    if (fd_read_file("/etc/machine-id", 64, &machine, &size) == 0) {
-        hash = text_add_hash(hash, machine);
-    }
-    hash = text_add_hash(text_add_hash(hash, config->runtime_dir), config->queue);
-    (void)snprintf(config->owner, sizeof(config->owner), "%.31s.%.46s.%012" PRIx64, host,
-                   config->queue, hash >> 16);
-}
-
 void config_complete(struct config *config)
 {
     if (config->runtime_dir[0] == '\0') {
         default_runtime_dir(config);
-    }
-    if (config->owner[0] == '\0') {
-        default_owner(config);
     }
 }
 

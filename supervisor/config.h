@@ -37,7 +37,7 @@ extern const struct option_table config_table;
 /* What `isolation = ` can be, in the order of its choices. */
 enum config_isolation { CONFIG_AUTO, CONFIG_RANGE, CONFIG_SINGLE, CONFIG_NONE };
 
-/* Defaults that depend on the machine and the user: runtime_dir, owner. */
+/* The default that depends on the machine and the user: runtime_dir. */
 void config_complete(struct config *config);
 
 /* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in

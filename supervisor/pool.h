@@ -41,6 +41,7 @@ struct pool {
     bool was_worn;       /* the zygote that serves, before the reload */
     uint32_t generation; /* of the configuration: what relays are of */
     struct runtime runtime;
+    char owner[RUNTIME_OWNER]; /* of jobs that are claimed here */
     struct notify notify;
     enum pool_phase phase;
     enum isolation isolation;

@@ -6,9 +6,11 @@
 #include "supervisor/runtime.h"
 
 #include "common/fd.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -42,9 +44,25 @@ static int check_folder(const char *path, struct buffer *why)
     return 0;
 }
 
+/* The third line of the lock, where somebody has left one. */
+static int inherit_name(struct runtime *runtime, const char *holder)
+{
+    const char *line = holder;
+
+    for (int i = 0; i < 2 && line != NULL; i++) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    if (line == NULL || strspn(line, "0123456789abcdef") != RANDOM_NAME - 1) {
+        return random_name(runtime->name);
+    }
+    (void)snprintf(runtime->name, sizeof(runtime->name), "%s", line);
+    return 0;
+}
+
 static int take_lock(struct runtime *runtime, struct buffer *why)
 {
-    char path[LIMIT_PATH], holder[32] = "";
+    char path[LIMIT_PATH], holder[80] = "";
     ssize_t size;
 
     runtime_path(runtime, "lock", path);
@@ -69,8 +87,12 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
     }
     /* A lock that nobody holds is of a supervisor that was killed: its folder is ours. */
     runtime->made |= strstr(holder, made_mark) != NULL;
-    (void)snprintf(holder, sizeof(holder), "%d\n%s\n", (int)getpid(),
-                   runtime->made ? made_mark : "found");
+    if (inherit_name(runtime, holder) < 0) {
+        buffer_printf(why, "unable to get random numbers");
+        return -EIO;
+    }
+    (void)snprintf(holder, sizeof(holder), "%d\n%s\n%s\n", (int)getpid(),
+                   runtime->made ? made_mark : "found", runtime->name);
     if (ftruncate(runtime->lock, 0) != 0 ||
         pwrite(runtime->lock, holder, strlen(holder), 0) < 0) {
         return -errno;
@@ -108,6 +130,31 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
         clear(runtime);
     }
     return error;
+}
+
+/* A copy of the folder, on this machine or on a clone of it, is not the folder. */
+void runtime_owner(const struct runtime *runtime, const struct config *config,
+                   char owner[RUNTIME_OWNER])
+{
+    char host[32] = "localhost", inode[24];
+    autofree char *boot = NULL;
+    uint64_t hash = text_add_hash(TEXT_HASH, runtime->name);
+    struct stat status = {0};
+    size_t size;
+
+    if (config->owner[0] != '\0') {
+        (void)snprintf(owner, RUNTIME_OWNER, "%s", config->owner);
+        return;
+    }
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)fstat(runtime->lock, &status);
+    (void)snprintf(inode, sizeof(inode), "%llu", (unsigned long long)status.st_ino);
+    hash = text_add_hash(hash, inode);
+    if (fd_read_file("/proc/sys/kernel/random/boot_id", 64, &boot, &size) == 0) {
+        hash = text_add_hash(hash, boot);
+    }
+    (void)snprintf(owner, RUNTIME_OWNER, "%.31s.%.46s.%016" PRIx64, host, config->queue,
+                   hash);
 }
 
 int runtime_publish(const struct runtime *runtime, const char *queue, const char *redis)

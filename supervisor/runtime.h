@@ -6,23 +6,33 @@
  */
 #pragma once
 
+#include "common/random.h"
 #include "supervisor/config.h"
 
 struct runtime {
-    const char *path; /* borrowed from the configuration */
-    int lock;         /* fd, -1: not held */
-    bool made;        /* we created the folder, or inherited it from whoever did */
+    const char *path;       /* borrowed from the configuration */
+    int lock;               /* fd, -1: not held */
+    bool made;              /* we created the folder, or inherited it from whoever did */
+    char name[RANDOM_NAME]; /* of whoever holds the lock; of who was killed, its heir's */
 };
 
 #define RUNTIME_SCOREBOARD "scoreboard"
 
-#define RUNTIME_INIT ((struct runtime){NULL, -1, false})
+#define RUNTIME_OWNER 97 /* bytes of an owner, with its NUL */
+
+#define RUNTIME_INIT ((struct runtime){NULL, -1, false, ""})
 
 /* Makes the folder where it is missing, takes the lock, and removes what a supervisor
  * that was killed left there; a folder that it had made counts as made by us. Returns 0,
  * or a negative errno with a sentence in `why` (-EBUSY: another supervisor has it). */
 int runtime_open(struct runtime *runtime, const struct config *config,
                  struct buffer *why) must_check;
+/* By which name the queue is to know the pool: the configured one, or one that the folder
+ * gives. That is the same for a pool that follows one that was killed, and so takes back
+ * at once what that had; it is another one for every other pool, as one of the same name
+ * would take what runs. In doubt it is new: then leases run out. */
+void runtime_owner(const struct runtime *runtime, const struct config *config,
+                   char owner[RUNTIME_OWNER]);
 int runtime_publish(const struct runtime *runtime, const char *queue,
                     const char *redis) must_check;
 /* Removes what we put there, and the folder if we made it. */

@@ -42,5 +42,5 @@ void setup_relay(const struct pool *pool, uint32_t slot, struct message_relay *r
     relay->max_recording_kb = config->max_recording_kb;
     (void)snprintf(relay->redis, sizeof(relay->redis), "%.1023s", pool->redis);
     (void)snprintf(relay->queue, sizeof(relay->queue), "%s", config->queue);
-    (void)snprintf(relay->owner, sizeof(relay->owner), "%.96s.%u", config->owner, slot);
+    (void)snprintf(relay->owner, sizeof(relay->owner), "%.96s.%u", pool->owner, slot);
 }

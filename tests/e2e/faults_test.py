@@ -132,6 +132,35 @@ class TwoPools(unittest.TestCase):
                 done = first.client.wait(job)
                 self.assertEqual((done.verdict, done.result["attempt"]), ("ok", 1))
 
+    def test_two_of_one_name_are_told_so(self):
+        """Whose jobs are taken has the name in its log: the second believes to follow the first."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address, owner="twin", lease_ms=3000) as first:
+            job = first.client.enqueue(pool.make_zip("while True: pass"), wall_ms=100000, cpu_ms=100000)
+            pool.wait_until(lambda: first.client.job(job).get("state") == b"running", "it runs")
+            with pool.Pool(workers=1, redis=server.address, owner="twin") as second:
+                pool.wait_until(lambda: f"job={job} was left behind" in second.read_log(), "it takes the job")
+                pool.wait_until(lambda: f"job={job} was taken from here although its lease holds: is there another pool with the "
+                                        "owner of this one, twin?" in first.read_log(), "the first is told")
+                first.client.cancel(job)
+                self.assertEqual(first.client.wait(job).verdict, "cancelled")
+
+    def test_who_follows_one_that_was_killed_takes_its_jobs_back(self):
+        """At once, with the relays that were killed with it: nobody has given them back."""
+        with pool.RedisServer() as server, pool.Pool(workers=2, redis=server.address, lease_ms=60000) as p:
+            job = p.client.enqueue(pool.make_zip(SLOW))
+            begun(p.client, job)
+            everybody = p.processes()
+            for pid in [*p.relays(), p.zygote(), p.process.pid]:
+                os.kill(pid, signal.SIGSTOP)
+            for pid in [*p.relays(), p.zygote(), p.process.pid]:
+                os.kill(pid, signal.SIGKILL)
+            pool.wait_until(lambda: not [pid for pid in everybody if os.path.exists(f"/proc/{pid}")], "all are gone")
+            p.process.wait()
+            p.start()
+            ended = p.client.wait(job)
+            self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"))
+            self.assertIn(f"job={job} was left behind", p.read_log())
+
 
 class RedisAway(unittest.TestCase):
     """A Redis that goes, and comes back: running jobs go on, and who dies meanwhile is replaced."""

@@ -180,7 +180,6 @@ static void every_setting(void **state)
         }
         config_complete(&config);
         assert_int_equal(config.runtime_dir[0], '/');
-        assert_true(config.owner[0] != '\0');
     }
 }
 
@@ -195,22 +194,6 @@ static void where_the_runtime_folder_is(void **state)
     config_complete(&config);
     assert_null(strstr(config.runtime_dir, "not/absolute"));
     assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
-}
-
-/* A pool keeps its owner's name over restarts, and each queue has one of its own. */
-static void the_owner(void **state)
-{
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-
-    option_defaults(&config_table, &config);
-    config_complete(&config);
-    option_defaults(&config_table, &other);
-    config_complete(&other);
-    assert_string_equal(config.owner, other.owner);
-    option_defaults(&config_table, &other);
-    assert_int_equal(option_set(&config_table, &other, "queue", "second", &why), 0);
-    config_complete(&other);
-    assert_string_not_equal(config.owner, other.owner);
 }
 
 static void files(void **state)
@@ -243,7 +226,6 @@ int main(void)
         cmocka_unit_test(maxima_and_the_fields_of_a_job),
         cmocka_unit_test(every_setting),
         cmocka_unit_test(where_the_runtime_folder_is),
-        cmocka_unit_test(the_owner),
         cmocka_unit_test(files),
     };
 

@@ -12,6 +12,8 @@ target_sources(succession_test PRIVATE
 unit_test(health common)
 target_sources(health_test PRIVATE
   ${PROJECT_SOURCE_DIR}/supervisor/health.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c ${PROJECT_SOURCE_DIR}/supervisor/spawn.c)
+unit_test(runtime common)
+target_sources(runtime_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/runtime.c)
 unit_test(scaling common)
 target_sources(scaling_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/scaling.c)
 unit_test(cgroup common)

@@ -10,6 +10,7 @@
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define RETRY_MS 100
@@ -25,9 +26,31 @@ void lease_hurry(struct relay *relay)
     relay->lease.beat_ms = 0;
 }
 
+/* A relay's owner is its pool's, a dot, and its slot. */
+static size_t pool_name_length(const char *owner)
+{
+    const char *dot = strrchr(owner, '.');
+
+    return dot != NULL ? (size_t)(dot - owner) : strlen(owner);
+}
+
 bool lease_holds(const struct relay *relay, int64_t now_ms)
 {
     return run_has_job(relay) && now_ms < relay->lease.until_ms;
+}
+
+/* Nobody takes a job whose lease holds but a pool of our own name, which believes that it
+ * has left it behind. (Or the queue has lost its memory.) */
+void lease_note_taken(const struct relay *relay, int64_t now_ms)
+{
+    log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
+                relay->run.job.attempt);
+    if (now_ms < relay->lease.until_ms) {
+        log_warning("job=%s was taken from here although its lease holds: is there "
+                    "another pool with the owner of this one, %.*s?",
+                    relay->run.job.id, (int)pool_name_length(relay->setup.owner),
+                    relay->setup.owner);
+    }
 }
 
 /* ---- beats ---- */

@@ -30,6 +30,9 @@ void lease_hurry(struct relay *relay);
  * said that it is still ours. */
 bool lease_holds(const struct relay *relay, int64_t now_ms);
 
+/* The queue says that the job is not ours. Says so, and more where that should not be. */
+void lease_note_taken(const struct relay *relay, int64_t now_ms);
+
 void lease_tend(struct relay *relay, int64_t now_ms);
 int64_t lease_deadline(const struct relay *relay);
 

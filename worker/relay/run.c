@@ -325,16 +325,14 @@ static void reaped(struct relay *relay, const void *unused)
 
 static void forsake(struct relay *relay, const void *unused)
 {
-    log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
-                relay->run.job.attempt);
+    lease_note_taken(relay, clock_now_ms());
     relay->run.forsaken = true;
     kill_for(relay, KILL_FAULT);
 }
 
 static void lose_early(struct relay *relay, const void *unused)
 {
-    log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
-                relay->run.job.attempt);
+    lease_note_taken(relay, clock_now_ms());
     forget(relay, NULL);
 }
 

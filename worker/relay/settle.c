@@ -252,7 +252,9 @@ static void done(struct relay *relay, const char *answer)
 
     log_event(stale ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s", relay->run.job.id,
               relay->settlement.function, answer);
-    if (!stale) {
+    if (stale && !relay->settlement.unsure) {
+        lease_note_taken(relay, clock_now_ms());
+    } else if (!stale) {
         board_count_end(relay);
     }
     settlement_done(&relay->settlement);
@@ -268,6 +270,7 @@ void settle_on_answer(void *context, const struct redisReply *reply)
         return; /* of a job that was taken from us meanwhile */
     }
     settlement->asked = false;
+    settlement->unsure |= reply == NULL;
     if (broker_accept(relay, BROKER_COMMANDS, "settle a job", reply)) {
         done(relay, reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING
                         ? reply->str

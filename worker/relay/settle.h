@@ -23,6 +23,7 @@ struct settlement {
     enum verdict verdict;          /* VERDICT_NONE: it is no end */
     int64_t cpu_ms, wall_ms;       /* of a program that ran; else wall_ms is -1 */
     bool asked;                    /* it is sent and not answered */
+    bool unsure;                   /* it was sent, and may have been carried out */
     unsigned refused;              /* how often Redis refused just this */
 };
 

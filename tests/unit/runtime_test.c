@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * By which name a queue knows a pool: the same for the heir of one that was killed,
+ * another one for any other. In folders under /tmp. Run by ctest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "supervisor/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fixture {
+    char folder[32];
+    struct config config; /* of a pool in a folder within */
+    struct runtime runtime;
+    char owner[RUNTIME_OWNER];
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+
+    fixture = (struct fixture){.folder = "/tmp/runtime_test_XXXXXX"};
+    (void)snprintf(fixture.config.queue, sizeof(fixture.config.queue), "queue");
+    *state = &fixture;
+    return mkdtemp(fixture.folder) != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    return rmdir(fixture->folder);
+}
+
+static void begin(struct fixture *fixture, const char *name)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    (void)snprintf(fixture->config.runtime_dir, sizeof(fixture->config.runtime_dir),
+                   "%s/%s", fixture->folder, name);
+    fixture->runtime = RUNTIME_INIT;
+    assert_int_equal(runtime_open(&fixture->runtime, &fixture->config, &why), 0);
+    runtime_owner(&fixture->runtime, &fixture->config, fixture->owner);
+    assert_true(fixture->owner[0] != '\0');
+}
+
+/* As a supervisor ends that is killed: its files stay. */
+static void be_killed(struct fixture *fixture)
+{
+    close_fd(&fixture->runtime.lock);
+}
+
+static void copy_lock(struct fixture *fixture, const char *from, const char *to)
+{
+    char text[128], path[128];
+    size_t size;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s/lock", fixture->folder, from);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    size = fread(text, 1, sizeof(text), file);
+    assert_true(size > 0 && fclose(file) == 0);
+    (void)snprintf(path, sizeof(path), "%s/%s/lock", fixture->folder, to);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void the_heir_of_one_that_was_killed_has_its_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char first[RUNTIME_OWNER];
+
+    begin(fixture, "a");
+    memcpy(first, fixture->owner, sizeof(first));
+    for (int i = 0; i < 3; i++) {
+        be_killed(fixture);
+        begin(fixture, "a");
+        assert_string_equal(fixture->owner, first);
+    }
+    runtime_close(&fixture->runtime);
+}
+
+/* It has left nothing. */
+static void who_follows_one_that_ended_has_a_new_one(void **state)
+{
+    struct fixture *fixture = *state;
+    char first[RUNTIME_OWNER];
+
+    begin(fixture, "a");
+    memcpy(first, fixture->owner, sizeof(first));
+    runtime_close(&fixture->runtime);
+    begin(fixture, "a");
+    assert_string_not_equal(fixture->owner, first);
+    runtime_close(&fixture->runtime);
+}
+
+static void another_queue_is_served_by_another_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char first[RUNTIME_OWNER];
+
+    begin(fixture, "a");
+    memcpy(first, fixture->owner, sizeof(first));
+    (void)snprintf(fixture->config.queue, sizeof(fixture->config.queue), "second");
+    runtime_owner(&fixture->runtime, &fixture->config, fixture->owner);
+    assert_string_not_equal(fixture->owner, first);
+    runtime_close(&fixture->runtime);
+}
+
+/* As in a clone of a machine on which a pool was killed. */
+static void a_copy_of_the_folder_is_another_pool(void **state)
+{
+    struct fixture *fixture = *state;
+    struct runtime former;
+    char first[RUNTIME_OWNER];
+
+    begin(fixture, "a");
+    former = fixture->runtime;
+    former.path = "";
+    memcpy(first, fixture->owner, sizeof(first));
+    begin(fixture, "b");
+    be_killed(fixture);
+    copy_lock(fixture, "a", "b");
+    begin(fixture, "b");
+    assert_string_equal(fixture->runtime.name, former.name);
+    assert_string_not_equal(fixture->owner, first);
+    runtime_close(&fixture->runtime);
+    close_fd(&former.lock);
+    begin(fixture, "a");
+    runtime_close(&fixture->runtime);
+}
+
+static void a_configured_name_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)snprintf(fixture->config.owner, sizeof(fixture->config.owner), "lab");
+    begin(fixture, "a");
+    assert_string_equal(fixture->owner, "lab");
+    runtime_close(&fixture->runtime);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_heir_of_one_that_was_killed_has_its_name,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_follows_one_that_ended_has_a_new_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(another_queue_is_served_by_another_name, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_of_the_folder_is_another_pool, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_configured_name_is_kept, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
