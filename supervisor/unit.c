@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define SERVED_MS      10000 /* ready for so long: its failures are forgotten */
-#define DELAY_MS       100   /* after the first failure; doubles */
-#define DELAY_MAX      30000
-#define READY_FAILURES 4 /* more do not count of one that had been ready: 800 ms */
+#define SERVED_MS    10000 /* ready for so long: its deaths are forgotten */
+#define DELAY_MS     100   /* after the first failure; doubles */
+#define DELAY_MAX    30000
+#define READY_DEATHS 3 /* more do not count of one that had been ready: 400 ms */
 
 const char *unit_name(const struct unit *unit)
 {
@@ -45,6 +45,7 @@ void unit_ready(struct unit *unit)
 {
     unit->state = UNIT_READY;
     unit->ready_ms = clock_now_ms();
+    unit->failures = 0;
     unit->silent_ms = 0;
     unit->hopeless = false;
 }
@@ -83,12 +84,11 @@ static int64_t next_start(struct unit *unit, int64_t now)
     if (unit->state != UNIT_READY) {
         return now + delay_ms(++unit->failures);
     }
-    unit->failures =
-        unit->failures < READY_FAILURES ? unit->failures + 1 : READY_FAILURES;
+    unit->deaths = unit->deaths < READY_DEATHS ? unit->deaths + 1 : READY_DEATHS;
     if (now - unit->ready_ms >= SERVED_MS) {
-        unit->failures = 0;
+        unit->deaths = 0;
     }
-    return unit->ready_ms + delay_ms(unit->failures);
+    return unit->ready_ms + delay_ms(unit->deaths);
 }
 
 void unit_died(struct unit *unit, int status)

@@ -3,10 +3,10 @@
  * The supervisor's children, all of one kind of record: what each is, where it stands,
  * and when it may be started again. A child that dies is started anew: at once if it had
  * served for a second, so that nobody's job waits for it; else after a delay that doubles
- * with each failure in a row, to 800 ms where it had been ready, to 30 s where it had
- * not. Exit codes 100 and 125 mean that it would end the same way again, as long as
- * nobody has changed something: it is hopeless, and gets the longest delay. Zygotes have
- * two places that take turns (succession.h).
+ * with each failure in a row, to 400 ms where it had been ready, to 30 s where it had
+ * not. Either kind is counted for itself. Exit codes 100 and 125 mean that it would end
+ * the same way again, as long as nobody has changed something: it is hopeless, and gets
+ * the longest delay. Zygotes have two places that take turns (succession.h).
  */
 #pragma once
 
@@ -50,7 +50,8 @@ struct unit {
     int peer;            /* socket to it; -1: none; owned */
     int64_t start_ms;    /* when it may be started */
     int64_t ready_ms;    /* since when it is READY */
-    unsigned failures;   /* deaths in a row */
+    unsigned failures;   /* starts in a row of which it did not get READY */
+    unsigned deaths;     /* in a row of one that was READY, each soon after that */
     bool hopeless;     /* its last death was of such a kind, and it was not READY since */
     bool worn;         /* of a zygote: a successor is wanted */
     int64_t silent_ms; /* for so long it has not answered (health.h) */

@@ -222,6 +222,6 @@ bool workers_retired(struct unit *relay, int status)
     close_fd(&relay->peer);
     relay->state = again ? UNIT_OFF : UNIT_SPARE;
     relay->start_ms = 0;
-    relay->failures = 0;
+    relay->failures = relay->deaths = 0;
     return true;
 }

@@ -59,7 +59,7 @@ static void who_served_for_a_second_is_started_at_once(void **state)
 
 static void who_dies_as_soon_as_it_is_ready_waits_a_little(void **state)
 {
-    static const int64_t delays[] = {100, 200, 400, 800, 800, 800};
+    static const int64_t delays[] = {100, 200, 400, 400, 400, 400};
     struct unit unit = relay();
 
     for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
@@ -76,7 +76,19 @@ static void who_does_not_get_ready_waits_longer_and_longer(void **state)
         assert_true(die_starting(&unit) >= least);
         least = 2 * least < LONGEST ? 2 * least : LONGEST;
     }
-    assert_int_equal(die_ready(&unit, 0, KILLED), 800); /* that is over once it was */
+    assert_int_equal(die_ready(&unit, 0, KILLED), 100); /* that is over once it was */
+}
+
+/* It is killed again while it starts: that is the first failure of its kind. */
+static void deaths_make_no_start_later(void **state)
+{
+    struct unit unit = relay();
+
+    for (int i = 0; i < 6; i++) {
+        (void)die_ready(&unit, 0, KILLED);
+    }
+    assert_in_range(die_starting(&unit), 100, 399);
+    assert_int_equal(die_ready(&unit, 0, KILLED), 400);
 }
 
 static void failures_are_forgotten(void **state)
@@ -85,7 +97,7 @@ static void failures_are_forgotten(void **state)
 
     (void)die_ready(&unit, 0, KILLED);
     (void)die_ready(&unit, 60000, KILLED);
-    assert_int_equal(unit.failures, 0);
+    assert_int_equal(unit.deaths, 0);
     assert_int_equal(die_ready(&unit, 0, KILLED), 100);
 }
 
@@ -105,6 +117,7 @@ int main(void)
         cmocka_unit_test(who_served_for_a_second_is_started_at_once),
         cmocka_unit_test(who_dies_as_soon_as_it_is_ready_waits_a_little),
         cmocka_unit_test(who_does_not_get_ready_waits_longer_and_longer),
+        cmocka_unit_test(deaths_make_no_start_later),
         cmocka_unit_test(failures_are_forgotten),
         cmocka_unit_test(who_says_so_waits_longest),
     };
