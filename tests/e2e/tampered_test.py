@@ -36,7 +36,7 @@ class Tampered(pool.TestCase):
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
         self.assertEqual(self.pool.relays(), relays)
         for relay in relays:
-            self.assertLess(most_kb(relay), 80 * 1024)
+            self.assertLess(most_kb(relay), LARGE // 1024)
 
     def test_a_zip_that_has_grown(self):
         ended = self.end(lambda job: self.client.redis.setrange(self.client.key("zip:", job), LARGE, "x"))
