@@ -22,8 +22,9 @@ local function examine_bytes(P, key, what, most)
   return size > most and "its " .. what .. " has grown to " .. whole(size) .. " bytes" or nil
 end
 
-local function examine_texts(P, id, live_input)
-  local problem = examine_bytes(P, "zip:" .. id, "ZIP", ZIP_MB_AT_MOST * 1048576)
+local function examine_texts(P, id, live_input, bytes)
+  local stored = tonumber(bytes or "") or math.huge -- when it was enqueued, with what its fields took
+  local problem = examine_bytes(P, "zip:" .. id, "ZIP", math.min(stored, ZIP_MB_AT_MOST * 1048576))
   if not problem and redis.call("EXISTS", P .. "zip:" .. id) == 0 then
     problem = "its ZIP is missing"
   end
@@ -63,7 +64,7 @@ local function examine(P, id, class, tenant)
       return nil, "its field " .. name .. " takes a whole number up to " .. ATTEMPTS_AT_MOST
     end
   end
-  local problem = examine_texts(P, id, job.live_input)
+  local problem = examine_texts(P, id, job.live_input, job.bytes)
   return not problem and job or nil, problem
 end
 

@@ -40,17 +40,19 @@ class Tampered(pool.TestCase):
 
     def test_a_zip_that_has_grown(self):
         ended = self.end(lambda job: self.client.redis.setrange(self.client.key("zip:", job), LARGE, "x"))
-        self.assertEqual(ended.verdict, "bad_zip")
-        self.assertIn("it is larger than the 10 MB that are taken here", ended.result["sentence"])
+        self.assertEqual((ended.verdict, ended.result["state"]), ("fault", "dead"))
+        self.assertIn("its ZIP has grown to", ended.result["detail"])
         self.check_service()
 
     def test_the_largest_zip(self):
-        """A byte more is too much."""
-        for more in (0, 1):
+        """A byte more than this pool takes is too much, whatever the queue does."""
+        self.client.redis.hset(self.client.key("conf"), "max_zip_mb", 50)
+        for more in (0, 1, 40 * MB):
             with self.subTest(more):
-                ended = self.end(lambda job: self.client.redis.setrange(self.client.key("zip:", job), 10 * MB + more - 1, "x"))
+                ended = self.end(lambda job: None, code=bytes(10 * MB + more))
                 self.assertEqual(ended.verdict, "bad_zip")
-                self.assertEqual("larger than the 10 MB" in ended.result["sentence"], more == 1)
+                self.assertEqual("larger than the 10 MB" in ended.result["sentence"], more > 0)
+                self.check_service()
 
     def test_a_zip_of_no_bytes(self):
         ended = self.end(lambda job: None, code=b"")
@@ -66,7 +68,7 @@ class Tampered(pool.TestCase):
     def test_an_attempt_beyond_all_numbers(self):
         ended = self.end(lambda job: self.client.redis.hset(self.client.key("job:", job), "attempt", 5_000_000_000))
         self.assertEqual((ended.verdict, ended.result["state"]), ("fault", "dead"))
-        self.assertIn("lost 3 times, last: its field attempt cannot be understood", ended.result["detail"])
+        self.assertIn("its field attempt takes a whole number", ended.result["detail"])
         self.check_service()
 
 
