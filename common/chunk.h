@@ -2,9 +2,10 @@
 /*
  * The two chunks of the ring's memory that hold the end of a long trace (common/ring.h),
  * and with them what a program that was killed had not written yet.
- * Each chunk is decodable by itself: it begins with `dropped` and `sync` records. When
- * the newer one is full the older one is begun anew, so that at any moment at least the
- * last RING_CHUNK bytes of records are there, also after a SIGKILL.
+ * Each chunk is decodable by itself: it begins with `dropped` and `sync` records, and
+ * each thread has a `sync` in it before anything that it does. When the newer one is full
+ * the older one is begun anew, so that at any moment at least the last RING_CHUNK bytes
+ * of records are there, also after a SIGKILL.
  */
 #pragma once
 

@@ -215,13 +215,14 @@ static void close_all_but(struct trace *trace, uint64_t but)
 
 /* ---- what there can be ---- */
 
-/* What was open before the last sync does not count: a reader may have begun there. */
+/* What was open before a sync of the thread, or of other threads before a gap, does not
+ * count: a reader may have begun there. */
 uint32_t trace_known(struct trace *trace)
 {
     struct trace_stack *stack = trace_stack_of(trace);
 
-    if (stack->syncs != trace->syncs) {
-        stack->syncs = trace->syncs;
+    if (stack->gaps != trace->gaps) {
+        stack->gaps = trace->gaps;
         stack->known = 0;
     }
     return stack->known;
@@ -441,14 +442,22 @@ static void take_sync(struct trace *trace, const struct wire_decoded *record)
     trace->thread = record->fields[1].number;
     trace->remembered = 0;
     same = keep_same(trace, record);
-    trace->syncs++;
-    trace->known = 0;
     trace_set_known(trace, named);
     trace_advance(trace, record->time_us);
     tell_record(trace, record, 0);
     for (uint32_t i = same; i < named; i++) {
         push(trace, WIRE_CALL, true, named_call(trace, record, i));
     }
+}
+
+/* Of the other threads. */
+static void forget_known(struct trace *trace)
+{
+    uint32_t known = trace_known(trace);
+
+    trace->gaps++;
+    trace->known = 0;
+    trace_set_known(trace, known);
 }
 
 /* What other threads have done in the meantime is not known. */
@@ -460,6 +469,7 @@ static void take_dropped(struct trace *trace, const struct wire_decoded *record)
     trace->seen += missing;
     if (missing > 0) {
         close_all_but(trace, trace->thread);
+        forget_known(trace);
     }
     tell_record(trace, record, missing);
 }

@@ -26,8 +26,8 @@ struct trace_stack {
     uint32_t depth, room;
     uint32_t next, previous;
     uint64_t over;  /* calls on top of these that are counted only */
-    uint32_t known; /* that the recording itself tells of, since sync number ... */
-    uint64_t syncs;
+    uint32_t known; /* that the recording itself tells of, since gap number ... */
+    uint64_t gaps;
 };
 
 struct trace {
@@ -42,7 +42,7 @@ struct trace {
     uint64_t seen;    /* trace records */
     uint64_t open;    /* calls on all stacks */
     uint32_t known;   /* of these, that count for WIRE_OPEN_MAX */
-    uint64_t syncs;   /* so far */
+    uint64_t gaps;    /* so far: records that are missing */
     uint32_t threads; /* one more than the highest number that had a call */
     struct trace_past past[TRACE_PAST]; /* as a ring */
     uint32_t past_end, remembered;

@@ -520,6 +520,10 @@ export class Trace {
         case "dropped": {
             const missing = Math.max(record.produced - this.#seen, 0);
             this.#seen = record.produced;
+            if (missing > 0) { // what others have done in it is not known
+                this.#stacks = new Map([[this.#thread, this.#stack]]);
+                this.#open = this.#stack.length;
+            }
             return this.#event(kind, { produced: record.produced, missing });
         }
         case "value": case "saved": return this.#part(record);
@@ -596,14 +600,15 @@ export class Trace {
     }
 
     /**
-     * Whoever begins to read here knows of no other thread's calls, and nobody knows what became of them.
+     * The calls of its thread, whatever was known of them before.
      * @param {RecordingRecord} record
      */
     #sync({ thread, stack }) {
         stack.forEach((call) => this.#line(call.line));
-        this.#stacks.clear();
+        this.#open -= this.#stacks.get(thread)?.length ?? 0;
+        this.#stacks.delete(thread);
         this.#switch(thread);
-        this.#open = stack.length;
+        this.#open += stack.length;
         for (const call of stack) {
             this.#stack.push({ ...this.#place(call.function), line: call.line });
         }

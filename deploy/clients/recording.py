@@ -504,12 +504,12 @@ class Trace:
         self._stack = self._stacks.setdefault(self._thread, [])
 
     def _sync(self, record: Record) -> Event:
-        """Whoever begins to read here knows of no other thread's calls, and nobody knows what became of them."""
+        """The calls of its thread, whatever was known of them before."""
         for place in record["stack"]:
             self._line(place["line"])
-        self._stacks.clear()
+        self._open -= len(self._stacks.pop(record["thread"], ()))
         self._switch(record)
-        self._open = len(record["stack"])
+        self._open += len(record["stack"])
         for place in record["stack"]:
             call = self._call(place["function"])
             call.line = place["line"]
@@ -517,8 +517,12 @@ class Trace:
         return self._event("sync", depth=len(self._stack), stack=[call.place() for call in self._stack])
 
     def _dropped(self, record: Record) -> Event:
+        """What other threads have done in what is missing is not known."""
         missing = max(record["produced"] - self._seen, 0)
         self._seen = record["produced"]
+        if missing > 0:
+            self._stacks = {self._thread: self._stack}
+            self._open = len(self._stack)
         return self._event("dropped", produced=record["produced"], missing=missing)
 
     def _header(self, record: Record) -> Event:

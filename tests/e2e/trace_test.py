@@ -5,8 +5,11 @@ tests/trace/programs.py, which there run without a pool, and some with threads o
 import contextlib
 import importlib.util
 import io
+import json
 import os
+import subprocess
 import sys
+import tempfile
 import types
 import unittest
 
@@ -67,7 +70,9 @@ def text_of(events):
     return "".join(e["text"] for e in events if e["kind"] == "out")
 
 
-class Trace(pool.TestCase):
+class Reading(pool.TestCase):
+    """Of programs with a trace."""
+
     maxDiff = 4000
 
     def read(self, job):
@@ -95,6 +100,27 @@ class Trace(pool.TestCase):
                 self.assertGreater(event["depth"], 0, event)
                 self.assertIn(event["file"], (FILE, "<string>"))
 
+    def assert_same(self, found, expected):
+        """Of lists that are long: assertEqual looks for what they have in common, for minutes."""
+        same = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))
+        self.assertEqual(found[same:same + 10], expected[same:same + 10], f"after {same}")
+
+    def depths_at_the_end(self, events):
+        """Calls that are open, by thread."""
+        depths = {}
+        for event in events:
+            if event["kind"] in ("call", "resume", "line"):
+                depths[event["thread"]] = event["depth"]
+            elif event["kind"] in ("return", "unwind", "yield"):
+                depths[event["thread"]] = max(event["depth"] - 1, 0)
+            elif event["kind"] == "sync":
+                depths[event["thread"]] = event["depth"]
+            elif event["kind"] == "dropped" and event["missing"]:
+                depths = {event["thread"]: depths[event["thread"]]}
+        return depths
+
+
+class Trace(Reading):
     def test_code_of_texts(self):
         """Of compile, exec and eval, by their own file name; that of the library's is not the program's."""
         source = ("exec('a = 1\\nb = 2')\nprint(eval(' a + b'))\nexec(compile('def g():\\n    return 7', 'made.py', 'exec'))\ng()\n"
@@ -127,23 +153,6 @@ class Trace(pool.TestCase):
         """Nothing is kept of them but their names, which have a bound."""
         job = self.client.run("for i in range(30000): exec(f'x = {i}')\n", trace="lines", memory_mb=64)
         self.assertEqual(job.verdict, "ok", job.result)
-
-    def assert_same(self, found, expected):
-        """Of lists that are long: assertEqual looks for what they have in common, for minutes."""
-        same = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))
-        self.assertEqual(found[same:same + 10], expected[same:same + 10], f"after {same}")
-
-    def depths_at_the_end(self, events):
-        """Calls that are open, by thread."""
-        depths = {}
-        for event in events:
-            if event["kind"] in ("call", "resume", "line"):
-                depths[event["thread"]] = event["depth"]
-            elif event["kind"] in ("return", "unwind", "yield"):
-                depths[event["thread"]] = max(event["depth"] - 1, 0)
-            elif event["kind"] == "sync":
-                depths = {event["thread"]: event["depth"]}
-        return depths
 
     def test_programs(self):
         with_trace = {name: self.client.enqueue(pool.make_zip(PROGRAMS[name]), trace="lines") for name in PROGRAMS}
@@ -284,6 +293,80 @@ class Trace(pool.TestCase):
         for _ in range(3):
             self.check_threads(self.run_program(self.THREADS.replace("COUNT", "30000"), recording_kb="64", cpu_ms="20000",
                                                 wall_ms="60000"))
+
+    SPINNING = ("import threading, time\ndef spin_a():\n    n = 1\n    while True:\n        n = n * 1103515245 + 12345 & 0x7fffffff\n"
+                "        if n & 8192:\n            n ^= 5\ndef spin_b():\n    m = 1\n    while True:\n"
+                "        m = m * 1103515245 + 12345 & 0x7fffffff\n        if m & 8192:\n            m ^= 5\n"
+                "def leaf(n): return n\ndef calls():\n    n = 1\n    while True:\n        n = n * 1103515245 + 12345 & 0x7fffffff\n"
+                "        leaf(n)\n        if n & 8192: leaf(leaf(n))\n"
+                "def turns():\n    n = 1\n    while True:\n        n = n * 1103515245 + 12345 & 0x7fffffff\n"
+                "        if n & 8192: leaf(n)\n        time.sleep(0)\n"
+                "def wait(n):\n    if n: wait(n - 1)\n    else: threading.Event().wait()\ndef waits(): wait(n=DEEP)\n"
+                "for f in TARGETS: threading.Thread(target=f).start()\nthreading.Event().wait()\n")
+    SPUN = {"two loops": ("(spin_a, spin_b)", 0), "loops and calls": ("(spin_a, calls, calls, spin_b, calls)", 0),
+            "some that wait": ("(waits, spin_a, spin_b, waits)", 5), "many that wait deep": ("[waits] * 20 + [turns, calls]", 100),
+            "in turns": ("(turns, turns, turns)", 0)}
+
+    def spin(self, name, level, **fields):
+        targets, deep = self.SPUN[name]
+        source = self.SPINNING.replace("TARGETS", targets).replace("DEEP", str(deep))
+        job = self.client.run(source, trace=level, recording_kb="64", cpu_ms="1000", wall_ms="60000", **fields)
+        self.assertEqual(job.verdict, "cpu_limit", job.result)
+        return job, ["<module>", *(f.__name__ for f in eval(targets, {name: types.SimpleNamespace(__name__=name) for name in (
+            "spin_a", "spin_b", "calls", "turns", "waits")}))]
+
+    def test_threads_that_are_killed(self):
+        """Each is told to the end as what it was, whether it has spoken of late or not."""
+        for name in self.SPUN:
+            for level in "lines", "steps":
+                with self.subTest(name, level=level):
+                    job, targets = self.spin(name, level)
+                    trace = recording.Trace()
+                    events = list(trace.push(job.recording))
+                    gap = [e["kind"] for e in events].index("sync")
+                    self.assertGreater(sum(e["missing"] for e in events if e["kind"] == "dropped"), 0)
+                    self.assertEqual([e for e in events[gap:] if e["kind"] in TRACED and e["function"] == ""], [])
+                    if "deep" in name:  # the innermost 64 calls are named
+                        continue
+                    outermost = {e["thread"]: e["stack"][0]["function"] for e in events[gap:] if e["kind"] == "sync" and e["stack"]}
+                    self.assertEqual(sorted(outermost.values()), sorted(targets))
+                    self.assertEqual(sorted(self.unfinished(job.recording)), sorted(targets))
+
+    def unfinished(self, data):
+        """The outermost call of each thread that `paddock trace` says is unfinished, behind what is missing."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            text = subprocess.run([pool.program("paddock"), "trace", file.name], capture_output=True, text=True, check=True,
+                                  timeout=pool.PATIENCE).stdout
+        thread, last = None, {}
+        for line in text.rpartition("trace records are missing before this")[2].splitlines():
+            words = line.replace(",", "").split()
+            if words[:1] == ["thread"]:
+                thread = words[1]
+            elif words[1:2] == ["unfinished"]:
+                last[thread] = words[2]
+        return last.values()
+
+    def test_runs_name_each_thread(self):
+        """Before its first record in the run, in either form."""
+        for level, encoding in ("lines", "binary"), ("calls", "json"):
+            for name in ("in turns", "many that wait deep"):
+                with self.subTest(name, encoding=encoding):
+                    job, _ = self.spin(name, level, encoding=encoding)
+                    records = ([json.loads(line) for line in job.recording.splitlines()] if encoding == "json"
+                               else list(recording.Decoder().push(job.recording)))
+                    starts = [i - 1 for i, r in enumerate(records) if r["kind"] == "dropped"]
+                    self.assertIn(len(starts), (1, 2))
+                    thread, named = 0, set()
+                    for i, record in enumerate(records[starts[0]:], starts[0]):
+                        named = set() if i in starts else named
+                        thread = record.get("thread", thread)
+                        if record["kind"] == "sync":
+                            self.assertNotIn(thread, named)
+                            named.add(thread)
+                        elif record["kind"] in (*TRACED, "repeat", "thread"):
+                            self.assertIn(thread, named)
 
     KEPT = {"recording_kb": "64", "cpu_ms": "20000", "wall_ms": "60000"}
     CALLS_AND_LINES = ("def f(n):\n    return n * 1103515245 + 12345 & 0x7fffffff\ndef g(n):\n    if n & 8192:\n        n ^= 5\n"

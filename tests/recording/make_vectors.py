@@ -288,12 +288,14 @@ def repeat_open():
 
 
 def open_after_sync():
-    r = Recording("What was open before a sync does not count; returns of it take nothing from what is.", repeats=510)
+    r = Recording("What was open before a sync of its thread, or of others before a gap, does not count; returns of it take nothing "
+                  "from what is.", repeats=510)
     tables(r)
     r.thread(1)
     r.call(1, 1)
     r.repeat(1, 1, 99999)
     r.sync(10, 0, [(1, 1)])
+    r.dropped(1, 1_000_000)
     for thread in 0, 1, 2:
         r.thread(thread)
         r.return_(1)
@@ -344,8 +346,8 @@ def threads():
 
 
 def sync():
-    r = Recording("Two runs behind what is missing. The thread that is not named has forgotten its calls; functions without a\n"
-                  "name are no one's.")
+    r = Recording("Three runs behind what is missing, in one of which nothing is. Each thread is named by itself; of one that is not\n"
+                  "the calls are forgotten where something is missing, and go on where nothing is. Functions without a name are no one's.")
     tables(r)
     r.call(100, 1)
     r.short(1)
@@ -361,13 +363,33 @@ def sync():
     r.thread(1)
     r.short(1)
     r.return_(1)
-    r.sync(500, 1, [])
+    r.sync(300, 0, [(1, 5), (2, 11)])
     r.dropped(0, 2000)
+    r.sync(300, 1, [(3, 21), (2, 12)])
+    r.sync(300, 2, [(2, 10)])
+    r.thread(0)
+    r.short(1)
+    r.thread(1)
+    r.return_(1)
+    r.short(1)
+    r.sync(310, 2, [(2, 13)])
+    r.dropped(0, 2003)
+    r.short(1)
+    r.thread(1)
+    r.short(1)
+    r.thread(0)
+    r.return_(1)
+    r.short(1)
+    r.sync(500, 1, [])
+    r.dropped(0, 3000)
     r.short(1)
     r.call(1, 3)
     r.short(1)
+    r.thread(2)
+    r.short(1)
+    r.thread(1)
     r.dropped(0, 1)
-    r.end(1, 2003)
+    r.end(1, 3004)
     return r
 
 

@@ -454,19 +454,26 @@ static void numbers_out_of_turn_are_not_kept(void **state)
 
 /* ---- hostile recordings ---- */
 
-static void depth_is_bounded(void **state)
+/* A sync of as many calls as one can name: what was open below these stays open. */
+static void put_deep_sync(struct story *story, int thread)
 {
-    struct buffer sync = BUFFER_INIT(1024);
-    struct story story;
+    autobuffer struct buffer sync = BUFFER_INIT(1024);
 
-    buffer_add_text(&sync, "s0:");
+    buffer_printf(&sync, "s%d:", thread);
     for (int i = 0; i < 64; i++) {
         buffer_printf(&sync, "%s1@10", i > 0 ? "," : "");
     }
+    put(story, sync.data);
+}
+
+static void depth_is_bounded(void **state)
+{
+    struct story story;
+
     begin(&story, (struct trace_limits){0, UINT64_MAX, UINT64_MAX, true});
     story.counts = true;
     put(&story, "c1 c1 R1,99998");
-    put(&story, sync.data); /* what was open before it stays open */
+    put_deep_sync(&story, 0);
     put(&story, "c1 R1,49999");
     assert_int_equal(story.count, TRACE_DEPTH + 1);
     put(&story, "l1 l1 c3 r r R1,18926"); /* of what is too deep nothing is told ... */
@@ -477,7 +484,6 @@ static void depth_is_bounded(void **state)
     trace_end(story.trace);
     assert_int_equal(story.count, 2 * TRACE_DEPTH + 1);
     done(&story);
-    buffer_done(&sync);
 }
 
 /* What no program's trace holds, and what stands before it. */
@@ -505,15 +511,19 @@ static void deeper_than_can_be(void **state)
     }
 }
 
-/* Those of all threads together; what was open before a sync does not count. */
+/* Those of all threads together; what was open before a sync of its thread, or before a
+ * gap, does not count. */
 static void more_than_can_be_open(void **state)
 {
     static const struct {
         const char *words, *why;
     } ways[] = {
         {"c1", "at byte 76: more than 200000 calls that are open"},
-        {"s0:1@1 c1 t7 c1 c1 R1,99999", "more than 100000 calls within one another"},
-        {"s0:1@1 c1 t7 c1 c1 R1,99997 t8 c1 R1,99997", NULL},
+        {"s0:1@1 c1 c1", "more than 200000 calls that are open"},
+        {"s0:1@1 d999999 c1 t7 c1 c1 R1,99999",
+         "more than 100000 calls within one another"},
+        {"s0:1@1 d999999 c1 t7 c1 c1 R1,99997 t8 c1 R1,99997", NULL},
+        {"s65535: t0 c1 R1,99990", NULL},
     };
 
     for (size_t i = 0; i < array_size(ways); i++) {
@@ -541,8 +551,9 @@ static void open_calls_are_bounded(void **state)
     for (int i = 0; i < 12; i++) {
         char words[64];
 
-        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d s99:", i, WIRE_DEPTH_MAX - 1);
+        (void)snprintf(words, sizeof(words), "t%d c1 R1,%d", i, WIRE_DEPTH_MAX - 1);
         put(&story, words);
+        put_deep_sync(&story, i);
     }
     assert_int_equal(story.count, TRACE_CALLS + 24);
     put(&story, "t11 r t0 r");

@@ -42,8 +42,12 @@ void encoding_fork(void)
 }
 
 const struct encoding encodings[] = {
-    [JOB_ENCODING_BINARY] = {.event_max = 64, .part_max = LIMIT_CHUNK, .folds = true},
+    [JOB_ENCODING_BINARY] = {.event_max = 64,
+                             .sync_max = 656,
+                             .part_max = LIMIT_CHUNK,
+                             .folds = true},
     [JOB_ENCODING_JSON] = {.event_max = 192,
+                           .sync_max = 2816,
                            .part_max = 4095, /* Base64 of whole parts can be joined */
                            .encode = as_line},
 };

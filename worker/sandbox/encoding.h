@@ -25,6 +25,7 @@ enum encoding_place {
 
 struct encoding {
     size_t event_max; /* bytes of a trace record with the `thread` record before it */
+    size_t sync_max;  /* bytes of a `sync` that names RECORDER_SYNC_DEPTH calls */
     size_t part_max;  /* bytes of output, or of a part of a value, in one record */
     bool folds;       /* `repeat` is written: a reader has a stack to unfold it on */
     /* NULL: a record goes out as it is. */

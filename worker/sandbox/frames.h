@@ -58,12 +58,6 @@ static inline const PyThreadState *frames_running(const PyThreadState *any)
 #endif
 }
 
-/* Never the same twice in a process. */
-static inline uint64_t frames_thread_id(const PyThreadState *thread)
-{
-    return thread->id;
-}
-
 /* Does a trace or profile function run? It is called from where Python was about to enter
  * or to leave a call. */
 static inline bool frames_are_watched(const PyThreadState *thread)

@@ -29,15 +29,15 @@ static struct recorder {
     int64_t ring_us;           /* since then: of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
     uint32_t thread;           /* of the last trace record */
-    _Atomic uint32_t threads;  /* numbers given so far */
     uint64_t produced;         /* trace records, dropped ones included */
     uint64_t room;             /* bytes of trace still allowed in the ring */
     uint64_t tables_left;      /* bytes of tables still allowed */
     uint64_t waits_left;       /* bytes of `input` records still allowed */
     bool in_chunks;            /* room is used up */
+    uint32_t chunks;           /* begun so far */
     enum job_trace level;      /* so much is traced */
     enum job_trace ring_level; /* as who reads the ring alone knows it */
-    size_t (*stack)(struct recorder_call *calls, size_t room);
+    size_t (*stack)(const void *of, struct recorder_call *calls, size_t room);
     struct fold fold;
     /* time by the counter */
     struct ticks ticks;
@@ -47,8 +47,6 @@ static struct recorder {
     uint64_t last_ticks;                 /* of the last event */
     uint32_t hot, repeat, brief, period; /* the times above, in ticks */
 } recorder;
-
-static _Thread_local uint32_t thread_number; /* 0: none yet; else the number, plus one */
 
 void recorder_init(void)
 {
@@ -60,9 +58,12 @@ void recorder_attach(struct ring_writer *ring)
     recorder.ring = ring;
 }
 
-void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room))
+void recorder_set_stack(size_t (*stack)(const void *of, struct recorder_call *calls,
+                                        size_t room),
+                        void (*end)(void *of))
 {
     recorder.stack = stack;
+    recorder_threads_init(end);
 }
 
 static int64_t now_us(void)
@@ -140,8 +141,7 @@ void recorder_start(const struct job_limits *limits)
     recorder.tables_left = LIMIT_TABLES;
     recorder.waits_left = LIMIT_WAITS;
     recorder.level = recorder.ring_level = (enum job_trace)limits->trace;
-    thread_number = 1;
-    recorder.threads = 1;
+    (void)recorder_thread(); /* the first has number 0 */
     write_header(limits);
     recorder_output_start(recorder.ring, recorder.encoding->part_max,
                           (uint64_t)limits->output_kb << 10);
@@ -157,32 +157,28 @@ static void put_in_chunk(const struct wire_writer *record)
     (void)chunk_append(recorder.ring->shared, out.bytes, out.size);
 }
 
-uint32_t recorder_thread(void)
+/* From here a decoder needs nothing of what came before of that thread. */
+static void put_sync(struct recorder_writer *writer)
 {
-    if (thread_number == 0) {
-        thread_number = atomic_fetch_add(&recorder.threads, 1) + 1;
-    }
-    return thread_number - 1;
-}
-
-/* From here a decoder needs nothing of what came before. The stack is the one of the
- * thread that writes, and so is its number. */
-static void write_sync(struct wire_writer *record, int64_t us, uint32_t thread)
-{
+    static struct wire_writer bytes;
     static struct recorder_call calls[RECORDER_SYNC_DEPTH];
-    size_t depth =
-        recorder.stack != NULL ? recorder.stack(calls, RECORDER_SYNC_DEPTH) : 0;
+    struct wire_writer *record = &bytes;
+    size_t depth = writer->stack != NULL
+                       ? recorder.stack(writer->stack, calls, RECORDER_SYNC_DEPTH)
+                       : 0;
 
-    recorder.thread = thread;
+    recorder.thread = writer->number - 1;
     fold_reset(&recorder.fold);
     wire_begin(record, WIRE_SYNC);
-    wire_unsigned(record, (uint64_t)us);
-    wire_unsigned(record, thread);
+    wire_unsigned(record, (uint64_t)recorder.chunk_us);
+    wire_unsigned(record, recorder.thread);
     wire_unsigned(record, depth);
     for (size_t i = 0; i < depth; i++) {
         wire_unsigned(record, calls[i].function);
         wire_unsigned(record, calls[i].line);
     }
+    put_in_chunk(record);
+    writer->named_in = recorder.chunks;
 }
 
 static void write_level(struct wire_writer *record)
@@ -191,14 +187,35 @@ static void write_level(struct wire_writer *record)
     wire_text(record, job_trace_names[recorder.level]);
 }
 
-static void begin_chunk(uint32_t thread)
+#define NAMES_MAX (RING_CHUNK / 2) /* bytes of a chunk before what happens in it */
+
+/* Threads that only wait, or whose turn does not come for as long as a chunk holds, would
+ * not be in it otherwise. Those that there is no room for are named where they speak. */
+static void name_others(void)
+{
+    for (struct recorder_writer *other = recorder_threads_first(); other != NULL;
+         other = other->next) {
+        struct recorder_call innermost;
+
+        if (chunk_room(recorder.ring->shared) <
+            RING_CHUNK - NAMES_MAX + recorder.encoding->sync_max) {
+            return;
+        }
+        if (other->named_in != recorder.chunks &&
+            recorder.stack(other->stack, &innermost, 1) > 0) {
+            put_sync(other);
+        }
+    }
+}
+
+static void begin_chunk(struct recorder_writer *writer)
 {
     static struct wire_writer record;
 
     recorder.chunk_us = now_us();
+    recorder.chunks++;
     chunk_begin(recorder.ring->shared);
-    write_sync(&record, recorder.chunk_us, thread);
-    put_in_chunk(&record);
+    put_sync(writer);
     wire_begin(&record, WIRE_DROPPED);
     wire_unsigned(&record, 0);
     wire_unsigned(&record, recorder.produced);
@@ -207,14 +224,25 @@ static void begin_chunk(uint32_t thread)
         write_level(&record);
         put_in_chunk(&record);
     }
+    name_others();
 }
 
-/* Decides where the next trace record goes, before its time is written. */
-static void make_room(uint32_t thread, size_t size)
+/* Decides where this thread's next trace record goes, before its time is written. In each
+ * chunk a thread's first one stands behind the names of its calls. */
+static void make_room(size_t size)
 {
+    struct recorder_writer *writer;
+
     recorder.in_chunks |= recorder.room < size;
-    if (recorder.in_chunks && chunk_room(recorder.ring->shared) < size) {
-        begin_chunk(thread);
+    if (!recorder.in_chunks) {
+        return;
+    }
+    writer = recorder_threads_mine();
+    size += writer->named_in == recorder.chunks ? 0 : recorder.encoding->sync_max;
+    if (chunk_room(recorder.ring->shared) < size) {
+        begin_chunk(writer);
+    } else if (writer->named_in != recorder.chunks) {
+        put_sync(writer);
     }
 }
 
@@ -274,7 +302,8 @@ static void write_symbol(uint32_t symbol, uint64_t ticks)
 
 #define REPEAT_MIN 4 /* fewer records are shorter by themselves */
 
-/* Writes what was counted. */
+/* Writes what was counted: there is the room that the first of these had been given. It
+ * may be of another thread, whose calls are not to be named from here. */
 static void flush_repeat(void)
 {
     struct fold *fold = &recorder.fold;
@@ -284,11 +313,7 @@ static void flush_repeat(void)
         return;
     }
     recorder.produced += matched;
-    make_room(recorder.thread, recorder.encoding->event_max);
     atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
-    if (fold->matched == 0) { /* a new chunk was begun, and its sync says where we are */
-        return;
-    }
     if (matched < REPEAT_MIN) {
         for (uint32_t i = 0; i < matched; i++) {
             write_symbol(fold_pending(fold, i), recorder.last_ticks);
@@ -326,7 +351,7 @@ static void add_event(uint32_t symbol, uint64_t ticks, uint32_t thread)
     flush_repeat();
     set_clock(ticks);
     recorder.last_ticks = ticks;
-    make_room(thread, recorder.encoding->event_max);
+    make_room(recorder.encoding->event_max);
     name_thread(thread);
     if (recorder.encoding->folds &&
         fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
@@ -390,7 +415,7 @@ void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread)
 static struct wire_writer *begin_detail(enum wire_kind kind, size_t size, uint32_t thread)
 {
     flush_repeat();
-    make_room(thread, recorder.encoding->event_max + size);
+    make_room(recorder.encoding->event_max + size);
     name_thread(thread);
     wire_begin(&recorder.record, kind);
     return &recorder.record;
@@ -519,7 +544,7 @@ void recorder_level(enum job_trace level)
 {
     (void)recorder_enter();
     flush_repeat();
-    make_room(recorder_thread(), recorder.encoding->event_max);
+    make_room(recorder.encoding->event_max);
     recorder.level = level;
     write_level(&recorder.record);
     publish_trace(&recorder.record);

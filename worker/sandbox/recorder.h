@@ -78,13 +78,18 @@ bool recorder_is_full(void);
 
 #define RECORDER_SYNC_DEPTH 64 /* innermost calls that a `sync` names */
 
-/* What `sync` says of the stack: fills in at most `room` innermost calls of this thread,
- * innermost last, and returns how many. Set by the tracer. */
+/* What `sync` says of a thread: `stack` fills in at most `room` of its innermost calls,
+ * innermost last, and returns how many; it is called in any thread that traces, `end` at
+ * the thread's end. In the zygote. */
 struct recorder_call {
     uint32_t function;
     uint32_t line;
 };
-void recorder_set_stack(size_t (*stack)(struct recorder_call *calls, size_t room));
+void recorder_set_stack(size_t (*stack)(const void *of, struct recorder_call *calls,
+                                        size_t room),
+                        void (*end)(void *of));
+/* From here on this is the stack of the thread that calls. */
+void recorder_trace_thread(void *stack);
 
 /* The program is over: what the chunks hold goes into the ring. */
 void recorder_settle(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of the recorder, private to them: the trace, tables and times (recorder.c),
- * and what a program prints and gives back (recorder_output.c).
+ * its threads (recorder_threads.c), and what a program prints and gives back
+ * (recorder_output.c).
  */
 #pragma once
 
@@ -22,6 +23,23 @@ struct wire_writer *recorder_begin(enum wire_kind kind);
 /* Returns how many bytes that took: 0 where a record's turn is yet to come, or where it
  * was too long. */
 size_t recorder_put(const struct wire_writer *record);
+
+/* ---- recorder_threads.c ---- */
+
+/* A thread that has written something. Its own storage, linked while it is traced. */
+struct recorder_writer {
+    uint32_t number;   /* plus one */
+    uint32_t named_in; /* number of the last chunk that has named its calls */
+    void *stack;       /* for recorder_set_stack's functions; NULL: it is not traced */
+    struct recorder_writer *next, **link; /* of those that are, the latest first */
+};
+
+/* In the zygote: `end` is called, under the guard, where a traced thread ends. */
+void recorder_threads_init(void (*end)(void *stack));
+/* This thread's. */
+struct recorder_writer *recorder_threads_mine(void);
+/* For who has entered: the list's first, or NULL. */
+struct recorder_writer *recorder_threads_first(void);
 
 /* ---- recorder_output.c ---- */
 

@@ -19,8 +19,8 @@ static struct tracer {
     enum job_trace most, level;
     PyObject *exception; /* the last one, borrowed: for its address alone */
     uint64_t exceptions; /* numbers given */
-    uint32_t levels;     /* set so far */
-    uint32_t open;       /* calls on the stacks of all threads */
+    uint32_t levels;     /* set so far, the first one included */
+    uint32_t open;       /* calls on the stacks of all threads, of ended ones as well */
 } tracer;
 
 struct point {
@@ -31,56 +31,52 @@ struct point {
 
 /* ---- a thread's stack ---- */
 
+/* Neither pointer is followed: what they point to is alive as long as every end is seen,
+ * which no mistake of ours is to make worse than a wrong name. */
 struct call {
-    const frame *frame; /* for its address alone */
-    struct function *function;
-    int line; /* the last one */
+    const frame *frame;
+    const struct function *function;
+    uint32_t number : 31;  /* of the function */
+    uint32_t suspends : 1; /* of a generator or a coroutine */
+    int line;              /* the last one */
     struct known known;
 };
 
 static _Thread_local struct stack {
-    struct call *calls; /* owned; an end of the thread leaves it */
+    struct call *calls; /* owned */
     uint32_t depth, room;
     uint32_t beyond; /* calls that there was no room for */
-    uint32_t levels; /* the level under which these were counted */
+    uint32_t levels; /* of the tracer's, when this one last looked; 0: never */
     uint32_t thread; /* the recorder's number of it */
-    uint64_t id;     /* of Python's thread; 0: not known yet */
 } stack;
-
-static void look_at_thread(void)
-{
-    const PyThreadState *thread = frames_thread();
-
-    if (stack.id != frames_thread_id(thread)) {
-        stack.id = frames_thread_id(thread);
-        stack.thread = recorder_thread();
-    }
-}
 
 static void tell(enum wire_kind kind, int32_t operand)
 {
     recorder_event(kind, operand, stack.thread);
 }
 
-/* As many calls, and of as many threads, as a reader takes. */
-static bool is_full(void)
+static uint32_t least_of(uint32_t a, uint32_t b)
 {
-    return stack.depth == WIRE_DEPTH_MAX || tracer.open == WIRE_OPEN_MAX ||
-           stack.thread >= WIRE_THREADS_MAX;
+    return a < b ? a : b;
 }
 
-static bool has_room(void)
+/* How many calls more a reader takes of this thread. */
+static uint32_t readable(void)
 {
-    uint32_t room = stack.room > 0 ? stack.room * 2 : 64;
+    return stack.thread >= WIRE_THREADS_MAX
+               ? 0
+               : least_of(WIRE_DEPTH_MAX - stack.depth, WIRE_OPEN_MAX - tracer.open);
+}
+
+/* Makes room for so many calls more. */
+static bool grow(uint32_t more)
+{
+    uint32_t room = stack.room > 0 ? stack.room : 64;
     struct call *calls;
 
-    if (is_full()) {
-        return false;
+    while (room - stack.depth < more) {
+        room = least_of(2 * room, WIRE_DEPTH_MAX);
     }
-    if (stack.depth < stack.room) {
-        return true;
-    }
-    room = room < WIRE_DEPTH_MAX ? room : WIRE_DEPTH_MAX;
     calls = realloc(stack.calls, room * sizeof(*calls));
     if (calls != NULL) {
         stack.calls = calls;
@@ -89,7 +85,12 @@ static bool has_room(void)
     return calls != NULL;
 }
 
-static void pop(void)
+static inline bool has_room(uint32_t more)
+{
+    return readable() >= more && (stack.room - stack.depth >= more || grow(more));
+}
+
+static inline void pop(void)
 {
     struct call *call = &stack.calls[--stack.depth];
 
@@ -104,40 +105,41 @@ static struct call *top(void)
 
 /* Calls between the innermost one that we know and this one, this one included; 0 where
  * it is not called from there. */
-static uint32_t count_beyond(const frame *of)
+static uint32_t count_unknown(const frame *of)
 {
     uint32_t count = 0;
 
-    while (of != NULL && of != top()->frame) {
+    while (of != NULL && (stack.depth == 0 || of != top()->frame)) {
         count += functions_of(frames_code(of)) != NULL;
         of = frames_back(of);
     }
-    return of != NULL ? count : 0;
+    return of != NULL || stack.depth == 0 ? count : 0;
 }
 
 /* Is this call deeper than there is room for? They are counted, in and out: to look where
  * among Python's frames such a call is takes as long as they are many. */
 static bool is_beyond(const frame *of)
 {
-    if (stack.levels != tracer.levels) { /* some may not have been told */
-        stack.levels = tracer.levels;
-        stack.beyond = stack.depth > 0 && is_full() ? count_beyond(of) : 0;
-    } else if (stack.depth > 0 && top()->frame == of) {
+    if (stack.depth > 0 && top()->frame == of) {
         stack.beyond = 0;
     }
     return stack.beyond > 0;
 }
 
-static bool is_called_from(const frame *caller, const frame *of)
+/* Is that call among those that wait for this one, or this one itself? */
+static bool is_called_from(const frame *current, const struct call *call)
 {
-    while (caller != NULL && caller != of) {
-        caller = frames_back(caller);
+    const struct function *function;
+
+    while (current != NULL && current != call->frame) {
+        current = frames_back(current);
     }
-    return caller != NULL;
+    function = current != NULL ? functions_of(frames_code(current)) : NULL;
+    return current != NULL && (function == NULL || function == call->function);
 }
 
 /* Told first: where the record begins a chunk, the stack is the one before it. */
-static void leave_top(enum wire_kind kind)
+static inline void leave_top(enum wire_kind kind)
 {
     tell(kind, 0);
     pop();
@@ -146,42 +148,78 @@ static void leave_top(enum wire_kind kind)
 /* What is on our stack and not on Python's is suspended. */
 static void leave_suspended(const frame *caller)
 {
-    while (stack.depth > 0 && !is_called_from(caller, top()->frame)) {
+    while (stack.depth > 0 && !is_called_from(caller, top())) {
         leave_top(WIRE_YIELD);
     }
 }
 
-static void push(const frame *of, struct function *function, enum wire_kind kind)
+static inline void push(const frame *of, struct function *function, enum wire_kind kind)
 {
-    if (!has_room()) {
+    if (!has_room(1)) {
         stack.beyond++;
     } else if (functions_has_name(function)) {
         tell(kind, (int32_t)function->number);
         tracer.open++;
-        stack.calls[stack.depth++] =
-            (struct call){.frame = of, .function = function, .line = function->line};
+        stack.calls[stack.depth++] = (struct call){.frame = of,
+                                                   .function = function,
+                                                   .number = function->number,
+                                                   .line = function->line,
+                                                   .suspends = function->suspends};
     }
 }
 
-#define BETWEEN_MAX 64
-
-/* Calls between the innermost one that we know and this caller: they go on without a word
- * where an exception is thrown through them into the generator that they wait for, or
- * began while nothing was traced. */
-static void resume_callers(const frame *caller)
+/* Calls between the innermost one that we know and this one, this one included: they go
+ * on without a word where an exception is thrown through them into the generator that
+ * they wait for, or began while nothing was traced. The outermost are told first, and are
+ * found last: they are laid down where they are going to stand. */
+static void resume_unknown(const frame *of)
 {
-    const frame *between[BETWEEN_MAX];
-    size_t count = 0;
+    uint32_t count = count_unknown(of), at = count, first = stack.depth, room;
+    const frame *call;
 
-    while (caller != NULL && count < BETWEEN_MAX &&
-           (stack.depth == 0 || caller != top()->frame)) {
-        if (functions_of(frames_code(caller)) != NULL) {
-            between[count++] = caller;
+    room = least_of(count, readable());
+    room = has_room(room) ? room : 0;
+    while (at > 0) {
+        if (functions_of(frames_code(of)) != NULL && --at < room) {
+            stack.calls[first + at].frame = of;
         }
-        caller = frames_back(caller);
+        of = frames_back(of);
     }
-    while (count-- > 0) {
-        push(between[count], functions_of(frames_code(between[count])), WIRE_RESUME);
+    for (uint32_t i = 0; i < room; i++) {
+        call = stack.calls[first + i].frame;
+        push(call, functions_of(frames_code(call)), WIRE_RESUME);
+    }
+    stack.beyond += count - room;
+}
+
+/* The level was another one when this thread was last seen. If it was off, what has ended
+ * since has been told (end_known), what has begun has not. `of` is the innermost call
+ * that the point itself does not tell. */
+static void catch_up(const struct point *point)
+{
+    const frame *of = frames_current(frames_thread());
+
+    if ((point->what & (POINT_CALL | POINT_RESUME)) != 0) {
+        of = frames_back(of);
+    }
+    if (stack.levels == 0) {
+        stack.thread = recorder_thread();
+        recorder_trace_thread(&stack);
+    }
+    leave_suspended(of);
+    stack.beyond = readable() == 0 ? count_unknown(of) : 0;
+    if (!frames_are_watched(frames_thread())) {
+        stack.levels = tracer.levels;
+        if (stack.beyond == 0) {
+            resume_unknown(of);
+        }
+    }
+}
+
+static inline void look_at_thread(const struct point *point)
+{
+    if (stack.levels != tracer.levels) {
+        catch_up(point);
     }
 }
 
@@ -197,10 +235,17 @@ static void enter(struct function *function, enum wire_kind kind)
     if (stack.depth == 0 || top()->frame != caller) {
         leave_suspended(caller);
         if (!frames_are_watched(frames_thread())) {
-            resume_callers(caller);
+            resume_unknown(caller);
         }
     }
     push(current, function, kind);
+}
+
+static inline bool is_top(const frame *of, const struct function *function)
+{
+    const struct call *call = top();
+
+    return call != NULL && call->frame == of && call->function == function;
 }
 
 /* Makes the current frame the innermost call: it may have gone on without a word, when an
@@ -209,14 +254,14 @@ static bool come_back(struct function *function)
 {
     const frame *current = frames_current(frames_thread());
 
-    if (stack.depth > 0 && top()->frame == current) {
+    if (is_top(current, function)) {
         return true;
     }
     leave_suspended(current);
-    if (stack.depth == 0 || top()->frame != current) {
+    if (!is_top(current, function)) {
         enter(function, WIRE_RESUME);
     }
-    return stack.depth > 0 && top()->frame == current;
+    return is_top(current, function);
 }
 
 /* ---- leaving, and lines ---- */
@@ -232,7 +277,7 @@ static void tell_variables(struct call *call)
         tracer.most = JOB_TRACE_LINES;
         return;
     }
-    known_tell(&call->known, call->frame, stack.thread);
+    known_tell(&call->known, frames_current(frames_thread()), stack.thread);
 }
 
 static void leave(struct function *function, enum wire_kind kind)
@@ -268,17 +313,53 @@ static void begin_line(const struct point *point)
     call->line = point->line;
 }
 
-/* For `sync`, under the recorder's lock. */
-static size_t current_stack(struct recorder_call *calls, size_t room)
+/* While the level is off nothing is told but the ends of calls that are known: no frame
+ * on our stack is one that is gone. Above a call that runs there are only such as can be
+ * suspended; one that is about to go on was. */
+static void end_known(unsigned what)
 {
-    size_t depth = stack.depth < room ? stack.depth : room;
-    const struct call *first = stack.calls + (stack.depth - depth);
+    const frame *current = frames_current(frames_thread());
+    uint32_t depth = stack.depth;
+
+    while (depth > 0 && stack.calls[depth - 1].frame != current) {
+        if (!stack.calls[--depth].suspends) {
+            return;
+        }
+    }
+    if (depth == 0 || tracer.most == JOB_TRACE_OFF) {
+        return;
+    }
+    while (stack.depth > depth) {
+        leave_top(WIRE_YIELD);
+    }
+    leave_top(what == POINT_RETURN   ? WIRE_RETURN
+              : what == POINT_UNWIND ? WIRE_UNWIND
+                                     : WIRE_YIELD);
+}
+
+/* For `sync`, under the recorder's guard, and the interpreter's lock: of any thread's. */
+static size_t name_calls(const void *of, struct recorder_call *calls, size_t room)
+{
+    const struct stack *its = of;
+    size_t depth = its->depth < room ? its->depth : room;
+    const struct call *first = its->calls + (its->depth - depth);
 
     for (size_t i = 0; i < depth; i++) {
-        calls[i] = (struct recorder_call){.function = first[i].function->number,
+        calls[i] = (struct recorder_call){.function = first[i].number,
                                           .line = (uint32_t)first[i].line};
     }
     return depth;
+}
+
+/* The thread has ended, without the interpreter's lock: of a coroutine that it left
+ * suspended it may still hold what was known. */
+static void end_stack(void *of)
+{
+    struct stack *its = of;
+
+    free(its->calls);
+    its->calls = NULL;
+    its->depth = its->room = 0;
 }
 
 /* ---- points ---- */
@@ -288,9 +369,12 @@ static int on_point(PyObject *self)
     const struct point *point = (struct point *)self;
 
     if (tracer.level == JOB_TRACE_OFF) {
+        if ((point->what & (POINT_RETURN | POINT_YIELD | POINT_RESUME)) != 0) {
+            end_known(point->what);
+        }
         return 1;
     }
-    look_at_thread();
+    look_at_thread(point);
     if ((point->what & POINT_LINE) != 0) {
         if (tracer.level >= JOB_TRACE_LINES) {
             begin_line(point);
@@ -321,9 +405,12 @@ static int on_exception(PyObject *self, PyObject *exception)
     const struct point *point = (struct point *)self;
 
     if (tracer.level == JOB_TRACE_OFF) {
+        if (point->what == POINT_UNWIND) {
+            end_known(point->what);
+        }
         return 1;
     }
-    look_at_thread();
+    look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) && come_back(point->function) &&
         tracer.level >= JOB_TRACE_LINES) {
         tell_exception(exception);
@@ -419,14 +506,15 @@ PyObject *tracer_instrument(PyObject *object)
 int tracer_init(void)
 {
     recorder_init();
+    recorder_set_stack(name_calls, end_stack);
     return functions_init() == 0 ? PyType_Ready(&point_type) : -1;
 }
 
 void tracer_start(enum job_trace level)
 {
     tracer.most = tracer.level = level;
+    tracer.levels = 1;
     if (level != JOB_TRACE_OFF) {
-        recorder_set_stack(current_stack);
         importer_set_code_hook(tracer_instrument);
         if (texts_trace() != 0) {
             PyErr_Clear(); /* out of memory: they are not traced */

@@ -11,6 +11,8 @@
  * The tracer keeps a stack of its own for each thread: of a coroutine that is suspended
  * because another one waits, no instruction tells; it is seen when the next call has
  * another caller.
+ * While the level is off the ends of what is on it are told all the same, so that nothing
+ * on it is ever gone.
  */
 #pragma once
 

@@ -156,6 +156,9 @@ int functions_init(void)
                                                           : -1;
 }
 
+#define SUSPENDS                                                                         \
+    (CO_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR)
+
 struct function *functions_new(const PyCodeObject *code)
 {
     struct function *function = PyObject_New(struct function, &function_type);
@@ -166,6 +169,7 @@ struct function *functions_new(const PyCodeObject *code)
         function->line = recorder_line(code->co_firstlineno);
         function->number = 0;
         function->nameless = false;
+        function->suspends = (code->co_flags & SUSPENDS) != 0;
     }
     return function;
 }

@@ -20,6 +20,7 @@ struct function {
     int line;                            /* the first */
     uint32_t number;                     /* 0: not named yet */
     bool nameless; /* there was no room for its name: it is not traced */
+    bool suspends; /* a generator or a coroutine */
 };
 
 /* In the zygote. 0, or -1 with an exception. */
@@ -43,12 +44,13 @@ uint32_t functions_name_number(PyObject *text);
 
 /* What one call's variables were. */
 struct known {
-    uint64_t *places; /* fingerprints; owned; NULL: none looked at */
-    PyObject *names;  /* of a module's or a class's, by name: dict; owned */
+    struct places *places; /* a function's; owned; NULL: none looked at */
+    PyObject *names;       /* of a module's or a class's, by name: dict; owned */
 };
 
 void known_done(struct known *known);
-/* Tells those that have changed since the last time, for the thread of that number. */
+/* Tells those that have changed since the last time, for the thread of that number. `of`
+ * is to be alive; that it is the call's own is not relied upon. */
 void known_tell(struct known *known, const frame *of, uint32_t thread);
 
 /* ---- tracer.c ---- */

@@ -37,22 +37,40 @@ static bool is_told(PyObject *name)
              PyUnicode_READ_CHAR(name, 1) == '_');
 }
 
+struct places {
+    int count;
+    uint64_t prints[]; /* fingerprints */
+};
+
+/* As many as there are in this frame, as they were known or empty; NULL: no memory. */
+static struct places *places_of(struct known *known, const frame *of)
+{
+    int count = frames_places(of);
+
+    if (known->places == NULL || known->places->count != count) {
+        free(known->places);
+        known->places = calloc(1, sizeof(*known->places) +
+                                      (size_t)count * sizeof(*known->places->prints));
+        if (known->places != NULL) {
+            known->places->count = count;
+        }
+    }
+    return known->places;
+}
+
 static void tell_places(struct known *known, const frame *of, uint32_t thread)
 {
-    int places = frames_places(of);
+    struct places *places = places_of(known, of);
 
-    if (known->places == NULL && places > 0) {
-        known->places = calloc((size_t)places, sizeof(*known->places));
-    }
-    for (int i = 0; known->places != NULL && i < places; i++) {
+    for (int i = 0; places != NULL && i < places->count; i++) {
         PyObject *value = frames_local(of, i);
         uint64_t print =
             value != NULL && variables_is_data(value) ? variables_fingerprint(value) : 0;
 
-        if (print != known->places[i] && is_told(frames_local_name(of, i))) {
+        if (print != places->prints[i] && is_told(frames_local_name(of, i))) {
             tell(frames_local_name(of, i), print != 0 ? value : NULL, thread);
         }
-        known->places[i] = print;
+        places->prints[i] = print;
     }
 }
 
