@@ -28,7 +28,7 @@ struct importer_state {
     PyObject *call_trimmed; /* importlib._bootstrap._call_with_frames_removed: its frames
                                leave tracebacks */
     PyObject *compile;      /* builtins.compile */
-    PyObject *compile_checked; /* mount.c's: (source, path) -> code */
+    PyObject *compile_checked; /* compile.c's: (source, path) -> code */
     PyObject *exec;            /* builtins.exec */
     PyObject *decode_source;   /* importlib.util.decode_source */
     PyObject *line_cache;      /* linecache.cache */
@@ -73,6 +73,13 @@ PyObject *mount_path(struct mount *mount, const char *member);
 /* Compiles a member once, as ROOT/MEMBER. `trimmed`: called from the import system, whose
  * frames are to leave the traceback of a SyntaxError. */
 PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
+
+/* compile.c: compiles a source (bytes) as what stands at `path`, as a module of a mount
+ * of these flags. New reference; NULL with an exception that says what its reader needs.
+ */
+PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed);
+/* 0, or -1 with an exception. */
+int compile_install(void);
 
 /* Of the SyntaxError that is set. What Python finds wrong once it has read a source to
  * its end, such as a `return` outside of a function, it shows with the line that it reads

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a source to its code. Runs under the GIL of whoever embeds the importer, on
+ * hostile sources, before anything of them runs.
+ */
+#include "importer/importer.h"
+#include "importer/source.h"
+#include "importer/types.h"
+
+#include <string.h>
+
+/* As CPython 3.12 has it; 3.11 raises ValueError without a place. */
+static int refuse_nul(PyObject *source, PyObject *path)
+{
+    const char *bytes = PyBytes_AS_STRING(source);
+    const char *nul = memchr(bytes, '\0', (size_t)PyBytes_GET_SIZE(source));
+    int line = 1;
+
+    if (nul == NULL) {
+        return 0;
+    }
+    for (const char *c = bytes; c < nul; c++) {
+        line += *c == '\n';
+    }
+    PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
+    PyErr_SyntaxLocationObject(path, line, -1);
+    return -1;
+}
+
+/* compile(source, path, "exec", flags=0, dont_inherit=True), without looking for garbage:
+ * compiling makes many tuples and no cycles. A hundredth of an import's time. */
+static PyObject *compile_checked(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *mode = PyUnicode_InternFromString("exec");
+    PyObject *zero = PyLong_FromLong(0);
+    PyObject *code = NULL;
+
+    if (mode != NULL && zero != NULL && refuse_nul(args[0], args[1]) == 0) {
+        int collects = PyGC_Disable();
+
+        code = PyObject_CallFunctionObjArgs(importer.compile, args[0], args[1], mode,
+                                            zero, Py_True, NULL);
+        if (collects) {
+            PyGC_Enable();
+        }
+    }
+    Py_XDECREF(mode);
+    Py_XDECREF(zero);
+    return code;
+}
+
+/* As an object, for _call_with_frames_removed: called by it, every SyntaxError leaves the
+ * import system's frames behind. */
+static PyMethodDef compile_method = {
+    "compile", (PyCFunction)(void (*)(void))compile_checked, METH_FASTCALL, NULL};
+
+static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
+{
+    PyObject *const args[] = {source, path};
+
+    return trimmed ? PyObject_CallFunctionObjArgs(importer.call_trimmed,
+                                                  importer.compile_checked, source, path,
+                                                  NULL)
+                   : compile_checked(NULL, args, 2);
+}
+
+/* Lines keep their numbers; columns change with the tabs in front of them. */
+static PyObject *compile_with_tabs(PyObject *source, PyObject *path, int trimmed)
+{
+    autobuffer struct buffer expanded =
+        BUFFER_INIT(8 * (size_t)PyBytes_GET_SIZE(source) + 1);
+    PyObject *spaces, *code;
+
+    source_expand_tabs(PyBytes_AS_STRING(source), (size_t)PyBytes_GET_SIZE(source),
+                       &expanded);
+    if (buffer_error(&expanded) != 0) {
+        return PyErr_NoMemory();
+    }
+    spaces = PyBytes_FromStringAndSize(expanded.data, (Py_ssize_t)expanded.size);
+    code = spaces != NULL ? compile_source(spaces, path, trimmed) : NULL;
+    Py_XDECREF(spaces);
+    return code;
+}
+
+/* Python's compiler says MemoryError without a word, and not of which module: the
+ * traceback ends at the import. */
+static void say_which(PyObject *path)
+{
+    PyErr_Format(PyExc_MemoryError,
+                 "%U cannot be compiled: it is nested too deep, or there is no memory for"
+                 " it",
+                 path);
+}
+
+/* Makes of the error that is set what its reader needs. */
+static void explain(PyObject *source, PyObject *path, int trimmed)
+{
+    if (trimmed && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        say_which(path);
+    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        syntax_show_line(source);
+    }
+}
+
+PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed)
+{
+    PyObject *code = compile_source(source, path, trimmed);
+
+    if (code == NULL && (flags & IMPORTER_TABS) != 0 &&
+        PyErr_ExceptionMatches(PyExc_TabError)) {
+        PyErr_Clear();
+        code = compile_with_tabs(source, path, trimmed);
+    }
+    if (code == NULL) {
+        explain(source, path, trimmed);
+    }
+    return code;
+}
+
+int compile_install(void)
+{
+    importer.compile_checked = PyCFunction_New(&compile_method, NULL);
+    return importer.compile_checked != NULL ? 0 : -1;
+}
