@@ -120,6 +120,16 @@ bool utf8_valid(const char *bytes, size_t size)
     return true;
 }
 
+size_t utf8_characters(const char *bytes, size_t size)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        count += ((unsigned char)bytes[i] & 0xc0) != 0x80;
+    }
+    return count;
+}
+
 /* Above ASCII; the range of their last byte. */
 static const struct {
     const char *lead;

@@ -26,6 +26,8 @@ size_t utf8_encode(uint32_t code, char to[4]);
 size_t utf8_whole(const char *bytes, size_t size);
 
 bool utf8_valid(const char *bytes, size_t size);
+/* How many characters begin in these bytes of valid UTF-8. */
+size_t utf8_characters(const char *bytes, size_t size);
 
 /* Is this character, `length` bytes long, one above ASCII that changes how what stands
  * beside it is shown? Controls (C1), line separators, what turns the direction of

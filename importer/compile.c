@@ -9,11 +9,13 @@
 
 #include <string.h>
 
-/* As CPython 3.12 has it; 3.11 raises ValueError without a place. */
+/* As CPython 3.12 has it; 3.11 raises ValueError without a place. A source that has
+ * become a text has none. */
 static int refuse_nul(PyObject *source, PyObject *path)
 {
-    const char *bytes = PyBytes_AS_STRING(source);
-    const char *nul = memchr(bytes, '\0', (size_t)PyBytes_GET_SIZE(source));
+    const char *bytes = PyBytes_Check(source) ? PyBytes_AS_STRING(source) : NULL;
+    const char *nul =
+        bytes != NULL ? memchr(bytes, '\0', (size_t)PyBytes_GET_SIZE(source)) : NULL;
     int line = 1;
 
     if (nul == NULL) {
@@ -65,21 +67,16 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
 }
 
 /* Lines keep their numbers; columns change with the tabs in front of them. */
-static PyObject *compile_with_tabs(PyObject *source, PyObject *path, int trimmed)
+static PyObject *without_tabs(PyObject *source)
 {
     autobuffer struct buffer expanded =
         BUFFER_INIT(8 * (size_t)PyBytes_GET_SIZE(source) + 1);
-    PyObject *spaces, *code;
 
     source_expand_tabs(PyBytes_AS_STRING(source), (size_t)PyBytes_GET_SIZE(source),
                        &expanded);
-    if (buffer_error(&expanded) != 0) {
-        return PyErr_NoMemory();
-    }
-    spaces = PyBytes_FromStringAndSize(expanded.data, (Py_ssize_t)expanded.size);
-    code = spaces != NULL ? compile_source(spaces, path, trimmed) : NULL;
-    Py_XDECREF(spaces);
-    return code;
+    return buffer_error(&expanded) == 0
+               ? PyBytes_FromStringAndSize(expanded.data, (Py_ssize_t)expanded.size)
+               : PyErr_NoMemory();
 }
 
 /* Python's compiler says MemoryError without a word, and not of which module: the
@@ -92,28 +89,52 @@ static void say_which(PyObject *path)
                  path);
 }
 
+/* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
+ * bytes, where nothing in it says that they are UTF-8, and of a text in characters: it is
+ * refused as a text. */
+static void refuse_text(PyObject *source, PyObject *path, int trimmed)
+{
+    PyObject *type, *value, *traceback, *text, *code;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    text = PyObject_CallOneArg(importer.decode_source, source);
+    code = text != NULL ? compile_source(text, path, trimmed) : NULL;
+    if (code == NULL && text != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+    } else {
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_XDECREF(code);
+    Py_XDECREF(text);
+}
+
 /* Makes of the error that is set what its reader needs. */
 static void explain(PyObject *source, PyObject *path, int trimmed)
 {
     if (trimmed && PyErr_ExceptionMatches(PyExc_MemoryError)) {
         say_which(path);
-    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
-        syntax_show_line(source);
+    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError) && syntax_explain(source)) {
+        refuse_text(source, path, trimmed);
     }
 }
 
 PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed)
 {
     PyObject *code = compile_source(source, path, trimmed);
+    PyObject *expanded = NULL;
 
     if (code == NULL && (flags & IMPORTER_TABS) != 0 &&
         PyErr_ExceptionMatches(PyExc_TabError)) {
         PyErr_Clear();
-        code = compile_with_tabs(source, path, trimmed);
+        source = expanded = without_tabs(source);
+        code = source != NULL ? compile_source(source, path, trimmed) : NULL;
     }
-    if (code == NULL) {
+    if (code == NULL && source != NULL) {
         explain(source, path, trimmed);
     }
+    Py_XDECREF(expanded);
     return code;
 }
 

@@ -81,10 +81,12 @@ PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int t
 /* 0, or -1 with an exception. */
 int compile_install(void);
 
-/* Of the SyntaxError that is set. What Python finds wrong once it has read a source to
- * its end, such as a `return` outside of a function, it shows with the line that it reads
- * from the file, which is not there: it is taken from the source's bytes. */
-void syntax_show_line(PyObject *source);
+/* Of the SyntaxError that is set for a source (bytes): sees to it that it has its line,
+ * and columns in characters. What Python finds wrong once it has read a source to its
+ * end, such as a `return` outside of a function, it shows with the line that it reads
+ * from the file, which is not there, and with columns in bytes of UTF-8. Returns true
+ * where they may be in bytes also of what it has found before. */
+bool syntax_explain(PyObject *source);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
  * mount without a file view. New reference. */

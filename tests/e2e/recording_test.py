@@ -98,6 +98,22 @@ class Recording(pool.TestCase):
                 frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
                 self.assertEqual(tuple(frame[name] for name in ("line", "column", "end_line", "end_column")), expected)
 
+    def test_columns_of_compile_errors_are_in_characters(self):
+        """Whatever Python takes the source for, and whether it sees the error at once or at the end; the caret stands there."""
+        rows = [("x = '\u65e5\u672c\u8a9e' y\n", 11, 12), ('print("\u00e9" 5)\n', 7, 12), ("'\u00e9\U0001f40e'; return\n", 7, 13),
+                ("'\u00e9\u00e9'; break\n", 7, 12), ("'\u00e9'; 5 = x\n", 6, 7), ("\u00e9 = '\\N{foo}'\n", 14, 14)]
+        for code, column, end in rows:
+            for head in "", "# coding: utf-8\n", "\ufeff":
+                for file in "robot.py", "arm.py":
+                    with self.subTest(code, head=head, file=file):
+                        files = {"robot.py": "import arm\n", file: (head + code).encode()}
+                        _, records = self.run_program(files, "compile_error")
+                        frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                        self.assertEqual((frame["file"], frame["column"], frame["end_column"]), (f"/robot/{file}", column, end))
+                        lines = recording.text(records, "err").splitlines()
+                        caret = lines[lines.index("    " + code.strip()) + 1]
+                        self.assertEqual(caret, " " * (3 + column) + "^" * max(end - column, 1))
+
     def test_compile_errors_that_come_late_have_their_line(self):
         """Python reads it from the file when the source has been read to its end."""
         for code, line in (("x = 1\nreturn x\n", 2), ("for i in []: pass\nbreak\n", 2), ("def f(a, a): pass\n", 1),

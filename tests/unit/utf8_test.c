@@ -30,6 +30,15 @@ static void every_code_point(void **state)
     }
 }
 
+static void characters_are_counted(void **state)
+{
+    static const char text[] = "a\u00e9\u65e5\U0001f40e\u0301";
+
+    assert_int_equal(utf8_characters("", 0), 0);
+    assert_int_equal(utf8_characters(text, strlen(text)), 5);
+    assert_int_equal(utf8_characters(text, 3), 2);
+}
+
 /* A valid character cut short asks for more; with one byte behind it it does not. */
 static void prefixes_ask_for_more(void **state)
 {
@@ -164,9 +173,13 @@ static void whole_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_code_point),  cmocka_unit_test(prefixes_ask_for_more),
-        cmocka_unit_test(hostile_sequences), cmocka_unit_test(replaced_by_one_character),
-        cmocka_unit_test(empty_is_valid),    cmocka_unit_test(copies_clean),
+        cmocka_unit_test(every_code_point),
+        cmocka_unit_test(characters_are_counted),
+        cmocka_unit_test(prefixes_ask_for_more),
+        cmocka_unit_test(hostile_sequences),
+        cmocka_unit_test(replaced_by_one_character),
+        cmocka_unit_test(empty_is_valid),
+        cmocka_unit_test(copies_clean),
         cmocka_unit_test(whole_characters),
     };
 

@@ -3,6 +3,7 @@
  * Where an exception went through the program. Runs in the sandbox, and asks none of the
  * program's objects anything: a SyntaxError's members are read as they are.
  */
+#include "common/utf8.h"
 #include "worker/sandbox/report_parts.h"
 
 #include "worker/sandbox/interpreter.h"
@@ -58,16 +59,12 @@ static int in_characters(PyObject *source, int column)
     const char *text = source != NULL && PyUnicode_Check(source)
                            ? PyUnicode_AsUTF8AndSize(source, &size)
                            : NULL;
-    int count = 0;
 
     PyErr_Clear();
     if (text == NULL || column <= 0 || column - 1 > size) {
         return column;
     }
-    for (int i = 0; i < column - 1; i++) {
-        count += ((unsigned char)text[i] & 0xc0) != 0x80;
-    }
-    return count + 1;
+    return (int)utf8_characters(text, (size_t)column - 1) + 1;
 }
 
 /* ---- frames ---- */
