@@ -25,6 +25,7 @@
 #define LIMIT_TABLES MIB(1)             /* bytes of files and functions that are named */
 #define LIMIT_WAITS  MIB(1)  /* bytes of records that a program waits for input */
 #define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
+#define LIMIT_TOLD   KIB(16) /* bytes of an error on stderr, beside a program's output */
 #define LIMIT_SIGNAL 64      /* signals that are pending */
 
 /* ---- between Paddock's own processes ---- */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a recording holds: order, calls, errors, caps, and the last call before a kill."""
 
+import json
 import unittest
 
 import pool
@@ -307,6 +308,44 @@ class Totals(pool.TestCase):
         job = self.client.run(code, trace="calls", output_kb="256", recording_kb="64", cpu_ms="30000", wall_ms="60000")
         self.assertEqual(job.verdict, "ok", job.result["sentence"])
         self.assertEqual(len(recording.text(recording.decode(job.recording))), 250000)
+
+    def test_an_error_has_room_of_its_own(self):
+        """Whatever is left of output_kb: it is recorded, and 16 KB of it are shown."""
+        full = "import sys\nsys.stdout.write('x' * (8192 - {}))\nsys.stdout.flush()\n"
+        hook = "sys.excepthook = lambda *a: [{}.write('z' * 50) for i in range(1000)]\n"
+        rows = [(full.format(10) + "1 / 0\n", "ZeroDivisionError", "ZeroDivisionError: division by zero\n"),
+                (full.format(0) + "raise ValueError('y' * 50000)\n", "ValueError", "y" * 1000),
+                (full.format(0) + hook.format("sys.stderr") + "1 / 0\n", "ZeroDivisionError", "z" * 16000),
+                (full.format(0) + hook.format("sys.__stderr__.buffer.raw").replace("'z'", "b'z'") + "1 / 0\n", "ZeroDivisionError",
+                 "z" * 1000),
+                ("import paddock\nwhile True: paddock.save('x.bin', b'x' * 1000)\n", "ValueError", "than the job's output has left\n"),
+                ("import paddock\nwhile True: paddock.result('x' * 1000)\n", "ValueError", "than the job's output has left\n")]
+        for code, kind, end in rows:
+            for encoding in "binary", "json":
+                with self.subTest(code, encoding=encoding):
+                    job = self.client.run(code, output_kb="8", encoding=encoding)
+                    self.assertEqual(job.verdict, "exception", job.result)
+                    if encoding == "json":
+                        records = [json.loads(line) for line in job.recording.decode().splitlines()]
+                        shown = "".join(r["data"] for r in records if r["kind"] == "err")
+                    else:
+                        records = recording.decode(job.recording)
+                        shown = recording.text(records, "err")
+                    self.assertEqual([r["type"] for r in records if r["kind"] == "error"], [kind])
+                    self.assertTrue(shown.endswith(end), shown[-200:])
+                    self.assertLessEqual(len(shown), 16384 + 10)
+                    self.assertLess(len(job.recording), 8 * (8192 + 16384) + 16384)
+
+    def test_what_is_printed_beside_an_error_has_none(self):
+        code = ("import sys, threading, time\nsys.stdout.write('x' * 8192)\nsys.stdout.flush()\n"
+                "sys.excepthook = lambda *a: {}\n{}\n1 / 0\n")
+        printing = "threading.Thread(target=print, args=('y' * 99,))"
+        for hook, before in (("None", "sys.stdout.write('y')"), (f"({printing}.start(), time.sleep(600))", ""),
+                             ("None", "import atexit; atexit.register(print, 'y')")):
+            with self.subTest(hook, before=before):
+                job = self.client.run(code.format(hook, before), output_kb="8", wall_ms="60000")
+                self.assertEqual(job.verdict, "output_limit", job.result)
+                self.assertEqual(recording.text(recording.decode(job.recording)), "x" * 8192)
 
     @unittest.skipIf(pool.SANITIZED, "AddressSanitizer keeps what is freed, and runs out of memory")
     def test_functions_without_end(self):

@@ -374,13 +374,14 @@ int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
     return forward->blocked_us + (since != 0 ? now_us - since : 0);
 }
 
-/* More than what recorder.c writes for any program: output byte by byte, each in a record
- * of its own, which count for an eighth of what is written; the trace; the tables; waits
- * for input; and, beside these, errors, chunks and the end. */
+/* More than what the recorder writes for any program: output, and its error on stderr,
+ * byte by byte, each in a record of its own, which count for an eighth of what is
+ * written; the trace; the tables; waits for input; and, beside these, errors, chunks and
+ * the end. */
 bool forward_over_total(const struct relay *relay)
 {
     const struct job_limits *limits = &relay->run.job.limits;
-    uint64_t output = (uint64_t)limits->output_kb << 10;
+    uint64_t output = ((uint64_t)limits->output_kb << 10) + LIMIT_TOLD;
     uint64_t trace = (uint64_t)limits->recording_kb << 10;
 
     return relay->forward.taken >

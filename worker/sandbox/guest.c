@@ -379,7 +379,9 @@ static void tell(const struct program *program, struct outcome *outcome)
         (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
     }
     report_watch(outcome->exception);
+    recorder_tell(true);
     report_print(outcome->exception);
+    recorder_tell(false);
     recorder_settle();
     report_record(outcome->exception);
     buffer_reset(&outcome->report);

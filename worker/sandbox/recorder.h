@@ -28,6 +28,10 @@ void recorder_start(const struct job_limits *limits);
  * output_kb. */
 void recorder_output(enum wire_kind kind, const char *bytes, size_t size);
 
+/* This thread tells the error that ended the program: what it prints takes of LIMIT_TOLD
+ * first, and then of output_kb. What is more is left out, and nothing ends for it. */
+void recorder_tell(bool begins);
+
 /* What a program gives back, in parts: a `value` (JSON), or with a name and a media type
  * a `saved` file. It counts as output; false: there is not so much of output_kb left. */
 bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,

@@ -14,7 +14,9 @@
 static struct {
     struct ring_writer *ring; /* NULL: the job has not begun */
     size_t part_max;
-    uint64_t left; /* bytes that are still allowed */
+    uint64_t left;           /* bytes that are still allowed */
+    uint64_t told;           /* likewise, beside these, of who tells an error */
+    _Atomic uint32_t teller; /* that thread's number, plus one; 0: nobody does */
 } output;
 
 void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t left)
@@ -22,36 +24,61 @@ void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t l
     output.ring = ring;
     output.part_max = part_max;
     output.left = left;
+    output.told = LIMIT_TOLD;
+}
+
+void recorder_tell(bool begins)
+{
+    output.teller = begins ? recorder_thread() + 1 : 0;
+}
+
+static bool is_teller(void)
+{
+    return output.teller == recorder_thread() + 1;
 }
 
 /* Puts a record of so many bytes of output, which count as what they are, but for no less
  * than an eighth of what is written of them: a line of JSON for each single byte would be
  * many times what the limit says. */
-static void put_charged(const struct wire_writer *record, size_t size)
+static void put_charged(const struct wire_writer *record, size_t size, uint64_t *left)
 {
     size_t least = (recorder_put(record) + 7) / 8;
     uint64_t more = least > size ? least - size : 0;
 
-    output.left -= more < output.left ? more : output.left;
+    *left -= more < *left ? more : *left;
 }
 
 /* ---- output ---- */
 
-static void put_output(enum wire_kind kind, const char *bytes, size_t size)
+/* Puts as much as there is room for in one record, and returns how much that is. */
+static size_t put_some(enum wire_kind kind, const char *bytes, size_t size)
 {
-    while (output.ring != NULL && size > 0 && output.left > 0) {
-        size_t part = size < output.part_max ? size : output.part_max;
-        struct wire_writer *record;
+    uint64_t *left = is_teller() && output.told > 0 ? &output.told : &output.left;
+    size_t part = size < output.part_max ? size : output.part_max;
+    struct wire_writer *record;
 
-        part = part < output.left ? part : output.left;
-        output.left -= part;
+    part = part < *left ? part : (size_t)*left;
+    if (part > 0) {
+        *left -= part;
         record = recorder_begin(kind);
         wire_bytes(record, bytes, part);
-        put_charged(record, part);
+        put_charged(record, part, left);
+    }
+    return part;
+}
+
+/* A program that prints over its limit does not return from here; the guard stays shut.
+ * Of an error what does not fit is left out: the program has ended with it. */
+static void put_output(enum wire_kind kind, const char *bytes, size_t size)
+{
+    size_t part = 1;
+
+    while (output.ring != NULL && size > 0 && part > 0) {
+        part = put_some(kind, bytes, size);
         bytes += part;
         size -= part;
     }
-    if (size > 0 && output.ring != NULL) { /* does not return; the guard stays shut */
+    if (size > 0 && output.ring != NULL && !is_teller()) {
         where_say();
         ring_writer_over_output(output.ring);
     }
@@ -91,7 +118,7 @@ static void put_part(enum wire_kind kind, const char *name, const char *media_ty
     }
     wire_unsigned(record, total);
     wire_bytes(record, bytes, size);
-    put_charged(record, size);
+    put_charged(record, size, &output.left);
 }
 
 /* A value is text, and each of its parts is. */

@@ -93,6 +93,19 @@ static void show_both(PyObject *exception)
     Py_XDECREF(type);
 }
 
+/* What a hook has written without an end of line is a part of it. */
+static void flush_errors(void)
+{
+    PyObject *errors = Py_XNewRef(PySys_GetObject("stderr"));
+    PyObject *result = errors != NULL && errors != Py_None
+                           ? PyObject_CallMethod(errors, "flush", NULL)
+                           : NULL;
+
+    PyErr_Clear();
+    Py_XDECREF(result);
+    Py_XDECREF(errors);
+}
+
 void report_print(PyObject *exception)
 {
     PyObject *hook = Py_XNewRef(PySys_GetObject("excepthook"));
@@ -106,6 +119,7 @@ void report_print(PyObject *exception)
         show_both(exception);
     }
     PyErr_Clear();
+    flush_errors();
     report_is_shown();
     Py_XDECREF(result);
     Py_XDECREF(hook);
