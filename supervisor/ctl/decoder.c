@@ -8,6 +8,7 @@
 #include "common/wire_json.h"
 
 #include <errno.h>
+#include <string.h>
 
 void decoder_init(struct decoder *decoder)
 {
@@ -21,6 +22,19 @@ void decoder_done(struct decoder *decoder)
 {
     buffer_done(&decoder->pending);
     buffer_done(&decoder->torn);
+}
+
+void decoder_join(struct decoder *decoder, const char *bytes, size_t size)
+{
+    static const char header[] = "{\"kind\":\"header\"";
+
+    if (size > 0) {
+        decoder->lines = wire_is_json(bytes);
+        decoder->reader.started =
+            decoder->lines
+                ? size < strlen(header) || memcmp(bytes, header, strlen(header)) != 0
+                : bytes[0] != WIRE_HEADER;
+    }
 }
 
 /* Its form shows in its first byte. */

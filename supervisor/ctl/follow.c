@@ -245,12 +245,26 @@ static int follow_to_end(struct follow *follow, int signals, struct buffer *why)
     return follow->result;
 }
 
+/* For whoever looks on: what to do when the program waits for input. */
+static struct renderer *new_renderer(const char *id, unsigned how)
+{
+    char note[160] = "waiting for input";
+    size_t size = strlen(note);
+
+    if ((how & FOLLOW_FEEDS) == 0) {
+        (void)snprintf(note + size, sizeof(note) - size, ": paddock input %s", id);
+    } else if (isatty(STDIN_FILENO)) {
+        (void)snprintf(note + size, sizeof(note) - size, ": type a line");
+    }
+    return render_new((how & FOLLOW_JSON) != 0, note);
+}
+
 int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
                struct buffer *why)
 {
     struct follow follow = {.endpoint = endpoint,
                             .id = id,
-                            .renderer = render_new((how & FOLLOW_JSON) != 0),
+                            .renderer = new_renderer(id, how),
                             .cancels = (how & FOLLOW_CANCELS) != 0,
                             .last = "0-0"};
     autoclose int signals = interrupt_watch();
@@ -282,7 +296,7 @@ static int show(void *context, const char *bytes, size_t size, struct buffer *wh
 
 int follow_recording(const struct args *args, struct buffer *why)
 {
-    struct renderer *renderer = render_new(args->json);
+    struct renderer *renderer = render_new(args->json, "waiting for input");
     int error;
 
     if (renderer == NULL) {

@@ -1,18 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The line that runs. Part of the `paddock` command; names are a program's, and may be
- * hostile.
+ * The row at the foot of a terminal. Part of the `paddock` command; names are a
+ * program's, and may be hostile.
  */
 #include "supervisor/ctl/live.h"
 
-#include "common/utf8.h"
+#include "common/buffer.h"
+#include "supervisor/ctl/columns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define ERASE "\r\033[K"
+/* What terminals have in common (ECMA-48, and DEC's VT100 before it). */
+#define ERASE       "\r\033[K" /* the row that the cursor is on */
+#define ERASE_BELOW "\033[J"   /* what is behind the cursor: also when a line was typed */
+#define DOWN        "\033D"    /* scrolls where there is no row */
+#define UP          "\033M"
+#define SAVE        "\0337" /* the cursor's place */
+#define RESTORE     "\0338"
+
+/* Left free: for the ^C of who ends it, and as behind the last column some terminals are
+ * on the next row. */
+#define SPARE_COLUMNS 3
+
+#define NAME_COLUMNS 31 /* of a function's name; of a file's */
+#define PATH_COLUMNS 39
 
 void live_init(struct live *live)
 {
@@ -27,28 +41,68 @@ const char *live_hide(struct live *live)
     bool shown = live->shown;
 
     live->shown = false;
-    return shown ? ERASE : "";
+    return !shown ? "" : live->below ? ERASE_BELOW : ERASE;
 }
 
-void live_wrote(struct live *live, const char *bytes, size_t size)
+void live_wrote(struct live *live, int fd, const char *bytes, size_t size)
 {
-    if (size > 0) {
+    if (size > 0 && live->is_terminal && (fd == STDERR_FILENO || isatty(fd))) {
         live->in_line = bytes[size - 1] != '\n';
     }
 }
 
-const char *live_show(struct live *live, const struct trace *trace, char *to, size_t size)
+static const char *show(struct live *live, const char *text, bool below,
+                        char to[LIVE_MAX])
 {
-    char name[32], path[40];
+    const char *hide = live->shown && live->below != below ? live_hide(live) : "";
+    size_t columns = columns_of_terminal();
+    int fits =
+        (int)columns_fit(text, columns > SPARE_COLUMNS ? columns - SPARE_COLUMNS : 0);
+
+    /* The row below is there before the place is saved: to make it may scroll. */
+    (void)snprintf(to, LIVE_MAX,
+                   below ? "%s" DOWN UP SAVE DOWN ERASE "%.*s" RESTORE
+                         : "%s" ERASE "%.*s",
+                   hide, fits, text);
+    live->shown = true;
+    live->below = below;
+    return to;
+}
+
+static void add_name(struct buffer *to, const char *name, size_t columns)
+{
+    autobuffer struct buffer visible = BUFFER_INIT(KIB(8));
+
+    buffer_add_visible(&visible, name, strlen(name));
+    if (visible.data != NULL) {
+        buffer_add(to, visible.data, columns_fit(visible.data, columns));
+    }
+}
+
+const char *live_show_line(struct live *live, const struct trace *trace,
+                           char to[LIVE_MAX])
+{
+    autobuffer struct buffer text = BUFFER_INIT(LIVE_MAX);
     struct trace_function call;
     int64_t line;
 
-    if (!live->is_terminal || live->in_line || !trace_where(trace, &call, &line)) {
+    if (!live->is_terminal || !trace_where(trace, &call, &line)) {
         return "";
     }
-    (void)utf8_copy_clean(name, sizeof(name), call.name, strlen(call.name));
-    (void)utf8_copy_clean(path, sizeof(path), call.path, strlen(call.path));
-    (void)snprintf(to, size, ERASE "> %s:%lld %s", path, (long long)line, name);
-    live->shown = true;
-    return to;
+    buffer_add_text(&text, "> ");
+    add_name(&text, call.path, PATH_COLUMNS);
+    buffer_printf(&text, ":%lld ", (long long)line);
+    add_name(&text, call.name, NAME_COLUMNS);
+    return buffer_error(&text) == 0 ? show(live, text.data, live->in_line, to) : "";
+}
+
+const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX])
+{
+    char text[200];
+
+    if (!live->is_terminal) {
+        return "";
+    }
+    (void)snprintf(text, sizeof(text), "> %s", note);
+    return show(live, text, true, to);
 }

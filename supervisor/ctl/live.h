@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * At the foot of a terminal: the line that the program is on, while it is. Where stderr
- * is no terminal, or cannot move its cursor, nothing of it appears.
+ * At the foot of a terminal: the line that the program is on, while it is, or that it
+ * waits for input. It takes one row, whatever the window's width. Where what was printed
+ * last does not end with a newline, or somebody may type, it is the row below, and the
+ * cursor stays where it was. Where stderr is no terminal, or cannot move its cursor,
+ * nothing of it appears.
  */
 #pragma once
 
@@ -10,11 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define LIVE_MAX 512 /* bytes of what is written to show it */
+
 struct live {
     bool is_terminal;
-    bool shown;
-    bool in_line; /* what was printed last does not end with a newline: that is left alone
-                   */
+    bool shown, below; /* there is a row; it is the one below the cursor's */
+    bool in_line;      /* what was printed last does not end with a newline */
 };
 
 void live_init(struct live *live);
@@ -22,7 +26,10 @@ void live_init(struct live *live);
  */
 const char *live_hide(struct live *live);
 /* These bytes were written, to stdout or stderr. */
-void live_wrote(struct live *live, const char *bytes, size_t size);
-/* Returns what to write to stderr, at most `size` bytes of it in `to`. */
-const char *live_show(struct live *live, const struct trace *trace, char *to,
-                      size_t size);
+void live_wrote(struct live *live, int fd, const char *bytes, size_t size);
+/* These return what to write to stderr, in `to`; "" for nothing: what is shown then is to
+ * be hidden. The line of the program: */
+const char *live_show_line(struct live *live, const struct trace *trace,
+                           char to[LIVE_MAX]);
+/* That it waits for input, in a few words. */
+const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX]);

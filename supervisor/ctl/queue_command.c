@@ -8,6 +8,8 @@
 #include "common/limits.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
+#include "supervisor/ctl/decoder.h"
+#include "supervisor/ctl/recording.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,9 @@
 #define JOB_MAX   MIB(16) /* of a whole job in JSON, its input included */
 
 /* ---- status ---- */
+
+typedef void add_field(struct buffer *to, const struct redisReply *name,
+                       const struct redisReply *value);
 
 static void add_json(struct buffer *to, const struct redisReply *name,
                      const struct redisReply *value)
@@ -48,13 +53,22 @@ static void add_line(struct buffer *to, const struct redisReply *name,
     buffer_add_char(to, '\n');
 }
 
-/* Names and values. */
-static int print_fields(const struct redisReply *fields, bool json)
+/* Names and values. `waits`: it waits for input, which no field says. */
+static int print_fields(const struct redisReply *fields, bool waits, bool json)
 {
     autobuffer struct buffer text = BUFFER_INIT(JOB_MAX);
+    static char name[] = "waits_for", value[] = "input";
+    const struct redisReply waits_for = {
+        .type = REDIS_REPLY_STRING, .str = name, .len = strlen(name)};
+    const struct redisReply input = {
+        .type = REDIS_REPLY_STRING, .str = value, .len = strlen(value)};
+    add_field *add = json ? add_json : add_line;
 
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        (json ? add_json : add_line)(&text, fields->element[i], fields->element[i + 1]);
+        add(&text, fields->element[i], fields->element[i + 1]);
+    }
+    if (waits) {
+        add(&text, &waits_for, &input);
     }
     buffer_add_text(&text, json ? "}\n" : "");
     if (buffer_error(&text) < 0) {
@@ -74,6 +88,37 @@ static const char *state_of(const struct redisReply *job)
     return "damaged";
 }
 
+/* ---- does it wait for input? ---- */
+
+static int note_record(void *context, const struct wire_decoded *record,
+                       struct buffer *why)
+{
+    *(bool *)context = record->kind == WIRE_INPUT;
+    return 0;
+}
+
+static int note_slice(void *context, const char *bytes, size_t size, struct buffer *why)
+{
+    struct decoder decoder;
+
+    decoder_init(&decoder);
+    decoder_join(&decoder, bytes, size);
+    if (decoder_bytes(&decoder, bytes, size, note_record, context) < 0) {
+        *(bool *)context = false;
+    }
+    decoder_done(&decoder);
+    return 1;
+}
+
+/* It is the last that its recording says. */
+static bool waits_for_input(struct endpoint *endpoint, const char *id)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    bool waits = false;
+
+    return recording_read_last(endpoint, id, note_slice, &waits, &why) == 0 && waits;
+}
+
 int queue_print_job(struct endpoint *endpoint, const char *id, const char *state,
                     bool json)
 {
@@ -90,7 +135,9 @@ int queue_print_job(struct endpoint *endpoint, const char *id, const char *state
         code =
             complain(EXIT_NEGATIVE, "job %s is %.32s, not %s", id, state_of(job), state);
     } else {
-        code = print_fields(job, json);
+        code = print_fields(
+            job, strcmp(state_of(job), "running") == 0 && waits_for_input(endpoint, id),
+            json);
     }
     freeReplyObject(job);
     return code;
@@ -106,7 +153,7 @@ static int print_queue(struct endpoint *endpoint, bool json)
     if (reply == NULL) {
         return complain_why(EXIT_CONFIG, &why);
     }
-    code = print_fields(reply, json);
+    code = print_fields(reply, false, json);
     freeReplyObject(reply);
     return code;
 }

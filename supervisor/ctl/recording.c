@@ -64,6 +64,7 @@ struct walk {
     struct endpoint *endpoint;
     struct queue_key key;
     const char *command; /* XRANGE or XREVRANGE */
+    const char *page;    /* entries that are asked for at once */
     char from[80];       /* with '(' before it: behind that one */
     /* Gets each entry: 0 goes on, 1 ends the walk, a negative errno, too. */
     int (*visit)(void *context, const struct entry *entry, struct buffer *why);
@@ -96,7 +97,7 @@ static int walk_on(struct walk *walk, struct buffer *why)
     while (more && result == 0) {
         struct redisReply *page =
             redis_call_text(walk->endpoint->redis, TIMEOUT_MS, walk->command,
-                            walk->key.text, walk->from, to, "COUNT", PAGE, NULL);
+                            walk->key.text, walk->from, to, "COUNT", walk->page, NULL);
 
         if (page == NULL || page->type != REDIS_REPLY_ARRAY) {
             buffer_add_text(why, page == NULL || page->str == NULL
@@ -164,6 +165,7 @@ static int read_job(struct endpoint *endpoint, const char *id, recording_taker *
     struct walk walk = {.endpoint = endpoint,
                         .key = queue_key(endpoint->queue, "frames:", id),
                         .command = "XREVRANGE",
+                        .page = PAGE,
                         .from = "+",
                         .visit = find_state,
                         .context = &attempt};
@@ -179,6 +181,31 @@ static int read_job(struct endpoint *endpoint, const char *id, recording_taker *
     (void)snprintf(walk.from, sizeof(walk.from), "%s", attempt.id);
     walk.visit = take_slice;
     return walk_on(&walk, why);
+}
+
+static int take_last(void *context, const struct entry *entry, struct buffer *why)
+{
+    const struct attempt *attempt = context;
+
+    return strcmp(entry->kind, "slice") != 0
+               ? 1
+               : attempt->take(attempt->context, entry->data->str, entry->data->len, why);
+}
+
+int recording_read_last(struct endpoint *endpoint, const char *id, recording_taker *take,
+                        void *context, struct buffer *why)
+{
+    struct attempt attempt = {.take = take, .context = context};
+    struct walk walk = {.endpoint = endpoint,
+                        .key = queue_key(endpoint->queue, "frames:", id),
+                        .command = "XREVRANGE",
+                        .page = "1",
+                        .from = "+",
+                        .visit = take_last,
+                        .context = &attempt};
+    int result = walk_on(&walk, why);
+
+    return result < 0 ? result : 0;
 }
 
 /* ---- either ---- */

@@ -32,8 +32,10 @@ struct renderer {
     struct decoder decoder;
     struct wire_lines lines;
     struct live live;
-    bool torn; /* which was said */
-    bool asks; /* the program, for input, in this slice */
+    bool torn;  /* which was said */
+    bool asks;  /* the program, for input, in this slice */
+    bool waits; /* for it, as the last that it said */
+    char wait_note[160];
 };
 
 static void text_event(void *context, const struct trace_event *event);
@@ -43,7 +45,7 @@ static void begin(struct renderer *renderer)
 {
     struct trace_limits limits = TRACE_LIMITS_INIT;
 
-    renderer->torn = false;
+    renderer->torn = renderer->waits = false;
     renderer->lines = (struct wire_lines){0};
     decoder_done(&renderer->decoder);
     decoder_init(&renderer->decoder);
@@ -53,12 +55,13 @@ static void begin(struct renderer *renderer)
     renderer->trace = renderer->json ? NULL : trace_new(limits, text_event, renderer);
 }
 
-struct renderer *render_new(bool json)
+struct renderer *render_new(bool json, const char *wait_note)
 {
     struct renderer *renderer = calloc(1, sizeof(*renderer));
 
     if (renderer != NULL) {
         renderer->json = json;
+        (void)snprintf(renderer->wait_note, sizeof(renderer->wait_note), "%s", wait_note);
         live_init(&renderer->live);
         decoder_init(&renderer->decoder);
         begin(renderer);
@@ -89,18 +92,23 @@ static void write_to(struct renderer *renderer, int fd, const char *bytes, size_
 {
     hide_line(renderer);
     write_raw(renderer, fd, bytes, size);
-    live_wrote(&renderer->live, bytes, size);
+    live_wrote(&renderer->live, fd, bytes, size);
 }
 
-/* Where the program is, after all that came at once. */
-static void show_line(struct renderer *renderer)
+/* Where the program is, or what it waits for, after all that came at once. */
+static void show_live(struct renderer *renderer)
 {
-    char line[160];
-    const char *text =
-        renderer->trace != NULL
-            ? live_show(&renderer->live, renderer->trace, line, sizeof(line))
-            : "";
+    char row[LIVE_MAX];
+    const char *text = "";
 
+    if (renderer->waits && !renderer->json) {
+        text = live_show_wait(&renderer->live, renderer->wait_note, row);
+    } else if (renderer->trace != NULL) {
+        text = live_show_line(&renderer->live, renderer->trace, row);
+    }
+    if (*text == '\0') {
+        hide_line(renderer);
+    }
     write_raw(renderer, STDERR_FILENO, text, strlen(text));
 }
 
@@ -148,21 +156,21 @@ static void event_output(struct renderer *renderer, const struct trace_event *ev
 /* As the tracer of 2010 printed them: who was called, and where it stands. */
 static void event_call(struct renderer *renderer, const struct trace_event *event)
 {
-    char name[96], path[160], line[512];
-    int indent = (int)(2 * (event->depth % 40));
+    autobuffer struct buffer line = BUFFER_INIT(KIB(8));
 
     if (event->implied) {
         return;
     }
-    (void)utf8_copy_clean(name, sizeof(name), event->call.name, strlen(event->call.name));
-    (void)utf8_copy_clean(path, sizeof(path), event->call.path, strlen(event->call.path));
+    buffer_printf(&line, "%*s", (int)(2 * (event->depth % 40)), "");
     if (event->function == 0) {
-        (void)snprintf(line, sizeof(line), "%*s?\n", indent, "");
+        buffer_add_char(&line, '?');
     } else {
-        (void)snprintf(line, sizeof(line), "%*s%s:%llu %s\n", indent, "", path,
-                       (unsigned long long)event->call.line, name);
+        buffer_add_visible(&line, event->call.path, strlen(event->call.path));
+        buffer_printf(&line, ":%llu ", (unsigned long long)event->call.line);
+        buffer_add_visible(&line, event->call.name, strlen(event->call.name));
     }
-    write_to(renderer, STDERR_FILENO, line, strlen(line));
+    buffer_add_char(&line, '\n');
+    write_to(renderer, STDERR_FILENO, line.data, line.size);
 }
 
 static void event_dropped(struct renderer *renderer, const struct trace_event *event)
@@ -254,7 +262,8 @@ static int render_record(void *context, const struct wire_decoded *record,
 {
     struct renderer *renderer = context;
 
-    renderer->asks |= record->kind == WIRE_INPUT;
+    renderer->waits = record->kind == WIRE_INPUT;
+    renderer->asks |= renderer->waits;
     if (!renderer->json) {
         return text_record(renderer, record, why);
     }
@@ -268,9 +277,7 @@ int render_slice(struct renderer *renderer, const char *bytes, size_t size)
     if (decoder_bytes(&renderer->decoder, bytes, size, render_record, renderer) < 0) {
         return tear(renderer);
     }
-    if (!renderer->asks) {
-        show_line(renderer);
-    }
+    show_live(renderer);
     return renderer->asks;
 }
 

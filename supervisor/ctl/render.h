@@ -11,7 +11,9 @@
 
 struct renderer;
 
-struct renderer *render_new(bool json);
+/* `wait_note`: at a terminal, what is said while the program waits for input. Returns
+ * NULL when memory is short. */
+struct renderer *render_new(bool json, const char *wait_note);
 void render_free(struct renderer *renderer);
 
 /* The next bytes of a recording, which may end within a record. Returns 0; 1: the program

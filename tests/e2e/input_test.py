@@ -357,27 +357,6 @@ class Typed(Command):
         os.close(terminal)
         return status
 
-    def test_the_line_that_runs_is_shown(self):
-        """While nothing is printed, and it leaves no trace: what stands there in the end is what was printed."""
-        source = ("import time\ndef f():\n    time.sleep(1)\n    print('half', end='', flush=True)\n    time.sleep(0.5)\n"
-                  "    print(' whole')\nprint('begun', flush=True)\nf()\n")
-        os.environ["TERM"] = "xterm"
-        pid, terminal = self.run_at_terminal("run", "--trace", "lines", self.path("slow.py", source))
-        said = self.read_until(terminal, b"> /robot/slow.py:3 f")
-        said += self.read_until(terminal, b"half whole\r\n")
-        with contextlib.suppress(OSError):
-            while more := os.read(terminal, 1000):
-                said += more
-        self.assertEqual(self.end(pid, terminal), 0)
-        left = b"".join(line.rpartition(b"\r\x1b[K")[2] + b"\n" for line in said.split(b"\r\n"))
-        self.assertEqual(left.split(), b"/robot/slow.py:1 <module> begun /robot/slow.py:2 f half whole".split())
-
-    def test_no_line_on_a_terminal_that_cannot(self):
-        os.environ["TERM"] = "dumb"
-        pid, terminal = self.run_at_terminal("run", "--trace", "lines", self.path("slow.py", "import time\ntime.sleep(0.5)\nprint('end')\n"))
-        self.assertNotIn(b"\x1b", self.read_until(terminal, b"end\r\n"))
-        self.assertEqual(self.end(pid, terminal), 0)
-
     def test_a_prompt_is_answered(self):
         pid, terminal = self.run_at_terminal("run", self.path("ask.py", ASK))
         self.read_until(terminal, b"Who? ")

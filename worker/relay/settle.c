@@ -124,12 +124,13 @@ static bool is_at_a_line(enum verdict verdict)
 static void tell_where(const struct relay *relay, enum verdict verdict, char *to,
                        size_t size)
 {
+    autobuffer struct buffer file = BUFFER_INIT(KIB(1));
     struct ring_where where;
-    char file[sizeof(where.file)];
 
     if (is_at_a_line(verdict) && ring_reader_where(&relay->link.current.ring, &where)) {
-        (void)utf8_copy_clean(file, sizeof(file), where.file, strlen(where.file));
-        (void)snprintf(to, size, "%s, line %" PRIu32, file, where.line);
+        buffer_add_visible(&file, where.file, strlen(where.file));
+        (void)snprintf(to, size, "%s, line %" PRIu32, file.data != NULL ? file.data : "?",
+                       where.line);
     }
 }
 
@@ -138,7 +139,7 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
 {
     int64_t wall_ms = relay->settlement.wall_ms;
     struct verdict_facts figures;
-    char report[LIMIT_REPORT + 1] = "", where[256] = "";
+    char report[LIMIT_REPORT + 1] = "", where[KIB(1)] = "";
 
     if (facts->claim != NULL) {
         (void)utf8_copy_clean(report, sizeof(report), facts->claim->report,

@@ -214,7 +214,9 @@ static void add_where(PyObject *exception, struct buffer *to)
     const char *path = report_innermost(exception, &line);
 
     if (path != NULL) {
-        buffer_printf(to, " (%s, line %d)", path, line);
+        buffer_add_text(to, " (");
+        buffer_add_visible(to, path, strlen(path));
+        buffer_printf(to, ", line %d)", line);
     }
 }
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""What somebody sees who follows a program at a terminal: what it prints, and at the foot a row that leaves no trace."""
+
+import unittest
+
+import pool
+from command import PADDOCK, Command
+from screen import Terminal
+
+WAIT = "import time\ndef wait(s=600):\n    time.sleep(s)\n"
+
+
+class Rows(Command):
+    def run_at(self, source, *words, **size):
+        return Terminal([PADDOCK, "run", self.path("x.py", source), *words], **size)
+
+    def stop(self, terminal):
+        terminal.type("\x03")
+        self.assertEqual(terminal.end(), 90)
+
+    def test_the_line_that_runs(self):
+        terminal = self.run_at(WAIT + "print('begun', flush=True)\nwait(0.5)\nprint('over')\n", "--trace", "lines")
+        terminal.wait_for("/robot/x.py:1 <module>", "begun", "  /robot/x.py:2 wait", "> /robot/x.py:3 wait")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.screen.lines(), ["/robot/x.py:1 <module>", "begun", "  /robot/x.py:2 wait", "over"])
+
+    def test_below_a_line_that_is_not_finished(self):
+        """Wherever on the screen, which scrolls where there is no row below."""
+        for rows in 2, 3, 24:
+            with self.subTest(rows):
+                code = ("import time\nprint('begun')\nfor i in range(3):\n    print('.', end='', flush=True)\n    time.sleep(0.3)\n"
+                        "time.sleep(1)\nprint(' over')\n")
+                terminal = self.run_at(code, "--trace", "lines", rows=rows)
+                whole = ["/robot/x.py:1 <module>", "begun"]
+                terminal.wait_for(*[*whole, "...", "> /robot/x.py:6 <module>"][-rows:])
+                self.assertEqual((terminal.screen.x, terminal.screen.y), (3, min(2, rows - 2)))
+                self.assertEqual(terminal.end(), 0)
+                self.assertEqual([line for line in terminal.screen.lines() if line], [*whole, "... over"][1 - rows:])
+
+    def test_no_wider_than_the_terminal(self):
+        names = {"a" * 60: "/robot/" + "a" * 12, "\u8a9e" * 30: "/robot/" + "\u8a9e" * 5, "e\u0301" * 30: "/robot/" + "e\u0301" * 10,
+                 "new\nline \x1b[2J\u202e.py": "/robot/new\\nline ?[2J?.py"}
+        for name, begin in names.items():
+            for columns in 20, 30, 80:
+                with self.subTest(name, columns=columns):
+                    code = ("import time\nprint('begun', flush=True)\n"
+                            f"exec(compile('x = 1\\ntime.sleep(600)\\n', '/robot/' + {name!r}, 'exec'))\n")
+                    terminal = self.run_at(code, "--trace", "lines", columns=columns, rows=8)
+                    terminal.wait_until(lambda lines: lines[-1].startswith("> " + begin[:8]))
+                    row = "".join(terminal.screen.rows[terminal.screen.y])
+                    self.assertLess(terminal.screen.x, columns)
+                    expected = "> " + begin
+                    self.assertEqual(row[:len(expected)], expected[:len(row)])
+                    self.stop(terminal)
+                    self.assertEqual([line for line in terminal.screen.lines() if line.startswith("> ")], [])
+
+    def test_the_window_changes(self):
+        code = WAIT + "for i in range(2):\n    wait(1)\n    print(i, flush=True)\nwait()\n"
+        terminal = self.run_at(code, "--trace", "lines", "--wall-ms", "600000", columns=80)
+        terminal.wait_for("/robot/x.py:1 <module>", "  /robot/x.py:2 wait", "> /robot/x.py:3 wait")
+        terminal.resize(25)
+        terminal.wait_for("/robot/x.py:1 <module>", "  /robot/x.py:2 wait", "0", "  /robot/x.py:2 wait", "> /robot/x.py:3 wait")
+        terminal.resize(12)
+        terminal.wait_until(lambda lines: lines[-1] == "> /robot/")
+        self.stop(terminal)
+
+    def test_a_name_on_one_line(self):
+        """Also of what is called, and of where it ended."""
+        evil = "exec(compile('def evil(): {}\\nevil()\\n', '/robot/a\\nb.py', 'exec'))\n"
+        done = self.paddock("run", self.path("e.py", evil.format("1 / 0")), "--trace", "calls")
+        self.check(done, 1, err="  /robot/a\\nb.py:1 <module>\n    /robot/a\\nb.py:1 evil\n")
+        self.assertIn("ZeroDivisionError: division by zero (a\\nb.py, line 1). ", done.stderr.splitlines()[-1])
+        done = self.paddock("run", self.path("l.py", evil.format("print(list(range(999)))")), "--output-kb", "1")
+        self.assertIn("It was at a\\nb.py, line 1. ", done.stderr.splitlines()[-1])
+
+
+class Waiting(Command):
+    """A program that waits for input says so at a terminal, and to who asks."""
+
+    ASK = "import time\nname = input({!r})\nprint('Hello', name, flush=True)\ninput()\nprint('over')\n"
+
+    def test_run(self):
+        for rows in 3, 24:
+            for prompt in "Who? ", "":
+                with self.subTest(prompt, rows=rows):
+                    terminal = Terminal([PADDOCK, "run", self.path("ask.py", self.ASK.format(prompt))], rows=rows)
+                    terminal.wait_for(prompt.rstrip(), "> waiting for input: type a line")
+                    self.assertEqual((terminal.screen.x, terminal.screen.y), (len(prompt), 0))
+                    terminal.type("Ada\n")
+                    lines = [f"{prompt}Ada", "Hello Ada", "", "> waiting for input: type a line"]
+                    terminal.wait_for(*lines[-rows:])
+                    terminal.type("\n")
+                    self.assertEqual(terminal.end(), 0)
+                    self.assertEqual(terminal.screen.lines(), [f"{prompt}Ada", "Hello Ada", "", "over"][-rows + 1:])
+
+    def test_follow_and_status(self):
+        for encoding in "binary", "json":
+            with self.subTest(encoding), pool.Pool(workers=1) as p:
+                where = ["--runtime-dir", p.runtime]
+                ask = self.path("ask.py", self.ASK.format("Who? "))
+                self.check(self.paddock("submit", ask, "--id", "j", "--live-input", "--encoding", encoding, "--wall-ms", "600000", *where),
+                           0, "j\n")
+                terminal = Terminal([PADDOCK, "follow", "j", *where], columns=31)
+                terminal.wait_for("Who?", "> waiting for input: paddock")
+                self.assertRegex(self.paddock("status", "j", *where).stdout, r"(?m)^waits_for +input$")
+                self.assertIn('"waits_for":"input"', self.paddock("status", "j", "--json", *where).stdout)
+                self.check(self.paddock("input", "j", "Ada", *where), 0, "")
+                terminal.wait_for("Who? Hello Ada", "", "> waiting for input: paddock")
+                self.check(self.paddock("input", "j", "", *where), 0, "")
+                self.assertEqual(terminal.end(), 0)
+                self.assertEqual(terminal.screen.lines(), ["Who? Hello Ada", "over"])
+                self.assertNotIn("waits_for", self.paddock("status", "j", *where).stdout)
+
+    def test_status_of_one_that_runs(self):
+        with pool.Pool(workers=1) as p:
+            where = ["--runtime-dir", p.runtime]
+            busy = self.path("busy.py", "input()\nprint('on', flush=True)\nimport time\ntime.sleep(600)\n")
+            self.paddock("submit", busy, "--id", "j", "--live-input", "--trace", "lines", "--wall-ms", "600000", *where)
+            pool.wait_until(lambda: "waits_for" in self.paddock("status", "j", *where).stdout, "it waits")
+            self.paddock("input", "j", "x", *where)
+            pool.wait_until(lambda: "waits_for" not in self.paddock("status", "j", *where).stdout, "it goes on")
+            self.assertIn("running", self.paddock("status", "j", *where).stdout)
+            self.paddock("cancel", "j", *where)
+
+    def test_no_row_on_a_terminal_that_cannot(self):
+        for source, words in ((WAIT + "wait(0.5)\nprint('over')\n", ["--trace", "lines"]), (self.ASK.format("Who? "), [])):
+            terminal = Terminal([PADDOCK, "run", self.path("x.py", source), *words], term="dumb")
+            terminal.type("Ada\n\n")
+            self.assertEqual(terminal.end(), 0)
+            self.assertEqual([line for line in terminal.shown if line.startswith(">")], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
