@@ -147,8 +147,14 @@ static const struct {
     {"{report}", add_report},
 };
 
+/* Has a sentence come to its end? */
+static bool is_ended(const char *text, size_t size)
+{
+    return size > 0 && (text[size - 1] == '?' || text[size - 1] == '.');
+}
+
 /* Appends what the placeholder at `at` stands for; returns its length, 0 if there is
- * none. What ends with a question needs no full stop. */
+ * none. What is a whole sentence, or a question, needs no full stop. */
 static size_t add_placeholder(const char *at, const struct verdict_facts *facts,
                               struct buffer *to)
 {
@@ -157,8 +163,7 @@ static size_t add_placeholder(const char *at, const struct verdict_facts *facts,
 
         if (strncmp(at, placeholders[i].name, length) == 0) {
             placeholders[i].add(facts, to);
-            return length +
-                   (at[length] == '.' && to->size > 0 && to->data[to->size - 1] == '?');
+            return length + (at[length] == '.' && is_ended(to->data, to->size));
         }
     }
     return 0;
@@ -210,6 +215,14 @@ static const struct crash *crash_by_signal(int number)
     return &sent;
 }
 
+/* A report of a source that cannot be read may say itself what to try. */
+static bool advises(enum verdict verdict, const struct verdict_facts *facts)
+{
+    size_t size = facts->report != NULL ? strlen(facts->report) : 0;
+
+    return verdict == VERDICT_COMPILE_ERROR && size > 0 && facts->report[size - 1] == '.';
+}
+
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to)
 {
@@ -223,7 +236,7 @@ void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
     if (facts->where != NULL && *facts->where != '\0') {
         buffer_printf(to, " It was at %s.", facts->where);
     }
-    if (*try_this != '\0') {
+    if (*try_this != '\0' && !advises(verdict, facts)) {
         buffer_add_char(to, ' ');
         fill(try_this, facts, to);
     }

@@ -70,6 +70,7 @@ const struct verdict_row *verdict_row(enum verdict verdict);
 /* Returns VERDICT_NONE for an unknown name. */
 enum verdict verdict_by_name(const char *name);
 bool verdict_is_claim(uint32_t code);
-/* Appends "what happened. What to try." with the figures filled in. */
+/* Appends "what happened. What to try." with the figures filled in. Where the report of a
+ * `compile_error` ends with a full stop, it has said what to try. */
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to);

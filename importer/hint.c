@@ -90,13 +90,25 @@ static bool hint_saying(const struct failure *failure, const char *said,
 
 #define NO_ENCODING "This encoding is not offered here: UTF-8 can write all languages"
 
+#define NOT_READ                                                                         \
+    "This encoding is not offered here: save the file as UTF-8, which can write all "    \
+    "languages, and remove that line."
+
+/* One that ends with a full stop says all that there is to try (common/verdict.h). */
 static const struct saying syntax[] = {
     {"Missing parentheses in call to 'print'", PYTHON2("print(...), with brackets")},
     {"Missing parentheses in call to 'exec'", PYTHON2("exec(...), with brackets")},
     {"multiple exception types must be parenthesized", PYTHON2("\"except Error as e:\"")},
     {"leading zeros in decimal integer literals",
      "A number does not begin with 0; an octal one begins with 0o"},
-    {"unknown encoding: ", NO_ENCODING},
+    {"unknown encoding: ", NOT_READ},
+    {"is not a text encoding", NOT_READ},
+    {"encoding problem: ", "The file begins as UTF-8 does: remove that line."},
+    {"the file is saved in UTF-16", "Save it as UTF-8."},
+    {"a byte that is not UTF-8", "Save the file as UTF-8."},
+    {"a byte that is not ", "Save the file in the encoding that it names at its top, or "
+                            "in UTF-8 and without that "
+                            "name."},
 };
 
 static void hint_syntax(const struct failure *failure)

@@ -4,6 +4,7 @@
  * that may be hostile, before anything of it runs.
  */
 #include "common/utf8.h"
+#include "importer/encoding.h"
 #include "importer/source.h"
 #include "importer/types.h"
 
@@ -60,6 +61,99 @@ static void show_line(PySyntaxErrorObject *error, PyObject *source)
     Py_XDECREF(text);
 }
 
+/* ---- encodings ---- */
+
+static bool says(PyObject *message, const char *beginning)
+{
+    PyObject *part = PyUnicode_FromString(beginning);
+    bool is = message != NULL && PyUnicode_Check(message) && part != NULL &&
+              PyUnicode_Tailmatch(message, part, 0, PY_SSIZE_T_MAX, -1) == 1;
+
+    PyErr_Clear();
+    Py_XDECREF(part);
+    return is;
+}
+
+/* A place of its own has what is wrong with a literal or a name, however it is encoded.
+ */
+static bool is_about_encoding(const PySyntaxErrorObject *error)
+{
+    return (error->lineno != NULL && PyLong_CheckExact(error->lineno) &&
+            PyLong_AsLong(error->lineno) == 0) ||
+           says(error->msg, "(unicode error) 'utf-8' codec can't decode") ||
+           says(error->msg, "source code cannot contain null bytes");
+}
+
+static void set_number(PyObject **member, size_t number)
+{
+    PyObject *value = PyLong_FromSize_t(number);
+
+    if (value != NULL) {
+        Py_XSETREF(*member, value);
+    }
+    PyErr_Clear();
+}
+
+/* Of what a codec makes of these bytes. */
+static PyObject *decode(const char *bytes, size_t size, const char *codec)
+{
+    PyObject *text = PyUnicode_Decode(bytes, (Py_ssize_t)size, codec, "replace");
+
+    PyErr_Clear();
+    return text != NULL ? text : PyUnicode_DecodeLatin1(bytes, (Py_ssize_t)size, NULL);
+}
+
+/* Columns are in characters: what stands before the fault may have more bytes. */
+static void set_place(PySyntaxErrorObject *error, PyObject *source,
+                      const struct encoding_fault *fault)
+{
+    const char *bytes = PyBytes_AS_STRING(source), *at = bytes + fault->at;
+    size_t size = (size_t)PyBytes_GET_SIZE(source);
+    size_t mark = size > 3 && memcmp(bytes, UTF8_MARK, 3) == 0 ? 3 : 0;
+    struct source_walk walk = {.rest = bytes + mark, .left = size - mark};
+    struct source_line line = {0};
+    PyObject *before, *text;
+
+    while (source_next(&walk, &line) && line.text + line.size <= at) {
+    }
+    set_number(&error->lineno, (size_t)(line.number > 0 ? line.number : 1));
+    if (fault->size == 0 || line.text == NULL) {
+        return;
+    }
+    before = decode(line.text, (size_t)(at - line.text), fault->codec);
+    text = decode(line.text, line.size, fault->codec);
+    if (before != NULL && text != NULL) {
+        size_t column = (size_t)PyUnicode_GET_LENGTH(before) + 1;
+
+        set_number(&error->offset, column);
+        set_number(&error->end_lineno, (size_t)line.number);
+        set_number(&error->end_offset, column + fault->size);
+        Py_XSETREF(error->text, Py_NewRef(text));
+    }
+    PyErr_Clear();
+    Py_XDECREF(before);
+    Py_XDECREF(text);
+}
+
+static bool explain_encoding(PySyntaxErrorObject *error, PyObject *source)
+{
+    struct encoding_fault fault;
+    PyObject *message;
+
+    if (!is_about_encoding(error) || !encoding_find_fault(source, &fault)) {
+        return false;
+    }
+    set_place(error, source, &fault);
+    message = *fault.sentence != '\0' ? PyUnicode_FromString(fault.sentence) : NULL;
+    if (message != NULL) {
+        Py_XSETREF(error->msg, message);
+    }
+    PyErr_Clear();
+    return true;
+}
+
+/* ---- all of it ---- */
+
 static bool is_ascii(PyObject *source)
 {
     const char *bytes = PyBytes_AS_STRING(source);
@@ -73,6 +167,9 @@ static bool is_ascii(PyObject *source)
 
 static bool explain(PySyntaxErrorObject *error, PyObject *source)
 {
+    if (explain_encoding(error, source)) {
+        return false;
+    }
     if (error->text == NULL || error->text == Py_None) {
         show_line(error, source);
         return false;

@@ -115,6 +115,19 @@ class Recording(pool.TestCase):
                         caret = lines[lines.index("    " + code.strip()) + 1]
                         self.assertEqual(caret, " " * (3 + column) + "^" * max(end - column, 1))
 
+    def test_errors_of_an_encoding_have_a_place(self):
+        for code, expected in ((b"\n# coding: foo\n", (2, 11, 2, 14, "# coding: foo\n")),
+                               (b"\xef\xbb\xbf# coding: latin-1\n", (1, 11, 1, 18, "# coding: latin-1\n")),
+                               (b"x = 1\ny = '\xc3\xa9', '\xe9'\n", (2, 11, 2, 12, "y = '\u00e9', '\ufffd'\n")),
+                               (b"# coding: cp1252\r\nx = '\xe9\x81'\r\n", (2, 7, 2, 8, "x = '\u00e9\ufffd'\r\n")),
+                               ("x = 1\n".encode("utf-16"), (1, 0, 1, 0, ""))):
+            for files, file in (({"robot.py": code}, "robot.py"), ({"robot.py": "import arm\n", "arm.py": code}, "arm.py")):
+                with self.subTest(code, file=file):
+                    _, records = self.run_program(files, "compile_error")
+                    frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                    self.assertEqual(tuple(frame[key] for key in ("line", "column", "end_line", "end_column", "source")), expected)
+                    self.assertEqual(frame["file"], f"/robot/{file}")
+
     def test_compile_errors_that_come_late_have_their_line(self):
         """Python reads it from the file when the source has been read to its end."""
         for code, line in (("x = 1\nreturn x\n", 2), ("for i in []: pass\nbreak\n", 2), ("def f(a, a): pass\n", 1),

@@ -135,11 +135,30 @@ ROWS = {
         "print is kept")),
     "https": ({"robot.py": "import urllib.request as u\nu.urlopen('https://localhost/')\n"}, "exception", STOPPED.format(
         "URLError: <urlopen error unknown url type: https> (robot.py, line 2). " + NO_NETWORK)),
-    "another encoding": ({"robot.py": "# coding: gbk\nx = 1\n"}, "compile_error", READ.format(
-        "SyntaxError: unknown encoding: gbk (robot.py, line 0). This encoding is not offered here: UTF-8 can write all languages")),
     "another error": ({"robot.py": "x = None\nx.y\n"}, "exception", STOPPED.format(
         "AttributeError: 'NoneType' object has no attribute 'y' (robot.py, line 2)")),
 }
+
+# How a file is saved: where, and what to do about it.
+REMOVE = "This encoding is not offered here: save the file as UTF-8, which can write all languages, and remove that line."
+NO_UTF8 = "SyntaxError: this line holds a byte that is not UTF-8: 0xe9 (robot.py, line {}). Save the file as UTF-8."
+AT_ITS_TOP = "Save the file in the encoding that it names at its top, or in UTF-8 and without that name."
+LOOK = "Look at that line and the one above it."
+UTF16 = "SyntaxError: the file is saved in UTF-16 (robot.py, line 1). Save it as UTF-8."
+ROWS.update({f"encoding, {what}": ({"robot.py": code}, "compile_error", "Python cannot read your program: " + said) for what, code, said in (
+    ("another one", b"# coding: gbk\nx = 1\n", "SyntaxError: unknown encoding: gbk (robot.py, line 1). " + REMOVE),
+    ("none", b"\n# vim: fileencoding=foo\nx = 1\n", "SyntaxError: unknown encoding: foo (robot.py, line 2). " + REMOVE),
+    ("none of text", b"# coding: rot13\n", "SyntaxError: 'rot13' is not a text encoding; use codecs.decode() to handle arbitrary codecs "
+                                           "(robot.py, line 1). " + REMOVE),
+    ("two", b"\xef\xbb\xbf# coding: latin-1\n", "SyntaxError: encoding problem: iso-8859-1 with BOM (robot.py, line 1). "
+                                                "The file begins as UTF-8 does: remove that line."),
+    ("UTF-16", "x = 1\n".encode("utf-16"), UTF16), ("UTF-16 without a mark", "x = 1\n".encode("utf-16-be"), UTF16),
+    ("Latin-1", b"x = 1\n\ny = 'caf\xe9'\n", NO_UTF8.format(3)), ("Latin-1 in a text", b'x = """\n\xe9\n\n"""\n', NO_UTF8.format(2)),
+    ("ASCII that is none", b"# coding: ascii\nx = '\xe9'\n", "SyntaxError: this line holds a byte that is not ascii: 0xe9 (robot.py, line 2). "
+                                                             + AT_ITS_TOP),
+    ("a NUL", b"x = 1\n\0\n", "SyntaxError: source code cannot contain null bytes (robot.py, line 2). " + LOOK),
+    ("another error before", b"x = = 1\ny = '\xe9'\n", "SyntaxError: invalid syntax (robot.py, line 1). " + LOOK),
+)})
 
 # What an exception says, however odd.
 ROWS.update({

@@ -127,6 +127,19 @@ static void figures(void **state)
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.cpu_ms = 1990}, "1.9 s");
 }
 
+/* Of a source that cannot be read alone: any program may end its own text so. */
+static void a_report_that_advises(void **state)
+{
+    const struct verdict_facts facts = {.report = "E: it is so. Do that."};
+
+    sentence(VERDICT_COMPILE_ERROR, &facts,
+             "Python cannot read your program: E: it is so. Do that.");
+    sentence(
+        VERDICT_EXCEPTION, &facts,
+        "Your program stopped with an error: E: it is so. Do that. The last lines of "
+        "its output show where.");
+}
+
 static void crashes(void **state)
 {
     static const struct {
@@ -160,8 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),      cmocka_unit_test(what_is_no_verdict),
-        cmocka_unit_test(every_sentence), cmocka_unit_test(crashes),
-        cmocka_unit_test(figures),
+        cmocka_unit_test(every_sentence), cmocka_unit_test(a_report_that_advises),
+        cmocka_unit_test(crashes),        cmocka_unit_test(figures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
