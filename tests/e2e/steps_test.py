@@ -39,7 +39,7 @@ class Steps(pool.TestCase):
                 ("3", "int", "3"), ("-2.5", "float", "-2.5"), ("1e300 * 1e10", "float", "inf"), ("True", "bool", "True"),
                 ("None", "NoneType", "None"), ("'it\\'s\\n'", "str", "'it\\'s\\n'"), ("'é€😀\\x1b\\u202e'", "str", "'é€😀\\x1b\\u202e'"),
                 ("'\\ud800'", "str", "'\\ud800'"), ("'x' * 100", "str", "'" + "x" * 40 + "'..."), ("b'a\\0'", "bytes", "b'a\\x00'"),
-                ("[1, 2]", "list", "[1, 2]"), ("(1,)", "tuple", "(1)"), ("{'a': 1}", "dict", "{'a': 1}"), ("{5}", "set", "{5}"),
+                ("[1, 2]", "list", "[1, 2]"), ("(1,)", "tuple", "(1,)"), ("()", "tuple", "()"), ("(1, 2)", "tuple", "(1, 2)"), ("{'a': 1}", "dict", "{'a': 1}"), ("{5}", "set", "{5}"),
                 ("list(range(100))", "list", "[0, 1, 2, 3, 96, 97, 98, 99, ... 100 in all]"), ("[[1, [2]]]", "list", "[[1, ...]]"),
                 ("10 ** 40", "int", "an integer of 133 bits"), ("3j", "complex", "<complex>"), ("range(3)", "range", "<range>"),
                 ("object()", "object", "<object>")):

@@ -335,7 +335,10 @@ static void write_container(struct writing *writing, PyObject *value)
     if (size > shown) {
         buffer_printf(to, ", ... %zd in all", size);
     }
-    buffer_add_char(to, is_list ? ']' : is_tuple || inner.names ? ')' : '}');
+    buffer_add_text(to, is_list                   ? "]"
+                        : is_tuple && size == 1   ? ",)"
+                        : is_tuple || inner.names ? ")"
+                                                  : "}");
 }
 
 static bool has_elements(PyObject *value)
