@@ -37,9 +37,12 @@ def save(name, data, media_type=None):
     Its media type is guessed from the name where it is not said."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a file is a text, not {type(name).__name__}")
-    if not 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 or name in (".", "..") or not name.isprintable() or "/" in name \
-            or "\\" in name:
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} is no name of a file: a file has a name without folders")
+    if not name.isprintable():
+        raise ValueError(f"{name!r} is no name of a file: a name has only characters that can be printed")
+    if len(name.encode("utf-8")) > 255:
+        raise ValueError(f"{name[:20] + '...'!r} is no name of a file: a name is at most 255 bytes long")
     if media_type is not None and not isinstance(media_type, str):
         raise TypeError(f"a media type is a text, not {type(media_type).__name__}")
     if media_type is not None and not (len(media_type) <= 255 and _is_media_type(media_type)):
