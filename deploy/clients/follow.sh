@@ -3,7 +3,7 @@
 #
 # Follows a job with redis-cli and jq alone: follow.sh QUEUE JOB [OPTION OF redis-cli ...]. Prints its states, the records
 # of its recording (as `encoding=json` has them) and its result, one object a line, as they come. Exit code 1 where there is
-# no such job. docs/PROTOCOL.md, "Follow".
+# no such job, or its recording is binary. docs/PROTOCOL.md, "Follow".
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -12,6 +12,14 @@ if [ $# -lt 2 ]; then
 fi
 prefix="paddock:{$1}:" job=$2
 shift 2
+
+# A recording that is not of lines takes a decoder (deploy/clients/recording.js, recording.py).
+check_encoding() {
+    [ "$(redis-cli -e "$@" HGET "${prefix}job:$job" encoding)" != binary ] || {
+        echo "follow.sh: the recording of job $job is binary: this reads those of jobs with encoding=json" >&2
+        return 1
+    }
+}
 
 # What XREAD answers, until the result has come; or nothing more, where there is no such job.
 replies() {
@@ -25,6 +33,7 @@ replies() {
             }
             continue
         fi
+        [ "$last" != 0-0 ] || check_encoding "$@"
         printf '%s\n' "$reply"
         last=$(printf '%s' "$reply" | jq -r '[.[][][0]] | last')
         over=$(printf '%s' "$reply" | jq 'any(.[][][1]; .[1] == "result")')

@@ -201,6 +201,11 @@ class Lines(pool.TestCase):
         done = self.follow("nobody")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("there is no job nobody", done.stderr)
+        job = self.client.enqueue(pool.make_zip("print('hi')\n"))
+        self.client.wait(job)
+        done = self.follow(job)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(f"the recording of job {job} is binary: this reads those of jobs with encoding=json", done.stderr)
         done = subprocess.run([FOLLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual((done.returncode, re.match("usage: ", done.stderr) is not None), (2, True))
 
