@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/fd.h"
+#include "common/utf8.h"
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/recording.h"
@@ -26,9 +27,11 @@ struct saving {
     int part;       /* owned: the file whose parts come; -1: none */
     char name[256]; /* its name */
     uint64_t got, total;
-    uint64_t value_got;
+    uint64_t value_got, value_total; /* bytes of the value whose parts come */
+    off_t value_at;                  /* where its line begins */
     size_t refused, halves; /* files: of names that are no plain ones; not whole */
-    int error;              /* of the first write that failed */
+    size_t value_halves;
+    int error; /* of the first write that failed */
 };
 
 static void put(struct saving *saving, int fd, const char *bytes, size_t size)
@@ -40,29 +43,75 @@ static void put(struct saving *saving, int fd, const char *bytes, size_t size)
 
 /* ---- what a program gave back ---- */
 
+/* On one line, as UTF-8: what is JSON is already. */
+static void put_line(struct saving *saving, const char *bytes, size_t size)
+{
+    autobuffer struct buffer line = BUFFER_INIT(3 * LIMIT_RECORD);
+
+    for (size_t at = 0; at < size;) {
+        int length = utf8_sequence(bytes + at, size - at);
+
+        if (length <= 0) {
+            buffer_add_text(&line, "\xef\xbf\xbd");
+            at += utf8_replaced(bytes + at, size - at);
+        } else {
+            bool is_control = (unsigned char)bytes[at] < ' ';
+
+            buffer_add(&line, is_control ? " " : bytes + at, (size_t)length);
+            at += (size_t)length;
+        }
+    }
+    put(saving, saving->values, line.data, line.size);
+}
+
+/* The one whose parts came is left out if it is not whole. */
+static void end_value(struct saving *saving)
+{
+    if (saving->value_got < saving->value_total) {
+        saving->value_halves++;
+        if (ftruncate(saving->values, saving->value_at) != 0 ||
+            lseek(saving->values, saving->value_at, SEEK_SET) < 0) {
+            saving->error = saving->error == 0 ? -errno : saving->error;
+        }
+    }
+    saving->value_got = saving->value_total = 0;
+}
+
 static void save_value(struct saving *saving, const struct wire_decoded *record)
 {
-    const struct wire_field *total = wire_find(record, "total");
+    uint64_t total = wire_find(record, "total")->number;
     const struct wire_field *part = wire_find(record, "part");
+    size_t size;
 
-    put(saving, saving->values, part->bytes, part->size);
-    saving->value_got += part->size;
-    if (saving->value_got >= total->number) {
+    if (saving->value_got == 0 || total != saving->value_total) {
+        end_value(saving);
+        saving->value_total = total;
+        saving->value_at = lseek(saving->values, 0, SEEK_CUR);
+    }
+    size = part->size < total - saving->value_got ? part->size
+                                                  : (size_t)(total - saving->value_got);
+    put_line(saving, part->bytes, size);
+    saving->value_got += size;
+    if (saving->value_got == total) {
         put(saving, saving->values, "\n", 1);
-        saving->value_got = 0;
+        saving->value_got = saving->value_total = 0;
     }
 }
 
+/* One that can be printed, without folders. */
 static bool is_plain(const char *name, size_t size)
 {
     if (size == 0 || size > 255 || (size == 1 && name[0] == '.') ||
         (size == 2 && memcmp(name, "..", 2) == 0)) {
         return false;
     }
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0, length; i < size; i += length) {
+        int sequence = utf8_sequence(name + i, size - i);
         unsigned char c = (unsigned char)name[i];
 
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '\\') {
+        length = sequence > 0 ? (size_t)sequence : 1;
+        if (sequence <= 0 || c < 0x20 || c == 0x7f || c == '/' || c == '\\' ||
+            utf8_moves(name + i, length)) {
             return false;
         }
     }
@@ -168,20 +217,28 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
     return error < 0 ? refuse(saving, why) : saving->error;
 }
 
-static void say_what_is_missing(const struct saving *saving)
+/* Returns whether anything is. */
+static bool say_what_is_missing(const struct saving *saving)
 {
     if (saving->halves > 0) {
         (void)complain(0, "%zu of the files came in part only", saving->halves);
+    }
+    if (saving->value_halves > 0) {
+        (void)complain(0, "%zu of the values came in part only, and %s left out",
+                       saving->value_halves, saving->value_halves == 1 ? "was" : "were");
     }
     if (saving->refused > 0) {
         (void)complain(0, "%zu files were not written: their names are no plain ones",
                        saving->refused);
     }
+    return saving->halves + saving->value_halves + saving->refused > 0;
 }
 
 /* Returns 0, -EEXIST (the folder), -EIO (it could not be written), or what recording_read
- * gives, with a sentence in `why`. Whatever was read before an error is there. */
-static int save_write(const struct args *args, const char *folder, struct buffer *why)
+ * gives, with a sentence in `why`. Whatever was read before an error is there.
+ * *ret_missing: something else is not, which was said. */
+static int save_write(const struct args *args, const char *folder, bool *ret_missing,
+                      struct buffer *why)
 {
     struct saving saving = {
         .folder = folder, .recording = -1, .values = -1, .files = -1, .part = -1};
@@ -202,7 +259,10 @@ static int save_write(const struct args *args, const char *folder, struct buffer
         error = -EIO;
     }
     end_file(&saving);
-    say_what_is_missing(&saving);
+    if (saving.values >= 0) {
+        end_value(&saving);
+    }
+    *ret_missing = say_what_is_missing(&saving);
     close_fd(&saving.files);
     close_fd(&saving.values);
     close_fd(&saving.recording);
@@ -215,6 +275,7 @@ int save_command(const struct command *command, struct args *args)
     autobuffer struct buffer why = BUFFER_INIT(4096);
     const char *name = args->words[0], *slash = strrchr(name, '/');
     char folder[LIMIT_PATH];
+    bool missing = false;
     int error;
 
     (void)snprintf(folder, sizeof(folder), "%s%s",
@@ -222,10 +283,10 @@ int save_command(const struct command *command, struct args *args)
                    : slash != NULL      ? slash + 1
                                         : name,
                    args->output != NULL ? "" : ".paddock");
-    error = save_write(args, folder, &why);
+    error = save_write(args, folder, &missing, &why);
     if (error < 0) {
         return complain_why(recording_exit(error), &why);
     }
     (void)puts(folder);
-    return 0;
+    return missing ? EXIT_NEGATIVE : 0;
 }

@@ -66,10 +66,13 @@ class Module(pool.TestCase):
             "empty": ("application/octet-stream", b""), "f.svg": ("image/svg+xml", b"svg")})
 
     def test_names_that_are_none(self):
-        for name in "''", "'../x'", "'a/b'", "'..'", "'a\\0'", "'x' * 256", "'\\x1b[2J'", "'a\\\\b'":
+        folders, printed = "a file has a name without folders", "a name has only characters that can be printed"
+        for name, why in (("''", folders), ("'../x'", folders), ("'a/b'", folders), ("'..'", folders), ("'a\\\\b'", folders),
+                          ("'a\\0'", printed), ("'\\x1b[2J'", printed), ("'a\\nb'", printed), ("'\\u202e'", printed), ("'\\ud800'", printed),
+                          ("'x' * 256", "a name is at most 255 bytes long"), ("'\u00e9' * 128", "a name is at most 255 bytes long")):
             with self.subTest(name):
                 records = self.records(f"import paddock\npaddock.save({name}, b'x')\n", "exception")
-                self.assertIn("is no name of a file", self.job.result["sentence"])
+                self.assertIn(f" is no name of a file: {why} (robot.py", self.job.result["sentence"])
                 self.assertNotIn("<paddock>", recording.text(records, "err"))
                 self.assertEqual(files(records), {})
         self.records("import paddock\npaddock.save('x', 5)\n", "exception")
@@ -218,18 +221,42 @@ class Save(pool.TestCase):
                 return bytes([len(value)]) + value
             return b"\x19\0" + text(name) + text(b"t") + bytes([len(part) if total is None else total]) + text(part)
         header = b"\x01\x07PADDOCK\x02\x00\x00"
-        data = header + b"".join(saved(name, b"x") for name in (b"../up", b"/abs", b"..", b"", b"a\0b", b"a/b", b"\x1b[2J"))
+        data = header + b"".join(saved(name, b"x") for name in (b"../up", b"/abs", b"..", b"", b"a\0b", b"a/b", b"\x1b[2J", "\u202e".encode(), b"\xff\xfe",
+                                                                  b"\xc2\x9b"))
         data += saved(b"ok", b"1", 2) + saved(b"ok", b"2", 2) + saved(b"half", b"1", 9) + b"\x7f"
         with open(os.path.join(self.folder, "bad"), "wb") as file:
             file.write(data)
         done = self.save("bad", "--output", "out")
         self.assertEqual(done.returncode, 1, done)
         self.assertIn(f"at byte {len(data) - 1}: a record of kind 127, which", done.stderr)
-        self.assertIn("7 files were not written", done.stderr)
+        self.assertIn("10 files were not written", done.stderr)
         self.assertIn("1 of the files came in part only", done.stderr)
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "out", "files"))), ["half", "ok"])
         self.assertEqual(self.read("out", "files", "ok"), b"12")
         self.assertEqual(sorted(os.listdir(self.folder)), ["bad", "out"])
+
+    def test_values_of_a_hostile_recording(self):
+        """One per line and UTF-8, whatever comes; `total` bytes are a whole, what is none is left out and said."""
+        def value(part, total=None):
+            return b"\x18\0" + bytes([len(part) if total is None else total, len(part)]) + part
+        for parts, expected, missing in (
+                (value(b"a\nb\r\0c") + value(b"1"), "a b  c\n1\n", 0), (value(b"\xff\xe2\x82x"), "\ufffd\ufffdx\n", 0),
+                (value(b"1", 2) + value(b"23", 2) + value(b"4"), "12\n4\n", 0), (value(b"1", 9) + value(b"2") + value(b"3"), "2\n3\n", 1),
+                (value(b"1") + value(b"2", 9), "1\n", 1), (value(b"", 0) + value(b"1"), "\n1\n", 0)):
+            with self.subTest(parts), tempfile.TemporaryDirectory() as self.folder:
+                with open(os.path.join(self.folder, "bad"), "wb") as file:
+                    file.write(b"\x01\x07PADDOCK\x02\x00\x00" + parts)
+                done = self.save("bad", "--output", "out")
+                self.assertEqual(self.read("out", "values.jsonl").decode(), expected)
+                self.assertEqual((done.returncode, done.stdout), (min(missing, 1), "out\n"))
+                self.assertEqual(done.stderr, "paddock: 1 of the values came in part only, and was left out\n" if missing else "")
+
+    def test_half_a_file(self):
+        with open(os.path.join(self.folder, "half"), "wb") as file:
+            file.write(b"\x01\x07PADDOCK\x02\x00\x00" + b"\x19\0\x01a\x01t\x09\x01x")
+        done = self.save("half", "--output", "out")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "out\n", "paddock: 1 of the files came in part only\n"))
+        self.assertEqual(self.read("out", "files", "a"), b"x")
 
     def test_every_prefix(self):
         """One that is cut off is an error, what came before it is saved; one that ends with a record is whole, with or without
