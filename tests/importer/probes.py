@@ -269,9 +269,19 @@ def traceback_shows_the_line():
 
 @probe
 def traceback_of_syntax_errors():
-    for name in "syntax", "syntax_user", "indent", "unclosed", "tabs", "klingon", "bom_and_latin", "not_utf8":
+    for name in "syntax", "syntax_user", "indent", "unclosed", "tabs":
         traced(f"import {name}")
         print(name in sys.modules)
+
+
+@probe
+def sources_encoded_wrongly():
+    """Which of them are refused, and as what: where, Python on a disk does not say, or not rightly."""
+    for name in "klingon", "bom_and_latin", "not_utf8":
+        try:
+            __import__(name)
+        except SyntaxError as error:
+            print(type(error).__name__, os.path.basename(error.filename), name in sys.modules)
 
 
 @probe
