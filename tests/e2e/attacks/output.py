@@ -50,7 +50,7 @@ def raw_bytes(expected):
 
 
 def told_in_short(job):
-    return len(job.errors) <= 10 << 10 and job.errors.startswith("Traceback")
+    return len(job.errors) <= (10 + 16) << 10 and job.errors.startswith("Traceback")
 
 
 ODD = "a\0b\x1b[2J\rc" + "\u200b" * 1000 + "<script>"
@@ -123,7 +123,7 @@ ATTACKS = [
            "raise ValueError('still told')\n", "exception", claim="still told"),
     Attack("F12", "a hook that raises", "import sys\ndef hook(*a): raise SystemExit(0)\nsys.excepthook = hook\n1 / 0\n",
            "exception", claim="ZeroDivisionError"),
-    Attack("F13", "an error of 10 MB", "raise ValueError('x' * 10_000_000)\n", "output_limit", FLOOD, check=told_in_short),
+    Attack("F13", "an error of 10 MB", "raise ValueError('x' * 10_000_000)\n", "exception", FLOOD, check=told_in_short),
     Attack("F13", "an error of a thousand errors", "e = None\nfor i in range(1000):\n    f = ValueError('x' * 100)\n"
            "    f.__cause__ = e\n    e = f\nraise e\n", "exception output_limit", FLOOD, check=lambda job: True),
     Attack("F13", "an error that is its own cause", "e = ValueError('round')\nf = ValueError('and round')\n"
