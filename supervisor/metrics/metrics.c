@@ -148,9 +148,9 @@ static int give_up_rights(void)
         int resource;
         rlim_t most;
     } limits[] = {
-        {RLIMIT_FSIZE, 0},      {RLIMIT_CORE, 0},
-        {RLIMIT_NPROC, 0},      {RLIMIT_NOFILE, CONNECTIONS + 32},
-        {RLIMIT_DATA, MIB(64)},
+        {RLIMIT_CORE, 0},
+        {RLIMIT_NPROC, 0},
+        {RLIMIT_NOFILE, CONNECTIONS + 32},
     };
 
     for (size_t i = 0; i < array_size(limits); i++) {

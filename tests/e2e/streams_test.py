@@ -45,7 +45,7 @@ class Closed(Command):
         lock = f"{runtime}/lock"
         pool.wait_until(lambda: os.path.exists(f"{runtime}/pool"), "it is ready")
         with open(lock) as file:
-            self.assertEqual(file.read(), f"{supervisor.pid}\nmade\n")
+            self.assertRegex(file.read(), f"^{supervisor.pid}\nmade\n[0-9a-f]{{32}}\n$")
         supervisor.send_signal(signal.SIGTERM)
         self.assertEqual(supervisor.wait(pool.PATIENCE), 0)
 

@@ -47,7 +47,7 @@ class Tampered(pool.TestCase):
     def test_the_largest_zip(self):
         """A byte more than this pool takes is too much, whatever the queue does."""
         self.client.redis.hset(self.client.key("conf"), "max_zip_mb", 50)
-        for more in (0, 1, 40 * MB):
+        for more in (0, 1):
             with self.subTest(more):
                 ended = self.end(lambda job: None, code=bytes(10 * MB + more))
                 self.assertEqual(ended.verdict, "bad_zip")
