@@ -5,7 +5,7 @@
 -- rights were taken away for a moment leave keys that are none, and jobs that stand nowhere: neither may stop the queue, and
 -- no job may be lost for it. `suspect` holds how many of `open` have been looked after, while that goes on.
 local TYPES = {open = "zset", lease = "zset", waits = "zset", delayed = "zset", dead = "zset", turns = "zset",
-               turns0 = "zset", turns1 = "zset", turns2 = "zset", capped = "zset", kept = "hash", topen = "hash",
+               rr0 = "zset", rr1 = "zset", rr2 = "zset", turns0 = "zset", turns1 = "zset", turns2 = "zset", capped = "zset", kept = "hash", topen = "hash",
                tact = "hash", conf = "hash", weights = "hash", bytes = "string", pace = "string", paused = "string",
                wake = "list", recordings = "zset", recordings_until = "zset", recordings_size = "hash",
                recordings_bytes = "string"}
@@ -73,11 +73,12 @@ local function look_after(P, id, now)
   if redis.call("ZSCORE", P .. "lease", id) then
     return
   end
-  local known = fields(P, id, "state", "tenant", "attempt", "bytes", "keep_s")
+  local known = fields(P, id, "state", "tenant", "attempt", "bytes", "keep_s", "cancel")
   local state = known[1]
-  if not state or state == "queued" then
+  if (not state or state == "queued") and not known[6] then
     return set_waiting(P, id, now)
   end
+  leave_line(P, id)
   if state ~= "running" and is_told(P, id) then
     close(P, id, state, known[2] or "default", counted(known[3]), counted(known[4]), asked("keep_s", known[5]), now)
   else
@@ -101,16 +102,25 @@ local function audit(P, now)
   end
 end
 
--- A claim has found nobody to run. Where jobs wait all the same it is seen to from time to time whether they could; where
--- there are none at all there is nothing to be counted.
+-- Nobody waits or runs: what is counted is nothing, and the bytes of dead letters.
+local function count_anew(P)
+  local bytes = 0
+  for _, id in ipairs(redis.call("ZRANGE", P .. "dead", 0, COUNT_AT_MOST)) do
+    bytes = bytes + counted(field(P, id, "held"))
+  end
+  redis.call("UNLINK", P .. "topen", P .. "tact", P .. "bytes")
+  add(P, "bytes", bytes)
+end
+
+-- A claim has found nobody to run. Where jobs wait all the same it is seen to, from time to time, whether they could.
 local function suspect(P)
-  if redis.call("ZCARD", P .. "open") == 0 then
-    redis.call("UNLINK", P .. "topen", P .. "tact")
-    if redis.call("ZCARD", P .. "dead") == 0 then
-      redis.call("UNLINK", P .. "bytes")
+  local open = redis.call("ZCARD", P .. "open")
+  if (open == 0 or jobs_waiting(P) > 0) and redis.call("SET", P .. "audited", "1", "NX", "PX", AUDIT_MS) then
+    if open == 0 then
+      count_anew(P)
+    else
+      redis.call("SET", P .. "suspect", "0", "NX")
+      wake(P)
     end
-  elseif jobs_waiting(P) > 0 and redis.call("SET", P .. "audited", "1", "NX", "PX", AUDIT_MS) then
-    redis.call("SET", P .. "suspect", "0", "NX")
-    wake(P)
   end
 end

@@ -124,21 +124,20 @@ local function next_job(P, now, cap, weights)
       redis.call("ZADD", P .. "capped", whole(cap), tenant)
       begin_own(P, tenant)
     else
-      local own
+      local line, own = class, false
       if cap > 0 then
-        class, own = own_class(P, tenant, class)
-        round = "turns" .. class
+        line, own = own_class(P, tenant, class)
       end
-      local id = next_in_line(P, class, tenant)
-      local job = id and take(P, id, class, tenant, now)
-      if job then
+      local id = next_in_line(P, line, tenant)
+      local job = id and take(P, id, line, tenant, now)
+      if job then -- whose turn it was has had it, whichever of its jobs it is
         serve(P, round, tenant, within(try("HGET", P .. "weights", tenant), 1, 100, 1))
         serve(P, "turns", class, weights[class])
         if own then
-          serve(P, "own:" .. tenant, class, weights[class])
+          serve(P, "own:" .. tenant, line, weights[line])
         end
         return id, job
-      elseif not id then
+      elseif not id and line == class then
         redis.call("ZREM", P .. round, tenant)
       end
     end

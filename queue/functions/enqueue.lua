@@ -47,7 +47,7 @@ local function make_room(P, tenant, size, spared)
   local letters = redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1)
   for number, id in ipairs(letters) do
     room.bytes = room.bytes + counted(field(P, id, "held"))
-    if full(P, tenant, size, room) ~= "bytes" then
+    if not full(P, tenant, size, room) then
       for i = 1, number do
         drop_letter(P, letters[i], now_ms())
       end
@@ -103,6 +103,7 @@ local function replaced_by(P, job)
 end
 
 local function cancel_queued(P, id, detail)
+  redis.call("HSET", P .. "job:" .. id, "cancel", "1") -- whatever goes wrong from here on, it does not run
   leave_line(P, id)
   finish_by_queue(P, id, "cancelled", "cancelled", detail)
 end
@@ -125,12 +126,12 @@ local function store(P, id, upload, job, size, now)
   redis.call("RENAME", upload, P .. "zip:" .. id)
   guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000), false)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
-  add(P, "bytes", size)
 end
 
 -- The stored job begins to wait.
-local function open(P, id, job, now)
+local function open(P, id, job, now, size)
   redis.call("ZADD", P .. "open", whole(now), id)
+  add(P, "bytes", size)
   count(P, "topen", job.tenant, 1)
   redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
   if tonumber(job.delay_ms) > 0 then
@@ -195,5 +196,5 @@ local function enqueue(P, args)
     drop_letter(P, id, now) -- its fields are gone
   end
   store(P, id, upload, job, size, now)
-  return redis.status_reply(open(P, id, job, now))
+  return redis.status_reply(open(P, id, job, now, size))
 end

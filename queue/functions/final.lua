@@ -107,5 +107,6 @@ end
 
 -- Is this the attempt that runs? A token that is not the job's belongs to an attempt that was given up.
 local function holds(P, id, token)
-  return redis.call("ZSCORE", P .. "lease", id) and field(P, id, "token") == token
+  local known = fields(P, id, "token", "state")
+  return known[1] == token and known[2] == "running"
 end

@@ -55,7 +55,7 @@ local function dead_requeue(P, args)
   local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
                max_wait_s = asked_field(P, id, "max_wait_s")}
   guard(P, id, job.max_wait_s, true)
-  local answer = open(P, id, job, now)
+  local answer = open(P, id, job, now, 0)
   redis.call("ZREM", P .. "dead", id)
   return redis.status_reply(answer)
 end

@@ -61,7 +61,7 @@ local function missing_right(P, name)
     return rights and "TIME"
   end
   local now_s = redis.call("TIME")[1]
-  if looked_s[name] == now_s then
+  if looked_s[P .. name] == now_s then
     return nil
   end
   for i = 1, #rights do
@@ -70,5 +70,5 @@ local function missing_right(P, name)
       return table.concat(right, " ")
     end
   end
-  looked_s[name] = now_s
+  looked_s[P .. name] = now_s
 end

@@ -43,10 +43,11 @@ end
 -- come to it there.
 local function reap_waits(P, now)
   for _, id in ipairs(over(P, "waits", now, REAP_AT_MOST)) do
-    if field(P, id, "tenant") then
+    local known = fields(P, id, "tenant", "state")
+    if known[1] and known[2] == "queued" then
       leave_line(P, id)
       expire(P, id)
-    elseif redis.call("ZSCORE", P .. "open", id) then
+    elseif not known[1] and redis.call("ZSCORE", P .. "open", id) then
       redis.call("ZADD", P .. "waits", whole(now + SPARE_S * 1000), id)
     else
       redis.call("ZREM", P .. "waits", id)

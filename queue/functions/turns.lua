@@ -4,25 +4,28 @@
 -- A round is a sorted set: whose turn it is, by how much each was served. Who comes takes a place beside the one that was
 -- served least. Who is served moves on by the more the less it weighs; of equals the first by name is first.
 --
--- Who was passed over (a tenant at its cap, a class all of whose tenants are) comes back to the place that it had, which
--- `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps never run.
+-- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
+-- had, which `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps
+-- never run. How far a round had come when all were passed over is kept, too.
 local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
 
 local function join(P, round, member, one_turn)
   if redis.call("ZSCORE", P .. round, member) then
     return
   end
-  local least = redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2]
-  local place, kept = least or 0, tonumber(redis.call("HGET", P .. "kept", round .. ":" .. member) or "")
+  local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
+  local kept = tonumber(known[1] or "")
+  local front = tonumber(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2] or 0) or 0
   if kept then
-    place = string.format("%.9f", least and math.max(kept, least - one_turn) or kept)
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
   end
-  redis.call("ZADD", P .. round, place, member)
+  redis.call("ZADD", P .. round, string.format("%.9f", kept and math.max(kept, front - one_turn) or front), member)
 end
 
 local function pass_over(P, round, member)
-  redis.call("HSET", P .. "kept", round .. ":" .. member, redis.call("ZSCORE", P .. round, member))
+  local place = redis.call("ZSCORE", P .. round, member)
+  local front = tonumber(redis.call("HGET", P .. "kept", round) or 0) or 0
+  redis.call("HSET", P .. "kept", round .. ":" .. member, place, round, string.format("%.9f", math.max(front, place)))
   redis.call("ZREM", P .. round, member)
 end
 
@@ -35,13 +38,13 @@ end
 local OWN_S = 3600
 
 local function begin_own(P, tenant)
-  redis.call("ZADD", P .. "own:" .. tenant, "NX", 0, 0, 0, 1, 0, 2)
+  force("ZADD", P .. "own:" .. tenant, "NX", 0, 0, 0, 1, 0, 2)
   redis.call("EXPIRE", P .. "own:" .. tenant, OWN_S)
 end
 
 -- Whose turn it is of its classes. One without jobs saves nothing up.
 local function own_class(P, tenant, class)
-  local places, without = redis.call("ZRANGE", P .. "own:" .. tenant, 0, 2, "WITHSCORES"), {}
+  local places, without = force("ZRANGE", P .. "own:" .. tenant, 0, 2, "WITHSCORES"), {}
   for i = 1, #places, 2 do
     if redis.call("EXISTS", P .. "line" .. places[i] .. ":" .. tenant) == 1 then
       for _, other in ipairs(without) do

@@ -254,6 +254,9 @@ class Limits(pool.TestCase):
                     self.assertIn(f"It was at {job.result['where']}.", job.result["sentence"])
         job = self.client.run({"user/robot.py": "import deep.arm\n", "user/deep/arm.py": loop}, cpu_ms=200)
         self.assertRegex(job.result["where"], "^deep/arm.py, line [23]$")
+        files = {"main.py": "import modul_ü.größe as m\nm.f()\n", "modul_ü/größe.py": "def f():\n    while True:\n        pass\n"}
+        with pool.Pool(workers=1) as p:
+            self.assertRegex(p.client.run(pool.make_zip(files), cpu_ms=200).result["where"], "^modul_ü/größe.py, line [23]$")
 
     def test_nesting_is_no_memory(self):
         job = self.client.run("x = " + "not " * 7000 + "1\n")

@@ -72,6 +72,7 @@ class Top(Command):
         with FarRedis() as server:
             with pool.Pool(workers=1, redis=server.address) as p:
                 p.client.run("print(1)")
+                pool.wait_until(lambda: self.look(p)["slots"][0]["state"] == "idle", "its result was handed in")
                 server.process.kill()
                 server.process.wait()
                 pool.wait_until(lambda: self.look(p)["slots"][0]["state"] == "no redis", "it is noticed")

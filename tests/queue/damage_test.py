@@ -17,7 +17,7 @@ OTHERS = {"zset": lambda store, key: store.zadd(key, {"x": 1}), "hash": lambda s
 KEYS = {"open": "zset", "lease": "zset", "waits": "zset", "delayed": "zset", "dead": "zset", "turns": "zset", "turns1": "zset",
         "capped": "zset", "kept": "hash", "topen": "hash", "tact": "hash", "conf": "hash", "weights": "hash", "bytes": "string",
         "pace": "string", "wake": "list", "recordings": "zset", "recordings_until": "zset", "recordings_size": "hash",
-        "recordings_bytes": "string", "suspect": "string", "line1:t": "zset", "later:t": "zset"}
+        "recordings_bytes": "string", "suspect": "string", "line1:t": "zset", "later:t": "zset", "own:t": "zset", "rr0": "zset"}
 TRIES = 30
 
 
@@ -29,6 +29,7 @@ def setting(store):
     """A queue with a job in each state: two run, three wait, one is put off, one is dead, one is done."""
     store.flushall()
     q = Queue()
+    q.configure(max_tenant_running=2)
     for job in ("done", "dead", "run0", "run1"):
         q.enqueue(job, tenant="t")
     q.finish(q.claim())
@@ -75,9 +76,12 @@ class Persistent:
             test.assertIn(q.state(job), functions_test.FINAL)
             if q.state(job) != "dead":
                 test.assertGreater(store.ttl(q.key("job:", job)), 0, job)
+        store.delete(q.key("audited"))
         self.persist(q.claim)
         test.assertEqual((store.hgetall(q.key("topen")), store.hgetall(q.key("tact"))), ({}, {}))
         test.assertEqual([store.zcard(q.key(name)) for name in ("lease", "waits", "delayed")], [0, 0, 0])
+        held = [store.hget(q.key("job:", text(job)), "held") for job in store.zrange(q.key("dead"), 0, -1)]
+        test.assertEqual(int(store.get(q.key("bytes")) or 0), sum(int(size or 0) for size in held))
 
 
 class Keys(Test):
@@ -118,6 +122,27 @@ class Keys(Test):
                 someone = Persistent(self, q)
                 someone.run_all(running)
                 someone.check(self.JOBS)
+
+    def test_what_waits_and_is_not_queued(self):
+        store = functions_test.store
+        q, running = setting(store)
+        store.zadd(q.key("waits"), {"done": 1, "run0": 1, "dead": 1})
+        for _ in range(3):
+            q.claim()
+        self.assertEqual([q.state(job) for job in ("done", "run0", "dead")], ["done", "running", "dead"])
+        self.assertEqual(q.finish(running[0]), "done")
+        for job in ("done", "run0", "dead"):
+            self.assertEqual(len(q.entries(job, "result")), 1)
+
+    def test_leases_that_are_gone(self):
+        """Whoever has the token has the job."""
+        store = functions_test.store
+        q, running = setting(store)
+        store.delete(q.key("lease"))
+        self.assertEqual(q.call("beat", running[0]["id"], running[0]["token"], LEASE_MS), "ok")
+        for job in running:
+            self.assertEqual(q.finish(job), "done")
+            self.assertEqual(q.finish(job), "stale")
 
     def test_numbers_that_are_none(self):
         store = functions_test.store

@@ -472,7 +472,7 @@ class Claim(Test):
 
     def test_nothing(self):
         self.assertIsNone(self.q.claim())
-        self.assertEqual(self.q.keys(), [])
+        self.assertEqual(self.q.keys(), ["audited"], "for some seconds")
 
     def test_hands_out_the_job_with_its_fields(self):
         q = self.q
@@ -1341,10 +1341,12 @@ class Leftovers(Test):
         end = time.monotonic() + PATIENCE
         while any(":" in key for key in q.keys()) and time.monotonic() < end:
             time.sleep(0.05)
+        store.delete(q.key("audited"))
         self.assertIsNone(q.claim())
-        self.assertEqual(q.keys(), ["kept", "pace", "recordings_bytes", "wake"])
+        self.assertEqual(q.keys(), ["audited", "kept", "pace", "recordings_bytes", "wake"])
+        self.assertGreater(store.ttl(q.key("audited")), 0)
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
-        self.assertEqual(store.hkeys(q.key("kept")), [b"turns:1"], "of each class at most")
+        self.assertEqual(store.hkeys(q.key("kept")), [b"turns:1", b"turns"], "of each class, and of each round")
 
 
 class Turns(Test):
@@ -1390,6 +1392,44 @@ class Turns(Test):
     def test_no_class_of_a_tenant_at_its_cap_starves_beside_others(self):
         served = self.starve(2, 3, [("a", "interactive"), ("b", "batch"), ("c", "normal"), ("c", "batch")])
         self.assertGreater(min(served.values()), 10, served)
+
+    def test_nor_has_a_line_of_whom_others_hold_up(self):
+        """Whose turn it is may be another's, who runs something else with it."""
+        i, n, b = "interactive", "normal", "batch"
+        for cap, workers, lines in ((1, 2, {"a": (i, n), "b": (i, n), "c": (n,)}), (1, 2, {"a": (i,), "b": (i, n), "c": (i, n)}),
+                                    (2, 3, {"a": (i, n, b), "b": (i, n, b), "c": (n,)})):
+            with self.subTest(lines=lines):
+                store.flushall()
+                served = self.starve(cap, workers, [(tenant, name) for tenant, names in lines.items() for name in names])
+                self.assertGreater(min(served.values()), 3, served)
+
+    def test_however_long_others_were_away(self):
+        """A queue that was empty in between forgets no more than one turn, whoever had run much before."""
+        q = self.q
+        for count, priority in ((1, "batch"), (200, "interactive")):
+            self.fill(count, priority=priority)
+            q.order(count)
+            self.assertIsNone(q.claim())
+        for priority in ("batch", "interactive"):
+            for i in range(20):
+                q.enqueue(f"late-{priority}-{i}", priority=priority)
+        self.assertLessEqual(q.order(10, "priority").count("batch"), 2)
+
+    def test_however_much_others_have_run_at_a_cap(self):
+        q = self.q
+        q.configure(max_tenant_running=1)
+        self.fill(2, tenant="a")
+        held = q.claim()
+        self.assertIsNone(q.claim())
+        self.fill(100, tenant="b")
+        q.order(99)
+        other = q.claim()
+        self.assertIsNone(q.claim())
+        q.finish(held), q.finish(other)
+        for i in range(20):
+            for tenant in "ab":
+                q.enqueue(f"late-{tenant}-{i}", tenant=tenant)
+        self.assertLessEqual(q.order(10, "tenant").count("a"), 7)
 
     def test_a_class_that_returns_has_no_turns_saved_up(self):
         self.fill(60, priority="interactive")
@@ -1737,7 +1777,13 @@ class Dead(Test):
 
     def test_they_give_way_to_jobs(self):
         q = self.q
-        q.configure(max_mb=1)
+        q.configure(max_mb=1, max_tenant_jobs=1)
+        self.assertEqual(q.bury("letter", data=bytes(700000)), "dead")
+        q.enqueue("one", b"", tenant="t")
+        self.assertEqual(q.enqueue("two", bytes(400000), tenant="t"), "full bytes 1000")
+        self.assertEqual(q.keys("zip:letter"), ["zip:letter"], "it would not help")
+        q.call("cancel", "one"), q.call("dead_drop", "letter")
+        q.configure(max_tenant_jobs=100)
         self.refuse("^TOOBIG 1048576", "never", bytes(1100000))
         for i in range(3):
             self.assertEqual(q.bury(f"j{i}", data=bytes(300000)), "dead")

@@ -8,6 +8,7 @@
 
 #include "worker/sandbox/where.h"
 
+#include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
 
 #include <errno.h>
@@ -21,30 +22,54 @@ static const PyThreadState *main_thread;
 
 #define FRAMES_MAX 2000
 
-/* The path below the program's root, where it can be had without encoding it; or NULL. */
-static const char *program_path(const PyCodeObject *code)
+#define ROOT PROGRAM_ROOT "/"
+
+static bool is_below_root(PyObject *path)
+{
+    const size_t length = sizeof(ROOT) - 1;
+    bool is = PyUnicode_IS_READY(path) && (size_t)PyUnicode_GET_LENGTH(path) > length;
+
+    for (size_t i = 0; is && i < length; i++) {
+        is = PyUnicode_READ_CHAR(path, i) == (Py_UCS4)ROOT[i];
+    }
+    return is;
+}
+
+/* Copies the path below the program's root, in UTF-8 and as much as there is room for:
+ * nothing may be allocated here, and no Python be called. Returns false for a path that
+ * is not the program's. */
+static bool copy_path(const PyCodeObject *code, char *to, size_t room)
 {
     PyObject *path = code->co_filename;
-    const char *text;
+    size_t size = 0;
 
-    if (!PyUnicode_IS_COMPACT_ASCII(path)) {
-        return NULL;
+    if (!is_below_root(path)) {
+        return false;
     }
-    text = (const char *)PyUnicode_1BYTE_DATA(path);
-    return strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0
-               ? text + sizeof(PROGRAM_ROOT)
-               : NULL;
+    for (Py_ssize_t i = sizeof(ROOT) - 1; i < PyUnicode_GET_LENGTH(path); i++) {
+        Py_UCS4 code_point = PyUnicode_READ_CHAR(path, i);
+        bool is_half = Py_UNICODE_IS_SURROGATE(code_point);
+        char bytes[4];
+        size_t length = utf8_encode(is_half ? '?' : code_point, bytes);
+
+        if (size + length >= room) {
+            break;
+        }
+        memcpy(to + size, bytes, length);
+        size += length;
+    }
+    to[size] = '\0';
+    return true;
 }
 
 /* Returns false where the thread is nowhere in the program. */
 static bool say_of(const PyThreadState *thread)
 {
     const frame *at = frames_current(thread);
+    char path[sizeof(((struct ring_where *)NULL)->file)];
 
     for (int i = 0; at != NULL && i < FRAMES_MAX; i++, at = frames_back(at)) {
-        const char *path = program_path(frames_code(at));
-
-        if (path != NULL) {
+        if (copy_path(frames_code(at), path, sizeof(path))) {
             ring_writer_where(ring, path, frames_line(at));
             return true;
         }
