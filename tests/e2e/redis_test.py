@@ -236,7 +236,7 @@ SITUATIONS = {
     "functions flushed": Situation('"ERR Function not found', lambda s: s.execute_command("FUNCTION", "FLUSH")),
     "password set": Situation("it wants a password", set_password, reset_password("")),
     "no right to call": Situation('"NOPERM', forbid("fcall"), permit("fcall")),
-    "no right within a function": Situation('"ERR The user executing the script', forbid("zadd"), permit("zadd")),
+    "no right within a function": Situation('"NOPERM paddock_', forbid("zadd"), permit("zadd")),
     "no right to wait": Situation('unable to wait for word: Redis says "NOPERM', forbid("blpop"), permit("blpop")),
     "script": Situation('BUSY', endless, kill_script),
     "loading": Situation('"LOADING', load_slowly, load_quickly),

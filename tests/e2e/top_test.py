@@ -66,7 +66,7 @@ class Top(Command):
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
             seen = self.look(p)
             self.assertEqual((seen["relay_deaths"], seen["zygote_deaths"], seen["zygotes"]), (2, 1, 2))
-            self.assertGreaterEqual(seen["verdicts"]["ok"], 4)
+            self.assertGreaterEqual(seen["verdicts"]["ok"], 2)  # one that is killed at once has not counted yet
 
     def test_without_redis(self):
         with FarRedis() as server:
