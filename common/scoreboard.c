@@ -204,7 +204,7 @@ static void sum_histogram(struct scoreboard_histogram *sum,
     sum->sum_ms += one->sum_ms;
 }
 
-static void sum_counts(struct scoreboard_counts *sum, const struct scoreboard_counts *one)
+void scoreboard_add(struct scoreboard_counts *sum, const struct scoreboard_counts *one)
 {
     for (int i = 0; i < VERDICT_COUNT; i++) {
         sum->verdicts[i] += one->verdicts[i];
@@ -219,17 +219,6 @@ static void sum_counts(struct scoreboard_counts *sum, const struct scoreboard_co
     sum->cpu_ms += one->cpu_ms;
     sum_histogram(&sum->waits, &one->waits);
     sum_histogram(&sum->runs, &one->runs);
-}
-
-void scoreboard_sum(const struct scoreboard *scoreboard, struct scoreboard_counts *ret)
-{
-    struct scoreboard_work work;
-
-    *ret = (struct scoreboard_counts){0};
-    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
-        scoreboard_read(&scoreboard->slots[i], &work);
-        sum_counts(ret, &work.counts);
-    }
 }
 
 uint64_t scoreboard_ended(const struct scoreboard_counts *counts)

@@ -139,8 +139,8 @@ void scoreboard_unmap(struct scoreboard *scoreboard);
 
 /* Writes a slot: all of it, as `work` is. For its one writer. */
 void scoreboard_write(struct scoreboard_slot *slot, const struct scoreboard_work *work);
-/* What all slots have counted. */
-void scoreboard_sum(const struct scoreboard *scoreboard, struct scoreboard_counts *ret);
+/* Adds what a slot has counted to a sum. */
+void scoreboard_add(struct scoreboard_counts *sum, const struct scoreboard_counts *one);
 uint64_t scoreboard_ended(const struct scoreboard_counts *counts); /* jobs */
 /* Takes a copy, whose texts end. Whose writer died in the middle is read as it is. */
 void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work *ret);

@@ -15,13 +15,14 @@ void top_take(struct top_sample *sample, const struct scoreboard *board, int64_t
 {
     sample->now_ms = now_ms;
     sample->board = board;
+    sample->all = (struct scoreboard_counts){0};
     if (board == NULL) {
         return;
     }
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         scoreboard_read(&board->slots[i], &sample->slots[i]);
+        scoreboard_add(&sample->all, &sample->slots[i].counts);
     }
-    scoreboard_sum(board, &sample->all);
 }
 
 /* ---- figures ---- */

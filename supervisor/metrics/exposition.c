@@ -27,12 +27,12 @@ struct view {
 static void look(const struct scoreboard *board, int64_t now_ms, struct view *ret)
 {
     *ret = (struct view){.board = board, .now_ms = now_ms};
-    scoreboard_sum(board, &ret->all);
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         struct scoreboard_work work;
         bool ready;
 
         scoreboard_read(&board->slots[i], &work);
+        scoreboard_add(&ret->all, &work.counts);
         if (work.pid == 0 || work.state >= SCOREBOARD_STATES) {
             continue;
         }
@@ -232,27 +232,6 @@ static void add_histogram(const char *name, const char *help,
                   (double)histogram->sum_ms / 1000, name, sum);
 }
 
-void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
-{
-    autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct view view;
-
-    look(board, now_ms, &view);
-    add_head(to, "info", "gauge", "The version that runs, and its queue.");
-    buffer_printf(to, "paddock_info{version=\"%s\",queue=\"%s\"} 1\n", PADDOCK_VERSION,
-                  board->head.queue);
-    add_head(to, "healthy", "gauge", "1: a job that is enqueued now would run.");
-    buffer_printf(to, "paddock_healthy %d\n", exposition_health(board, now_ms, &why));
-    add_figures(&view, to);
-    add_sums(&view, to);
-    add_states(&view, to);
-    add_verdicts(&view, to);
-    add_deaths(&view, to);
-    add_histogram("job_wait_seconds", "How long jobs had waited when they were begun.",
-                  &view.all.waits, to);
-    add_histogram("job_run_seconds", "How long programs ran.", &view.all.runs, to);
-}
-
 /* ---- health ---- */
 
 static bool is_ending(const struct view *view)
@@ -292,18 +271,47 @@ static const struct {
     {is_held_up, "the queue is paused"},
 };
 
-bool exposition_health(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
+static bool is_healthy(const struct view *view, struct buffer *to)
 {
-    struct view view;
     bool healthy = true;
 
-    look(board, now_ms, &view);
     for (size_t i = 0; i < array_size(obstacles); i++) {
-        if (obstacles[i].is_so(&view)) {
+        if (obstacles[i].is_so(view)) {
             buffer_printf(to, "%s\n", obstacles[i].text);
             healthy = false;
         }
     }
     buffer_add_text(to, healthy ? "ok\n" : "");
     return healthy;
+}
+
+/* ---- the pages ---- */
+
+bool exposition_health(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
+{
+    struct view view;
+
+    look(board, now_ms, &view);
+    return is_healthy(&view, to);
+}
+
+void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct buffer *to)
+{
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct view view;
+
+    look(board, now_ms, &view);
+    add_head(to, "info", "gauge", "The version that runs, and its queue.");
+    buffer_printf(to, "paddock_info{version=\"%s\",queue=\"%s\"} 1\n", PADDOCK_VERSION,
+                  board->head.queue);
+    add_head(to, "healthy", "gauge", "1: a job that is enqueued now would run.");
+    buffer_printf(to, "paddock_healthy %d\n", is_healthy(&view, &why));
+    add_figures(&view, to);
+    add_sums(&view, to);
+    add_states(&view, to);
+    add_verdicts(&view, to);
+    add_deaths(&view, to);
+    add_histogram("job_wait_seconds", "How long jobs had waited when they were begun.",
+                  &view.all.waits, to);
+    add_histogram("job_run_seconds", "How long programs ran.", &view.all.runs, to);
 }
