@@ -15,10 +15,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
 static const PyThreadState *main_thread;
+static volatile sig_atomic_t asked; /* by another process */
 
 #define FRAMES_MAX 2000
 
@@ -77,6 +79,24 @@ static bool say_of(const PyThreadState *thread)
     return false;
 }
 
+/* One that gives way to another lets go of the interpreter's lock, and on a busy machine
+ * the other takes it only when its turn comes. */
+#define LOOKS   10
+#define LOOK_NS 1000000
+
+static const PyThreadState *running_thread(void)
+{
+    bool alone = PyInterpreterState_ThreadHead(main_thread->interp)->next == NULL;
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
+    const PyThreadState *found = frames_running(main_thread);
+
+    for (int i = 0; i < LOOKS && found == NULL && !alone; i++) {
+        (void)nanosleep(&pause, NULL);
+        found = frames_running(main_thread);
+    }
+    return found;
+}
+
 /* A thread that runs can say it only by itself: its frames change. */
 static bool ask(const PyThreadState *thread)
 {
@@ -99,23 +119,47 @@ static void say_of_others(void)
     }
 }
 
+static void say_of_all(const PyThreadState *first)
+{
+    if (ring != NULL && !say_of(first) &&
+        (first == main_thread || !say_of(main_thread))) {
+        say_of_others();
+    }
+}
+
+/* What was asked for has been said: there is nothing left to do, and whoever asked need
+ * not guess for how long to wait. */
+static _Noreturn void end(void)
+{
+    for (;;) {
+        (void)syscall(SYS_exit_group, 0);
+    }
+}
+
 /* The thread that computes, if there is one, is what used up the time; or else the main
- * thread is what the program waits in. */
-static void say_where(int signo)
+ * thread is what the program waits in. Returns true where the calling one is to say it.
+ */
+static bool is_its_own(const PyThreadState *own)
+{
+    const PyThreadState *running;
+
+    if (own != main_thread) {
+        return true; /* asked by the main thread */
+    }
+    running = running_thread();
+    return running == NULL || running == main_thread || !ask(running);
+}
+
+/* A signal of the program's own asks nothing. */
+static void say_where(int signo, siginfo_t *info, void *context)
 {
     const PyThreadState *own = PyGILState_GetThisThreadState();
-    const PyThreadState *running = frames_running(main_thread);
     int saved = errno;
 
-    if (ring == NULL || own == NULL) {
-        return;
-    }
-    if (own != main_thread) {
-        (void)say_of(own); /* asked by the main thread */
-    } else if (running == NULL || running == main_thread || !ask(running)) {
-        if (!say_of(main_thread)) {
-            say_of_others();
-        }
+    asked = asked || info->si_pid != getpid();
+    if (asked && own != NULL && is_its_own(own)) {
+        say_of_all(own);
+        end();
     }
     errno = saved;
 }
@@ -137,7 +181,8 @@ void where_was(const char *path, int line)
 
 void where_watch(struct ring_writer *where)
 {
-    struct sigaction action = {.sa_handler = say_where, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_sigaction = say_where,
+                               .sa_flags = SA_RESTART | SA_SIGINFO};
 
     ring = where;
     main_thread = frames_thread();
