@@ -23,7 +23,7 @@
 #define LIMIT_RECORD KIB(32) /* bytes of one record of a recording, framing included */
 #define LIMIT_LINE   (8 * LIMIT_RECORD) /* bytes of such a record as a line of JSON */
 #define LIMIT_TABLES MIB(1)             /* bytes of files and functions that are named */
-#define LIMIT_WAITS  MIB(1)  /* bytes of records that a program waits for input */
+#define LIMIT_WAITS  MIB(1)             /* bytes of records about waiting for input */
 #define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
 #define LIMIT_TOLD   KIB(16) /* bytes of an error on stderr, beside a program's output */
 #define LIMIT_SIGNAL 64      /* signals that are pending */

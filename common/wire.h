@@ -88,7 +88,10 @@
     R(24, VALUE, "value", "t:time u:total b:part",                                       \
       "A result of the program, as JSON of so many bytes in all, in one or more parts")  \
     R(25, SAVED, "saved", "t:time x:name x:media_type u:total d:part",                   \
-      "A file that the program saved, of so many bytes in all, in one or more parts")
+      "A file that the program saved, of so many bytes in all, in one or more parts")    \
+    R(26, INPUT_END, "input_end", "t:time",                                              \
+      "The program waits for input no longer: some came, or no more will, or a handler " \
+      "of a signal goes on instead")
 
 enum wire_kind {
 #define WIRE_ENUM(number, id, name, fields, help) WIRE_##id = number,

@@ -58,6 +58,7 @@ const FIELDS = {
     23: "host time:t json:x",
     24: "value time:t total:u part:b",
     25: "saved time:t name:x media_type:x total:u part:d",
+    26: "input_end time:t",
 };
 
 /** What a trace record adds to the depth. */
@@ -280,7 +281,7 @@ export class Decoder {
 
 /**
  * What happened. Each has `kind`, `time` and `thread`; beside these:
- * - header: level, engine. level: level. input: nothing. host: json. end: produced
+ * - header: level, engine. level: level. input, input_end: nothing. host: json. end: produced
  * - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
  *   (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not known,
  *   as tracing began later, function and file are "" and line is 0
@@ -527,7 +528,7 @@ export class Trace {
             return this.#event(kind, { produced: record.produced, missing });
         }
         case "value": case "saved": return this.#part(record);
-        default: return this.#event(kind, rest); // error, end, level, input, host
+        default: return this.#event(kind, rest); // error, end, level, input, input_end, host
         }
     }
 

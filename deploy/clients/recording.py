@@ -63,6 +63,7 @@ FIELDS = {
     23: "host time:t json:x",
     24: "value time:t total:u part:b",
     25: "saved time:t name:x media_type:x total:u part:d",
+    26: "input_end time:t",
 }
 
 # What a trace record adds to the depth.
@@ -283,7 +284,7 @@ _NOWHERE = _Call()  # never changed
 class Trace:
     """Events out of bytes, as these come. Each has `kind`, `time` and `thread`; beside these:
 
-    - header: level, engine. level: level. input: nothing. host: json. end: produced
+    - header: level, engine. level: level. input, input_end: nothing. host: json. end: produced
     - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
       (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not
       known, as tracing began later, function and file are "" and line is 0
@@ -315,7 +316,7 @@ class Trace:
         self._text = {"out": decoder("replace"), "err": decoder("replace")}
         self._tellers = {
             **dict.fromkeys(("call", "resume", "line", "return", "unwind", "yield"), self._traced),
-            **dict.fromkeys(("error", "end", "level", "input", "host"), self._as_it_is),
+            **dict.fromkeys(("error", "end", "level", "input", "input_end", "host"), self._as_it_is),
             **dict.fromkeys(("out", "err"), self._output), **dict.fromkeys(("value", "saved"), self._part),
             **dict.fromkeys(("file", "function", "name"), self._define), "header": self._header, "repeat": self._begin,
             "thread": self._switch, "sync": self._sync, "dropped": self._dropped, "exception": self._exception,

@@ -24,19 +24,6 @@ void decoder_done(struct decoder *decoder)
     buffer_done(&decoder->torn);
 }
 
-void decoder_join(struct decoder *decoder, const char *bytes, size_t size)
-{
-    static const char header[] = "{\"kind\":\"header\"";
-
-    if (size > 0) {
-        decoder->lines = wire_is_json(bytes);
-        decoder->reader.started =
-            decoder->lines
-                ? size < strlen(header) || memcmp(bytes, header, strlen(header)) != 0
-                : bytes[0] != WIRE_HEADER;
-    }
-}
-
 /* Its form shows in its first byte. */
 static ssize_t decode(struct decoder *decoder, size_t at, struct wire_decoded *ret)
 {

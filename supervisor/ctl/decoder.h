@@ -27,9 +27,6 @@ void decoder_done(struct decoder *decoder);
 typedef int decoder_taker(void *context, const struct wire_decoded *record,
                           struct buffer *why);
 
-/* What comes, and begins with these bytes, is a slice of a recording, from wherever. */
-void decoder_join(struct decoder *decoder, const char *bytes, size_t size);
-
 /* Takes the next bytes. Returns 0, or -EBADMSG from when it cannot be read on, with
  * `torn`. */
 int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,

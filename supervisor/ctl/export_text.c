@@ -195,6 +195,11 @@ static void write_input(struct text *text, const struct trace_event *event)
     buffer_add_text(&text->line, "waits for input");
 }
 
+static void write_input_end(struct text *text, const struct trace_event *event)
+{
+    buffer_add_text(&text->line, "waits for input no longer");
+}
+
 static void write_host(struct text *text, const struct trace_event *event)
 {
     buffer_add_text(&text->line, "host ");
@@ -230,8 +235,9 @@ static void (*const writers[WIRE_KIND_LIMIT])(struct text *text,
     [WIRE_ERR] = write_output,        [WIRE_EXCEPTION] = write_exception,
     [WIRE_ERROR] = write_error,       [WIRE_DROPPED] = write_dropped,
     [WIRE_END] = write_end,           [WIRE_LEVEL] = write_level,
-    [WIRE_INPUT] = write_input,       [WIRE_HOST] = write_host,
-    [WIRE_VALUE] = write_value,       [WIRE_SAVED] = write_saved,
+    [WIRE_INPUT] = write_input,       [WIRE_INPUT_END] = write_input_end,
+    [WIRE_HOST] = write_host,         [WIRE_VALUE] = write_value,
+    [WIRE_SAVED] = write_saved,
 };
 
 static void text_event(void *state, const struct trace *trace,

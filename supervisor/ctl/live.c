@@ -65,6 +65,7 @@ static const char *show(struct live *live, const char *text, bool below,
                          : "%s" ERASE "%.*s",
                    hide, fits, text);
     live->shown = true;
+    live->waits = false;
     live->below = below;
     return to;
 }
@@ -96,6 +97,11 @@ const char *live_show_line(struct live *live, const struct trace *trace,
     return buffer_error(&text) == 0 ? show(live, text.data, live->in_line, to) : "";
 }
 
+bool live_waits(const struct live *live)
+{
+    return live->shown && live->waits;
+}
+
 const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX])
 {
     char text[200];
@@ -104,5 +110,7 @@ const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX
         return "";
     }
     (void)snprintf(text, sizeof(text), "> %s", note);
-    return show(live, text, true, to);
+    (void)show(live, text, true, to);
+    live->waits = true;
+    return to;
 }

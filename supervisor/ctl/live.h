@@ -18,6 +18,7 @@
 struct live {
     bool is_terminal;
     bool shown, below; /* there is a row; it is the one below the cursor's */
+    bool waits;        /* it says that the program waits */
     bool in_line;      /* what was printed last does not end with a newline */
 };
 
@@ -31,5 +32,6 @@ void live_wrote(struct live *live, int fd, const char *bytes, size_t size);
  * be hidden. The line of the program: */
 const char *live_show_line(struct live *live, const struct trace *trace,
                            char to[LIVE_MAX]);
-/* That it waits for input, in a few words. */
+/* That it waits for input, in a few words: again only where live_waits() is false. */
+bool live_waits(const struct live *live);
 const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX]);

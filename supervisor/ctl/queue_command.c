@@ -78,45 +78,60 @@ static int print_fields(const struct redisReply *fields, bool waits, bool json)
     return 0;
 }
 
-static const char *state_of(const struct redisReply *job)
+/* "" where it has none of this name. */
+static const char *field_of(const struct redisReply *job, const char *name)
 {
     for (size_t i = 0; i + 1 < job->elements; i += 2) {
-        if (strcmp(job->element[i]->str, "state") == 0) {
+        if (strcmp(job->element[i]->str, name) == 0) {
             return job->element[i + 1]->str;
         }
     }
-    return "damaged";
+    return "";
 }
 
 /* ---- does it wait for input? ---- */
 
+struct waiting {
+    struct decoder decoder;
+    bool waits;
+};
+
 static int note_record(void *context, const struct wire_decoded *record,
                        struct buffer *why)
 {
-    *(bool *)context = record->kind == WIRE_INPUT;
+    struct waiting *waiting = context;
+
+    if (record->kind == WIRE_INPUT || record->kind == WIRE_INPUT_END) {
+        waiting->waits = record->kind == WIRE_INPUT;
+    }
     return 0;
 }
 
 static int note_slice(void *context, const char *bytes, size_t size, struct buffer *why)
 {
-    struct decoder decoder;
+    struct waiting *waiting = context;
 
-    decoder_init(&decoder);
-    decoder_join(&decoder, bytes, size);
-    if (decoder_bytes(&decoder, bytes, size, note_record, context) < 0) {
-        *(bool *)context = false;
-    }
-    decoder_done(&decoder);
-    return 1;
+    return decoder_bytes(&waiting->decoder, bytes, size, note_record, waiting);
 }
 
-/* It is the last that its recording says. */
-static bool waits_for_input(struct endpoint *endpoint, const char *id)
+/* By its recording, since no field says it; of one that has no live input none need be
+ * read. */
+static bool waits_for_input(struct endpoint *endpoint, const char *id,
+                            const struct redisReply *job)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    bool waits = false;
+    struct waiting waiting = {0};
 
-    return recording_read_last(endpoint, id, note_slice, &waits, &why) == 0 && waits;
+    if (strcmp(field_of(job, "state"), "running") != 0 ||
+        strcmp(field_of(job, "live_input"), "1") != 0) {
+        return false;
+    }
+    decoder_init(&waiting.decoder);
+    if (recording_read_job(endpoint, id, note_slice, &waiting, &why) < 0) {
+        waiting.waits = false;
+    }
+    decoder_done(&waiting.decoder);
+    return waiting.waits;
 }
 
 int queue_print_job(struct endpoint *endpoint, const char *id, const char *state,
@@ -131,13 +146,11 @@ int queue_print_job(struct endpoint *endpoint, const char *id, const char *state
     }
     if (job->elements == 0) {
         code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
-    } else if (state != NULL && strcmp(state_of(job), state) != 0) {
-        code =
-            complain(EXIT_NEGATIVE, "job %s is %.32s, not %s", id, state_of(job), state);
+    } else if (state != NULL && strcmp(field_of(job, "state"), state) != 0) {
+        code = complain(EXIT_NEGATIVE, "job %s is %.32s, not %s", id,
+                        field_of(job, "state"), state);
     } else {
-        code = print_fields(
-            job, strcmp(state_of(job), "running") == 0 && waits_for_input(endpoint, id),
-            json);
+        code = print_fields(job, waits_for_input(endpoint, id, job), json);
     }
     freeReplyObject(job);
     return code;

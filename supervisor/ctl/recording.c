@@ -158,8 +158,8 @@ static int say_nothing_there(struct endpoint *endpoint, const char *id,
     return -ENOENT;
 }
 
-static int read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
-                    void *context, struct buffer *why)
+int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                       void *context, struct buffer *why)
 {
     struct attempt attempt = {.take = take, .context = context};
     struct walk walk = {.endpoint = endpoint,
@@ -183,31 +183,6 @@ static int read_job(struct endpoint *endpoint, const char *id, recording_taker *
     return walk_on(&walk, why);
 }
 
-static int take_last(void *context, const struct entry *entry, struct buffer *why)
-{
-    const struct attempt *attempt = context;
-
-    return strcmp(entry->kind, "slice") != 0
-               ? 1
-               : attempt->take(attempt->context, entry->data->str, entry->data->len, why);
-}
-
-int recording_read_last(struct endpoint *endpoint, const char *id, recording_taker *take,
-                        void *context, struct buffer *why)
-{
-    struct attempt attempt = {.take = take, .context = context};
-    struct walk walk = {.endpoint = endpoint,
-                        .key = queue_key(endpoint->queue, "frames:", id),
-                        .command = "XREVRANGE",
-                        .page = "1",
-                        .from = "+",
-                        .visit = take_last,
-                        .context = &attempt};
-    int result = walk_on(&walk, why);
-
-    return result < 0 ? result : 0;
-}
-
 /* ---- either ---- */
 
 static int read_from_pool(const struct args *args, recording_taker *take, void *context,
@@ -219,7 +194,7 @@ static int read_from_pool(const struct args *args, recording_taker *take, void *
     if (error < 0) {
         error = -ENOTCONN;
     } else {
-        error = read_job(&endpoint, args->words[0], take, context, why);
+        error = recording_read_job(&endpoint, args->words[0], take, context, why);
     }
     endpoint_done(&endpoint);
     return error;

@@ -20,11 +20,8 @@ int recording_find(const char *name, enum recording_place *ret_place,
  * (no pool to ask for it), or another negative errno, with a sentence in `why`. */
 int recording_read(const struct args *args, recording_taker *take, void *context,
                    struct buffer *why) must_check;
-/* Reads the last slice of a job: whole records. Where the last entry of its Stream is
- * none, nothing. `take` returns 1. Returns 0 or a negative errno, with a sentence in
- * `why`.
- */
-int recording_read_last(struct endpoint *endpoint, const char *id, recording_taker *take,
-                        void *context, struct buffer *why) must_check;
+/* Likewise, of a job alone. */
+int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                       void *context, struct buffer *why) must_check;
 /* The exit code for such an error, and for 0. */
 int recording_exit(int error);

@@ -34,7 +34,7 @@ struct renderer {
     struct live live;
     bool torn;  /* which was said */
     bool asks;  /* the program, for input, in this slice */
-    bool waits; /* for it, as the last that it said */
+    bool waits; /* for it, as it said */
     char wait_note[160];
 };
 
@@ -101,6 +101,9 @@ static void show_live(struct renderer *renderer)
     char row[LIVE_MAX];
     const char *text = "";
 
+    if (renderer->waits && live_waits(&renderer->live)) {
+        return;
+    }
     if (renderer->waits && !renderer->json) {
         text = live_show_wait(&renderer->live, renderer->wait_note, row);
     } else if (renderer->trace != NULL) {
@@ -262,8 +265,10 @@ static int render_record(void *context, const struct wire_decoded *record,
 {
     struct renderer *renderer = context;
 
-    renderer->waits = record->kind == WIRE_INPUT;
-    renderer->asks |= renderer->waits;
+    if (record->kind == WIRE_INPUT || record->kind == WIRE_INPUT_END) {
+        renderer->waits = record->kind == WIRE_INPUT;
+        renderer->asks |= renderer->waits;
+    }
     if (!renderer->json) {
         return text_record(renderer, record, why);
     }

@@ -43,6 +43,10 @@ class Case(pool.TestCase):
         """What it printed and when it waited, as one list."""
         return [r["data"].decode() if r["kind"] == "out" else "?" for r in self.records(job) if r["kind"] in ("out", "input")]
 
+    def waits(self, job):
+        """What its recording says of that, in order."""
+        return [r["kind"] for r in self.records(job) if r["kind"].startswith("input")]
+
     def wait_for_wait(self, job, count=1):
         pool.wait_until(lambda: self.kinds(job).count("?") >= count, f"it waits for the {count}. time")
 
@@ -203,6 +207,7 @@ class Live(Case):
         self.send(job, "end\n")
         self.check(job, "ok")
         self.assertEqual(self.kinds(job)[-1], "end\n")
+        self.assertEqual(self.waits(job), ["input", "input_end"])
 
     def test_threads_that_wait_together(self):
         job = self.enqueue("import os, threading\ndef read():\n    got.append(os.read(0, 1))\n"
@@ -210,8 +215,10 @@ class Live(Case):
                            "for t in threads: t.start()\nfor t in threads: t.join()\nprint(sorted(got))\n")
         self.wait_for_wait(job)
         self.send(job, "ab")
+        self.assertEqual(self.waits(job), ["input"])
         self.send(job, "cd")
         self.check(job, "ok", "[b'a', b'b', b'c', b'd']\n")
+        self.assertEqual(self.waits(job), ["input", "input_end"])
         job = self.enqueue("import os, threading\nthreads = [threading.Thread(target=os.read, args=(0, 1)) for _ in range(4)]\n"
                            "for t in threads: t.start()\nfor t in threads: t.join()\nprint('all')\n")
         self.wait_for_wait(job)
@@ -233,6 +240,7 @@ class Live(Case):
         self.send(job, "in time\n")
         self.check(job, "ok")
         self.assertEqual(self.kinds(job)[-1], "in time\n")
+        self.assertEqual(self.waits(job), ["input", "input_end"] * 3)
 
     STORM = ("import os, signal, sys, threading\nmain = threading.main_thread().ident\ncount = 0\n"
              "def storm():\n    while count >= 0:\n        signal.pthread_kill(main, signal.SIGUSR1)\n        os.sched_yield()\n"
@@ -259,7 +267,7 @@ class Live(Case):
         self.assertEqual(ended.verdict, "ok", ended.result)
         records = [json.loads(line) for line in ended.recording.splitlines()]
         waits = [line for line in ended.recording.splitlines() if line.startswith(b'{"kind":"input"')]
-        self.assertLessEqual(sum(len(line) + 1 for line in waits), (1 << 20) + 64)
+        self.assertLessEqual(sum(len(line) + 1 for line in waits), (1 << 20) + 128)
         self.assertEqual(sum(len(r["data"]) for r in records if r["kind"] == "out"), 60000)
 
     def test_signals_of_other_threads(self):
@@ -448,7 +456,7 @@ class Typed(Command):
                 run.stdin.close()
         self.assertEqual(run.wait(pool.PATIENCE), 0)
         run.stdout.close()
-        self.assertEqual(kinds, ["state", "header", "out", "input", "out", "end", "result"])
+        self.assertEqual(kinds, ["state", "header", "out", "input", "input_end", "out", "end", "result"])
 
 
 if __name__ == "__main__":

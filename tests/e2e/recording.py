@@ -28,6 +28,7 @@ FIELDS = {
     23: ("host", "time:t json:x"),
     24: ("value", "time:t total:u part:b"),
     25: ("saved", "time:t name:x media_type:x total:u part:d"),
+    26: ("input_end", "time:t"),
 }
 
 

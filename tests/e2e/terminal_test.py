@@ -111,6 +111,21 @@ class Waiting(Command):
                 self.assertEqual(terminal.screen.lines(), ["Who? Hello Ada", "over"])
                 self.assertNotIn("waits_for", self.paddock("status", "j", *where).stdout)
 
+    def test_while_another_thread_prints(self):
+        with pool.Pool(workers=1) as p:
+            where = ["--runtime-dir", p.runtime]
+            ask = self.path("ask.py", "import threading, time\ndone = []\ndef count():\n    for i in range(5):\n"
+                            "        print(i, flush=True)\n        time.sleep(0.05)\n    print('counted', flush=True)\n    while not done: time.sleep(0.02)\n"
+                            "threading.Thread(target=count).start()\ninput()\ndone.append(1)\nprint('over')\n")
+            self.check(self.paddock("submit", ask, "--id", "j", "--live-input", "--trace", "lines", "--wall-ms", "600000", *where), 0, "j\n")
+            terminal = Terminal([PADDOCK, "follow", "j", *where])
+            note = "> waiting for input: paddock input j"
+            terminal.wait_until(lambda seen: seen[-3:] == ["counted", "", note], note)
+            self.assertRegex(self.paddock("status", "j", *where).stdout, r"(?m)^waits_for +input$")
+            self.check(self.paddock("input", "j", "", *where), 0, "")
+            self.assertEqual(terminal.end(), 0)
+            self.assertEqual(terminal.screen.lines()[-2:], ["counted", "over"])
+
     def test_status_of_one_that_runs(self):
         with pool.Pool(workers=1) as p:
             where = ["--runtime-dir", p.runtime]

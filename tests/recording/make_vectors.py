@@ -102,6 +102,7 @@ def every_kind():
     r.return_(1)
     r.thread(0)
     r.input(1000)
+    r.input_end(1)
     r.host(1, '{"map":[1,2]}')
     r.value(1, 7, "[1,2,3]")
     r.saved(1, "map.png", "image/png", 4, b"\x89PNG")
@@ -584,7 +585,7 @@ HANDMADE = {
     "line_of_sync": ends("A call that is beyond all lines.", "13 64 00 02 01 ff ff ff ff 07 01 80 80 80 80 08"),
     "thread_65536": ends("More threads than there can be.", "04 ff ff 03 04 80 80 04"),
     "thread_of_sync": ends("A sync of more threads than there can be.", "13 64 80 80 04 00"),
-    "kind_0": ends("No such kind.", "00"), "kind_26": ends("A kind that is yet to be.", "1a 01 02"),
+    "kind_0": ends("No such kind.", "00"), "kind_27": ends("A kind that is yet to be.", "1b 01 02"),
     "kind_127": ends("No such kind.", "7f"),
     "varint_largest": numbers("2^53 - 1 is a number, also in ten bytes.", "0d ff ff ff ff ff ff ff 8f 80 00 00"),
     "varint_2_53": numbers("2^53 is not.", "04 80 80 80 80 80 80 80 10"),

@@ -32,7 +32,6 @@ static struct recorder {
     uint64_t produced;         /* trace records, dropped ones included */
     uint64_t room;             /* bytes of trace still allowed in the ring */
     uint64_t tables_left;      /* bytes of tables still allowed */
-    uint64_t waits_left;       /* bytes of `input` records still allowed */
     bool in_chunks;            /* room is used up */
     uint32_t chunks;           /* begun so far */
     enum job_trace level;      /* so much is traced */
@@ -139,7 +138,6 @@ void recorder_start(const struct job_limits *limits)
     recorder.period = (uint32_t)(PERIOD_US * recorder.ticks.per_us);
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
-    recorder.waits_left = LIMIT_WAITS;
     recorder.level = recorder.ring_level = (enum job_trace)limits->trace;
     (void)recorder_thread(); /* the first has number 0 */
     write_header(limits);
@@ -485,27 +483,12 @@ void recorder_publish(void)
     leave();
 }
 
-static void publish_charged(uint64_t *left)
+void recorder_publish_table(void)
 {
     size_t size = recorder_put(&recorder.record);
 
-    *left -= size < *left ? size : *left;
+    recorder.tables_left -= size < recorder.tables_left ? size : recorder.tables_left;
     leave();
-}
-
-void recorder_publish_table(void)
-{
-    publish_charged(&recorder.tables_left);
-}
-
-/* Each answers what a client sent, or follows what was printed: but a program prints a
- * byte at a time, and more is written of a wait. */
-void recorder_wait(void)
-{
-    if (recorder.waits_left > 0) {
-        (void)recorder_timed(WIRE_INPUT);
-        publish_charged(&recorder.waits_left);
-    }
 }
 
 size_t recorder_lay_down(const struct wire_writer *record)

@@ -72,8 +72,10 @@ void recorder_publish_table(void);
 size_t recorder_lay_down(const struct wire_writer *record);
 void recorder_strike(size_t end);
 
-/* The program waits for input; nothing is written any more over LIMIT_WAITS. */
-void recorder_wait(void);
+/* The program waits for input, and does no longer. Returns false where nothing was said,
+ * which is so over LIMIT_WAITS; what was is to have an end. */
+bool recorder_wait(void);
+void recorder_wait_end(void);
 
 /* So much is traced from here on. */
 void recorder_level(enum job_trace level);

@@ -15,6 +15,7 @@ static struct {
     struct ring_writer *ring; /* NULL: the job has not begun */
     size_t part_max;
     uint64_t left;           /* bytes that are still allowed */
+    uint64_t waits_left;     /* likewise, of records about waiting for input */
     uint64_t told;           /* likewise, beside these, of who tells an error */
     _Atomic uint32_t teller; /* that thread's number, plus one; 0: nobody does */
 } output;
@@ -24,6 +25,7 @@ void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t l
     output.ring = ring;
     output.part_max = part_max;
     output.left = left;
+    output.waits_left = LIMIT_WAITS;
     output.told = LIMIT_TOLD;
 }
 
@@ -103,6 +105,35 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
     } else {
         recorder_keep(kind, bytes, size);
     }
+}
+
+/* ---- input ---- */
+
+static void put_wait(enum wire_kind kind)
+{
+    size_t size;
+
+    (void)recorder_enter();
+    size = recorder_put(recorder_begin(kind));
+    output.waits_left -= size < output.waits_left ? size : output.waits_left;
+    recorder_leave();
+}
+
+/* Each answers what a client sent, or follows what was printed: but a program prints a
+ * byte at a time, and more is written of a wait. */
+bool recorder_wait(void)
+{
+    bool told = output.waits_left > 0;
+
+    if (told) {
+        put_wait(WIRE_INPUT);
+    }
+    return told;
+}
+
+void recorder_wait_end(void)
+{
+    put_wait(WIRE_INPUT_END);
 }
 
 /* ---- what a program gives back ---- */

@@ -27,8 +27,8 @@ static struct {
     size_t size, taken;
     struct ring_writer *live; /* NULL: that is all there is */
     pthread_mutex_t lock;     /* of these, and of the reading of live input */
-    atomic_bool told;         /* the last word about input is that it is waited for */
-    atomic_bool buried;       /* something was printed since */
+    unsigned waiting;         /* threads */
+    atomic_bool told;         /* that the program waits, and not yet that it does not */
 } input = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void stdio_by_lines(void)
@@ -46,12 +46,59 @@ static enum wire_kind kind_of(long fd)
     return fd == STDERR_FILENO ? WIRE_ERR : WIRE_OUT;
 }
 
+/* ---- waiting ---- */
+
+/* Each wait is told once, of however many threads, and however often they are woken for
+ * nothing. */
+static void begin_wait(void)
+{
+    (void)pthread_mutex_lock(&input.lock);
+    input.waiting++;
+    if (!input.told) {
+        input.told = recorder_wait();
+    }
+    (void)pthread_mutex_unlock(&input.lock);
+}
+
+/* For who has the lock. */
+static void tell_end(void)
+{
+    if (input.told && input.waiting == 0) {
+        recorder_wait_end();
+        input.told = false;
+    }
+}
+
+/* A read that a signal has ended is begun again as a rule, and the wait goes on: a timer
+ * that interrupts a program without end says nothing. */
+static void end_wait(bool interrupted)
+{
+    (void)pthread_mutex_lock(&input.lock);
+    input.waiting--;
+    if (!interrupted) {
+        tell_end();
+    }
+    (void)pthread_mutex_unlock(&input.lock);
+}
+
+/* What the program does shows whether it waits. */
+static void go_on(void)
+{
+    if (atomic_load(&input.told)) {
+        (void)pthread_mutex_lock(&input.lock);
+        tell_end();
+        (void)pthread_mutex_unlock(&input.lock);
+    }
+}
+
+/* ---- output ---- */
+
 static void print(long fd, const char *bytes, size_t size)
 {
-    recorder_output(kind_of(fd), bytes, size);
     if (size > 0) {
-        atomic_store(&input.buried, true);
+        go_on();
     }
+    recorder_output(kind_of(fd), bytes, size);
 }
 
 long stdio_write(const long *arguments)
@@ -99,24 +146,8 @@ static size_t take(void *to, size_t size)
     if (taken == 0 && input.live != NULL) {
         taken = ring_writer_input(input.live, to, size);
     }
-    if (taken > 0) {
-        atomic_store(&input.told, false);
-    }
     (void)pthread_mutex_unlock(&input.lock);
     return taken;
-}
-
-/* Once for each wait, however often it is woken for nothing. A read that follows one that
- * a signal has ended goes on with its wait, unless that has got out of a reader's sight:
- * a timer that interrupts a program without end says nothing. */
-static void tell_wait(bool begins)
-{
-    if (begins && atomic_exchange(&input.buried, false)) {
-        atomic_store(&input.told, false);
-    }
-    if (!atomic_exchange(&input.told, true)) {
-        recorder_wait();
-    }
 }
 
 /* Our handler has all signals blocked, and one that came meanwhile is to end the read, as
@@ -149,26 +180,37 @@ static int wait_for_input(const struct ring_input_mark *mark,
     return r;
 }
 
+/* Takes what is there; returns false where nothing is, but may come after the mark. */
+static bool take_marked(void *to, size_t size, struct ring_input_mark *ret_mark,
+                        long *ret_taken)
+{
+    *ret_mark = (struct ring_input_mark){.over = true};
+    if (input.live != NULL) {
+        *ret_mark = ring_writer_input_mark(input.live);
+    }
+    *ret_taken = (long)take(to, size);
+    return *ret_taken > 0 || ret_mark->over;
+}
+
 static long read_some(void *to, size_t size, const ucontext_t *interrupted)
 {
-    struct ring_input_mark mark = {.over = true};
+    struct ring_input_mark mark;
+    long taken = 0;
+    int error = 0;
 
-    for (bool begins = true; size > 0; begins = false) {
-        size_t taken;
-
-        if (input.live != NULL) {
-            mark = ring_writer_input_mark(input.live);
-        }
-        taken = take(to, size);
-        if (taken > 0 || mark.over) {
-            return (long)taken;
-        }
-        tell_wait(begins);
-        if (wait_for_input(&mark, interrupted) < 0) {
-            return -EINTR;
-        }
+    if (size == 0) {
+        return 0;
     }
-    return 0;
+    if (take_marked(to, size, &mark, &taken)) {
+        go_on();
+        return taken;
+    }
+    begin_wait();
+    do {
+        error = wait_for_input(&mark, interrupted);
+    } while (error == 0 && !take_marked(to, size, &mark, &taken));
+    end_wait(error < 0);
+    return error < 0 ? error : taken;
 }
 
 long stdio_read(const long *arguments, ucontext_t *interrupted)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a program was when a limit struck. Of time: the zygote asks with a signal; the
- * process says it and ends, or is killed a moment later. Of output and memory, the process
- * sees it first. What is said is its own word.
+ * process says it and ends, or is killed a moment later. Of output and memory, the
+ * process sees it first. What is said is its own word.
  */
 #pragma once
 
