@@ -4,8 +4,8 @@
  * Python.
  *
  * points.instrument(code, what, log): the code and all code within it with points that
- * append (what, line, name of the function, exception's type or None) to the list `log`.
- * points.frames(): [(function, line)] of all frames, the innermost first.
+ * append (what, line, name of the function, type of what is asked for or None) to the
+ * list `log`. points.frames(): [(function, line)] of all frames, the innermost first.
  * points.variables(): {name: value} of the frame that asks.
  * points.attributes(object): {name: value}.
  */
@@ -19,10 +19,13 @@ struct mark {
     PyObject *name, *log; /* owned */
 };
 
-static void tell(struct mark *mark, PyObject *exception)
+static void tell(struct mark *mark, PyObject *asked)
 {
-    PyObject *type = exception != NULL ? (PyObject *)Py_TYPE(exception) : Py_None;
-    PyObject *entry = Py_BuildValue("(IiOO)", mark->what, mark->line, mark->name, type);
+    PyObject *type = asked != NULL ? (PyObject *)Py_TYPE(asked) : Py_None;
+    int line = mark->what == POINT_AGAIN && asked != NULL
+                   ? frames_line_at(frames_current(frames_thread()), asked)
+                   : mark->line;
+    PyObject *entry = Py_BuildValue("(IiOO)", mark->what, line, mark->name, type);
 
     if (entry == NULL || PyList_Append(mark->log, entry) != 0) {
         abort();

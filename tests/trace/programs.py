@@ -2,6 +2,8 @@
 """Programs for the tracer's tests: each statement and expression of Python that makes, leaves or crosses a line, a frame or
 an exception, in the forms that are easily got wrong."""
 
+import random
+
 PROGRAMS = {
     "finally that cannot fail": "def f(n):\n    try:\n        raise KeyError('other')\n    finally:\n        n = 5\n        n = 6\n"
                                 "try: f(0)\nexcept KeyError: print('handled')\n",
@@ -156,3 +158,90 @@ PROGRAMS = {
     "not": "for x in (0, 1):\n    if not x: print('not')\n    while not x:\n        x = 1\n",
     "is None": "def f(x):\n    while x is not None: x = None\n    while x is None:\n        x = 1\n    if x is None: return 0\n    return x\nprint(f(1))\n",
 }
+
+
+class Chance:
+    """The body of a function, of try statements within each other."""
+
+    SIMPLE = {
+        "raise": ("raise KeyError", "raise ValueError(1)"), "pass": ("pass",), "bare": ("raise",), "from": ("raise KeyError from None",),
+        "break": ("break",), "continue": ("continue",), "return": ("return 1", "return act()"), "act": ("act()", "act()", "act(\n)"),
+    }
+
+    def __init__(self, seed):
+        self.chance = random.Random(seed)
+        self.lines = []
+        self.left = 30  # statements
+
+    def add(self, depth, text):
+        self.lines.append("    " * depth + text)
+
+    def choose(self, depth, handles, loops):
+        kinds = ["act", "act", "act", "raise", "try", "try", "if", "with", "for", "pass"]
+        kinds += ["bare", "bare", "from"] if handles else []
+        kinds += ["break", "continue"] if loops else []
+        kinds += ["return"] if self.chance.random() < 0.3 else []
+        self.left -= 1
+        return self.chance.choice(kinds) if self.left >= 0 and depth < 8 else "act"
+
+    def block(self, depth, handles=False, loops=False):
+        for _ in range(self.chance.choice((1, 1, 2, 3))):
+            kind = self.choose(depth, handles, loops)
+            if kind in self.SIMPLE:
+                self.add(depth, self.chance.choice(self.SIMPLE[kind]))
+            else:
+                getattr(self, "put_" + kind)(depth, handles, loops)
+
+    def put_if(self, depth, handles, loops):
+        self.add(depth, "if act():")
+        self.block(depth + 1, handles, loops)
+        if self.chance.random() < 0.4:
+            self.add(depth, "else:")
+            self.block(depth + 1, handles, loops)
+
+    def put_for(self, depth, handles, _):
+        self.add(depth, "for i in (1, 2):")
+        self.block(depth + 1, handles, True)
+
+    def put_with(self, depth, handles, loops):
+        self.add(depth, self.chance.choice(("with Quiet():", "with Loud():")))
+        self.block(depth + 1, handles, loops)
+
+    def put_try(self, depth, handles, loops):
+        self.add(depth, "try:")
+        self.block(depth + 1, handles, loops)
+        handlers = self.chance.choice((0, 0, 1, 1, 2))
+        for _ in range(handlers):
+            self.add(depth, self.chance.choice(("except KeyError:", "except ValueError as e:", "except (KeyError, ValueError) as e:")))
+            self.block(depth + 1, True, loops)
+        if handlers > 0 and self.chance.random() < 0.3:
+            self.add(depth, "else:")
+            self.block(depth + 1, handles, loops)
+        if handlers == 0 or self.chance.random() < 0.4:
+            self.add(depth, "finally:")
+            self.block(depth + 1, handles)
+
+
+AROUND = """\
+import random
+chance = random.Random({seed})
+def act():
+    if chance.random() < 0.25: raise chance.choice((KeyError, ValueError))
+    return chance.random() < 0.5
+class Quiet:
+    def __enter__(self): return self
+    def __exit__(self, *a): return chance.random() < 0.5
+class Loud(Quiet):
+    def __exit__(self, *a): act()
+def f():
+{body}
+for _ in range(12):
+    try: f()
+    except Exception as e: print(type(e))
+"""
+
+
+def random_program(seed):
+    made = Chance(seed)
+    made.block(1)
+    return AROUND.format(seed=seed, body="\n".join(made.lines))

@@ -71,10 +71,9 @@ static void count_edge(struct edges *edges, bool event)
     edges->others += !event;
 }
 
-/* The ways of exceptions to a handler: some are line events, some are not, and some are
- * of exceptions that are raised again. */
+/* The ways of exceptions to a handler. */
 struct ways {
-    bool event, other, again;
+    bool event, other;
 };
 
 /* None of them finds anything wrong. */
@@ -107,7 +106,6 @@ static void find_ways(const struct code *code, struct edges *edges, int handler,
 
         for (int i = covering->start; i < covering->end; i++) {
             if (raises_again(&code->instructions[i])) {
-                ret->again = true;
                 find_ways(code, edges, edges[i].handler, to, ret);
             } else if (can_raise(code->instructions[i].opcode)) {
                 *(is_line_event(code, i, to) ? &ret->event : &ret->other) = true;
@@ -141,7 +139,7 @@ static void count_handlers(const struct code *code, struct edges *edges)
 
         if (edges[i].covered > 0) {
             find_ways(code, edges, i, i, &ways);
-            edges[i].unsure = ways.event && ways.other && !ways.again;
+            edges[i].unsure = ways.event && ways.other;
             count_edge(&edges[i], ways.event);
         }
     }
@@ -201,6 +199,28 @@ static bool put_on_edge(struct code *code, int from)
     return true;
 }
 
+/* Whoever raises an exception again is not on the line that was told last: it has none of
+ * its own, or that of who raised it before. */
+static bool put_again(struct code *code, const struct edges *edges, int handler)
+{
+    bool done = true;
+
+    for (int h = edges[handler].covered; h > 0; h = code->handlers[h - 1].next) {
+        for (int i = code->handlers[h - 1].start; i < code->handlers[h - 1].end; i++) {
+            struct instruction *raising = &code->instructions[i];
+
+            if (raises_again(raising)) {
+                raising->exception = point(code, POINT_AGAIN, 0);
+                done = done && raising->exception != NOWHERE;
+            } else if (raising->opcode == RERAISE) {
+                raising->leave = point(code, POINT_AGAIN, raising->position.line);
+                done = done && raising->leave != NOWHERE;
+            }
+        }
+    }
+    return done;
+}
+
 static bool put_lines(struct code *code)
 {
     struct edges *edges = PyMem_Calloc((size_t)code->count, sizeof(*edges));
@@ -217,7 +237,8 @@ static bool put_lines(struct code *code)
 
             code->instructions[i].line =
                 point(code, what, code->instructions[i].position.line);
-            done = code->instructions[i].line != NOWHERE;
+            done = code->instructions[i].line != NOWHERE &&
+                   (!edges[i].unsure || put_again(code, edges, i));
         }
     }
     for (int i = 0; done && i < code->count; i++) {

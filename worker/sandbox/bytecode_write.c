@@ -223,15 +223,22 @@ static void write_point(struct writer *writer, int constant,
     }
 }
 
-static void write_exception(struct writer *writer, int constant,
+/* `depth`: on the stack, of what is asked for. */
+static void write_exception(struct writer *writer, int constant, int depth,
                             const struct position *position)
 {
     if (constant != NOWHERE) {
-        write_short(writer, COPY, 1, position);
+        write_short(writer, COPY, depth, position);
         write_short(writer, LOAD_CONST, constant, position);
         write_short(writer, CONTAINS_OP, 0, position);
         write_short(writer, POP_TOP, 0, position);
     }
+}
+
+/* Of who raises again: the number of the instruction that did so before. */
+static int asked_depth(const struct instruction *instruction)
+{
+    return instruction->opcode == RERAISE ? (int)instruction->argument + 1 : 1;
 }
 
 /* Where a call begins, RESUME is passed over by a program's trace function; a point
@@ -249,7 +256,7 @@ static void write_instruction(struct writer *writer, const struct code *code, in
     const struct position *position = &instruction->position;
     int units = argument_units(instruction->argument);
 
-    write_exception(writer, instruction->exception, position);
+    write_exception(writer, instruction->exception, asked_depth(instruction), position);
     write_point(writer, instruction->line, position);
     write_point(writer, instruction->leave, position);
     if (instruction->target != NOWHERE) {
@@ -283,7 +290,7 @@ static void write_code(struct writer *writer, const struct code *code)
         write_stub(writer, code, &code->stubs[i]);
     }
     if (code->unwind != NOWHERE) {
-        write_exception(writer, code->unwind, &nowhere);
+        write_exception(writer, code->unwind, 1, &nowhere);
         write_short(writer, RERAISE, 1, &nowhere);
     }
     flush_locations(writer);

@@ -114,6 +114,17 @@ static inline int frames_line(const frame *of)
                             (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
 }
 
+/* Of the instruction of this number: the int that is put on the stack where an exception
+ * comes to a handler that raises it again. -1: it has no line. */
+static inline int frames_line_at(const frame *of, PyObject *number)
+{
+    long at = PyLong_CheckExact(number) ? PyLong_AsLong(number) : -1;
+
+    return at >= 0
+               ? PyCode_Addr2Line(frames_code(of), (int)at * (int)sizeof(_Py_CODEUNIT))
+               : -1;
+}
+
 /* Likewise: what a program has made of them is forgotten. */
 static inline void frames_put_builtins_back(void)
 {

@@ -35,10 +35,13 @@ enum {
     POINT_UNWIND = 1 << 6,    /* an exception leaves it */
     /* beside POINT_LINE: unless the call is on that line already */
     POINT_ELSEWHERE = 1 << 7,
+    /* For it: an exception is about to be raised again, as if from this line; or, without
+     * one, from the instruction whose number it is asked for (frames_line_at()). */
+    POINT_AGAIN = 1 << 8,
 };
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,
- * for the last two, it is asked whether it contains the exception. NULL with an
+ * for an exception's, it is asked whether it contains that. NULL with an
  * exception. `line` is 0 where the point is not of a line. */
 typedef PyObject *points_make(void *context, unsigned what, int line);
 

@@ -38,7 +38,8 @@ struct call {
     const struct function *function;
     uint32_t number : 31;  /* of the function */
     uint32_t suspends : 1; /* of a generator or a coroutine */
-    int line;              /* the last one */
+    int line;              /* the last one, */
+    int at;                /* and where the interpreter takes it to be */
     struct known known;
 };
 
@@ -305,12 +306,23 @@ static void begin_line(const struct point *point)
         }
         call = top();
     }
-    if ((point->what & POINT_ELSEWHERE) != 0 && call->line == point->line) {
+    if ((point->what & POINT_ELSEWHERE) != 0 && call->at == point->line) {
         return;
     }
     tell_variables(call);
     tell(WIRE_LINE, point->line - call->line);
-    call->line = point->line;
+    call->line = call->at = point->line;
+}
+
+/* An exception is about to be raised again, as if from there. */
+static void raise_again(const struct point *point, int line)
+{
+    struct call *call = top();
+
+    if (call != NULL && call->function == point->function &&
+        call->frame == frames_current(frames_thread())) {
+        call->at = line;
+    }
 }
 
 /* While the level is off nothing is told but the ends of calls that are known: no frame
@@ -375,7 +387,9 @@ static int on_point(PyObject *self)
         return 1;
     }
     look_at_thread(point);
-    if ((point->what & POINT_LINE) != 0) {
+    if (point->what == POINT_AGAIN) {
+        raise_again(point, point->line);
+    } else if ((point->what & POINT_LINE) != 0) {
         if (tracer.level >= JOB_TRACE_LINES) {
             begin_line(point);
         }
@@ -404,6 +418,10 @@ static int on_exception(PyObject *self, PyObject *exception)
 {
     const struct point *point = (struct point *)self;
 
+    if (point->what == POINT_AGAIN) {
+        raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
+        return 1;
+    }
     if (tracer.level == JOB_TRACE_OFF) {
         if (point->what == POINT_UNWIND) {
             end_known(point->what);
