@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One event, one line, to stderr: `level role[pid] message`. Called from main-level code
- * only; library code (common/, importer/) returns errors instead. Text that comes from a
- * client or a program is escaped and capped before it gets here or by log_event itself:
- * control characters and invalid UTF-8 never reach the log.
+ * One event, one line, to stderr: `level role[pid] message`; or a JSON object with `time`
+ * (RFC 3339, UTC), `level`, `role`, `pid`, `message` and the facts of the message. Called
+ * from main-level code only; library code (common/, importer/) returns errors instead.
+ * Text that comes from a client or a program is escaped and capped before it gets here or
+ * by log_event itself: control characters and invalid UTF-8 never reach the log.
  *
- * Grammar: "unable to X: reason"; facts as `key=value`.
+ * Grammar: "unable to X: reason"; facts as `key=value`, before any text of others: where
+ * a word ends in a colon facts end, too. A fact is a number in JSON where it is one, but
+ * names of jobs and queues never are.
  */
 #pragma once
 
 #include "common/cleanup.h"
 
+#include <stdint.h>
+
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_manner {
+    uint32_t most; /* enum log_level */
+    uint32_t format;
+};
+
 /* `role` must stay valid: a string constant such as "relay-3". */
-void log_open(const char *role, enum log_level most);
+void log_open(const char *role, struct log_manner manner);
 void log_event(enum log_level level, const char *format, ...) printf_like(2, 3);
 /* Appends ": " and the text of -error (a negative errno). Returns `error`, so that a
  * caller can log and pass it on in one statement. */

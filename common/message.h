@@ -35,12 +35,13 @@
 #pragma once
 
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/verdict.h"
 
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 9 /* bumped with any change below */
+#define MESSAGE_VERSION 10 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -133,9 +134,9 @@ struct message_setup {
     uint32_t uid_first; /* first id for sandboxes, in the zygote's view; 0 with one id for
                            all */
     uint32_t uid_count;
-    uint32_t sandboxes;    /* that can be alive at once */
-    uint32_t memory_mb;    /* the operator's maximum of a job */
-    uint32_t verbose;      /* enum log_level */
+    uint32_t sandboxes; /* that can be alive at once */
+    uint32_t memory_mb; /* the operator's maximum of a job */
+    struct log_manner log;
     uint32_t allow_ctypes; /* a test pool: `_ctypes` may be imported */
     uint32_t forks;        /* after so many it is WORN; 0: never */
     int32_t segment; /* of shared memory, which it must not find in namespaces of its own;
@@ -156,7 +157,7 @@ struct message_group {
 
 struct message_relay {
     uint32_t slot;
-    uint32_t verbose;
+    struct log_manner log;
     uint32_t lease_ms;
     uint32_t max_deliveries;
     uint32_t zip_mb; /* the operator's maximum of a ZIP */
@@ -201,7 +202,7 @@ struct message_drain {
 };
 
 struct message_metrics {
-    uint32_t unused;
+    struct log_manner log;
 };
 
 struct message_linked {

@@ -80,6 +80,9 @@ static const struct option_row rows[] = {
      "to whoever can reach it. Empty: nowhere"},
     {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info",
      "error warning info debug", OPTION_BY_RENEWAL, "", "Least level of what is logged"},
+    {"pool", "log_format", OPTION_CHOICE, AT(log_format), 0, 0, "text", "text json",
+     OPTION_BY_RENEWAL, "",
+     "How it is logged: a line of text each, or a JSON object with its facts"},
     {"pool", "drain_s", OPTION_NUMBER, AT(drain_s), 0, 3600, "30", NULL, OPTION_AT_ONCE,
      "seconds",
      "How long running jobs may take after SIGTERM; what is not done then is given back"},
@@ -154,6 +157,11 @@ static void default_runtime_dir(struct config *config)
         (void)snprintf(config->runtime_dir, sizeof(config->runtime_dir),
                        "/tmp/paddock-%u", geteuid());
     }
+}
+
+struct log_manner config_log(const struct config *config)
+{
+    return (struct log_manner){(uint32_t)config->log_level, (uint32_t)config->log_format};
 }
 
 void config_complete(struct config *config)

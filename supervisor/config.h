@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/option.h"
 
 #include <stdint.h>
@@ -17,7 +18,7 @@ struct config {
     char data_dir[LIMIT_PATH];
     char metrics[256];
     int64_t workers, max_workers, scale_up_ms, scale_down_s, spare_memory_mb;
-    int64_t log_level, drain_s, lease_ms, max_deliveries;
+    int64_t log_level, log_format, drain_s, lease_ms, max_deliveries;
     /* [limits] */
     int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb,
         max_zip_mb;
@@ -36,6 +37,9 @@ extern const struct option_table config_table;
 
 /* What `isolation = ` can be, in the order of its choices. */
 enum config_isolation { CONFIG_AUTO, CONFIG_RANGE, CONFIG_SINGLE, CONFIG_NONE };
+
+/* How the pool's processes log. */
+struct log_manner config_log(const struct config *config);
 
 /* The default that depends on the machine and the user: runtime_dir. */
 void config_complete(struct config *config);

@@ -113,7 +113,7 @@ void reload_done(struct pool *pool)
         pool->generation++;
         pool->look_ms = 0;
         notify_say(&pool->notify, "READY=1");
-        log_open("supervisor", (enum log_level)pool->config.log_level);
+        log_open("supervisor", config_log(&pool->config));
         log_info("reloaded: the new configuration is in force");
     }
 }

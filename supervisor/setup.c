@@ -19,7 +19,7 @@ void setup_zygote(const struct pool *pool, const struct config *config, uint32_t
     setup->uid_first += setup->uid_first != 0 ? place * setup->uid_count : 0;
     setup->forks = (uint32_t)config->zygote_forks;
     setup->memory_mb = (uint32_t)config->max_memory_mb;
-    setup->verbose = (uint32_t)config->log_level;
+    setup->log = config_log(config);
     setup->hash_seed = config->hash_seed;
     setup->allow_ctypes = config->allow_ctypes != 0;
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
@@ -30,7 +30,7 @@ void setup_relay(const struct pool *pool, uint32_t slot, struct message_relay *r
     const struct config *config = &pool->config;
 
     relay->slot = slot;
-    relay->verbose = (uint32_t)config->log_level;
+    relay->log = config_log(config);
     relay->lease_ms = (uint32_t)config->lease_ms;
     relay->max_deliveries = (uint32_t)config->max_deliveries;
     relay->waits = pool->phase != POOL_STARTING;

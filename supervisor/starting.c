@@ -179,7 +179,7 @@ static int start_relay(struct pool *pool, struct unit *unit, struct buffer *why)
 
 static int start_metrics(struct pool *pool, struct unit *unit, struct buffer *why)
 {
-    const struct message_metrics metrics = {0};
+    const struct message_metrics metrics = {config_log(&pool->config)};
     struct process process = PROCESS_INIT;
     char path[LIMIT_PATH];
     int fds[2] = {pool->listener, -1}, peer = -1;

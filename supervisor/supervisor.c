@@ -379,7 +379,7 @@ int main(int argc, char **argv)
     if (line.check && pool.config.log_level == LOG_INFO) {
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
-    log_open("supervisor", (enum log_level)pool.config.log_level);
+    log_open("supervisor", config_log(&pool.config));
     if (kernel_try(pool.config.max_memory_mb, workers_most(&pool.config)) < 0) {
         return ROLE_EXIT_PERMANENT;
     }

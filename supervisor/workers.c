@@ -193,10 +193,10 @@ void workers_tend(struct pool *pool, int64_t now_ms)
     view = look(pool, now_ms);
     difference = scaling_decide(&pool->scaling, &rules, &view, now_ms, &reason);
     if (difference != 0) {
-        log_info("workers=%u were=%u: %s waiting=%llu oldest_ms=%lld idle=%u",
+        log_info("workers=%u were=%u waiting=%llu oldest_ms=%lld idle=%u: %s",
                  (uint32_t)((int)view.workers + difference), view.workers,
-                 reasons[reason], (unsigned long long)view.waiting,
-                 (long long)view.oldest_ms, view.idle);
+                 (unsigned long long)view.waiting, (long long)view.oldest_ms, view.idle,
+                 reasons[reason]);
         notify_say(&pool->notify, "STATUS=serving queue %s with %d workers",
                    pool->config.queue, (int)view.workers + difference);
         change(pool, difference);

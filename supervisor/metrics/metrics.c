@@ -135,6 +135,7 @@ static int receive_setup(struct message *message)
 
     if (poll(&peer, 1, 10000) == 1 &&
         message_receive(ROLE_PEER, 1u << MESSAGE_METRICS, message) == 1) {
+        log_open("metrics", message->payload.METRICS_.log);
         return ROLE_EXIT_OK;
     }
     log_error("no set-up came; this program is started by paddock-supervisor");
@@ -222,7 +223,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: paddock-metrics\nStarted by paddock-supervisor.\n");
         return strcmp(argv[1], "--help") == 0 ? ROLE_EXIT_OK : ROLE_EXIT_USAGE;
     }
-    log_open("metrics", LOG_INFO);
+    log_open("metrics", (struct log_manner){LOG_INFO, LOG_TEXT});
     (void)prctl(PR_SET_NAME, "paddock-metrics");
     code = receive_setup(&setup);
     return code == ROLE_EXIT_OK ? run(&setup) : code;

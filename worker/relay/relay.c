@@ -293,7 +293,7 @@ static int receive_setup(struct relay *relay)
     relay->setup = message.payload.RELAY_;
     terminate_texts(&relay->setup);
     (void)snprintf(role, sizeof(role), "relay-%u", relay->setup.slot);
-    log_open(role, (enum log_level)relay->setup.verbose);
+    log_open(role, relay->setup.log);
     r = board_open(relay, message.fds[0]);
     message_done(&message);
     if (r < 0) {
@@ -392,7 +392,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         return answer(argv[1]);
     }
-    log_open("relay", LOG_INFO);
+    log_open("relay", (struct log_manner){LOG_INFO, LOG_TEXT});
     /* It was started by a file descriptor, which older kernels take for its name. */
     (void)prctl(PR_SET_NAME, "paddock-relay");
     sandbox_link_init(&relay.link);

@@ -67,6 +67,7 @@ static int receive_setup(struct zygote *zygote)
         return -EPROTO;
     }
     zygote->setup = message.payload.SETUP_;
+    log_open("zygote", zygote->setup.log);
     zygote->setup.preload[sizeof(zygote->setup.preload) - 1] = '\0';
     zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
     zygote->library = steal_fd(&message.fds[0]);
@@ -333,7 +334,7 @@ int main(int argc, char **argv)
         }
         return print_usage(strcmp(argv[1], "--help") == 0 ? stdout : stderr);
     }
-    log_open("zygote", LOG_INFO);
+    log_open("zygote", (struct log_manner){LOG_INFO, LOG_TEXT});
     /* Both fail for nobody. It was started by a file descriptor, which older kernels take
      * for its name. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

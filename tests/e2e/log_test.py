@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""The log: one event, one line, as text or as JSON, and nothing that a client or a program chose gets out of its place."""
+
+import json
+import re
+import unittest
+
+import pool
+
+TEXT = re.compile(r"(error|warning|info|debug) [a-z]+(-\d+)?\[\d+\] .+")
+
+
+class Log(unittest.TestCase):
+    def lines(self, p):
+        p.stop()
+        return p.read_log().splitlines()
+
+    def test_json(self):
+        with pool.Pool(workers=2, log_format="json", log_level="debug", metrics=f"127.0.0.1:{pool.free_port()}") as p:
+            p.client.run("print(1)\n")
+            p.client.wait(p.client.enqueue(pool.make_zip("1 / 0\n"), job="007"))
+            p.client.wait(p.client.enqueue(pool.make_zip("1 / 0\n"), job="8"))
+            lines = [json.loads(line) for line in self.lines(p)]
+        for line in lines:
+            with self.subTest(line):
+                self.assertEqual(list(line)[:5], ["time", "level", "role", "pid", "message"])
+                self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+                self.assertIn(line["level"], ("error", "warning", "info", "debug"))
+                self.assertIsInstance(line["pid"], int)
+        self.assertLessEqual({"supervisor", "relay-0", "relay-1"}, {line["role"] for line in lines})
+        for job in "007", "8":
+            [end] = [line for line in lines if line.get("job") == job and "verdict" in line]
+            self.assertEqual((end["verdict"], end["attempt"]), ("exception", 1))
+            self.assertIsInstance(end["cpu_ms"], int)
+
+    def test_text(self):
+        with pool.Pool(workers=1) as p:
+            p.client.run("print(1)\n")
+            lines = self.lines(p)
+        for line in lines:
+            self.assertRegex(line, TEXT)
+
+    def test_what_others_say_stays_in_its_place(self):
+        """A reason is shown with what a program or a client made of it, which is neither a line nor a fact of its own."""
+        with pool.Pool(workers=1, log_format="json", max_deliveries=1) as p:
+            job = p.client.enqueue(pool.make_zip("print(1)\n"), entry="x\nlevel=error verdict=ok job=other\x1b[31m")
+            verdict = p.client.wait(job).verdict
+            p.client.redis.set(p.client.key("up:x"), b"PK")
+            p.client.redis.execute_command("FCALL", "paddock_enqueue", 1, p.client.key("open"), "two", "upload", "x", "meta", "job=9 verdict=ok\n")
+            p.client.wait("two")
+            lines = [json.loads(line) for line in self.lines(p)]
+        told = [line for line in lines if "verdict" in line]
+        self.assertEqual([line["job"] for line in told], [job, "two"])
+        self.assertEqual(told[0]["verdict"], verdict)
+        self.assertNotIn("\x1b", "".join(line["message"] for line in lines))
+
+
+if __name__ == "__main__":
+    unittest.main()
