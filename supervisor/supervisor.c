@@ -143,13 +143,21 @@ static void end_now(struct pool *pool, const struct command_line *line)
     pool_stop(pool);
 }
 
-static void end(struct pool *pool, const struct command_line *line)
+/* However often it is said. */
+static void drain(struct pool *pool, const struct command_line *line)
 {
     if (pool->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, within %lld s",
                  (long long)pool->config.drain_s);
         notify_say(&pool->notify, "STOPPING=1\nSTATUS=draining");
         pool_drain(pool);
+    }
+}
+
+static void end(struct pool *pool, const struct command_line *line)
+{
+    if (pool->phase < POOL_DRAINING) {
+        drain(pool, line);
     } else {
         end_now(pool, line);
     }
@@ -164,7 +172,7 @@ static const struct {
     void (*handle)(struct pool *pool, const struct command_line *line);
 } signal_rows[] = {
     {SIGTERM, end},   {SIGINT, end},        {SIGQUIT, end_now},
-    {SIGHUP, reload}, {SIGPIPE, pass_over},
+    {SIGHUP, reload}, {SIGPIPE, pass_over}, {SIGUSR1, drain},
 };
 
 static int watch_signals(int *ret_fd)

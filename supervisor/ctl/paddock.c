@@ -15,6 +15,7 @@
 #include "supervisor/ctl/feed.h"
 #include "supervisor/ctl/follow.h"
 #include "supervisor/ctl/input.h"
+#include "supervisor/ctl/local_pool.h"
 #include "supervisor/ctl/queue_command.h"
 #include "supervisor/ctl/recording.h"
 #include "supervisor/ctl/save_command.h"
@@ -308,6 +309,8 @@ static const struct command commands[] = {
     {"top", "top [--once]",
      "watch the pool here: its workers, its queue, its tenants, and what became of jobs",
      ARGS_POOL | ARGS_JSON | ARGS_ONCE, 0, 0, top_command},
+    {"drain", "drain", "let the pool here take no more jobs, and end when its own have",
+     ARGS_POOL | ARGS_JSON, 0, 0, local_pool_drain},
     {"cancel", "cancel ID", "take a job out of the queue, or stop it",
      ARGS_POOL | ARGS_JSON, 1, 1, queue_cancel_command},
     {"pause", "pause [REASON]", "let no more jobs of the queue begin",

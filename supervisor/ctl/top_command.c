@@ -10,10 +10,10 @@
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/interrupt.h"
+#include "supervisor/ctl/local_pool.h"
 #include "supervisor/ctl/top_view.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -35,23 +35,8 @@ struct top {
 /* Of the pool of these options; -ENOENT where none of them names one here. */
 static int open_board(struct top *top, struct buffer *why)
 {
-    char folder[LIMIT_PATH], path[LIMIT_PATH + 16];
-    autoclose int fd = -1;
-    int error =
-        top->args->redis == NULL ? endpoint_find_folder(top->args, folder, why) : -ENOENT;
-
-    if (error < 0) {
-        return error;
-    }
-    (void)snprintf(path, sizeof(path), "%s/scoreboard", folder);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    error = fd < 0 ? -errno : scoreboard_map(fd, false, &top->board);
-    if (error < 0) {
-        buffer_printf(why, "unable to read %s: %s", path,
-                      error == -EPROTO ? "it is of another version of Paddock"
-                                       : strerror(-error));
-    }
-    return error;
+    return top->args->redis == NULL ? local_pool_board(top->args, &top->board, why)
+                                    : -ENOENT;
 }
 
 /* ---- the queue ---- */
