@@ -71,6 +71,13 @@ size_t chunk_will_append(struct ring_shared *shared, const void *record, size_t 
     return used + size;
 }
 
+/* A reader between the two finds nothing: a start behind the end cannot be. */
+void chunk_will_clear(struct ring_shared *shared)
+{
+    atomic_store_explicit(&shared->will.size, 0, memory_order_release);
+    atomic_store_explicit(&shared->will.start, 0, memory_order_release);
+}
+
 void chunk_will_strike(struct ring_shared *shared, size_t end)
 {
     atomic_store_explicit(&shared->will.start, end, memory_order_release);

@@ -25,6 +25,8 @@ void chunk_clear(struct ring_shared *shared);
 /* Appends one record to what would be said next. Returns where it ends there; 0: there is
  * no room for it. */
 size_t chunk_will_append(struct ring_shared *shared, const void *record, size_t size);
+/* Forgets all of it: what would be said is laid down anew. */
+void chunk_will_clear(struct ring_shared *shared);
 /* Strikes out what stands before `end`, one of these. */
 void chunk_will_strike(struct ring_shared *shared, size_t end);
 

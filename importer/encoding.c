@@ -5,6 +5,8 @@
  */
 #include "importer/encoding.h"
 
+#include "common/cleanup.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +93,47 @@ static bool find_cookie(const char *bytes, size_t size, struct encoding_fault *r
         }
     }
     return false;
+}
+
+/* ---- codecs that Python has in C ---- */
+
+static const struct {
+    const char *name;
+    enum encoding_kind kind;
+} kinds[] = {
+    {"utf-8", ENCODING_UTF8},        {"utf8", ENCODING_UTF8},
+    {"ascii", ENCODING_UTF8},        {"us-ascii", ENCODING_UTF8},
+    {"latin-1", ENCODING_LATIN1},    {"latin1", ENCODING_LATIN1},
+    {"iso-8859-1", ENCODING_LATIN1}, {"iso-latin-1", ENCODING_LATIN1},
+};
+
+/* As codecs are looked up. */
+static bool is_same_name(const char *name, const char *other)
+{
+    for (; *name != '\0' && *other != '\0'; name++, other++) {
+        char c = *name == '_' ? '-' : *name;
+
+        c = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        if (c != *other) {
+            return false;
+        }
+    }
+    return *name == *other;
+}
+
+enum encoding_kind encoding_of(const char *bytes, size_t size)
+{
+    struct encoding_fault cookie;
+
+    if (!find_cookie(bytes, size, &cookie)) {
+        return ENCODING_UTF8;
+    }
+    for (size_t i = 0; i < array_size(kinds); i++) {
+        if (is_same_name(cookie.codec, kinds[i].name)) {
+            return kinds[i].kind;
+        }
+    }
+    return ENCODING_OTHER;
 }
 
 /* ---- bytes that are none ---- */

@@ -18,6 +18,12 @@ struct encoding_fault {
     size_t at, size;    /* bytes of the source that it is about; none: all of it */
 };
 
+enum encoding_kind { ENCODING_UTF8, ENCODING_LATIN1, ENCODING_OTHER };
+
+/* How a source is read that Python has compiled: by which codec, of those that are told
+ * apart. Runs no Python. */
+enum encoding_kind encoding_of(const char *bytes, size_t size);
+
 /* Looks for what made Python refuse a source (bytes). Returns false, without an
  * exception, where there is nothing. */
 bool encoding_find_fault(PyObject *source, struct encoding_fault *ret);

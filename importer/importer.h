@@ -110,6 +110,21 @@ void importer_set_code_hook(PyObject *(*hook)(PyObject *code));
  * this before it is compiled. NULL for none. */
 void importer_set_source_hook(void (*hook)(const char *source, size_t size));
 
+/* A line of the source at a path (any object) below a root, without its end: a new
+ * reference, or NULL, without an exception, where there is none. Runs no Python. So of an
+ * encoding that Python has no codec for in C there is none, unless `guess`: then U+FFFD
+ * stands for what is no UTF-8. `source`
+ * keeps what was read last, for the lines after it: zeros to begin with, and the caller
+ * frees .text. */
+struct importer_source {
+    char *text;
+    size_t size;
+    const void *mount; /* borrowed, and compared alone */
+    ssize_t index;
+};
+PyObject *importer_source_line(struct importer_source *source, PyObject *path, int line,
+                               bool guess);
+
 /* The code object of a member (a path in the archive mounted at `root`), compiled with
  * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */
 PyObject *importer_compile(const char *root, const char *member);

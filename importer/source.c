@@ -121,6 +121,18 @@ bool source_next(struct source_walk *walk, struct source_line *ret)
     return true;
 }
 
+bool source_find(const char *source, size_t size, int number, struct source_line *ret)
+{
+    *ret = (struct source_line){.text = source};
+    while (ret->number < number && size > 0) {
+        ret->text += ret->size;
+        ret->size = line_size(ret->text, size);
+        size -= ret->size;
+        ret->number++;
+    }
+    return number > 0 && ret->number == number;
+}
+
 /* ---- indentation ---- */
 
 size_t source_columns(const struct source_line *line, size_t tab)

@@ -32,6 +32,10 @@ struct source_walk {
 
 bool source_next(struct source_walk *walk, struct source_line *ret);
 
+/* The line of that number (from 1), of which only .text, .size and .number are set.
+ * False: there is none. */
+bool source_find(const char *source, size_t size, int number, struct source_line *ret);
+
 /* Columns of an indentation with tabs to the next multiple of `tab` (1: each counts as
  * one). */
 size_t source_columns(const struct source_line *line, size_t tab);

@@ -15,13 +15,11 @@ static PyObject *line_of(PyObject *text, PyObject *number)
     long wanted = number != NULL && PyLong_Check(number) ? PyLong_AsLong(number) : 0;
     Py_ssize_t size = 0;
     const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
-    struct source_walk walk = {.rest = bytes, .left = (size_t)size};
-    struct source_line line = {0};
+    struct source_line line;
     PyObject *result = NULL;
 
-    while (bytes != NULL && line.number < wanted && source_next(&walk, &line)) {
-    }
-    if (line.text != NULL && line.number == wanted) {
+    if (bytes != NULL && wanted > 0 && wanted < INT_MAX &&
+        source_find(bytes, (size_t)size, (int)wanted, &line)) {
         result = PyUnicode_DecodeUTF8(line.text, (Py_ssize_t)line.size, NULL);
     }
     PyErr_Clear();

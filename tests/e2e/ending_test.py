@@ -179,8 +179,8 @@ HANGS = [
      [("ZeroDivisionError", "division by zero"), ("E", NO_TEXT)]),
     (E.format("while True: pass") + "try: raise E\nexcept E: raise KeyError('later')\n", [("E", NO_TEXT), ("KeyError", "'later'")]),
     (E.format("while True: pass") + "def f(n):\n    if n == 0: raise E\n    f(n - 1)\nf(2)\n", [("E", NO_TEXT)]),
-    ("class E(Exception):\n    @property\n    def __notes__(self):\n        while True: pass\nraise E\n", [("E", NO_TEXT)]),
-    ("class E(SyntaxError):\n    @property\n    def text(self):\n        while True: pass\nraise E('x')\n", [("E", NO_TEXT)]),
+    ("class E(Exception):\n    @property\n    def __notes__(self):\n        while True: pass\nraise E('mine')\n", [("E", "mine")]),
+    ("class E(SyntaxError):\n    @property\n    def text(self):\n        while True: pass\nraise E('x')\n", [("E", "x")]),
     ("class R:\n    def __repr__(self):\n        while True: pass\nraise ValueError(1, R())\n", [("ValueError", NO_TEXT)]),
     ("class H:\n    def __repr__(self):\n        while True: pass\nraise FileNotFoundError(2, 'no', H())\n",
      [("FileNotFoundError", NO_TEXT)]),
@@ -192,6 +192,63 @@ HANGS = [
     ("import sys\nclass S:\n    def write(self, text):\n        while True: pass\nsys.stderr = S()\n1 / 0\n",
      [("ZeroDivisionError", "division by zero")]),
 ]
+
+
+# Whatever is asked does {0}. Program behind BEFORE, [(relation, type, message)] but for the cause, which is innocent.
+BEFORE = "try: int('x')\nexcept ValueError as error: x = error\n"
+CAUSE = ("cause", "ValueError", "invalid literal for int() with base 10: 'x'")
+OURS = [("", "ValueError", "mine")]
+ALL = "    def {name}(self, *rest):\n        {{0}}\n"
+PROPERTY = "    @property\n" + ALL
+
+
+def define(names, one=ALL):
+    return "".join(one.format(name=name) for name in names.split())
+
+
+STRANGE = "class S(str):\n" + define("__str__ __repr__ __format__ __len__ __add__ __eq__ __hash__ __getitem__ encode strip rstrip")
+LOADER = "import linecache\nlinecache.cache.clear()\nclass L:\n" + define("__getattribute__ __bool__ __eq__ __hash__")
+HOSTILE = {
+    "a note": ("class N:\n" + define("__str__") + "e = ValueError('mine')\ne.__notes__ = ['good', N(), 'third']\nraise e from x\n",
+               [("", "ValueError", f"mine\ngood\n{NO_TEXT}\nthird")]),
+    "a note behind one that answers": (
+        "class G:\n    def __str__(self): return 'good'\nclass N:\n" + define("__str__") + "e = ValueError('mine')\n"
+        "e.__notes__ = [G(), N(), G()]\nraise e from x\n", [("", "ValueError", f"mine\ngood\n{NO_TEXT}\n{NO_TEXT}")]),
+    "notes": ("class N:\n" + define("__iter__ __len__ __repr__ __getitem__") + "    @property\n" + define("__class__")
+              + "e = ValueError('mine')\ne.__notes__ = N()\nraise e from x\n", OURS),
+    "a list of notes": ("class N(list):\n" + define("__iter__ __len__ __repr__ __getitem__")
+                        + "e = ValueError('mine')\ne.__notes__ = N(['a'])\nraise e from x\n", [("", "ValueError", "mine\na")]),
+    **{f"a class's {name}": (f"class M(type):\n{define(name, how)}class E(Exception, metaclass=M): pass\nraise E('mine') from x\n",
+                            [("", "E", "mine")])
+       for name, how in (("__module__", PROPERTY), ("__name__", PROPERTY), ("__getattribute__", ALL))},
+    "a class's classes": ("class M(type):\n" + define("__subclasscheck__ __instancecheck__ __eq__ __hash__")
+                          + "class E(Exception, metaclass=M): pass\nraise E('mine') from x\n", [("", "E", "mine")]),
+    "names of a class": (STRANGE + "class E(Exception): pass\nE.__module__ = S('m')\nE.__qualname__ = S('q')\nraise E('mine') from x\n",
+                         [("", "E", "mine")]),
+    "what an exception holds": ("armed = False\nclass K:\n    def __hash__(self): return hash('__notes__')\n    def __eq__(self, other):\n"
+                                "        if armed:\n            {0}\ne = ValueError('mine')\nvars(e)[K()] = 1\narmed = True\nraise e from x\n",
+                                OURS),
+    "a loader": (LOADER + "__loader__ = L()\nraise ValueError('mine') from x\n", OURS),
+    "a module's name": (LOADER + "__name__ = __loader__ = L()\nraise ValueError('mine') from x\n", OURS),
+    "linecache": ("import linecache\ndef f(*rest):\n    {0}\nlinecache.getlines = linecache.getline = linecache.lazycache = f\n"
+                  "raise ValueError('mine') from x\n", OURS),
+    "its cache": ("import linecache\nclass D(dict):\n" + define("__getitem__ __contains__") + "linecache.cache = D()\n"
+                  "raise ValueError('mine') from x\n", OURS),
+    "a member of a group": ("class E(Exception):\n" + define("__str__")
+                            + "raise ExceptionGroup('all', [KeyError('first'), E('a'), ValueError('last')]) from x\n",
+                            [("", "ExceptionGroup", "all (3 sub-exceptions)"), ("member 1", "KeyError", "'first'"),
+                             ("member 2", "E", NO_TEXT), ("member 3", "ValueError", "last")]),
+    "an exception that is shown after one that answers": (
+        "class G(Exception):\n    def __str__(self): return 'good'\nclass E(Exception):\n" + define("__str__")
+        + "g = G()\ng.__cause__ = x\nraise E from g\n", [("cause", "G", "good"), ("", "E", NO_TEXT)]),
+    "whatever it is asked": ("class E(Exception):\n" + define("__getattribute__") + define(
+        "__cause__ __context__ exceptions __traceback__ __suppress_context__ args __class__ __dict__ __notes__", PROPERTY)
+        + "raise E('mine') from x\n", [("", "E", "mine")]),
+    "its message": (STRANGE + "raise ValueError(S('mine')) from x\n", [("", "ValueError", NO_TEXT)]),
+    "what its text does": (STRANGE + "class E(Exception):\n    def __str__(self): return S('mine')\nraise E from x\n", [("", "E", "mine")]),
+    "names of code": (STRANGE + "def f(): raise ValueError('mine') from x\nf.__code__ = f.__code__.replace(co_name=S('n'), "
+                      "co_qualname=S('q'), co_filename=S('/robot/robot.py'))\nf()\n", OURS),
+}
 
 
 def run_python(files):
@@ -265,6 +322,28 @@ class Ending(pool.TestCase):
                          [f'  File "/robot/robot.py", line {f["line"]}, in {f["function"]}' for told in frames for f in told])
         self.assertEqual([line for line in shown if re.match(r"    [^ ~^]", line)],
                          ["    " + f["source"].strip() for told in frames for f in told])
+
+    def test_what_is_hostile_costs_its_own_text_alone(self):
+        """All else is told, in the record and on stderr, with the lines of the source, whoever else is asked in between."""
+        for how in "while True: pass", "import os; os._exit(0)":
+            ids = [self.client.enqueue(pool.make_zip(BEFORE + source.format(how)), wall_ms=600_000, cpu_ms=600_000)
+                   for source, _ in HOSTILE.values()]
+            for (name, (_, errors)), job in zip(HOSTILE.items(), ids):
+                with self.subTest(name, how=how):
+                    job = self.client.wait(job)
+                    self.assertEqual(job.verdict, "exception", job.result)
+                    records = recording.decode(job.recording, partial=True)
+                    told = [r for r in records if r["kind"] == "error"]
+                    self.assertEqual([(r["relation"], r["type"], r["message"]) for r in told], [CAUSE, *errors])
+                    main, = (r for r in told if r["relation"] == "")
+                    self.assertTrue(main["frames"])
+                    text = recording.text(records, "err")
+                    for frame in [*told[0]["frames"], *main["frames"]]:
+                        self.assertEqual(text.count(f'  File "/robot/robot.py", line {frame["line"]}, in '), 1, text)
+                        self.assertIn("    " + frame["source"].strip() + "\n", text)
+                    self.assertIn(f"\n{main['type']}", text.replace("\n  | ", "\n"))
+                    if errors == OURS:
+                        self.assertIn("ValueError: mine (robot.py, line ", job.result["sentence"])
 
     def test_an_error_whose_telling_ends_the_process(self):
         for end in "import os; os._exit(0)", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)":

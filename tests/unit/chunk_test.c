@@ -132,6 +132,10 @@ static void what_would_be_said_next(void **state)
     assert_int_equal(chunk_will_append(&shared, record, room - 4), 0);
     assert_int_equal(chunk_will_append(&shared, record, room - 5), room);
     assert_int_equal(chunk_will(&shared, said), room - 2);
+    chunk_will_clear(&shared);
+    assert_int_equal(chunk_will(&shared, said), 0);
+    assert_int_equal(chunk_will_append(&shared, "fg", 2), 2);
+    assert_int_equal(chunk_will(&shared, said), 2);
     /* Sizes that cannot be. */
     chunk_will_strike(&shared, room + 1);
     assert_int_equal(chunk_will(&shared, said), 0);

@@ -103,6 +103,24 @@ static void lines_and_statements(void **state)
     }
 }
 
+/* The same lines, found without what is before them. */
+static void a_line_by_its_number(void **state)
+{
+    for (size_t i = 0; i < array_size(shapes); i++) {
+        const char *source = shapes[i].source;
+        struct source_walk walk = {.rest = source, .left = strlen(source)};
+        struct source_line line, found;
+
+        while (source_next(&walk, &line)) {
+            assert_true(source_find(source, strlen(source), line.number, &found));
+            assert_ptr_equal(found.text, line.text);
+            assert_int_equal(found.size, line.size);
+        }
+        assert_false(source_find(source, strlen(source), walk.number + 1, &found));
+        assert_false(source_find(source, strlen(source), 0, &found));
+    }
+}
+
 static void tabs_become_spaces(void **state)
 {
     for (size_t i = 0; i < array_size(tabs); i++) {
@@ -158,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_and_statements),
+        cmocka_unit_test(a_line_by_its_number),
         cmocka_unit_test(tabs_become_spaces),
         cmocka_unit_test(the_two_lines_of_a_tab_error),
         cmocka_unit_test(indented_unlike_a_block),

@@ -317,7 +317,9 @@ static void judge(PyObject *result, struct outcome *outcome)
         return;
     }
     PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value == NULL || !PyExceptionInstance_Check(value)) { /* or its class is asked */
+        PyErr_NormalizeException(&type, &value, &traceback);
+    }
     if (traceback != NULL && value != NULL) {
         (void)PyException_SetTraceback(value, traceback);
     }
@@ -383,10 +385,11 @@ static void tell(const struct program *program, struct outcome *outcome)
     report_print(outcome->exception);
     recorder_tell(false);
     recorder_settle();
-    report_record(outcome->exception);
+    report_record();
     buffer_reset(&outcome->report);
     report_line(outcome->exception, &outcome->report);
     add_hint(outcome->exception, program, &outcome->report);
+    report_done();
 }
 
 /* ---- end ---- */

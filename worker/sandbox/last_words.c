@@ -17,10 +17,16 @@ static struct {
     unsigned count, struck;
 } words;
 
+void last_words_begin(void)
+{
+    words.count = 0;
+    recorder_lay_anew();
+}
+
 unsigned last_words_add(const struct wire_writer *record)
 {
     if (words.count < array_size(words.ends)) {
-        size_t end = recorder_lay_down(record);
+        size_t end = words.count < words.struck ? 0 : recorder_lay_down(record);
         size_t before = words.count > 0 ? words.ends[words.count - 1] : 0;
 
         words.ends[words.count++] = end > 0 ? end : before;

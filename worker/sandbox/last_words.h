@@ -14,6 +14,9 @@
 
 #define LAST_WORDS_MAX 192 /* records: two texts and one error for each that is told */
 
+/* What is to be said is laid down anew, as more of it is known: the same records in the
+ * same order, of which those that were struck out stay so. */
+void last_words_begin(void);
 /* Lays down a record whose time is 0, behind those before it. Where there is no room for
  * it, it is left out. Returns how many have been given to it so far. */
 unsigned last_words_add(const struct wire_writer *record);

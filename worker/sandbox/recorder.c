@@ -143,6 +143,7 @@ void recorder_start(const struct job_limits *limits)
     write_header(limits);
     recorder_output_start(recorder.ring, recorder.encoding->part_max,
                           (uint64_t)limits->output_kb << 10);
+    recorder_will_start(recorder.ring->shared, recorder.encoding);
 }
 
 /* ---- the chunks ---- */
@@ -489,29 +490,6 @@ void recorder_publish_table(void)
 
     recorder.tables_left -= size < recorder.tables_left ? size : recorder.tables_left;
     leave();
-}
-
-size_t recorder_lay_down(const struct wire_writer *record)
-{
-    struct encoding_bytes out = {0};
-    size_t end;
-
-    (void)recorder_enter();
-    if (recorder.ring->shared->will.size == 0) {
-        encoding_fork();
-    }
-    if (!record->overflow) {
-        out = encode(record, ENCODING_WILL);
-    }
-    end =
-        out.size > 0 ? chunk_will_append(recorder.ring->shared, out.bytes, out.size) : 0;
-    leave();
-    return end;
-}
-
-void recorder_strike(size_t end)
-{
-    chunk_will_strike(recorder.ring->shared, end);
 }
 
 /* ---- levels ---- */

@@ -70,6 +70,8 @@ void recorder_publish_table(void);
  * ended now. Returns what recorder_strike() is told when that is not so any more,
  * together with what was laid down before; 0: there is no room for it. */
 size_t recorder_lay_down(const struct wire_writer *record);
+/* Forgets what was laid down, to lay it down anew. */
+void recorder_lay_anew(void);
 void recorder_strike(size_t end);
 
 /* The program waits for input, and does no longer. Returns false where nothing was said,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of the recorder, private to them: the trace, tables and times (recorder.c),
- * its threads (recorder_threads.c), and what a program prints and gives back
- * (recorder_output.c).
+ * its threads (recorder_threads.c), what a program prints and gives back
+ * (recorder_output.c), and what is laid down (recorder_will.c).
  */
 #pragma once
 
 #include "common/ring.h"
+#include "worker/sandbox/encoding.h"
 #include "worker/sandbox/guard.h"
 #include "worker/sandbox/recorder.h"
 
@@ -48,3 +49,8 @@ struct recorder_writer *recorder_threads_first(void);
 void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t left);
 /* For who has entered: what is kept becomes output. */
 void recorder_put_kept(struct guard *guard);
+
+/* ---- recorder_will.c ---- */
+
+/* Once the encoding is known. */
+void recorder_will_start(struct ring_shared *shared, const struct encoding *encoding);

@@ -16,16 +16,17 @@ int report_prepare(PyObject *print_exception);
 
 /* `exception` is borrowed. Python errors on the way are swallowed: a program's __str__
  * may fail or lie. It may also hang, or end the process: before the others,
- * report_watch() sees to it that all but the text is told even then
- * (worker/sandbox/last_words.h). */
+ * report_watch() sees to it that all but that one text is told even then
+ * (worker/sandbox/last_words.h). report_done() lets go of it. */
 void report_watch(PyObject *exception);
 void report_print(PyObject *exception);
-void report_record(PyObject *exception);
+void report_record(void);
+void report_done(void);
 /* Whoever prints on stderr says that it has shown the frames of this one (borrowed), and
  * all that comes before it, and asks for its text now. */
 void report_asks(PyObject *exception);
-/* "NameError (robot.py, line 3)": all that can be said without running any code of the
- * program's. */
+/* All of report_line() that can be said without running any code of the program's: at
+ * least "NameError (robot.py, line 3)". */
 void report_brief(PyObject *exception, struct buffer *to);
 /* "NameError: name 'x' is not defined (robot.py, line 3)" */
 void report_line(PyObject *exception, struct buffer *to);

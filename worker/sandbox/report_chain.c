@@ -115,8 +115,6 @@ static void forget_chain(struct chain *chain)
     }
 }
 
-#define PATH_MAX_SIZE 128 /* of a relation: some words for each group around it */
-
 static void tell_chain(struct telling *telling, PyObject *exception, const char *path,
                        unsigned depth);
 
@@ -128,21 +126,21 @@ static void tell_members(struct telling *telling, PyObject *exception, const cha
     Py_ssize_t count =
         members != NULL && PyTuple_Check(members) ? PyTuple_GET_SIZE(members) : 0;
     Py_ssize_t told = 0;
-    char member[PATH_MAX_SIZE];
+    char member[REPORT_RELATION_MAX];
 
     while (told < count && told < REPORT_MEMBERS && telling->left > 0 &&
            depth < REPORT_DEPTH) {
         PyObject *one = PyTuple_GET_ITEM(members, told++);
 
-        (void)snprintf(member, sizeof(member), "%.*s%smember %zd", PATH_MAX_SIZE - 32,
-                       path, *path != '\0' ? " " : "", told);
+        (void)snprintf(member, sizeof(member), "%.*s%smember %zd",
+                       REPORT_RELATION_MAX - 32, path, *path != '\0' ? " " : "", told);
         if (is_new(telling->seen, one)) {
             tell_chain(telling, one, member, depth + 1);
         }
     }
     if (told < count) {
-        (void)snprintf(member, sizeof(member), "%.*s%smember", PATH_MAX_SIZE - 32, path,
-                       *path != '\0' ? " " : "");
+        (void)snprintf(member, sizeof(member), "%.*s%smember", REPORT_RELATION_MAX - 32,
+                       path, *path != '\0' ? " " : "");
         telling->tell(NULL, member, (size_t)(count - told));
     }
 }
@@ -150,7 +148,7 @@ static void tell_members(struct telling *telling, PyObject *exception, const cha
 static void tell_one(struct telling *telling, const struct link *link, const char *path,
                      unsigned depth)
 {
-    char relation[PATH_MAX_SIZE];
+    char relation[REPORT_RELATION_MAX];
 
     (void)snprintf(relation, sizeof(relation), "%s%s%s", path,
                    *path != '\0' && *link->relation != '\0' ? " " : "", link->relation);

@@ -6,11 +6,14 @@
 #include "common/utf8.h"
 #include "worker/sandbox/report_parts.h"
 
+#include "importer/importer.h"
 #include "worker/sandbox/interpreter.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static PyObject *source_getline; /* linecache.getline */
+static PyObject *line_cache;     /* linecache.cache */
 
 int report_prepare(PyObject *print_exception)
 {
@@ -18,9 +21,12 @@ int report_prepare(PyObject *print_exception)
 
     if (linecache != NULL) {
         source_getline = PyObject_GetAttrString(linecache, "getline");
+        line_cache = PyObject_GetAttrString(linecache, "cache");
         Py_DECREF(linecache);
     }
-    return source_getline != NULL ? report_print_prepare(print_exception) : -1;
+    return line_cache != NULL && source_getline != NULL
+               ? report_print_prepare(print_exception)
+               : -1;
 }
 
 bool report_is_program_file(PyObject *path)
@@ -34,22 +40,80 @@ bool report_is_program_file(PyObject *path)
 
 /* ---- source lines ---- */
 
-static PyObject *source_line(const struct report_location *where)
+/* Of linecache's entries, (size, time, [line, ...], path): as they are looked at, and not
+ * asked for. */
+#define CACHE_ENTRY 4
+#define CACHE_LINES 2
+
+static PyObject *cached_line(const struct report_location *where)
+{
+    const char *path = PyUnicode_AsUTF8(where->file);
+    PyObject *entry = path != NULL ? report_item(line_cache, path) : NULL;
+    PyObject *lines = entry != NULL && PyTuple_CheckExact(entry) &&
+                              PyTuple_GET_SIZE(entry) == CACHE_ENTRY
+                          ? PyTuple_GET_ITEM(entry, CACHE_LINES)
+                          : NULL;
+    PyObject *line = lines != NULL && PyList_CheckExact(lines) && where->line > 0 &&
+                             where->line <= PyList_GET_SIZE(lines)
+                         ? PyList_GET_ITEM(lines, where->line - 1)
+                         : NULL;
+
+    PyErr_Clear();
+    return line != NULL && PyUnicode_CheckExact(line) ? Py_NewRef(line) : NULL;
+}
+
+static PyObject *asked_line(const struct report_location *where)
 {
     PyObject *number = PyLong_FromLong(where->line);
     PyObject *text =
         number != NULL
             ? PyObject_CallFunctionObjArgs(source_getline, where->file, number, NULL)
             : NULL;
-    PyObject *stripped = NULL;
 
-    if (text != NULL && PyUnicode_Check(text)) {
-        stripped = PyObject_CallMethod(text, "rstrip", "s", "\r\n");
-    }
     PyErr_Clear();
-    Py_XDECREF(text);
     Py_XDECREF(number);
+    if (text != NULL && !PyUnicode_CheckExact(text)) {
+        Py_CLEAR(text);
+    }
+    return text;
+}
+
+/* Steals the line. */
+static PyObject *without_end(PyObject *line)
+{
+    Py_ssize_t size = line != NULL ? PyUnicode_GET_LENGTH(line) : 0;
+    PyObject *stripped;
+
+    while (size > 0 && (PyUnicode_READ_CHAR(line, size - 1) == '\n' ||
+                        PyUnicode_READ_CHAR(line, size - 1) == '\r')) {
+        size--;
+    }
+    stripped = line != NULL ? PyUnicode_Substring(line, 0, size) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(line);
     return stripped;
+}
+
+/* How the lines are found of what is told of one exception. */
+struct lines {
+    struct importer_source source;
+    bool asks;
+};
+
+static PyObject *source_line(struct lines *lines, const struct report_location *where)
+{
+    PyObject *line =
+        importer_source_line(&lines->source, where->file, where->line, false);
+
+    if (line == NULL) {
+        line = without_end(cached_line(where));
+    }
+    if (line == NULL && lines->asks) {
+        line = without_end(asked_line(where));
+    }
+    return line != NULL
+               ? line
+               : importer_source_line(&lines->source, where->file, where->line, true);
 }
 
 /* Python counts bytes of UTF-8, and shows characters; from 1. */
@@ -84,17 +148,19 @@ static void locate(const PyTracebackObject *entry, PyCodeObject *code,
     }
 }
 
-static void find_frame(PyTracebackObject *entry, struct report_frame *ret)
+static void find_frame(PyTracebackObject *entry, struct lines *lines,
+                       struct report_frame *ret)
 {
     struct report_location end;
     PyObject *last;
 
     *ret = (struct report_frame){.code = PyFrame_GetCode(entry->tb_frame)};
     locate(entry, ret->code, &ret->where);
-    ret->source = source_line(&ret->where);
+    ret->source = source_line(lines, &ret->where);
     end = ret->where;
     end.line = end.end_line;
-    last = end.line == ret->where.line ? Py_XNewRef(ret->source) : source_line(&end);
+    last =
+        end.line == ret->where.line ? Py_XNewRef(ret->source) : source_line(lines, &end);
     ret->where.column = in_characters(ret->source, ret->where.column);
     ret->where.end_column = in_characters(last, ret->where.end_column);
     Py_XDECREF(last);
@@ -189,8 +255,9 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
 
 /* ---- all of it ---- */
 
-void report_frames_find(PyObject *exception, struct report_frames *ret)
+void report_frames_find(PyObject *exception, bool asks, struct report_frames *ret)
 {
+    struct lines lines = {.asks = asks};
     struct entries entries;
     size_t shown;
 
@@ -199,8 +266,9 @@ void report_frames_find(PyObject *exception, struct report_frames *ret)
     *ret = (struct report_frames){.count = shown, .left_out = entries.count - shown};
     for (size_t i = 0; i < shown; i++) {
         find_frame(entry_at(&entries, i < REPORT_OUTERMOST ? i : i + ret->left_out),
-                   &ret->shown[i]);
+                   &lines, &ret->shown[i]);
     }
+    free(lines.source.text);
     ret->points = find_syntax(exception, ret);
 }
 

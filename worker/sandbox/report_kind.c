@@ -9,6 +9,7 @@
 
 #include <frameobject.h>
 #include <opcode.h>
+#include <string.h>
 #include <structmember.h>
 
 #define DEEP 10000 /* entries of a traceback */
@@ -21,35 +22,31 @@ static bool is_plain_value(PyObject *value)
            PyBool_Check(value) || PyFloat_CheckExact(value) || PyBytes_CheckExact(value);
 }
 
-/* What printing asks an exception for, a SyntaxError for most of it. */
-static const char *const asked_for[] = {
-    "__notes__", "filename", "lineno",     "offset",
-    "text",      "msg",      "end_lineno", "end_offset",
-};
-
-static bool has_asked_for(const PyTypeObject *type)
+PyObject *report_item(PyObject *dict, const char *name)
 {
-    bool has = false;
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
 
-    for (size_t i = 0; i < array_size(asked_for); i++) {
-        has |= PyDict_GetItemString(type->tp_dict, asked_for[i]) != NULL;
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        const char *text = PyUnicode_CheckExact(key) ? PyUnicode_AsUTF8(key) : NULL;
+
+        if (text != NULL && strcmp(text, name) == 0) {
+            return value;
+        }
+        PyErr_Clear();
     }
-    return has;
+    return NULL;
 }
 
-/* Nothing of what makes its text is defined in Python. */
+/* What makes its text is not defined in Python. */
 static bool is_plain_type(const PyTypeObject *type)
 {
     const PyTypeObject *built_in = type;
-    bool has_own = false;
 
     while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
-        has_own |= has_asked_for(built_in);
         built_in = built_in->tp_base;
     }
-    return !has_own && type->tp_str == built_in->tp_str &&
-           type->tp_repr == built_in->tp_repr &&
-           type->tp_getattro == built_in->tp_getattro;
+    return type->tp_str == built_in->tp_str;
 }
 
 /* Types that do not print their arguments, such as OSError, print these. */
@@ -76,27 +73,29 @@ static bool has_plain_members(PyObject *exception)
     return plain;
 }
 
-/* Of an attribute that it has not, an object is asked for those that it has. */
-bool report_asks_object(PyObject *exception)
+static bool has_plain_arguments(PyObject *exception)
 {
-    PyObject *object = PyErr_GivenExceptionMatches(exception, PyExc_AttributeError)
-                           ? ((PyAttributeErrorObject *)exception)->obj
-                           : NULL;
+    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
+    bool plain = args != NULL;
 
-    return object != NULL && ((Py_TYPE(object)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0 ||
-                              PyType_Check(object) || PyModule_Check(object));
-}
-
-bool report_is_plain(PyObject *exception)
-{
-    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
-    bool plain = is_plain_type(Py_TYPE(exception)) && has_plain_members(exception) &&
-                 error->args != NULL && error->notes == NULL;
-
-    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(error->args); i++) {
-        plain = is_plain_value(PyTuple_GET_ITEM(error->args, i));
+    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(args); i++) {
+        plain = is_plain_value(PyTuple_GET_ITEM(args, i));
     }
     return plain;
+}
+
+/* A group says how many its members are, and asks none of them. */
+bool report_is_plain(PyObject *exception)
+{
+    const PyTypeObject *type = Py_TYPE(exception);
+
+    if (!is_plain_type(type)) {
+        return false;
+    }
+    if (type->tp_str == ((PyTypeObject *)PyExc_BaseExceptionGroup)->tp_str) {
+        return PyUnicode_CheckExact(((PyBaseExceptionGroupObject *)exception)->msg);
+    }
+    return has_plain_members(exception) && has_plain_arguments(exception);
 }
 
 /* ---- what does it say? ---- */
@@ -118,14 +117,14 @@ bool report_is_very_deep(PyObject *exception)
  * without asking: a metaclass, or a module, may be the program's as well. */
 static bool is_of_program(PyObject *exception)
 {
-    PyObject *name = PyDict_GetItemString(Py_TYPE(exception)->tp_dict, "__module__");
-    PyObject *module = name != NULL && PyUnicode_CheckExact(name)
-                           ? PyDict_GetItemWithError(PyImport_GetModuleDict(), name)
-                           : NULL;
+    PyObject *name = report_item(Py_TYPE(exception)->tp_dict, "__module__");
+    const char *text =
+        name != NULL && PyUnicode_CheckExact(name) ? PyUnicode_AsUTF8(name) : NULL;
+    PyObject *module = text != NULL ? report_item(PyImport_GetModuleDict(), text) : NULL;
 
+    PyErr_Clear();
     return module != NULL && PyModule_Check(module) &&
-           report_is_program_file(
-               PyDict_GetItemString(PyModule_GetDict(module), "__file__"));
+           report_is_program_file(report_item(PyModule_GetDict(module), "__file__"));
 }
 
 static bool is_no_memory(PyObject *exception)

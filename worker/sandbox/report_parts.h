@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of report.h, private to them: records and lines (report.c), texts
- * (report_text.c), frames (report_frames.c), which exceptions are told (report_chain.c),
- * what is shown on stderr (report_print.c), and what kind of exception it is
- * (report_kind.c).
+ * The parts of report.h, private to them: one line (report.c), texts (report_text.c),
+ * frames (report_frames.c), which exceptions are told (report_chain.c), records, and what
+ * is laid down (report_told.c), what is shown on stderr (report_print.c), and what kind
+ * of exception it is (report_kind.c).
  */
 #pragma once
 
@@ -23,6 +23,8 @@
 #define REPORT_TEXT_MAX    256  /* bytes of a name or a source line */
 #define REPORT_MESSAGE_MAX 2048 /* bytes of an exception's text */
 
+#define REPORT_RELATION_MAX 128 /* some words for each group around it */
+
 #define REPORT_FRAMES_MAX (REPORT_OUTERMOST + REPORT_INNERMOST)
 
 #define REPORT_NO_TEXT "<its text could not be made>"
@@ -37,10 +39,16 @@ size_t report_shown(const char *bytes, size_t size, size_t most);
 /* A text that is longer than `most` ends in "...". */
 void report_write_text(struct wire_writer *record, PyObject *text, size_t most);
 void report_write_class(struct wire_writer *record, PyObject *exception);
-/* The text of an exception, and with its notes. New references, never NULL with an
- * exception left set. They run code of the program's. */
-PyObject *report_message(PyObject *exception);
-PyObject *report_message_and_notes(PyObject *exception);
+/* The exception's name; likewise, cut for a sentence. */
+void report_add_class(PyObject *exception, struct buffer *to);
+/* What str() makes of it, as a str and nothing else: a new reference, or NULL without an
+ * exception. Runs code of the program's, unless report_is_plain(). */
+PyObject *report_text_of(PyObject *object);
+/* What an exception has said, or says now. Likewise. */
+PyObject *report_said(PyObject *exception);
+/* Its notes, borrowed of it; NULL, without an exception, for none, and for anything else
+ * than a list. Runs no code of the program's. */
+PyObject *report_notes(PyObject *exception);
 
 /* ---- frames ---- */
 
@@ -65,13 +73,16 @@ struct report_frames {
     PyObject *syntax_source; /* borrowed of the exception; may be NULL */
 };
 
-/* Runs no code of the program's. */
-void report_frames_find(PyObject *exception, struct report_frames *ret);
+/* Without `asks` it runs no code of the program's, nor of Python's library, which the
+ * program may have changed: a source line that is in none of Python's own encodings then
+ * has U+FFFD in it. */
+void report_frames_find(PyObject *exception, bool asks, struct report_frames *ret);
 void report_frames_done(struct report_frames *frames);
 /* The group of an `error` record. */
 void report_frames_write(struct wire_writer *record, const struct report_frames *frames);
 /* As traceback prints them. */
 void report_frames_print(const struct report_frames *frames, struct buffer *to);
+
 /* ---- which are told ---- */
 
 /* Calls `visit` for an exception, its causes and contexts, each of them once and itself
@@ -84,14 +95,24 @@ void report_walk(PyObject *exception, bool (*visit)(PyObject *one, void *context
 void report_for_all(PyObject *exception,
                     void (*tell)(PyObject *one, const char *relation, size_t left_out));
 
+/* ---- what is told ---- */
+
+/* An exception, or what stands for some that are left out. */
+struct report_told {
+    PyObject *exception; /* owned; NULL: `left_out` are */
+    PyObject *texts;     /* owned: list of what it said, and its notes; NULL: not asked */
+    size_t left_out;
+    unsigned frames_shown; /* of what is laid down, when stderr has shown its frames */
+    char relation[REPORT_RELATION_MAX];
+};
+
 /* ---- kinds ---- */
 
+/* The value of a dict's item, borrowed; NULL for none. Runs no code of the program's: its
+ * keys may be objects of the program's, which are equal to what they like. */
+PyObject *report_item(PyObject *dict, const char *name);
 /* Its text can be had without running any code of the program's. */
 bool report_is_plain(PyObject *exception);
-/* An object of the program's may be asked for its names (importer_suggestion()). */
-bool report_asks_object(PyObject *exception);
-/* Nothing of the program's is asked while the exception is told. */
-bool report_asks_nothing(PyObject *exception);
 bool report_is_syntax_error(PyObject *exception);
 
 /* ---- stderr ---- */

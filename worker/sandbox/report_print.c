@@ -124,15 +124,3 @@ void report_print(PyObject *exception)
     Py_XDECREF(result);
     Py_XDECREF(hook);
 }
-
-static bool asks(PyObject *one)
-{
-    return !report_is_plain(one) || report_asks_object(one);
-}
-
-bool report_asks_nothing(PyObject *exception)
-{
-    return PySys_GetObject("excepthook") == original_hook &&
-           PySys_GetObject("stderr") == PySys_GetObject("__stderr__") &&
-           !any_of_chain(exception, asks);
-}

@@ -56,52 +56,23 @@ void report_write_class(struct wire_writer *record, PyObject *exception)
     write_bytes(record, name, strlen(name), REPORT_TEXT_MAX);
 }
 
-static PyObject *text_of(PyObject *object)
+/* A str of a class of the program's is copied: what becomes of it is not heard. */
+PyObject *report_text_of(PyObject *object)
 {
-    PyObject *text = PyObject_Str(object);
+    PyObject *text = PyObject_Str(object), *plain;
 
-    if (text == NULL) {
-        PyErr_Clear();
-        text = PyUnicode_FromString(REPORT_NO_TEXT);
-    }
     PyErr_Clear();
-    return text;
-}
-
-PyObject *report_message(PyObject *exception)
-{
-    return text_of(exception);
-}
-
-static PyObject *add_note(PyObject *message, PyObject *note)
-{
-    PyObject *text = text_of(note);
-    PyObject *both = text != NULL ? PyUnicode_FromFormat("%U\n%U", message, text) : NULL;
-
+    plain =
+        text != NULL ? PyUnicode_FromObject(text) : PyUnicode_FromString(REPORT_NO_TEXT);
     PyErr_Clear();
     Py_XDECREF(text);
-    if (both != NULL) {
-        Py_SETREF(message, both);
-    }
-    return message;
+    return plain;
 }
 
-/* As many as can be seen. */
-PyObject *report_message_and_notes(PyObject *exception)
+PyObject *report_notes(PyObject *exception)
 {
-    PyObject *message = text_of(exception);
-    PyObject *notes = PyObject_GetAttrString(exception, "__notes__");
-    bool is_list = notes != NULL && PyList_Check(notes);
+    PyObject *members = ((PyBaseExceptionObject *)exception)->dict;
+    PyObject *notes = members != NULL ? report_item(members, "__notes__") : NULL;
 
-    PyErr_Clear();
-    for (Py_ssize_t i = 0; message != NULL && is_list && i < PyList_GET_SIZE(notes) &&
-                           PyUnicode_GET_LENGTH(message) <= REPORT_MESSAGE_MAX;
-         i++) {
-        PyObject *note = Py_NewRef(PyList_GET_ITEM(notes, i));
-
-        message = add_note(message, note);
-        Py_DECREF(note);
-    }
-    Py_XDECREF(notes);
-    return message;
+    return notes != NULL && PyList_Check(notes) ? notes : NULL;
 }

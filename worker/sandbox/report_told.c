@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is told of an exception, and what would be if that never came to its end. Runs in
+ * the sandbox. All but texts is read of objects as they are; texts are the program's
+ * word, asked for one by one: one that hangs, or ends the process, leaves all others as
+ * they are, and those that came before it are laid down with what they said.
+ */
+#include "worker/sandbox/report_parts.h"
+
+#include "common/cleanup.h"
+#include "worker/sandbox/last_words.h"
+#include "worker/sandbox/recorder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TOLD_MAX  (LAST_WORDS_MAX / 3)
+#define PRINT_MAX KIB(8) /* of what is shown of one exception that cannot be told */
+
+static struct report_told told[TOLD_MAX];
+static size_t told_count;
+static unsigned shown; /* of what was laid down: all that is for stderr */
+
+/* ---- texts ---- */
+
+/* The exception, and behind it its notes: a new reference, or NULL. */
+static PyObject *part_of(const struct report_told *one, Py_ssize_t i)
+{
+    PyObject *notes = i > 0 ? report_notes(one->exception) : NULL;
+
+    if (i == 0) {
+        return Py_NewRef(one->exception);
+    }
+    return notes != NULL && i <= PyList_GET_SIZE(notes)
+               ? Py_NewRef(PyList_GET_ITEM(notes, i - 1))
+               : NULL;
+}
+
+static bool is_plain_part(PyObject *part, Py_ssize_t i)
+{
+    return i > 0 ? PyUnicode_CheckExact(part) : report_is_plain(part);
+}
+
+/* What it said, or will without being asked. */
+static PyObject *known_text(const struct report_told *one, PyObject *part, Py_ssize_t i)
+{
+    if (one->texts != NULL && i < PyList_GET_SIZE(one->texts)) {
+        return Py_NewRef(PyList_GET_ITEM(one->texts, i));
+    }
+    return is_plain_part(part, i) ? report_text_of(part)
+                                  : PyUnicode_FromString(REPORT_NO_TEXT);
+}
+
+static PyObject *add_line(PyObject *text, PyObject *line)
+{
+    PyObject *both = text != NULL && line != NULL
+                         ? PyUnicode_FromFormat("%U\n%U", text, line)
+                         : Py_XNewRef(text != NULL ? text : line);
+
+    PyErr_Clear();
+    Py_XDECREF(line);
+    Py_XDECREF(text);
+    return both;
+}
+
+/* All lines that can be seen. */
+static PyObject *message_of(const struct report_told *one)
+{
+    PyObject *message = NULL, *part = part_of(one, 0);
+
+    for (Py_ssize_t i = 0; part != NULL; part = part_of(one, i)) {
+        message = add_line(message, known_text(one, part, i++));
+        Py_DECREF(part);
+        if (message == NULL || PyUnicode_GET_LENGTH(message) > REPORT_MESSAGE_MAX) {
+            break;
+        }
+    }
+    PyErr_Clear();
+    return message;
+}
+
+static void lay_down(void);
+
+/* Returns the length that it makes. */
+static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i)
+{
+    bool plain = is_plain_part(part, i);
+    PyObject *text = report_text_of(part);
+    Py_ssize_t length = text != NULL ? PyUnicode_GET_LENGTH(text) + 1 : 1;
+    bool is_kept = text != NULL && one->texts != NULL &&
+                   i == PyList_GET_SIZE(one->texts) &&
+                   PyList_Append(one->texts, text) == 0;
+
+    PyErr_Clear();
+    Py_XDECREF(text);
+    if (is_kept && !plain) {
+        lay_down();
+    }
+    return length;
+}
+
+/* The first time; what an exception has said is not asked for again. */
+static void ask(struct report_told *one)
+{
+    Py_ssize_t length = 0;
+    PyObject *part;
+
+    if (one->exception == NULL || one->texts != NULL) {
+        return;
+    }
+    one->texts = PyList_New(0);
+    PyErr_Clear();
+    for (Py_ssize_t i = 0;
+         length <= REPORT_MESSAGE_MAX && (part = part_of(one, i)) != NULL; i++) {
+        length += ask_part(one, part, i);
+        Py_DECREF(part);
+    }
+}
+
+/* ---- records ---- */
+
+/* Stands for exceptions that are left out. */
+static void write_gap(struct wire_writer *record, const struct report_told *one)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "%zu more exception%s", one->left_out,
+                   one->left_out == 1 ? "" : "s");
+    wire_text(record, one->relation);
+    wire_text(record, "...");
+    wire_text(record, text);
+    wire_unsigned(record, 0);
+}
+
+/* Everything that may run the program's code comes before: the record is put together
+ * under a lock. `message`: NULL where there is no memory for it. */
+static void write_error(struct wire_writer *record, const struct report_told *one,
+                        PyObject *message, const struct report_frames *frames)
+{
+    wire_text(record, one->relation);
+    report_write_class(record, one->exception);
+    if (message != NULL) {
+        report_write_text(record, message, REPORT_MESSAGE_MAX);
+    } else {
+        wire_text(record, REPORT_NO_TEXT);
+    }
+    report_frames_write(record, frames);
+}
+
+static void record_one(struct report_told *one)
+{
+    struct report_frames frames;
+    PyObject *message;
+
+    if (one->exception == NULL) {
+        write_gap(recorder_timed(WIRE_ERROR), one);
+        recorder_publish();
+        return;
+    }
+    ask(one);
+    report_frames_find(one->exception, true, &frames);
+    message = message_of(one);
+    write_error(recorder_timed(WIRE_ERROR), one, message, &frames);
+    recorder_publish();
+    Py_XDECREF(message);
+    report_frames_done(&frames);
+}
+
+void report_record(void)
+{
+    for (size_t i = 0; i < told_count; i++) {
+        record_one(&told[i]);
+        last_words_strike(shown + (unsigned)i + 1);
+    }
+    last_words_strike(LAST_WORDS_MAX);
+}
+
+/* ---- what is laid down ---- */
+
+static void lay_down_record(const struct report_told *one)
+{
+    static struct wire_writer record;
+    struct report_frames frames;
+    PyObject *message;
+
+    wire_begin(&record, WIRE_ERROR);
+    wire_unsigned(&record, 0);
+    if (one->exception == NULL) {
+        write_gap(&record, one);
+        (void)last_words_add(&record);
+        return;
+    }
+    report_frames_find(one->exception, false, &frames);
+    message = message_of(one);
+    write_error(&record, one, message, &frames);
+    (void)last_words_add(&record);
+    Py_XDECREF(message);
+    report_frames_done(&frames);
+}
+
+/* How an exception relates to the one that is shown after it, as Python says it. */
+static const struct {
+    const char *relation, *text;
+} links[] = {
+    {"cause", "\nThe above exception was the direct cause of the following exception:\n"
+              "\n"},
+    {"context", "\nDuring handling of the above exception, another exception occurred:\n"
+                "\n"},
+};
+
+static const char *link_text(const char *relation)
+{
+    for (size_t i = 0; i < array_size(links); i++) {
+        if (strcmp(links[i].relation, relation) == 0) {
+            return links[i].text;
+        }
+    }
+    return "";
+}
+
+static void add_last_line(const struct report_told *one, struct buffer *to)
+{
+    PyObject *message = message_of(one);
+    PyObject *bytes = report_encode(message);
+    size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
+
+    report_add_class(one->exception, to);
+    buffer_add_text(to, size > 0 ? ": " : "");
+    buffer_add(to, size > 0 ? PyBytes_AS_STRING(bytes) : "",
+               size > 0 ? report_shown(PyBytes_AS_STRING(bytes), size, REPORT_MESSAGE_MAX)
+                        : 0);
+    buffer_add_text(to, "\n");
+    Py_XDECREF(bytes);
+    Py_XDECREF(message);
+}
+
+static unsigned lay_down_text(struct buffer *text)
+{
+    unsigned count =
+        last_words_add_text(text->data != NULL ? text->data : "", text->size);
+
+    buffer_reset(text);
+    return count;
+}
+
+/* Two for each: its frames, and what follows them. */
+static void lay_down_shown(struct report_told *one)
+{
+    autobuffer struct buffer text = BUFFER_INIT(PRINT_MAX);
+    struct report_frames frames;
+
+    if (one->exception == NULL) {
+        buffer_printf(&text, "... %zu more exception%s ...\n", one->left_out,
+                      one->left_out == 1 ? "" : "s");
+        shown = lay_down_text(&text);
+        return;
+    }
+    report_frames_find(one->exception, false, &frames);
+    report_frames_print(&frames, &text);
+    report_frames_done(&frames);
+    one->frames_shown = lay_down_text(&text);
+    add_last_line(one, &text);
+    buffer_add_text(&text, link_text(one->relation));
+    shown = lay_down_text(&text);
+}
+
+static void lay_down(void)
+{
+    last_words_begin();
+    for (size_t i = 0; i < told_count; i++) {
+        lay_down_shown(&told[i]);
+    }
+    for (size_t i = 0; i < told_count; i++) {
+        lay_down_record(&told[i]);
+    }
+    PyErr_Clear();
+}
+
+/* ---- when ---- */
+
+static void remember(PyObject *exception, const char *relation, size_t left_out)
+{
+    if (told_count < array_size(told)) {
+        struct report_told *one = &told[told_count++];
+
+        *one = (struct report_told){.exception = Py_XNewRef(exception),
+                                    .left_out = left_out};
+        (void)snprintf(one->relation, sizeof(one->relation), "%s", relation);
+    }
+}
+
+void report_watch(PyObject *exception)
+{
+    report_for_all(exception, remember);
+    lay_down();
+}
+
+static struct report_told *find(PyObject *exception)
+{
+    for (size_t i = 0; i < told_count; i++) {
+        if (told[i].exception == exception) {
+            return &told[i];
+        }
+    }
+    return NULL;
+}
+
+void report_asks(PyObject *exception)
+{
+    struct report_told *one = find(exception);
+
+    if (one != NULL && PySys_GetObject("stderr") == PySys_GetObject("__stderr__")) {
+        last_words_strike(one->frames_shown);
+    }
+    if (one != NULL) {
+        ask(one);
+    }
+}
+
+void report_is_shown(void)
+{
+    last_words_strike(shown);
+}
+
+PyObject *report_said(PyObject *exception)
+{
+    const struct report_told *one = find(exception);
+
+    return one != NULL ? known_text(one, exception, 0) : report_text_of(exception);
+}
+
+void report_done(void)
+{
+    for (size_t i = 0; i < told_count; i++) {
+        Py_CLEAR(told[i].exception);
+        Py_CLEAR(told[i].texts);
+    }
+    told_count = 0;
+}
