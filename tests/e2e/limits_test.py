@@ -239,6 +239,9 @@ class Limits(pool.TestCase):
                 ("import threading, time\ndef f():\n    time.sleep(9)\nthreading.Thread(target=f).start()\n", {"wall_ms": 300},
                  "robot.py, line 3$"),
                 ("x = 3 ** 10 ** 8\n", {"cpu_ms": 200}, "robot.py, line 1"),
+                # A text that the program made code of, and one that the library did.
+                ("exec('x = 1\\nwhile True: pass')\n", {"cpu_ms": 200}, "^<string>, line 2$"),
+                ("import timeit\ntimeit.timeit('while True: pass')\n", {"cpu_ms": 200}, "^robot.py, line 2$"),
                 (DEAF.format(how="signal.SIG_IGN") + SPIN, {"cpu_ms": 200}, None), (MASK + SPIN, {"cpu_ms": 200}, None)):
             with self.subTest(code):
                 job = self.client.run(code, **fields)

@@ -195,6 +195,56 @@ class Recording(pool.TestCase):
         _, _, (error,) = self.errors("raise SyntaxError('mine', ('/usr/lib/x.py', 1, 2, 'text'))\n")
         self.assertEqual([f["file"] for f in error["frames"]], ["/robot/robot.py"])
 
+    def test_frames_of_texts_that_the_program_made_code_of(self):
+        """With the lines of the text, whatever it is called; what the library makes of texts is the library's."""
+        rows = [
+            ("exec('x = 1\\n1 / 0\\n')\n", [(1, "<module>", 1), ("<string>", "<module>", 2, 1, 6, "1 / 0")]),
+            ("exec('def f(a):\\n  return 1 / a\\n')\nf(0)\n", [(1, "<module>", 2), ("<string>", "f", 2, 10, 15, "  return 1 / a")]),
+            ("eval('  \"\u00e9\", 1 / 0')\n", [(1, "<module>", 1), ("<string>", "<module>", 1, 6, 11, '"\u00e9", 1 / 0')]),
+            ("exec(b'1 / 0')\n", [(1, "<module>", 1), ("<string>", "<module>", 1, 1, 6, "1 / 0")]),
+            ("exec(compile(source='1 / 0', filename='mine.txt', mode='exec'))\n",
+             [(1, "<module>", 1), ("mine.txt", "<module>", 1, 1, 6, "1 / 0")]),
+            ("exec(compile('\\n1 / 0', __file__, 'exec'))\nlast = 2\n", [(1, "<module>", 1), (1, "<module>", 2, 1, 6, "1 / 0")]),
+            ("import ast\nexec(compile(ast.parse('1 / 0'), '<tree>', 'exec'))\n",
+             [(1, "<module>", 2), ("<tree>", "<module>", 1, 1, 6, "")]),
+            ("exec('exec(\"1 / 0\")')\n", [(1, "<module>", 1), ("<string>", "<module>", 1, 1, 14, 'exec("1 / 0")'),
+                                         ("<string>", "<module>", 1, 1, 6, "1 / 0")]),
+            ("import heapq\nheapq.nsmallest(2, [1, 0, 2], key=eval('lambda a: 1 / a'))\n",
+             [(1, "<module>", 2), ("<string>", "<lambda>", 1, 11, 16, "lambda a: 1 / a")]),
+            ("import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int\n    def __post_init__(self): 1 / self.x\nA(0)\n",
+             [(1, "<module>", 6), (1, "A.__post_init__", 5)]),
+            ("import collections\nA = collections.namedtuple('A', 'x y')\nA._make([1 / x for x in [0]])\n",
+             [(1, "<module>", 3), (1, "<listcomp>", 3)]),
+            ("import timeit\ntimeit.timeit('1 / 0')\n", [(1, "<module>", 2)]),
+        ]
+        for trace in "off", "lines":
+            for code, expected in rows:
+                with self.subTest(code, trace=trace):
+                    job, records = self.run_program({"robot.py": code}, "exception", trace=trace)
+                    error, = (r for r in records if r["kind"] == "error")
+                    frames = [tuple(f[key] for key in ("file", "function", "line", "column", "end_column", "source")) for f in error["frames"]]
+                    self.assertEqual([f[:len(row)] for f, row in zip(frames, expected)],
+                                     [("/robot/robot.py" if row[0] == 1 else row[0], *row[1:]) for row in expected])
+                    self.assertEqual(len(frames), len(expected))
+                    last = frames[-1]
+                    self.assertIn(f"({last[0].removeprefix('/robot/')}, line {last[2]})", job.result["sentence"])
+
+    def test_texts_are_compiled_as_ever(self):
+        """What stands in for compile, exec and eval is Python's own to who looks at it, and at what it makes."""
+        code = ("from __future__ import annotations\nimport marshal, pickle\n"
+                "print(exec, eval, compile, pickle.loads(pickle.dumps(exec)) is exec, eval.__text_signature__ is not None)\n"
+                "exec('def f(a: b): pass')\nprint(f.__annotations__)\ng = {}\nexec('x = 1', g, g)\nprint(g['x'], eval('x + 1', g), eval(b' 3'))\n"
+                "print(compile('1', 'f', 'eval') == compile('1', 'f', 'eval'), eval(marshal.loads(marshal.dumps(compile('5', 'f', 'eval')))))\n"
+                "for wrong in (lambda: exec(), lambda: eval(5), lambda: compile('1'), lambda: exec('1', 2), lambda: exec('\\0')):\n"
+                "    try: wrong()\n    except (TypeError, ValueError, SyntaxError) as error: print(error)\n")
+        expected = ("<built-in function exec> <built-in function eval> <built-in function compile> True True\n{'a': 'b'}\n1 2 3\nTrue 5\n"
+                    "exec expected at least 1 argument, got 0\neval() arg 1 must be a string, bytes or code object\n"
+                    "compile() missing required argument 'filename' (pos 2)\nexec() globals must be a dict, not int\n"
+                    "source code string cannot contain null bytes\n")
+        for trace in "off", "lines":
+            _, records = self.run_program({"robot.py": code}, "ok", trace=trace)
+            self.assertEqual(recording.text(records), expected)
+
     def test_members_of_a_group_and_notes(self):
         code = ("def make(kind):\n    try: raise kind('x')\n    except kind as e: return e\n\n\n"
                 "k, v = make(KeyError), make(ValueError)\nk.add_note('first\\nline')\nk.add_note('second')\nv.__cause__ = OSError('why')\n"

@@ -9,7 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/ring.h"
-#include "worker/sandbox/report.h"
+#include "worker/sandbox/texts.h"
 
 #include <dlfcn.h>
 #include <signal.h>
@@ -201,7 +201,7 @@ static bool is_of_program(PyObject *module)
     PyObject *file = dict != NULL ? PyDict_GetItemString(dict, "__file__") : NULL;
 
     return dict != NULL && (file != NULL && file != Py_None
-                                ? report_is_program_file(file)
+                                ? texts_is_program_file(file)
                                 : PyDict_GetItemString(dict, "__path__") != NULL);
 }
 

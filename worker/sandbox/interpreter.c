@@ -22,6 +22,7 @@
 #include "worker/sandbox/report.h"
 #include "worker/sandbox/sqlite.h"
 #include "worker/sandbox/stdio.h"
+#include "worker/sandbox/texts.h"
 #include "worker/sandbox/tracer.h"
 
 #include <Python.h>
@@ -361,7 +362,7 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
     if (globals == NULL) {
         return python_failure("prepare Python");
     }
-    if (mount_library(&library) != 0 || tracer_init() != 0) {
+    if (mount_library(&library) != 0 || tracer_init() != 0 || texts_init() != 0) {
         return python_failure("prepare the importer");
     }
     importer_offer_null();

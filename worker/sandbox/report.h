@@ -2,7 +2,8 @@
 /*
  * An exception that ended the program, told three times: as text on its own stderr, as
  * `error` records (one for each exception of the chain), and as one line for the claim.
- * Only frames of the program appear; source lines come from the archive.
+ * Only frames of the program appear, those of texts that it made code of (texts.h)
+ * included; source lines come from the archive and from these texts.
  */
 #pragma once
 
@@ -33,7 +34,8 @@ void report_line(PyObject *exception, struct buffer *to);
 
 /* The following run no code of the program's. */
 /* The innermost line of the program that it went through, or that a SyntaxError in the
- * program points at: a path below the program's root, borrowed of the exception, or NULL.
+ * program points at: a path below the program's root, or what a text is called, borrowed
+ * of the exception, or NULL.
  */
 const char *report_innermost(PyObject *exception, int *ret_line);
 /* A MemoryError, or what Python makes of very deep recursion for which it has no memory.
@@ -44,7 +46,5 @@ bool report_is_nested_too_deep(PyObject *exception);
 /* A traceback of more entries than are worth printing: Python's own limit of recursion
  * was raised. */
 bool report_is_very_deep(PyObject *exception);
-/* The path (any object, or NULL) is that of a file of the program. */
-bool report_is_program_file(PyObject *path);
 /* A SyntaxError in a file of the program. */
 bool report_is_compile_error(PyObject *exception);

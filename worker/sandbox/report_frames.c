@@ -7,7 +7,9 @@
 #include "worker/sandbox/report_parts.h"
 
 #include "importer/importer.h"
+#include "importer/source.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +29,6 @@ int report_prepare(PyObject *print_exception)
     return line_cache != NULL && source_getline != NULL
                ? report_print_prepare(print_exception)
                : -1;
-}
-
-bool report_is_program_file(PyObject *path)
-{
-    const char *text =
-        path != NULL && PyUnicode_Check(path) ? PyUnicode_AsUTF8(path) : NULL;
-
-    PyErr_Clear();
-    return text != NULL && strncmp(text, PROGRAM_ROOT "/", sizeof(PROGRAM_ROOT)) == 0;
 }
 
 /* ---- source lines ---- */
@@ -100,13 +93,36 @@ struct lines {
     bool asks;
 };
 
-static PyObject *source_line(struct lines *lines, const struct report_location *where)
+/* Of a text that the program has made code of. */
+static PyObject *text_line(PyObject *text, int number)
 {
-    PyObject *line =
-        importer_source_line(&lines->source, where->file, where->line, false);
+    Py_ssize_t size = 0;
+    const char *bytes = PyBytes_Check(text) ? PyBytes_AS_STRING(text)
+                                            : PyUnicode_AsUTF8AndSize(text, &size);
+    struct source_line line;
+
+    PyErr_Clear();
+    size = PyBytes_Check(text) ? PyBytes_GET_SIZE(text) : size;
+    return bytes != NULL && source_find(bytes, (size_t)size, number, &line)
+               ? without_end(
+                     PyUnicode_DecodeUTF8(line.text, (Py_ssize_t)line.size, "replace"))
+               : NULL;
+}
+
+/* What code of a text is called may be a file's name, and is none. */
+static PyObject *source_line(struct lines *lines, PyCodeObject *code,
+                             const struct report_location *where)
+{
+    PyObject *text = texts_source(code);
+    PyObject *line = text != NULL ? text_line(text, where->line)
+                                  : importer_source_line(&lines->source, where->file,
+                                                         where->line, false);
 
     if (line == NULL) {
         line = without_end(cached_line(where));
+    }
+    if (line == NULL && !texts_is_program_file(where->file)) {
+        return NULL;
     }
     if (line == NULL && lines->asks) {
         line = without_end(asked_line(where));
@@ -156,11 +172,11 @@ static void find_frame(PyTracebackObject *entry, struct lines *lines,
 
     *ret = (struct report_frame){.code = PyFrame_GetCode(entry->tb_frame)};
     locate(entry, ret->code, &ret->where);
-    ret->source = source_line(lines, &ret->where);
+    ret->source = source_line(lines, ret->code, &ret->where);
     end = ret->where;
     end.line = end.end_line;
-    last =
-        end.line == ret->where.line ? Py_XNewRef(ret->source) : source_line(lines, &end);
+    last = end.line == ret->where.line ? Py_XNewRef(ret->source)
+                                       : source_line(lines, ret->code, &end);
     ret->where.column = in_characters(ret->source, ret->where.column);
     ret->where.end_column = in_characters(last, ret->where.end_column);
     Py_XDECREF(last);
@@ -169,7 +185,7 @@ static void find_frame(PyTracebackObject *entry, struct lines *lines,
 static bool is_of_program(const PyTracebackObject *entry)
 {
     PyCodeObject *code = PyFrame_GetCode(entry->tb_frame);
-    bool is = report_is_program_file(code->co_filename);
+    bool is = texts_is_of_program(code);
 
     Py_DECREF(code);
     return is;
@@ -215,7 +231,7 @@ bool report_is_syntax_error(PyObject *exception)
 bool report_is_compile_error(PyObject *exception)
 {
     return report_is_syntax_error(exception) &&
-           report_is_program_file(((PySyntaxErrorObject *)exception)->filename);
+           texts_is_program_file(((PySyntaxErrorObject *)exception)->filename);
 }
 
 static int number_of(PyObject *value)
@@ -239,7 +255,7 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
                            : NULL;
 
     PyErr_Clear();
-    if (file == NULL || (*file == '/' && !report_is_program_file(error->filename))) {
+    if (file == NULL || (*file == '/' && !texts_is_program_file(error->filename))) {
         return false;
     }
     ret->syntax = (struct report_location){
@@ -359,6 +375,16 @@ void report_frames_print(const struct report_frames *frames, struct buffer *to)
     }
 }
 
+/* Below the program's root, or what a text is called. NULL: it cannot be written. */
+static const char *short_path(PyObject *file)
+{
+    const char *path = PyUnicode_AsUTF8(file);
+
+    PyErr_Clear();
+    return path != NULL && texts_is_program_file(file) ? path + sizeof(PROGRAM_ROOT)
+                                                       : path;
+}
+
 const char *report_innermost(PyObject *exception, int *ret_line)
 {
     const PySyntaxErrorObject *error = (const PySyntaxErrorObject *)exception;
@@ -369,7 +395,7 @@ const char *report_innermost(PyObject *exception, int *ret_line)
 
     if (report_is_compile_error(exception)) {
         *ret_line = number_of(error->lineno);
-        return PyUnicode_AsUTF8(error->filename) + sizeof(PROGRAM_ROOT);
+        return short_path(error->filename);
     }
     find_entries(exception, &entries);
     if (entries.count == 0) {
@@ -380,5 +406,5 @@ const char *report_innermost(PyObject *exception, int *ret_line)
     file = code->co_filename;
     Py_DECREF(code); /* the frame holds it */
     *ret_line = entry->tb_lineno;
-    return PyUnicode_AsUTF8(file) + sizeof(PROGRAM_ROOT);
+    return short_path(file);
 }

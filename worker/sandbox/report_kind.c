@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/report_parts.h"
+#include "worker/sandbox/texts.h"
 
 #include <frameobject.h>
 #include <opcode.h>
@@ -124,7 +125,7 @@ static bool is_of_program(PyObject *exception)
 
     PyErr_Clear();
     return module != NULL && PyModule_Check(module) &&
-           report_is_program_file(report_item(PyModule_GetDict(module), "__file__"));
+           texts_is_program_file(report_item(PyModule_GetDict(module), "__file__"));
 }
 
 static bool is_no_memory(PyObject *exception)

@@ -11,6 +11,7 @@
 #include "importer/importer.h"
 #include "worker/sandbox/points.h"
 #include "worker/sandbox/recorder.h"
+#include "worker/sandbox/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -534,9 +535,7 @@ void tracer_start(enum job_trace level)
     tracer.levels = 1;
     if (level != JOB_TRACE_OFF) {
         importer_set_code_hook(tracer_instrument);
-        if (texts_trace() != 0) {
-            PyErr_Clear(); /* out of memory: they are not traced */
-        }
+        texts_trace();
     }
 }
 

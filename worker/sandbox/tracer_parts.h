@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of the tracer, private to them: the program's functions and their names
- * (tracer_functions.c), what its calls' variables were (tracer_variables.c), code that it
- * makes of a text (tracer_text.c), and events (tracer.c).
+ * (tracer_functions.c), what its calls' variables were (tracer_variables.c), and events
+ * (tracer.c). Code that it makes of a text: texts.c.
  */
 #pragma once
 
@@ -58,9 +58,3 @@ void known_tell(struct known *known, const frame *of, uint32_t thread);
 /* The code with points, also in what is in it; a new reference, NULL with an exception.
  */
 PyObject *tracer_instrument(PyObject *code);
-
-/* ---- tracer_text.c ---- */
-
-/* From here on what the program's own code runs by exec and eval has points as well. 0,
- * or -1 with an exception. */
-int texts_trace(void);

@@ -10,6 +10,7 @@
 
 #include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/texts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -24,31 +25,19 @@ static volatile sig_atomic_t asked; /* by another process */
 
 #define FRAMES_MAX 2000
 
-#define ROOT PROGRAM_ROOT "/"
-
-static bool is_below_root(PyObject *path)
-{
-    const size_t length = sizeof(ROOT) - 1;
-    bool is = PyUnicode_IS_READY(path) && (size_t)PyUnicode_GET_LENGTH(path) > length;
-
-    for (size_t i = 0; is && i < length; i++) {
-        is = PyUnicode_READ_CHAR(path, i) == (Py_UCS4)ROOT[i];
-    }
-    return is;
-}
-
-/* Copies the path below the program's root, in UTF-8 and as much as there is room for:
- * nothing may be allocated here, and no Python be called. Returns false for a path that
- * is not the program's. */
-static bool copy_path(const PyCodeObject *code, char *to, size_t room)
+/* Copies the path below the program's root, or what a text is called, in UTF-8 and as
+ * much as there is room for: nothing may be allocated here, and no Python be called.
+ * Returns false for code that is not the program's. */
+static bool copy_path(PyCodeObject *code, char *to, size_t room)
 {
     PyObject *path = code->co_filename;
+    Py_ssize_t first = texts_is_program_file(path) ? (Py_ssize_t)sizeof(PROGRAM_ROOT) : 0;
     size_t size = 0;
 
-    if (!is_below_root(path)) {
+    if (!texts_is_of_program(code) || !PyUnicode_IS_READY(path)) {
         return false;
     }
-    for (Py_ssize_t i = sizeof(ROOT) - 1; i < PyUnicode_GET_LENGTH(path); i++) {
+    for (Py_ssize_t i = first; i < PyUnicode_GET_LENGTH(path); i++) {
         Py_UCS4 code_point = PyUnicode_READ_CHAR(path, i);
         bool is_half = Py_UNICODE_IS_SURROGATE(code_point);
         char bytes[4];

@@ -13,5 +13,6 @@
 void where_watch(struct ring_writer *ring);
 /* Says where the thread that calls it is, if it is in the program. From anywhere. */
 void where_say(void);
-/* Says where the program was: a path below its root. Nothing else is said after it. */
+/* Says where the program was: a path below its root, or what a text is called. Nothing
+ * else is said after it. */
 void where_was(const char *path, int line);
