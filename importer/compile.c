@@ -117,6 +117,7 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
         say_which(path);
     } else if (PyErr_ExceptionMatches(PyExc_SyntaxError) && syntax_explain(source)) {
         refuse_text(source, path, trimmed);
+        syntax_count(source);
     }
 }
 

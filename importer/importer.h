@@ -125,6 +125,10 @@ struct importer_source {
 PyObject *importer_source_line(struct importer_source *source, PyObject *path, int line,
                                bool guess);
 
+/* The columns of this SyntaxError of a text are in bytes of its line's UTF-8, and not in
+ * characters as Python's others are. Those of sources of archives are put right. */
+bool importer_counts_bytes(PyObject *exception);
+
 /* The code object of a member (a path in the archive mounted at `root`), compiled with
  * the co_filename ROOT/MEMBER; SyntaxError and the like as Python raises them. */
 PyObject *importer_compile(const char *root, const char *member);

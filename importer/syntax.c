@@ -5,6 +5,7 @@
  */
 #include "common/utf8.h"
 #include "importer/encoding.h"
+#include "importer/importer.h"
 #include "importer/source.h"
 #include "importer/types.h"
 
@@ -148,6 +149,56 @@ static bool explain_encoding(PySyntaxErrorObject *error, PyObject *source)
     }
     PyErr_Clear();
     return true;
+}
+
+/* ---- bytes for characters ---- */
+
+bool importer_counts_bytes(PyObject *exception)
+{
+    return says(((PySyntaxErrorObject *)exception)->msg,
+                "leading zeros in decimal integer literals");
+}
+
+static bool begins_with(PyObject *text, PyObject *beginning)
+{
+    return PyUnicode_Tailmatch(text, beginning, 0, PY_SSIZE_T_MAX, -1) == 1;
+}
+
+/* An expression within an f-string is read as a source of its own, with brackets around
+ * it, which is then the error's text: its columns are of that. */
+static bool is_within_string(const PySyntaxErrorObject *error, PyObject *source)
+{
+    PyObject *text, *line;
+    bool is;
+
+    if (!says(error->msg, "f-string: ")) {
+        return false;
+    }
+    text = PyObject_CallOneArg(importer.decode_source, source);
+    line = line_of(text, error->lineno);
+    is = line != NULL && error->text != NULL && PyUnicode_Check(error->text) &&
+         !begins_with(line, error->text) && !begins_with(error->text, line);
+    PyErr_Clear();
+    Py_XDECREF(line);
+    Py_XDECREF(text);
+    return is;
+}
+
+void syntax_count(PyObject *source)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
+        PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
+
+        if (importer_counts_bytes(value) || is_within_string(error, source)) {
+            count_characters(&error->offset, error->text);
+            count_characters(&error->end_offset, error->text);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
 }
 
 /* ---- all of it ---- */

@@ -87,6 +87,9 @@ int compile_install(void);
  * from the file, which is not there, and with columns in bytes of UTF-8. Returns true
  * where they may be in bytes also of what it has found before. */
 bool syntax_explain(PyObject *source);
+/* Of the SyntaxError that is set for a source (bytes) that was compiled as a text: what
+ * Python 3.11 counts in bytes even then it counts in characters. */
+void syntax_count(PyObject *source);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
  * mount without a file view. New reference. */

@@ -102,7 +102,11 @@ class Recording(pool.TestCase):
     def test_columns_of_compile_errors_are_in_characters(self):
         """Whatever Python takes the source for, and whether it sees the error at once or at the end; the caret stands there."""
         rows = [("x = '\u65e5\u672c\u8a9e' y\n", 11, 12), ('print("\u00e9" 5)\n', 7, 12), ("'\u00e9\U0001f40e'; return\n", 7, 13),
-                ("'\u00e9\u00e9'; break\n", 7, 12), ("'\u00e9'; 5 = x\n", 6, 7), ("\u00e9 = '\\N{foo}'\n", 14, 14)]
+                ("'\u00e9\u00e9'; break\n", 7, 12), ("'\u00e9'; 5 = x\n", 6, 7), ("\u00e9 = '\\N{foo}'\n", 14, 14),
+                # What Python 3.11 counts in bytes, however it is told.
+                ("\u00e9 = 08\n", 5, 6), ("x = '\U0001f40e\u65e5', 0777\n", 11, 12), ("\u65e5 = '\u00e9\u00e9'; '\u00e9', 00_7\n", 16, 19),
+                ("(\u00e9, f'{\u00e9 b')\n", 12, 13), ("(\u00e9, f'{}')\n", 10, 11),
+                ("\u00e9 = f'{}'", 10, 10)]
         for code, column, end in rows:
             for head in "", "# coding: utf-8\n", "\ufeff":
                 for file in "robot.py", "arm.py":
@@ -114,6 +118,14 @@ class Recording(pool.TestCase):
                         lines = recording.text(records, "err").splitlines()
                         caret = lines[lines.index("    " + code.strip()) + 1]
                         self.assertEqual(caret, " " * (3 + column) + "^" * max(end - column, 1))
+
+    def test_columns_within_an_f_string_are_those_of_its_expression(self):
+        """Which Python 3.11 shows as a line of its own."""
+        for end in "\n", "":
+            _, records = self.run_program({"robot.py": "\u00e9 = f'{\u00e9 b}'" + end}, "compile_error")
+            frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+            self.assertEqual(tuple(frame[key] for key in ("line", "column", "end_column")), (1, 2, 5))
+            self.assertEqual(frame["source"].rstrip(), "(\u00e9 b)")
 
     def test_errors_of_an_encoding_have_a_place(self):
         for code, expected in ((b"\n# coding: foo\n", (2, 11, 2, 14, "# coding: foo\n")),
@@ -185,6 +197,7 @@ class Recording(pool.TestCase):
         for code, name, expected in (("print(eval('2 +* 3'))\n", "<string>", (1, 4, 1, 5, "2 +* 3")),
                                      ("exec('x = 1\\ny = (\\n')\n", "<string>", (2, 5, 2, 0, "y = (")),
                                      ("compile('x = = 1', 'mine.txt', 'exec')\n", "mine.txt", (1, 5, 1, 6, "x = = 1")),
+                                     ("exec('\u00e9 = 08')\n", "<string>", (1, 5, 1, 6, "\u00e9 = 08")),
                                      ("import ast\nast.literal_eval('a b')\n", "<unknown>", (1, 3, 1, 4, "a b"))):
             with self.subTest(code):
                 job, records, (error,) = self.errors(code)
@@ -238,7 +251,7 @@ class Recording(pool.TestCase):
                 "for wrong in (lambda: exec(), lambda: eval(5), lambda: compile('1'), lambda: exec('1', 2), lambda: exec('\\0')):\n"
                 "    try: wrong()\n    except (TypeError, ValueError, SyntaxError) as error: print(error)\n")
         expected = ("<built-in function exec> <built-in function eval> <built-in function compile> True True\n{'a': 'b'}\n1 2 3\nTrue 5\n"
-                    "exec expected at least 1 argument, got 0\neval() arg 1 must be a string, bytes or code object\n"
+                    "exec() takes at least 1 positional argument (0 given)\neval() arg 1 must be a string, bytes or code object\n"
                     "compile() missing required argument 'filename' (pos 2)\nexec() globals must be a dict, not int\n"
                     "source code string cannot contain null bytes\n")
         for trace in "off", "lines":

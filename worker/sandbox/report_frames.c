@@ -266,6 +266,10 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
         .end_column = number_of(error->end_offset),
     };
     ret->syntax_source = error->text;
+    if (!texts_is_program_file(error->filename) && importer_counts_bytes(exception)) {
+        ret->syntax.column = in_characters(error->text, ret->syntax.column);
+        ret->syntax.end_column = in_characters(error->text, ret->syntax.end_column);
+    }
     return true;
 }
 
