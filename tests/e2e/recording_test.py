@@ -220,6 +220,8 @@ class Recording(pool.TestCase):
             ("exec(compile('\\n1 / 0', __file__, 'exec'))\nlast = 2\n", [(1, "<module>", 1), (1, "<module>", 2, 1, 6, "1 / 0")]),
             ("import ast\nexec(compile(ast.parse('1 / 0'), '<tree>', 'exec'))\n",
              [(1, "<module>", 2), ("<tree>", "<module>", 1, 1, 6, "")]),
+            ("import marshal\nexec(marshal.loads(marshal.dumps(compile('1 / 0', 'mine', 'exec'))))\n",
+             [(1, "<module>", 2), ("mine", "<module>", 1, 1, 6, "")]),
             ("exec('exec(\"1 / 0\")')\n", [(1, "<module>", 1), ("<string>", "<module>", 1, 1, 14, 'exec("1 / 0")'),
                                          ("<string>", "<module>", 1, 1, 6, "1 / 0")]),
             ("import heapq\nheapq.nsmallest(2, [1, 0, 2], key=eval('lambda a: 1 / a'))\n",

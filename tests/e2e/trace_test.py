@@ -136,6 +136,20 @@ class Trace(Reading):
                                 ("made.py", "g", 2), ("<string>", "<module>", 1), ("<string>", "<module>", 1), ("<string>", "<module>", 1),
                                 ("<string>", "<module>", 1)])
 
+    def test_lines_of_code_are_those_of_the_source(self):
+        """And then come ranges of our own, in lines that are there anyway, and one without a line, as Python's code has them."""
+        source = ("import types\ndef f(n):\n    for i in range(n):\n        while i: i -= 1\n    try: n\n    except E as e:\n        pass\n"
+                  "    finally:\n        n = 1\n    with n: pass\n    return [x for x in n]\n\n\ndef g():\n    yield 1\n\n\nclass K:\n    a = 1\n"
+                  "    async def m(self):\n        async for x in self: return lambda: 3\n\n\ndef lines_of(code):\n    lines = []\n"
+                  "    for _, _, line in code.co_lines():\n        if lines[-1:] != [line]: lines.append(line)\n    return lines\n\n\n"
+                  "def all_of(code):\n    yield code\n    for one in code.co_consts:\n        if isinstance(one, types.CodeType): yield from all_of(one)\n\n\n"
+                  "own = {code.co_qualname: lines_of(code) for code in all_of(compile(open(__file__).read(), __file__, 'exec'))}\n"
+                  "for function in f, g, K.m, lines_of, all_of:\n    for code in all_of(function.__code__):\n"
+                  "        lines, found = own[code.co_qualname], lines_of(code)\n"
+                  "        print(found[:len(lines)] == lines and {*found} == {*lines, None} and found[-1] is None)\n")
+        for level in "calls", "lines":
+            self.assertEqual(text_of(self.run_program(source, level)), "True\n" * 7)
+
     def test_code_that_a_program_compiles_is_pythons_own(self):
         """To compare, to write and to take apart; what runs it is traced all the same, each time."""
         source = ("import dis, marshal\ncode = compile('def g(x):\\n    return x + 1\\ny = g(1)\\n', 'made.py', 'exec')\n"

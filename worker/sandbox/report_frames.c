@@ -109,20 +109,19 @@ static PyObject *text_line(PyObject *text, int number)
                : NULL;
 }
 
-/* What code of a text is called may be a file's name, and is none. */
+/* What code of a text is called may be a file's name, and is none; by then linecache may
+ * have got for it the lines of whoever ran it. */
 static PyObject *source_line(struct lines *lines, PyCodeObject *code,
                              const struct report_location *where)
 {
-    PyObject *text = texts_source(code);
-    PyObject *line = text != NULL ? text_line(text, where->line)
-                                  : importer_source_line(&lines->source, where->file,
-                                                         where->line, false);
+    PyObject *text = texts_source(code), *line;
 
+    if (text != NULL || !texts_is_program_file(where->file)) {
+        return text != NULL ? text_line(text, where->line) : NULL;
+    }
+    line = importer_source_line(&lines->source, where->file, where->line, false);
     if (line == NULL) {
         line = without_end(cached_line(where));
-    }
-    if (line == NULL && !texts_is_program_file(where->file)) {
-        return NULL;
     }
     if (line == NULL && lines->asks) {
         line = without_end(asked_line(where));

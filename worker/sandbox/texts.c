@@ -44,8 +44,7 @@ static PyObject *mark_of(PyCodeObject *code)
 
 bool texts_is_of_program(PyCodeObject *code)
 {
-    return texts_is_program_file(code->co_filename) || mark_of(code) != NULL ||
-           functions_of(code) != NULL;
+    return texts_is_program_file(code->co_filename) || mark_of(code) != NULL;
 }
 
 PyObject *texts_source(PyCodeObject *code)
@@ -158,6 +157,16 @@ static PyObject *traced_code(PyObject *code)
     return twin;
 }
 
+/* Code that was changed, or read back, is no text's, and may be no file's either. */
+static void mark_if_nobody_s(PyCodeObject *code)
+{
+    PyObject *name = code->co_filename;
+
+    if (PyUnicode_GET_LENGTH(name) == 0 || PyUnicode_READ_CHAR(name, 0) != '/') {
+        mark(code, Py_None);
+    }
+}
+
 /* What is to run in the place of the first argument, a new reference; NULL with an
  * exception. Without one: that itself. */
 static PyObject *made_of(PyObject *source, const struct runner *runner)
@@ -166,20 +175,20 @@ static PyObject *made_of(PyObject *source, const struct runner *runner)
     bool has_points =
         is_traced && caller != NULL && functions_of(frames_code(caller)) != NULL;
 
-    if (PyCode_Check(source)) {
-        return has_points ? traced_code(source) : NULL;
-    }
-    if (!is_called_by_program()) {
+    if (!has_points && !is_called_by_program()) {
         return NULL;
+    }
+    if (PyCode_Check(source)) {
+        mark_if_nobody_s((PyCodeObject *)source);
+        return has_points ? traced_code(source) : NULL;
     }
     return has_points ? traced_text(source, runner) : compile_text(source, runner);
 }
 
 static bool can_be_made(PyObject *source, PyObject *names)
 {
-    return PyCode_Check(source) ? is_traced
-                                : names == NULL && (PyUnicode_CheckExact(source) ||
-                                                    PyBytes_CheckExact(source));
+    return PyCode_Check(source) || (names == NULL && (PyUnicode_CheckExact(source) ||
+                                                      PyBytes_CheckExact(source)));
 }
 
 #define ARGUMENTS 4 /* source, globals, locals, closure= */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which code is the program's: that of its archive, and what it makes of a text by
- * compile(), exec() or eval() itself. What others make of texts is theirs, also where a
- * program asks for it: the library makes functions so (of named tuples, of dataclasses),
- * and nobody wants to see those among his own.
+ * Which code is the program's: that of its archive, what it makes of a text by compile(),
+ * exec() or eval() itself, and other code that it runs by these and that is of no file
+ * (changed by replace(), or read back by marshal). What others make of texts is theirs,
+ * also where a program asks for it: the library makes functions so (of named tuples, of
+ * dataclasses), and nobody wants to see those among his own.
  *
  * The three functions are stood in for, for all programs: they note on the code what text
- * it was made of. In every other way they are Python's. Code that is changed (replace())
- * or read back (marshal) is nobody's, unless it names a file of the program.
+ * it was made of. In every other way they are Python's.
  */
 #pragma once
 
