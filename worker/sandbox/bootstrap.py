@@ -3,7 +3,7 @@
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
 names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
-REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ASKS (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c calls.
 """
 
@@ -159,8 +159,8 @@ class _Told(traceback.TracebackException):
 
     def format_exception_only(self, _only=traceback.TracebackException, _text=traceback._safe_string, **how):
         value = self._value
-        ASKS(value)
-        try:
+
+        def lines():
             told = _only(type(value), value, None, _seen=set())
             if issubclass(type(value), SyntaxError):
                 _points(told)
@@ -168,6 +168,9 @@ class _Told(traceback.TracebackException):
             if meant is not None:
                 told._str += f". {meant}"
             return [*told.format_exception_only(**how)]
+
+        try:
+            return ASK(value, lines)
         except Exception:
             # What it says of itself cannot be printed.
             name, module = type(value).__qualname__, type(value).__module__

@@ -18,6 +18,7 @@
 
 #include "importer/hint.h"
 #include "importer/importer.h"
+#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/ending.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/memory.h"
@@ -356,8 +357,10 @@ static void add_hint(PyObject *exception, const struct program *program,
 {
     autobuffer struct buffer hint = BUFFER_INIT(1024);
 
+    deadline_begin(); /* it looks at texts */
     importer_hint(exception, program->root, program->inbox->limits.live_input != 0,
                   &hint);
+    (void)deadline_end();
     if (report_is_nested_too_deep(exception)) {
         buffer_add_text(&hint,
                         "It is nested too deep, or too long, for Python's compiler");

@@ -168,13 +168,15 @@ static PyObject *suggestion(PyObject *self, PyObject *exception)
 
 static PyMethodDef suggestion_method = {"suggestion", suggestion, METH_O, NULL};
 
-static PyObject *asks(PyObject *self, PyObject *exception)
+static PyObject *ask(PyObject *self, PyObject *args)
 {
-    report_asks(exception);
-    return Py_NewRef(Py_None);
+    PyObject *exception, *print;
+
+    return PyArg_ParseTuple(args, "OO", &exception, &print) ? report_ask(exception, print)
+                                                            : NULL;
 }
 
-static PyMethodDef asks_method = {"asks", asks, METH_O, NULL};
+static PyMethodDef ask_method = {"ask", ask, METH_VARARGS, NULL};
 
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
@@ -197,7 +199,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"MODULE", PyUnicode_FromString(program_module_source)},
             {"HOST", module_host()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
-            {"ASKS", PyCFunction_New(&asks_method, NULL)},
+            {"ASK", PyCFunction_New(&ask_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 

@@ -24,8 +24,11 @@ void report_print(PyObject *exception);
 void report_record(void);
 void report_done(void);
 /* Whoever prints on stderr says that it has shown the frames of this one (borrowed), and
- * all that comes before it, and asks for its text now. */
-void report_asks(PyObject *exception);
+ * all that comes before it, and asks for its text now. Returns a list of lines: those
+ * that `print` makes, which is called without arguments, or what is known where the text
+ * has not come in time. NULL with the exception of `print`: this one is not being told.
+ */
+PyObject *report_ask(PyObject *exception, PyObject *print);
 /* All of report_line() that can be said without running any code of the program's: at
  * least "NameError (robot.py, line 3)". */
 void report_brief(PyObject *exception, struct buffer *to);

@@ -101,6 +101,7 @@ void report_for_all(PyObject *exception,
 struct report_told {
     PyObject *exception; /* owned; NULL: `left_out` are */
     PyObject *texts;     /* owned: list of what it said, and its notes; NULL: not asked */
+    bool late;           /* one of these did not come in time */
     size_t left_out;
     unsigned frames_shown; /* of what is laid down, when stderr has shown its frames */
     char relation[REPORT_RELATION_MAX];

@@ -8,6 +8,7 @@
 #include "worker/sandbox/report_parts.h"
 
 #include "common/cleanup.h"
+#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/last_words.h"
 #include "worker/sandbox/recorder.h"
 
@@ -81,11 +82,21 @@ static PyObject *message_of(const struct report_told *one)
 
 static void lay_down(void);
 
+static PyObject *timed_text_of(struct report_told *one, PyObject *part)
+{
+    PyObject *text;
+
+    deadline_begin();
+    text = report_text_of(part);
+    one->late |= deadline_end();
+    return text;
+}
+
 /* Returns the length that it makes. */
 static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i)
 {
     bool plain = is_plain_part(part, i);
-    PyObject *text = report_text_of(part);
+    PyObject *text = plain ? report_text_of(part) : timed_text_of(one, part);
     Py_ssize_t length = text != NULL ? PyUnicode_GET_LENGTH(text) + 1 : 1;
     bool is_kept = text != NULL && one->texts != NULL &&
                    i == PyList_GET_SIZE(one->texts) &&
@@ -305,16 +316,37 @@ static struct report_told *find(PyObject *exception)
     return NULL;
 }
 
-void report_asks(PyObject *exception)
+/* Traceback asks again for what was said. */
+static PyObject *ask_again(PyObject *print)
 {
-    struct report_told *one = find(exception);
+    PyObject *lines;
 
-    if (one != NULL && PySys_GetObject("stderr") == PySys_GetObject("__stderr__")) {
+    deadline_begin();
+    lines = PyObject_CallNoArgs(print);
+    PyErr_Clear();
+    (void)deadline_end();
+    return lines;
+}
+
+PyObject *report_ask(PyObject *exception, PyObject *print)
+{
+    autobuffer struct buffer line = BUFFER_INIT(PRINT_MAX);
+    struct report_told *one = find(exception);
+    PyObject *lines = NULL;
+
+    if (one == NULL) {
+        return PyObject_CallNoArgs(print);
+    }
+    if (PySys_GetObject("stderr") == PySys_GetObject("__stderr__")) {
         last_words_strike(one->frames_shown);
     }
-    if (one != NULL) {
-        ask(one);
+    ask(one);
+    lines = one->late ? NULL : ask_again(print);
+    if (lines == NULL) {
+        add_last_line(one, &line);
+        lines = Py_BuildValue("[s]", line.data != NULL ? line.data : "");
     }
+    return lines;
 }
 
 void report_is_shown(void)

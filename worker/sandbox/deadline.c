@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deadlines. Runs in the sandbox, in the main thread and in one of its own, which knows
+ * no Python; trusts nothing that the program may have made of signals.
+ */
+#include "worker/sandbox/deadline.h"
+
+#include "common/clock.h"
+
+#include <Python.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define FIRST_MS 300
+#define LEAST_MS 10
+#define AGAIN_MS 20 /* for who has caught it */
+#define SIGNAL   SIGPWR
+#define STACK    (64 << 10)
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    pthread_t main;
+    bool tried, watches; /* there is a thread, or there was to be */
+    int64_t due_ms;      /* 0: there is no deadline */
+    int64_t next_ms;     /* what the next one has */
+    bool passed;
+} deadline = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .change = PTHREAD_COND_INITIALIZER,
+    .next_ms = FIRST_MS,
+};
+
+/* The condition's clock is the wall's, which may jump: so it is looked at again. */
+static void wait_a_little(int64_t ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (ms < LEAST_MS ? ms : LEAST_MS) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&deadline.change, &deadline.lock, &until);
+}
+
+static void *watch(void *unused)
+{
+    (void)pthread_mutex_lock(&deadline.lock);
+    for (;;) {
+        int64_t left_ms = deadline.due_ms - clock_now_ms();
+
+        if (deadline.due_ms == 0) {
+            (void)pthread_cond_wait(&deadline.change, &deadline.lock);
+        } else if (left_ms > 0) {
+            wait_a_little(left_ms);
+        } else {
+            deadline.passed = true;
+            deadline.due_ms += AGAIN_MS;
+            (void)pthread_kill(deadline.main, SIGNAL);
+        }
+    }
+    return NULL;
+}
+
+static PyObject *interrupt(PyObject *self, PyObject *args)
+{
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    return NULL;
+}
+
+static PyMethodDef handler = {"interrupt", interrupt, METH_VARARGS, NULL};
+
+/* By Python's own way: its handler in C says so to whatever waits. */
+static bool handle_signal(void)
+{
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *function = PyCFunction_New(&handler, NULL);
+    PyObject *before = module != NULL && function != NULL
+                           ? PyObject_CallMethod(module, "signal", "iO", SIGNAL, function)
+                           : NULL;
+    bool done = before != NULL;
+
+    PyErr_Clear();
+    Py_XDECREF(before);
+    Py_XDECREF(function);
+    Py_XDECREF(module);
+    return done;
+}
+
+/* All signals are the program's, and come to its threads. */
+static bool start_thread(void)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    bool done;
+
+    if (pthread_attr_init(&attributes) != 0) {
+        return false;
+    }
+    (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGSYS);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    done = pthread_attr_setstacksize(&attributes, STACK) == 0 &&
+           pthread_create(&thread, &attributes, watch, NULL) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return done;
+}
+
+static void let_through(void)
+{
+    sigset_t one;
+
+    (void)sigemptyset(&one);
+    (void)sigaddset(&one, SIGNAL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+}
+
+static void set_due(int64_t due_ms)
+{
+    (void)pthread_mutex_lock(&deadline.lock);
+    deadline.due_ms = due_ms;
+    (void)pthread_cond_signal(&deadline.change);
+    (void)pthread_mutex_unlock(&deadline.lock);
+}
+
+void deadline_begin(void)
+{
+    if (!deadline.tried) {
+        deadline.tried = true;
+        deadline.main = pthread_self();
+        let_through();
+        deadline.watches = handle_signal() && start_thread();
+    }
+    if (deadline.watches) {
+        set_due(clock_now_ms() + deadline.next_ms);
+    }
+}
+
+/* One that came at the last moment is not to reach what follows. */
+bool deadline_end(void)
+{
+    bool passed;
+
+    if (!deadline.watches) {
+        return false;
+    }
+    set_due(0);
+    if (PyErr_CheckSignals() < 0) {
+        PyErr_Clear();
+    }
+    passed = deadline.passed;
+    deadline.passed = false;
+    if (passed && deadline.next_ms > LEAST_MS) {
+        deadline.next_ms /= 2;
+    }
+    return passed;
+}
