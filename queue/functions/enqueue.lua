@@ -64,15 +64,31 @@ local function drop_oldest(P)
   end
 end
 
--- Redis has no room for so much more.
+-- Redis has no room for so much more. Returns also how often it has refused a command for that.
 local function out_of_memory(most)
-  local info = try("INFO", "memory")
+  local info = try("INFO", "memory", "errorstats")
   if type(info) ~= "string" then
     return false
   end
   local used = tonumber(string.match(info, "\nused_memory:(%d+)") or 0)
   local maximum = tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0)
-  return maximum > 0 and used + most >= maximum
+  return maximum > 0 and used + most >= maximum, string.match(info, "\nerrorstat_OOM:count=(%d+)")
+end
+
+-- Where memory is used up an upload may be missing because it was refused, or for any other reason (it expired, it never
+-- was). A dead letter gives way only if Redis has refused something since one gave way last.
+local refusals = {}
+
+local function refuse_missing(P, name, most)
+  local is_full, refused = out_of_memory(most)
+  if not is_full then
+    return redis.error_reply("NOUPLOAD " .. name)
+  end
+  if refusals[P] ~= refused then
+    refusals[P] = refused
+    drop_oldest(P)
+  end
+  return redis.status_reply("full memory 1000")
 end
 
 -- What its fields take beside its ZIP: of Redis's memory, and of the bytes that the queue may hold.
@@ -163,18 +179,17 @@ local function enqueue(P, args)
   end
   local most = math.min(ZIP_MB_AT_MOST, configured(P, "max_zip_mb", "max_mb")) * 1048576
   local size, extra = redis.call("STRLEN", upload), bytes_of_fields(job)
-  local missing = size == 0 and redis.call("EXISTS", upload) == 0
-  if (missing or extra >= LARGE_FIELDS) and out_of_memory(missing and most or extra) then
-    drop_oldest(P)
-    redis.call("UNLINK", upload)
-    return redis.status_reply("full memory 1000")
-  end
-  if missing then
-    return redis.error_reply("NOUPLOAD " .. args[3])
+  if size == 0 and redis.call("EXISTS", upload) == 0 then
+    return refuse_missing(P, args[3], most)
   end
   if size > most then
     redis.call("UNLINK", upload)
     return redis.error_reply("TOOBIG " .. whole(most))
+  end
+  if extra >= LARGE_FIELDS and out_of_memory(extra) then
+    drop_oldest(P)
+    redis.call("UNLINK", upload)
+    return redis.status_reply("full memory 1000")
   end
   local now = now_ms()
   reap_waits(P, now)

@@ -447,14 +447,18 @@ class Enqueue(Test):
     def test_a_large_upload_that_found_no_room(self):
         """By the time of the call there may be some: the refused bytes themselves had taken it."""
         q = self.q
-        q.bury("dead", data=bytes(1000))
+        for i in range(2):
+            q.bury(f"dead{i}", data=bytes(1000))
         memory = store.config_get("maxmemory")["maxmemory"]
         try:
             store.config_set("maxmemory", store.info("memory")["used_memory"] + (4 << 20))
             with self.assertRaisesRegex(redis.ResponseError, "OOM|command not allowed"):
                 q.upload(bytes(9 << 20))
             self.assertEqual(q.call("enqueue", "a", "upload", str(q.uploads)), "full memory 1000")
-            self.assertEqual(q.keys("zip:"), [], "a dead letter has given way")
+            self.assertEqual(q.keys("zip:"), ["zip:dead1"], "a dead letter has given way")
+            for _ in range(3):
+                self.assertEqual(q.call("enqueue", "a", "upload", "never"), "full memory 1000")
+            self.assertEqual(q.keys("zip:"), ["zip:dead1"], "to what was refused, and to nothing else")
         finally:
             store.config_set("maxmemory", memory)
         with self.assertRaisesRegex(redis.ResponseError, "^NOUPLOAD"):
