@@ -1,16 +1,20 @@
 -- SPDX-License-Identifier: MIT
 ---- registration ----
 
--- Calls of relays mend what they stumble over. (A client's user may not, and need not: relays come by.)
+-- Calls of relays mend what they stumble over. (A client's user may not, and need not: relays come by.) Whatever it was, it may
+-- have been a right.
 local MENDS = {claim = true, beat = true, finish = true, lost = true, requeue = true, recover = true}
 
 local function attempt(name, callback, P, args)
-  if not MENDS[name] then
+  if not NEEDS[name] then
     return callback(P, args)
   end
   local done, reply = pcall(callback, P, args)
   if not done then
-    pcall(mend, P)
+    pcall(distrust)
+    if MENDS[name] then
+      pcall(mend, P)
+    end
     return redis.error_reply(type(reply) == "table" and reply.err or "DAMAGED " .. tostring(reply))
   end
   return reply
@@ -22,7 +26,7 @@ local function register(name, callback, ...)
     if not P or #queue > QUEUE_AT_MOST then
       return redis.error_reply("BADKEY the one key is paddock:{QUEUE}:open")
     end
-    local missing = missing_right(P, name)
+    local missing = missing_right(P, name, args)
     if missing then
       return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing)
     end

@@ -3,9 +3,13 @@
 
 -- What a function does it does as the user who calls it, and an error in the middle takes nothing back: a job would stand
 -- nowhere. So a user's rights are looked at before: each command that the functions of his kind may give, and each kind of
--- key, one with the other. What a relay lacks holds up its jobs, and loses none. Found right, that is believed for a second:
--- what happens in the middle of that is seen to by an audit. (deploy/redis-users.acl has the rights;
+-- key, one with the other. What a relay lacks holds up its jobs, and loses none. (deploy/redis-users.acl has the rights;
 -- tests/queue/acl_test.py holds this list to what the functions do.)
+--
+-- To look each time would cost a third of a call, and no function can ask Redis whose call it is. So what was found right is
+-- believed for a second: of the relay that says who it is when it begins an attempt, and else of whoever calls that function.
+-- If one of them has not what another had, or has no more, one call stops in the middle, which an audit sees to; from then on
+-- it is looked each time, for a minute after the last that was refused.
 local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace", "HDEL kept",
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HMGET conf", "HSET job:",
                "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "PERSIST in:", "RPOP t0:",
@@ -52,23 +56,33 @@ local function is_allowed(P, right)
   return redis.acl_check_cmd(unpack(words))
 end
 
-local looked_s = {}
+local BY_OWNER = {claim = true, recover = true}
+local believed, believed_s, refused_s = {}, nil, 0
+
+local function distrust()
+  believed, refused_s = {}, tonumber(redis.call("TIME")[1])
+end
 
 -- What the caller may not do of what the function may come to do: a text, or nil.
-local function missing_right(P, name)
+local function missing_right(P, name, args)
   local rights = NEEDS[name]
   if not rights or not redis.acl_check_cmd("TIME") then
     return rights and "TIME"
   end
   local now_s = redis.call("TIME")[1]
-  if looked_s[P .. name] == now_s then
+  if now_s ~= believed_s then
+    believed, believed_s = {}, now_s
+  end
+  local who = P .. name .. (BY_OWNER[name] and args[1] or "")
+  if believed[who] then
     return nil
   end
   for i = 1, #rights do
     local right = words_of(rights, i)
     if not is_allowed(P, right) then
+      distrust()
       return table.concat(right, " ")
     end
   end
-  looked_s[P .. name] = now_s
+  believed[who] = math.abs(now_s - refused_s) > DISTRUST_S
 end
