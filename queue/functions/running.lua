@@ -1,15 +1,19 @@
 -- SPDX-License-Identifier: MIT
 ---- while it runs ----
 
-local function beat(P, args)
+-- What the attempt that runs asks for; `refusal` is the answer to one that was given up.
+local function of_attempt(P, args, refusal, step)
   local id, token = args[1], args[2]
-  if not holds(P, id, token) then
-    return redis.status_reply("lost")
-  end
-  local now = now_ms()
-  hold(P, id, now, within(args[3], 1, 1e9, LEASE_AT_MOST))
-  reap_waits(P, now) -- claims do it, too, but no claim comes while all have a job
-  return redis.status_reply(field(P, id, "cancel") and "cancel" or "ok")
+  return redis.status_reply(holds(P, id, token) and step(id) or refusal)
+end
+
+local function beat(P, args)
+  return of_attempt(P, args, "lost", function(id)
+    local now, lease_ms = now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST)
+    hold(P, id, now, lease_ms)
+    reap_waits(P, now) -- claims do these, too, but no claim comes while all have a job
+    return field(P, id, "cancel") and "cancel" or "ok"
+  end)
 end
 
 local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,
@@ -22,44 +26,38 @@ local function learn_pace(P, wall_ms)
 end
 
 local function finish_running(P, args)
-  local id, token = args[1], args[2]
-  if not holds(P, id, token) then
-    return redis.status_reply("stale")
-  end
-  local result, state = {}, "done"
-  for i = 3, #args - 1, 2 do
-    result[#result + 1] = args[i]
-    result[#result + 1] = NUMBERS[args[i]] and (tonumber(args[i + 1]) or 0) or args[i + 1]
-    if args[i] == "verdict" and args[i + 1] == "cancelled" then
-      state = "cancelled"
+  return of_attempt(P, args, "stale", function(id)
+    local result, state = {}, "done"
+    for i = 3, #args - 1, 2 do
+      result[#result + 1] = args[i]
+      result[#result + 1] = NUMBERS[args[i]] and (tonumber(args[i + 1]) or 0) or args[i + 1]
+      if args[i] == "verdict" and args[i + 1] == "cancelled" then
+        state = "cancelled"
+      end
+      if args[i] == "wall_ms" then
+        learn_pace(P, within(args[i + 1], 0, 1e9, 0))
+      end
     end
-    if args[i] == "wall_ms" then
-      learn_pace(P, within(args[i + 1], 0, 1e9, 0))
-    end
-  end
-  finish(P, id, state, result)
-  return redis.status_reply("done")
+    finish(P, id, state, result)
+    return "done"
+  end)
 end
 
 local function lost(P, args)
-  local id, token = args[1], args[2]
-  if not holds(P, id, token) then
-    return redis.status_reply("stale")
-  end
-  return redis.status_reply(give_back(P, id, args[3] or "no reason given"))
+  return of_attempt(P, args, "stale", function(id)
+    return give_back(P, id, args[3] or "no reason given")
+  end)
 end
 
 local function requeue(P, args)
-  local id, token = args[1], args[2]
-  if not holds(P, id, token) then
-    return redis.status_reply("stale")
-  end
-  if field(P, id, "cancel") then
-    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran")
-    return redis.status_reply("cancelled")
-  end
-  release(P, id, 0)
-  return redis.status_reply("queued")
+  return of_attempt(P, args, "stale", function(id)
+    if field(P, id, "cancel") then
+      finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran")
+      return "cancelled"
+    end
+    release(P, id, 0)
+    return "queued"
+  end)
 end
 
 -- Live input from an offset on: {bytes, 1 if there are more of them, 1 if these end it}.
