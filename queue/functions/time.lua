@@ -79,14 +79,16 @@ local function promote(P, now)
 end
 
 -- The version before this had lists in the place of lines (`tCLASS:TENANT`), and rounds of other names. What it has
--- left there joins the end of the lines.
+-- left there joins the end of the lines, but for what has ended meanwhile.
 local function adopt(P)
   local room = ADOPT_AT_MOST
   for class = 0, 2 do
     for _, tenant in ipairs(redis.call("ZRANGE", P .. "rr" .. class, 0, SKIP_AT_MOST - 1)) do
       local ids = room > 0 and try("RPOP", P .. "t" .. class .. ":" .. tenant, room) or {}
       for _, id in ipairs(ids) do
-        put_in_line(P, id, false, place(P, id))
+        if redis.call("ZSCORE", P .. "waits", id) then
+          put_in_line(P, id, false, place(P, id))
+        end
       end
       if redis.call("EXISTS", P .. "t" .. class .. ":" .. tenant) == 0 then
         redis.call("ZREM", P .. "rr" .. class, tenant)
