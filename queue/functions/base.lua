@@ -55,7 +55,7 @@ local RESULT = {"verdict", "exit_code", "sentence", "detail", "signal", "call", 
                 "memory_kb", "claim", "frames_dropped", "versions", "ended_ms", "started_ms", "queue_ms", "owner",
                 "token", "cancel", "held", "recording_cut"}
 local OWN = {state = true, attempt = true, lost = true, bytes = true, enqueued_ms = true, max_deliveries = true,
-             input_eof = true}
+             input_eof = true, line = true}
 
 ---- small things ----
 

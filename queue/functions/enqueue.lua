@@ -134,7 +134,7 @@ end
 
 local function store(P, id, upload, job, size, now)
   local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
-               "enqueued_ms", whole(now)}
+               "enqueued_ms", whole(now), "line", line_of(job.tenant, CLASSES[job.priority])}
   for name, value in pairs(job) do
     set[#set + 1], set[#set + 2] = name, value
   end

@@ -23,8 +23,9 @@ end
 
 -- result: {name, value ...} with numbers as numbers.
 local function finish(P, id, state, result)
-  local known, now = fields(P, id, "tenant", "attempt", "keep_s", "bytes", "queue_ms", "meta"), now_ms()
-  local tenant, attempt, bytes = known[1] or "default", counted(known[2]), counted(known[4])
+  local known, now = fields(P, id, "line", "attempt", "keep_s", "bytes", "queue_ms", "meta", "tenant", "priority"), now_ms()
+  local attempt, bytes = counted(known[2]), counted(known[4])
+  local tenant = place_of(known[1], known[7], known[8])
   local was_running = redis.call("ZREM", P .. "lease", id) == 1
   if was_running then
     stopped(P, tenant)
@@ -56,17 +57,18 @@ end
 
 -- The job waits again, at the front or after a delay, and not for ever.
 local function release(P, id, delay)
-  local known, now = fields(P, id, "max_wait_s", "tenant"), now_ms()
+  local known, now = fields(P, id, "max_wait_s", "line", "tenant", "priority"), now_ms()
+  local tenant, class = place_of(known[2], known[3], known[4])
   redis.call("ZREM", P .. "lease", id)
   redis.call("ZADD", P .. "waits", whole(now + delay + asked("max_wait_s", known[1]) * 1000), id)
   redis.call("UNLINK", P .. "ctl:" .. id)
   redis.call("HDEL", P .. "job:" .. id, "token", "owner")
   redis.call("HSET", P .. "job:" .. id, "state", "queued")
-  stopped(P, known[2] or "default")
+  stopped(P, tenant)
   if delay > 0 then
-    put_off(P, id, now + delay, known[2] or "default")
+    put_off(P, id, now + delay, tenant)
   else
-    put_in_line(P, id, true, place(P, id))
+    put_in_line(P, id, true, tenant, class)
   end
 end
 

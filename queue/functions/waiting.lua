@@ -1,10 +1,23 @@
 -- SPDX-License-Identifier: MIT
 ---- waiting ----
 
--- Where a job waits: its tenant and class.
+-- Where a job waits, and with whom it is counted: its tenant and class. Its field `line` says so from its enqueue on (as the
+-- line's key ends: CLASS:TENANT), whatever somebody makes of `tenant` and `priority` later; the version before had those alone.
+local function place_of(line, tenant, priority)
+  local class = CLASS_OF[string.sub(line or "", 1, 1)]
+  if class then
+    return string.sub(line, 3), class
+  end
+  return tenant or "default", CLASSES[priority or "normal"] or CLASSES.normal
+end
+
 local function place(P, id)
-  local known = fields(P, id, "tenant", "priority")
-  return known[1] or "default", CLASSES[known[2] or "normal"] or CLASSES.normal
+  local known = fields(P, id, "line", "tenant", "priority")
+  return place_of(known[1], known[2], known[3])
+end
+
+local function line_of(tenant, class)
+  return class .. ":" .. tenant
 end
 
 -- Puts a job into its tenant's line: at the end, or (given back) at the front.
