@@ -144,10 +144,11 @@ local function store(P, id, upload, job, size, now)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
 end
 
--- The stored job begins to wait.
-local function open(P, id, job, now, size)
+-- The stored job begins to wait. `added`: bytes that the queue has not held before.
+local function open(P, id, job, now, size, added)
   redis.call("ZADD", P .. "open", whole(now), id)
-  add(P, "bytes", size)
+  note_open(P, now, job.tenant, 1, size)
+  add(P, "bytes", added)
   count(P, "topen", job.tenant, 1)
   redis.call("ZADD", P .. "waits", whole(now + job.delay_ms + job.max_wait_s * 1000), id)
   if tonumber(job.delay_ms) > 0 then
@@ -211,5 +212,5 @@ local function enqueue(P, args)
     drop_letter(P, id, now) -- its fields are gone
   end
   store(P, id, upload, job, size, now)
-  return redis.status_reply(open(P, id, job, now, size))
+  return redis.status_reply(open(P, id, job, now, size, size))
 end

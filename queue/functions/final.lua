@@ -18,6 +18,7 @@ local function close(P, id, state, tenant, attempt, bytes, keep_s, now)
     count(P, "topen", tenant, -1)
     add(P, "bytes", state == "dead" and 0 or -bytes)
     redis.call("ZREM", P .. "open", id)
+    note_open(P, was_open, tenant, -1, -bytes)
   end
 end
 

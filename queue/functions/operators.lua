@@ -42,20 +42,21 @@ local function dead_requeue(P, args)
   if redis.call("EXISTS", P .. "zip:" .. id) == 0 then
     return redis.status_reply("gone")
   end
-  local reason = full(P, place(P, id), 0, nothing)
+  local known, now = fields(P, id, "tenant", "priority", "max_wait_s", "bytes"), now_ms()
+  local tenant, class = place_of(nil, known[1], known[2])
+  local reason = full(P, tenant, 0, nothing)
   if reason then
     return redis.status_reply("full " .. reason .. " 1000")
   end
-  local now = now_ms()
   redis.call("UNLINK", P .. "frames:" .. id)
   forget_recording(P, id)
   redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
-  redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now))
-  local tenant, class = place(P, id)
+  redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now),
+             "line", line_of(tenant, class))
   local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
-               max_wait_s = asked_field(P, id, "max_wait_s")}
+               max_wait_s = asked("max_wait_s", known[3])}
   guard(P, id, job.max_wait_s, true)
-  local answer = open(P, id, job, now, 0)
+  local answer = open(P, id, job, now, counted(known[4]), 0)
   redis.call("ZREM", P .. "dead", id)
   return redis.status_reply(answer)
 end

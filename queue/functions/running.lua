@@ -12,6 +12,7 @@ local function beat(P, args)
     local now, lease_ms = now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST)
     hold(P, id, now, lease_ms)
     reap_waits(P, now) -- claims do these, too, but no claim comes while all have a job
+    audit(P, now, lease_ms)
     return field(P, id, "cancel") and "cancel" or "ok"
   end)
 end

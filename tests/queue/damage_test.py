@@ -17,12 +17,13 @@ OTHERS = {"zset": lambda store, key: store.zadd(key, {"x": 1}), "hash": lambda s
 KEYS = {"open": "zset", "lease": "zset", "waits": "zset", "delayed": "zset", "dead": "zset", "turns": "zset", "turns1": "zset",
         "capped": "zset", "kept": "hash", "topen": "hash", "tact": "hash", "conf": "hash", "weights": "hash", "bytes": "string",
         "pace": "string", "wake": "list", "recordings": "zset", "recordings_until": "zset", "recordings_size": "hash",
-        "recordings_bytes": "string", "suspect": "string", "line1:t": "zset", "later:t": "zset", "own:t": "zset", "rr0": "zset"}
+        "recordings_bytes": "string", "audited": "string", "line1:t": "zset", "later:t": "zset", "own:t": "zset", "rr0": "zset"}
 TRIES = 30
 
 
 def setUpModule():
     functions_test.setUpModule()
+    functions_test.load_library(0)
 
 
 def setting(store):
@@ -61,8 +62,9 @@ class Persistent:
         for _ in range(TRIES):
             for job in running:
                 self.persist(lambda job=job: q.finish(job))
-            store.delete(q.key("audited"))  # its time passes
-            q.end_delays() if store.type(q.key("delayed")) == b"zset" else None
+            for name in ("lease", "delayed"):  # time passes
+                for job in store.zrange(q.key(name), 0, -1) if store.type(q.key(name)) == b"zset" else ():
+                    q.make_due(name, text(job))
             job = self.persist(q.claim)
             running = [job] if job else []
             if not running and store.zcard(q.key("open")) == 0:
@@ -76,7 +78,6 @@ class Persistent:
             test.assertIn(q.state(job), functions_test.FINAL)
             if q.state(job) != "dead":
                 test.assertGreater(store.ttl(q.key("job:", job)), 0, job)
-        store.delete(q.key("audited"))
         self.persist(q.claim)
         test.assertEqual((store.hgetall(q.key("topen")), store.hgetall(q.key("tact"))), ({}, {}))
         test.assertEqual([store.zcard(q.key(name)) for name in ("lease", "waits", "delayed")], [0, 0, 0])
@@ -149,7 +150,7 @@ class Keys(Test):
         for value in ("x", "nan", "inf", "-5", "1e400", ""):
             with self.subTest(value=value):
                 q, running = setting(store)
-                for key in ("pace", "bytes", "recordings_bytes", "suspect"):
+                for key in ("pace", "bytes", "recordings_bytes", "audited"):
                     store.set(q.key(key), value)
                 for key, name in (("topen", "t"), ("tact", "t"), ("weights", "t"), ("kept", "turns:1"), ("conf", "max_jobs")):
                     store.hset(q.key(key), name, value)
@@ -193,9 +194,8 @@ class Keys(Test):
         for i in range(250):
             q.enqueue(f"j{i}")
         store.delete(q.key("waits"), q.key("line1:default"))
-        for _ in range(TRIES):
+        for _ in range(3):
             q.claim()
-            store.delete(q.key("audited"))
         self.assertEqual(store.zcard(q.key("waits")) + store.zcard(q.key("lease")), 250)
 
     def test_a_count_of_who_runs_that_is_wrong(self):
@@ -208,12 +208,69 @@ class Keys(Test):
         self.assertIsNone(q.claim())
         store.hset(q.key("job:", "a"), "tenant", "other")
         q.finish(job)
-        for _ in range(3):
-            store.delete(q.key("audited"))
-            found = q.claim()
-            if found:
+        self.assertEqual(q.claim()["id"], "b")
+
+    def test_while_there_is_always_something_to_run(self):
+        """No claim comes in vain, and there are more jobs than are looked after at once: all get their turn, and the counts are
+        right."""
+        store, q = functions_test.store, self.q
+        for i in range(150):
+            q.enqueue(f"t{i}", tenant="t", priority="batch")
+            q.enqueue(f"u{i}", tenant="u", live_input="1")
+        running = q.claim()
+        store.delete(q.key("line2:t"), q.key("lease"))
+        store.zrem(q.key("turns2"), "t")
+        store.hset(q.key("topen"), mapping={"t": 999, "nobody": 3})
+        store.hset(q.key("tact"), mapping={"t": 999, "nobody": 3})
+        store.set(q.key("bytes"), 10**12)
+        store.set(q.key("audited"), "1")  # whatever somebody writes there, for ever
+        for i in range(1000):
+            q.enqueue(f"more{i}", b"", tenant="v", priority="interactive")
+            job = q.claim()
+            self.assertIsNotNone(job)
+            q.finish(job)
+            if store.exists(q.key("lease")):
+                q.make_due("lease", running["id"])
+            if q.state("t149") == "done" and q.state(running["id"]) == "done":
                 break
-        self.assertEqual(found["id"], "b")
+        left = store.zcard(q.key("open"))
+        self.assertTrue(0 < left < 1000, left)
+        self.assertEqual((store.hgetall(q.key("tact")), store.hexists(q.key("topen"), "nobody")), ({}, False))
+        self.assertEqual(sum(int(number) for number in store.hvals(q.key("topen"))), left)
+        bytes_of = [int(store.hget(q.key("job:", text(job)), "bytes")) for job in store.zrange(q.key("open"), 0, -1)]
+        self.assertEqual(int(store.get(q.key("bytes"))), sum(bytes_of))
+        self.assertGreater(store.ttl(q.key("audited")), 0)
+
+    def test_many_that_came_at_one_moment(self):
+        store, q = functions_test.store, self.q
+        for i in range(250):
+            q.enqueue(f"j{i}")
+            store.zadd(q.key("open"), {f"j{i}": 5})
+        store.delete(q.key("waits"), q.key("line1:default"))
+        q.claim()
+        self.assertEqual(store.zcard(q.key("waits")) + store.zcard(q.key("lease")), 250)
+
+    def test_whose_job_it_is_stays_as_it_was_counted(self):
+        """Whatever somebody makes of its tenant and class, without any audit."""
+        store, q = functions_test.store, self.q
+        ends = {"waits": lambda: q.call("cancel", "a"), "delayed": lambda: q.call("cancel", "a"),
+                "expires": lambda: q.make_due("waits", "a"), "runs": lambda: q.finish(job), "lost": lambda: q.call("lost", "a", job["token"], "x")}
+        functions_test.load_library()
+        self.addCleanup(functions_test.load_library, 0)
+        for how, end in ends.items():
+            with self.subTest(how):
+                store.flushall()
+                q.enqueue("a", bytes(100), tenant="t", delay_ms=9000 if how == "delayed" else 0)
+                job = q.claim(most=1) if how in ("runs", "lost") else None
+                store.hset(q.key("job:", "a"), mapping={"tenant": "other", "priority": "batch"})
+                q.enqueue("b", tenant="other")
+                end()
+                self.assertEqual(q.claim()["id"], "b")
+                self.assertIn(q.state("a"), functions_test.FINAL)
+                self.assertEqual(store.hgetall(q.key("topen")), {b"other": b"1"})
+                self.assertEqual(store.hgetall(q.key("tact")), {b"other": b"1"})
+                self.assertEqual(int(store.get(q.key("bytes"))), 103 if how == "lost" else 3)
+                self.assertEqual(q.keys("line") + q.keys("later"), [])
 
     def test_it_is_not_looked_all_the_time(self):
         """Whose tenant is at its cap waits as he should: that is seen once, and for a while believed."""
@@ -221,10 +278,9 @@ class Keys(Test):
         q.configure(max_tenant_running=1)
         for i in range(300):
             q.enqueue(f"j{i}")
+        functions_test.load_library()
+        self.addCleanup(functions_test.load_library, 0)
         q.claim()
-        for _ in range(10):
-            self.assertIsNone(q.claim())
-        self.assertEqual(store.exists(q.key("suspect")), 0)
         self.assertLess(functions_test.commands(lambda: self.assertIsNone(q.claim())), 30)
 
 
@@ -279,13 +335,60 @@ class Rights(Test):
             for word in self.narrower(name):
                 q, running = setting(store)
                 for step in steps(q, running):
-                    store.function_load(functions_test.library, replace=True)
+                    functions_test.load_library(0)
                     self.take(name, word)
                     before = self.state_of_all()
                     with self.subTest(user=name, right=word):
                         if not self.attempt(step):
                             self.assertEqual(self.state_of_all(), before)
                     self.give(name, word)
+
+    def beside_another(self, name, without, call):
+        """What a call comes to of a user without a right, beside one who has all and has just called."""
+        store = functions_test.store
+        words = [word for word in users.rules()[name] if word != without]
+        store.execute_command("ACL", "SETUSER", "narrow", "reset", *words)
+        self.addCleanup(store.execute_command, "ACL", "DELUSER", "narrow")
+        path = functions_test.connections[name].connection_pool.connection_kwargs["path"]
+        with redis.Redis(unix_socket_path=path, username="narrow", password=users.PASSWORD) as narrow:
+            return call(narrow)
+
+    def test_a_relay_that_lacks_one_takes_no_job_beside_one_that_has_all(self):
+        store, q = functions_test.store, self.q
+        functions_test.load_library()
+        self.addCleanup(functions_test.load_library, 0)
+        for i in range(9):
+            q.enqueue(f"j{i}")
+
+        def claim(narrow):
+            for _ in range(3):
+                q.claim(owner="w1")
+                with self.assertRaisesRegex(redis.ResponseError, "needs a right that its user has not: XADD"):
+                    narrow.execute_command("FCALL", "paddock_claim", 1, q.key("open"), "w2", LEASE_MS, 3)
+
+        self.beside_another(users.WORKER, "+xadd", claim)
+        self.assertEqual([q.state(f"j{i}") for i in range(9)], ["running"] * 3 + ["queued"] * 6)
+
+    def test_of_a_client_that_lacks_one_a_call_may_stop_in_the_middle_and_then_none(self):
+        store, q = functions_test.store, self.q
+
+        def cancel(narrow):
+            refused = []
+            for i in range(5):
+                q.call("cancel", "nobody")
+                before = self.state_of_all()
+                with self.assertRaises(redis.ResponseError):
+                    narrow.execute_command("FCALL", "paddock_cancel", 1, q.key("open"), f"j{i}")
+                refused.append(self.state_of_all() == before)
+            return refused
+
+        for i in range(5):
+            q.enqueue(f"j{i}")
+        refused = self.beside_another(users.WEB, "+xadd", cancel)
+        self.assertEqual(refused[1:], [True] * 4)
+        someone = Persistent(self, q)
+        someone.run_all([])
+        someone.check([f"j{i}" for i in range(5)])
 
     def test_one_that_is_taken_away_in_the_middle_loses_no_job(self):
         store, choose = functions_test.store, random.Random(6)
