@@ -25,7 +25,7 @@ static const struct {
 } states[SCOREBOARD_STATES] = {
     [SCOREBOARD_OFF] = {"off", "nobody is there", false},
     [SCOREBOARD_STARTING] = {"starting", "connects to Redis", false},
-    [SCOREBOARD_NO_REDIS] = {"no redis", "Redis does not answer", false},
+    [SCOREBOARD_NO_REDIS] = {"no redis", "Redis does not answer, or refuses it", false},
     [SCOREBOARD_NO_SANDBOX] = {"no sandbox", "waits for the zygote", false},
     [SCOREBOARD_IDLE] = {"idle", "waits for a job, with a sandbox ready", false},
     [SCOREBOARD_FETCHING] = {"fetching", "gets the bytes of a job", true},
@@ -42,6 +42,17 @@ const char *scoreboard_state_name(enum scoreboard_state state)
 const char *scoreboard_state_about(enum scoreboard_state state)
 {
     return (unsigned)state < SCOREBOARD_STATES ? states[state].about : "";
+}
+
+const char *scoreboard_process_name(enum scoreboard_process process)
+{
+    static const char *const names[SCOREBOARD_PROCESSES] = {
+        [SCOREBOARD_REDIS] = "redis",           [SCOREBOARD_ZYGOTE] = "zygote",
+        [SCOREBOARD_RELAY] = "relay",           [SCOREBOARD_METRICS] = "metrics",
+        [SCOREBOARD_SUPERVISOR] = "supervisor", [SCOREBOARD_SANDBOX] = "sandbox",
+    };
+
+    return names[process];
 }
 
 bool scoreboard_is_busy(enum scoreboard_state state)
@@ -193,6 +204,18 @@ void scoreboard_leave(struct scoreboard_slot *slot)
     scoreboard_read(slot, &work);
     work = (struct scoreboard_work){.since_ms = clock_now_ms(), .counts = work.counts};
     scoreboard_write(slot, &work);
+}
+
+bool scoreboard_is_still(int64_t seen_ms, int64_t now_ms)
+{
+    return now_ms - seen_ms >= SCOREBOARD_STILL_MS;
+}
+
+/* At the start it waits for Redis outside of its loop. */
+bool scoreboard_stands(const struct scoreboard_work *work, int64_t now_ms)
+{
+    return work->pid != 0 && work->state != SCOREBOARD_STARTING &&
+           scoreboard_is_still(work->seen_ms, now_ms);
 }
 
 static void sum_histogram(struct scoreboard_histogram *sum,

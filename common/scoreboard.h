@@ -23,7 +23,13 @@
 #include <stdint.h>
 
 #define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
-#define SCOREBOARD_VERSION 1          /* bumped with any change below */
+#define SCOREBOARD_VERSION 2          /* bumped with any change below */
+
+/* Whoever has not turned his loop, or not answered, for so long stands still. All of them
+ * are asked every 2 s (supervisor/health.h), so it is more than two questions: a machine
+ * that is merely busy has answered one. It is less than half of what a zygote is given
+ * before it is replaced. */
+#define SCOREBOARD_STILL_MS 5000
 
 /* What a worker does. Names and what they mean: scoreboard_state_name, _about. */
 enum scoreboard_state {
@@ -74,6 +80,7 @@ struct scoreboard_work {
     int32_t pid;    /* of the relay; 0: there is none */
     uint32_t state; /* enum scoreboard_state */
     int64_t since_ms;
+    int64_t seen_ms;  /* when its loop turned last */
     int64_t heard_ms; /* when Redis answered last */
     /* the job, while it has one */
     char job[LIMIT_JOB_ID + 1];
@@ -95,20 +102,34 @@ struct scoreboard_queue {
     atomic_llong oldest_ms; /* how long the first that waits has waited */
     atomic_ullong delayed, dead;
     atomic_uint paused;
+    atomic_uint refused; /* it was asked last and did not say, but with an error */
+    atomic_uint closed;  /* its configuration lets no job in */
+    /* Of its Redis, in bytes; 0: it has not said so, or has no maximum. */
+    atomic_ullong memory, memory_most;
 };
 
-enum scoreboard_child {
+/* The processes of a pool, by kind: first those that the supervisor starts. */
+enum scoreboard_process {
     SCOREBOARD_REDIS,
     SCOREBOARD_ZYGOTE,
     SCOREBOARD_RELAY,
     SCOREBOARD_METRICS,
-    SCOREBOARD_CHILDREN
+    SCOREBOARD_CHILDREN,
+    SCOREBOARD_SUPERVISOR = SCOREBOARD_CHILDREN,
+    SCOREBOARD_SANDBOX,
+    SCOREBOARD_PROCESSES,
 };
+
+const char *scoreboard_process_name(enum scoreboard_process process);
 
 /* Of the supervisor. */
 struct scoreboard_head {
     atomic_int supervisor, zygote, redis; /* pids; 0: there is none */
     atomic_llong started_ms;
+    atomic_llong seen_ms; /* when the supervisor's loop turned last */
+    /* When the zygote that serves was asked last whether it is there, and when it has
+     * said so last; asked_ms 0: nobody is asked yet. */
+    atomic_llong asked_ms, answered_ms;
     atomic_uint workers; /* that are wanted now */
     atomic_uint least, most;
     atomic_uint draining;
@@ -144,6 +165,11 @@ void scoreboard_add(struct scoreboard_counts *sum, const struct scoreboard_count
 uint64_t scoreboard_ended(const struct scoreboard_counts *counts); /* jobs */
 /* Takes a copy, whose texts end. Whose writer died in the middle is read as it is. */
 void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work *ret);
+
+/* Whether somebody who was seen last at that time stands still now. */
+bool scoreboard_is_still(int64_t seen_ms, int64_t now_ms);
+/* Whether the relay of a slot, that there is, does. */
+bool scoreboard_stands(const struct scoreboard_work *work, int64_t now_ms);
 
 /* Its writer is gone: nobody does anything there, what was counted stays. */
 void scoreboard_leave(struct scoreboard_slot *slot);

@@ -112,8 +112,7 @@ static const char *words_of(const struct redisReply *reply)
     return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : "no answer";
 }
 
-/* Copies the value of a line "name:value" of INFO; "" if there is none. */
-static void info_value(const char *info, const char *name, char *to, size_t room)
+void redis_info_value(const char *info, const char *name, char *to, size_t room)
 {
     size_t length = strlen(name);
 
@@ -138,8 +137,8 @@ static int judge(const struct redis *redis, const struct redisReply *info,
         return refuse(redis, connect_error_of(info), why, " does not say what it is: %s",
                       words_of(info));
     }
-    info_value(info->str, "redis_version", version, sizeof(version));
-    info_value(info->str, "maxmemory_policy", policy, sizeof(policy));
+    redis_info_value(info->str, "redis_version", version, sizeof(version));
+    redis_info_value(info->str, "maxmemory_policy", policy, sizeof(policy));
     (void)snprintf(major, sizeof(major), "%.*s", (int)strcspn(version, "."), version);
     if (number_parse(major, 7, 999, &number) < 0) {
         return refuse(redis, -ENOTSUP, why,

@@ -84,6 +84,9 @@ struct redisReply *redis_call(struct redis *redis, int timeout_ms, int argc,
 struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...) must_check
     __attribute__((sentinel));
 
+/* Copies the value of a line "name:value" of INFO's answer; "" if there is none. */
+void redis_info_value(const char *info, const char *name, char *to, size_t room);
+
 /* ---- what a server must be ---- */
 
 /* Checks the version (>= 7.0, or Valkey) and maxmemory-policy (noeviction; a server that

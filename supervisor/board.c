@@ -39,28 +39,38 @@ void board_close(struct pool *pool)
     close_fd(&pool->board_fd);
 }
 
-static int pid_of(const struct pool *pool, enum unit_kind kind)
+/* NULL: none is READY. */
+static const struct unit *find_ready(const struct pool *pool, enum unit_kind kind)
 {
     for (size_t i = 0; i < pool->count; i++) {
         const struct unit *unit = &pool->units[i];
 
         if (unit->kind == kind && unit->state == UNIT_READY) {
-            return (int)unit->process.pid;
+            return unit;
         }
     }
-    return 0;
+    return NULL;
+}
+
+static int pid_of(const struct unit *unit)
+{
+    return unit != NULL ? (int)unit->process.pid : 0;
 }
 
 void board_show(struct pool *pool)
 {
+    const struct unit *zygote = find_ready(pool, UNIT_ZYGOTE);
     struct scoreboard_head *head;
 
     if (pool->board == NULL) {
         return;
     }
     head = &pool->board->head;
-    atomic_store(&head->zygote, pid_of(pool, UNIT_ZYGOTE));
-    atomic_store(&head->redis, pid_of(pool, UNIT_REDIS));
+    atomic_store(&head->seen_ms, clock_now_ms());
+    atomic_store(&head->answered_ms, zygote != NULL ? zygote->answered_ms : 0);
+    atomic_store(&head->zygote, pid_of(zygote));
+    atomic_store(&head->asked_ms, pool->asked_ms);
+    atomic_store(&head->redis, pid_of(find_ready(pool, UNIT_REDIS)));
     atomic_store(&head->workers, workers_wanted(pool));
     atomic_store(&head->least, (unsigned)pool->config.workers);
     atomic_store(&head->most, workers_most(&pool->config));
@@ -68,20 +78,25 @@ void board_show(struct pool *pool)
     atomic_store(&head->reloads, pool->generation);
 }
 
-void board_death(struct pool *pool, const struct unit *unit, bool counts)
+enum scoreboard_process board_process(enum unit_kind kind)
 {
-    static const enum scoreboard_child children[] = {
+    static const enum scoreboard_process processes[] = {
         [UNIT_REDIS] = SCOREBOARD_REDIS,
         [UNIT_ZYGOTE] = SCOREBOARD_ZYGOTE,
         [UNIT_RELAY] = SCOREBOARD_RELAY,
         [UNIT_METRICS] = SCOREBOARD_METRICS,
     };
 
+    return processes[kind];
+}
+
+void board_death(struct pool *pool, const struct unit *unit, bool counts)
+{
     if (pool->board == NULL) {
         return;
     }
     if (counts) {
-        atomic_fetch_add(&pool->board->head.deaths[children[unit->kind]], 1);
+        atomic_fetch_add(&pool->board->head.deaths[board_process(unit->kind)], 1);
     }
     if (unit->kind == UNIT_RELAY) { /* its slot has no other writer now */
         scoreboard_leave(&pool->board->slots[unit->slot]);

@@ -14,6 +14,8 @@ void board_close(struct pool *pool);
 /* Shows how the pool is. Without a scoreboard (in a check) it does nothing, as is true of
  * all below. */
 void board_show(struct pool *pool);
+/* What the scoreboard calls a kind. */
+enum scoreboard_process board_process(enum unit_kind kind);
 /* A child is dead: `counts` where nobody had asked it to end. */
 void board_death(struct pool *pool, const struct unit *unit, bool counts);
 void board_count_zygote(struct pool *pool);

@@ -193,6 +193,7 @@ static void on_unlinked(struct pool *pool, struct unit *unit,
 static void on_pong(struct pool *pool, struct unit *unit, const struct message *message)
 {
     unit->silent_ms = 0;
+    unit->answered_ms = clock_now_ms();
 }
 
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,

@@ -44,7 +44,7 @@ void unit_started(struct unit *unit, struct process process, int peer)
 void unit_ready(struct unit *unit)
 {
     unit->state = UNIT_READY;
-    unit->ready_ms = clock_now_ms();
+    unit->ready_ms = unit->answered_ms = clock_now_ms();
     unit->failures = 0;
     unit->silent_ms = 0;
     unit->hopeless = false;

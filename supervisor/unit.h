@@ -55,6 +55,7 @@ struct unit {
     bool hopeless;     /* its last death was of such a kind, and it was not READY since */
     bool worn;         /* of a zygote: a successor is wanted */
     int64_t silent_ms; /* for so long it has not answered (health.h) */
+    int64_t answered_ms; /* when it was READY, or said that it is there */
     struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */
 };
 

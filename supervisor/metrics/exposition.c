@@ -13,6 +13,13 @@
  * whatever it asks is answered within 2 s or the connection is given up. */
 #define STALE_MS 10000
 
+/* Between two jobs a sandbox is born, in milliseconds. */
+#define BIRTH_MS 1000
+
+/* What an upload, the recording of an ordinary job and Redis's own buffers, which come
+ * and go, need at least: from there on it refuses some. */
+#define ROOM_BYTES MIB(1)
+
 /* ---- what is read ---- */
 
 struct view {
@@ -22,24 +29,34 @@ struct view {
     uint64_t states[SCOREBOARD_STATES]; /* workers in each */
     uint64_t
         able; /* workers that have a job or could take one, by what Redis last said */
+    uint64_t still; /* workers that stand still */
 };
+
+/* By what it has said itself. */
+static bool is_ready(const struct scoreboard_work *work, int64_t now_ms)
+{
+    return work->state == SCOREBOARD_IDLE ||
+           scoreboard_is_busy((enum scoreboard_state)work->state) ||
+           (work->state == SCOREBOARD_NO_SANDBOX && now_ms - work->since_ms < BIRTH_MS);
+}
 
 static void look(const struct scoreboard *board, int64_t now_ms, struct view *ret)
 {
     *ret = (struct view){.board = board, .now_ms = now_ms};
     for (size_t i = 0; i < LIMIT_WORKERS; i++) {
         struct scoreboard_work work;
-        bool ready;
+        bool stands;
 
         scoreboard_read(&board->slots[i], &work);
         scoreboard_add(&ret->all, &work.counts);
         if (work.pid == 0 || work.state >= SCOREBOARD_STATES) {
             continue;
         }
-        ready = work.state == SCOREBOARD_IDLE ||
-                scoreboard_is_busy((enum scoreboard_state)work.state);
+        stands = scoreboard_stands(&work, now_ms);
         ret->states[work.state]++;
-        ret->able += ready && now_ms - work.heard_ms < STALE_MS;
+        ret->able +=
+            is_ready(&work, now_ms) && !stands && now_ms - work.heard_ms < STALE_MS;
+        ret->still += stands;
     }
 }
 
@@ -100,6 +117,21 @@ static double told_s(const struct view *view)
     return (double)(view->now_ms - atomic_load(&view->board->queue.told_ms)) / 1000;
 }
 
+static double workers_still(const struct view *view)
+{
+    return (double)view->still;
+}
+
+static double redis_memory(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.memory);
+}
+
+static double redis_memory_most(const struct view *view)
+{
+    return (double)atomic_load(&view->board->queue.memory_most);
+}
+
 static double zygotes(const struct view *view)
 {
     return (double)atomic_load(&view->board->head.zygotes);
@@ -118,6 +150,7 @@ static const struct {
     {"workers_wanted", "gauge", "Workers that there are to be now.", workers_wanted},
     {"workers_min", "gauge", "Option workers.", workers_least},
     {"workers_max", "gauge", "Option max_workers.", workers_most},
+    {"workers_still", "gauge", "Workers that have not moved for 5 s.", workers_still},
     {"queue_waiting", "gauge", "Jobs of the queue that could run now.", waiting},
     {"queue_running", "gauge", "Jobs of the queue that run, in all pools.", running},
     {"queue_oldest_seconds", "gauge", "Wait of the oldest that could run.", oldest_s},
@@ -125,6 +158,8 @@ static const struct {
     {"queue_dead", "gauge", "Dead letters.", dead},
     {"queue_paused", "gauge", "1: no job begins.", is_paused},
     {"queue_told_seconds", "gauge", "Since the queue's figures came from Redis.", told_s},
+    {"redis_used_bytes", "gauge", "Memory that Redis uses.", redis_memory},
+    {"redis_max_bytes", "gauge", "Redis's maxmemory; 0: it has none.", redis_memory_most},
     {"zygotes_total", "counter", "Zygotes that became ready.", zygotes},
     {"reloads_total", "counter", "Configurations that were read again.", reloads},
 };
@@ -197,17 +232,11 @@ static void add_states(const struct view *view, struct buffer *to)
 
 static void add_deaths(const struct view *view, struct buffer *to)
 {
-    static const char *const names[SCOREBOARD_CHILDREN] = {
-        [SCOREBOARD_REDIS] = "redis",
-        [SCOREBOARD_ZYGOTE] = "zygote",
-        [SCOREBOARD_RELAY] = "relay",
-        [SCOREBOARD_METRICS] = "metrics",
-    };
-
     add_head(to, "process_deaths_total", "counter",
              "Processes of the pool that died without having been asked to.");
     for (int i = 0; i < SCOREBOARD_CHILDREN; i++) {
-        buffer_printf(to, "paddock_process_deaths_total{process=\"%s\"} %llu\n", names[i],
+        buffer_printf(to, "paddock_process_deaths_total{process=\"%s\"} %llu\n",
+                      scoreboard_process_name((enum scoreboard_process)i),
                       atomic_load(&view->board->head.deaths[i]));
     }
 }
@@ -240,14 +269,58 @@ static bool is_ending(const struct view *view)
            atomic_load(&view->board->head.draining) != 0;
 }
 
+/* Nobody would know then that the zygote stands still, nor replace it. */
+static bool lacks_supervisor(const struct view *view)
+{
+    return atomic_load(&view->board->head.asked_ms) != 0 &&
+           scoreboard_is_still(atomic_load(&view->board->head.seen_ms), view->now_ms);
+}
+
 static bool lacks_zygote(const struct view *view)
 {
     return atomic_load(&view->board->head.zygote) == 0;
 }
 
-static bool lacks_redis(const struct view *view)
+/* It owes an answer, and not because nobody has asked. */
+static bool has_still_zygote(const struct view *view)
+{
+    const struct scoreboard_head *head = &view->board->head;
+    int64_t answered_ms = atomic_load(&head->answered_ms);
+
+    return !lacks_zygote(view) && answered_ms < atomic_load(&head->asked_ms) &&
+           scoreboard_is_still(answered_ms, view->now_ms);
+}
+
+static bool is_untold(const struct view *view)
 {
     return view->now_ms - atomic_load(&view->board->queue.told_ms) >= STALE_MS;
+}
+
+static bool is_refused(const struct view *view)
+{
+    return is_untold(view) && atomic_load(&view->board->queue.refused) != 0;
+}
+
+static bool lacks_redis(const struct view *view)
+{
+    return is_untold(view) && !is_refused(view);
+}
+
+static bool lacks_memory(const struct view *view)
+{
+    uint64_t most = atomic_load(&view->board->queue.memory_most);
+
+    return most > 0 && atomic_load(&view->board->queue.memory) + ROOM_BYTES > most;
+}
+
+static bool has_still_workers(const struct view *view)
+{
+    return view->able == 0 && view->still > 0;
+}
+
+static bool is_closed(const struct view *view)
+{
+    return atomic_load(&view->board->queue.closed) != 0;
 }
 
 static bool lacks_workers(const struct view *view)
@@ -265,10 +338,16 @@ static const struct {
     const char *text;
 } obstacles[] = {
     {is_ending, "the pool is ending"},
+    {lacks_supervisor, "the supervisor has stood still for 5 s"},
     {lacks_zygote, "no zygote is ready"},
+    {has_still_zygote, "the zygote has not answered for 5 s"},
     {lacks_redis, "Redis has not answered for 10 s"},
+    {is_refused, "Redis refuses to tell of the queue"},
+    {lacks_memory, "Redis's memory is full"},
     {lacks_workers, "no worker could take a job"},
+    {has_still_workers, "workers have stood still for 5 s"},
     {is_held_up, "the queue is paused"},
+    {is_closed, "the queue takes no job: its configuration has a maximum of 0"},
 };
 
 static bool is_healthy(const struct view *view, struct buffer *to)

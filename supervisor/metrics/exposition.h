@@ -15,7 +15,9 @@ void exposition_metrics(const struct scoreboard *board, int64_t now_ms,
                         struct buffer *to);
 
 /* Appends "ok", or what is in the way, a line each. Returns whether a job that is
- * enqueued now would run: the pool is not ending, its zygote is ready, a worker is there
- * that Redis has answered within seconds and that has a job or a sandbox for one, and the
- * queue is not paused. */
+ * enqueued now would run: the pool is not ending, its supervisor and its zygote move, a
+ * worker is there that moves, that Redis has answered within seconds and that has a job
+ * or a sandbox for one; Redis has memory for a program; the queue is not paused, nor
+ * closed by its configuration. What may be in the way is one table; it stands in
+ * paddock-supervisor(8), too. */
 bool exposition_health(const struct scoreboard *board, int64_t now_ms, struct buffer *to);

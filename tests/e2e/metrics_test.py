@@ -14,6 +14,9 @@ import pool
 from command import Command
 from command_test import FarRedis
 
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+MANUAL = os.path.join(ROOT, "docs", "man", "paddock-supervisor.8")
+EXPOSITION = os.path.join(ROOT, "supervisor", "metrics", "exposition.c")
 LINE = re.compile(r'(?:# (?:HELP|TYPE) paddock_\w+ .+|paddock_\w+(?:\{\w+="[^"\\\n]*"(?:,\w+="[^"\\\n]*")*\})? -?[0-9.e+-]+)')
 
 
@@ -99,6 +102,75 @@ class Metrics(Command):
             self.wait_for_health(503, "the pool is ending")
             p.client.cancel(job)
             p.process.wait(pool.PATIENCE)
+
+    def test_who_stands_still(self):
+        """is believed no longer than it takes to ask him twice."""
+        with pool.Pool(workers=2, metrics=self.address) as p:
+            self.wait_for_health(200)
+            for pids, words in ((p.relays(), "no worker could take a job\nworkers have stood still for 5 s\n"),
+                                ([p.process.pid], "the supervisor has stood still for 5 s\n"),
+                                ([p.zygote()], "the zygote has not answered for 5 s\n")):
+                with self.subTest(words):
+                    for pid in pids:
+                        os.kill(pid, signal.SIGSTOP)
+                    self.wait_for_health(503, words)
+                    for pid in pids:
+                        os.kill(pid, signal.SIGCONT)
+                    self.wait_for_health(200)
+            one = min(p.relays())
+            os.kill(one, signal.SIGSTOP)
+            pool.wait_until(lambda: self.figures()["paddock_workers_still"] == 1, "it is seen")
+            self.assertEqual(self.get("/health")[0], 200)  # the other one takes jobs
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            os.kill(one, signal.SIGCONT)
+            pool.wait_until(lambda: self.figures()["paddock_workers_still"] == 0, "it goes on")
+
+    def test_a_queue_that_lets_nobody_in(self):
+        with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address) as p:
+            self.wait_for_health(200)
+            for name in ("max_jobs", "max_tenant_jobs", "max_mb", "max_zip_mb"):
+                p.client.redis.hset(p.client.key("conf"), name, "0")
+                self.wait_for_health(503, "the queue takes no job")
+                p.client.redis.hset(p.client.key("conf"), name, "100")
+                self.wait_for_health(200)
+            p.client.redis.set("of others", b"x" * (64 << 20))
+            p.client.redis.config_set("maxmemory", 32 << 20)
+            self.wait_for_health(503, "Redis's memory is full")
+            found = self.figures()
+            self.assertEqual(found["paddock_redis_max_bytes"], 32 << 20)
+            self.assertGreater(found["paddock_redis_used_bytes"], 64 << 20)
+            p.client.redis.delete("of others")
+            self.wait_for_health(200)
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_keys_that_are_damaged(self):
+        """What the next claim mends is no reason to call a pool ill; who is refused each time is."""
+        with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address) as p:
+            self.wait_for_health(200)
+            for name in ("lease", "dead", "delayed", "open") * 3:
+                key = p.client.key(name)
+                p.client.redis.pipeline().delete(key).set(key, "x").lpush(p.client.key("wake"), "1").execute()
+                while p.client.redis.type(key) == b"string":
+                    self.assertEqual(self.get("/health")[:2], (200, "ok\n"))
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            self.assertIn("WRONGTYPE", p.read_log())
+            p.client.redis.execute_command("ACL", "SETUSER", "default", "-zcard")
+            self.wait_for_health(503, "Redis refuses to tell of the queue")
+            self.assertNotIn("Redis has not answered", self.get("/health")[1])
+            p.client.redis.execute_command("ACL", "SETUSER", "default", "+zcard")
+            self.wait_for_health(200)
+
+    def test_the_manual_names_all(self):
+        with pool.Pool(workers=1, metrics=self.address):
+            families = set(re.findall(r"^# TYPE (paddock_\w+) ", self.get("/metrics")[1], re.M))
+        with open(MANUAL, encoding="utf-8") as file:
+            section = file.read().partition("\n.Sh METRICS\n")[2].partition("\n.Sh ")[0]
+        self.assertEqual(set(re.findall(r"paddock_\w+", section)), families)
+        with open(EXPOSITION, encoding="utf-8") as file:
+            obstacles = file.read().partition("obstacles[] = {")[2].partition("};")[0]
+        reasons = re.findall(r'"(.+)"\}', obstacles)
+        self.assertEqual(re.findall(r'^\.It "(.+)"$', section, re.M), reasons)
+        self.assertGreater(len(reasons), 5)
 
     def test_it_can_do_nothing_else(self):
         with pool.Pool(workers=1, metrics=self.address) as p:

@@ -233,11 +233,26 @@ static void made_anew(void **state)
     assert_int_equal(scoreboard_create("no/such/folder", "q", &fd, &fresh), -ENOENT);
 }
 
+static void who_stands_still(void **state)
+{
+    struct scoreboard_work work = {.pid = 7, .state = SCOREBOARD_IDLE, .seen_ms = 1000};
+
+    assert_false(scoreboard_stands(&work, 1000 + SCOREBOARD_STILL_MS - 1));
+    assert_true(scoreboard_stands(&work, 1000 + SCOREBOARD_STILL_MS));
+    work.state = SCOREBOARD_STARTING; /* it waits for Redis */
+    assert_false(scoreboard_stands(&work, 1000 + SCOREBOARD_STILL_MS));
+    work = (struct scoreboard_work){.seen_ms = 1000}; /* there is nobody */
+    assert_false(scoreboard_stands(&work, 1000 + SCOREBOARD_STILL_MS));
+}
+
 static void every_state_has_a_name(void **state)
 {
     for (int i = 0; i < SCOREBOARD_STATES; i++) {
         assert_true(strlen(scoreboard_state_name((enum scoreboard_state)i)) > 0);
         assert_true(strlen(scoreboard_state_about((enum scoreboard_state)i)) > 0);
+    }
+    for (int i = 0; i < SCOREBOARD_PROCESSES; i++) {
+        assert_true(strlen(scoreboard_process_name((enum scoreboard_process)i)) > 0);
     }
     assert_true(scoreboard_is_busy(SCOREBOARD_RUNNING));
     assert_false(scoreboard_is_busy(SCOREBOARD_IDLE));
@@ -255,6 +270,7 @@ int main(void)
         with_board(one_asks),
         with_board(what_is_none_is_refused),
         with_board(made_anew),
+        cmocka_unit_test(who_stands_still),
         cmocka_unit_test(every_state_has_a_name),
     };
 

@@ -16,6 +16,10 @@
 #define ASK_MS  1000
 #define LATE_MS 3000
 
+/* The first one of a queue with a damaged key mends it: who is refused so often in a row
+ * will be again. */
+#define REFUSED_MOST 3
+
 int board_open(struct relay *relay, int fd)
 {
     struct board *board = &relay->board;
@@ -30,6 +34,7 @@ int board_open(struct relay *relay, int fd)
     board->work = (struct scoreboard_work){.pid = getpid(),
                                            .state = SCOREBOARD_STARTING,
                                            .since_ms = clock_now_ms(),
+                                           .seen_ms = clock_now_ms(),
                                            .counts = before.counts};
     scoreboard_write(board->slot, &board->work);
     return 0;
@@ -81,13 +86,13 @@ void board_count_end(struct relay *relay)
 void board_on_depth(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
+    struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
     struct claims_depth depth;
 
     relay->board.depth_asked = false;
+    atomic_store(&queue->refused, reply != NULL && reply->type == REDIS_REPLY_ERROR);
     if (broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) &&
         claims_read_depth(reply, &depth)) {
-        struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
-
         atomic_store(&queue->waiting, depth.waiting);
         atomic_store(&queue->running, depth.running);
         atomic_store(&queue->oldest_ms, (long long)depth.oldest_ms);
@@ -96,6 +101,37 @@ void board_on_depth(void *context, const struct redisReply *reply)
         atomic_store(&queue->paused, depth.paused != 0);
         atomic_store(&queue->told_ms, clock_now_ms());
     }
+}
+
+/* A user who may not ask for these two goes without: they are figures, and no job waits
+ * for them. */
+void board_on_memory(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
+    uint64_t used, most;
+
+    if (reply != NULL && claims_read_memory(reply, &used, &most)) {
+        atomic_store(&queue->memory, used);
+        atomic_store(&queue->memory_most, most);
+    }
+}
+
+void board_on_conf(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+
+    if (reply != NULL) {
+        atomic_store(&relay->board.scoreboard->queue.closed,
+                     claims_conf_is_closed(reply));
+    }
+}
+
+/* All three in one write. */
+static bool ask_all(struct relay *relay)
+{
+    return claims_depth(relay) == 0 && claims_memory(relay) == 0 &&
+           claims_conf(relay) == 0;
 }
 
 static void ask(struct relay *relay, int64_t now_ms)
@@ -107,7 +143,7 @@ static void ask(struct relay *relay, int64_t now_ms)
     board->asker = ours;
     board->look_ms = now_ms + (ours ? ASK_MS : LATE_MS);
     if (ours) {
-        board->depth_asked = claims_depth(relay) == 0;
+        board->depth_asked = ask_all(relay);
     }
 }
 
@@ -119,7 +155,7 @@ static enum scoreboard_state free_state(const struct relay *relay, int64_t now_m
     if (relay->mode != RELAY_SERVING) {
         return SCOREBOARD_LEAVING;
     }
-    if (!broker_ready(relay, now_ms)) {
+    if (broker_is_away(relay) || relay->run.refused >= REFUSED_MOST) {
         return SCOREBOARD_NO_REDIS;
     }
     return sandbox_link_ready(relay) || relay->run.claim_asked ? SCOREBOARD_IDLE
@@ -152,6 +188,7 @@ static void show(struct relay *relay, int64_t now_ms)
     (void)snprintf(work->job, sizeof(work->job), "%s", job->id);
     (void)snprintf(work->tenant, sizeof(work->tenant), "%s", job->tenant);
     work->attempt = job->attempt;
+    work->seen_ms = now_ms;
     scoreboard_write(relay->board.slot, work);
 }
 

@@ -36,4 +36,4 @@ void board_count_end(struct relay *relay);
 /* Asks for the queue's depth when it is our turn, and shows what there is to show. */
 void board_tend(struct relay *relay, int64_t now_ms);
 int64_t board_deadline(const struct relay *relay);
-redis_answer board_on_depth;
+redis_answer board_on_depth, board_on_memory, board_on_conf;

@@ -96,6 +96,7 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     }
     if (reply->type != REDIS_REPLY_ERROR) {
         line->errors = 0;
+        line->away = false;
         board_heard(relay);
         return true;
     }
@@ -103,6 +104,7 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     log_event(line->errors == 0 ? LOG_WARNING : LOG_DEBUG,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
     rest(line);
+    line->away = row->passes;
     line->drop |= row->reaction != REACT_REST;
     if (row->reaction == REACT_RELOAD) {
         broker->reload = true;
@@ -119,6 +121,13 @@ static bool is_ready(const struct broker_line *line, int64_t now_ms)
 bool broker_ready(const struct relay *relay, int64_t now_ms)
 {
     return is_ready(&relay->broker.lines[BROKER_COMMANDS], now_ms);
+}
+
+bool broker_is_away(const struct relay *relay)
+{
+    const struct broker_line *line = &relay->broker.lines[BROKER_COMMANDS];
+
+    return !line->up || line->drop || line->away || !redis_is_up(line->redis);
 }
 
 bool broker_can_wait(const struct relay *relay, int64_t now_ms)

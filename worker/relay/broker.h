@@ -24,6 +24,7 @@ struct broker_line {
     bool complained;     /* its loss has been logged */
     int64_t retry_ms;    /* when to connect again */
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
+    bool away;           /* the last answer was an error that says how Redis is */
     unsigned errors;     /* in a row */
 };
 
@@ -51,6 +52,9 @@ int64_t broker_deadline(const struct relay *relay);
 
 /* Commands can be sent now. */
 bool broker_ready(const struct relay *relay, int64_t now_ms);
+/* Redis is not there for commands, or says of itself that it cannot serve. A rest after
+ * an error of one command is no absence. */
+bool broker_is_away(const struct relay *relay);
 struct redis *broker_commands(struct relay *relay);
 /* The same for the other connection, which waits. */
 bool broker_can_wait(const struct relay *relay, int64_t now_ms);

@@ -122,6 +122,22 @@ int claims_depth(struct relay *relay)
     return call(relay, board_on_depth, "FCALL_RO", "paddock_depth", NULL);
 }
 
+int claims_memory(struct relay *relay)
+{
+    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_memory, relay,
+                           "INFO", "memory", NULL);
+}
+
+int claims_conf(struct relay *relay)
+{
+    struct queue_key key = queue_key(relay->setup.queue, "conf", "");
+
+    /* Where one of these is 0, none gets in (docs/PROTOCOL.md). */
+    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_conf, relay,
+                           "HMGET", key.text, "max_jobs", "max_tenant_jobs", "max_mb",
+                           "max_zip_mb", NULL);
+}
+
 int claims_version(struct relay *relay)
 {
     return call(relay, broker_on_version, "FCALL_RO", "paddock_version", NULL);
@@ -392,6 +408,40 @@ bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret)
         *figures[i] = (uint64_t)reply->element[i]->integer;
     }
     return true;
+}
+
+static bool read_info(const struct redisReply *reply, const char *name, uint64_t *ret)
+{
+    char text[24];
+    int64_t number;
+
+    redis_info_value(reply->str, name, text, sizeof(text));
+    if (number_parse(text, 0, INT64_MAX, &number) < 0) {
+        return false;
+    }
+    *ret = (uint64_t)number;
+    return true;
+}
+
+bool claims_read_memory(const struct redisReply *reply, uint64_t *ret_used,
+                        uint64_t *ret_most)
+{
+    return reply->type == REDIS_REPLY_STRING &&
+           read_info(reply, "used_memory", ret_used) &&
+           read_info(reply, "maxmemory", ret_most);
+}
+
+bool claims_conf_is_closed(const struct redisReply *reply)
+{
+    bool closed = false;
+
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        const struct redisReply *value = reply->element[i];
+        int64_t zero;
+
+        closed |= is_text(value) && number_parse(value->str, 0, 0, &zero) == 0;
+    }
+    return closed;
 }
 
 int64_t claims_idle_ms(const struct redisReply *reply)

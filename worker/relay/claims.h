@@ -69,6 +69,16 @@ int claims_settle(struct relay *relay, const char *function, int argc,
 int claims_depth(struct relay *relay);
 /* Reads its answer. Returns false for another one. */
 bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret);
+/* How much memory Redis uses, and may use -> board_on_memory */
+int claims_memory(struct relay *relay);
+/* Reads its answer; `most` is 0 where there is no maximum. Returns false for another one.
+ */
+bool claims_read_memory(const struct redisReply *reply, uint64_t *ret_used,
+                        uint64_t *ret_most);
+/* What the operator has set of the queue -> board_on_conf */
+int claims_conf(struct relay *relay);
+/* Reads its answer: whether one of these lets no job in. */
+bool claims_conf_is_closed(const struct redisReply *reply);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
 

@@ -135,6 +135,8 @@ void run_on_claim(void *context, const struct redisReply *reply)
     int r;
 
     run->claim_asked = false;
+    run->refused =
+        reply != NULL && reply->type == REDIS_REPLY_ERROR ? run->refused + 1 : 0;
     if (!broker_accept(relay, BROKER_COMMANDS, "claim a job", reply)) {
         relay->lease.recover |= reply == NULL; /* it may have been carried out */
         run->wanted = true;

@@ -19,6 +19,7 @@ struct run {
     bool wanted;           /* something may be waiting in the queue */
     bool claim_asked;      /* paddock_claim is not answered; also while RUN_SETTLING */
     int64_t claim_sent_ms;
+    unsigned refused; /* claims in a row that were answered with an error */
     /* the program */
     int64_t started_us;
     int64_t
