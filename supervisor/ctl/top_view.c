@@ -220,12 +220,31 @@ static void add_faults(const struct top_sample *now, struct buffer *to)
                   all->sandboxes, all->connections);
 }
 
+/* One that stands still does nothing of what it has said last. */
+static bool stands(const struct top_sample *now, size_t slot)
+{
+    return scoreboard_stands(&now->slots[slot], now->now_ms);
+}
+
+static const char *state_of(const struct top_sample *now, size_t slot)
+{
+    return stands(now, slot)
+               ? "STILL"
+               : scoreboard_state_name((enum scoreboard_state)now->slots[slot].state);
+}
+
+static const char *about(const struct top_sample *now, size_t slot)
+{
+    return stands(now, slot)
+               ? "does not move; it is replaced"
+               : scoreboard_state_about((enum scoreboard_state)now->slots[slot].state);
+}
+
 static void add_slot(const struct top_sample *now, size_t slot, struct buffer *to)
 {
     const struct scoreboard_work *work = &now->slots[slot];
 
-    buffer_printf(to, "%4zu %-10s ", slot,
-                  scoreboard_state_name((enum scoreboard_state)work->state));
+    buffer_printf(to, "%4zu %-10s ", slot, state_of(now, slot));
     buffer_printf(to, "%8.1f s %8" PRIu64 "  ",
                   (double)(now->now_ms - work->since_ms) / 1000,
                   scoreboard_ended(&work->counts));
@@ -236,6 +255,8 @@ static void add_slot(const struct top_sample *now, size_t slot, struct buffer *t
         if (work->attempt > 1) {
             buffer_printf(to, "  attempt %" PRIu32, work->attempt);
         }
+    } else {
+        buffer_printf(to, "(%s)", about(now, slot));
     }
     buffer_add_char(to, '\n');
 }
@@ -396,7 +417,9 @@ static void json_slot(const struct top_sample *now, size_t slot, struct buffer *
     json_value(to, "slot", (int64_t)slot);
     json_value(to, "pid", work->pid);
     json_string(to, "state", scoreboard_state_name((enum scoreboard_state)work->state));
+    json_string(to, "about", about(now, slot));
     json_value(to, "for_ms", now->now_ms - work->since_ms);
+    json_value(to, "seen_ms", now->now_ms - work->seen_ms);
     json_value(to, "jobs", (int64_t)scoreboard_ended(&work->counts));
     if (work->job[0] != '\0') {
         json_string(to, "job", work->job);

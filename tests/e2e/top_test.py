@@ -45,10 +45,11 @@ class Top(Command):
             self.assertEqual((busy["job"], busy["tenant"], busy["attempt"]), (running, "team-7", 1))
             idle, = [slot for slot in seen["slots"] if slot["state"] == "idle"]
             self.assertEqual((idle["jobs"], "job" in idle), (4, False))
+            self.assertEqual(idle["about"], "waits for a job, with a sandbox ready")
             self.assertEqual({slot["pid"] for slot in seen["slots"]}, set(p.relays()))
             text = self.top(p).stdout
             for words in (f"queue {p.queue}, up ", "workers 2, 1 busy, zygote ready", "running 1, delayed 1", "exception 2",
-                          running, "team-7"):
+                          running, "team-7", "(waits for a job, with a sandbox ready)"):
                 self.assertIn(words, text)
             p.client.cancel(running)
             p.client.wait(running)
@@ -67,6 +68,14 @@ class Top(Command):
             seen = self.look(p)
             self.assertEqual((seen["relay_deaths"], seen["zygote_deaths"], seen["zygotes"]), (2, 1, 2))
             self.assertGreaterEqual(seen["verdicts"]["ok"], 2)  # one that is killed at once has not counted yet
+
+    def test_who_stands_still(self):
+        with pool.Pool(workers=1) as p:
+            relay, = p.relays()
+            os.kill(relay, signal.SIGSTOP)
+            pool.wait_until(lambda: " STILL " in self.top(p).stdout, "it is seen")
+            os.kill(relay, signal.SIGCONT)
+            pool.wait_until(lambda: " idle " in self.top(p).stdout, "it goes on")
 
     def test_without_redis(self):
         with FarRedis() as server:
