@@ -136,7 +136,10 @@ struct scoreboard_head {
     atomic_ullong deaths[SCOREBOARD_CHILDREN]; /* that nobody had asked for */
     atomic_ullong zygotes;                     /* that became ready */
     atomic_ullong reloads;                     /* that are in force */
-    char queue[LIMIT_QUEUE + 1];               /* set before anybody else has the file */
+    /* Resident memory in bytes: sums of each kind, looked at every few seconds. Pages
+     * that a fork shares with what it was forked from count in each of them. */
+    atomic_ullong resident[SCOREBOARD_PROCESSES];
+    char queue[LIMIT_QUEUE + 1]; /* set before anybody else has the file */
 };
 
 struct scoreboard {

@@ -24,6 +24,7 @@
 #include "supervisor/layers.h"
 #include "supervisor/linking.h"
 #include "supervisor/reload.h"
+#include "supervisor/residence.h"
 #include "supervisor/starting.h"
 #include "supervisor/succession.h"
 #include "supervisor/workers.h"
@@ -110,6 +111,7 @@ void pool_start_due(struct pool *pool)
     renew(pool);
     workers_tend(pool, now);
     health_tend(pool, now);
+    residence_tend(pool, now);
     for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
         if (pool->units[i].state == UNIT_OFF && pool->units[i].start_ms <= now) {
             start_unit(pool, &pool->units[i]);

@@ -52,9 +52,10 @@ struct pool {
     int board_fd;
     int listener; /* of figures; -1: none */
     struct scaling scaling;
-    int64_t look_ms;  /* when it is to be scaled again */
-    int64_t asked_ms; /* when all were asked whether they are there (health.h) */
-    int64_t end_ms;   /* of draining or stopping: then by force */
+    int64_t look_ms;      /* when it is to be scaled again */
+    int64_t asked_ms;     /* when all were asked whether they are there (health.h) */
+    int64_t residence_ms; /* when memory is to be looked at again (residence.h) */
+    int64_t end_ms;       /* of draining or stopping: then by force */
     int exit_code;
     struct message_ready
         sandbox; /* what the zygote said of its layers; version 0: nothing yet */

@@ -241,6 +241,18 @@ static void add_deaths(const struct view *view, struct buffer *to)
     }
 }
 
+static void add_memory(const struct view *view, struct buffer *to)
+{
+    add_head(to, "resident_bytes", "gauge",
+             "Resident memory of the pool's processes, by kind; shared pages count in "
+             "each.");
+    for (int i = 0; i < SCOREBOARD_PROCESSES; i++) {
+        buffer_printf(to, "paddock_resident_bytes{process=\"%s\"} %llu\n",
+                      scoreboard_process_name((enum scoreboard_process)i),
+                      atomic_load(&view->board->head.resident[i]));
+    }
+}
+
 static void add_histogram(const char *name, const char *help,
                           const struct scoreboard_histogram *histogram, struct buffer *to)
 {
@@ -390,6 +402,7 @@ void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct b
     add_states(&view, to);
     add_verdicts(&view, to);
     add_deaths(&view, to);
+    add_memory(&view, to);
     add_histogram("job_wait_seconds", "How long jobs had waited when they were begun.",
                   &view.all.waits, to);
     add_histogram("job_run_seconds", "How long programs ran.", &view.all.runs, to);

@@ -160,6 +160,18 @@ class Metrics(Command):
             p.client.redis.execute_command("ACL", "SETUSER", "default", "+zcard")
             self.wait_for_health(200)
 
+    def test_memory(self):
+        def resident(kind):
+            return self.figures()[f'paddock_resident_bytes{{process="{kind}"}}']
+
+        with pool.Pool(workers=2, metrics=self.address) as p:
+            p.client.enqueue(pool.make_zip("x = b'x' * (100 << 20)\nimport time\ntime.sleep(600)"), job="large")
+            pool.wait_until(lambda: resident("sandbox") > 100 << 20, "the job's memory is seen")
+            for kind in ("supervisor", "zygote", "relay", "metrics", "redis"):
+                self.assertGreater(resident(kind), 1 << 20, kind)
+            p.client.cancel("large")
+            pool.wait_until(lambda: 0 < resident("sandbox") < 100 << 20, "it is gone")
+
     def test_the_manual_names_all(self):
         with pool.Pool(workers=1, metrics=self.address):
             families = set(re.findall(r"^# TYPE (paddock_\w+) ", self.get("/metrics")[1], re.M))
