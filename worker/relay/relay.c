@@ -163,7 +163,7 @@ static int64_t deadline(const struct relay *relay)
 {
     const int64_t deadlines[] = {
         broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
-        lease_deadline(relay),  run_deadline(relay),          watch_deadline(relay),
+        lease_deadline(relay),  bounds_deadline(relay),       watch_deadline(relay),
         board_deadline(relay),  input_deadline(relay),        patience_deadline(relay),
     };
     int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;

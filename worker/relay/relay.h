@@ -11,6 +11,7 @@
  *   sandbox_link.c  the zygote: sandboxes asked for, started, killed
  *   lease.c         whose the job is
  *   run.c           one job's life, by a table of state and event
+ *   bounds.c        what ends its program: the limits that are the relay's
  *   patience.c      what is awaited for too long
  *   forward.c       the recording: from the ring to the job's Stream
  *   input.c         live input: from the queue into the ring
@@ -23,6 +24,7 @@
 #include "common/clock.h"
 #include "common/message.h"
 #include "worker/relay/board.h"
+#include "worker/relay/bounds.h"
 #include "worker/relay/broker.h"
 #include "worker/relay/fetch.h"
 #include "worker/relay/forward.h"

@@ -36,7 +36,6 @@ void run_done(struct run *run);
 
 /* Limits, beats, claims: what the time demands. */
 void run_tend(struct relay *relay, int64_t now_ms);
-int64_t run_deadline(const struct relay *relay);
 /* The supervisor is gone: the job is to be given back. */
 void run_stop(struct relay *relay);
 /* The current sandbox's pidfd says that it is dead. */
@@ -76,4 +75,8 @@ bool run_has_job(const struct relay *relay);
 bool run_wants_wake(const struct relay *relay);
 /* Asks for the next job if everything is ready for it. */
 void run_claim(struct relay *relay, int64_t now_ms);
-int64_t run_wall_us(const struct relay *relay, int64_t now_us);
+
+/* ---- from bounds.c ---- */
+
+/* Has the running program killed, for the first reason that there is. */
+void run_kill(struct relay *relay, enum kill_cause cause);

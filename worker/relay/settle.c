@@ -209,7 +209,7 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
     }
     begin(relay, "paddock_finish", judged.verdict);
     relay->settlement.cpu_ms = facts->exited->cpu_us / 1000;
-    relay->settlement.wall_ms = run_wall_us(relay, clock_now_us()) / 1000;
+    relay->settlement.wall_ms = bounds_wall_us(relay, clock_now_us()) / 1000;
     add_judged(relay, facts, &judged);
     log_info("job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64 " signal=%d%s%s",
              relay->run.job.id, relay->run.job.attempt, verdict_row(judged.verdict)->name,
