@@ -252,7 +252,8 @@ struct message_exited {
     uint32_t cause; /* enum kill_cause: the first reason for which it was killed */
     int32_t exited; /* 1: status is an exit status; 0: a signal */
     int32_t status;
-    int64_t cpu_us;     /* since START, all threads, user and system */
+    int64_t cpu_us;     /* since START, all threads, user and system; -1: nobody says, as
+                           of the other figures */
     int64_t max_rss_kb; /* of the process, shared pages of the zygote included */
     int64_t shared_kb;  /* of these: what it had before its job; 0: unknown */
     int64_t memory_kb;  /* most of its own, as its control group counts, else what it

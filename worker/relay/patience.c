@@ -22,11 +22,12 @@ static void kill_alone(struct relay *relay)
 }
 
 /* SIGKILL has been sent and nobody can say that it is dead: the kernel holds it, where it
- * runs no line of its program any more. The lease runs out; whoever follows us in this
- * slot waits for the reaping. */
+ * runs no line of its program any more. Or it is, and nobody can say of what. The lease
+ * runs out; whoever follows us in this slot waits for the reaping. */
 static void leave(struct relay *relay)
 {
-    log_error("job=%s attempt=%" PRIu32 " can not be ended; it is left to others",
+    log_error("job=%s attempt=%" PRIu32
+              " is left to others: nobody says that it has ended, or how",
               relay->run.job.id, relay->run.job.attempt);
     relay_break(relay, ROLE_EXIT_SYSTEM);
 }
@@ -40,9 +41,20 @@ static const struct {
     {PATIENCE_BYTES, 30000, fetch_give_up},
     {PATIENCE_DEATH, 2000, kill_alone},
     {PATIENCE_DEATH, 20000, leave}, /* a zygote that stands still is gone by then */
+    {PATIENCE_WORD, 500, run_unheard},
+    {PATIENCE_WORD, 20000, leave},
     {PATIENCE_ORPHAN_DEATH, 2000, kill_alone},
     {PATIENCE_ORPHAN_DEATH, 20000, leave},
 };
+
+static enum patience_for awaited_end(const struct run *run, int64_t *ret_began_ms)
+{
+    if (run->killed == KILL_NONE) {
+        return PATIENCE_NOTHING;
+    }
+    *ret_began_ms = run->dead_ms != 0 ? run->dead_ms : run->killed_ms;
+    return run->dead_ms != 0 ? PATIENCE_WORD : PATIENCE_DEATH;
+}
 
 static enum patience_for awaited(const struct run *run, int64_t *ret_began_ms)
 {
@@ -50,9 +62,7 @@ static enum patience_for awaited(const struct run *run, int64_t *ret_began_ms)
     switch (run->state) {
     case RUN_FETCHING: return PATIENCE_BYTES;
     case RUN_ORPHANED: return PATIENCE_ORPHAN_DEATH;
-    case RUN_RUNNING:
-        *ret_began_ms = run->killed_ms;
-        return run->killed != KILL_NONE ? PATIENCE_DEATH : PATIENCE_NOTHING;
+    case RUN_RUNNING: return awaited_end(run, ret_began_ms);
     default: return PATIENCE_NOTHING;
     }
 }

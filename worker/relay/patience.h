@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a relay with a job waits for, and for how long: that the job's bytes come, and
- * that its sandbox is dead. A job that is claimed and beaten is nobody else's, so nobody
- * else would ever end such a wait.
+ * What a relay with a job waits for, and for how long: that the job's bytes come, that
+ * its sandbox is dead, and that the zygote says how it died. A job that is claimed and
+ * beaten is nobody else's, so nobody else would ever end such a wait.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ enum patience_for {
     PATIENCE_NOTHING, /* or for what has a limit of its own: a program, an answer */
     PATIENCE_BYTES,
     PATIENCE_DEATH,        /* the zygote was asked to kill it */
+    PATIENCE_WORD,         /* it is dead, and the zygote has not said so */
     PATIENCE_ORPHAN_DEATH, /* its zygote is gone */
 };
 

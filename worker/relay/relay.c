@@ -12,11 +12,11 @@
  *
  * Single-threaded, one poll() loop over: the supervisor (fd 3), the link to the zygote
  * (while one zygote takes over from another, to both), the doorbell of the running
- * sandbox, its pidfd when the zygote is gone, and two connections to Redis. Nothing in
- * the loop waits: each turn looks at what came, then every module tends what time
- * demands, then all that was queued for Redis goes out in one write. A sandbox is always
- * asked for ahead, and a finished job's result travels together with the claim of the
- * next.
+ * sandbox, its pidfd when it is to die or its zygote is gone, and two connections to
+ * Redis. Nothing in the loop waits: each turn looks at what came, then every module tends
+ * what time demands, then all that was queued for Redis goes out in one write. A sandbox
+ * is always asked for ahead, and a finished job's result travels together with the claim
+ * of the next.
  *
  * Who is believed: the supervisor; the zygote on who lives and who died of what; Redis on
  * whose a job is. The sandbox is not.
@@ -144,7 +144,7 @@ static void fill_redis(const struct relay *relay, struct pollfd *fds)
 static void fill(const struct relay *relay, struct pollfd fds[POLL_COUNT])
 {
     const struct sandbox *current = &relay->link.current;
-    bool orphaned = relay->run.state == RUN_ORPHANED;
+    bool mind_death = run_minds_death(relay);
     bool peered = relay->mode != RELAY_STOPPING;
 
     fds[POLL_PEER] = (struct pollfd){.fd = peered ? relay->peer : -1, .events = POLLIN};
@@ -155,7 +155,7 @@ static void fill(const struct relay *relay, struct pollfd fds[POLL_COUNT])
     fds[POLL_DOORBELL] = (struct pollfd){
         .fd = forward_listens(relay) ? current->doorbell : -1, .events = POLLIN};
     fds[POLL_PIDFD] =
-        (struct pollfd){.fd = orphaned ? current->pidfd : -1, .events = POLLIN};
+        (struct pollfd){.fd = mind_death ? current->pidfd : -1, .events = POLLIN};
     fill_redis(relay, fds + POLL_REDIS);
 }
 

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,9 +26,10 @@ enum run_event {
     RUN_EVENT_UNFETCHED,  /* they cannot be had */
     RUN_EVENT_TOO_LARGE,  /* they are more than is taken here */
     RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
-    RUN_EVENT_EXITED,     /* the program has ended */
+    RUN_EVENT_EXITED,     /* the program has ended, and the zygote says how */
     RUN_EVENT_LINK_LOST,  /* the sandbox's zygote is gone */
-    RUN_EVENT_REAPED,     /* and so is the sandbox */
+    RUN_EVENT_DEAD,       /* the sandbox is dead, by its pidfd */
+    RUN_EVENT_UNHEARD,    /* and its zygote does not say so */
     RUN_EVENT_LEASE_LOST, /* the job is not ours any more */
     RUN_EVENT_CANCEL,
     RUN_EVENT_STOP, /* the supervisor is gone */
@@ -71,6 +73,7 @@ static void forget(struct relay *relay, const void *unused)
     enter(run, run->claim_asked ? RUN_CLAIMING : RUN_IDLE);
     claims_job_done(&run->job);
     run->killed = KILL_NONE;
+    run->dead_ms = 0;
     run->forsaken = false;
     run->started_us = 0;
     run->wanted = run->wanted || !run->claim_asked;
@@ -265,6 +268,7 @@ void run_kill(struct relay *relay, enum kill_cause cause)
     if (run->killed == KILL_NONE) {
         run->killed = cause;
         run->killed_ms = clock_now_ms();
+        run->clear = cause == KILL_CANCEL || !sandbox_link_is_dead(relay);
         sandbox_link_kill(relay, cause);
     }
 }
@@ -309,8 +313,36 @@ static void orphan(struct relay *relay, const void *unused)
     enter(&relay->run, RUN_ORPHANED);
 }
 
+static void note_death(struct relay *relay, const void *unused)
+{
+    relay->run.dead_ms = clock_now_ms();
+}
+
+/* How it died is the zygote's to say, but not where we had it killed when it was alive.
+ */
+static bool has_clear_end(const struct relay *relay)
+{
+    return relay->run.killed != KILL_NONE && relay->run.clear;
+}
+
+/* What it used is not known then. */
+static void end_unheard(struct relay *relay, const void *unused)
+{
+    const struct message_exited evidence = {
+        .cause = relay->run.killed, .status = SIGKILL, .cpu_us = -1};
+
+    if (has_clear_end(relay)) {
+        sandbox_link_give_up(relay);
+        exited(relay, &evidence);
+    }
+}
+
 static void reaped(struct relay *relay, const void *unused)
 {
+    if (has_clear_end(relay)) {
+        end_unheard(relay, NULL);
+        return;
+    }
     forward_drain(relay);
     if (relay->run.forsaken) {
         forget(relay, NULL);
@@ -350,6 +382,9 @@ static void cancel(struct relay *relay, const void *unused)
         log_info("job=%s is cancelled", relay->run.job.id);
     }
     run_kill(relay, KILL_CANCEL);
+    if (relay->run.killed == KILL_CANCEL) { /* at once, whatever the zygote does */
+        sandbox_link_kill_alone(relay);
+    }
 }
 
 static void stop(struct relay *relay, const void *unused)
@@ -394,6 +429,8 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
         {
             [RUN_EVENT_JOB] = stray,
             [RUN_EVENT_EXITED] = exited,
+            [RUN_EVENT_DEAD] = note_death,
+            [RUN_EVENT_UNHEARD] = end_unheard,
             [RUN_EVENT_LINK_LOST] = orphan,
             [RUN_EVENT_LEASE_LOST] = forsake,
             [RUN_EVENT_CANCEL] = cancel,
@@ -402,7 +439,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
     [RUN_ORPHANED] =
         {
             [RUN_EVENT_JOB] = stray,
-            [RUN_EVENT_REAPED] = reaped,
+            [RUN_EVENT_DEAD] = reaped,
             [RUN_EVENT_LEASE_LOST] = lose_early,
         },
     [RUN_SETTLING] =
@@ -454,7 +491,22 @@ void run_too_large(struct relay *relay)
 
 void run_sandbox_dead(struct relay *relay)
 {
-    handle(relay, RUN_EVENT_REAPED, NULL);
+    handle(relay, RUN_EVENT_DEAD, NULL);
+}
+
+void run_unheard(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_UNHEARD, NULL);
+}
+
+/* Of a program that goes on there is no death to be missed, and one that ended by itself
+ * is as well told by the zygote: each has a turn of the loop less for it. */
+bool run_minds_death(const struct relay *relay)
+{
+    const struct run *run = &relay->run;
+
+    return run->state == RUN_ORPHANED ||
+           (run->state == RUN_RUNNING && run->killed != KILL_NONE && run->dead_ms == 0);
 }
 
 void run_link_lost(struct relay *relay)

@@ -26,6 +26,8 @@ struct run {
         ended_us; /* wall time of the program at which it had claimed; 0: it has not */
     enum kill_cause killed; /* the first reason for which we had it killed, */
     int64_t killed_ms;      /* and when */
+    int64_t dead_ms;        /* when its pidfd said that it is dead; 0: it has not */
+    bool clear; /* for that reason it ends, whatever else befalls it: it was alive then */
     bool forsaken; /* somebody else has the job: nothing is published or settled */
 };
 
@@ -38,8 +40,13 @@ void run_done(struct run *run);
 void run_tend(struct relay *relay, int64_t now_ms);
 /* The supervisor is gone: the job is to be given back. */
 void run_stop(struct relay *relay);
+/* The current sandbox's pidfd is worth listening to: its zygote may not say that it is
+ * dead. */
+bool run_minds_death(const struct relay *relay);
 /* The current sandbox's pidfd says that it is dead. */
 void run_sandbox_dead(struct relay *relay);
+/* ... and its zygote has not said so for a while. */
+void run_unheard(struct relay *relay);
 /* Nothing is under way any more. */
 bool run_is_over(const struct relay *relay);
 

@@ -14,6 +14,7 @@
 #include "worker/relay/relay.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,9 @@ bool sandbox_link_is_up(const struct relay *relay)
 
 bool sandbox_link_ready(const struct relay *relay)
 {
-    return relay->link.next.state == SANDBOX_WAITING;
+    const struct sandbox *next = &relay->link.next;
+
+    return next->state == SANDBOX_WAITING && !next->link->mute;
 }
 
 static struct zygote_link *former(struct sandbox_link *link)
@@ -243,6 +246,23 @@ void sandbox_link_kill_alone(struct relay *relay)
     }
 }
 
+bool sandbox_link_is_dead(const struct relay *relay)
+{
+    struct pollfd pidfd = {.fd = relay->link.current.pidfd, .events = POLLIN};
+
+    return poll(&pidfd, 1, 0) == 1;
+}
+
+void sandbox_link_give_up(struct relay *relay)
+{
+    struct sandbox *current = &relay->link.current;
+
+    if (current->state == SANDBOX_RUNNING) {
+        current->state = SANDBOX_GONE;
+        current->link->mute = true;
+    }
+}
+
 void sandbox_link_discard(struct relay *relay)
 {
     struct sandbox_link *link = &relay->link;
@@ -393,6 +413,7 @@ void sandbox_link_service(struct relay *relay, struct zygote_link *link)
 
     while ((r = message_receive(link->socket, permitted(link), &message)) == 1 ||
            r == -EMFILE) {
+        link->mute = false;
         (r == 1 ? handlers[message.type] : refuse_forked)(relay, link, &message);
         message_done(&message);
     }
@@ -425,6 +446,6 @@ void sandbox_link_add(struct relay *relay, int socket)
     if (link->newest->socket >= 0) {
         link->newest = former(link);
     }
-    link->newest->socket = socket;
+    *link->newest = (struct zygote_link){.socket = socket};
     link->failures = 0;
 }

@@ -28,6 +28,7 @@ enum sandbox_state {
 struct zygote_link {
     int socket;  /* -1: there is no zygote */
     bool linked; /* LINKED has come */
+    bool mute;   /* it owes the word of a death that we have seen */
 };
 
 struct sandbox {
@@ -70,7 +71,7 @@ int64_t sandbox_link_deadline(const struct relay *relay);
 /* The newest zygote has reaped every sandbox that this slot had with it (no other one has
  * any, or the supervisor would not have made the link). */
 bool sandbox_link_is_up(const struct relay *relay);
-/* A sandbox waits for a job. */
+/* A sandbox waits for a job, and its zygote is not known to stand still. */
 bool sandbox_link_ready(const struct relay *relay);
 /* The waiting sandbox becomes the current one and runs what its inbox holds. Returns 0 or
  * a negative errno. */
@@ -78,8 +79,13 @@ int sandbox_link_start(struct relay *relay, const struct job_limits *limits);
 /* Has the current sandbox killed; its end is heard of by run_exited or run_link_lost. */
 void sandbox_link_kill(struct relay *relay, enum kill_cause cause);
 /* Kills it without the zygote, which still has to reap it and to say so: that is heard as
- * above. */
+ * above, or its pidfd says it. */
 void sandbox_link_kill_alone(struct relay *relay);
+/* The current sandbox is dead, whether anybody has said so or not. */
+bool sandbox_link_is_dead(const struct relay *relay);
+/* It is dead, and its zygote is not waited for any longer: it gets no more jobs until it
+ * has said something. */
+void sandbox_link_give_up(struct relay *relay);
 /* Has the waiting sandbox killed: its inbox is spoilt. */
 void sandbox_link_discard(struct relay *relay);
 /* Frees what is left of the current sandbox. */

@@ -134,6 +134,17 @@ static void tell_where(const struct relay *relay, enum verdict verdict, char *to
     }
 }
 
+/* What nobody knows is missing (docs/PROTOCOL.md). */
+static void add_usage(struct relay *relay, const struct message_exited *exited)
+{
+    if (exited->cpu_us >= 0) {
+        add_number(relay, "cpu_ms", exited->cpu_us / 1000);
+        add_number(relay, "max_rss_kb", exited->max_rss_kb);
+        add_number(relay, "shared_kb", exited->shared_kb);
+        add_number(relay, "memory_kb", exited->memory_kb);
+    }
+}
+
 static void add_judged(struct relay *relay, const struct judge_case *facts,
                        const struct judgement *judged)
 {
@@ -155,11 +166,8 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
     add_number(relay, "signal", judged->signal);
     add_field(relay, "call", judged->call);
     add_field(relay, "where", where);
-    add_number(relay, "cpu_ms", facts->exited->cpu_us / 1000);
     add_number(relay, "wall_ms", wall_ms);
-    add_number(relay, "max_rss_kb", facts->exited->max_rss_kb);
-    add_number(relay, "shared_kb", facts->exited->shared_kb);
-    add_number(relay, "memory_kb", facts->exited->memory_kb);
+    add_usage(relay, facts->exited);
     add_field(relay, "claim", report);
     add_number(relay, "frames_dropped", (int64_t)relay->forward.dropped);
     relay->settlement.dropped_at = relay->settlement.argc - 1;
@@ -200,6 +208,7 @@ void settle_verdict(struct relay *relay, enum verdict verdict, const char *repor
 
 void settle_judged(struct relay *relay, const struct judge_case *facts)
 {
+    int64_t cpu_ms = facts->exited->cpu_us >= 0 ? facts->exited->cpu_us / 1000 : 0;
     struct judgement judged;
 
     judge(facts, &judged);
@@ -208,13 +217,12 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
         return;
     }
     begin(relay, "paddock_finish", judged.verdict);
-    relay->settlement.cpu_ms = facts->exited->cpu_us / 1000;
+    relay->settlement.cpu_ms = cpu_ms;
     relay->settlement.wall_ms = bounds_wall_us(relay, clock_now_us()) / 1000;
     add_judged(relay, facts, &judged);
     log_info("job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64 " signal=%d%s%s",
              relay->run.job.id, relay->run.job.attempt, verdict_row(judged.verdict)->name,
-             facts->exited->cpu_us / 1000, judged.signal,
-             judged.call[0] != '\0' ? " call=" : "", judged.call);
+             cpu_ms, judged.signal, judged.call[0] != '\0' ? " call=" : "", judged.call);
 }
 
 /* ---- sending ---- */
