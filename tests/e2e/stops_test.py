@@ -137,6 +137,27 @@ class ForGood(unittest.TestCase):
             self.assertIn("zygote 0 has not answered for 10 s: it is killed and replaced", p.read_log())
             self.assertNotIn("unable to kill", p.read_log())
 
+    def test_sandbox_that_waits(self):
+        """Its job did not begin: that is no limit of the student's, whether it has long or not."""
+        for wall_ms in 2000, 600000:
+            with self.subTest(wall_ms), pool.Pool(workers=1) as p:
+                pool.wait_until(lambda: len(p.sandboxes()) == 1, "it waits")
+                stopped, = p.sandboxes()
+                os.kill(stopped, signal.SIGSTOP)
+                job = p.client.enqueue(pool.make_zip("print(1)"), wall_ms=wall_ms)
+                self.assertEqual(self.end(p.client, job), (2, "ok"))
+                self.assertIn(f"job={job} attempt=1 lost: the sandbox did not begin its job", p.read_log())
+                self.assertFalse(os.path.exists(f"/proc/{stopped}"))
+
+    def test_sandbox_that_runs(self):
+        """That its program stands still is its time."""
+        with pool.Pool(workers=1) as p:
+            job = self.begin(p.client, wall_ms=2000)
+            for pid in p.sandboxes():
+                os.kill(pid, signal.SIGSTOP)
+            self.assertEqual(self.end(p.client, job), (1, "wall_limit"))
+            self.assertEqual(p.client.run("print(1)").attempt, b"2")
+
     def test_zygote_that_is_left(self):
         """One that was renewed, and that a job still runs in."""
         with pool.Pool(workers=2, zygote_forks=5) as p:

@@ -100,6 +100,14 @@ static const struct row rows[] = {
     {"it ended while its kill was under way", KILL_FORBIDDEN, 1, 0, .call = "ptrace",
      .claim = VERDICT_OK, .verdict = VERDICT_FORBIDDEN, .exit_code = 87, .named = "ptrace"},
 
+    /* it had its job, and stood still before it began */
+    {"over its wall limit, and never began", KILL_WALL, 0, SIGKILL, .silent = true,
+     .verdict = VERDICT_FAULT, .exit_code = 99, .signal = SIGKILL},
+    {"given up because it never began", KILL_FAULT, 0, SIGKILL, .silent = true,
+     .verdict = VERDICT_FAULT, .exit_code = 99, .signal = SIGKILL},
+    {"cancelled before it began", KILL_CANCEL, 0, SIGKILL, .silent = true,
+     .verdict = VERDICT_CANCELLED, .exit_code = 90, .signal = SIGKILL},
+
     /* killed by the kernel */
     {"SIGXCPU at the limit", .status = SIGXCPU, .cpu_ms = CPU_MS, .verdict = VERDICT_CPU_LIMIT,
      .exit_code = 83, .signal = SIGXCPU},
@@ -146,7 +154,7 @@ static void judge_row(const struct row *row, struct message_exited *exited,
         .limits = &limits,
         .claim = row->claim != VERDICT_NONE ? claim : NULL,
         .hostile = row->hostile,
-        .recorded = !row->silent,
+        .begun = !row->silent,
         .starved = row->starved,
     };
 

@@ -378,6 +378,16 @@ int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
  * byte by byte, each in a record of its own, which count for an eighth of what is
  * written; the trace; the tables; waits for input; and, beside these, errors, chunks and
  * the end. */
+void forward_hear(struct relay *relay)
+{
+    relay->forward.rang = true;
+}
+
+bool forward_has_begun(const struct relay *relay)
+{
+    return relay->forward.rang || relay->forward.taken > 0;
+}
+
 bool forward_over_total(const struct relay *relay)
 {
     const struct job_limits *limits = &relay->run.job.limits;

@@ -24,6 +24,7 @@ struct forward_slice {
 struct forward {
     bool active;      /* a job's ring is being read */
     bool hostile;     /* its indexes were impossible: it is read no more */
+    bool rang;        /* its bell was heard */
     uint64_t taken;   /* bytes out of the ring */
     uint64_t dropped; /* slices that did not get into the Stream */
     /* slices, the oldest first, owned */
@@ -59,6 +60,12 @@ void forward_tend(struct relay *relay, int64_t now_ms, bool rang);
 int64_t forward_deadline(const struct relay *relay);
 /* The doorbell is worth waiting for. */
 bool forward_listens(const struct relay *relay);
+
+/* Its bell was heard. */
+void forward_hear(struct relay *relay);
+/* The sandbox has begun with its job: the first that it does is to write the head of the
+ * recording and to ring, and neither the program nor anybody else can undo that. */
+bool forward_has_begun(const struct relay *relay);
 
 /* Every slice was sent on the connection that is up now; and answered, where one was
  * refused lately. */

@@ -75,10 +75,18 @@ static bool had_ended(const struct judge_case *facts, int cause)
     return facts->claim != NULL && killed_for(facts, cause);
 }
 
-/* The recording's header is written before a byte of the program is looked at. */
+/* The recording's head is written, and the bell rung for it, before a byte of the program
+ * is looked at; and no program can take back what has rung. */
 static bool never_began(const struct judge_case *facts, int unused)
 {
-    return !facts->recorded;
+    return !facts->begun;
+}
+
+/* It had its job, and did not move: what stopped it had nothing to do with the program.
+ */
+static bool never_moved(const struct judge_case *facts, int cause)
+{
+    return killed_for(facts, cause) && !facts->begun;
 }
 
 static bool always(const struct judge_case *facts, int unused)
@@ -91,6 +99,8 @@ static const struct rule rules[] = {
     {killed_for, KILL_OUTPUT, VERDICT_OUTPUT_LIMIT, ""},
     {killed_for, KILL_FORBIDDEN, VERDICT_FORBIDDEN, ""},
     {killed_for, KILL_CANCEL, VERDICT_CANCELLED, ""},
+    {never_moved, KILL_FAULT, VERDICT_FAULT, "the sandbox did not begin its job"},
+    {never_moved, KILL_WALL, VERDICT_FAULT, "the sandbox did not begin its job"},
     {killed_for, KILL_FAULT, VERDICT_FAULT, "stopped for a fault of ours"},
     {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
     {had_ended, KILL_GRACE, VERDICT_NONE, "still there a grace after its own end"},

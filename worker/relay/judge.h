@@ -16,7 +16,7 @@ struct judge_case {
     const struct job_limits *limits;
     const struct ring_claim *claim; /* in range; NULL: none was made */
     bool hostile;                   /* the ring's indexes were impossible */
-    bool recorded;                  /* at least one byte came through the ring */
+    bool begun;                     /* it rang, or wrote a byte into the ring */
     bool starved;                   /* it said that Python was refused memory */
 };
 

@@ -39,6 +39,7 @@ static const struct {
     void (*act)(struct relay *relay);
 } rows[] = {
     {PATIENCE_BYTES, 30000, fetch_give_up},
+    {PATIENCE_BEGIN, 10000, run_unbegun}, /* as long as a zygote may be silent */
     {PATIENCE_DEATH, 2000, kill_alone},
     {PATIENCE_DEATH, 20000, leave}, /* a zygote that stands still is gone by then */
     {PATIENCE_WORD, 500, run_unheard},
@@ -47,22 +48,27 @@ static const struct {
     {PATIENCE_ORPHAN_DEATH, 20000, leave},
 };
 
-static enum patience_for awaited_end(const struct run *run, int64_t *ret_began_ms)
+static enum patience_for awaited_of_program(const struct relay *relay,
+                                            int64_t *ret_began_ms)
 {
+    const struct run *run = &relay->run;
+
     if (run->killed == KILL_NONE) {
-        return PATIENCE_NOTHING;
+        return forward_has_begun(relay) ? PATIENCE_NOTHING : PATIENCE_BEGIN;
     }
     *ret_began_ms = run->dead_ms != 0 ? run->dead_ms : run->killed_ms;
     return run->dead_ms != 0 ? PATIENCE_WORD : PATIENCE_DEATH;
 }
 
-static enum patience_for awaited(const struct run *run, int64_t *ret_began_ms)
+static enum patience_for awaited(const struct relay *relay, int64_t *ret_began_ms)
 {
+    const struct run *run = &relay->run;
+
     *ret_began_ms = run->entered_ms;
     switch (run->state) {
     case RUN_FETCHING: return PATIENCE_BYTES;
     case RUN_ORPHANED: return PATIENCE_ORPHAN_DEATH;
-    case RUN_RUNNING: return awaited_end(run, ret_began_ms);
+    case RUN_RUNNING: return awaited_of_program(relay, ret_began_ms);
     default: return PATIENCE_NOTHING;
     }
 }
@@ -84,7 +90,7 @@ static void look(struct relay *relay)
 {
     struct patience *patience = &relay->patience;
     int64_t began_ms;
-    enum patience_for what = awaited(&relay->run, &began_ms);
+    enum patience_for what = awaited(relay, &began_ms);
 
     if (what != patience->what || began_ms != patience->began_ms) {
         *patience =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a relay with a job waits for, and for how long: that the job's bytes come, that
- * its sandbox is dead, and that the zygote says how it died. A job that is claimed and
- * beaten is nobody else's, so nobody else would ever end such a wait.
+ * its sandbox begins, that it is dead, and that the zygote says how it died. A job that
+ * is claimed and beaten is nobody else's, so nobody else would ever end such a wait.
  */
 #pragma once
 
@@ -13,6 +13,7 @@ struct relay;
 enum patience_for {
     PATIENCE_NOTHING, /* or for what has a limit of its own: a program, an answer */
     PATIENCE_BYTES,
+    PATIENCE_BEGIN,        /* the sandbox has its job, and has said nothing */
     PATIENCE_DEATH,        /* the zygote was asked to kill it */
     PATIENCE_WORD,         /* it is dead, and the zygote has not said so */
     PATIENCE_ORPHAN_DEATH, /* its zygote is gone */

@@ -174,12 +174,16 @@ static int64_t deadline(const struct relay *relay)
     return first;
 }
 
-static bool heard_doorbell(const struct relay *relay, short revents)
+static bool heard_doorbell(struct relay *relay, short revents)
 {
     eventfd_t rings; /* how often is no matter */
 
-    return (revents & POLLIN) != 0 &&
-           eventfd_read(relay->link.current.doorbell, &rings) == 0;
+    if ((revents & POLLIN) == 0 ||
+        eventfd_read(relay->link.current.doorbell, &rings) != 0) {
+        return false;
+    }
+    forward_hear(relay);
+    return true;
 }
 
 static void service_redis(struct relay *relay, const struct pollfd *fds)

@@ -26,6 +26,7 @@ enum run_event {
     RUN_EVENT_UNFETCHED,  /* they cannot be had */
     RUN_EVENT_TOO_LARGE,  /* they are more than is taken here */
     RUN_EVENT_NO_SANDBOX, /* the sandbox that waited is gone */
+    RUN_EVENT_UNBEGUN,    /* the sandbox does not begin */
     RUN_EVENT_EXITED,     /* the program has ended, and the zygote says how */
     RUN_EVENT_LINK_LOST,  /* the sandbox's zygote is gone */
     RUN_EVENT_DEAD,       /* the sandbox is dead, by its pidfd */
@@ -283,7 +284,7 @@ static void judge_end(struct relay *relay, const struct message_exited *exited)
                              .limits = &relay->run.job.limits,
                              .claim = claimed ? &claim : NULL,
                              .hostile = relay->forward.hostile,
-                             .recorded = relay->forward.taken > 0,
+                             .begun = forward_has_begun(relay),
                              .starved = ring_reader_starved(&relay->link.current.ring),
                          });
 }
@@ -428,6 +429,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
     [RUN_RUNNING] =
         {
             [RUN_EVENT_JOB] = stray,
+            [RUN_EVENT_UNBEGUN] = stop,
             [RUN_EVENT_EXITED] = exited,
             [RUN_EVENT_DEAD] = note_death,
             [RUN_EVENT_UNHEARD] = end_unheard,
@@ -492,6 +494,11 @@ void run_too_large(struct relay *relay)
 void run_sandbox_dead(struct relay *relay)
 {
     handle(relay, RUN_EVENT_DEAD, NULL);
+}
+
+void run_unbegun(struct relay *relay)
+{
+    handle(relay, RUN_EVENT_UNBEGUN, NULL);
 }
 
 void run_unheard(struct relay *relay)

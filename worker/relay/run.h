@@ -47,6 +47,8 @@ bool run_minds_death(const struct relay *relay);
 void run_sandbox_dead(struct relay *relay);
 /* ... and its zygote has not said so for a while. */
 void run_unheard(struct relay *relay);
+/* It has not begun with its job for a while. */
+void run_unbegun(struct relay *relay);
 /* Nothing is under way any more. */
 bool run_is_over(const struct relay *relay);
 
