@@ -22,6 +22,7 @@
 #include "supervisor/board.h"
 #include "supervisor/health.h"
 #include "supervisor/layers.h"
+#include "supervisor/lifecycle.h"
 #include "supervisor/linking.h"
 #include "supervisor/reload.h"
 #include "supervisor/residence.h"
@@ -36,11 +37,12 @@
 
 #define STOP_MS 3000 /* from the end of a socket to SIGKILL */
 
-/* The other place of zygotes; NULL in a check. */
-static struct unit *other_place(struct pool *pool, const struct unit *zygote)
+/* The other place of a zygote; NULL in a check, and for whoever is none. */
+static struct unit *other_place(struct pool *pool, const struct unit *one)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == UNIT_ZYGOTE && &pool->units[i] != zygote) {
+        if (one->kind == UNIT_ZYGOTE && pool->units[i].kind == UNIT_ZYGOTE &&
+            &pool->units[i] != one) {
             return &pool->units[i];
         }
     }
@@ -91,7 +93,7 @@ static void start_unit(struct pool *pool, struct unit *unit)
         give_up(pool, ROLE_EXIT_PERMANENT);
         return;
     }
-    unit_failed(unit);
+    lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_FAILED, 0);
 }
 
 static void renew(struct pool *pool)
@@ -159,7 +161,7 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
         log_info("zygote ready layers=0x%x landlock=%u modules=%u", pool->sandbox.layers,
                  ready->landlock_abi, ready->modules);
         board_count_zygote(pool);
-        succession_handle(unit, other_place(pool, unit), SUCCESSION_READY, 0);
+        lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_READY, 0);
         reload_done(pool);
     } else if (pool->phase == POOL_STARTING) {
         give_up(pool, ROLE_EXIT_PERMANENT);
@@ -175,7 +177,7 @@ static void on_ready(struct pool *pool, struct unit *unit, const struct message 
     if (unit->kind == UNIT_ZYGOTE) {
         on_zygote_ready(pool, unit, &message->payload.READY_);
     } else {
-        unit_ready(unit);
+        lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
     }
 }
 
@@ -183,7 +185,7 @@ static void on_worn(struct pool *pool, struct unit *unit, const struct message *
 {
     log_info("zygote %u is to be renewed forks=%u", unit->slot,
              message->payload.WORN_.forks);
-    succession_handle(unit, other_place(pool, unit), SUCCESSION_WORN, 0);
+    lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_WORN, 0);
 }
 
 static void on_unlinked(struct pool *pool, struct unit *unit,
@@ -259,6 +261,12 @@ static bool is_hopeless(const struct pool *pool, enum unit_kind kind)
     return hopeless;
 }
 
+/* A relay that was to end has ended. */
+static bool is_as_wanted(const struct unit *unit, enum unit_state before, int status)
+{
+    return unit->kind == UNIT_RELAY && before == UNIT_RETIRING && status == 0;
+}
+
 /* At the start every failure is final, so that whoever started us sees it. Later those
  * who still run jobs go on, whatever becomes of the others. */
 static void on_death(struct pool *pool, struct unit *unit, int status)
@@ -268,22 +276,15 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
     linking_forget(pool, unit);
     starting_remove_groups(pool, unit);
-    if (pool->phase >= POOL_DRAINING) {
-        close_fd(&unit->peer);
-        unit->state = UNIT_ENDED;
+    lifecycle_handle(unit, other_place(pool, unit),
+                     pool->phase < POOL_DRAINING ? LIFECYCLE_DIED : LIFECYCLE_ENDED,
+                     status);
+    if (pool->phase >= POOL_DRAINING || is_as_wanted(unit, before, status)) {
         return;
     }
-    if (before == UNIT_RETIRING && unit->kind == UNIT_RELAY &&
-        workers_retired(unit, status)) {
-        return;
-    }
-    if (unit->kind == UNIT_ZYGOTE) {
-        succession_handle(unit, other_place(pool, unit), SUCCESSION_DIED, status);
-        if (before == UNIT_STARTING && pool->phase == POOL_RUNNING) {
-            reload_failed(pool, unit, other_place(pool, unit));
-        }
-    } else {
-        unit_died(unit, status);
+    if (unit->kind == UNIT_ZYGOTE && before == UNIT_STARTING &&
+        pool->phase == POOL_RUNNING) {
+        reload_failed(pool, unit, other_place(pool, unit));
     }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         log_error("%s %u did not start", unit_name(unit), unit->slot);

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/role.h"
+#include "supervisor/lifecycle.h"
 #include "supervisor/linking.h"
 #include "supervisor/workers.h"
 
@@ -128,6 +129,6 @@ void reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
     log_error("the configuration stays as it was: no zygote starts with the new one");
     if (other->state == UNIT_READY) {
         other->worn = pool->was_worn;
-        dead->state = UNIT_SPARE;
+        lifecycle_handle(dead, other, LIFECYCLE_UNWANTED, 0);
     }
 }

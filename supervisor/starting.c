@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/role.h"
+#include "supervisor/lifecycle.h"
 #include "supervisor/redis_server.h"
 #include "supervisor/reload.h"
 #include "supervisor/setup.h"
@@ -39,7 +40,7 @@ int starting_open_redis(struct pool *pool, int signals)
         log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
         return error;
     }
-    unit_ready(unit);
+    lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
     return 0;
 }
 
@@ -50,7 +51,7 @@ static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *wh
 
     if (error == 0) {
         unit_started(unit, process, -1);
-        unit_ready(unit);
+        lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
     }
     return error;
 }

@@ -1,101 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zygotes' table of state and event. Runs in the supervisor, on its own records;
- * makes no system call but to close a socket. Must never let two zygotes serve at once,
- * nor end one that serves before another does.
+ * When a zygote is followed by another, and who is linked with which. Runs in the
+ * supervisor, on its own records; makes no system call.
  */
 #include "supervisor/succession.h"
 
-#include "common/cleanup.h"
-#include "common/log.h"
+#include "supervisor/lifecycle.h"
 
 #include <stddef.h>
-#include <sys/wait.h>
-
-typedef void succession_handler(struct unit *one, struct unit *other, int status);
-
-static bool is_in(const struct unit *unit, enum unit_state state)
-{
-    return unit != NULL && unit->state == state;
-}
-
-static void wear(struct unit *one, struct unit *other, int unused)
-{
-    one->worn = true;
-}
-
-static void take_over(struct unit *one, struct unit *other, int unused)
-{
-    if (is_in(other, UNIT_READY)) {
-        other->state = UNIT_RETIRING;
-    }
-    unit_ready(one);
-}
-
-static void try_again(struct unit *one, struct unit *other, int status)
-{
-    unit_died(one, status);
-    if (is_in(other, UNIT_READY)) {
-        log_warning("the zygote could not be renewed: the old one goes on, and another "
-                    "is tried after a while");
-    }
-}
-
-static void follow(struct unit *one, struct unit *other, int status)
-{
-    unit_died(one, status);
-    if (is_in(other, UNIT_OFF) && one->start_ms < other->start_ms) {
-        other->start_ms = one->start_ms;
-    }
-    if (is_in(other, UNIT_OFF) || is_in(other, UNIT_STARTING)) {
-        one->state = UNIT_SPARE;
-    }
-}
-
-static void rest(struct unit *one, struct unit *other, int status)
-{
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        log_info("zygote %u is over", one->slot);
-    } else {
-        unit_died(one, status);
-    }
-    close_fd(&one->peer);
-    one->state = UNIT_SPARE;
-}
-
-static succession_handler *const handlers[UNIT_STATES][SUCCESSION_EVENTS] = {
-    [UNIT_STARTING] =
-        {
-            [SUCCESSION_WORN] = wear,
-            [SUCCESSION_READY] = take_over,
-            [SUCCESSION_DIED] = try_again,
-        },
-    [UNIT_READY] =
-        {
-            [SUCCESSION_WORN] = wear,
-            [SUCCESSION_DIED] = follow,
-        },
-    [UNIT_RETIRING] =
-        {
-            [SUCCESSION_DIED] = rest,
-        },
-};
-
-void succession_handle(struct unit *one, struct unit *other, enum succession_event event,
-                       int status)
-{
-    succession_handler *handler = handlers[one->state][event];
-
-    if (handler != NULL) {
-        handler(one, other, status);
-    }
-}
 
 void succession_call(const struct unit *one, struct unit *other)
 {
-    if (is_in(one, UNIT_READY) && one->worn && is_in(other, UNIT_SPARE)) {
-        other->state = UNIT_OFF;
-        other->start_ms = 0;
+    if (one->state == UNIT_READY && one->worn && other != NULL) {
+        lifecycle_handle(other, NULL, LIFECYCLE_WANTED, 0);
     }
 }
 

@@ -5,7 +5,8 @@
  * started in the other place. From the moment at which that is READY it serves, every
  * relay is linked with it, and the one before is RETIRING: what runs in it goes on, and
  * when the last relay has left, it is ended, and its place is SPARE again. Until then
- * there is no further renewal. What an event means is one table (succession.c):
+ * there is no further renewal. What an event means is in the table of all children
+ * (lifecycle.h):
  *
  * - the successor dies before it is READY: the one that serves goes on, and it is started
  *   again with the delays of unit.h
@@ -21,18 +22,6 @@
 #pragma once
 
 #include "supervisor/unit.h"
-
-enum succession_event {
-    SUCCESSION_WORN,  /* a successor is wanted */
-    SUCCESSION_READY, /* it can serve */
-    SUCCESSION_DIED,  /* after process_reap */
-    SUCCESSION_EVENTS,
-};
-
-/* Something happened to the zygote `one`; `other` is the other place, or NULL where there
- * is none (a check). `status` is the exit status of one that died. */
-void succession_handle(struct unit *one, struct unit *other, enum succession_event event,
-                       int status);
 
 /* Calls the successor of a zygote that is worn, if its place is free: it is to be started
  * at once. */

@@ -9,9 +9,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "supervisor/board.h"
+#include "supervisor/lifecycle.h"
 #include "supervisor/sizing.h"
-
-#include <sys/wait.h>
 
 #define LOOK_MS  1000
 #define STALE_MS 5000 /* what was said of the queue is no longer believed */
@@ -97,8 +96,7 @@ static void add(struct pool *pool)
         struct unit *unit = &pool->units[i];
 
         if (unit->kind == UNIT_RELAY && unit->state == UNIT_SPARE) {
-            unit->state = UNIT_OFF;
-            unit->start_ms = 0;
+            lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
             return;
         }
     }
@@ -109,14 +107,12 @@ static void retire(struct unit *unit)
     const struct message_drain drain = {0};
 
     unit->again = false;
-    if (unit->state == UNIT_OFF) {
-        unit->state = UNIT_SPARE;
-    }
-    if (unit->state == UNIT_SPARE || unit->state == UNIT_RETIRING) {
+    if (unit->state == UNIT_RETIRING) {
         return;
     }
-    unit->state = UNIT_RETIRING;
-    if (message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
+    lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
+    if (unit->state == UNIT_RETIRING &&
+        message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
         close_fd(&unit->peer); /* that it understands, too */
     }
 }
@@ -209,19 +205,4 @@ int64_t workers_next_ms(const struct pool *pool)
 
     return pool->phase == POOL_RUNNING && !(fixed && pool->look_ms > 0) ? pool->look_ms
                                                                         : CLOCK_NEVER;
-}
-
-bool workers_retired(struct unit *relay, int status)
-{
-    bool again = relay->again;
-
-    relay->again = relay->busy = false;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        return false;
-    }
-    close_fd(&relay->peer);
-    relay->state = again ? UNIT_OFF : UNIT_SPARE;
-    relay->start_ms = 0;
-    relay->failures = relay->deaths = 0;
-    return true;
 }

@@ -26,7 +26,3 @@ uint32_t workers_wanted(const struct pool *pool);
  * to be more or fewer, when it is time. */
 void workers_tend(struct pool *pool, int64_t now_ms);
 int64_t workers_next_ms(const struct pool *pool);
-
-/* A relay that was RETIRING has died: returns true where that is as it should be. False:
- * what it ran is its successor's to give back. */
-bool workers_retired(struct unit *relay, int status) must_check;

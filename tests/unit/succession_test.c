@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/lifecycle.h"
 #include "supervisor/succession.h"
 
 #include <signal.h>
@@ -62,30 +63,30 @@ static void place(enum unit_state first, enum unit_state second)
 /* clang-format off */
 static const struct {
     enum unit_state first, second;
-    enum succession_event event; /* of the first */
+    enum lifecycle_event event; /* of the first */
     enum unit_state then_first, then_second;
 } rows[] = {
     /* at the start, and where nothing is renewed */
-    {UNIT_STARTING, UNIT_SPARE,    SUCCESSION_READY, UNIT_READY,    UNIT_SPARE},
-    {UNIT_STARTING, UNIT_SPARE,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_SPARE},
-    {UNIT_READY,    UNIT_SPARE,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_SPARE},
+    {UNIT_STARTING, UNIT_SPARE,    LIFECYCLE_READY, UNIT_READY,    UNIT_SPARE},
+    {UNIT_STARTING, UNIT_SPARE,    LIFECYCLE_DIED,  UNIT_OFF,      UNIT_SPARE},
+    {UNIT_READY,    UNIT_SPARE,    LIFECYCLE_DIED,  UNIT_OFF,      UNIT_SPARE},
     /* a successor starts */
-    {UNIT_STARTING, UNIT_READY,    SUCCESSION_READY, UNIT_READY,    UNIT_RETIRING},
-    {UNIT_STARTING, UNIT_READY,    SUCCESSION_DIED,  UNIT_OFF,      UNIT_READY},
-    {UNIT_READY,    UNIT_STARTING, SUCCESSION_DIED,  UNIT_SPARE,    UNIT_STARTING},
-    {UNIT_READY,    UNIT_OFF,      SUCCESSION_DIED,  UNIT_SPARE,    UNIT_OFF},
+    {UNIT_STARTING, UNIT_READY,    LIFECYCLE_READY, UNIT_READY,    UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_READY,    LIFECYCLE_DIED,  UNIT_OFF,      UNIT_READY},
+    {UNIT_READY,    UNIT_STARTING, LIFECYCLE_DIED,  UNIT_SPARE,    UNIT_STARTING},
+    {UNIT_READY,    UNIT_OFF,      LIFECYCLE_DIED,  UNIT_SPARE,    UNIT_OFF},
     /* the former one goes on */
-    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_DIED,  UNIT_SPARE,    UNIT_READY},
-    {UNIT_READY,    UNIT_RETIRING, SUCCESSION_DIED,  UNIT_OFF,      UNIT_RETIRING},
-    {UNIT_STARTING, UNIT_RETIRING, SUCCESSION_READY, UNIT_READY,    UNIT_RETIRING},
-    {UNIT_STARTING, UNIT_RETIRING, SUCCESSION_DIED,  UNIT_OFF,      UNIT_RETIRING},
-    {UNIT_RETIRING, UNIT_STARTING, SUCCESSION_DIED,  UNIT_SPARE,    UNIT_STARTING},
-    {UNIT_RETIRING, UNIT_OFF,      SUCCESSION_DIED,  UNIT_SPARE,    UNIT_OFF},
+    {UNIT_RETIRING, UNIT_READY,    LIFECYCLE_DIED,  UNIT_SPARE,    UNIT_READY},
+    {UNIT_READY,    UNIT_RETIRING, LIFECYCLE_DIED,  UNIT_OFF,      UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_RETIRING, LIFECYCLE_READY, UNIT_READY,    UNIT_RETIRING},
+    {UNIT_STARTING, UNIT_RETIRING, LIFECYCLE_DIED,  UNIT_OFF,      UNIT_RETIRING},
+    {UNIT_RETIRING, UNIT_STARTING, LIFECYCLE_DIED,  UNIT_SPARE,    UNIT_STARTING},
+    {UNIT_RETIRING, UNIT_OFF,      LIFECYCLE_DIED,  UNIT_SPARE,    UNIT_OFF},
     /* worn: nothing happens yet */
-    {UNIT_READY,    UNIT_SPARE,    SUCCESSION_WORN,  UNIT_READY,    UNIT_SPARE},
-    {UNIT_READY,    UNIT_RETIRING, SUCCESSION_WORN,  UNIT_READY,    UNIT_RETIRING},
-    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_WORN,  UNIT_RETIRING, UNIT_READY},
-    {UNIT_RETIRING, UNIT_READY,    SUCCESSION_READY, UNIT_RETIRING, UNIT_READY},
+    {UNIT_READY,    UNIT_SPARE,    LIFECYCLE_WORN,  UNIT_READY,    UNIT_SPARE},
+    {UNIT_READY,    UNIT_RETIRING, LIFECYCLE_WORN,  UNIT_READY,    UNIT_RETIRING},
+    {UNIT_RETIRING, UNIT_READY,    LIFECYCLE_WORN,  UNIT_RETIRING, UNIT_READY},
+    {UNIT_RETIRING, UNIT_READY,    LIFECYCLE_READY, UNIT_RETIRING, UNIT_READY},
 };
 /* clang-format on */
 
@@ -93,7 +94,7 @@ static void every_row(void **state)
 {
     for (size_t i = 0; i < array_size(rows); i++) {
         place(rows[i].first, rows[i].second);
-        succession_handle(&one, &other, rows[i].event, KILLED);
+        lifecycle_handle(&one, &other, rows[i].event, KILLED);
         assert_int_equal(one.state, rows[i].then_first);
         assert_int_equal(other.state, rows[i].then_second);
         assert_false(one.state == UNIT_READY && other.state == UNIT_READY);
@@ -105,11 +106,11 @@ static void every_row(void **state)
 static void one_place(void **state)
 {
     place(UNIT_STARTING, UNIT_SPARE);
-    succession_handle(&one, NULL, SUCCESSION_READY, 0);
+    lifecycle_handle(&one, NULL, LIFECYCLE_READY, 0);
     assert_int_equal(one.state, UNIT_READY);
-    succession_handle(&one, NULL, SUCCESSION_WORN, 0);
+    lifecycle_handle(&one, NULL, LIFECYCLE_WORN, 0);
     succession_call(&one, NULL);
-    succession_handle(&one, NULL, SUCCESSION_DIED, KILLED);
+    lifecycle_handle(&one, NULL, LIFECYCLE_DIED, KILLED);
     assert_int_equal(one.state, UNIT_OFF);
 }
 
@@ -136,16 +137,16 @@ static void only_a_free_place_is_called(void **state)
 static void what_is_worn(void **state)
 {
     place(UNIT_READY, UNIT_SPARE);
-    succession_handle(&one, &other, SUCCESSION_WORN, 0);
+    lifecycle_handle(&one, &other, LIFECYCLE_WORN, 0);
     assert_true(one.worn && !other.worn);
     succession_call(&one, &other);
     unit_started(&other, PROCESS_INIT, -1);
     assert_false(other.worn);
-    succession_handle(&other, &one, SUCCESSION_WORN, 0);
-    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    lifecycle_handle(&other, &one, LIFECYCLE_WORN, 0);
+    lifecycle_handle(&other, &one, LIFECYCLE_READY, 0);
     succession_call(&other, &one);
     assert_int_equal(one.state, UNIT_RETIRING);
-    succession_handle(&one, &other, SUCCESSION_DIED, 0);
+    lifecycle_handle(&one, &other, LIFECYCLE_DIED, 0);
     succession_call(&other, &one);
     assert_int_equal(one.state, UNIT_OFF);
     unit_started(&one, PROCESS_INIT, -1);
@@ -161,7 +162,7 @@ static void a_successor_that_fails_waits_longer(void **state)
         int64_t now = clock_now_ms();
 
         one.state = UNIT_STARTING;
-        succession_handle(&one, &other, SUCCESSION_DIED, KILLED);
+        lifecycle_handle(&one, &other, LIFECYCLE_DIED, KILLED);
         assert_true(one.start_ms - now > before);
         before = one.start_ms - now;
         assert_int_equal(other.state, UNIT_READY);
@@ -178,11 +179,11 @@ static void a_successor_follows_at_once(void **state)
     other.start_ms = clock_now_ms() + 30000;
     other.hopeless = true;
     one.ready_ms = clock_now_ms() - 60000;
-    succession_handle(&one, &other, SUCCESSION_DIED, KILLED);
+    lifecycle_handle(&one, &other, LIFECYCLE_DIED, KILLED);
     assert_true(other.start_ms <= clock_now_ms());
     place(UNIT_READY, UNIT_OFF);
     other.start_ms = 5;
-    succession_handle(&one, &other, SUCCESSION_DIED, HELPLESS);
+    lifecycle_handle(&one, &other, LIFECYCLE_DIED, HELPLESS);
     assert_int_equal(other.start_ms, 5);
 }
 
@@ -217,7 +218,7 @@ static void a_renewal(void **state)
 {
     place(UNIT_READY, UNIT_STARTING);
     succession_linked(&one, &relay);
-    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    lifecycle_handle(&other, &one, LIFECYCLE_READY, 0);
     assert_true(succession_may_link(&other, &relay));
     assert_false(succession_may_link(&one, &relay));
     succession_linked(&other, &relay);
@@ -275,7 +276,7 @@ static void a_relay_that_died_before_the_renewal(void **state)
     succession_linked(&one, &relay);
     succession_forget_relay(&relay);
     succession_linked(&one, &relay);
-    succession_handle(&other, &one, SUCCESSION_READY, 0);
+    lifecycle_handle(&other, &one, LIFECYCLE_READY, 0);
     assert_false(succession_may_link(&other, &relay));
     succession_unlinked(&one, &relay);
     assert_true(succession_may_link(&other, &relay));

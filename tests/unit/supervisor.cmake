@@ -8,7 +8,9 @@ unit_test(unit common)
 target_sources(unit_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
 unit_test(succession common)
 target_sources(succession_test PRIVATE
-  ${PROJECT_SOURCE_DIR}/supervisor/succession.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
+  ${PROJECT_SOURCE_DIR}/supervisor/succession.c ${PROJECT_SOURCE_DIR}/supervisor/lifecycle.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
+unit_test(lifecycle common)
+target_sources(lifecycle_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/lifecycle.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
 unit_test(health common)
 target_sources(health_test PRIVATE
   ${PROJECT_SOURCE_DIR}/supervisor/health.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c ${PROJECT_SOURCE_DIR}/supervisor/spawn.c)
