@@ -121,6 +121,6 @@ int main(void)
         cmocka_unit_test(who_gets_ready_too_late),
     };
 
-    log_open("test", LOG_ERROR);
+    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT});
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
