@@ -15,12 +15,16 @@ class Log(unittest.TestCase):
         p.stop()
         return p.read_log().splitlines()
 
+    def objects(self, p):
+        # LeakSanitizer has its own word at the end of who has given up its rights.
+        return [json.loads(line) for line in self.lines(p) if line.startswith("{") or not pool.SANITIZED]
+
     def test_json(self):
         with pool.Pool(workers=2, log_format="json", log_level="debug", metrics=f"127.0.0.1:{pool.free_port()}") as p:
             p.client.run("print(1)\n")
             p.client.wait(p.client.enqueue(pool.make_zip("1 / 0\n"), job="007"))
             p.client.wait(p.client.enqueue(pool.make_zip("1 / 0\n"), job="8"))
-            lines = [json.loads(line) for line in self.lines(p)]
+            lines = self.objects(p)
         for line in lines:
             with self.subTest(line):
                 self.assertEqual(list(line)[:5], ["time", "level", "role", "pid", "message"])
@@ -48,7 +52,7 @@ class Log(unittest.TestCase):
             p.client.redis.set(p.client.key("up:x"), b"PK")
             p.client.redis.execute_command("FCALL", "paddock_enqueue", 1, p.client.key("open"), "two", "upload", "x", "meta", "job=9 verdict=ok\n")
             p.client.wait("two")
-            lines = [json.loads(line) for line in self.lines(p)]
+            lines = self.objects(p)
         told = [line for line in lines if "verdict" in line]
         self.assertEqual([line["job"] for line in told], [job, "two"])
         self.assertEqual(told[0]["verdict"], verdict)
