@@ -503,6 +503,11 @@ int trace_record(struct trace *trace, const struct wire_decoded *record,
                                   : 0;
 }
 
+void trace_set_brief(struct trace *trace, bool brief)
+{
+    trace->brief = brief;
+}
+
 void trace_end(struct trace *trace)
 {
     trace_advance(trace, trace->latest_us);

@@ -7,7 +7,8 @@
  *
  * The recording may be a hostile program's. Memory is bounded by the constants below,
  * time by the recording's size and trace_limits; what does not fit is shown as unknown,
- * and what the specification forbids ends the reading. Of every recording holds:
+ * and what the specification forbids ends the reading: at the same record, whatever the
+ * limits, which bound but what is told. Of every recording holds:
  *  - the calls that are told nest: per thread each RETURN, UNWIND or YIELD is told of the
  *    innermost call that was told and not left, with the same function;
  *  - their times, and those of lines, never decrease.
@@ -24,12 +25,18 @@
 #define TRACE_DEPTH 131072
 #define TRACE_CALLS 1048576 /* open calls of all threads, likewise */
 
+/* Of repeats that go deeper, or come back: so many records are followed, and so many more
+ * for each byte of the recording. Where a program does more than that, which is hostile,
+ * the stack of its thread is forgotten. */
+#define TRACE_WORK      (1 << 24)
+#define TRACE_WORK_BYTE 256
+
 struct trace_limits {
     uint64_t repeat; /* records of one `repeat` that are told; the rest is one event */
     uint64_t deep;   /* likewise, of one that goes deeper or comes back: two rounds at
                       * least. Of the calls that then begin nothing is told */
-    uint64_t total;  /* records of all repeats together; where it is used up the stack of
-                      * a thread may be forgotten */
+    uint64_t total;  /* records of all repeats together; where it is used up, a repeat is
+                      * one event (trace_set_brief) */
     bool calls_only; /* lines are not told; repeats of nothing but lines are one event */
 };
 
@@ -77,6 +84,9 @@ void trace_free(struct trace *trace);
  * than there can be. */
 int trace_record(struct trace *trace, const struct wire_decoded *record,
                  struct buffer *why) must_check;
+/* From here on, each repeat is told as one event, and of the calls that begin in it
+ * nothing; or again as the limits have it. */
+void trace_set_brief(struct trace *trace, bool brief);
 /* The recording is over: tells the end, at its last time, of every call that is open. */
 void trace_end(struct trace *trace);
 

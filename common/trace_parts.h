@@ -35,6 +35,7 @@ struct trace {
     trace_tell *tell;
     void *context;
     uint64_t left;      /* of limits.total */
+    uint64_t worked;    /* of TRACE_WORK, and what there is for each byte */
     uint64_t time_us;   /* of the last trace record */
     uint64_t before_us; /* of the record before, of any kind */
     uint64_t latest_us; /* of all records */
@@ -46,6 +47,7 @@ struct trace {
     uint32_t threads; /* one more than the highest number that had a call */
     struct trace_past past[TRACE_PAST]; /* as a ring */
     uint32_t past_end, remembered;
+    bool brief;          /* repeats are not told one by one */
     bool quiet;          /* calls that begin now are not told, nor are lines */
     const char *refusal; /* why it cannot be read on; NULL: it can */
     struct trace_tables tables;

@@ -2,7 +2,8 @@
 /*
  * The `repeat` records of a recording. Runs in the `paddock` command, on records that a
  * hostile program may have made: how many came again is never believed to be how many
- * there is time for.
+ * there is time for. What is told of a repeat, and what becomes of it, are two things:
+ * the one has the limits of whoever reads, the other is the same for all of them.
  */
 #include "common/trace_parts.h"
 
@@ -88,32 +89,18 @@ static void pass(struct trace *trace, struct repeat *repeat, uint64_t count)
     trace->seen += count;
 }
 
-static void spend(struct trace *trace, uint64_t count)
-{
-    trace->left -= count < trace->left ? count : trace->left;
-}
-
 /* It is not told what a repeat has done: so of this thread nothing is known. */
 static void give_up(struct trace *trace, struct repeat *repeat)
 {
-    uint64_t rest = repeat->records - repeat->done;
-
-    if (!trace->quiet) {
-        tell_rest(trace, repeat, rest);
-    }
-    pass(trace, repeat, rest);
+    tell_rest(trace, repeat, repeat->records);
+    pass(trace, repeat, repeat->records);
     trace_set_known(trace, 0);
     trace_close_down_to(trace, trace->thread, 0);
 }
 
 static bool unfold(struct trace *trace, struct repeat *repeat, uint64_t count)
 {
-    if (count > trace->left) {
-        give_up(trace, repeat);
-        return false;
-    }
     for (uint64_t i = 0; i < count && trace->refusal == NULL; i++) {
-        trace->left--;
         trace_advance(trace, time_of(repeat, ++repeat->done));
         trace_happen(trace, *past_at(trace, repeat->period));
     }
@@ -179,6 +166,17 @@ static void fall(struct trace *trace, const struct repeat *repeat, uint32_t floo
     stack->calls[floor - 1].line += repeat->lines;
 }
 
+/* So many calls more as the recording may tell of. */
+static uint64_t that_can_be(struct trace *trace, const struct repeat *repeat,
+                            uint64_t rounds)
+{
+    rounds = at_most(rounds,
+                     steps_to((int64_t)WIRE_DEPTH_MAX - trace_known(trace) - repeat->high,
+                              repeat->net));
+    return at_most(rounds, steps_to((int64_t)WIRE_OPEN_MAX - trace->known - repeat->high,
+                                    repeat->net));
+}
+
 static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_t floor,
                        uint64_t rounds)
 {
@@ -191,16 +189,10 @@ static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_
     rounds = at_most(rounds,
                      steps_to((int64_t)TRACE_CALLS - (int64_t)trace->open - repeat->high,
                               repeat->net));
-    rounds = at_most(rounds,
-                     steps_to((int64_t)WIRE_DEPTH_MAX - trace_known(trace) - repeat->high,
-                              repeat->net));
-    rounds =
-        at_most(rounds, steps_to((int64_t)WIRE_OPEN_MAX - trace->known - repeat->high,
-                                 repeat->net));
+    rounds = that_can_be(trace, repeat, rounds);
     if (rounds == 0 || !holds(repeat, stack->calls[floor - 1].line)) {
         return 0;
     }
-    spend(trace, rounds * (uint64_t)repeat->net);
     fall(trace, repeat, floor);
     for (uint64_t i = 1; i < rounds; i++) {
         for (int k = 0; k < repeat->net; k++) {
@@ -230,12 +222,27 @@ static uint64_t rise(struct trace *trace, const struct repeat *repeat, uint32_t 
     if (can == 0) {
         return 0;
     }
-    spend(trace, can * (uint64_t)-repeat->net);
     fall(trace, repeat, (uint32_t)(floor + (int64_t)(can - 1) * repeat->net));
     for (uint32_t i = 0; i < count; i++) {
         trace_add_untold(trace, top[i]);
     }
     return can;
+}
+
+/* Calls that are counted only: none has a line. */
+static uint64_t count_on(struct trace *trace, const struct repeat *repeat,
+                         uint64_t rounds)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+    int64_t floor = (int64_t)stack->over + repeat->low;
+
+    if (floor <= 0) {
+        return 0;
+    }
+    rounds = repeat->net > 0 ? that_can_be(trace, repeat, rounds)
+                             : at_most(rounds, steps_to(floor - 1, -repeat->net));
+    stack->over += (uint64_t)(repeat->net * (int64_t)rounds);
+    return rounds;
 }
 
 /* Returns how many rounds that was: 0 where the next one is to be looked at. */
@@ -253,7 +260,7 @@ static uint64_t skip_rounds(struct trace *trace, const struct repeat *repeat,
                                      : rounds;
     }
     if (stack->over > 0) {
-        return 0;
+        return count_on(trace, repeat, rounds);
     }
     return repeat->net > 0 ? deepen(trace, repeat, (uint32_t)floor, rounds)
                            : rise(trace, repeat, (uint32_t)floor, rounds);
@@ -276,21 +283,20 @@ static uint64_t skip(struct trace *trace, struct repeat *repeat)
 
     if (repeat->net != 0) {
         know(trace, repeat, rounds);
-    } else {
+    }
+    if (!trace->quiet) {
         tell_rest(trace, repeat, count);
     }
     pass(trace, repeat, count);
     return rounds;
 }
 
-/* How many records are told before others are skipped. Half of limits.total is kept for
- * those without which a stack would not be known. */
+/* How many records are made before others are skipped. */
 static uint64_t first_part(const struct trace *trace, const struct repeat *repeat)
 {
     uint64_t most = repeat->net == 0 ? trace->limits.repeat : trace->limits.deep;
 
-    if (repeat->net == 0 && (trace->left < trace->limits.total / 2 ||
-                             (trace->limits.calls_only && !repeat->calls))) {
+    if (repeat->net == 0 && trace->limits.calls_only && !repeat->calls) {
         most = 0;
     }
     if (repeat->net != 0 && most < UINT64_C(2) * repeat->period) {
@@ -301,15 +307,35 @@ static uint64_t first_part(const struct trace *trace, const struct repeat *repea
                : most / repeat->period * repeat->period;
 }
 
-/* What is left of it, the whole rounds without looking at each. Of one that goes deeper,
- * or comes back, nothing more is told but what ends. */
+/* The rest of it is told, and nothing more but what ends. */
+static void fall_quiet(struct trace *trace, const struct repeat *repeat)
+{
+    tell_rest(trace, repeat, repeat->records - repeat->done);
+    trace->quiet = true;
+}
+
+/* Returns how many records are made one by one. Where so many, and what is left of a
+ * round, are not to be told any more, none is. */
+static uint64_t begin(struct trace *trace, const struct repeat *repeat)
+{
+    uint64_t first = first_part(trace, repeat);
+    uint64_t told = at_most(repeat->records, first + repeat->period);
+
+    if (trace->brief || told > trace->left) {
+        fall_quiet(trace, repeat);
+        return at_most(first, repeat->net == 0 ? 0 : UINT64_C(2) * repeat->period);
+    }
+    trace->left -= told;
+    return first;
+}
+
+/* What is left of it, the whole rounds without looking at each. */
 static void fold(struct trace *trace, struct repeat *repeat)
 {
     bool goes_on = true;
 
-    trace->quiet = repeat->net != 0;
-    if (trace->quiet) {
-        tell_rest(trace, repeat, repeat->records - repeat->done);
+    if (repeat->net != 0 && !trace->quiet) {
+        fall_quiet(trace, repeat);
     }
     while (goes_on && repeat->records - repeat->done >= repeat->period) {
         goes_on = skip(trace, repeat) > 0 || unfold(trace, repeat, repeat->period);
@@ -317,7 +343,26 @@ static void fold(struct trace *trace, struct repeat *repeat)
     if (goes_on) {
         (void)unfold(trace, repeat, repeat->records - repeat->done);
     }
-    trace->quiet = false;
+}
+
+/* No less than what it takes to follow it, and no matter how much of it is told: where
+ * one reader gives up, all do. */
+static uint64_t work_of(const struct repeat *repeat)
+{
+    return at_most(repeat->records, repeat->net == 0
+                                        ? UINT64_C(2) * repeat->period
+                                        : TRACE_DEPTH + TRACE_PAST * TRACE_PAST);
+}
+
+static bool may_follow(struct trace *trace, const struct repeat *repeat, uint64_t offset)
+{
+    uint64_t worked = trace->worked + work_of(repeat);
+
+    if (worked > TRACE_WORK + TRACE_WORK_BYTE * offset) {
+        return false;
+    }
+    trace->worked = worked;
+    return true;
 }
 
 int trace_check_repeat(const struct trace *trace, const struct wire_decoded *record,
@@ -348,8 +393,13 @@ void trace_take_repeat(struct trace *trace, const struct wire_decoded *record)
         repeat.span_us = record->time_us - repeat.begin_us;
     }
     measure(trace, &repeat);
-    first = first_part(trace, &repeat);
+    if (!may_follow(trace, &repeat, record->offset)) {
+        give_up(trace, &repeat);
+        return;
+    }
+    first = begin(trace, &repeat);
     if (unfold(trace, &repeat, first) && first < repeat.records) {
         fold(trace, &repeat);
     }
+    trace->quiet = false;
 }
