@@ -44,6 +44,7 @@ static void tell_call(struct trace *trace, enum wire_kind kind, bool implied,
     const struct trace_call *call = &trace->stacks[thread].calls[depth];
     struct trace_event event = {.kind = kind,
                                 .implied = implied,
+                                .offset = trace->offset,
                                 .time_us = trace->time_us,
                                 .thread = thread,
                                 .depth = depth,
@@ -58,6 +59,7 @@ void trace_tell_other(struct trace *trace, struct trace_event event)
 {
     const struct trace_stack *stack = trace_stack_of(trace);
 
+    event.offset = trace->offset;
     event.thread = trace->thread;
     if (stack->depth > 0) {
         event.depth = stack->depth;
@@ -491,6 +493,7 @@ int trace_record(struct trace *trace, const struct wire_decoded *record,
     if (trace_check_repeat(trace, record, why) < 0) {
         return -EBADMSG;
     }
+    trace->offset = record->offset;
     trace->latest_us =
         record->time_us > trace->latest_us ? record->time_us : trace->latest_us;
     if (takers[record->kind] != NULL) {

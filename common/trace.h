@@ -58,6 +58,7 @@ struct trace_event {
     enum wire_kind kind;
     bool implied; /* CALL, RETURN: told by no record of its own: open at a `sync`, or at
                    * the end; or unknown from here on */
+    uint64_t offset; /* of the record that it comes of */
     uint64_t time_us;
     uint64_t thread;
     size_t depth;

@@ -36,6 +36,7 @@ struct trace {
     void *context;
     uint64_t left;      /* of limits.total */
     uint64_t worked;    /* of TRACE_WORK, and what there is for each byte */
+    uint64_t offset;    /* of the last record */
     uint64_t time_us;   /* of the last trace record */
     uint64_t before_us; /* of the record before, of any kind */
     uint64_t latest_us; /* of all records */

@@ -146,7 +146,7 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
     }
     value = take_value(row == NULL ? job_field_by_name(field) : NULL, equals, argv, argc,
                        index);
-    if (value == NULL) {
+    if (value == NULL || (row != NULL && *value == '\0')) {
         buffer_printf(why, "--%s needs a value", name);
         return -EINVAL;
     }

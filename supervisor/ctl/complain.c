@@ -19,5 +19,5 @@ int complain(int code, const char *format, ...)
 
 int complain_why(int code, const struct buffer *why)
 {
-    return complain(code, "%s", why->data != NULL ? why->data : "something went wrong");
+    return complain(code, "%s", why->size > 0 ? why->data : "something went wrong");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/buffer.h"
+#include "common/limits.h"
 
 #include <signal.h>
 
@@ -15,6 +16,10 @@ enum {
     EXIT_CONFIG = 100,
     EXIT_UNREAD = 128 + SIGPIPE, /* as a shell sees who dies of a closed pipe */
 };
+
+/* Bytes of a sentence, at most: it may name any word of a command line, of which Linux
+ * takes 128 KB. */
+#define WHY_MAX KIB(256)
 
 /* Says it on stderr, behind our name. Returns `code`. */
 int complain(int code, const char *format, ...) printf_like(2, 3);

@@ -188,7 +188,7 @@ int dead_command(const struct command *command, struct args *args)
 {
     const struct action *action = find_action(args);
     struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     int code;
 
     if (action == NULL) {

@@ -14,6 +14,7 @@ void decoder_init(struct decoder *decoder)
 {
     decoder->reader = (struct wire_reader){0};
     decoder->lines = false;
+    decoder->trace = NULL;
     decoder->pending = BUFFER_INIT(MIB(64));
     decoder->torn = BUFFER_INIT(KIB(4));
 }
@@ -22,6 +23,28 @@ void decoder_done(struct decoder *decoder)
 {
     buffer_done(&decoder->pending);
     buffer_done(&decoder->torn);
+    trace_free(decoder->trace);
+    decoder->trace = NULL;
+}
+
+static void on_event(void *context, const struct trace_event *event)
+{
+    struct decoder *decoder = context;
+
+    room_spend(&decoder->room, event);
+    if (decoder->tell != NULL) {
+        decoder->tell(decoder->context, event);
+    }
+}
+
+int decoder_trace(struct decoder *decoder, struct trace_limits limits, uint64_t room,
+                  trace_tell *tell, void *context)
+{
+    decoder->trace = trace_new(limits, on_event, decoder);
+    decoder->room = (struct room){.base = room};
+    decoder->tell = tell;
+    decoder->context = context;
+    return decoder->trace != NULL ? 0 : -ENOMEM;
 }
 
 /* Its form shows in its first byte. */
@@ -36,6 +59,19 @@ static ssize_t decode(struct decoder *decoder, size_t at, struct wire_decoded *r
     return decoder->lines
                ? wire_decode_line(&decoder->reader, bytes, size, ret, &decoder->torn)
                : wire_decode(&decoder->reader, bytes, size, ret, &decoder->torn);
+}
+
+/* Tells what it means. */
+static int understand(struct decoder *decoder, const struct wire_decoded *record)
+{
+    if (decoder->trace == NULL) {
+        return 0;
+    }
+    decoder->room.read = decoder->reader.offset;
+    if (decoder->room.base > 0) {
+        trace_set_brief(decoder->trace, !room_left(&decoder->room));
+    }
+    return trace_record(decoder->trace, record, &decoder->torn);
 }
 
 int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
@@ -57,8 +93,11 @@ int decoder_bytes(struct decoder *decoder, const char *bytes, size_t size,
     while (taken == 0 && length > 0) {
         length = decode(decoder, at, &record);
         if (length > 0) {
-            taken = take(context, &record, &decoder->torn);
+            taken = understand(decoder, &record);
             at += (size_t)length;
+        }
+        if (length > 0 && taken == 0 && take != NULL) {
+            taken = take(context, &record);
         }
     }
     buffer_consume(&decoder->pending, at);
@@ -75,4 +114,11 @@ int decoder_end(struct decoder *decoder)
     return decoder->torn.size > 0
                ? -EBADMSG
                : wire_end(&decoder->reader, decoder->pending.size, &decoder->torn);
+}
+
+int decoder_refuse(const struct decoder *decoder, struct buffer *why)
+{
+    buffer_add_text(why, "the recording cannot be read on, ");
+    buffer_add(why, decoder->torn.data, decoder->torn.size);
+    return -EBADMSG;
 }

@@ -35,9 +35,8 @@ void export_format_names(struct buffer *to)
 struct export
 {
     const struct export_format *format;
-    FILE *out;           /* borrowed */
-    void *state;         /* owned, the format's */
-    struct trace *trace; /* owned; NULL for a form of records */
+    FILE *out;   /* borrowed */
+    void *state; /* owned, the format's */
     struct decoder decoder;
 };
 
@@ -45,7 +44,7 @@ static void on_event(void *context, const struct trace_event *event)
 {
     struct export *export = context;
 
-    export->format->event(export->state, export->trace, event);
+    export->format->event(export->state, export->decoder.trace, event);
 }
 
 struct export *export_new(const struct export_format *format, FILE *out)
@@ -59,10 +58,9 @@ struct export *export_new(const struct export_format *format, FILE *out)
     export->out = out;
     decoder_init(&export->decoder);
     export->state = format->new_state(out);
-    if (format->event != NULL) {
-        export->trace = trace_new(format->limits, on_event, export);
-    }
-    if (export->state == NULL || (format->event != NULL && export->trace == NULL)) {
+    if (export->state == NULL ||
+        decoder_trace(&export->decoder, format->limits, format->room,
+                      format->event != NULL ? on_event : NULL, export) < 0) {
         export_free(export);
         return NULL;
     }
@@ -77,48 +75,34 @@ void export_free(struct export *export)
     if (export->state != NULL) {
         export->format->free_state(export->state);
     }
-    trace_free(export->trace);
     decoder_done(&export->decoder);
     free(export);
 }
 
-static int refuse(const struct export *export, struct buffer *why)
-{
-    buffer_add_text(why, "the recording cannot be read on, ");
-    buffer_add(why, export->decoder.torn.data, export->decoder.torn.size);
-    return -EBADMSG;
-}
-
-static int take_record(void *context, const struct wire_decoded *record,
-                       struct buffer *why)
+static int take_record(void *context, const struct wire_decoded *record)
 {
     struct export *export = context;
-    int error = 0;
 
-    if (export->trace != NULL) {
-        error = trace_record(export->trace, record, why);
-    } else {
+    if (export->format->record != NULL) {
         export->format->record(export->state, record);
     }
-    return error < 0 ? error : ferror(export->out) != 0;
+    return ferror(export->out) != 0;
 }
 
 int export_bytes(struct export *export, const char *bytes, size_t size,
                  struct buffer *why)
 {
     if (decoder_bytes(&export->decoder, bytes, size, take_record, export) < 0) {
-        return refuse(export, why);
+        return decoder_refuse(&export->decoder, why);
     }
     return ferror(export->out) == 0 ? 0 : -EIO;
 }
 
 int export_end(struct export *export, struct buffer *why)
 {
-    if (export->trace != NULL) {
-        trace_end(export->trace);
-    }
-    export->format->end(export->state, export->trace);
-    return decoder_end(&export->decoder) < 0 ? refuse(export, why) : 0;
+    trace_end(export->decoder.trace);
+    export->format->end(export->state, export->decoder.trace);
+    return decoder_end(&export->decoder) < 0 ? decoder_refuse(&export->decoder, why) : 0;
 }
 
 void export_left_out(const struct export *export, struct buffer *to)

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A recording in the forms that `paddock trace` prints. A form is a row: what it wants to
- * be told, and functions that write it. Everything in a recording may be a hostile
- * program's: each form escapes what it writes, so that no text of a program becomes a
- * line, an object or a stack of ours.
+ * be told, and functions that write it. All refuse the same records, and what they write
+ * of a repeat is in proportion to the recording (supervisor/ctl/room.h). Everything in a
+ * recording may be a hostile program's: each form escapes what it writes, so that no text
+ * of a program becomes a line, an object or a stack of ours.
  */
 #pragma once
 
-#include "common/trace.h"
+#include "supervisor/ctl/room.h"
 
 #include <stdio.h>
 
 struct export_format {
     const char *name;
     struct trace_limits limits;
+    /* For repeats: ROOM_READ or ROOM_FILE; 0: it writes no more for what they say. */
+    size_t room;
     /* Returns the form's own state (its free_state's), NULL when memory is short; writes
      * what comes first. `out` is the caller's. */
     void *(*new_state)(FILE *out);
@@ -22,7 +25,7 @@ struct export_format {
     void (*record)(void *state, const struct wire_decoded *record);
     void (*event)(void *state, const struct trace *trace,
                   const struct trace_event *event);
-    /* Writes what comes last. `trace` is at its end; NULL for a form of records. */
+    /* Writes what comes last. `trace` is at its end. */
     void (*end)(void *state, const struct trace *trace);
     /* Appends what was left out for want of room, if anything was; may be NULL. */
     void (*left_out)(const void *state, struct buffer *to);

@@ -45,9 +45,20 @@ static void chrome_free(void *state)
     free(chrome);
 }
 
-static void add_string(struct buffer *to, const char *text)
+static void add_name(struct buffer *to, const char *name)
 {
-    buffer_add_json_string(to, text, strlen(text));
+    char cut[ROOM_TEXT];
+    const char *shown = room_name(name, cut);
+
+    buffer_add_json_string(to, shown, strlen(shown));
+}
+
+static void add_path(struct buffer *to, const char *path)
+{
+    char cut[ROOM_TEXT];
+    const char *shown = room_path(path, cut);
+
+    buffer_add_json_string(to, shown, strlen(shown));
 }
 
 /* What happens in one microsecond is told apart by parts of it: importers sort by time
@@ -81,7 +92,7 @@ static void begin(struct chrome *chrome, const char *name, const char *phase,
 {
     buffer_add_text(&chrome->line, chrome->begun ? ",\n" : "");
     buffer_add_text(&chrome->line, "{\"name\":");
-    add_string(&chrome->line, name);
+    add_name(&chrome->line, name);
     buffer_printf(&chrome->line, ",%s", phase);
     add_time(&chrome->line, moment_of(chrome, event));
     buffer_printf(&chrome->line,
@@ -124,7 +135,7 @@ static void write_edge(struct chrome *chrome, const struct trace_event *event,
     begin(chrome, event->call.name, what, event);
     chrome->last_edge = chrome->last;
     buffer_add_text(&chrome->line, "{\"file\":");
-    add_string(&chrome->line, event->call.path);
+    add_path(&chrome->line, event->call.path);
     buffer_printf(&chrome->line, ",\"line\":%llu}", (unsigned long long)event->call.line);
     end(chrome);
 }
@@ -141,7 +152,7 @@ static void write_unfinished(struct chrome *chrome, const struct trace_event *ev
 {
     begin(chrome, "unfinished", INSTANT("record"), event);
     buffer_add_text(&chrome->line, "{\"in\":");
-    add_string(&chrome->line, event->call.name);
+    add_name(&chrome->line, event->call.name);
     buffer_printf(&chrome->line, ",\"line\":%lld}", (long long)event->line);
     end(chrome);
 }
@@ -184,7 +195,7 @@ static void write_exception(struct chrome *chrome, const struct trace *trace,
     begin(chrome, trace_name(trace, wire_find(event->record, "type")->number),
           INSTANT("exception"), event);
     buffer_add_text(&chrome->line, "{\"in\":");
-    add_string(&chrome->line, event->call.name);
+    add_name(&chrome->line, event->call.name);
     buffer_printf(&chrome->line, ",\"line\":%lld}", (long long)event->line);
     end(chrome);
 }
@@ -228,6 +239,7 @@ static void chrome_end(void *state, const struct trace *trace)
 const struct export_format export_chrome = {
     .name = "chrome",
     .limits = {.repeat = 4096, .deep = 4096, .total = 1 << 21, .calls_only = true},
+    .room = ROOM_FILE,
     .new_state = chrome_new,
     .free_state = chrome_free,
     .event = chrome_event,

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A recording as collapsed stacks, "a;b;c N", of which flamegraph.pl makes a picture: for
- * each stack of calls that there was, the microseconds that it was the whole stack. Runs
- * in the `paddock` command; names of a program cannot bring a ';' or a new line.
+ * each stack of calls that there was, the microseconds that it was the whole stack. Each
+ * line has all the names of its stack: where there is no more room for another one, its
+ * time is its callers'. Runs in the `paddock` command; names of a program cannot bring a
+ * ';' or a new line.
  */
 #include "supervisor/ctl/export.h"
 
 #include <string.h>
 
-#define NODES_MAX  (1u << 18) /* different stacks; the time of more is their callers' */
-#define SLOTS      (NODES_MAX * 2)
-#define DEPTH_MAX  512 /* calls of one stack; the time of deeper ones is the last's */
-#define NAME_BYTES 128 /* bytes of a function's name, and of a file's */
+#define NODES_MAX (1u << 18) /* different stacks; the time of more is their callers' */
+#define SLOTS     (NODES_MAX * 2)
+#define DEPTH_MAX 512 /* calls of one stack; the time of deeper ones is the last's */
 
 /* A stack: a call on top of another stack. Number 0 is the empty one. */
 struct node {
     uint32_t parent;
     uint32_t what; /* a function's number, or THREAD and a thread's */
+    uint32_t size; /* bytes of its line, without the number */
     uint64_t own_us;
 };
 
@@ -33,8 +35,10 @@ struct place {
 
 struct flame {
     FILE *out;
-    struct node *nodes; /* owned, NODES_MAX */
-    uint32_t *slots;    /* owned, SLOTS: numbers of nodes by hash, 0: free */
+    struct buffer frame; /* one, as it is written */
+    struct room room;    /* for the lines of all nodes */
+    struct node *nodes;  /* owned, NODES_MAX */
+    uint32_t *slots;     /* owned, SLOTS: numbers of nodes by hash, 0: free */
     uint32_t count;
     struct place places[WIRE_THREADS_MAX];
 };
@@ -45,6 +49,7 @@ static void flame_free(void *state)
 
     free(flame->nodes);
     free(flame->slots);
+    buffer_done(&flame->frame);
     free(flame);
 }
 
@@ -56,6 +61,8 @@ static void *flame_new(FILE *out)
         return NULL;
     }
     flame->out = out;
+    flame->room.base = ROOM_FILE;
+    flame->frame = BUFFER_INIT(KIB(4));
     flame->nodes = calloc(NODES_MAX, sizeof(*flame->nodes));
     flame->slots = calloc(SLOTS, sizeof(*flame->slots));
     flame->count = 1;
@@ -66,8 +73,50 @@ static void *flame_new(FILE *out)
     return flame;
 }
 
+/* ---- frames ---- */
+
+static void add_text(struct buffer *to, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        bool splits = *text == ';' || *text == '\n' || *text == '\t';
+
+        buffer_add_char(to, splits ? '_' : *text);
+    }
+}
+
+static void add_frame(const struct trace *trace, uint32_t what, struct buffer *to)
+{
+    struct trace_function function = trace_function(trace, what);
+    char name[ROOM_TEXT], path[ROOM_TEXT];
+
+    if ((what & THREAD) != 0) {
+        buffer_printf(to, "thread %u", what & ~THREAD);
+        return;
+    }
+    add_text(to, room_name(function.name, name));
+    buffer_add_text(to, " (");
+    add_text(to, room_path(function.path, path));
+    buffer_printf(to, ":%llu)", (unsigned long long)function.line);
+}
+
+/* ---- stacks ---- */
+
+/* Adds the last of the nodes, and its line to what will be written. */
+static void add_node(struct flame *flame, const struct trace *trace, uint32_t parent,
+                     uint32_t what)
+{
+    struct node *node = &flame->nodes[flame->count++];
+
+    buffer_reset(&flame->frame);
+    add_frame(trace, what, &flame->frame);
+    *node = (struct node){.parent = parent, .what = what};
+    node->size = flame->nodes[parent].size + (uint32_t)flame->frame.size + 1;
+    flame->room.used += node->size;
+}
+
 /* The node of `what` on top of `parent`, made where there was none; 0 without room. */
-static uint32_t node_on(struct flame *flame, uint32_t parent, uint32_t what)
+static uint32_t node_on(struct flame *flame, const struct trace *trace, uint32_t parent,
+                        uint32_t what)
 {
     uint64_t hash = ((uint64_t)parent << 32 | what) * UINT64_C(0x9e3779b97f4a7c15);
     uint32_t slot = (uint32_t)(hash >> 40) % SLOTS;
@@ -80,23 +129,26 @@ static uint32_t node_on(struct flame *flame, uint32_t parent, uint32_t what)
         }
         slot = (slot + 1) % SLOTS;
     }
-    if (flame->count == NODES_MAX) {
+    if (flame->count == NODES_MAX || !room_left(&flame->room)) {
         return 0;
     }
-    flame->nodes[flame->count] = (struct node){.parent = parent, .what = what};
     flame->slots[slot] = flame->count;
-    return flame->count++;
+    add_node(flame, trace, parent, what);
+    return flame->count - 1;
 }
 
 /* Gives the time since the thread's last call to where it stood. */
-static struct place *settle(struct flame *flame, const struct trace_event *event)
+static struct place *settle(struct flame *flame, const struct trace *trace,
+                            const struct trace_event *event)
 {
     struct place *place = &flame->places[event->thread];
 
+    flame->room.read = event->offset;
     if (!place->known) {
         place->known = true;
-        place->root =
-            event->thread > 0 ? node_on(flame, 0, THREAD | (uint32_t)event->thread) : 0;
+        place->root = event->thread > 0
+                          ? node_on(flame, trace, 0, THREAD | (uint32_t)event->thread)
+                          : 0;
         place->node = place->root;
     } else if (place->depth > 0) {
         flame->nodes[place->node].own_us += event->time_us - place->since_us;
@@ -105,12 +157,13 @@ static struct place *settle(struct flame *flame, const struct trace_event *event
     return place;
 }
 
-static void enter(struct flame *flame, const struct trace_event *event)
+static void enter(struct flame *flame, const struct trace *trace,
+                  const struct trace_event *event)
 {
-    struct place *place = settle(flame, event);
+    struct place *place = settle(flame, trace, event);
     uint32_t node = place->skipped > 0 || place->depth == DEPTH_MAX
                         ? 0
-                        : node_on(flame, place->node, event->function);
+                        : node_on(flame, trace, place->node, event->function);
 
     if (node == 0) {
         place->skipped++;
@@ -120,9 +173,10 @@ static void enter(struct flame *flame, const struct trace_event *event)
     place->depth++;
 }
 
-static void leave(struct flame *flame, const struct trace_event *event)
+static void leave(struct flame *flame, const struct trace *trace,
+                  const struct trace_event *event)
 {
-    struct place *place = settle(flame, event);
+    struct place *place = settle(flame, trace, event);
 
     if (place->skipped > 0) {
         place->skipped--;
@@ -133,6 +187,7 @@ static void leave(struct flame *flame, const struct trace_event *event)
 }
 
 static void (*const takers[WIRE_KIND_LIMIT])(struct flame *flame,
+                                             const struct trace *trace,
                                              const struct trace_event *event) = {
     [WIRE_CALL] = enter,   [WIRE_RESUME] = enter, [WIRE_RETURN] = leave,
     [WIRE_UNWIND] = leave, [WIRE_YIELD] = leave,
@@ -142,37 +197,11 @@ static void flame_event(void *state, const struct trace *trace,
                         const struct trace_event *event)
 {
     if (takers[event->kind] != NULL) {
-        takers[event->kind](state, event);
+        takers[event->kind](state, trace, event);
     }
 }
 
 /* ---- the file ---- */
-
-static void add_text(struct buffer *to, const char *text)
-{
-    size_t size = strnlen(text, NAME_BYTES);
-
-    for (size_t i = 0; i < size; i++) {
-        bool splits = text[i] == ';' || text[i] == '\n' || text[i] == '\t';
-
-        buffer_add_char(to, splits ? '_' : text[i]);
-    }
-}
-
-static void add_frame(const struct trace *trace, const struct node *node,
-                      struct buffer *to)
-{
-    struct trace_function function = trace_function(trace, node->what);
-
-    if ((node->what & THREAD) != 0) {
-        buffer_printf(to, "thread %u", node->what & ~THREAD);
-        return;
-    }
-    add_text(to, function.name);
-    buffer_add_text(to, " (");
-    add_text(to, function.path);
-    buffer_printf(to, ":%llu)", (unsigned long long)function.line);
-}
 
 static void write_stack(const struct flame *flame, const struct trace *trace,
                         uint32_t number, struct buffer *line)
@@ -184,7 +213,7 @@ static void write_stack(const struct flame *flame, const struct trace *trace,
         path[depth++] = at;
     }
     while (depth > 0) {
-        add_frame(trace, &flame->nodes[path[--depth]], line);
+        add_frame(trace, flame->nodes[path[--depth]].what, line);
         buffer_add_text(line, depth > 0 ? ";" : "");
     }
     buffer_printf(line, " %llu\n", (unsigned long long)flame->nodes[number].own_us);

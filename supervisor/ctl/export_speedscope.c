@@ -70,7 +70,6 @@ static bool has_room(const struct speedscope *scope, struct profile *profile)
     marks = realloc(profile->marks, room * sizeof(*marks));
     if (marks != NULL) {
         profile->marks = marks;
-        profile->room = room;
     }
     return marks != NULL;
 }
@@ -195,6 +194,7 @@ static void speedscope_left_out(const void *state, struct buffer *to)
 const struct export_format export_speedscope = {
     .name = "speedscope",
     .limits = {.repeat = 4096, .deep = 4096, .total = 1 << 21, .calls_only = true},
+    .room = ROOM_FILE,
     .new_state = speedscope_new,
     .free_state = speedscope_free,
     .event = speedscope_event,

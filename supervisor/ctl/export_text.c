@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A recording as a listing for people: one line per event, indented by depth. Runs in the
+ * A recording as a listing for people: one line per event, indented by depth, up to where
+ * lines would be too long to be read: from there on a number says how deep. Runs in the
  * `paddock` command. What a program chose (names, output, messages) is shown as what it
  * is, on its line: nothing of it moves a terminal's cursor.
  */
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-#define INDENT_MAX 40 /* levels; what is deeper stands no further to the right */
+#define INDENT_MAX 40 /* levels; what is deeper has its number in front */
 
 struct text {
     FILE *out;
@@ -52,11 +53,25 @@ static void begin_line(struct text *text, const struct trace_event *event)
     buffer_printf(&text->line, "%8llu.%03u  %*s",
                   (unsigned long long)(event->time_us / 1000),
                   (unsigned)(event->time_us % 1000), (int)(2 * level), "");
+    if (event->depth > INDENT_MAX) {
+        buffer_printf(&text->line, "%zu: ", event->depth);
+    }
 }
 
-static void add_visible(struct text *text, const char *what)
+static void add_name(struct text *text, const char *name)
 {
-    buffer_add_visible(&text->line, what, strlen(what));
+    char cut[ROOM_TEXT];
+    const char *shown = room_name(name, cut);
+
+    buffer_add_visible(&text->line, shown, strlen(shown));
+}
+
+static void add_path(struct text *text, const char *path)
+{
+    char cut[ROOM_TEXT];
+    const char *shown = room_path(path, cut);
+
+    buffer_add_visible(&text->line, shown, strlen(shown));
 }
 
 static void add_field(struct text *text, const struct trace_event *event,
@@ -79,9 +94,9 @@ static void write_call(struct text *text, const struct trace_event *event)
     buffer_add_text(&text->line,
                     event->implied ? "open " : wire_records[event->kind].name);
     buffer_add_text(&text->line, event->implied ? "" : " ");
-    add_visible(text, event->call.name);
+    add_name(text, event->call.name);
     buffer_add_text(&text->line, " (");
-    add_visible(text, event->call.path);
+    add_path(text, event->call.path);
     buffer_printf(&text->line, ":%llu)", (unsigned long long)event->call.line);
     if (event->implied) {
         buffer_printf(&text->line, ", at line %lld", (long long)event->line);
@@ -93,7 +108,7 @@ static void write_leave(struct text *text, const struct trace_event *event)
 {
     buffer_printf(&text->line, "%s ",
                   event->implied ? "unfinished" : wire_records[event->kind].name);
-    add_visible(text, event->call.name);
+    add_name(text, event->call.name);
     if (event->kind != WIRE_RETURN || event->implied) {
         if (event->line != (int64_t)event->call.line) {
             buffer_printf(&text->line, ", at line %lld", (long long)event->line);
@@ -137,7 +152,7 @@ static void write_output(struct text *text, const struct trace_event *event)
 static void write_exception(struct text *text, const struct trace_event *event)
 {
     buffer_add_text(&text->line, "exception ");
-    add_visible(text, trace_name(text->trace, number_of(event, "type")));
+    add_name(text, trace_name(text->trace, number_of(event, "type")));
 }
 
 static void write_error(struct text *text, const struct trace_event *event)
@@ -179,13 +194,13 @@ static void write_variable(struct text *text, const struct trace_event *event)
 {
     uint64_t type = number_of(event, "type");
 
-    add_visible(text, trace_name(text->trace, number_of(event, "name")));
+    add_name(text, trace_name(text->trace, number_of(event, "name")));
     if (type == 0) {
         buffer_add_text(&text->line, " is gone");
         return;
     }
     buffer_add_text(&text->line, ": ");
-    add_visible(text, trace_name(text->trace, type));
+    add_name(text, trace_name(text->trace, type));
     buffer_add_text(&text->line, " = ");
     add_field(text, event, "value");
 }
@@ -270,6 +285,7 @@ static void text_end(void *state, const struct trace *trace)
 const struct export_format export_text = {
     .name = "text",
     .limits = {.repeat = 12, .deep = 4096, .total = 1 << 24},
+    .room = ROOM_READ,
     .new_state = text_new,
     .free_state = text_free,
     .event = text_event,

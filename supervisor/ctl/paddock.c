@@ -51,7 +51,7 @@ static int exit_of(enum enqueued what)
 static int follow_and_exit(struct endpoint *endpoint, const char *id,
                            const struct args *args, bool cancels)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     unsigned how = (args->json ? FOLLOW_JSON : 0) | (cancels ? FOLLOW_CANCELS : 0) |
                    (args->feeds ? FOLLOW_FEEDS : 0);
     int result = follow_job(endpoint, id, how, &why);
@@ -81,7 +81,7 @@ static int enqueue(struct endpoint *endpoint, const struct args *args,
 static int send_program(struct args *args, const char *path, struct pack *pack,
                         bool embed, struct endpoint *endpoint, char id[65])
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096), argv = BUFFER_INIT(LIMIT_ARGV);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX), argv = BUFFER_INIT(LIMIT_ARGV);
     autofree char *input = NULL;
     int error = pack_read(path, pack, &why);
 
@@ -144,7 +144,7 @@ static int submit(const struct command *command, struct args *args)
 
 static int show_file(const struct args *args)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     int error = follow_recording(args, &why);
 
     if (error == 0 || error == -EBADMSG) {
@@ -156,7 +156,7 @@ static int show_file(const struct args *args)
 static int follow(const struct command *command, struct args *args)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     enum recording_place place;
     int code;
 
@@ -195,7 +195,7 @@ static int print_fed(const char *id, enum feed_answer answer, bool json)
 static int input(const struct command *command, struct args *args)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     int answer = endpoint_find(args, &endpoint, &why);
     int code;
 
@@ -244,7 +244,7 @@ static int check(const struct command *command, struct args *args)
     }
     if (args->redis != NULL) {
         struct endpoint endpoint = ENDPOINT_INIT;
-        autobuffer struct buffer why = BUFFER_INIT(4096);
+        autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
         int error = endpoint_find(args, &endpoint, &why);
 
         endpoint_done(&endpoint);
@@ -353,7 +353,7 @@ static int print_help(const struct command *command)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct args args;
 
     if (args_parse(command->set, argc, argv, &args, &why) < 0) {

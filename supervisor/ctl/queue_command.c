@@ -96,8 +96,7 @@ struct waiting {
     bool waits;
 };
 
-static int note_record(void *context, const struct wire_decoded *record,
-                       struct buffer *why)
+static int note_record(void *context, const struct wire_decoded *record)
 {
     struct waiting *waiting = context;
 
@@ -119,7 +118,7 @@ static int note_slice(void *context, const char *bytes, size_t size, struct buff
 static bool waits_for_input(struct endpoint *endpoint, const char *id,
                             const struct redisReply *job)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct waiting waiting = {0};
 
     if (strcmp(field_of(job, "state"), "running") != 0 ||
@@ -137,7 +136,7 @@ static bool waits_for_input(struct endpoint *endpoint, const char *id,
 int queue_print_job(struct endpoint *endpoint, const char *id, const char *state,
                     bool json)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct redisReply *job = client_job(endpoint, id, &why);
     int code;
 
@@ -158,7 +157,7 @@ int queue_print_job(struct endpoint *endpoint, const char *id, const char *state
 
 static int print_queue(struct endpoint *endpoint, bool json)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct redisReply *reply =
         client_call(endpoint, &why, "FCALL_RO", "paddock_status", NULL);
     int code;
@@ -174,7 +173,7 @@ static int print_queue(struct endpoint *endpoint, bool json)
 int queue_status_command(const struct command *command, struct args *args)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     int code;
 
     if (endpoint_find(args, &endpoint, &why) < 0) {
@@ -232,7 +231,7 @@ static int call_and_print(const struct args *args, const char *kind, const char 
 {
     static const char *const negative[] = {"final", NULL};
     struct endpoint endpoint = ENDPOINT_INIT;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct redisReply *reply = NULL;
     int code;
 

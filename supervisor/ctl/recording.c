@@ -79,6 +79,7 @@ static int visit_page(struct walk *walk, const struct redisReply *page,
 
     for (size_t i = 0; i < page->elements && result == 0; i++) {
         if (!entry_read(page->element[i], &entry)) {
+            buffer_printf(why, "%s in Redis is no recording of Paddock", walk->key.text);
             return -EBADMSG;
         }
         (void)snprintf(walk->from, sizeof(walk->from), "(%s", entry.id);
@@ -207,7 +208,11 @@ int recording_find(const char *name, enum recording_place *ret_place, struct buf
 
     *ret_place = is_file ? RECORDING_IN_FILE : RECORDING_OF_JOB;
     if (!is_file && !queue_id_valid(name)) {
-        buffer_printf(why, "there is no file %s, and no job can have this id", name);
+        if (*name == '\0') {
+            buffer_add_text(why, "an empty name is neither a file's nor a job's");
+        } else {
+            buffer_printf(why, "there is no file %s, and no job can have this id", name);
+        }
         return -EINVAL;
     }
     return 0;

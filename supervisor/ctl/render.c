@@ -8,7 +8,6 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
-#include "common/trace.h"
 #include "common/utf8.h"
 #include "common/verdict.h"
 #include "common/wire_json.h"
@@ -26,10 +25,8 @@
 
 struct renderer {
     bool json;
-    int error;           /* of the first write to our own output that failed */
-    struct trace *trace; /* owned; of the attempt that is shown; NULL: in JSON, or without
-                            memory, when only output is shown */
-    struct decoder decoder;
+    int error;              /* of the first write to our own output that failed */
+    struct decoder decoder; /* of the attempt that is shown */
     struct wire_lines lines;
     struct live live;
     bool torn;  /* which was said */
@@ -40,10 +37,13 @@ struct renderer {
 
 static void text_event(void *context, const struct trace_event *event);
 
-/* From here on it is another recording. */
+/* From here on it is another recording. In JSON its records are shown as they are, and a
+ * trace only says which of them are none; where there is no memory for one, records of
+ * JSON and output are shown. */
 static void begin(struct renderer *renderer)
 {
     struct trace_limits limits = TRACE_LIMITS_INIT;
+    trace_tell *tell = text_event;
 
     renderer->torn = renderer->waits = false;
     renderer->lines = (struct wire_lines){0};
@@ -51,8 +51,11 @@ static void begin(struct renderer *renderer)
     decoder_init(&renderer->decoder);
     limits.calls_only = true;
     limits.repeat = REPEAT_SHOWN;
-    trace_free(renderer->trace);
-    renderer->trace = renderer->json ? NULL : trace_new(limits, text_event, renderer);
+    if (renderer->json) {
+        limits = (struct trace_limits){0};
+        tell = NULL;
+    }
+    (void)decoder_trace(&renderer->decoder, limits, ROOM_READ, tell, renderer);
 }
 
 struct renderer *render_new(bool json, const char *wait_note)
@@ -106,8 +109,8 @@ static void show_live(struct renderer *renderer)
     }
     if (renderer->waits && !renderer->json) {
         text = live_show_wait(&renderer->live, renderer->wait_note, row);
-    } else if (renderer->trace != NULL) {
-        text = live_show_line(&renderer->live, renderer->trace, row);
+    } else if (!renderer->json && renderer->decoder.trace != NULL) {
+        text = live_show_line(&renderer->live, renderer->decoder.trace, row);
     }
     if (*text == '\0') {
         hide_line(renderer);
@@ -119,7 +122,6 @@ void render_free(struct renderer *renderer)
 {
     if (renderer != NULL) {
         hide_line(renderer);
-        trace_free(renderer->trace);
         decoder_done(&renderer->decoder);
         free(renderer);
     }
@@ -160,6 +162,8 @@ static void event_output(struct renderer *renderer, const struct trace_event *ev
 static void event_call(struct renderer *renderer, const struct trace_event *event)
 {
     autobuffer struct buffer line = BUFFER_INIT(KIB(8));
+    char name[ROOM_TEXT], path[ROOM_TEXT];
+    const char *shown = room_path(event->call.path, path);
 
     if (event->implied) {
         return;
@@ -168,9 +172,10 @@ static void event_call(struct renderer *renderer, const struct trace_event *even
     if (event->function == 0) {
         buffer_add_char(&line, '?');
     } else {
-        buffer_add_visible(&line, event->call.path, strlen(event->call.path));
+        buffer_add_visible(&line, shown, strlen(shown));
         buffer_printf(&line, ":%llu ", (unsigned long long)event->call.line);
-        buffer_add_visible(&line, event->call.name, strlen(event->call.name));
+        shown = room_name(event->call.name, name);
+        buffer_add_visible(&line, shown, strlen(shown));
     }
     buffer_add_char(&line, '\n');
     write_to(renderer, STDERR_FILENO, line.data, line.size);
@@ -201,18 +206,6 @@ static void text_event(void *context, const struct trace_event *event)
     if (text_events[event->kind] != NULL) {
         text_events[event->kind](context, event);
     }
-}
-
-static int text_record(struct renderer *renderer, const struct wire_decoded *record,
-                       struct buffer *why)
-{
-    if (renderer->trace != NULL) {
-        return trace_record(renderer->trace, record, why);
-    }
-    if (record->kind == WIRE_OUT || record->kind == WIRE_ERR) {
-        text_output(renderer, record);
-    }
-    return 0;
 }
 
 /* ---- JSON ---- */
@@ -251,17 +244,17 @@ static void json_records_end(struct renderer *renderer)
 /* Said once for each recording. */
 static int tear(struct renderer *renderer)
 {
-    const char *why = renderer->decoder.torn.data;
+    autobuffer struct buffer why = BUFFER_INIT(KIB(8));
 
     if (!renderer->torn) {
         renderer->torn = true;
-        say(renderer, "the recording cannot be read on, %s", why != NULL ? why : "");
+        (void)decoder_refuse(&renderer->decoder, &why);
+        say(renderer, "%s", why.data);
     }
     return -EBADMSG;
 }
 
-static int render_record(void *context, const struct wire_decoded *record,
-                         struct buffer *why)
+static int render_record(void *context, const struct wire_decoded *record)
 {
     struct renderer *renderer = context;
 
@@ -269,10 +262,12 @@ static int render_record(void *context, const struct wire_decoded *record,
         renderer->waits = record->kind == WIRE_INPUT;
         renderer->asks |= renderer->waits;
     }
-    if (!renderer->json) {
-        return text_record(renderer, record, why);
+    if (renderer->json) {
+        json_record(renderer, record);
+    } else if (renderer->decoder.trace == NULL &&
+               (record->kind == WIRE_OUT || record->kind == WIRE_ERR)) {
+        text_output(renderer, record);
     }
-    json_record(renderer, record);
     return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * `paddock save`. Runs in the `paddock` command, on a recording that may be a hostile
  * program's: a name in it becomes a file only where it is a plain one, in a folder that
- * is ours; sizes are what comes, not what is said.
+ * is ours, and a value a line only where it is JSON; sizes are what comes, not what is
+ * said.
  */
 #include "supervisor/ctl/save_command.h"
 
@@ -12,6 +13,7 @@
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/recording.h"
+#include "supervisor/ctl/values.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,17 +23,18 @@
 #include <unistd.h>
 
 struct saving {
-    const char *folder;           /* to be made */
-    int recording, values, files; /* owned; the last one is a folder */
+    const char *folder;   /* to be made */
+    int recording, files; /* owned; the last one is a folder */
+    struct values values;
     struct decoder decoder;
     int part;       /* owned: the file whose parts come; -1: none */
-    char name[256]; /* its name */
+    char name[256]; /* its name, or the beginning of one that is too long */
+    size_t name_size;
     uint64_t got, total;
-    uint64_t value_got, value_total; /* bytes of the value whose parts come */
-    off_t value_at;                  /* where its line begins */
-    size_t refused, halves; /* files: of names that are no plain ones; not whole */
-    size_t value_halves;
-    int error; /* of the first write that failed */
+    size_t halves;               /* files that are not whole */
+    size_t refused;              /* of names that are no plain ones ... */
+    struct buffer first_refused; /* ... the first of them, as it can be shown */
+    int error;                   /* of the first write that failed */
 };
 
 static void put(struct saving *saving, int fd, const char *bytes, size_t size)
@@ -42,61 +45,6 @@ static void put(struct saving *saving, int fd, const char *bytes, size_t size)
 }
 
 /* ---- what a program gave back ---- */
-
-/* On one line, as UTF-8: what is JSON is already. */
-static void put_line(struct saving *saving, const char *bytes, size_t size)
-{
-    autobuffer struct buffer line = BUFFER_INIT(3 * LIMIT_RECORD);
-
-    for (size_t at = 0; at < size;) {
-        int length = utf8_sequence(bytes + at, size - at);
-
-        if (length <= 0) {
-            buffer_add_text(&line, "\xef\xbf\xbd");
-            at += utf8_replaced(bytes + at, size - at);
-        } else {
-            bool is_control = (unsigned char)bytes[at] < ' ';
-
-            buffer_add(&line, is_control ? " " : bytes + at, (size_t)length);
-            at += (size_t)length;
-        }
-    }
-    put(saving, saving->values, line.data, line.size);
-}
-
-/* The one whose parts came is left out if it is not whole. */
-static void end_value(struct saving *saving)
-{
-    if (saving->value_got < saving->value_total) {
-        saving->value_halves++;
-        if (ftruncate(saving->values, saving->value_at) != 0 ||
-            lseek(saving->values, saving->value_at, SEEK_SET) < 0) {
-            saving->error = saving->error == 0 ? -errno : saving->error;
-        }
-    }
-    saving->value_got = saving->value_total = 0;
-}
-
-static void save_value(struct saving *saving, const struct wire_decoded *record)
-{
-    uint64_t total = wire_find(record, "total")->number;
-    const struct wire_field *part = wire_find(record, "part");
-    size_t size;
-
-    if (saving->value_got == 0 || total != saving->value_total) {
-        end_value(saving);
-        saving->value_total = total;
-        saving->value_at = lseek(saving->values, 0, SEEK_CUR);
-    }
-    size = part->size < total - saving->value_got ? part->size
-                                                  : (size_t)(total - saving->value_got);
-    put_line(saving, part->bytes, size);
-    saving->value_got += size;
-    if (saving->value_got == total) {
-        put(saving, saving->values, "\n", 1);
-        saving->value_got = saving->value_total = 0;
-    }
-}
 
 /* One that can be printed, without folders. */
 static bool is_plain(const char *name, size_t size)
@@ -124,16 +72,44 @@ static void end_file(struct saving *saving)
     close_fd(&saving->part);
 }
 
+/* The module lets no program save it. */
+static void refuse_file(struct saving *saving, const struct wire_field *name)
+{
+    if (saving->refused++ == 0) {
+        buffer_add_visible(&saving->first_refused, name->bytes,
+                           name->size < sizeof(saving->name) ? name->size
+                                                             : sizeof(saving->name));
+    }
+}
+
+static bool has_name(const struct saving *saving, const struct wire_field *name)
+{
+    size_t kept =
+        name->size < sizeof(saving->name) ? name->size : sizeof(saving->name) - 1;
+
+    return saving->name_size == name->size &&
+           memcmp(saving->name, name->bytes, kept) == 0;
+}
+
+static void keep_name(struct saving *saving, const struct wire_field *name)
+{
+    size_t kept =
+        name->size < sizeof(saving->name) ? name->size : sizeof(saving->name) - 1;
+
+    memcpy(saving->name, name->bytes, kept);
+    saving->name[kept] = '\0';
+    saving->name_size = name->size;
+}
+
 static void begin_file(struct saving *saving, const struct wire_field *name,
                        uint64_t total)
 {
     end_file(saving);
     saving->got = 0;
     saving->total = total;
-    (void)snprintf(saving->name, sizeof(saving->name), "%.*s", (int)name->size,
-                   name->bytes);
+    keep_name(saving, name);
     if (!is_plain(name->bytes, name->size)) {
-        saving->refused++; /* the module lets no program save it */
+        refuse_file(saving, name);
         return;
     }
     saving->part = openat(saving->files, saving->name,
@@ -149,23 +125,23 @@ static void save_file(struct saving *saving, const struct wire_decoded *record)
     const struct wire_field *part = wire_find(record, "part");
     uint64_t total = wire_find(record, "total")->number;
     bool goes_on = saving->got > 0 && saving->got < saving->total &&
-                   saving->total == total && strlen(saving->name) == name->size &&
-                   memcmp(saving->name, name->bytes, name->size) == 0;
+                   saving->total == total && has_name(saving, name);
+    size_t size;
 
     if (!goes_on) {
         begin_file(saving, name, total);
     }
-    put(saving, saving->part, part->bytes, part->size);
-    saving->got += part->size;
+    size = part->size < total - saving->got ? part->size : (size_t)(total - saving->got);
+    put(saving, saving->part, part->bytes, size);
+    saving->got += size;
 }
 
-static int save_record(void *context, const struct wire_decoded *record,
-                       struct buffer *why)
+static int save_record(void *context, const struct wire_decoded *record)
 {
     struct saving *saving = context;
 
     if (record->kind == WIRE_VALUE) {
-        save_value(saving, record);
+        values_take(&saving->values, record);
     } else if (record->kind == WIRE_SAVED) {
         save_file(saving, record);
     }
@@ -188,20 +164,14 @@ static int make_folder(struct saving *saving, struct buffer *why)
         return error == EEXIST ? -EEXIST : -EIO;
     }
     saving->recording = openat(folder, "recording", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    saving->values = openat(folder, "values.jsonl", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    saving->values.file =
+        openat(folder, "values.jsonl", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     saving->files = openat(folder, "files", O_DIRECTORY | O_CLOEXEC);
-    if (saving->recording < 0 || saving->values < 0 || saving->files < 0) {
+    if (saving->recording < 0 || saving->values.file < 0 || saving->files < 0) {
         buffer_printf(why, "unable to write into %s: %s", path, strerror(errno));
         return -EIO;
     }
     return 0;
-}
-
-static int refuse(const struct saving *saving, struct buffer *why)
-{
-    buffer_add_text(why, "the recording cannot be read on, ");
-    buffer_add(why, saving->decoder.torn.data, saving->decoder.torn.size);
-    return -EBADMSG;
 }
 
 static int take(void *context, const char *bytes, size_t size, struct buffer *why)
@@ -214,24 +184,84 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
     }
     put(saving, saving->recording, bytes, size);
     error = decoder_bytes(&saving->decoder, bytes, size, save_record, saving);
-    return error < 0 ? refuse(saving, why) : saving->error;
+    return error < 0 ? decoder_refuse(&saving->decoder, why) : saving->error;
+}
+
+/* One of them, or so many. */
+static void say_missing(size_t count, const char *one, const char *many)
+{
+    if (count > 0) {
+        (void)complain(0, "%zu of the %s", count, count == 1 ? one : many);
+    }
+}
+
+static void say_refused(const struct saving *saving)
+{
+    const char *first = saving->first_refused.size > 0 ? saving->first_refused.data : "";
+
+    if (saving->refused == 1) {
+        (void)complain(0, "1 of the files was not written: \"%s\" is no plain name",
+                       first);
+    } else if (saving->refused > 1) {
+        (void)complain(0,
+                       "%zu of the files were not written: their names are no plain "
+                       "ones, the first is \"%s\"",
+                       saving->refused, first);
+    }
+}
+
+static void say_wrong(const struct values *values)
+{
+    if (values->wrong > 0) {
+        (void)complain(0,
+                       "%zu of the values %s no JSON, and %s left out: %s at byte %llu",
+                       values->wrong, values->wrong == 1 ? "is" : "are",
+                       values->wrong == 1 ? "was" : "were",
+                       values->wrong == 1 ? "it ends with the record"
+                                          : "the first ends with the record",
+                       (unsigned long long)values->first_wrong);
+    }
 }
 
 /* Returns whether anything is. */
 static bool say_what_is_missing(const struct saving *saving)
 {
-    if (saving->halves > 0) {
-        (void)complain(0, "%zu of the files came in part only", saving->halves);
+    const struct values *values = &saving->values;
+
+    say_missing(saving->halves, "files came in part only", "files came in part only");
+    say_missing(values->halves, "values came in part only, and was left out",
+                "values came in part only, and were left out");
+    say_wrong(values);
+    say_refused(saving);
+    return saving->halves + values->halves + values->wrong + saving->refused > 0;
+}
+
+/* Returns 0, or -EIO with a sentence in `why`: of all that was to be written. */
+static int check_written(const struct saving *saving, struct buffer *why)
+{
+    int error = saving->error < 0 ? saving->error : saving->values.error;
+
+    if (error < 0) {
+        buffer_reset(why);
+        buffer_printf(why, "unable to write into %s: %s", saving->folder,
+                      strerror(-error));
     }
-    if (saving->value_halves > 0) {
-        (void)complain(0, "%zu of the values came in part only, and %s left out",
-                       saving->value_halves, saving->value_halves == 1 ? "was" : "were");
+    return error < 0 ? -EIO : 0;
+}
+
+static int save_all(struct saving *saving, const struct args *args, struct buffer *why)
+{
+    int error = recording_read(args, take, saving, why);
+
+    if (error == 0 && saving->recording < 0) {
+        error = make_folder(saving, why);
     }
-    if (saving->refused > 0) {
-        (void)complain(0, "%zu files were not written: their names are no plain ones",
-                       saving->refused);
+    if (error == 0 && decoder_end(&saving->decoder) < 0) {
+        error = decoder_refuse(&saving->decoder, why);
     }
-    return saving->halves + saving->value_halves + saving->refused > 0;
+    end_file(saving);
+    values_end(&saving->values);
+    return check_written(saving, why) < 0 ? -EIO : error;
 }
 
 /* Returns 0, -EEXIST (the folder), -EIO (it could not be written), or what recording_read
@@ -240,53 +270,49 @@ static bool say_what_is_missing(const struct saving *saving)
 static int save_write(const struct args *args, const char *folder, bool *ret_missing,
                       struct buffer *why)
 {
-    struct saving saving = {
-        .folder = folder, .recording = -1, .values = -1, .files = -1, .part = -1};
+    struct saving saving = {.folder = folder,
+                            .recording = -1,
+                            .files = -1,
+                            .part = -1,
+                            .first_refused = BUFFER_INIT(KIB(4))};
     int error;
 
+    values_init(&saving.values, -1);
     decoder_init(&saving.decoder);
-    error = recording_read(args, take, &saving, why);
-    if (error == 0 && saving.recording < 0) {
-        error = make_folder(&saving, why);
+    error = decoder_trace(&saving.decoder, (struct trace_limits){0}, 0, NULL, NULL);
+    if (error < 0) {
+        buffer_add_text(why, "there is not enough memory");
+    } else {
+        error = save_all(&saving, args, why);
+        *ret_missing = say_what_is_missing(&saving);
     }
-    if (error == 0 && decoder_end(&saving.decoder) < 0) {
-        error = refuse(&saving, why);
-    }
-    if (saving.error < 0) {
-        buffer_reset(why);
-        buffer_printf(why, "unable to write into %s: %s", folder,
-                      strerror(-saving.error));
-        error = -EIO;
-    }
-    end_file(&saving);
-    if (saving.values >= 0) {
-        end_value(&saving);
-    }
-    *ret_missing = say_what_is_missing(&saving);
     close_fd(&saving.files);
-    close_fd(&saving.values);
     close_fd(&saving.recording);
+    values_done(&saving.values);
+    buffer_done(&saving.first_refused);
     decoder_done(&saving.decoder);
     return error;
 }
 
 int save_command(const struct command *command, struct args *args)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX), folder = BUFFER_INIT(WHY_MAX);
     const char *name = args->words[0], *slash = strrchr(name, '/');
-    char folder[LIMIT_PATH];
     bool missing = false;
     int error;
 
-    (void)snprintf(folder, sizeof(folder), "%s%s",
-                   args->output != NULL ? args->output
-                   : slash != NULL      ? slash + 1
-                                        : name,
-                   args->output != NULL ? "" : ".paddock");
-    error = save_write(args, folder, &missing, &why);
+    if (args->output != NULL) {
+        buffer_add_text(&folder, args->output);
+    } else {
+        buffer_printf(&folder, "%s.paddock", slash != NULL ? slash + 1 : name);
+    }
+    if (buffer_error(&folder) < 0) {
+        return complain(EXIT_OURS, "there is not enough memory");
+    }
+    error = save_write(args, folder.data, &missing, &why);
     if (error < 0) {
         return complain_why(recording_exit(error), &why);
     }
-    (void)puts(folder);
+    (void)puts(folder.data);
     return missing ? EXIT_NEGATIVE : 0;
 }

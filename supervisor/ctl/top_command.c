@@ -103,7 +103,7 @@ static int reach(struct top *top, struct buffer *why)
 
 static void ask_queue(struct top *top, struct top_queue *queue)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     bool known = reach(top, &why) == 0;
 
     *queue = (struct top_queue){0};
@@ -182,7 +182,7 @@ static int repeat(struct top *top, int signals)
 int top_command(const struct command *command, struct args *args)
 {
     static struct top top;
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     autoclose int signals = interrupt_watch();
     int error;
 

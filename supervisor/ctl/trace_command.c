@@ -46,7 +46,7 @@ static int trace_write(const struct args *args, const struct export_format *form
 static int trace_to(const struct args *args, const struct export_format *format,
                     FILE *out)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096), note = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX), note = BUFFER_INIT(4096);
     int error = trace_write(args, format, out, &note, &why);
 
     if (note.size > 0) {

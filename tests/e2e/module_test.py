@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import subprocess
 import tempfile
 import unittest
@@ -229,27 +230,77 @@ class Save(pool.TestCase):
         done = self.save("bad", "--output", "out")
         self.assertEqual(done.returncode, 1, done)
         self.assertIn(f"at byte {len(data) - 1}: a record of kind 127, which", done.stderr)
-        self.assertIn("10 files were not written", done.stderr)
+        self.assertIn('paddock: 10 of the files were not written: their names are no plain ones, the first is "../up"\n', done.stderr)
         self.assertIn("1 of the files came in part only", done.stderr)
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder, "out", "files"))), ["half", "ok"])
         self.assertEqual(self.read("out", "files", "ok"), b"12")
         self.assertEqual(sorted(os.listdir(self.folder)), ["bad", "out"])
 
+    def save_bad(self, parts):
+        with open(os.path.join(self.folder, "bad"), "wb") as file:
+            file.write(b"\x01\x07PADDOCK\x02\x00\x00" + parts)
+        return self.save("bad", "--output", "out")
+
     def test_values_of_a_hostile_recording(self):
-        """One per line and UTF-8, whatever comes; `total` bytes are a whole, what is none is left out and said."""
+        """One per line, JSON and UTF-8, whatever comes; `total` bytes are a whole. What is none is left out and said."""
         def value(part, total=None):
             return b"\x18\0" + bytes([len(part) if total is None else total, len(part)]) + part
-        for parts, expected, missing in (
-                (value(b"a\nb\r\0c") + value(b"1"), "a b  c\n1\n", 0), (value(b"\xff\xe2\x82x"), "\ufffd\ufffdx\n", 0),
-                (value(b"1", 2) + value(b"23", 2) + value(b"4"), "12\n4\n", 0), (value(b"1", 9) + value(b"2") + value(b"3"), "2\n3\n", 1),
-                (value(b"1") + value(b"2", 9), "1\n", 1), (value(b"", 0) + value(b"1"), "\n1\n", 0)):
+        half, none = "1 of the values came in part only, and was left out", "1 of the values is no JSON, and was left out: it ends with the record at byte "
+        for parts, expected, said in (
+                (value(b'["a",\n"b"\r\t]') + value(b"1"), '["a", "b"  ]\n1\n', ""), (value(b'"\xff\xe2\x82x"'), '"\ufffd\ufffdx"\n', ""),
+                (value(b'"\xc3', 4) + value(b'\xa9"', 4), '"\u00e9"\n', ""), (value(b'"\xc3', 4) + value(b'x"', 4), '"\ufffdx"\n', ""),
+                (value(b"1", 2) + value(b"23", 2) + value(b"4"), "12\n4\n", ""), (value(b"1", 9) + value(b"2") + value(b"3"), "2\n3\n", half),
+                (value(b"1") + value(b"2", 9), "1\n", half), (value(b"", 0) + value(b"1"), "1\n", none + "12"),
+                (value(b"1") + value(b"a\nb\r\0c") + value(b"2"), "1\n2\n", none + "17"), (value(b'{"a":', 7) + value(b"x}", 7), "", none + "21"),
+                (value(b"NaN") + value(b"1") + value(b"1\n2"), "1\n", "2 of the values are no JSON, and were left out: the first ends with the record at byte 12"),
+                (value(b'"\0"'), "", none + "12"), (value(b"[1"), "", none + "12"), (value(b"\xff"), "", none + "12")):
             with self.subTest(parts), tempfile.TemporaryDirectory() as self.folder:
-                with open(os.path.join(self.folder, "bad"), "wb") as file:
-                    file.write(b"\x01\x07PADDOCK\x02\x00\x00" + parts)
-                done = self.save("bad", "--output", "out")
+                done = self.save_bad(parts)
                 self.assertEqual(self.read("out", "values.jsonl").decode(), expected)
-                self.assertEqual((done.returncode, done.stdout), (min(missing, 1), "out\n"))
-                self.assertEqual(done.stderr, "paddock: 1 of the values came in part only, and was left out\n" if missing else "")
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "out\n", f"paddock: {said}\n") if said else (0, "out\n", ""))
+
+    def test_values_are_json(self):
+        """What Python's own reads, and nothing else. Where Python reads more, it is told to."""
+        def refuse(constant):
+            raise ValueError(constant)
+        chance, texts, expected = random.Random(7), [], []
+        for _ in range(3000):
+            text = bytearray(chance.choice((b'{"a": [1, -2.5e+3, true], "b\\u00e9": null}', b'["\\n", {}, [[]], "x", false, 0]', b"-0.5E-7", b'"\\ud800/"')))
+            for _ in range(chance.randrange(3)):
+                at = chance.randrange(len(text))
+                text[at:at + chance.randrange(2)] = bytes(chance.choice(b'{}[]:,"\\u0019e.-+ \n\x00atf') for _ in range(chance.randrange(2)))
+            texts.append(bytes(text))
+        data = b"".join(b"\x18\0" + bytes([len(text), len(text)]) + text for text in texts)
+        self.save_bad(data)
+        for text in texts:
+            try:
+                expected.append(json.loads(text, parse_constant=refuse))
+            except ValueError:
+                pass
+        self.assertEqual([json.loads(line) for line in self.read("out", "values.jsonl").splitlines()], expected)
+        self.assertTrue(500 < len(expected) < 2500)
+
+    def test_files_of_no_more_than_they_are(self):
+        def saved(name, part, total):
+            return b"\x19\0" + bytes([len(name)]) + name + b"\x01t" + bytes([total, len(part)]) + part
+        done = self.save_bad(saved(b"a", b"12345", 3) + saved(b"a\nb", b"1", 3) + saved(b"a\nb", b"2", 3) + saved(b"a\nb", b"3", 3))
+        self.assertEqual((done.returncode, done.stderr), (1, 'paddock: 1 of the files was not written: "a\\nb" is no plain name\n'))
+        self.assertEqual(self.read("out", "files", "a"), b"123")
+
+    def test_each_refusal_says_what(self):
+        self.save_bad(b"")
+        long = "x" * 5000
+        for words, code, said in ((["bad", "--output", ""], 2, "--output needs a value"), ([""], 2, "an empty name is neither a file's nor a job's"),
+                                  ([long], 2, f"there is no file {long}, and no job can have this id"), (["bad", "--output", "no/out"], 99, "unable to make no/out: No such file"),
+                                  (["bad", "--output", long], 99, f"unable to make {long}: File name too long"), ([self.folder], 2, f"{self.folder}: Is a directory")):
+            with self.subTest(words[-1][:20]):
+                done = self.save(*words)
+                self.assertEqual((done.returncode, done.stdout), (code, ""))
+                self.assertEqual(done.stderr[:len(said) + 9], f"paddock: {said}")
+        self.client.redis.xadd(self.client.key("frames:", "odd"), {"k": "state", "a": 1, "d": "{}"})
+        done = self.save("odd", "--output", "odd", "--runtime-dir", self.pool.runtime)
+        self.client.redis.delete(self.client.key("frames:", "odd"))
+        self.assertEqual((done.returncode, done.stderr), (1, "paddock: the recording cannot be read on, at byte 0: there is nothing in it\n"))
 
     def test_half_a_file(self):
         with open(os.path.join(self.folder, "half"), "wb") as file:
