@@ -7,6 +7,7 @@
 #include "common/trace_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Calls that a `sync` names at most; those further out are as they were. */
 #define SYNC_DEPTH 64
@@ -257,7 +258,11 @@ static bool can_be_line(struct trace *trace, int64_t line)
 static bool can_be_thread(struct trace *trace, uint64_t thread)
 {
     if (thread >= WIRE_THREADS_MAX) {
-        trace->refusal = "a thread, where there are no more than " TEXT(WIRE_THREADS_MAX);
+        (void)snprintf(
+            trace->said, sizeof(trace->said),
+            "thread %llu, where there are no more than " TEXT(WIRE_THREADS_MAX),
+            (unsigned long long)thread);
+        trace->refusal = trace->said;
     }
     return trace->refusal == NULL;
 }
@@ -285,6 +290,12 @@ static void apply_return(struct trace *trace, const struct trace_past *past)
     pop(trace, trace->thread, past->kind, false);
 }
 
+void trace_lose(const struct trace *trace, struct trace_call *call)
+{
+    call->lost = true;
+    call->line = (int64_t)trace_function(trace, call->function).line;
+}
+
 static void apply_line(struct trace *trace, const struct trace_past *past)
 {
     struct trace_stack *stack = trace_stack_of(trace);
@@ -294,7 +305,11 @@ static void apply_line(struct trace *trace, const struct trace_past *past)
         return;
     }
     call = &stack->calls[stack->depth - 1];
-    if (!can_be_line(trace, call->line + past->step)) {
+    if (!trace_is_line(call->line + past->step) &&
+        !trace_is_known(trace, stack->depth - 1)) {
+        trace_lose(trace, call);
+    }
+    if (call->lost || !can_be_line(trace, call->line + past->step)) {
         return;
     }
     call->line += past->step;
@@ -420,6 +435,7 @@ static uint32_t keep_same(struct trace *trace, const struct wire_decoded *record
     trace_close_down_to(trace, trace->thread, from + same);
     for (uint32_t i = 0; i < same; i++) {
         stack->calls[from + i].line = named_call(trace, record, i).line;
+        stack->calls[from + i].lost = false;
     }
     return same;
 }

@@ -17,6 +17,7 @@ struct trace_past {
 struct trace_call {
     uint32_t function;
     bool untold; /* of a repeat of which no more was told */
+    bool lost;   /* what its line is; `line` is where its function begins */
     int64_t line;
 };
 
@@ -51,6 +52,7 @@ struct trace {
     bool brief;          /* repeats are not told one by one */
     bool quiet;          /* calls that begin now are not told, nor are lines */
     const char *refusal; /* why it cannot be read on; NULL: it can */
+    char said[80];       /* where it names a number */
     struct trace_tables tables;
     struct trace_stack stacks[WIRE_THREADS_MAX + 1]; /* the last one closes the ring */
 };
@@ -60,9 +62,18 @@ static inline struct trace_stack *trace_stack_of(struct trace *trace)
     return &trace->stacks[trace->thread];
 }
 
+/* How many of its calls, the innermost, the recording itself tells of. */
+uint32_t trace_known(struct trace *trace);
+
 static inline uint64_t trace_height(const struct trace_stack *stack)
 {
     return stack->depth + stack->over;
+}
+
+/* Is the call of this number one that the recording itself tells of? */
+static inline bool trace_is_known(struct trace *trace, uint32_t number)
+{
+    return trace_height(trace_stack_of(trace)) - number <= trace_known(trace);
 }
 
 /* As CPython has them: an int. */
@@ -77,6 +88,9 @@ static inline void trace_advance(struct trace *trace, uint64_t time_us)
     trace->time_us = time_us > trace->time_us ? time_us : trace->time_us;
 }
 
+/* No line that there can be is the line of this call any more, which the recording does
+ * not tell of: who has begun to read behind that call cannot know. */
+void trace_lose(const struct trace *trace, struct trace_call *call);
 /* What a trace record of this kind adds to the depth. */
 int trace_level(enum wire_kind kind);
 /* It happens: the stack changes, which is told, and it is remembered. */
@@ -91,8 +105,6 @@ void trace_close_down_to(struct trace *trace, uint64_t thread, uint32_t depth);
  * not told. */
 void trace_drop(struct trace *trace);
 void trace_add_untold(struct trace *trace, struct trace_call call);
-/* How many calls the recording itself tells of. */
-uint32_t trace_known(struct trace *trace);
 void trace_set_known(struct trace *trace, uint32_t known);
 
 /* Returns 0, or -EBADMSG with a sentence in `why`: a repeat of what is not remembered. */

@@ -25,25 +25,36 @@ static void remember_again(struct trace *trace, uint32_t period, uint64_t count)
     }
 }
 
+/* What a round adds to the line of one call, on the way from where to where; of so short
+ * a round that is no number too large. */
+struct moves {
+    int64_t lines, least, most;
+};
+
 /* One `repeat`, from where it begins. Its times are not told: they are spread evenly. */
 struct repeat {
     uint32_t period;
     uint64_t records, done;
     uint64_t begin_us, span_us;
-    int net;  /* what one round adds to the depth */
-    int low;  /* the lowest level that it comes to, from where it begins: <= 0 */
-    int high; /* the highest: >= 0 */
-    /* what it adds to the line of the call that it finds lowest, on the way from where to
-     * where; of so short a round that is no number too large */
-    int64_t lines, least, most;
+    int net;    /* what one round adds to the depth */
+    int low;    /* the lowest level that it comes to, from where it begins: <= 0 */
+    int high;   /* the highest: >= 0 */
     bool calls; /* there are others than lines in it */
+    /* of the calls that a round finds, by how far below the innermost each is: down to
+     * the one that it leaves where it is, at `low` */
+    struct moves moves[TRACE_PAST];
 };
 
-static void measure_line(struct repeat *repeat, int64_t step)
+static const struct moves *moves_at(const struct repeat *repeat, int level)
 {
-    repeat->lines += step;
-    repeat->least = repeat->lines < repeat->least ? repeat->lines : repeat->least;
-    repeat->most = repeat->lines > repeat->most ? repeat->lines : repeat->most;
+    return &repeat->moves[-level];
+}
+
+static void measure_line(struct moves *moves, int64_t step)
+{
+    moves->lines += step;
+    moves->least = moves->lines < moves->least ? moves->lines : moves->least;
+    moves->most = moves->lines > moves->most ? moves->lines : moves->most;
 }
 
 static void measure(const struct trace *trace, struct repeat *repeat)
@@ -53,12 +64,10 @@ static void measure(const struct trace *trace, struct repeat *repeat)
 
         repeat->net += trace_level(past->kind);
         repeat->high = repeat->net > repeat->high ? repeat->net : repeat->high;
+        repeat->low = repeat->net < repeat->low ? repeat->net : repeat->low;
         repeat->calls |= past->kind != WIRE_LINE;
-        if (repeat->net < repeat->low) {
-            repeat->low = repeat->net;
-            repeat->lines = repeat->least = repeat->most = 0;
-        } else if (repeat->net == repeat->low) {
-            measure_line(repeat, past->step);
+        if (past->kind == WIRE_LINE && repeat->net == repeat->low) {
+            measure_line(&repeat->moves[-repeat->low], past->step);
         }
     }
 }
@@ -123,24 +132,57 @@ static uint64_t at_most(uint64_t count, uint64_t most)
     return count < most ? count : most;
 }
 
-/* Can a round begin at this line? */
-static bool holds(const struct repeat *repeat, int64_t line)
+static bool holds(const struct moves *moves, const struct trace_call *call, int64_t moved)
 {
-    return trace_is_line(line + repeat->least) && trace_is_line(line + repeat->most);
+    return call->lost || (trace_is_line(call->line + moved + moves->least) &&
+                          trace_is_line(call->line + moved + moves->most));
+}
+
+/* Can a round begin at this height? Of the calls that it finds those above `level` are as
+ * the round before has left them, and as that one found such; the line of the one at
+ * `level` has moved. One of which the recording does not tell loses its line there. */
+static bool can_begin(struct trace *trace, const struct repeat *repeat, int64_t height,
+                      int level, int64_t moved)
+{
+    struct trace_stack *stack = trace_stack_of(trace);
+
+    for (; level >= repeat->low && height + level > 0; level--) {
+        uint32_t number = (uint32_t)(height + level - 1);
+        bool found = number < stack->depth; /* those beyond have no line */
+
+        if (found && !holds(moves_at(repeat, level), &stack->calls[number], moved)) {
+            if (trace_is_known(trace, number)) {
+                return false;
+            }
+            if (level == repeat->low) {
+                trace_lose(trace, &stack->calls[number]);
+            }
+        }
+        moved = 0;
+    }
+    return true;
+}
+
+static void go_on(struct trace_call *call, int64_t lines)
+{
+    call->line += call->lost ? 0 : lines;
 }
 
 /* The stack comes back to where it was: the line of one call goes on. */
-static uint64_t wander(const struct repeat *repeat, struct trace_call *call,
+static uint64_t wander(const struct moves *moves, struct trace_call *call,
                        uint64_t rounds)
 {
-    if (repeat->lines > 0) {
-        rounds = at_most(rounds,
-                         steps_to(INT32_MAX - repeat->most - call->line, repeat->lines));
-    } else if (repeat->lines < 0) {
-        rounds = at_most(
-            rounds, steps_to(call->line + repeat->least - INT32_MIN, -repeat->lines));
+    if (call->lost) {
+        return rounds;
     }
-    call->line += repeat->lines * (int64_t)rounds;
+    if (moves->lines > 0) {
+        rounds =
+            at_most(rounds, steps_to(INT32_MAX - moves->most - call->line, moves->lines));
+    } else if (moves->lines < 0) {
+        rounds = at_most(rounds,
+                         steps_to(call->line + moves->least - INT32_MIN, -moves->lines));
+    }
+    call->line += moves->lines * (int64_t)rounds;
     return rounds;
 }
 
@@ -163,7 +205,7 @@ static void fall(struct trace *trace, const struct repeat *repeat, uint32_t floo
     while (stack->depth > floor) {
         trace_drop(trace);
     }
-    stack->calls[floor - 1].line += repeat->lines;
+    go_on(&stack->calls[floor - 1], moves_at(repeat, repeat->low)->lines);
 }
 
 /* So many calls more as the recording may tell of. */
@@ -190,7 +232,7 @@ static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_
                      steps_to((int64_t)TRACE_CALLS - (int64_t)trace->open - repeat->high,
                               repeat->net));
     rounds = that_can_be(trace, repeat, rounds);
-    if (rounds == 0 || !holds(repeat, stack->calls[floor - 1].line)) {
+    if (rounds == 0) {
         return 0;
     }
     fall(trace, repeat, floor);
@@ -198,7 +240,7 @@ static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_
         for (int k = 0; k < repeat->net; k++) {
             trace_add_untold(trace, top[k]);
         }
-        stack->calls[stack->depth - 1].line += repeat->lines;
+        go_on(&stack->calls[stack->depth - 1], moves_at(repeat, repeat->low)->lines);
     }
     for (uint32_t i = 0; i < count; i++) {
         trace_add_untold(trace, top[i]);
@@ -206,21 +248,21 @@ static uint64_t deepen(struct trace *trace, const struct repeat *repeat, uint32_
     return rounds;
 }
 
+/* Each round finds calls that none before it has found. */
 static uint64_t rise(struct trace *trace, const struct repeat *repeat, uint32_t floor,
                      uint64_t rounds)
 {
     struct trace_stack *stack = trace_stack_of(trace);
     struct trace_call top[TRACE_PAST];
     uint32_t count = copy_top(stack, repeat, top);
-    uint64_t can = 0;
+    int64_t height = stack->depth + repeat->net;
+    uint64_t can = 1;
 
     rounds = at_most(rounds, steps_to((int64_t)floor - 1, -repeat->net));
-    while (can < rounds &&
-           holds(repeat, stack->calls[floor - 1 + (int64_t)can * repeat->net].line)) {
+    while (can < rounds && can_begin(trace, repeat, height, repeat->low - repeat->net,
+                                     moves_at(repeat, repeat->low)->lines)) {
+        height += repeat->net;
         can++;
-    }
-    if (can == 0) {
-        return 0;
     }
     fall(trace, repeat, (uint32_t)(floor + (int64_t)(can - 1) * repeat->net));
     for (uint32_t i = 0; i < count; i++) {
@@ -252,11 +294,15 @@ static uint64_t skip_rounds(struct trace *trace, const struct repeat *repeat,
     struct trace_stack *stack = trace_stack_of(trace);
     int64_t height = (int64_t)trace_height(stack), floor = height + repeat->low;
 
+    if (!can_begin(trace, repeat, height, 0, 0)) {
+        return 0;
+    }
     if (floor <= 0) { /* every call is left, and those that come are the same each time */
         return repeat->net - repeat->low == height ? rounds : 0;
     }
     if (repeat->net == 0) {
-        return floor <= stack->depth ? wander(repeat, &stack->calls[floor - 1], rounds)
+        return floor <= stack->depth ? wander(moves_at(repeat, repeat->low),
+                                              &stack->calls[floor - 1], rounds)
                                      : rounds;
     }
     if (stack->over > 0) {

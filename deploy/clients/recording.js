@@ -299,28 +299,34 @@ const NOWHERE = Object.freeze({ function: "", file: "", line: 0 });
 
 /**
  * What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
- * `high`, and `lines` to the line of the call that it finds at the lowest, on the way from `least` to `most`.
+ * `high`. To the line of a call that it finds, at a level of 0 (the innermost) down to `low`, it adds `lines` on the way
+ * from a `least` to a `most`: these are in `moves`, the last of which is that of the lowest.
+ * @typedef {{lines: number, least: number, most: number}} Moves
  * @typedef {{pattern: RecordingRecord[], at: number, left: number, done: number, net: number, low: number, high: number,
- *     lines: number, least: number, most: number}} Repeat
+ *     moves: Moves[]}} Repeat
  */
 
 /** @param {RecordingRecord[]} pattern @param {number} left @returns {Repeat} */
 function measured(pattern, left) {
-    const repeat = { pattern, at: 0, left, done: 0, net: 0, low: 0, high: 0, lines: 0, least: 0, most: 0 };
+    const repeat = { pattern, at: 0, left, done: 0, net: 0, low: 0, high: 0, moves: [{ lines: 0, least: 0, most: 0 }] };
     for (const { kind, step } of pattern) {
         repeat.net += LEVELS[kind];
         repeat.high = Math.max(repeat.high, repeat.net);
         if (repeat.net < repeat.low) {
             repeat.low = repeat.net;
-            repeat.lines = repeat.least = repeat.most = 0;
+            repeat.moves.push({ lines: 0, least: 0, most: 0 });
         } else if (kind === "line" && repeat.net === repeat.low) {
-            repeat.lines += step;
-            repeat.least = Math.min(repeat.least, repeat.lines);
-            repeat.most = Math.max(repeat.most, repeat.lines);
+            const moves = repeat.moves[-repeat.low];
+            moves.lines += step;
+            moves.least = Math.min(moves.least, moves.lines);
+            moves.most = Math.max(moves.most, moves.lines);
         }
     }
     return repeat;
 }
+
+/** Can a round begin where a call that moves so is at this line? @param {Moves} moves @param {number} line */
+function holds({ least, most }, line) { return line + least >= LINE_MIN && line + most <= LINE_MAX; }
 
 /** How many steps of `step` there are from 0 to `most`, both included: 0 where that is less. */
 function stepsTo(most, step) { return most < 0 ? 0 : Math.floor(most / step) + 1; }
@@ -430,8 +436,7 @@ export class Trace {
      * @param {Repeat} repeat
      */
     #skip(repeat) {
-        const { net, low, least, most } = repeat, stack = this.#stack, floor = stack.length + low;
-        const holds = (line) => line + least >= LINE_MIN && line + most <= LINE_MAX;
+        const { net, low, moves } = repeat, stack = this.#stack, floor = stack.length + low;
         const all = Math.floor(repeat.left / repeat.pattern.length);
         if (floor <= 0) { // every call is left, and those that come are the same each time
             return net - low === stack.length ? all : 0;
@@ -440,17 +445,32 @@ export class Trace {
         if (net > 0) {
             const rounds = Math.min(all, stepsTo(DEPTH_MAX - repeat.high - stack.length, net),
                 stepsTo(OPEN_MAX - repeat.high - this.#open, net));
-            return holds(stack[floor - 1].line) ? this.#deepen(repeat, rounds) : 0;
+            return holds(moves[-low], stack[floor - 1].line) ? this.#deepen(repeat, rounds) : 0;
         }
         const rounds = Math.min(all, stepsTo(floor - 1, -net));
         for (let i = 0; i < rounds; i++) {
-            if (!holds(stack[floor - 1 + i * net].line)) { return this.#rise(repeat, i); }
+            if (!this.#canRise(repeat, i)) { return this.#rise(repeat, i); }
         }
         return this.#rise(repeat, rounds);
     }
 
+    /**
+     * Behind so many rounds, can one more begin at the calls that it finds, and none before it has found? The outermost of
+     * these alone is left where it is: its line goes on, and is there for the next one.
+     * @param {Repeat} repeat @param {number} rounds
+     */
+    #canRise({ net, low, moves }, rounds) {
+        const stack = this.#stack, height = stack.length + rounds * net;
+        let moved = rounds > 0 ? moves[-low].lines : 0;
+        for (let level = low - net; level >= low; level--, moved = 0) {
+            if (!holds(moves[-level], stack[height + level - 1].line + moved)) { return false; }
+        }
+        return true;
+    }
+
     /** Rounds that leave the stack as high as it was: the line of one call goes on. */
-    #wander({ lines, least, most }, call, rounds) {
+    #wander({ low, moves }, call, rounds) {
+        const { lines, least, most } = moves[-low];
         if (lines > 0) { rounds = Math.min(rounds, stepsTo(LINE_MAX - most - call.line, lines)); }
         if (lines < 0) { rounds = Math.min(rounds, stepsTo(call.line + least - LINE_MIN, -lines)); }
         call.line += lines * rounds;
@@ -458,7 +478,8 @@ export class Trace {
     }
 
     /** Rounds that add to the stack: what the last one has put there, so many times. */
-    #deepen({ net, low, lines }, rounds) {
+    #deepen({ net, low, moves }, rounds) {
+        const { lines } = moves[-low];
         const stack = this.#stack, floor = stack.length + low;
         const top = stack.slice(stack.length - (net - low)).map((call) => ({ ...call }));
         if (rounds === 0) { return 0; }
@@ -472,7 +493,8 @@ export class Trace {
     }
 
     /** Rounds that take from the stack. */
-    #rise({ net, low, lines }, rounds) {
+    #rise({ net, low, moves }, rounds) {
+        const { lines } = moves[-low];
         const stack = this.#stack, floor = stack.length + low + (rounds - 1) * net;
         const top = stack.slice(stack.length - (net - low));
         if (rounds === 0) { return 0; }
@@ -520,7 +542,7 @@ export class Trace {
         case "out": case "err": return this.#event(kind, { text: this.#text[kind].decode(record.data, { stream: true }) });
         case "dropped": {
             const missing = Math.max(record.produced - this.#seen, 0);
-            this.#seen = record.produced;
+            this.#seen += missing;
             if (missing > 0) { // what others have done in it is not known
                 this.#stacks = new Map([[this.#thread, this.#stack]]);
                 this.#open = this.#stack.length;

@@ -386,10 +386,18 @@ class Trace:
         if net > 0:
             rounds = min(rounds, _steps_to(DEPTH_MAX - repeat.high - height, net),
                          _steps_to(OPEN_MAX - repeat.high - self._open, net))
-            return self._deepen(repeat, rounds if repeat.holds(stack[floor - 1].line) else 0)
+            return self._deepen(repeat, rounds if repeat.holds(stack[floor - 1].line, repeat.low) else 0)
         rounds = min(rounds, _steps_to(floor - 1, -net))
-        failing = (i for i in range(rounds) if not repeat.holds(stack[floor - 1 + i * net].line))
-        return self._rise(repeat, next(failing, rounds))
+        return self._rise(repeat, next((i for i in range(rounds) if not self._can_rise(repeat, i)), rounds))
+
+    def _can_rise(self, repeat: "_Repeat", rounds: int) -> bool:
+        """Behind so many rounds, can one more begin at the calls that it finds, and none before it has found? The outermost of
+        these alone is left where it is: its line goes on, and is there for the next one."""
+        low, net, stack = repeat.low, repeat.net, self._stack
+        height = len(stack) + rounds * net
+        moved = repeat.lines if rounds > 0 else 0
+        return (repeat.holds(stack[height + low - net - 1].line + moved, low - net)
+                and all(repeat.holds(stack[height + level - 1].line, level) for level in range(low, low - net)))
 
     @staticmethod
     def _wander(repeat: "_Repeat", call: _Call, rounds: int) -> int:
@@ -520,7 +528,7 @@ class Trace:
     def _dropped(self, record: Record) -> Event:
         """What other threads have done in what is missing is not known."""
         missing = max(record["produced"] - self._seen, 0)
-        self._seen = record["produced"]
+        self._seen += missing
         if missing > 0:
             self._stacks = {self._thread: self._stack}
             self._open = len(self._stack)
@@ -576,25 +584,30 @@ class Trace:
 
 class _Repeat:
     """What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
-    `high`, and `lines` to the line of the call that it finds at the lowest, on the way from `least` to `most`."""
+    `high`. To the line of a call that it finds, at a level of 0 (the innermost) down to `low`, it adds lines on the way from a
+    least to a most, which are in `moves`; `lines`, `least` and `most` are those at the lowest."""
 
     def __init__(self, pattern: List[Record], records: int) -> None:
         self.pattern, self.at, self.left, self.done = pattern, 0, records, 0
         self.net = self.low = self.high = self.lines = self.least = self.most = 0
+        self.moves = [(0, 0)]
         for record in pattern:
             self.net += LEVELS[record["kind"]]
             self.high = max(self.high, self.net)
             if self.net < self.low:
                 self.low = self.net
                 self.lines = self.least = self.most = 0
+                self.moves.append((0, 0))
             elif record["kind"] == "line" and self.net == self.low:
                 self.lines += record["step"]
                 self.least = min(self.least, self.lines)
                 self.most = max(self.most, self.lines)
+                self.moves[-1] = self.least, self.most
 
-    def holds(self, line: int) -> bool:
-        """Can a round begin at this one?"""
-        return line + self.least >= LINE_MIN and line + self.most <= LINE_MAX
+    def holds(self, line: int, level: int) -> bool:
+        """Can a round begin where a call at this level is at this line?"""
+        least, most = self.moves[-level]
+        return line + least >= LINE_MIN and line + most <= LINE_MAX
 
 
 def _steps_to(most: int, step: int) -> int:

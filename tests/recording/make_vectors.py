@@ -320,6 +320,42 @@ def lines_beyond(about, *steps, repeat=None):
     return r
 
 
+def line_between():
+    """Calls whose lines are near the last one stand where a loop that comes back does not look first."""
+    r = Recording("A loop that takes two calls off in each round, and moves the line of the upper one, which is the last that there\n"
+                  "can be of one far down.", repeats=510)
+    r.file(0, "/robot/robot.py")
+    r.function(1, 0, (1 << 31) - 10, "far")
+    r.function(2, 0, 1, "near")
+    for function, count in (2, 4), (1, 2), (2, 1):
+        for _ in range(count):
+            r.call(1, function)
+    r.repeat(1, 1, 1999)
+    r.return_(1)
+    r.short(20)
+    r.return_(1)
+    r.repeat(1, 3, 3003)
+    return r
+
+
+def dropped_less():
+    """A number that goes back says of nothing that it is missing."""
+    r = Recording("Fewer records than there were: nothing is missing, neither then nor when there are as many.")
+    tables(r)
+    r.call(100, 1)
+    r.thread(1)
+    r.call(1, 2)
+    r.short(1)
+    for produced in 1, 0, 3, 2:
+        r.dropped(1, produced)
+    r.thread(0)
+    r.short(1)
+    r.dropped(1, 5)
+    r.thread(1)
+    r.short(1)
+    return r
+
+
 def threads():
     r = Recording("Three threads, whose calls have nothing to do with one another; numbers are out of order.")
     tables(r)
@@ -573,6 +609,10 @@ HANDMADE = {
     "version_3_shorter": starts("The version after, whose header ends there.", header(3, ""), "05 64 01"),
     "version_3_text": starts("The version after, whose header goes on with a long text.", header(3, "ff 7f 41"), "05 64 01"),
     "version_3_cut": starts("The version after, of which no more has come.", header(3, "")),
+    "version_largest": starts("The last version that there can be.", header((1 << 53) - 1, "ff ff ff")),
+    "version_2_53": starts("One more, which is no number.", header(1 << 53, "ff ff ff")),
+    "version_2_64": starts("The largest of ten bytes, which is none either.", header((1 << 64) - 1)),
+    "version_65_bits": starts("A version of 65 bits.", "01 07 50 41 44 44 4f 43 4b 82 80 80 80 80 80 80 80 80 02 00 00"),
     "version_cut": starts("A header that is cut within its version.", "01 07 50 41 44 44 4f 43 4b 83"),
     "magic_cut": starts("A header that is cut within its magic.", "01 07 50 41 44 44"),
     "repeat_back": repeat_back(), "repeat_open": repeat_open(), "open_after_sync": open_after_sync(),
@@ -581,6 +621,7 @@ HANDMADE = {
     "line_far": lines_beyond("Further than a number goes.", (1 << 52) - 1, (1 << 52) - 1, (1 << 52) - 1),
     "line_repeat": lines_beyond("A loop that wanders off.", 5, -4, repeat=(2, (1 << 53) - 1)),
     "line_repeat_back": lines_beyond("A loop that wanders off to the front.", -4, 1, repeat=(2, (1 << 53) - 1)),
+    "dropped_less": dropped_less(), "line_between": line_between(),
     "line_of_function": ends("A function that begins beyond all lines.", "03 09 00 80 80 80 80 08 01 66"),
     "line_of_sync": ends("A call that is beyond all lines.", "13 64 00 02 01 ff ff ff ff 07 01 80 80 80 80 08"),
     "thread_65536": ends("More threads than there can be.", "04 ff ff 03 04 80 80 04"),

@@ -66,11 +66,22 @@ def ends_of(data):
 
 
 def run(program, data, *words):
-    """(lines, the offset at which it refuses to read on or None, exit code)"""
+    """(lines, the error with which it refuses to read on or None, exit code)"""
     done = subprocess.run([program, *words], input=data, stdout=subprocess.PIPE, check=False)
     lines = done.stdout.decode().split("\n")[:-1]
-    refused = re.match("at byte ([0-9]+): ", lines[-1]) if lines else None
-    return lines[:-1] if refused else lines, int(refused[1]) if refused else None, done.returncode
+    refused = re.match("at byte ([0-9]+): (.*)", lines[-1]) if lines else None
+    return lines[:-1] if refused else lines, as_error(refused[1], refused[2]) if refused else None, done.returncode
+
+
+def as_error(offset, reason):
+    """In words that all readers have."""
+    reason = reason.replace("this program", "this reader")
+    return {"offset": int(offset), "reason": reason}
+
+
+def in_common(data, offset, reason):
+    """As the decoders of common/ have it, which are not asked for lines of JSON here."""
+    return as_error(offset, "this is not the beginning of a recording" if data.startswith(b"{") else reason)
 
 
 HEADER = b"\1\7PADDOCK\2\5lines\4test"
@@ -218,19 +229,8 @@ class Vectors(unittest.TestCase):
             theirs, refused, code = run(os.environ["DECODE_RECORDS"], data)
             records, error = records_of(data)
             self.assertEqual([json.loads(line.partition(" ")[2]) for line in theirs], [in_line(r) for r in records])
-            self.assertEqual(refused, None if error is None else error.offset)
+            self.assertEqual(refused, None if error is None else in_common(data, error.offset, error.reason))
             self.assertEqual(code, 0 if error is None else 1)
-
-        self.each(check)
-
-    @unittest.skipUnless("DECODE_RECORDS" in os.environ, "run by hand")
-    def test_common_names_another_version(self):
-        """Whatever stands behind it, or does not."""
-        def check(name, data, expected):
-            version = re.match("a recording of version [0-9]+,", expected.get("error", {}).get("reason", ""))
-            if version is not None:
-                done = subprocess.run([os.environ["DECODE_RECORDS"]], input=data, stdout=subprocess.PIPE, check=False)
-                self.assertIn(version[0], done.stdout.decode())
 
         self.each(check)
 
@@ -241,7 +241,7 @@ class Vectors(unittest.TestCase):
             repeats = expected.get("options", {}).get("repeats")
             words = [] if repeats is None else [str(max(repeats, recording.CAP_MIN))]
             theirs, refused, _ = run(os.environ["TELL_EVENTS"], data, *words)
-            self.assertEqual(refused, expected.get("error", {}).get("offset"))
+            self.assertEqual(refused, in_common(data, **expected["error"]) if "error" in expected else None)
             events, last, _ = vectors.tell(data, expected.get("options", {}))
             compare_events(self, [json.loads(line) for line in theirs], [json.loads(event) for event in events + last])
 
@@ -306,8 +306,10 @@ class Lazy(unittest.TestCase):
         bounds = {"DEPTH_MAX": 40, "OPEN_MAX": 60, "LINE_MIN": -50, "LINE_MAX": 50, "CAP_MIN": 24}
         refused = folded = 0
         with unittest.mock.patch.multiple(recording, **bounds):
-            for _ in range(3000):
+            for _ in range(4000):
                 data = HEADER + tables
+                if chance.random() < 0.5:  # a stack to come back through
+                    data += b"".join(chance.choices([bytes([5, 0, 1]), bytes([5, 0, 2]), b"\x05\0\1\xe1", b"\x05\0\2\x9f"], (3, 3, 1, 1), k=chance.randrange(38)))
                 for _ in range(chance.randrange(1, 4)):
                     pattern = chance.choices(words, [chance.random() ** 2 for _ in words], k=chance.randrange(1, 13))
                     data += b"\x04" + bytes([chance.randrange(2)]) + b"".join(chance.choices(words, k=chance.randrange(12)))

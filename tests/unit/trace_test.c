@@ -587,6 +587,7 @@ static void lines_are_bounded(void **state)
         {"c1 l-1 R1,9007199254740991", "c1.0 l9 R1,2147483657 ! X1@-2147483648"},
         {"c1 l5 l-4 R2,9007199254740991", "c1.0 l15 l11 R2,4294967264 ! X1@2147483643"},
         {"l9 l4503599627370495 R2,3", "R2,2"},
+        {"c1 l5 r c1 l2147483634 R4,8", "c1.0 l15 r c1.0 l2147483644 ! X1@2147483644"},
         {"s0:1@2147483647", "s C1@2147483647 X1@2147483647"},
         {"c1 s0:1@2147483648", "c1.0 ! X1@10"},
     };
@@ -598,6 +599,40 @@ static void lines_are_bounded(void **state)
         put(&story, bounds[i].words);
         trace_end(story.trace);
         assert_string_equal(story.told.data, bounds[i].told);
+        done(&story);
+    }
+}
+
+/* What was open before a sync has the line that it had, as far as that can be. */
+static void lines_that_are_lost(void **state)
+{
+    static const struct trace_limits ways[] = {
+        {0, UINT64_MAX, UINT64_MAX, false}, {0, 0, 1 << 20, false}, {0, 0, 0, false}};
+    static const struct row after[] = {
+        {"l1000 l-5 c2 r", "c2.1 r X1@10"},
+        {"l600 l1000 l-5 r", "l2147483610 r"},
+        {"l400 R1,1000 l1", "l2147483410 R1,1000 X1@10"},
+        {"c2 l900 r l900 R4,40", "c2.1 l920 r R4,40 X1@10"},
+    };
+
+    for (size_t i = 0; i < array_size(ways) * array_size(after); i++) {
+        const struct row *row = &after[i % array_size(after)];
+        struct story story;
+
+        begin(&story, ways[i / array_size(after)]);
+        put(&story, "c1 l2147483000");
+        for (int k = 0; k < 64; k++) {
+            put(&story, "c1");
+        }
+        put_deep_sync(&story, 0);
+        for (int k = 0; k < 64; k++) {
+            put(&story, "r");
+        }
+        forget(&story);
+        put(&story, row->words);
+        trace_end(story.trace);
+        assert_int_equal(story.why.size, 0);
+        assert_string_equal(story.told.data, row->told);
         done(&story);
     }
 }
@@ -822,6 +857,7 @@ int main(void)
         cmocka_unit_test(open_calls_are_bounded),
         cmocka_unit_test(many_threads),
         cmocka_unit_test(lines_are_bounded),
+        cmocka_unit_test(lines_that_are_lost),
         cmocka_unit_test(limits_of_depth),
         cmocka_unit_test(endless_repeats),
         cmocka_unit_test(brief_repeats),
