@@ -303,7 +303,7 @@ int follow_recording(const struct args *args, struct buffer *why)
         return -ENOMEM;
     }
     error = recording_read(args, show, renderer, why);
-    if (error == 0) {
+    if (error == 0 || error == -EBADMSG) {
         error = render_slices_end(renderer);
     }
     if (render_error(renderer) < 0) {
