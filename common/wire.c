@@ -72,40 +72,72 @@ void wire_raw(struct wire_writer *record, const void *bytes, size_t size)
 
 /* ---- decoder ---- */
 
+#define TEXT_OF(number)  #number
+#define TEXT(number)     TEXT_OF(number)
+#define TOO_MANY_FIELDS  "a record of more than " TEXT(WIRE_FIELDS_MAX) " fields"
+#define TOO_MANY_BYTES   "a record of more than 32768 bytes"
+#define NUMBER_TOO_LARGE "a number beyond 2^53 - 1"
+#define TIME_TOO_LARGE   "a time beyond 2^53 - 1"
+
+_Static_assert(LIMIT_RECORD == 32768, "as it is told");
+
 /* Where decoding stands. Functions return 1 when done, 0 when more bytes are needed, or
- * -EBADMSG. */
+ * -EBADMSG, as soon as it is known, with `wrong`: all decoders have the same words. */
 struct cursor {
     const unsigned char *bytes;
     size_t size;
     size_t at;
+    uint64_t time_us;  /* that times are counted from */
+    const char *wrong; /* what makes no sense */
 };
+
+static int refuse(struct cursor *cursor, const char *wrong)
+{
+    cursor->wrong = wrong;
+    return -EBADMSG;
+}
+
+static int need(struct cursor *cursor, uint64_t size)
+{
+    if (size > LIMIT_RECORD - cursor->at) {
+        return refuse(cursor, TOO_MANY_BYTES);
+    }
+    return size <= cursor->size - cursor->at;
+}
 
 static int take_varint(struct cursor *cursor, uint64_t *ret)
 {
     uint64_t value = 0;
+    int result;
 
-    for (unsigned shift = 0; shift < 70; shift += 7) {
-        unsigned char byte;
+    for (unsigned shift = 0; (result = need(cursor, 1)) == 1; shift += 7) {
+        unsigned char byte = cursor->bytes[cursor->at++];
 
-        if (cursor->at >= cursor->size) {
-            return 0;
-        }
-        byte = cursor->bytes[cursor->at++];
         if (shift == 63 && byte > 1) {
-            return -EBADMSG; /* more than 64 bits */
+            return refuse(cursor, "a number of more than 64 bits");
         }
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
             *ret = value;
-            return 1;
+            return value <= WIRE_NUMBER_MAX ? 1 : refuse(cursor, NUMBER_TOO_LARGE);
         }
     }
-    return -EBADMSG;
+    return result;
 }
 
 static int take_number(struct cursor *cursor, struct wire_field *field)
 {
     return take_varint(cursor, &field->number);
+}
+
+/* Relative on the wire and absolute here. */
+static int take_time(struct cursor *cursor, struct wire_field *field)
+{
+    int result = take_varint(cursor, &field->number);
+
+    field->number += cursor->time_us;
+    return result == 1 && field->number > WIRE_NUMBER_MAX ? refuse(cursor, TIME_TOO_LARGE)
+                                                          : result;
 }
 
 static int take_signed(struct cursor *cursor, struct wire_field *field)
@@ -121,14 +153,11 @@ static int take_bytes(struct cursor *cursor, struct wire_field *field)
     uint64_t size;
     int result = take_varint(cursor, &size);
 
+    if (result == 1) {
+        result = need(cursor, size);
+    }
     if (result != 1) {
         return result;
-    }
-    if (size > LIMIT_RECORD) {
-        return -EBADMSG;
-    }
-    if (size > cursor->size - cursor->at) {
-        return 0;
     }
     field->bytes = (const char *)cursor->bytes + cursor->at;
     field->size = (size_t)size;
@@ -140,8 +169,8 @@ static const struct {
     char letter;
     int (*take)(struct cursor *cursor, struct wire_field *field);
 } letters[] = {
-    {'u', take_number}, {'t', take_number}, {'s', take_signed}, {'b', take_bytes},
-    {'d', take_bytes},  {'x', take_bytes},  {'[', take_number},
+    {'u', take_number}, {'t', take_time},  {'s', take_signed}, {'b', take_bytes},
+    {'d', take_bytes},  {'x', take_bytes}, {'[', take_number},
 };
 
 bool wire_next_word(const char **fields, struct wire_word *ret)
@@ -181,19 +210,19 @@ static int take_field(struct cursor *cursor, const struct wire_word *word,
     struct wire_field *field = wire_add_field(ret, word);
 
     if (field == NULL) {
-        return -EBADMSG;
+        return refuse(cursor, TOO_MANY_FIELDS);
     }
     for (size_t i = 0; i < array_size(letters); i++) {
         if (letters[i].letter == word->letter) {
             return letters[i].take(cursor, field);
         }
     }
-    return -EBADMSG;
+    return -EBADMSG; /* no row has another letter */
 }
 
-/* Known by the group's count, before any of its fields has come. */
-static bool has_room_for(const struct wire_decoded *record, const char *group,
-                         uint64_t count)
+/* Known by the group's count, before any of its fields has come; each has a byte. */
+static int check_count(struct cursor *cursor, const struct wire_decoded *record,
+                       const char *group, uint64_t count)
 {
     size_t left = WIRE_FIELDS_MAX - record->field_count;
     struct wire_word word;
@@ -202,7 +231,10 @@ static bool has_room_for(const struct wire_decoded *record, const char *group,
     while (wire_next_word(&group, &word) && word.letter != ']') {
         words++;
     }
-    return words == 0 || count <= left / words;
+    if (words > 0 && count > left / words) {
+        return refuse(cursor, TOO_MANY_FIELDS);
+    }
+    return need(cursor, count * words);
 }
 
 static int take_group(struct cursor *cursor, const char **fields, uint64_t count,
@@ -210,11 +242,8 @@ static int take_group(struct cursor *cursor, const char **fields, uint64_t count
 {
     const char *inner = *fields;
     struct wire_word word;
-    int result = 1;
+    int result = check_count(cursor, ret, inner, count);
 
-    if (!has_room_for(ret, inner, count)) {
-        return -EBADMSG;
-    }
     for (uint64_t i = 0; i < count && result == 1; i++) {
         inner = *fields;
         while (result == 1 && wire_next_word(&inner, &word) && word.letter != ']') {
@@ -241,17 +270,6 @@ static int take_fields(struct cursor *cursor, const char *fields,
         }
     }
     return result;
-}
-
-/* `t` fields are relative on the wire and absolute here. */
-static void make_absolute(const struct wire_reader *reader, struct wire_decoded *record)
-{
-    struct wire_field *time = &record->fields[0]; /* no row has it elsewhere */
-
-    if (record->field_count > 0 && time->type == 't' && record->kind != WIRE_SYNC &&
-        __builtin_add_overflow(time->number, reader->time_us, &time->number)) {
-        time->number = UINT64_MAX; /* which nobody takes */
-    }
 }
 
 int wire_refuse(uint64_t offset, struct buffer *why, const char *format, ...)
@@ -286,6 +304,9 @@ int wire_check_header(const struct wire_reader *reader, const struct wire_decode
                                     memcmp(magic->bytes, WIRE_MAGIC, magic->size) != 0)) {
         return wire_refuse(reader->offset, why, "this is not a recording of Paddock");
     }
+    if (record->field_count > 1 && version->number > WIRE_NUMBER_MAX) {
+        return wire_refuse(reader->offset, why, "%s", NUMBER_TOO_LARGE);
+    }
     if (record->field_count > 1 && version->number != WIRE_VERSION) {
         return wire_refuse(
             reader->offset, why,
@@ -301,14 +322,19 @@ static int check_header_so_far(const struct wire_reader *reader, struct cursor c
 {
     const char *fields = wire_records[WIRE_HEADER].fields;
     struct wire_word word;
-    int error = 0;
+    int error = 0, taken = 1;
 
-    while (error == 0 && wire_next_word(&fields, &word) &&
-           take_field(&cursor, &word, ret) == 1) {
-        error = wire_check_header(reader, ret, why);
+    while (error == 0 && taken == 1 && wire_next_word(&fields, &word)) {
+        taken = take_field(&cursor, &word, ret);
+        error = taken == 1 ? wire_check_header(reader, ret, why) : 0;
     }
     ret->field_count = 0;
     return error;
+}
+
+static int refuse_second_header(const struct wire_reader *reader, struct buffer *why)
+{
+    return wire_refuse(reader->offset, why, "a second header");
 }
 
 static int check_place(const struct wire_reader *reader,
@@ -318,9 +344,7 @@ static int check_place(const struct wire_reader *reader,
         return record->kind == WIRE_HEADER ? wire_check_header(reader, record, why)
                                            : wire_refuse_start(reader, why);
     }
-    return record->kind == WIRE_HEADER
-               ? wire_refuse(reader->offset, why, "a second header")
-               : 0;
+    return record->kind == WIRE_HEADER ? refuse_second_header(reader, why) : 0;
 }
 
 static int check_numbers(const struct wire_reader *reader,
@@ -328,8 +352,9 @@ static int check_numbers(const struct wire_reader *reader,
 {
     for (size_t i = 0; i < record->field_count; i++) {
         if (record->fields[i].number > WIRE_NUMBER_MAX) {
-            return wire_refuse(reader->offset, why, "a %s beyond 2^53 - 1",
-                               record->fields[i].type == 't' ? "time" : "number");
+            return wire_refuse(reader->offset, why, "%s",
+                               record->fields[i].type == 't' ? TIME_TOO_LARGE
+                                                             : NUMBER_TOO_LARGE);
         }
     }
     return 0;
@@ -377,7 +402,8 @@ static ssize_t decode_short_line(struct wire_reader *reader, unsigned char byte,
 ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
                     struct wire_decoded *ret, struct buffer *why)
 {
-    struct cursor cursor = {.bytes = bytes, .size = size, .at = 1};
+    struct cursor cursor = {
+        .bytes = bytes, .size = size, .at = 1, .time_us = reader->time_us};
     int result;
 
     if (size == 0) {
@@ -400,17 +426,22 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     }
     ret->kind = (enum wire_kind)cursor.bytes[0];
     ret->field_count = 0;
+    if (reader->started && ret->kind == WIRE_HEADER) {
+        return refuse_second_header(reader, why);
+    }
+    if (ret->kind == WIRE_SYNC) {
+        cursor.time_us = 0;
+    }
     if (!reader->started && check_header_so_far(reader, cursor, ret, why) < 0) {
         return -EBADMSG;
     }
     result = take_fields(&cursor, wire_records[ret->kind].fields, ret);
-    if (result < 0 || cursor.at > LIMIT_RECORD || (result == 0 && size >= LIMIT_RECORD)) {
-        return wire_refuse(reader->offset, why, "a malformed record");
+    if (result < 0) {
+        return wire_refuse(reader->offset, why, "%s", cursor.wrong);
     }
     if (result == 0) {
         return 0;
     }
-    make_absolute(reader, ret);
     return wire_accept(reader, ret, cursor.at, why);
 }
 

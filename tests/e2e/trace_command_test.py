@@ -338,7 +338,7 @@ class Unreadable(Case):
         whole = HEADER + TABLES + b"\x05\x05\x01\xc1\x05\x01\x02\xc1"
         self.check_torn(whole + b"\x0b\x05\x09abc", whole, len(whole), "a record that is cut off")
         self.check_torn(whole + b"\x1f\x05", whole, len(whole), "a record of kind 31, which this program does not know")
-        self.check_torn(whole + b"\x05" + b"\xff" * 11, whole, len(whole), "a malformed record")
+        self.check_torn(whole + b"\x05" + b"\xff" * 11, whole, len(whole), "a number of more than 64 bits")
         self.check_torn(whole + HEADER, whole, len(whole), "a second header")
         self.check_torn(b"PK\3\4 is a ZIP", b"", 0, "")
         self.check_torn(b"\x06\x01", b"", 0, "this is not the beginning of a recording")
@@ -363,7 +363,7 @@ class Unreadable(Case):
         refused = {"ever deeper": (3, "more than 100000 calls within one another"),
                    "forty threads": (2 * 11 + 5, "more than 200000 calls that are open"),
                    "far and farther": (0, "a line beyond 2^31 - 1"),
-                   "a thread far off": (0, "a thread, where there are no more than 65536"),
+                   "a thread far off": (0, f"thread {(1 << 53) - 1}, where there are no more than 65536"),
                    "of nothing": (0, "a repeat of the last 9 records, where there are 3"),
                    "of no period": (0, "a repeat of the last 0 records, where there are 3")}
         for name, data in (

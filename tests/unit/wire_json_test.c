@@ -242,6 +242,8 @@ static void foreign_lines(void **state)
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"more\":[]}\n",
          "of version 3"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3}\n", "of version 3"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":9007199254740992}\n",
+         "a number beyond 2^53 - 1"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":\"3\"}\n",
          "not the beginning"},
         {HEADER "{\"kind\":\"end\",\"time\":0,\"produced\":9}\n{", "more behind its end"},

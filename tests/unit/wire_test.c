@@ -300,22 +300,23 @@ static const struct {
     {"a number beyond", "\x04\x80\x80\x80\x80\x80\x80\x80\x10", 9, false, -EBADMSG,
      "at byte 0: a number beyond 2^53 - 1"},
     {"a step beyond", "\x08\0\x80\x80\x80\x80\x80\x80\x80\x10", 10, false, -EBADMSG, "a number beyond"},
-    {"a time beyond", "\x06" FF9 "\1", 11, false, -EBADMSG, "at byte 0: a time beyond 2^53 - 1"},
-    {"a varint of 65 bits", "\x06" FF9 "\2", 11, false, -EBADMSG, "malformed"},
-    {"a varint without end", "\x06" FF9 "\xff", 11, false, -EBADMSG, "malformed"},
+    {"a time beyond", "\x06" FF9 "\1", 11, false, -EBADMSG, "at byte 0: a number beyond 2^53 - 1"},
+    {"a varint of 65 bits", "\x06" FF9 "\2", 11, false, -EBADMSG, "a number of more than 64 bits"},
+    {"a varint without end", "\x06" FF9 "\xff", 11, false, -EBADMSG, "a number of more than 64 bits"},
     {"eleven bytes of varint", "\x06\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\1", 12, false,
-     -EBADMSG, "malformed"},
+     -EBADMSG, "a number of more than 64 bits"},
     {"a varint longer than need be", "\x06\x80\0", 3, false, 3, NULL},
     {"an unfinished varint", "\x06\xff\xff", 3, false, 0, NULL},
-    {"text of 32 KiB: more is needed", "\x0b\0\x80\x80\2", 5, false, 0, NULL},
-    {"text of a byte more", "\x0b\0\x81\x80\2", 5, false, -EBADMSG, "malformed"},
-    {"text of 2^64-1 bytes", "\x0b\0" FF9 "\1", 12, false, -EBADMSG, "malformed"},
+    {"the longest text: more is needed", "\x0b\0\xfb\xff\1", 5, false, 0, NULL},
+    {"text of a byte more", "\x0b\0\xfc\xff\1", 5, false, -EBADMSG, "a record of more than 32768 bytes"},
+    {"text of 2^64-1 bytes", "\x0b\0" FF9 "\1", 12, false, -EBADMSG, "a number beyond"},
     {"text of 2^63 bytes", "\x0b\0\x80\x80\x80\x80\x80\x80\x80\x80\x80\1", 12, false, -EBADMSG,
-     "malformed"},
+     "a number beyond"},
     {"a group of none", "\x13\0\0\0", 4, false, 4, NULL},
-    {"a group of 2^64-1", "\x13\0\0" FF9 "\1", 13, false, -EBADMSG, "malformed"},
-    {"a group of 511", "\x13\0\0\xff\3", 5, false, -EBADMSG, "malformed"},
+    {"a group of 2^64-1", "\x13\0\0" FF9 "\1", 13, false, -EBADMSG, "a number beyond"},
+    {"a group of 511", "\x13\0\0\xff\3", 5, false, -EBADMSG, "a record of more than 1024 fields"},
     {"a group of 510: more is needed", "\x13\0\0\xfe\3", 5, false, 0, NULL},
+    {"the beginning of a second header", "\x01", 1, false, -EBADMSG, "second header"},
     {"a second header", "\x01\7PADDOCK\2\0\0", 12, false, -EBADMSG, "second header"},
     {"no header", "\x06\0", 2, true, -EBADMSG, "not the beginning"},
     {"another magic", "\x01\7PADDOCH\1\0\0", 12, true, -EBADMSG, "not a recording"},
@@ -325,6 +326,9 @@ static const struct {
     {"a newer version", "\x01\7PADDOCK\3\0\0", 12, true, -EBADMSG, "of version"},
     {"a newer version, of other fields", "\x01\7PADDOCK\3" FF9, 18, true, -EBADMSG, "of version 3"},
     {"a newer version, and no more", "\x01\7PADDOCK\3", 10, true, -EBADMSG, "of version 3"},
+    {"the last version", "\x01\7PADDOCK" FF7 "\x0f", 17, true, -EBADMSG, "of version 9007199254740991"},
+    {"a version beyond", "\x01\7PADDOCK\x80\x80\x80\x80\x80\x80\x80\x10", 17, true, -EBADMSG,
+     "at byte 0: a number beyond 2^53 - 1"},
     {"a newer version, cut", "\x01\7PADDOCK\x83", 10, true, 0, NULL},
     {"another magic, cut", "\x01\7PADDOCH", 9, true, -EBADMSG, "not a recording"},
     {"a header", "\x01\7PADDOCK\2\0\0", 12, true, 12, NULL},
@@ -394,7 +398,7 @@ static void an_endless_record(void **state)
     static unsigned char bytes[LIMIT_RECORD];
     struct wire_reader reader = {.started = true};
 
-    memcpy(bytes, "\x0b\0\x80\x80\2", 5); /* text of 32 KiB, that cannot be in it */
+    memcpy(bytes, "\x11\0\xfb\xff\1", 5); /* of which the first text takes it all */
     assert_int_equal(wire_decode(&reader, bytes, sizeof(bytes) - 1, &decoded, NULL), 0);
     assert_int_equal(wire_decode(&reader, bytes, sizeof(bytes), &decoded, NULL),
                      -EBADMSG);
