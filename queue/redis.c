@@ -93,11 +93,24 @@ void redis_free(struct redis *redis)
 
 /* ---- going down and coming up ---- */
 
+/* What has no answer yet is not to be carried out later, when a way that was cut heals:
+ * the kernel throws away what it has still to send, and what the other side has not read
+ * (TCP's reset, RFC 9293 3.10.7). Whoever sent it asks again, or has another's word. */
+static void close_now(struct redis *redis)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    if (redis->count > 0 && redis->fd >= 0) {
+        (void)setsockopt(redis->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    }
+    close_fd(&redis->fd);
+}
+
 void redis_drop(struct redis *redis)
 {
     size_t count = redis->count;
 
-    close_fd(&redis->fd);
+    close_now(redis);
     if (redis->reader != NULL) {
         redisReaderFree(redis->reader);
         redis->reader = NULL;

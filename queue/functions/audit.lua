@@ -13,7 +13,7 @@ local TYPES = {open = "zset", lease = "zset", waits = "zset", delayed = "zset", 
 
 -- `mark` is what a step leaves in `audited`. Where something else stands there, this server has not seen all that happened.
 local function begin_round(P, hurry)
-  rounds[P] = {after = "-inf", through = -math.huge, jobs = {}, tenants = 0, bytes = 0, sure = true, at = -math.huge,
+  rounds[P] = {through = -math.huge, jobs = {}, tenants = 0, bytes = 0, sure = true, at = -math.huge,
                hurry = hurry}
   return rounds[P]
 end
@@ -103,11 +103,6 @@ local function set_waiting(P, id, now, known)
   return missed
 end
 
-local function is_told(P, id)
-  local last = try("XREVRANGE", P .. "frames:" .. id, "+", "-", "COUNT", 1) or {}
-  return last[1] and last[1][2][2] == "result"
-end
-
 -- Where nobody runs it, and its result was not told, it runs again: whoever holds its token has as long to say that he does as
 -- one who was missed. Of what is wrong with a job in line the claim tells that comes to it; only where nothing says which line
 -- that is, none may ever come. Returns whether it was not where it should be.
@@ -129,7 +124,7 @@ local function look_after(P, id, now, lease_ms, known)
   leave_line(P, id)
   if state == "running" and token and not cancel then
     miss(P, id, now, lease_ms)
-  elseif state ~= "running" and is_told(P, id) then
+  elseif state ~= "running" and find_result(P, id) then
     close(P, id, state, (place_of(known[2], known[3], known[4])), counted(field(P, id, "attempt")), counted(known[5]),
           asked_field(P, id, "keep_s"), now)
   else
@@ -140,8 +135,8 @@ end
 
 -- The next of `open`, with their scores, and up to which score these are all.
 local function next_open(P, round)
-  local found = redis.call("ZRANGE", P .. "open", "(" .. round.after, "+inf", "BYSCORE", "LIMIT", 0, AUDIT_AT_MOST,
-                           "WITHSCORES")
+  local from = round.after and "(" .. round.after or "-inf"
+  local found = redis.call("ZRANGE", P .. "open", from, "+inf", "BYSCORE", "LIMIT", 0, AUDIT_AT_MOST, "WITHSCORES")
   local last = found[#found]
   if #found < 2 * AUDIT_AT_MOST then
     return found, "+inf"

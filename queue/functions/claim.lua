@@ -16,6 +16,9 @@ local function take(P, id, class, tenant, now)
   end
   if not job then
     bury_malformed(P, id, class, tenant, problem)
+  elseif job.cancel then -- somebody was kept from saying more than that
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
+    return nil
   end
   return job
 end
@@ -103,9 +106,11 @@ local function tend_rarities(P, now, cap)
   return redis.call("EXISTS", P .. "paused") == 1
 end
 
--- The answer of a claim that finds no job, for a caller that wants to know: how long nothing will be due.
+-- The answer of a claim that finds no job, for a caller that wants to know: how long nothing will be due. Nobody else looks
+-- at `open` while there is nothing to do, and clients cannot mend it.
 local function nothing(P, now, wanted)
   local due = math.huge
+  redis.call("ZCARD", P .. "open")
   for _, name in ipairs(wanted and {"delayed", "lease", "waits"} or {}) do
     due = math.min(due, tonumber(redis.call("ZRANGE", P .. name, 0, 0, "WITHSCORES")[2]) or due)
   end

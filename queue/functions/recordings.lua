@@ -20,12 +20,34 @@ local function reap_recordings(P, now)
   end
 end
 
--- The last entry is the result; also of the one that is `ending`, which is open yet.
+-- The result is the last entry; but slices of a lost attempt can come behind it, from a way to Redis that was cut and heals.
+local function find_result(P, id)
+  local from, count = "+", 1
+  repeat
+    local found = try("XREVRANGE", P .. "frames:" .. id, from, "-", "COUNT", count) or {}
+    for _, entry in ipairs(found) do
+      if entry[2][2] == "result" then
+        return entry
+      end
+    end
+    from, count = found[1] and "(" .. found[#found][1], 256
+  until not from
+end
+
+local function leave_result(P, id)
+  local result = find_result(P, id)
+  try("XTRIM", P .. "frames:" .. id, "MAXLEN", 0)
+  if result then
+    try("XADD", P .. "frames:" .. id, "*", unpack(result[2]))
+  end
+end
+
+-- Also of the one that is `ending`, which is open yet.
 local function cut_recording(P, id, ending)
   if id ~= ending and redis.call("ZSCORE", P .. "open", id) then
     return forget_recording(P, id) -- the id has been used again
   end
-  try("XTRIM", P .. "frames:" .. id, "MAXLEN", 1)
+  leave_result(P, id)
   if redis.call("TYPE", P .. "job:" .. id).ok == "hash" then
     redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
   end

@@ -20,8 +20,8 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET recordings_bytes", "HDEL kept",
                 "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
-                "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:", "XTRIM frames:",
-                "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
+                "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
+                "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
 local INPUT = {"APPEND in:", "EXPIRE ctl:", "HMGET job:", "HSET job:", "LPOS ctl:", "RPUSH ctl:", "STRLEN in:"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET bytes", "HDEL kept", "HEXISTS recordings_size",

@@ -7,6 +7,7 @@
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
 -- had, which `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps
 -- never run. How far a round had come when all were passed over is kept, too.
+local PLACE_AT_MOST = 1e12
 local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
 
 local function join(P, round, member, one_turn)
@@ -14,18 +15,19 @@ local function join(P, round, member, one_turn)
     return
   end
   local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
-  local kept = tonumber(known[1] or "")
-  local front = tonumber(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2] or 0) or 0
-  if kept then
+  local kept = within(known[1], 0, PLACE_AT_MOST)
+  local front = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2], 0, PLACE_AT_MOST, 0)
+  if known[1] then
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
   end
   redis.call("ZADD", P .. round, string.format("%.9f", kept and math.max(kept, front - one_turn) or front), member)
 end
 
 local function pass_over(P, round, member)
-  local place = redis.call("ZSCORE", P .. round, member)
-  local front = tonumber(redis.call("HGET", P .. "kept", round) or 0) or 0
-  redis.call("HSET", P .. "kept", round .. ":" .. member, place, round, string.format("%.9f", math.max(front, place)))
+  local place = within(redis.call("ZSCORE", P .. round, member), 0, PLACE_AT_MOST, 0)
+  local front = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
+  redis.call("HSET", P .. "kept", round .. ":" .. member, string.format("%.9f", place), round,
+             string.format("%.9f", math.max(front, place)))
   redis.call("ZREM", P .. round, member)
 end
 

@@ -152,8 +152,11 @@ class Keys(Test):
                 q, running = setting(store)
                 for key in ("pace", "bytes", "recordings_bytes", "audited"):
                     store.set(q.key(key), value)
-                for key, name in (("topen", "t"), ("tact", "t"), ("weights", "t"), ("kept", "turns:1"), ("conf", "max_jobs")):
+                for key, name in (("topen", "t"), ("tact", "t"), ("weights", "t"), ("kept", "turns:1"), ("kept", "turns"), ("kept", "turns1"), ("kept", "turns0:a"), ("kept", "turns:0"),
+                                  ("conf", "max_jobs")):
                     store.hset(q.key(key), name, value)
+                self.assertIn("queued", text(q.enqueue("more", tenant="a", priority="interactive")))
+                self.assertEqual(q.finish(q.claim()), "done")
                 self.assertEqual(len(q.call("position", "wait0")), 2)
                 self.assertEqual(len(q.call("depth")), 6)
                 self.assertEqual(q.finish(running.pop(), wall_ms=value), "done")
@@ -161,6 +164,28 @@ class Keys(Test):
                 someone = Persistent(self, q)
                 someone.run_all(running)
                 someone.check(self.JOBS)
+
+    def test_a_cancel_that_stopped_in_the_middle_keeps_a_job_from_running(self):
+        store = functions_test.store
+        q, running = setting(store)
+        store.hset(q.key("job:", "wait0"), "cancel", "1")
+        someone = Persistent(self, q)
+        for _ in range(3):
+            job = q.claim()
+            self.assertNotEqual(job and job["id"], "wait0")
+            running += [job] if job else []
+        self.assertEqual(q.state("wait0"), "cancelled")
+        someone.run_all(running)
+        someone.check(self.JOBS)
+
+    def test_one_that_is_before_all_others_is_looked_after(self):
+        store = functions_test.store
+        q, running = setting(store)
+        store.zadd(q.key("open"), {"wait0": "-inf"})
+        store.zrem(q.key("line1:t"), "wait0")
+        someone = Persistent(self, q)
+        someone.run_all(running)
+        someone.check(self.JOBS)
 
     def test_an_id_that_is_in_no_set_is_free(self):
         """Its enqueue was stopped in the middle: the client, who has heard of an error, sends it again."""

@@ -1876,6 +1876,19 @@ class Recordings(Test):
             self.assertEqual("recording_cut" in q.job(f"j{i}"), entries == 1)
         self.assertEqual(set(self.sums()), {"j2", "j3"})
 
+    def test_the_result_stays_where_slices_came_behind_it(self):
+        """From a way to Redis that was cut, of an attempt that was lost."""
+        q = self.q
+        self.run_one("late")
+        for _ in range(600):
+            q.record("late", 100)
+        result, = q.entries("late", "result")
+        expiry = store.ttl(q.key("frames:", "late"))
+        q.configure(recordings_mb=0)
+        self.run_one("next")
+        self.assertEqual(q.entries("late"), [result])
+        self.assertLessEqual(abs(store.ttl(q.key("frames:", "late")) - expiry), 60)
+
     def test_small_ones_are_let_be(self):
         self.q.configure(recordings_mb=0)
         self.run_one("small", 1000)

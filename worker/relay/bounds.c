@@ -24,9 +24,23 @@ static bool is_over_output(const struct relay *relay)
            forward_over_total(relay);
 }
 
+/* When a program may have waited enough: its own time begins when its sandbox has begun
+ * with it, however long that took on a busy machine. Until then that is for patience.c.
+ */
+static int64_t wall_end_us(const struct relay *relay, int64_t now_us)
+{
+    const struct run *run = &relay->run;
+
+    return run->begun_us == 0 ? INT64_MAX
+                              : run->begun_us + forward_blocked_us(relay, now_us) +
+                                    run->job.limits.wall_ms * 1000;
+}
+
 static bool is_over_wall(const struct relay *relay)
 {
-    return bounds_wall_us(relay, clock_now_us()) >= relay->run.job.limits.wall_ms * 1000;
+    int64_t now_us = clock_now_us();
+
+    return now_us >= wall_end_us(relay, now_us);
 }
 
 /* What a program left running when it ended: threads, exit functions, __del__. */
@@ -53,6 +67,15 @@ static const struct {
     {is_over_wall, KILL_WALL},
 };
 
+static void note_begin(struct relay *relay)
+{
+    struct run *run = &relay->run;
+
+    if (run->state == RUN_RUNNING && run->begun_us == 0 && forward_has_begun(relay)) {
+        run->begun_us = clock_now_us();
+    }
+}
+
 static void note_end(struct relay *relay)
 {
     struct run *run = &relay->run;
@@ -66,6 +89,7 @@ static void note_end(struct relay *relay)
 
 void bounds_enforce(struct relay *relay)
 {
+    note_begin(relay);
     note_end(relay);
     for (size_t i = 0; i < array_size(limits); i++) {
         if (relay->run.state == RUN_RUNNING && relay->run.killed == KILL_NONE &&
@@ -80,13 +104,15 @@ void bounds_enforce(struct relay *relay)
 int64_t bounds_deadline(const struct relay *relay)
 {
     const struct run *run = &relay->run;
-    int64_t wall_ms = run->job.limits.wall_ms;
-    int64_t grace_ms = (run->ended_us + GRACE_US) / 1000;
+    int64_t wall_us = wall_end_us(relay, 0);
+    int64_t grace_us = run->ended_us != 0 ? run->started_us + relay->forward.blocked_us +
+                                                run->ended_us + GRACE_US
+                                          : INT64_MAX;
+    int64_t first_us = wall_us < grace_us ? wall_us : grace_us;
 
     if (run->state != RUN_RUNNING || run->killed != KILL_NONE ||
-        relay->forward.blocked_since_us != 0) {
+        relay->forward.blocked_since_us != 0 || first_us == INT64_MAX) {
         return CLOCK_NEVER;
     }
-    return (run->started_us + relay->forward.blocked_us) / 1000 +
-           (run->ended_us != 0 && grace_ms < wall_ms ? grace_ms : wall_ms) + 1;
+    return first_us / 1000 + 1;
 }

@@ -76,7 +76,7 @@ static void forget(struct relay *relay, const void *unused)
     run->killed = KILL_NONE;
     run->dead_ms = 0;
     run->forsaken = false;
-    run->started_us = 0;
+    run->started_us = run->begun_us = 0;
     run->wanted = run->wanted || !run->claim_asked;
 }
 
@@ -213,7 +213,7 @@ static int start(struct relay *relay)
     if (r == 0) {
         enter(run, RUN_RUNNING);
         run->started_us = clock_now_us();
-        run->ended_us = 0;
+        run->begun_us = run->ended_us = 0;
         forward_begin(relay);
         input_begin(relay);
         ring_reader_start(&relay->link.current.ring);

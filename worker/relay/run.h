@@ -21,7 +21,8 @@ struct run {
     int64_t claim_sent_ms;
     unsigned refused; /* claims in a row that were answered with an error */
     /* the program */
-    int64_t started_us;
+    int64_t started_us; /* its sandbox was told to, */
+    int64_t begun_us;   /* and was seen to have begun; 0: it was not */
     int64_t
         ended_us; /* wall time of the program at which it had claimed; 0: it has not */
     enum kill_cause killed; /* the first reason for which we had it killed, */
