@@ -21,6 +21,7 @@
 #include "worker/sandbox/recorder.h"
 #include "worker/sandbox/rlimits.h"
 #include "worker/sandbox/trap.h"
+#include "worker/sandbox/where.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -41,9 +42,11 @@ struct birth {
 static int open_signals(const struct birth *birth)
 {
     sigset_t none;
+    int error;
 
     (void)sigemptyset(&none);
-    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;
+    error = sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? trap_install() : -errno;
+    return error == 0 ? where_prepare() : error;
 }
 
 static int join_group(const struct birth *birth)

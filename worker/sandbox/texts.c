@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static PyObject *compiler;  /* compile(); owned */
 static PyObject *text_name; /* "<string>"; owned */
@@ -54,11 +55,28 @@ PyObject *texts_source(PyCodeObject *code)
     return mark != Py_None ? mark : NULL;
 }
 
+/* In a thread that runs nothing else of the program's: exec() itself is what it was given
+ * to do. */
+static bool is_all_of_thread(void)
+{
+    if (gettid() == getpid()) {
+        return false;
+    }
+    for (const frame *at = frames_current(frames_thread()); at != NULL;
+         at = frames_back(at)) {
+        if (texts_is_of_program(frames_code(at))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_called_by_program(void)
 {
     const frame *caller = frames_current(frames_thread());
 
-    return caller != NULL && texts_is_of_program(frames_code(caller));
+    return (caller != NULL && texts_is_of_program(frames_code(caller))) ||
+           is_all_of_thread();
 }
 
 static void free_mark(void *mark)
@@ -111,10 +129,14 @@ struct runner {
 static PyObject *without_spaces(PyObject *text)
 {
     bool is_text = PyUnicode_Check(text);
-    Py_ssize_t size = is_text ? PyUnicode_GET_LENGTH(text) : PyBytes_GET_SIZE(text);
-    Py_UCS4 first = size == 0 ? 0
-                    : is_text ? PyUnicode_READ_CHAR(text, 0)
-                              : (unsigned char)*PyBytes_AS_STRING(text);
+    bool is_bytes = PyBytes_Check(text);
+    Py_ssize_t size = is_text    ? PyUnicode_GET_LENGTH(text)
+                      : is_bytes ? PyBytes_GET_SIZE(text)
+                                 : PyByteArray_GET_SIZE(text);
+    Py_UCS4 first = size == 0  ? 0
+                    : is_text  ? PyUnicode_READ_CHAR(text, 0)
+                    : is_bytes ? (unsigned char)*PyBytes_AS_STRING(text)
+                               : (unsigned char)*PyByteArray_AS_STRING(text);
 
     return first == ' ' || first == '\t'
                ? PyObject_CallMethod(text, "lstrip", is_text ? "s" : "y", " \t")
@@ -173,7 +195,8 @@ static PyObject *made_of(PyObject *source, const struct runner *runner)
 {
     const frame *caller = frames_current(frames_thread());
     bool has_points =
-        is_traced && caller != NULL && functions_of(frames_code(caller)) != NULL;
+        is_traced && ((caller != NULL && functions_of(frames_code(caller)) != NULL) ||
+                      is_all_of_thread());
 
     if (!has_points && !is_called_by_program()) {
         return NULL;
@@ -187,8 +210,9 @@ static PyObject *made_of(PyObject *source, const struct runner *runner)
 
 static bool can_be_made(PyObject *source, PyObject *names)
 {
-    return PyCode_Check(source) || (names == NULL && (PyUnicode_CheckExact(source) ||
-                                                      PyBytes_CheckExact(source)));
+    return PyCode_Check(source) ||
+           (names == NULL && (PyUnicode_Check(source) || PyBytes_Check(source) ||
+                              PyByteArray_Check(source)));
 }
 
 #define ARGUMENTS 4 /* source, globals, locals, closure= */

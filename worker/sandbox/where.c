@@ -168,14 +168,18 @@ void where_was(const char *path, int line)
     ring = NULL;
 }
 
-void where_watch(struct ring_writer *where)
+int where_prepare(void)
 {
     struct sigaction action = {.sa_sigaction = say_where,
                                .sa_flags = SA_RESTART | SA_SIGINFO};
 
-    ring = where;
-    main_thread = frames_thread();
     (void)sigfillset(&action.sa_mask);
     (void)sigdelset(&action.sa_mask, SIGSYS);
-    (void)sigaction(RING_WHERE_SIGNAL, &action, NULL);
+    return sigaction(RING_WHERE_SIGNAL, &action, NULL) == 0 ? 0 : -errno;
+}
+
+void where_watch(struct ring_writer *where)
+{
+    ring = where;
+    main_thread = frames_thread();
 }

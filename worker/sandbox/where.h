@@ -8,8 +8,10 @@
 
 #include "common/ring.h"
 
-/* In the main thread of a sandbox, before its program runs. A program that takes the
- * signal for itself is not asked. */
+/* Before the filter, which lets nobody have the signal for himself. Returns 0 or a
+ * negative errno. */
+int where_prepare(void) must_check;
+/* In the main thread of a sandbox, before its program runs. */
 void where_watch(struct ring_writer *ring);
 /* Says where the thread that calls it is, if it is in the program. From anywhere. */
 void where_say(void);
