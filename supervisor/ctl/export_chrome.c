@@ -10,10 +10,10 @@
 
 #include <string.h>
 
-/* Microseconds and thousandths of one. */
+/* When it was, and what is written for it, in thousandths of a microsecond. */
 struct moment {
     uint64_t us;
-    unsigned parts;
+    uint64_t parts;
 };
 
 struct chrome {
@@ -62,27 +62,27 @@ static void add_path(struct buffer *to, const char *path)
 }
 
 /* What happens in one microsecond is told apart by parts of it: importers sort by time
- * first, and would make another order of a call's end and the next one's beginning. */
+ * first, and would make another order of a call's end and the next one's beginning. Where
+ * there are too many for one, they go on into the next. */
 static struct moment moment_of(struct chrome *chrome, const struct trace_event *event)
 {
-    struct moment moment = {.us = event->time_us};
+    struct moment moment = {.us = event->time_us, .parts = 1000 * event->time_us};
 
-    if (chrome->last.us == moment.us) {
+    if (chrome->last.us == moment.us && chrome->last.parts >= moment.parts) {
         moment.parts = chrome->last.parts + 1;
     }
-    if (chrome->last_edge.us == moment.us && moment.parts <= chrome->last_edge.parts) {
+    if (chrome->last_edge.us <= moment.us && chrome->last_edge.parts >= moment.parts) {
         moment.parts = chrome->last_edge.parts + 1;
     }
-    moment.parts = moment.parts < 999 ? moment.parts : 999;
     chrome->last = moment;
     return moment;
 }
 
 static void add_time(struct buffer *to, struct moment moment)
 {
-    buffer_printf(to, ",\"ts\":%llu", (unsigned long long)moment.us);
-    if (moment.parts > 0) {
-        buffer_printf(to, ".%03u", moment.parts);
+    buffer_printf(to, ",\"ts\":%llu", (unsigned long long)(moment.parts / 1000));
+    if (moment.parts % 1000 > 0) {
+        buffer_printf(to, ".%03u", (unsigned)(moment.parts % 1000));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MARKS_MAX (16u << 20) /* of all threads, 16 bytes each; and the ends of those */
+#define DEPTH_MAX 2000        /* calls within one another: speedscope recurses as deep */
 
 struct mark {
     uint64_t at;
@@ -70,6 +71,7 @@ static bool has_room(const struct speedscope *scope, struct profile *profile)
     marks = realloc(profile->marks, room * sizeof(*marks));
     if (marks != NULL) {
         profile->marks = marks;
+        profile->room = room;
     }
     return marks != NULL;
 }
@@ -85,7 +87,7 @@ static void add(struct speedscope *scope, struct profile *profile,
 static void open_call(struct speedscope *scope, struct profile *profile,
                       const struct trace_event *event)
 {
-    if (profile->skipped > 0 || !has_room(scope, profile)) {
+    if (profile->skipped > 0 || profile->open == DEPTH_MAX || !has_room(scope, profile)) {
         profile->skipped++;
         scope->left_out++;
         return;
@@ -186,7 +188,10 @@ static void speedscope_left_out(const void *state, struct buffer *to)
     const struct speedscope *scope = state;
 
     if (scope->left_out > 0) {
-        buffer_printf(to, "%llu calls are left out: there are too many for this format",
+        buffer_printf(to,
+                      "%llu calls are left out: there are too many for this format, or "
+                      "they are too "
+                      "deep",
                       (unsigned long long)scope->left_out);
     }
 }

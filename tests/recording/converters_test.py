@@ -3,6 +3,7 @@
 `trace`, `follow` and `save` refuse the same ones with the same words, after everything that stands before, and none writes
 more than is in proportion. Trusts nothing. Run by ctest; RECORDINGS=2000 makes it longer, and SEED=n as it was."""
 
+import decimal
 import json
 import os
 import random
@@ -115,9 +116,13 @@ class Converters(unittest.TestCase):
         return f"at byte {offset}: {reason.replace('this reader', 'this program')}"
 
     def check_nesting(self, told):
-        stacks = {}
-        for event in json.loads(told["chrome"][1])["traceEvents"]:
+        """In their order by time, too, as importers have it."""
+        stacks, last = {}, -1
+        for event in json.loads(told["chrome"][1], parse_float=decimal.Decimal)["traceEvents"]:
             stack = stacks.setdefault(event["tid"], [])
+            if event["ph"] in "BE":
+                self.assertGreater(event["ts"], last)
+                last = event["ts"]
             if event["ph"] == "B":
                 stack.append(event["name"])
             elif event["ph"] == "E":
@@ -183,6 +188,12 @@ class Converters(unittest.TestCase):
                 self.assertIn(path, written)
         events = json.loads(self.run_paddock("trace", self.path("x.rec", data), "--format", "chrome")[1])["traceEvents"]
         self.assertEqual(sum(event["ph"] == "B" for event in events), 10001)
+
+    def test_deeper_than_speedscope_can_be(self):
+        code, written, said = self.run_paddock("trace", self.path("x.rec", tables(b"f") + CALL * 5000 + RETURN * 2999), "--format", "speedscope")
+        self.assertEqual((code, said), (0, "paddock: 3000 calls are left out: there are too many for this format, or they are too deep\n"))
+        events = json.loads(written)["profiles"][0]["events"]
+        self.assertEqual([event["type"] for event in events], ["O"] * 2000 + ["C"] * 2000)
 
     def test_deeper_than_lines_are_indented(self):
         data = tables(b"f") + CALL * 45 + b"\xc1" + RETURN * 45

@@ -87,8 +87,7 @@ static const char *const wrong[] = {
     "'a'",
     "a",
     "\xc3\xa9",
-    "\xef\xbb\xbf"
-    "1",
+    "\357\273\2771",
     "[",
     "]",
     "[1",
