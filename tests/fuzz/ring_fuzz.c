@@ -204,7 +204,7 @@ static void settle(struct fuzz *fuzz)
                                .limits = &limits,
                                .claim = claimed ? &claim : NULL,
                                .hostile = fuzz->hostile,
-                               .recorded = fuzz->recorded,
+                               .begun = fuzz->recorded,
                                .starved = ring_reader_starved(&fuzz->reader)};
     struct judgement judged = {0};
 
