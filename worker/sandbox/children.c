@@ -306,11 +306,13 @@ static int64_t timeval_us(const struct timeval *time)
     return (int64_t)time->tv_sec * 1000000 + time->tv_usec;
 }
 
-/* One that was asked where it is ends itself, which is as good as killed. */
+/* One that was asked where it is, and has ended with the status of those who said it, is
+ * as good as killed. */
 static void take_evidence(const struct child *child, int status,
                           const struct rusage *usage, struct message_exited *ret)
 {
-    bool asked = WIFEXITED(status) && child->kill_ms != 0;
+    bool asked = child->kill_ms != 0 && WIFEXITED(status) &&
+                 WEXITSTATUS(status) == SANDBOX_EXIT_ASKED;
     bool exited = WIFEXITED(status) && !asked;
 
     *ret = (struct message_exited){

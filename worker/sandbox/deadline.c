@@ -35,28 +35,18 @@ static struct {
     .next_ms = FIRST_MS,
 };
 
-/* The condition's clock is the wall's, which may jump: so it is looked at again. */
-static void wait_a_little(int64_t ms)
-{
-    struct timespec until;
-
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (ms < LEAST_MS ? ms : LEAST_MS) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&deadline.change, &deadline.lock, &until);
-}
-
 static void *watch(void *unused)
 {
     (void)pthread_mutex_lock(&deadline.lock);
     for (;;) {
-        int64_t left_ms = deadline.due_ms - clock_now_ms();
-
         if (deadline.due_ms == 0) {
             (void)pthread_cond_wait(&deadline.change, &deadline.lock);
-        } else if (left_ms > 0) {
-            wait_a_little(left_ms);
+        } else if (clock_now_ms() < deadline.due_ms) {
+            const struct timespec until = {deadline.due_ms / 1000,
+                                           deadline.due_ms % 1000 * 1000000};
+
+            (void)pthread_cond_clockwait(&deadline.change, &deadline.lock,
+                                         CLOCK_MONOTONIC, &until);
         } else {
             deadline.passed = true;
             deadline.due_ms += AGAIN_MS;

@@ -37,6 +37,8 @@ struct sandbox_failure {
  * not exist. `failure` is told before, if it is not NULL. `filtered` is false only for
  * the self-test's second child. */
 #define SANDBOX_EXIT_BIRTH 81
+/* Of one that was asked where it is, and has said so (where.h). */
+#define SANDBOX_EXIT_ASKED 82
 void sandbox_lock(const struct sandbox_settings *settings, uint32_t place,
                   const struct control_group *group, int doorbell, bool filtered,
                   struct sandbox_failure *failure);

@@ -10,6 +10,7 @@
 
 #include "common/utf8.h"
 #include "worker/sandbox/interpreter.h"
+#include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/texts.h"
 
 #include <errno.h>
@@ -121,7 +122,7 @@ static void say_of_all(const PyThreadState *first)
 static _Noreturn void end(void)
 {
     for (;;) {
-        (void)syscall(SYS_exit_group, 0);
+        (void)syscall(SYS_exit_group, SANDBOX_EXIT_ASKED);
     }
 }
 
