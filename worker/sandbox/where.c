@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
@@ -126,15 +127,26 @@ static _Noreturn void end(void)
     }
 }
 
-/* The thread that computes, if there is one, is what used up the time; or else the main
- * thread is what the program waits in. Returns true where the calling one is to say it.
- */
-static bool is_its_own(const PyThreadState *own)
+/* Was it a call of the kernel that the signal has come upon, as where somebody waits? It
+ * stands behind that instruction, or before it where it will be begun again. */
+static bool was_in_kernel(const ucontext_t *context)
+{
+    static const unsigned char call[] = {0x0f, 0x05}; /* syscall */
+    const unsigned char *next = (void *)context->uc_mcontext.gregs[REG_RIP];
+
+    return memcmp(next - sizeof(call), call, sizeof(call)) == 0 ||
+           memcmp(next, call, sizeof(call)) == 0;
+}
+
+/* The thread that computes, if there is one, is what used up the time, with the lock or,
+ * in C, without; or else the main thread is what the program waits in. Returns true where
+ * the calling one is to say it. */
+static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
 {
     const PyThreadState *running;
 
-    if (own != main_thread) {
-        return true; /* asked by the main thread */
+    if (own != main_thread || !was_in_kernel(context)) {
+        return true; /* asked by the main thread; or that computes */
     }
     running = running_thread();
     return running == NULL || running == main_thread || !ask(running);
@@ -147,7 +159,7 @@ static void say_where(int signo, siginfo_t *info, void *context)
     int saved = errno;
 
     asked = asked || info->si_pid != getpid();
-    if (asked && own != NULL && is_its_own(own)) {
+    if (asked && own != NULL && is_its_own(own, context)) {
         say_of_all(own);
         end();
     }
