@@ -6,7 +6,8 @@
 -- no job may be lost for it. So an audit goes on always, round after round over `open`: some of them each second, and at each
 -- claim from the first that was damaged to the end of the round.
 local TYPES = {open = "zset", lease = "zset", waits = "zset", delayed = "zset", dead = "zset", turns = "zset",
-               rr0 = "zset", rr1 = "zset", rr2 = "zset", turns0 = "zset", turns1 = "zset", turns2 = "zset", capped = "zset", kept = "hash", topen = "hash",
+               rr0 = "zset", rr1 = "zset", rr2 = "zset", turns0 = "zset", turns1 = "zset", turns2 = "zset",
+               capped = "zset", kept = "hash", topen = "hash",
                tact = "hash", conf = "hash", weights = "hash", bytes = "string", pace = "string", paused = "string",
                wake = "list", recordings = "zset", recordings_until = "zset", recordings_size = "hash",
                recordings_bytes = "string"}

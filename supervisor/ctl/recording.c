@@ -64,7 +64,6 @@ struct walk {
     struct endpoint *endpoint;
     struct queue_key key;
     const char *command; /* XRANGE or XREVRANGE */
-    const char *page;    /* entries that are asked for at once */
     char from[80];       /* with '(' before it: behind that one */
     /* Gets each entry: 0 goes on, 1 ends the walk, a negative errno, too. */
     int (*visit)(void *context, const struct entry *entry, struct buffer *why);
@@ -98,7 +97,7 @@ static int walk_on(struct walk *walk, struct buffer *why)
     while (more && result == 0) {
         struct redisReply *page =
             redis_call_text(walk->endpoint->redis, TIMEOUT_MS, walk->command,
-                            walk->key.text, walk->from, to, "COUNT", walk->page, NULL);
+                            walk->key.text, walk->from, to, "COUNT", PAGE, NULL);
 
         if (page == NULL || page->type != REDIS_REPLY_ARRAY) {
             buffer_add_text(why, page == NULL || page->str == NULL
@@ -166,7 +165,6 @@ int recording_read_job(struct endpoint *endpoint, const char *id, recording_take
     struct walk walk = {.endpoint = endpoint,
                         .key = queue_key(endpoint->queue, "frames:", id),
                         .command = "XREVRANGE",
-                        .page = PAGE,
                         .from = "+",
                         .visit = find_state,
                         .context = &attempt};

@@ -374,10 +374,6 @@ int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)
     return forward->blocked_us + (since != 0 ? now_us - since : 0);
 }
 
-/* More than what the recorder writes for any program: output, and its error on stderr,
- * byte by byte, each in a record of its own, which count for an eighth of what is
- * written; the trace; the tables; waits for input; and, beside these, errors, chunks and
- * the end. */
 void forward_hear(struct relay *relay)
 {
     relay->forward.rang = true;
@@ -388,6 +384,10 @@ bool forward_has_begun(const struct relay *relay)
     return relay->forward.rang || relay->forward.taken > 0;
 }
 
+/* More than what the recorder writes for any program: output, and its error on stderr,
+ * byte by byte, each in a record of its own, which count for an eighth of what is
+ * written; the trace; the tables; waits for input; and, beside these, errors, chunks and
+ * the end. */
 bool forward_over_total(const struct relay *relay)
 {
     const struct job_limits *limits = &relay->run.job.limits;

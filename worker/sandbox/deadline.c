@@ -8,7 +8,6 @@
 #include "common/clock.h"
 
 #include <Python.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -194,11 +194,13 @@ static void mark_if_nobody_s(PyCodeObject *code)
 static PyObject *made_of(PyObject *source, const struct runner *runner)
 {
     const frame *caller = frames_current(frames_thread());
+    bool is_called = caller != NULL && texts_is_of_program(frames_code(caller));
+    bool is_alone = !is_called && is_all_of_thread();
     bool has_points =
-        is_traced && ((caller != NULL && functions_of(frames_code(caller)) != NULL) ||
-                      is_all_of_thread());
+        is_traced &&
+        (is_alone || (caller != NULL && functions_of(frames_code(caller)) != NULL));
 
-    if (!has_points && !is_called_by_program()) {
+    if (!has_points && !is_called && !is_alone) {
         return NULL;
     }
     if (PyCode_Check(source)) {
