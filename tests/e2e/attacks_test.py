@@ -353,7 +353,7 @@ class Lifecycle:
         job = self.client.enqueue(pool.make_zip("import time\nprint('begun', flush=True)\ntime.sleep(0.5)\nprint('done')\n"))
         faults_test.begun(self.client, job)
         slot = int(self.client.job(job)["owner"].rpartition(b".")[2])
-        relay = sorted(self.pool.relays())[slot]
+        relay = self.pool.relays()[slot]
         os.kill(relay, signal.SIGSTOP)
         ended = self.client.wait(job)
         os.kill(relay, signal.SIGCONT)
@@ -366,7 +366,7 @@ class Lifecycle:
         self.start(workers=1)
         job = self.client.enqueue(pool.make_zip("print('begun', flush=True)\nwhile True: pass\n"), wall_ms=500)
         faults_test.begun(self.client, job)
-        os.kill(min(self.pool.sandboxes()), signal.SIGSTOP)
+        os.kill(self.pool.sandboxes()[0], signal.SIGSTOP)
         self.assertEqual(self.client.wait(job).verdict, "wall_limit")
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
 
@@ -376,7 +376,7 @@ class Lifecycle:
             self.start(workers=1, redis=server.address)
             job = self.client.enqueue(pool.make_zip(faults_test.SLOW))
             faults_test.begun(self.client, job)
-            sandbox = min(self.pool.sandboxes())
+            sandbox = self.pool.sandboxes()[0]
             server.stop()
             pool.wait_until(lambda: not os.path.exists(f"/proc/{sandbox}"), "the program ends")
             server.start("--appendonly", "yes")

@@ -198,7 +198,7 @@ class Stage:
         pool.wait_until(lambda: len(self.pool.sandboxes()) == self.options["workers"] + 1
                         and self.client.job(self.neighbour)["state"] == b"running", "the bystander runs")
         slot = int(self.client.job(self.neighbour)["owner"].rpartition(b".")[2])
-        self.others = {"relays": {sorted(self.pool.relays())[slot]}, "sandboxes": set()}
+        self.others = {"relays": {self.pool.relays()[slot]}, "sandboxes": set()}
 
     def end_bystander(self):
         self.client.redis.execute_command("FCALL", "paddock_input", 1, self.client.key("open"), self.neighbour, "bye\n")

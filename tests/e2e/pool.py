@@ -99,8 +99,13 @@ def parent_of(pid):
         return 0
 
 
+with open("/proc/sys/kernel/pid_max") as limit:
+    PIDS = int(limit.read())
+
+
 def children_of(pid):
-    """All living descendants of a process, as {pid: command}."""
+    """All living descendants of a process, as {pid: command}, in the order in which they were started. Numbers are given out in
+    turn, and begin anew above all that there may be: those of one clock tick are ordered from their ancestor's on."""
     parents = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -110,18 +115,18 @@ def children_of(pid):
                 head, _, tail = file.read().rpartition(")")
         except OSError:
             continue
-        state, parent = tail.split()[:2]
+        state, parent, *rest = tail.split()
         if state != "Z":
-            parents[int(entry)] = (int(parent), head.partition("(")[2])
+            parents[int(entry)] = (int(parent), head.partition("(")[2], int(rest[17]))
     found = {}
     grown = True
     while grown:
         grown = False
-        for child, (parent, command) in parents.items():
+        for child, (parent, command, started) in parents.items():
             if child not in found and (parent == pid or parent in found):
-                found[child] = command
+                found[child] = (started, (child - pid) % PIDS, command)
                 grown = True
-    return found
+    return {child: command for child, (_, _, command) in sorted(found.items(), key=lambda one: one[1])}
 
 
 def wait_until(condition, what, seconds=PATIENCE):
@@ -279,7 +284,7 @@ class Pool:
             return file.read()
 
     def processes(self, command=None):
-        """Pids of the pool's processes, by command name if one is given."""
+        """Pids of the pool's processes, by command name if one is given, in the order in which they were started."""
         found = children_of(self.process.pid)
         return [p for p, c in found.items() if command is None or c.startswith(command[:12])]
 
@@ -289,11 +294,11 @@ class Pool:
     def zygotes(self):
         """In the order in which they were started: two while one takes over from the other. A sandbox bears their name, too, in
         the moment of its birth."""
-        return sorted(p for p in self.processes("paddock-zygote") if parent_of(p) == self.process.pid)
+        return [p for p in self.processes("paddock-zygote") if parent_of(p) == self.process.pid]
 
     def zygote(self):
         """The oldest."""
-        return min(self.zygotes(), default=None)
+        return next(iter(self.zygotes()), None)
 
     def sandboxes(self):
         return self.processes("paddock-sandbox")

@@ -119,7 +119,7 @@ class Life(unittest.TestCase):
     def test_every_process_is_replaced(self):
         with tempfile.TemporaryDirectory() as data, pool.Pool(workers=2, data_dir=data) as p:
             for command in ("paddock-relay", "paddock-zygote", "redis"):
-                victim = min(p.processes(command))
+                victim = p.processes(command)[0]
                 os.kill(victim, signal.SIGKILL)
                 pool.wait_until(lambda: victim not in p.processes(command) and p.processes(command),
                                 f"{command} is replaced")
