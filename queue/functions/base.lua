@@ -4,7 +4,7 @@
 -- text of these files, in the order that ../CMakeLists.txt has, behind the tables VERSION, FIELDS and VERDICTS. Runs
 -- inside Redis (Lua 5.1, sandboxed). Callers are clients (enqueue, cancel, input, position), operators (pause, resume,
 -- dead letters) and relays; none can name a key of another queue: all keys are made from the one that is passed,
--- paddock:{QUEUE}:open. P is its part before "open".
+-- paddock:{QUEUE}:open (or those, from relays that serve several queues). P is its part before "open".
 --
 -- What is true of every job at every moment: it is in `open` unless it is final; it is in `lease` if and only if it is
 -- running; it stands in `waits`, and in its tenant's line or in `delayed`, if and only if it is queued; it has one

@@ -20,17 +20,78 @@ local function attempt(name, callback, P, args)
   return reply
 end
 
+-- A pool may serve several queues, of one slot of a Cluster: its relays call these with the keys of all of them, in the order
+-- in which they are to be asked. How each call's answers become one. `ask(i)` calls the function for a queue.
+local SEVERAL = {
+  -- The first that has a job, and which it is; else when one of them is to be asked again. One that fails is in no other's way.
+  claim = function(names, ask)
+    local idle, failure
+    for i = 1, #names do
+      local reply = ask(i)
+      if reply[1] == "id" then
+        reply[#reply + 1], reply[#reply + 2] = "queue", names[i]
+        return reply
+      end
+      failure = failure or reply.err and reply
+      idle = math.min(idle or math.huge, tonumber(reply[2]) or math.huge)
+    end
+    return failure or idle < math.huge and {"idle_ms", whole(idle)} or {}
+  end,
+  -- The job's own is the first. What claims do besides is done for all.
+  beat = function(names, ask)
+    local reply = ask(1)
+    for i = 2, #names do
+      ask(i, watch)
+    end
+    return reply
+  end,
+  recover = function(names, ask)
+    local found = {}
+    for i = 1, #names do
+      local reply = ask(i)
+      if reply.err then
+        return reply
+      end
+      for _, id in ipairs(reply) do
+        found[#found + 1] = id
+      end
+    end
+    return found
+  end,
+}
+
+-- The names of some keys' queues, and their P; or nil.
+local function queues_of(keys)
+  local names, prefixes = {}, {}
+  for i, key in ipairs(keys) do
+    prefixes[i], names[i] = string.match(key, "^(paddock:{([%w_.-]+)}:)open$")
+    if not names[i] or #names[i] > QUEUE_AT_MOST then
+      return nil
+    end
+  end
+  return names[1] and names, prefixes
+end
+
+local function call(name, callback, P, args)
+  local missing = missing_right(P, name, args)
+  if missing then
+    return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing)
+  end
+  return attempt(name, callback, P, args)
+end
+
 local function register(name, callback, ...)
   local function checked(keys, args)
-    local P, queue = string.match(keys[1] or "", "^(paddock:{([%w_.-]+)}:)open$")
-    if not P or #queue > QUEUE_AT_MOST then
+    local names, prefixes = queues_of(keys)
+    if not names or names[2] and not SEVERAL[name] then
       return redis.error_reply("BADKEY the one key is paddock:{QUEUE}:open")
     end
-    local missing = missing_right(P, name, args)
-    if missing then
-      return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing)
+    if not names[2] then
+      return call(name, callback, prefixes[1], args)
     end
-    return attempt(name, callback, P, args)
+    return SEVERAL[name](names, function(i, other)
+      return call(name, other or callback, prefixes[i], args)
+    end)
   end
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
 end

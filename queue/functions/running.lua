@@ -7,12 +7,18 @@ local function of_attempt(P, args, refusal, step)
   return redis.status_reply(holds(P, id, token) and step(id) or refusal)
 end
 
+-- What claims do, too, but no claim comes while all have a job.
+local function watch(P, args)
+  local now, lease_ms = now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST)
+  reap_waits(P, now)
+  audit(P, now, lease_ms)
+  return {}
+end
+
 local function beat(P, args)
   return of_attempt(P, args, "lost", function(id)
-    local now, lease_ms = now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST)
-    hold(P, id, now, lease_ms)
-    reap_waits(P, now) -- claims do these, too, but no claim comes while all have a job
-    audit(P, now, lease_ms)
+    hold(P, id, now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST))
+    watch(P, args)
     return field(P, id, "cancel") and "cancel" or "ok"
   end)
 end

@@ -223,6 +223,77 @@ class Test(unittest.TestCase):
         return result
 
 
+class Several(Test):
+    """What relays of a pool that serves several queues call."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = Queue("q2")
+
+    def call(self, function, *arguments, queues=(QUEUE, "q2")):
+        keys = [f"paddock:{{{name}}}:open" for name in queues]
+        return text(store.execute_command("FCALL", "paddock_" + function, len(keys), *keys, *arguments))
+
+    def claim(self, *arguments, **named):
+        flat = self.call("claim", "w1", LEASE_MS, 3, *arguments, **named)
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def test_the_first_that_has_a_job(self):
+        self.other.enqueue("b")
+        found = self.claim()
+        self.assertEqual((found["queue"], found["id"]), ("q2", "b"))
+        self.q.enqueue("a")
+        self.other.enqueue("c")
+        self.assertEqual(self.claim(queues=(QUEUE, "q2"))["queue"], QUEUE)
+        self.assertEqual(self.claim(queues=(QUEUE, "q2"))["queue"], "q2")
+        self.assertEqual(self.claim(), {})
+        self.assertEqual(self.call("beat", "b", found["token"], LEASE_MS, queues=("q2", QUEUE)), "ok")
+        self.assertEqual(self.call("beat", "b", found["token"], LEASE_MS), "lost", "the job's own queue is the first")
+        self.assertEqual(self.other.finish(found), "done")
+
+    def test_when_to_ask_again(self):
+        self.assertEqual(self.claim("idle_ms"), {})
+        self.other.enqueue("b", delay_ms=5000)
+        self.assertTrue(0 < int(self.claim("idle_ms")["idle_ms"]) <= 5001)
+        self.q.enqueue("a", delay_ms=1000)
+        self.assertTrue(0 < int(self.claim("idle_ms")["idle_ms"]) <= 1001)
+
+    def test_one_is_in_no_others_way(self):
+        """Paused, or damaged so that no claim of it can be answered."""
+        self.other.enqueue("b")
+        self.q.enqueue("a")
+        self.q.call("pause", "why")
+        self.assertEqual(self.claim()["id"], "b")
+        self.q.call("resume")
+        self.other.enqueue("c")
+        store.execute_command("ACL", "SETUSER", "half", "on", "nopass", "~paddock:{q2}:*", f"~paddock:{{{QUEUE}}}:open", "+@all")
+        half = redis.Redis(unix_socket_path=os.path.join(folder, "redis.sock"), username="half", password="x")
+        self.addCleanup(store.execute_command, "ACL", "DELUSER", "half")
+        self.addCleanup(half.close)
+        for expected in "c", None:
+            command = ("FCALL", "paddock_claim", 2, self.q.key("open"), self.other.key("open"), "w1", LEASE_MS, 3)
+            if expected:
+                self.assertEqual(text(half.execute_command(*command))[1], expected)
+            else:
+                with self.assertRaisesRegex(redis.ResponseError, "EXISTS recordings_until"):
+                    half.execute_command(*command)
+
+    def test_what_nobody_claims_expires_by_beats_of_another(self):
+        self.q.enqueue("a")
+        job = self.q.claim()
+        self.other.enqueue("b", max_wait_s=1)
+        time.sleep(1.05)
+        self.assertEqual(self.call("beat", "a", job["token"], LEASE_MS), "ok")
+        self.assertEqual(self.other.state("b"), "expired")
+
+    def test_what_was_left_behind_in_each(self):
+        for queue, job in (self.q, "a"), (self.other, "b"), (self.other, "c"):
+            queue.enqueue(job)
+            queue.claim(owner="w1" if job != "c" else "w2")
+        self.assertEqual(self.call("recover", "w1"), ["a", "b"])
+        self.assertEqual([self.q.state("a"), self.other.state("b"), self.other.state("c")], ["queued", "queued", "running"])
+
+
 class Library(Test):
     def test_loads_twice_and_says_its_version(self):
         load_library()
@@ -236,6 +307,15 @@ class Library(Test):
         with self.assertRaisesRegex(redis.ResponseError, "BADKEY"):
             store.execute_command("FCALL", "paddock_claim", 0)
         self.assertEqual(store.dbsize(), 0)
+
+    def test_only_relays_calls_take_several_queues(self):
+        keys = ("paddock:{q}:open", "paddock:{q2}:open")
+        for function in ("enqueue", "cancel", "finish", "lost", "requeue", "pause", "resume", "dead_drop"):
+            with self.subTest(function), self.assertRaisesRegex(redis.ResponseError, "BADKEY"):
+                store.execute_command("FCALL", "paddock_" + function, 2, *keys, "a", "b", "c", "d")
+        for bad in ("open", "paddock:{q2}:job", ""):
+            with self.subTest(bad), self.assertRaisesRegex(redis.ResponseError, "BADKEY"):
+                store.execute_command("FCALL", "paddock_claim", 2, keys[0], bad, "w", 1000, 3)
 
     def test_a_queues_name_has_bounds(self):
         for name in ("", "x" * 65, "x" * 3000, "a b", "a}"):
