@@ -33,5 +33,6 @@
     KIB(16)                /* bytes of one message, header included (common/message.h) */
 #define LIMIT_FDS      7   /* file descriptors that travel with one message */
 #define LIMIT_WORKERS  256 /* workers of one pool */
+#define LIMIT_QUEUES   8   /* queues that one pool serves */
 #define LIMIT_PATH     4096
 #define LIMIT_LOG_LINE 2048

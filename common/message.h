@@ -36,12 +36,13 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/share.h"
 #include "common/verdict.h"
 
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 10 /* bumped with any change below */
+#define MESSAGE_VERSION 11 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -165,7 +166,8 @@ struct message_relay {
                         a Redis that is not there ends the start */
     int64_t max_cpu_ms, max_wall_ms, max_memory_mb, max_output_kb, max_recording_kb;
     char redis[1024]; /* unix:/path, host:port, or redis://[user:password@]host:port/db */
-    char queue[LIMIT_QUEUE + 1];
+    uint32_t queue_count;
+    struct share queues[LIMIT_QUEUES];
     char owner[128]; /* stable for the slot: HOST.POOL.SLOT */
 };
 

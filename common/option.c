@@ -7,6 +7,7 @@
 
 #include "common/number.h"
 #include "common/redis_address.h"
+#include "common/share.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,12 +71,11 @@ static bool set_text(const struct option_row *row, const char *text, void *value
     return true;
 }
 
-static bool set_name(const struct option_row *row, const char *text, void *value)
+static bool set_queues(const struct option_row *row, const char *text, void *value)
 {
-    static const char takes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789_.-";
+    struct share shares[LIMIT_QUEUES];
 
-    return text[strspn(text, takes)] == '\0' && set_text(row, text, value);
+    return share_parse(text, shares) > 0 && set_text(row, text, value);
 }
 
 /* Where a row may be empty, that is no path but the word for its default. */
@@ -148,9 +148,13 @@ static void say_text(const struct option_row *row, struct buffer *to)
     buffer_printf(to, "a text of at most %lld bytes", (long long)row->max);
 }
 
-static void say_name(const struct option_row *row, struct buffer *to)
+static void say_queues(const struct option_row *row, struct buffer *to)
 {
-    buffer_printf(to, "letters, digits and _.-, at most %lld", (long long)row->max);
+    buffer_printf(
+        to,
+        "at most %d different names of at most %d letters, digits and _.-, each "
+        "with or without a weight from 1 to %d behind a colon",
+        LIMIT_QUEUES, LIMIT_QUEUE, SHARE_WEIGHT_MAX);
 }
 
 static void say_path(const struct option_row *row, struct buffer *to)
@@ -191,7 +195,7 @@ static const struct {
     [OPTION_FLAG] = {set_flag, say_flag, false},
     [OPTION_CHOICE] = {set_choice, say_choice, false},
     [OPTION_TEXT] = {set_text, say_text, false},
-    [OPTION_NAME] = {set_name, say_name, false},
+    [OPTION_QUEUES] = {set_queues, say_queues, false},
     [OPTION_PATH] = {set_path, say_path, false},
     [OPTION_FOLDER] = {set_folder, say_folder, false},
     [OPTION_FILE] = {set_file, say_file, false},

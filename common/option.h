@@ -23,7 +23,7 @@ enum option_type {
     OPTION_CHOICE, /* int64_t, the index in `choices` (separated by spaces) */
     /* char [max + 1], at least `min` bytes: */
     OPTION_TEXT,
-    OPTION_NAME,    /* letters, digits and _.- */
+    OPTION_QUEUES,  /* NAME[:WEIGHT] ..., as share_parse takes them */
     OPTION_PATH,    /* absolute, or one of the words in `choices` */
     OPTION_FOLDER,  /* the same, of a folder that is there */
     OPTION_FILE,    /* the same, of a file that can be read */

@@ -90,7 +90,7 @@ static int map(int fd, bool writable, struct scoreboard **ret)
     return 0;
 }
 
-static int fill(int fd, const char *queue, struct scoreboard **ret)
+static int fill(int fd, const struct share *queues, int count, struct scoreboard **ret)
 {
     int error;
 
@@ -99,7 +99,10 @@ static int fill(int fd, const char *queue, struct scoreboard **ret)
     }
     error = map(fd, true, ret);
     if (error == 0) {
-        (void)snprintf((*ret)->head.queue, sizeof((*ret)->head.queue), "%s", queue);
+        for (int i = 0; i < count; i++) {
+            (*ret)->queues[i].share = queues[i];
+        }
+        (*ret)->head.queues = (uint32_t)count;
         (*ret)->magic = SCOREBOARD_MAGIC;
         (*ret)->version = SCOREBOARD_VERSION;
         (*ret)->size = sizeof(struct scoreboard);
@@ -107,8 +110,8 @@ static int fill(int fd, const char *queue, struct scoreboard **ret)
     return error;
 }
 
-int scoreboard_create(const char *path, const char *queue, int *ret_fd,
-                      struct scoreboard **ret)
+int scoreboard_create(const char *path, const struct share *queues, int count,
+                      int *ret_fd, struct scoreboard **ret)
 {
     autoclose int fd = -1;
     int error;
@@ -120,7 +123,7 @@ int scoreboard_create(const char *path, const char *queue, int *ret_fd,
     if (fd < 0) {
         return -errno;
     }
-    error = fill(fd, queue, ret);
+    error = fill(fd, queues, count, ret);
     if (error == 0) {
         *ret_fd = steal_fd(&fd);
     }
@@ -131,7 +134,8 @@ static bool is_one(const struct scoreboard *scoreboard)
 {
     return scoreboard->magic == SCOREBOARD_MAGIC &&
            scoreboard->version == SCOREBOARD_VERSION &&
-           scoreboard->size == sizeof(*scoreboard);
+           scoreboard->size == sizeof(*scoreboard) &&
+           scoreboard->head.queues <= LIMIT_QUEUES;
 }
 
 int scoreboard_map(int fd, bool writable, struct scoreboard **ret)
@@ -193,6 +197,7 @@ void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work 
 {
     for (int tries = 0; !copy(slot, ret) && tries < READ_TRIES; tries++) {
     }
+    ret->queue[sizeof(ret->queue) - 1] = '\0';
     ret->job[sizeof(ret->job) - 1] = '\0';
     ret->tenant[sizeof(ret->tenant) - 1] = '\0';
 }
@@ -254,10 +259,10 @@ uint64_t scoreboard_ended(const struct scoreboard_counts *counts)
     return sum;
 }
 
-bool scoreboard_may_ask(struct scoreboard_queue *queue, int64_t now_ms, int64_t every_ms)
+bool scoreboard_may_ask(struct scoreboard_redis *redis, int64_t now_ms, int64_t every_ms)
 {
-    long long asked_ms = atomic_load_explicit(&queue->asked_ms, memory_order_relaxed);
+    long long asked_ms = atomic_load_explicit(&redis->asked_ms, memory_order_relaxed);
 
     return now_ms - asked_ms >= every_ms &&
-           atomic_compare_exchange_strong(&queue->asked_ms, &asked_ms, now_ms);
+           atomic_compare_exchange_strong(&redis->asked_ms, &asked_ms, now_ms);
 }

@@ -4,7 +4,7 @@
  * runtime folder that all of them map. It costs who writes a few stores and no call of
  * the kernel, and who reads cannot hinder anybody.
  *
- * Each part has one writer: the supervisor the head, each relay its slot; of the queue's
+ * Each part has one writer: the supervisor the head, each relay its slot; of the queues'
  * state the relay writes that has the turn to ask (scoreboard_may_ask). A slot outlives
  * its relay: the next one counts on. Readers map it read-only, and take copies: a slot is
  * written between two steps of its sequence number (a seqlock), so that a copy is never
@@ -16,6 +16,7 @@
 #pragma once
 
 #include "common/limits.h"
+#include "common/share.h"
 #include "common/verdict.h"
 
 #include <stdatomic.h>
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 #define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
-#define SCOREBOARD_VERSION 2          /* bumped with any change below */
+#define SCOREBOARD_VERSION 3          /* bumped with any change below */
 
 /* Whoever has not turned his loop, or not answered, for so long stands still. All of them
  * are asked every 2 s (supervisor/health.h), so it is more than two questions: a machine
@@ -83,6 +84,7 @@ struct scoreboard_work {
     int64_t seen_ms;  /* when its loop turned last */
     int64_t heard_ms; /* when Redis answered last */
     /* the job, while it has one */
+    char queue[LIMIT_QUEUE + 1];
     char job[LIMIT_JOB_ID + 1];
     char tenant[LIMIT_TENANT + 1];
     uint32_t attempt;
@@ -94,9 +96,10 @@ struct scoreboard_slot {
     struct scoreboard_work work;
 };
 
-/* Of the queue, as the library says (paddock_depth). */
+/* Of a queue, as the library says (paddock_depth). */
 struct scoreboard_queue {
-    atomic_llong asked_ms, told_ms;
+    struct share share; /* set before anybody else has the file */
+    atomic_llong told_ms;
     atomic_ullong waiting; /* jobs that could run now */
     atomic_ullong running;
     atomic_llong oldest_ms; /* how long the first that waits has waited */
@@ -104,7 +107,12 @@ struct scoreboard_queue {
     atomic_uint paused;
     atomic_uint refused; /* it was asked last and did not say, but with an error */
     atomic_uint closed;  /* its configuration lets no job in */
-    /* Of its Redis, in bytes; 0: it has not said so, or has no maximum. */
+};
+
+/* Of the Redis of all queues. */
+struct scoreboard_redis {
+    atomic_llong asked_ms; /* for the queues' figures, too */
+    /* In bytes; 0: it has not said so, or has no maximum. */
     atomic_ullong memory, memory_most;
 };
 
@@ -139,22 +147,23 @@ struct scoreboard_head {
     /* Resident memory in bytes: sums of each kind, looked at every few seconds. Pages
      * that a fork shares with what it was forked from count in each of them. */
     atomic_ullong resident[SCOREBOARD_PROCESSES];
-    char queue[LIMIT_QUEUE + 1]; /* set before anybody else has the file */
+    uint32_t queues; /* set before anybody else has the file */
 };
 
 struct scoreboard {
     uint32_t magic, version;
     uint64_t size; /* of all of it */
     _Alignas(64) struct scoreboard_head head;
-    _Alignas(64) struct scoreboard_queue queue;
+    _Alignas(64) struct scoreboard_redis redis;
+    struct scoreboard_queue queues[LIMIT_QUEUES];
     struct scoreboard_slot slots[LIMIT_WORKERS];
 };
 
 /* Makes the file anew (another of that name is unlinked first: who has it mapped keeps
  * it), readable by its owner alone, and maps it. Returns 0 and an fd to pass on, or a
  * negative errno. */
-int scoreboard_create(const char *path, const char *queue, int *ret_fd,
-                      struct scoreboard **ret) must_check;
+int scoreboard_create(const char *path, const struct share *queues, int count,
+                      int *ret_fd, struct scoreboard **ret) must_check;
 /* Maps one, to be written or only to be read. Returns 0, -EPROTO where it is none of this
  * version, or a negative errno. */
 int scoreboard_map(int fd, bool writable, struct scoreboard **ret) must_check;
@@ -177,6 +186,6 @@ bool scoreboard_stands(const struct scoreboard_work *work, int64_t now_ms);
 /* Its writer is gone: nobody does anything there, what was counted stays. */
 void scoreboard_leave(struct scoreboard_slot *slot);
 
-/* Whether it is for the caller to ask the queue for its depth, at most once in
+/* Whether it is for the caller to ask the queues for their depth, at most once in
  * `every_ms`. Who had the turn keeps it by asking; others take it when he is late. */
-bool scoreboard_may_ask(struct scoreboard_queue *queue, int64_t now_ms, int64_t every_ms);
+bool scoreboard_may_ask(struct scoreboard_redis *redis, int64_t now_ms, int64_t every_ms);

@@ -15,11 +15,13 @@
 
 int board_open(struct pool *pool, struct buffer *why)
 {
+    struct share queues[LIMIT_QUEUES];
     char path[LIMIT_PATH];
     int error;
 
     runtime_path(&pool->runtime, RUNTIME_SCOREBOARD, path);
-    error = scoreboard_create(path, pool->config.queue, &pool->board_fd, &pool->board);
+    error = scoreboard_create(path, queues, (int)share_read(pool->config.queue, queues),
+                              &pool->board_fd, &pool->board);
     if (error < 0) {
         buffer_printf(why, "unable to make %s: %s", path, strerror(-error));
         return error;

@@ -46,8 +46,11 @@ static const char preload[] = "time math os random sys json re collections funct
 static const struct option_row rows[] = {
     {"pool", "redis", OPTION_ADDRESS, AT(redis), 0, 1023, "", NULL, OPTION_AT_START, "",
      "Where the queue is. Empty: the supervisor starts a private redis-server"},
-    {"pool", "queue", OPTION_NAME, AT(queue), 1, LIMIT_QUEUE, "default", NULL,
-     OPTION_AT_START, "", "Name of the queue"},
+    {"pool", "queue", OPTION_QUEUES, AT(queue), 1, CONFIG_QUEUES, "default", NULL,
+     OPTION_AT_START, "",
+     "Names of the queues that are served, each with its weight: of exercises:3 "
+     "competition:1, while jobs wait in both, three are begun of the first for each of "
+     "the second, and where only one of them has any, all workers are its own"},
     {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL,
      OPTION_AT_ONCE, "",
      "How many workers there are at least; each runs one job at a time"},

@@ -9,10 +9,14 @@
 
 #include <stdint.h>
 
+/* Bytes of the longest list of queues that share_parse takes, with one space between two.
+ */
+#define CONFIG_QUEUES (LIMIT_QUEUES * (LIMIT_QUEUE + 5) - 1)
+
 struct config {
     /* [pool] */
     char redis[1024];
-    char queue[LIMIT_QUEUE + 1];
+    char queue[CONFIG_QUEUES + 1];
     char owner[97];
     char runtime_dir[LIMIT_PATH];
     char data_dir[LIMIT_PATH];

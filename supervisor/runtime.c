@@ -6,6 +6,7 @@
 #include "supervisor/runtime.h"
 
 #include "common/fd.h"
+#include "common/share.h"
 #include "common/text.h"
 
 #include <errno.h>
@@ -139,6 +140,7 @@ void runtime_owner(const struct runtime *runtime, const struct config *config,
     char host[32] = "localhost", inode[24];
     autofree char *boot = NULL;
     uint64_t hash = text_add_hash(TEXT_HASH, runtime->name);
+    struct share queues[LIMIT_QUEUES];
     struct stat status = {0};
     size_t size;
 
@@ -146,6 +148,7 @@ void runtime_owner(const struct runtime *runtime, const struct config *config,
         (void)snprintf(owner, RUNTIME_OWNER, "%s", config->owner);
         return;
     }
+    (void)share_read(config->queue, queues);
     (void)gethostname(host, sizeof(host) - 1);
     (void)fstat(runtime->lock, &status);
     (void)snprintf(inode, sizeof(inode), "%llu", (unsigned long long)status.st_ino);
@@ -153,19 +156,22 @@ void runtime_owner(const struct runtime *runtime, const struct config *config,
     if (fd_read_file("/proc/sys/kernel/random/boot_id", 64, &boot, &size) == 0) {
         hash = text_add_hash(hash, boot);
     }
-    (void)snprintf(owner, RUNTIME_OWNER, "%.31s.%.46s.%016" PRIx64, host, config->queue,
+    (void)snprintf(owner, RUNTIME_OWNER, "%.31s.%.46s.%016" PRIx64, host, queues[0].name,
                    hash);
 }
 
-int runtime_publish(const struct runtime *runtime, const char *queue, const char *redis)
+int runtime_publish(const struct runtime *runtime, const struct config *config,
+                    const char *redis)
 {
+    struct share queues[LIMIT_QUEUES];
     char path[LIMIT_PATH], fresh[LIMIT_PATH], text[2048];
     autoclose int fd = -1;
     int error;
 
+    (void)share_read(config->queue, queues);
     runtime_path(runtime, "pool", path);
     runtime_path(runtime, "pool.new", fresh);
-    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n", queue, redis);
+    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n", queues[0].name, redis);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;

@@ -33,7 +33,8 @@ int runtime_open(struct runtime *runtime, const struct config *config,
  * would take what runs. In doubt it is new: then leases run out. */
 void runtime_owner(const struct runtime *runtime, const struct config *config,
                    char owner[RUNTIME_OWNER]);
-int runtime_publish(const struct runtime *runtime, const char *queue,
+/* Of several queues the first is the one that the command uses where none is named. */
+int runtime_publish(const struct runtime *runtime, const struct config *config,
                     const char *redis) must_check;
 /* Removes what we put there, and the folder if we made it. */
 void runtime_close(struct runtime *runtime);

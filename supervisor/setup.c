@@ -41,6 +41,6 @@ void setup_relay(const struct pool *pool, uint32_t slot, struct message_relay *r
     relay->max_output_kb = config->max_output_kb;
     relay->max_recording_kb = config->max_recording_kb;
     (void)snprintf(relay->redis, sizeof(relay->redis), "%.1023s", pool->redis);
-    (void)snprintf(relay->queue, sizeof(relay->queue), "%s", config->queue);
+    relay->queue_count = share_read(config->queue, relay->queues);
     (void)snprintf(relay->owner, sizeof(relay->owner), "%.96s.%u", pool->owner, slot);
 }

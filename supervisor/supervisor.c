@@ -212,7 +212,7 @@ static void on_starter(struct pool *pool, struct command_line *line)
 /* Says once that the pool is up, to the runtime folder and to whoever asked. */
 static void announce(struct pool *pool, struct command_line *line)
 {
-    int error = runtime_publish(&pool->runtime, pool->config.queue, pool->redis);
+    int error = runtime_publish(&pool->runtime, &pool->config, pool->redis);
 
     if (error < 0) {
         (void)log_failure(error, "unable to write the pool file in %s",

@@ -66,11 +66,21 @@ uint32_t workers_wanted(const struct pool *pool)
     return wanted;
 }
 
+static void look_at_queue(const struct scoreboard_queue *queue, int64_t now_ms,
+                          struct scaling_view *view)
+{
+    int64_t oldest_ms = atomic_load(&queue->oldest_ms);
+
+    if (now_ms - atomic_load(&queue->told_ms) < STALE_MS) {
+        view->waiting += atomic_load(&queue->waiting);
+        view->oldest_ms = oldest_ms > view->oldest_ms ? oldest_ms : view->oldest_ms;
+    }
+}
+
 static struct scaling_view look(struct pool *pool, int64_t now_ms)
 {
     struct scaling_view view = {.workers = workers_wanted(pool),
                                 .available_mb = sizing_memory_mb("MemAvailable")};
-    const struct scoreboard_queue *queue = &pool->board->queue;
 
     for (size_t i = 0; i < pool->count; i++) {
         struct unit *unit = &pool->units[i];
@@ -81,9 +91,8 @@ static struct scaling_view look(struct pool *pool, int64_t now_ms)
             view.idle += unit->state == UNIT_READY && !unit->busy;
         }
     }
-    if (now_ms - atomic_load(&queue->told_ms) < STALE_MS) {
-        view.waiting = atomic_load(&queue->waiting);
-        view.oldest_ms = atomic_load(&queue->oldest_ms);
+    for (uint32_t i = 0; i < pool->board->head.queues; i++) {
+        look_at_queue(&pool->board->queues[i], now_ms, &view);
     }
     return view;
 }

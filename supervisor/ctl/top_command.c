@@ -101,12 +101,32 @@ static int reach(struct top *top, struct buffer *why)
                                        : endpoint_find(top->args, &top->endpoint, why);
 }
 
+/* Of a pool here all that it serves, but where one is named; else the one that the
+ * options lead to, whose name is "" as long as nothing has led there. */
+static size_t choose_queues(const struct top *top, struct top_queue queues[LIMIT_QUEUES])
+{
+    bool all = top->board != NULL && top->args->queue == NULL;
+    size_t count = all ? top->board->head.queues : 1;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *name = all                        ? top->board->queues[i].share.name
+                           : top->args->queue != NULL ? top->args->queue
+                                                      : top->endpoint.queue;
+
+        queues[i] = (struct top_queue){0};
+        (void)snprintf(queues[i].name, sizeof(queues[i].name), "%s", name);
+    }
+    return count;
+}
+
 static void ask_queue(struct top *top, struct top_queue *queue)
 {
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     bool known = reach(top, &why) == 0;
 
-    *queue = (struct top_queue){0};
+    if (queue->name[0] != '\0') {
+        memcpy(top->endpoint.queue, queue->name, sizeof(queue->name));
+    }
     for (size_t i = 0; known && i < array_size(questions); i++) {
         struct redisReply *reply =
             client_call(&top->endpoint, &why, "FCALL_RO", questions[i].function, NULL);
@@ -155,7 +175,10 @@ static bool is_ended(int signals, int64_t next_ms)
 
 static void take(struct top *top, struct top_sample *sample)
 {
-    ask_queue(top, &sample->queue);
+    sample->count = choose_queues(top, sample->queues);
+    for (size_t i = 0; i < sample->count; i++) {
+        ask_queue(top, &sample->queues[i]);
+    }
     top_take(sample, top->board, clock_now_ms());
 }
 

@@ -126,7 +126,11 @@ static void add_pool(const struct top_sample *now, struct buffer *to)
 {
     const struct scoreboard_head *head = &now->board->head;
 
-    buffer_printf(to, "queue %s, ", head->queue);
+    buffer_add_text(to, head->queues > 1 ? "queues" : "queue");
+    for (uint32_t i = 0; i < head->queues; i++) {
+        buffer_printf(to, i == 0 ? " %s" : ", %s", now->board->queues[i].share.name);
+    }
+    buffer_add_text(to, ", ");
     if (atomic_load(&head->supervisor) == 0) {
         buffer_add_text(to, "ended\n");
         return;
@@ -142,14 +146,15 @@ static void add_pool(const struct top_sample *now, struct buffer *to)
                   atomic_load(&head->zygote) != 0 ? "zygote ready" : "NO ZYGOTE");
 }
 
-/* The queue's own word, or where there is none what the relays have heard of it. */
-static void add_queue(const struct top_sample *now, struct buffer *to)
+/* What the relays have heard of it. */
+static void add_hearsay(const struct top_sample *now, const char *name, struct buffer *to)
 {
-    const struct top_queue *queue = &now->queue;
+    for (uint32_t i = 0; now->board != NULL && i < now->board->head.queues; i++) {
+        const struct scoreboard_queue *told = &now->board->queues[i];
 
-    if (!queue->known && now->board != NULL) {
-        const struct scoreboard_queue *told = &now->board->queue;
-
+        if (strcmp(told->share.name, name) != 0) {
+            continue;
+        }
         buffer_printf(to, "waiting %llu", atomic_load(&told->waiting));
         if (atomic_load(&told->oldest_ms) > 0) {
             buffer_add_text(to, " for ");
@@ -159,7 +164,18 @@ static void add_queue(const struct top_sample *now, struct buffer *to)
                       atomic_load(&told->running),
                       (now->now_ms - (int64_t)atomic_load(&told->told_ms)) / 1000);
     }
+}
+
+/* The queue's own word, or where there is none that of others. */
+static void add_queue(const struct top_sample *now, size_t i, struct buffer *to)
+{
+    const struct top_queue *queue = &now->queues[i];
+
+    if (now->count > 1) {
+        buffer_printf(to, "%s: ", queue->name);
+    }
     if (!queue->known) {
+        add_hearsay(now, queue->name, to);
         buffer_printf(to, "%s\n", queue->why);
         return;
     }
@@ -249,6 +265,9 @@ static void add_slot(const struct top_sample *now, size_t slot, struct buffer *t
                   (double)(now->now_ms - work->since_ms) / 1000,
                   scoreboard_ended(&work->counts));
     if (work->job[0] != '\0') {
+        if (now->board->head.queues > 1) {
+            buffer_printf(to, "%s/", work->queue);
+        }
         buffer_add_visible(to, work->job, strlen(work->job));
         buffer_add_text(to, "  ");
         buffer_add_visible(to, work->tenant, strlen(work->tenant));
@@ -271,14 +290,20 @@ static void add_slots(const struct top_sample *now, struct buffer *to)
     }
 }
 
-static void add_tenants(const struct top_queue *queue, struct buffer *to)
+static void add_tenants(const struct top_sample *now, size_t i, struct buffer *to)
 {
+    const struct top_queue *queue = &now->queues[i];
+
     if (queue->count == 0) {
         return;
     }
-    buffer_add_text(to, "\nWAITING RUNNING  TENANT\n");
-    for (size_t i = 0; i < queue->count && i < TENANTS_SHOWN; i++) {
-        const struct top_tenant *tenant = &queue->tenants[i];
+    buffer_add_text(to, "\nWAITING RUNNING  TENANT");
+    if (now->count > 1) {
+        buffer_printf(to, " OF %s", queue->name);
+    }
+    buffer_add_char(to, '\n');
+    for (size_t k = 0; k < queue->count && k < TENANTS_SHOWN; k++) {
+        const struct top_tenant *tenant = &queue->tenants[k];
 
         buffer_printf(to, "%7" PRId64 " %7" PRId64 "  ", tenant->waiting,
                       tenant->running);
@@ -316,13 +341,17 @@ void top_text(const struct top_sample *now, const struct top_sample *before, int
     if (now->board != NULL) {
         add_pool(now, &text);
     }
-    add_queue(now, &text);
+    for (size_t i = 0; i < now->count; i++) {
+        add_queue(now, i, &text);
+    }
     if (now->board != NULL) {
         add_rates(now, before, &text);
         add_faults(now, &text);
         add_slots(now, &text);
     }
-    add_tenants(&now->queue, &text);
+    for (size_t i = 0; i < now->count; i++) {
+        add_tenants(now, i, &text);
+    }
     fit(&text, columns, rows, to);
 }
 
@@ -354,7 +383,6 @@ static void json_pool(const struct top_sample *now, struct buffer *to)
 {
     const struct scoreboard_head *head = &now->board->head;
 
-    json_string(to, "queue", head->queue);
     json_value(to, "supervisor", atomic_load(&head->supervisor));
     json_value(to, "zygote", atomic_load(&head->zygote));
     json_value(to, "redis", atomic_load(&head->redis));
@@ -422,6 +450,7 @@ static void json_slot(const struct top_sample *now, size_t slot, struct buffer *
     json_value(to, "seen_ms", now->now_ms - work->seen_ms);
     json_value(to, "jobs", (int64_t)scoreboard_ended(&work->counts));
     if (work->job[0] != '\0') {
+        json_string(to, "queue", work->queue);
         json_string(to, "job", work->job);
         json_string(to, "tenant", work->tenant);
         json_value(to, "attempt", work->attempt);
@@ -443,6 +472,7 @@ static void json_slots(const struct top_sample *now, struct buffer *to)
 
 static void json_queue(const struct top_queue *queue, struct buffer *to)
 {
+    json_string(to, "queue", queue->name);
     if (!queue->known) {
         json_string(to, "redis_error", queue->why);
         return;
@@ -479,6 +509,12 @@ void top_json(const struct top_sample *now, const struct top_sample *before,
         json_rates(now, before, to);
         json_slots(now, to);
     }
-    json_queue(&now->queue, to);
-    buffer_add_text(to, "}\n");
+    json_name(to, "queues");
+    buffer_add_char(to, '[');
+    for (size_t i = 0; i < now->count; i++) {
+        buffer_add_text(to, i == 0 ? "{" : ",{");
+        json_queue(&now->queues[i], to);
+        buffer_add_char(to, '}');
+    }
+    buffer_add_text(to, "]}\n");
 }

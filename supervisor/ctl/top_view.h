@@ -14,6 +14,7 @@
 
 /* What the queue says itself. */
 struct top_queue {
+    char name[LIMIT_QUEUE + 1];
     bool known; /* it has answered */
     int64_t waiting, running, oldest_ms, delayed, capped, dead, bytes, recordings_bytes;
     char paused[257]; /* why; "": for no reason given */
@@ -31,7 +32,8 @@ struct top_sample {
     const struct scoreboard *board; /* NULL: there is none here */
     struct scoreboard_work slots[LIMIT_WORKERS];
     struct scoreboard_counts all; /* sum of the slots */
-    struct top_queue queue;
+    size_t count;                 /* of queues */
+    struct top_queue queues[LIMIT_QUEUES];
 };
 
 /* Copies the slots of a board (NULL: none) and sums them up. */

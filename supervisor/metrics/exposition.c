@@ -82,41 +82,6 @@ static double up_s(const struct view *view)
     return (double)(view->now_ms - atomic_load(&view->board->head.started_ms)) / 1000;
 }
 
-static double waiting(const struct view *view)
-{
-    return (double)atomic_load(&view->board->queue.waiting);
-}
-
-static double running(const struct view *view)
-{
-    return (double)atomic_load(&view->board->queue.running);
-}
-
-static double oldest_s(const struct view *view)
-{
-    return (double)atomic_load(&view->board->queue.oldest_ms) / 1000;
-}
-
-static double delayed(const struct view *view)
-{
-    return (double)atomic_load(&view->board->queue.delayed);
-}
-
-static double dead(const struct view *view)
-{
-    return (double)atomic_load(&view->board->queue.dead);
-}
-
-static double is_paused(const struct view *view)
-{
-    return atomic_load(&view->board->queue.paused);
-}
-
-static double told_s(const struct view *view)
-{
-    return (double)(view->now_ms - atomic_load(&view->board->queue.told_ms)) / 1000;
-}
-
 static double workers_still(const struct view *view)
 {
     return (double)view->still;
@@ -124,12 +89,12 @@ static double workers_still(const struct view *view)
 
 static double redis_memory(const struct view *view)
 {
-    return (double)atomic_load(&view->board->queue.memory);
+    return (double)atomic_load(&view->board->redis.memory);
 }
 
 static double redis_memory_most(const struct view *view)
 {
-    return (double)atomic_load(&view->board->queue.memory_most);
+    return (double)atomic_load(&view->board->redis.memory_most);
 }
 
 static double zygotes(const struct view *view)
@@ -151,17 +116,66 @@ static const struct {
     {"workers_min", "gauge", "Option workers.", workers_least},
     {"workers_max", "gauge", "Option max_workers.", workers_most},
     {"workers_still", "gauge", "Workers that have not moved for 5 s.", workers_still},
-    {"queue_waiting", "gauge", "Jobs of the queue that could run now.", waiting},
-    {"queue_running", "gauge", "Jobs of the queue that run, in all pools.", running},
-    {"queue_oldest_seconds", "gauge", "Wait of the oldest that could run.", oldest_s},
-    {"queue_delayed", "gauge", "Jobs that were put off.", delayed},
-    {"queue_dead", "gauge", "Dead letters.", dead},
-    {"queue_paused", "gauge", "1: no job begins.", is_paused},
-    {"queue_told_seconds", "gauge", "Since the queue's figures came from Redis.", told_s},
     {"redis_used_bytes", "gauge", "Memory that Redis uses.", redis_memory},
     {"redis_max_bytes", "gauge", "Redis's maxmemory; 0: it has none.", redis_memory_most},
     {"zygotes_total", "counter", "Zygotes that became ready.", zygotes},
     {"reloads_total", "counter", "Configurations that were read again.", reloads},
+};
+
+/* ---- of each queue ---- */
+
+static double waiting(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)atomic_load(&queue->waiting);
+}
+
+static double running(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)atomic_load(&queue->running);
+}
+
+static double oldest_s(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)atomic_load(&queue->oldest_ms) / 1000;
+}
+
+static double delayed(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)atomic_load(&queue->delayed);
+}
+
+static double dead(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)atomic_load(&queue->dead);
+}
+
+static double paused(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return atomic_load(&queue->paused);
+}
+
+static double told_s(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return (double)(now_ms - atomic_load(&queue->told_ms)) / 1000;
+}
+
+static double weight(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return queue->share.weight;
+}
+
+static const struct {
+    const char *name, *help;
+    double (*value)(const struct scoreboard_queue *queue, int64_t now_ms);
+} queue_figures[] = {
+    {"queue_waiting", "Jobs of the queue that could run now.", waiting},
+    {"queue_running", "Jobs of the queue that run, in all pools.", running},
+    {"queue_oldest_seconds", "Wait of the oldest that could run.", oldest_s},
+    {"queue_delayed", "Jobs that were put off.", delayed},
+    {"queue_dead", "Dead letters.", dead},
+    {"queue_paused", "1: no job begins.", paused},
+    {"queue_told_seconds", "Since the queue's figures came from Redis.", told_s},
+    {"queue_weight", "Its share of the pool, as it is configured.", weight},
 };
 
 /* What slots count: sums over all of them. */
@@ -197,6 +211,19 @@ static void add_figures(const struct view *view, struct buffer *to)
     for (size_t i = 0; i < array_size(figures); i++) {
         add_head(to, figures[i].name, figures[i].type, figures[i].help);
         buffer_printf(to, "paddock_%s %.15g\n", figures[i].name, figures[i].value(view));
+    }
+}
+
+static void add_queue_figures(const struct view *view, struct buffer *to)
+{
+    for (size_t i = 0; i < array_size(queue_figures); i++) {
+        add_head(to, queue_figures[i].name, "gauge", queue_figures[i].help);
+        for (uint32_t k = 0; k < view->board->head.queues; k++) {
+            const struct scoreboard_queue *queue = &view->board->queues[k];
+
+            buffer_printf(to, "paddock_%s{queue=\"%s\"} %.15g\n", queue_figures[i].name,
+                          queue->share.name, queue_figures[i].value(queue, view->now_ms));
+        }
     }
 }
 
@@ -303,26 +330,52 @@ static bool has_still_zygote(const struct view *view)
            scoreboard_is_still(answered_ms, view->now_ms);
 }
 
-static bool is_untold(const struct view *view)
+static bool is_untold(const struct scoreboard_queue *queue, int64_t now_ms)
 {
-    return view->now_ms - atomic_load(&view->board->queue.told_ms) >= STALE_MS;
+    return now_ms - atomic_load(&queue->told_ms) >= STALE_MS;
 }
 
-static bool is_refused(const struct view *view)
+static bool is_refused(const struct scoreboard_queue *queue, int64_t now_ms)
 {
-    return is_untold(view) && atomic_load(&view->board->queue.refused) != 0;
+    return is_untold(queue, now_ms) && atomic_load(&queue->refused) != 0;
 }
+
+static bool is_closed(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return atomic_load(&queue->closed) != 0;
+}
+
+static bool is_paused(const struct scoreboard_queue *queue, int64_t now_ms)
+{
+    return atomic_load(&queue->paused) != 0;
+}
+
+static const struct {
+    bool (*is_so)(const struct scoreboard_queue *queue, int64_t now_ms);
+    const char *before, *behind; /* its name, which the only one needs not */
+} queue_obstacles[] = {
+    {is_refused, "Redis refuses to tell of the queue", ""},
+    {is_paused, "the queue", " is paused"},
+    {is_closed, "the queue", " takes no job: its configuration has a maximum of 0"},
+};
 
 static bool lacks_redis(const struct view *view)
 {
-    return is_untold(view) && !is_refused(view);
+    bool untold = false;
+
+    for (uint32_t i = 0; i < view->board->head.queues; i++) {
+        const struct scoreboard_queue *queue = &view->board->queues[i];
+
+        untold |= is_untold(queue, view->now_ms) && !is_refused(queue, view->now_ms);
+    }
+    return untold;
 }
 
 static bool lacks_memory(const struct view *view)
 {
-    uint64_t most = atomic_load(&view->board->queue.memory_most);
+    uint64_t most = atomic_load(&view->board->redis.memory_most);
 
-    return most > 0 && atomic_load(&view->board->queue.memory) + ROOM_BYTES > most;
+    return most > 0 && atomic_load(&view->board->redis.memory) + ROOM_BYTES > most;
 }
 
 static bool has_still_workers(const struct view *view)
@@ -330,19 +383,9 @@ static bool has_still_workers(const struct view *view)
     return view->able == 0 && view->still > 0;
 }
 
-static bool is_closed(const struct view *view)
-{
-    return atomic_load(&view->board->queue.closed) != 0;
-}
-
 static bool lacks_workers(const struct view *view)
 {
     return view->able == 0;
-}
-
-static bool is_held_up(const struct view *view)
-{
-    return atomic_load(&view->board->queue.paused) != 0;
 }
 
 static const struct {
@@ -354,13 +397,26 @@ static const struct {
     {lacks_zygote, "no zygote is ready"},
     {has_still_zygote, "the zygote has not answered for 5 s"},
     {lacks_redis, "Redis has not answered for 10 s"},
-    {is_refused, "Redis refuses to tell of the queue"},
     {lacks_memory, "Redis's memory is full"},
     {lacks_workers, "no worker could take a job"},
     {has_still_workers, "workers have stood still for 5 s"},
-    {is_held_up, "the queue is paused"},
-    {is_closed, "the queue takes no job: its configuration has a maximum of 0"},
 };
+
+static bool is_queue_healthy(const struct view *view, uint32_t i, struct buffer *to)
+{
+    const struct scoreboard_queue *queue = &view->board->queues[i];
+    const char *name = view->board->head.queues > 1 ? queue->share.name : "";
+    bool healthy = true;
+
+    for (size_t k = 0; k < array_size(queue_obstacles); k++) {
+        if (queue_obstacles[k].is_so(queue, view->now_ms)) {
+            buffer_printf(to, "%s%s%s%s\n", queue_obstacles[k].before,
+                          *name != '\0' ? " " : "", name, queue_obstacles[k].behind);
+            healthy = false;
+        }
+    }
+    return healthy;
+}
 
 static bool is_healthy(const struct view *view, struct buffer *to)
 {
@@ -371,6 +427,9 @@ static bool is_healthy(const struct view *view, struct buffer *to)
             buffer_printf(to, "%s\n", obstacles[i].text);
             healthy = false;
         }
+    }
+    for (uint32_t i = 0; i < view->board->head.queues; i++) {
+        healthy &= is_queue_healthy(view, i, to);
     }
     buffer_add_text(to, healthy ? "ok\n" : "");
     return healthy;
@@ -392,12 +451,12 @@ void exposition_metrics(const struct scoreboard *board, int64_t now_ms, struct b
     struct view view;
 
     look(board, now_ms, &view);
-    add_head(to, "info", "gauge", "The version that runs, and its queue.");
-    buffer_printf(to, "paddock_info{version=\"%s\",queue=\"%s\"} 1\n", PADDOCK_VERSION,
-                  board->head.queue);
+    add_head(to, "info", "gauge", "The version that runs.");
+    buffer_printf(to, "paddock_info{version=\"%s\"} 1\n", PADDOCK_VERSION);
     add_head(to, "healthy", "gauge", "1: a job that is enqueued now would run.");
     buffer_printf(to, "paddock_healthy %d\n", is_healthy(&view, &why));
     add_figures(&view, to);
+    add_queue_figures(&view, to);
     add_sums(&view, to);
     add_states(&view, to);
     add_verdicts(&view, to);

@@ -35,12 +35,13 @@ class Top(Command):
                 p.client.run(source, tenant="short")
             p.client.enqueue(slow, tenant="later", delay_ms="600000")
             seen = self.look(p)
-            self.assertEqual((seen["kind"], seen["queue"], seen["workers"], seen["busy"]), ("top", p.queue, 2, 1))
+            queue, = seen["queues"]
+            self.assertEqual((seen["kind"], queue["queue"], seen["workers"], seen["busy"]), ("top", p.queue, 2, 1))
             self.assertEqual(seen["verdicts"], {"ok": 1, "exception": 2, "exit": 1})
-            self.assertEqual((seen["jobs"], seen["running"], seen["waiting"], seen["delayed"], seen["lost"]), (4, 1, 0, 1, 0))
+            self.assertEqual((seen["jobs"], queue["running"], queue["waiting"], queue["delayed"], seen["lost"]), (4, 1, 0, 1, 0))
             self.assertGreaterEqual(seen["sandboxes"], 5)
             self.assertGreater(seen["slices"], 0)
-            self.assertEqual(seen["tenants"], [{"tenant": "team-7", "waiting": 0, "running": 1}])
+            self.assertEqual(queue["tenants"], [{"tenant": "team-7", "waiting": 0, "running": 1}])
             busy, = [slot for slot in seen["slots"] if slot["state"] == "running"]
             self.assertEqual((busy["job"], busy["tenant"], busy["attempt"]), (running, "team-7", 1))
             idle, = [slot for slot in seen["slots"] if slot["state"] == "idle"]
@@ -86,7 +87,7 @@ class Top(Command):
                 server.process.wait()
                 pool.wait_until(lambda: self.look(p)["slots"][0]["state"] == "no redis", "it is noticed")
                 seen = self.look(p)
-                self.assertIn("redis_error", seen)
+                self.assertIn("redis_error", seen["queues"][0])
                 self.assertEqual(seen["verdicts"], {"ok": 1})
                 self.assertIn("no redis", self.top(p).stdout)
 
@@ -95,7 +96,8 @@ class Top(Command):
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address) as p:
             p.client.run("print(1)")
             seen = json.loads(self.paddock("top", "--once", "--json", "--redis", server.address, "--queue", p.queue).stdout)
-            self.assertEqual((seen["waiting"], seen["running"], "slots" in seen), (0, 0, False))
+            queue, = seen["queues"]
+            self.assertEqual((queue["queue"], queue["waiting"], queue["running"], "slots" in seen), (p.queue, 0, 0, False))
 
     def test_a_queue_that_is_paused(self):
         with pool.Pool(workers=1) as p:
@@ -133,7 +135,7 @@ class Top(Command):
     def test_the_reader_has_seen_enough(self):
         with pool.Pool(workers=1) as p:
             process = subprocess.Popen([PADDOCK, "top", "--json", "--runtime-dir", p.runtime], stdout=subprocess.PIPE)
-            self.assertEqual(json.loads(process.stdout.readline())["queue"], p.queue)
+            self.assertEqual(json.loads(process.stdout.readline())["queues"][0]["queue"], p.queue)
             process.stdout.close()
             self.assertIn(process.wait(pool.PATIENCE), (0, 141))
 

@@ -52,8 +52,10 @@ static const struct {
     char fill;
     const char *end;
 } longest[] = {
-    {OPTION_TEXT, 'x', ""},   {OPTION_NAME, 'x', ""},           {OPTION_PATH, '/', ""},
-    {OPTION_FOLDER, '/', ""}, {OPTION_FILE, '/', "etc/passwd"},
+    {OPTION_TEXT, 'x', ""},
+    {OPTION_PATH, '/', ""},
+    {OPTION_FOLDER, '/', ""},
+    {OPTION_FILE, '/', "etc/passwd"},
 };
 
 static void fill_longest(const struct option_row *row, struct buffer *text)
@@ -139,9 +141,18 @@ static const struct {
 } settings[] = {
     {"workers", "2", NULL},
     {"queue", "A-z.0_9", NULL},
-    {"queue", "two words", "queue = two words: takes letters, digits and _.-"},
-    {"queue", "{brace}", "takes letters, digits and _.-"},
-    {"queue", "", "takes letters, digits and _.-"},
+    {"queue", "A-z.0_9:100 b  c:1", NULL},
+    {"queue", "a b c d e f g h", NULL},
+    {"queue", "a b c d e f g h i", "takes at most 8 different names"},
+    {"queue", "a b:2 a:3", "queue = a b:2 a:3: takes at most 8 different names of at most 64 letters, digits and _.-"},
+    {"queue", "{brace}", "queue = {brace}: takes at most 8 different names"},
+    {"queue", "a:0", "a weight from 1 to 100 behind a colon"},
+    {"queue", "a:101", "a weight from 1 to 100 behind a colon"},
+    {"queue", "a:", "a weight from 1 to 100 behind a colon"},
+    {"queue", "a:1:2", "a weight from 1 to 100 behind a colon"},
+    {"queue", ":3", "takes at most 8 different names"},
+    {"queue", "", "takes at most 8 different names"},
+    {"queue", "a:10000000000000", "a weight from 1 to 100"},
     {"runtime_dir", "relative/path", "runtime_dir = relative/path: takes an absolute path"},
     {"data_dir", "data", "data_dir = data: takes the absolute path of a folder"},
     {"data_dir", "/tmp", NULL},

@@ -44,7 +44,8 @@ static int setup(void **state)
     }
     (void)snprintf(path, sizeof(path), "%s/board", folder);
     *state = &boards;
-    return scoreboard_create(path, "robots", &boards.fd, &boards.ours);
+    return scoreboard_create(path, &(struct share){"robots", 1}, 1, &boards.fd,
+                             &boards.ours);
 }
 
 static int teardown(void **state)
@@ -65,7 +66,8 @@ static void what_is_written_is_read(void **state)
     struct scoreboard *theirs = NULL;
 
     assert_int_equal(scoreboard_map(fd, false, &theirs), 0);
-    assert_string_equal(theirs->head.queue, "robots");
+    assert_int_equal(theirs->head.queues, 1);
+    assert_string_equal(theirs->queues[0].share.name, "robots");
     (void)snprintf(work.job, sizeof(work.job), "job-1");
     work.counts.verdicts[VERDICT_OK] = 3;
     scoreboard_write(&boards->ours->slots[5], &work);
@@ -185,13 +187,13 @@ static void histograms(void **state)
 static void one_asks(void **state)
 {
     const struct boards *boards = *state;
-    struct scoreboard_queue *queue = &boards->ours->queue;
+    struct scoreboard_redis *redis = &boards->ours->redis;
 
-    assert_true(scoreboard_may_ask(queue, 5000, 1000));
-    assert_false(scoreboard_may_ask(queue, 5999, 1000));
-    assert_true(scoreboard_may_ask(queue, 6000, 1000));
-    assert_false(scoreboard_may_ask(queue, 8000, 3000)); /* another one, who waits */
-    assert_true(scoreboard_may_ask(queue, 9000, 3000));  /* the first one is late */
+    assert_true(scoreboard_may_ask(redis, 5000, 1000));
+    assert_false(scoreboard_may_ask(redis, 5999, 1000));
+    assert_true(scoreboard_may_ask(redis, 6000, 1000));
+    assert_false(scoreboard_may_ask(redis, 8000, 3000)); /* another one, who waits */
+    assert_true(scoreboard_may_ask(redis, 9000, 3000));  /* the first one is late */
 }
 
 static void what_is_none_is_refused(void **state)
@@ -224,13 +226,16 @@ static void made_anew(void **state)
 
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink("nowhere", path), 0);
-    assert_int_equal(scoreboard_create(path, "others", &fd, &fresh), 0);
+    assert_int_equal(
+        scoreboard_create(path, &(struct share){"others", 2}, 1, &fd, &fresh), 0);
     assert_int_equal(lstat(path, &status), 0);
     assert_int_equal(status.st_mode, S_IFREG | 0600);
-    assert_string_equal(fresh->head.queue, "others");
-    assert_string_equal(boards->ours->head.queue, "robots");
+    assert_string_equal(fresh->queues[0].share.name, "others");
+    assert_string_equal(boards->ours->queues[0].share.name, "robots");
     scoreboard_unmap(fresh);
-    assert_int_equal(scoreboard_create("no/such/folder", "q", &fd, &fresh), -ENOENT);
+    assert_int_equal(
+        scoreboard_create("no/such/folder", &(struct share){"q", 1}, 1, &fd, &fresh),
+        -ENOENT);
 }
 
 static void who_stands_still(void **state)

@@ -5,6 +5,7 @@
  */
 #include "worker/relay/board.h"
 
+#include "common/log.h"
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
@@ -83,13 +84,22 @@ void board_count_end(struct relay *relay)
 
 /* ---- the queue ---- */
 
+struct board_question *board_question(struct relay *relay, uint32_t queue)
+{
+    struct board_question *question = &relay->board.questions[queue];
+
+    *question = (struct board_question){relay, queue};
+    return question;
+}
+
 void board_on_depth(void *context, const struct redisReply *reply)
 {
-    struct relay *relay = context;
-    struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
+    const struct board_question *question = context;
+    struct relay *relay = question->relay;
+    struct scoreboard_queue *queue = &relay->board.scoreboard->queues[question->queue];
     struct claims_depth depth;
 
-    relay->board.depth_asked = false;
+    relay->board.unanswered--;
     atomic_store(&queue->refused, reply != NULL && reply->type == REDIS_REPLY_ERROR);
     if (broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) &&
         claims_read_depth(reply, &depth)) {
@@ -108,42 +118,50 @@ void board_on_depth(void *context, const struct redisReply *reply)
 void board_on_memory(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
-    struct scoreboard_queue *queue = &relay->board.scoreboard->queue;
+    struct scoreboard_redis *redis = &relay->board.scoreboard->redis;
     uint64_t used, most;
 
     if (reply != NULL && claims_read_memory(reply, &used, &most)) {
-        atomic_store(&queue->memory, used);
-        atomic_store(&queue->memory_most, most);
+        atomic_store(&redis->memory, used);
+        atomic_store(&redis->memory_most, most);
     }
 }
 
 void board_on_conf(void *context, const struct redisReply *reply)
 {
-    struct relay *relay = context;
+    const struct board_question *question = context;
+    struct scoreboard *board = question->relay->board.scoreboard;
 
     if (reply != NULL) {
-        atomic_store(&relay->board.scoreboard->queue.closed,
+        atomic_store(&board->queues[question->queue].closed,
                      claims_conf_is_closed(reply));
     }
 }
 
-/* All three in one write. */
-static bool ask_all(struct relay *relay)
+/* All in one write. */
+static void ask_all(struct relay *relay)
 {
-    return claims_depth(relay) == 0 && claims_memory(relay) == 0 &&
-           claims_conf(relay) == 0;
+    for (uint32_t i = 0; i < relay->queues.count; i++) {
+        relay->board.unanswered += claims_depth(relay, i) == 0;
+        if (claims_conf(relay, i) < 0) {
+            return;
+        }
+    }
+    if (claims_memory(relay) < 0) {
+        log_debug("unable to ask for Redis's memory"); /* the next look is not far */
+    }
 }
 
 static void ask(struct relay *relay, int64_t now_ms)
 {
     struct board *board = &relay->board;
-    bool ours = scoreboard_may_ask(&board->scoreboard->queue, now_ms,
+    bool ours = scoreboard_may_ask(&board->scoreboard->redis, now_ms,
                                    board->asker ? ASK_MS : LATE_MS);
 
     board->asker = ours;
     board->look_ms = now_ms + (ours ? ASK_MS : LATE_MS);
     if (ours) {
-        board->depth_asked = ask_all(relay);
+        ask_all(relay);
     }
 }
 
@@ -185,6 +203,7 @@ static void show(struct relay *relay, int64_t now_ms)
         work->state = state;
         work->since_ms = now_ms;
     }
+    (void)snprintf(work->queue, sizeof(work->queue), "%s", job->queue);
     (void)snprintf(work->job, sizeof(work->job), "%s", job->id);
     (void)snprintf(work->tenant, sizeof(work->tenant), "%s", job->tenant);
     work->attempt = job->attempt;
@@ -196,7 +215,8 @@ void board_tend(struct relay *relay, int64_t now_ms)
 {
     struct board *board = &relay->board;
 
-    if (now_ms >= board->look_ms && !board->depth_asked && broker_ready(relay, now_ms)) {
+    if (now_ms >= board->look_ms && board->unanswered == 0 &&
+        broker_ready(relay, now_ms)) {
         ask(relay, now_ms);
     }
     show(relay, now_ms);
@@ -204,6 +224,6 @@ void board_tend(struct relay *relay, int64_t now_ms)
 
 int64_t board_deadline(const struct relay *relay)
 {
-    return relay->board.depth_asked ? CLOCK_NEVER
-                                    : broker_when(relay, relay->board.look_ms);
+    return relay->board.unanswered > 0 ? CLOCK_NEVER
+                                       : broker_when(relay, relay->board.look_ms);
 }

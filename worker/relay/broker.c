@@ -38,7 +38,8 @@ struct error_row {
     const char *why;
 };
 
-/* No TRYAGAIN: none of our commands names two keys. */
+/* No TRYAGAIN: none of our commands names two keys, but where a pool serves several
+ * queues, which a Cluster answers with CROSSSLOT. */
 static const struct error_row error_rows[] = {
     {"LOADING", REACT_REST, true, "it reads its data"},
     {"BUSY", REACT_REST, true, "a script of somebody else runs"},
@@ -53,6 +54,8 @@ static const struct error_row error_rows[] = {
     {"ERR ACL failure in script", REACT_REST, true, "an ACL, the same since 7.2"},
     {"READONLY", REACT_RECONNECT, true, "it has become a replica"},
     {"UNBLOCKED", REACT_RECONNECT, true, "it has become a replica while we waited"},
+    {"CROSSSLOT", REACT_REST, true,
+     "the pool's queues are of several slots: in a Cluster a pool serves one queue"},
     {"MOVED", REACT_RECONNECT, true, "the slot is elsewhere"},
     {"NOAUTH", REACT_RECONNECT, true, "its password was set meanwhile"},
     {"WRONGPASS", REACT_RECONNECT, true, "its password was changed"},
@@ -251,7 +254,8 @@ static void go_on(struct broker_line *line)
     if (line->name == BROKER_COMMANDS && broker->unchecked) {
         r = redis_check_begin(line->redis, on_checked, line);
     } else if (line->name == BROKER_COMMANDS && broker->reload) {
-        r = redis_load_begin(line->redis, line->relay->setup.queue, on_loaded, line);
+        r = redis_load_begin(line->redis, line->relay->setup.queues[0].name, on_loaded,
+                             line);
     } else {
         notice_up(line->relay, line->name);
     }
@@ -363,7 +367,7 @@ static int open_both(struct relay *relay, struct buffer *why)
         r = redis_check_server(commands, why);
     }
     if (r == 0) {
-        r = redis_load_functions(commands, relay->setup.queue, why);
+        r = redis_load_functions(commands, relay->setup.queues[0].name, why);
     }
     if (r == 0) {
         broker->unchecked = broker->reload = false;

@@ -35,31 +35,76 @@ static struct number number(int64_t value)
 
 /* ---- sending ---- */
 
-/* FCALL (or FCALL_RO) FUNCTION 1 P:open ARGUMENT..., to a NULL. */
-static int call(struct relay *relay, redis_answer *answer, const char *how,
-                const char *function, ...) __attribute__((sentinel));
+/* A call goes to queues in an order. */
+struct route {
+    uint32_t count;
+    const char *names[LIMIT_QUEUES];
+};
 
-static int call(struct relay *relay, redis_answer *answer, const char *how,
-                const char *function, ...)
+static struct route route_to(const char *name)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "open", "");
-    const char *argv[ARGUMENTS] = {how, function, "1", key.text};
-    int argc = 4;
+    return (struct route){1, {name}};
+}
+
+static struct route route_to_all(const struct relay *relay)
+{
+    const struct queues *queues = &relay->queues;
+    struct route route = {0};
+
+    for (uint32_t i = 0; i < queues->count; i++) {
+        route.names[route.count++] = queues->shares[queues->asked[i]].name;
+    }
+    return route;
+}
+
+static struct route route_by_job(const struct relay *relay)
+{
+    struct route route = route_to_all(relay);
+
+    for (uint32_t i = 1; i < route.count; i++) {
+        if (strcmp(route.names[i], relay->run.job.queue) == 0) {
+            route.names[i] = route.names[0];
+        }
+    }
+    route.names[0] = relay->run.job.queue;
+    return route;
+}
+
+/* FCALL (or FCALL_RO) FUNCTION KEYS P:open... ARGUMENT..., to a NULL. */
+static int call(struct relay *relay, redis_answer *answer, void *context,
+                const struct route *route, const char *how, const char *function, ...)
+    __attribute__((sentinel));
+
+static int call(struct relay *relay, redis_answer *answer, void *context,
+                const struct route *route, const char *how, const char *function, ...)
+{
+    struct queue_key keys[LIMIT_QUEUES];
+    struct number count = number(route->count);
+    const char *argv[ARGUMENTS] = {how, function, count.text};
+    int argc = 3;
     va_list args;
 
+    for (uint32_t i = 0; i < route->count; i++) {
+        keys[i] = queue_key(route->names[i], "open", "");
+        argv[argc++] = keys[i].text;
+    }
     va_start(args, function);
     while (argc < ARGUMENTS && (argv[argc] = va_arg(args, const char *)) != NULL) {
         argc++;
     }
     va_end(args);
-    return redis_send(broker_commands(relay), COMMAND_MS, answer, relay, argc, argv,
+    return redis_send(broker_commands(relay), COMMAND_MS, answer, context, argc, argv,
                       NULL);
 }
 
 int claims_claim(struct relay *relay)
 {
-    return call(relay, run_on_claim, "FCALL", "paddock_claim", relay->setup.owner,
-                number(relay->setup.lease_ms).text,
+    struct route route;
+
+    queues_order(&relay->queues);
+    route = route_to_all(relay);
+    return call(relay, run_on_claim, relay, &route, "FCALL", "paddock_claim",
+                relay->setup.owner, number(relay->setup.lease_ms).text,
                 number(relay->setup.max_deliveries).text, "idle_ms", NULL);
 }
 
@@ -72,7 +117,7 @@ size_t claims_most_bytes(const struct relay *relay)
 
 int claims_fetch(struct relay *relay)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "zip:", relay->run.job.id);
+    struct queue_key key = queue_key(relay->run.job.queue, "zip:", relay->run.job.id);
 
     /* From the first byte to the last that may come, and one more. */
     return redis_send_text(broker_commands(relay), FETCH_MS, fetch_on_code, relay,
@@ -82,7 +127,7 @@ int claims_fetch(struct relay *relay)
 
 int claims_look_for_code(struct relay *relay)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "zip:", relay->run.job.id);
+    struct queue_key key = queue_key(relay->run.job.queue, "zip:", relay->run.job.id);
 
     return redis_send_text(broker_commands(relay), COMMAND_MS, fetch_on_look, relay,
                            "EXISTS", key.text, NULL);
@@ -91,21 +136,24 @@ int claims_look_for_code(struct relay *relay)
 int claims_beat(struct relay *relay)
 {
     const struct claims_job *job = &relay->run.job;
+    struct route route = route_by_job(relay);
 
-    return call(relay, lease_on_beat, "FCALL", "paddock_beat", job->id, job->token,
-                number(relay->setup.lease_ms).text, NULL);
+    return call(relay, lease_on_beat, relay, &route, "FCALL", "paddock_beat", job->id,
+                job->token, number(relay->setup.lease_ms).text, NULL);
 }
 
 int claims_recover(struct relay *relay)
 {
-    return call(relay, lease_on_recovered, "FCALL", "paddock_recover", relay->setup.owner,
-                NULL);
+    struct route route = route_to_all(relay);
+
+    return call(relay, lease_on_recovered, relay, &route, "FCALL", "paddock_recover",
+                relay->setup.owner, NULL);
 }
 
 int claims_settle(struct relay *relay, const char *function, int argc,
                   const char *const *argv)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "open", "");
+    struct queue_key key = queue_key(relay->run.job.queue, "open", "");
     const char *all[ARGUMENTS] = {"FCALL",  function,          "1",
                                   key.text, relay->run.job.id, relay->run.job.token};
 
@@ -117,9 +165,12 @@ int claims_settle(struct relay *relay, const char *function, int argc,
                       6 + argc, all, NULL);
 }
 
-int claims_depth(struct relay *relay)
+int claims_depth(struct relay *relay, uint32_t queue)
 {
-    return call(relay, board_on_depth, "FCALL_RO", "paddock_depth", NULL);
+    struct route route = route_to(relay->queues.shares[queue].name);
+
+    return call(relay, board_on_depth, board_question(relay, queue), &route, "FCALL_RO",
+                "paddock_depth", NULL);
 }
 
 int claims_memory(struct relay *relay)
@@ -128,26 +179,29 @@ int claims_memory(struct relay *relay)
                            "INFO", "memory", NULL);
 }
 
-int claims_conf(struct relay *relay)
+int claims_conf(struct relay *relay, uint32_t queue)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "conf", "");
+    struct queue_key key = queue_key(relay->queues.shares[queue].name, "conf", "");
 
     /* Where one of these is 0, none gets in (docs/PROTOCOL.md). */
-    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_conf, relay,
-                           "HMGET", key.text, "max_jobs", "max_tenant_jobs", "max_mb",
-                           "max_zip_mb", NULL);
+    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_conf,
+                           board_question(relay, queue), "HMGET", key.text, "max_jobs",
+                           "max_tenant_jobs", "max_mb", "max_zip_mb", NULL);
 }
 
 int claims_version(struct relay *relay)
 {
-    return call(relay, broker_on_version, "FCALL_RO", "paddock_version", NULL);
+    struct route route = route_to(relay->queues.shares[0].name);
+
+    return call(relay, broker_on_version, relay, &route, "FCALL_RO", "paddock_version",
+                NULL);
 }
 
 /* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
 int claims_publish(struct relay *relay, const void *bytes, size_t size,
                    redis_answer *answer)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "frames:", relay->run.job.id);
+    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
     struct number attempt = number(relay->run.job.attempt);
     const char *argv[] = {"XADD",  key.text, "NOMKSTREAM", "*", "k",
                           "slice", "a",      attempt.text, "d", bytes};
@@ -163,7 +217,7 @@ int claims_publish(struct relay *relay, const void *bytes, size_t size,
 
 int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "frames:", relay->run.job.id);
+    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
     char after[64] = "-";
 
     if (last_id[0] != '\0') {
@@ -176,13 +230,16 @@ int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *a
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
                       redis_answer *answer)
 {
-    return call(relay, answer, "FCALL_RO", "paddock_input_from", relay->run.job.id,
-                number((int64_t)offset).text, number((int64_t)most).text, NULL);
+    struct route route = route_to(relay->run.job.queue);
+
+    return call(relay, answer, relay, &route, "FCALL_RO", "paddock_input_from",
+                relay->run.job.id, number((int64_t)offset).text,
+                number((int64_t)most).text, NULL);
 }
 
-void claims_wake_another(struct relay *relay)
+void claims_wake_another(struct relay *relay, uint32_t queue)
 {
-    struct queue_key key = queue_key(relay->setup.queue, "wake", "");
+    struct queue_key key = queue_key(relay->queues.shares[queue].name, "wake", "");
 
     if (redis_send_text(broker_commands(relay), COMMAND_MS, NULL, relay, "LPUSH",
                         key.text, "1", NULL) < 0) {
@@ -272,6 +329,11 @@ static int keep_text(char *to, size_t room, const struct redisReply *value)
     return length > 0 && (size_t)length < room ? 0 : -EPROTO;
 }
 
+static int keep_queue(struct claims_job *job, const struct redisReply *value)
+{
+    return keep_text(job->queue, sizeof(job->queue), value);
+}
+
 static int keep_id(struct claims_job *job, const struct redisReply *value)
 {
     return keep_text(job->id, sizeof(job->id), value);
@@ -316,6 +378,7 @@ static const struct {
 } answer_rows[] = {
     {"id", keep_id},           {"token", keep_token},       {"tenant", keep_tenant},
     {"attempt", keep_attempt}, {"queue_ms", keep_queue_ms}, {"waiting", keep_waiting},
+    {"queue", keep_queue},
 };
 
 static int keep_field(struct claims_job *job, const char *name,
@@ -469,7 +532,12 @@ int claims_read(const struct relay *relay, const struct redisReply *reply,
         return 0;
     }
     *ret = (struct claims_job){.limits = job_limits_default(), .queue_ms = -1};
+    /* Where one alone was asked it is not said; nor by the version before, which asks the
+     * first alone. */
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%s",
+                   relay->queues.shares[relay->queues.asked[0]].name);
     r = read_pairs(reply, ret);
+    r = r == 0 && queues_find(&relay->queues, ret->queue) == QUEUES_NONE ? -EPROTO : r;
     if (r < 0) {
         claims_job_done(ret);
         return r;

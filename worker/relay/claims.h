@@ -18,6 +18,7 @@ struct relay;
 
 /* A job as it was claimed. */
 struct claims_job {
+    char queue[LIMIT_QUEUE + 1]; /* one of relay->queues */
     char id[LIMIT_JOB_ID + 1];
     char token[192];
     char tenant[LIMIT_TENANT + 1];
@@ -32,7 +33,7 @@ struct claims_job {
     } parts[JOB_PART_COUNT]; /* all but the code */
 };
 
-/* The queue. */
+/* A queue. */
 struct claims_depth {
     uint64_t waiting; /* jobs that could run now */
     uint64_t running;
@@ -42,7 +43,7 @@ struct claims_depth {
 
 void claims_job_done(struct claims_job *job);
 
-/* -> run_on_claim */
+/* Of the first of the queues, in their order, that has a job -> run_on_claim */
 int claims_claim(struct relay *relay);
 /* Milliseconds in which nothing will be due, as the answer of a claim that brought no job
  * says; 0 where it does not. */
@@ -58,15 +59,15 @@ int claims_fetch(struct relay *relay);
 size_t claims_most_bytes(const struct relay *relay);
 /* Whether there is such a key -> fetch_on_look */
 int claims_look_for_code(struct relay *relay);
-/* -> lease_on_beat */
+/* Other queues are looked after, too -> lease_on_beat */
 int claims_beat(struct relay *relay);
-/* -> lease_on_recovered */
+/* Of all queues -> lease_on_recovered */
 int claims_recover(struct relay *relay);
 /* A function with the job's id and token and `argc` more arguments -> settle_on_answer */
 int claims_settle(struct relay *relay, const char *function, int argc,
                   const char *const *argv);
-/* -> board_on_depth */
-int claims_depth(struct relay *relay);
+/* Of a queue, for a board_question's answer -> board_on_depth */
+int claims_depth(struct relay *relay, uint32_t queue);
 /* Reads its answer. Returns false for another one. */
 bool claims_read_depth(const struct redisReply *reply, struct claims_depth *ret);
 /* How much memory Redis uses, and may use -> board_on_memory */
@@ -75,8 +76,8 @@ int claims_memory(struct relay *relay);
  */
 bool claims_read_memory(const struct redisReply *reply, uint64_t *ret_used,
                         uint64_t *ret_most);
-/* What the operator has set of the queue -> board_on_conf */
-int claims_conf(struct relay *relay);
+/* What the operator has set of a queue, for a board_question -> board_on_conf */
+int claims_conf(struct relay *relay, uint32_t queue);
 /* Reads its answer: whether one of these lets no job in. */
 bool claims_conf_is_closed(const struct redisReply *reply);
 /* -> broker_on_version */
@@ -95,4 +96,4 @@ int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
                       redis_answer *answer);
 
 /* Puts a wake-up that we took and can not use back for another relay. */
-void claims_wake_another(struct relay *relay);
+void claims_wake_another(struct relay *relay, uint32_t queue);

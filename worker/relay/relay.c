@@ -278,7 +278,9 @@ static int ignore_signals(struct relay *relay)
 static void terminate_texts(struct message_relay *setup)
 {
     setup->redis[sizeof(setup->redis) - 1] = '\0';
-    setup->queue[sizeof(setup->queue) - 1] = '\0';
+    for (size_t i = 0; i < array_size(setup->queues); i++) {
+        setup->queues[i].name[sizeof(setup->queues[i].name) - 1] = '\0';
+    }
     setup->owner[sizeof(setup->owner) - 1] = '\0';
 }
 
@@ -296,6 +298,7 @@ static int receive_setup(struct relay *relay)
     }
     relay->setup = message.payload.RELAY_;
     terminate_texts(&relay->setup);
+    queues_init(&relay->queues, relay->setup.queues, relay->setup.queue_count);
     (void)snprintf(role, sizeof(role), "relay-%u", relay->setup.slot);
     log_open(role, relay->setup.log);
     r = board_open(relay, message.fds[0]);

@@ -18,6 +18,7 @@
  *   settle.c        how a job is given out of hand: finished, lost or given back
  *   judge.c         the verdict
  *   board.c         what it shows of itself
+ *   queues.c        which of its queues is asked for a job first
  */
 #pragma once
 
@@ -31,6 +32,7 @@
 #include "worker/relay/input.h"
 #include "worker/relay/lease.h"
 #include "worker/relay/patience.h"
+#include "worker/relay/queues.h"
 #include "worker/relay/run.h"
 #include "worker/relay/sandbox_link.h"
 #include "worker/relay/settle.h"
@@ -52,6 +54,7 @@ struct relay {
     int64_t stop_ms; /* RELAY_STOPPING: when to leave in any case */
     int exit_code;
     bool broken; /* can not go on: leave with exit_code */
+    struct queues queues;
     struct broker broker;
     struct watch watch;
     struct sandbox_link link;

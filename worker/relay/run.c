@@ -123,11 +123,13 @@ bool run_wants_wake(const struct relay *relay)
     return may_claim(relay) && relay->run.state == RUN_IDLE && !relay->run.wanted;
 }
 
-void run_wake(struct relay *relay, bool popped)
+void run_wake(struct relay *relay, uint32_t popped)
 {
     relay->run.wanted = true;
-    if (popped && !(may_claim(relay) && relay->run.state == RUN_IDLE)) {
-        claims_wake_another(relay);
+    if (may_claim(relay) && relay->run.state == RUN_IDLE) {
+        relay->queues.woken = popped;
+    } else if (popped != QUEUES_NONE) {
+        claims_wake_another(relay, popped);
     }
 }
 
@@ -150,6 +152,9 @@ void run_on_claim(void *context, const struct redisReply *reply)
     r = claims_read(relay, reply, &job);
     if (r < 0) {
         (void)log_failure(r, "unable to understand a claim; its lease runs out");
+    }
+    if (r == 1) {
+        queues_served(&relay->queues, queues_find(&relay->queues, job.queue));
     }
     relay->watch.idle_ms = claims_idle_ms(reply);
     handle(relay, r == 1 ? RUN_EVENT_JOB : RUN_EVENT_NO_JOB, &job);

@@ -72,7 +72,8 @@ void run_exited(struct relay *relay, const struct message_exited *exited);
 /* ---- from Redis ---- */
 
 void run_redis_is_back(struct relay *relay);
-void run_wake(struct relay *relay, bool popped);
+/* `popped`: by a wake-up of this queue; QUEUES_NONE: by none. */
+void run_wake(struct relay *relay, uint32_t popped);
 void run_cancel(struct relay *relay);
 void run_lease_lost(struct relay *relay);
 void run_settled(struct relay *relay);

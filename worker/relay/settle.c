@@ -178,8 +178,8 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
 
 void settle_lost(struct relay *relay, const char *detail)
 {
-    log_warning("job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.id,
-                relay->run.job.attempt, detail);
+    log_warning("queue=%s job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.queue,
+                relay->run.job.id, relay->run.job.attempt, detail);
     relay->board.work.counts.lost++;
     begin(relay, "paddock_lost", VERDICT_NONE);
     add(relay, detail);
@@ -187,8 +187,8 @@ void settle_lost(struct relay *relay, const char *detail)
 
 void settle_give_back(struct relay *relay)
 {
-    log_info("job=%s attempt=%" PRIu32 " given back", relay->run.job.id,
-             relay->run.job.attempt);
+    log_info("queue=%s job=%s attempt=%" PRIu32 " given back", relay->run.job.queue,
+             relay->run.job.id, relay->run.job.attempt);
     relay->board.work.counts.given_back++;
     begin(relay, "paddock_requeue", VERDICT_NONE);
 }
@@ -197,8 +197,9 @@ void settle_verdict(struct relay *relay, enum verdict verdict, const char *repor
 {
     const struct verdict_facts figures = {.call = "", .report = report};
 
-    log_info("job=%s attempt=%" PRIu32 " verdict=%s without a run", relay->run.job.id,
-             relay->run.job.attempt, verdict_row(verdict)->name);
+    log_info("queue=%s job=%s attempt=%" PRIu32 " verdict=%s without a run",
+             relay->run.job.queue, relay->run.job.id, relay->run.job.attempt,
+             verdict_row(verdict)->name);
     begin(relay, "paddock_finish", verdict);
     add_field(relay, "verdict", verdict_row(verdict)->name);
     add_sentence(relay, verdict, &figures);
@@ -220,9 +221,11 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
     relay->settlement.cpu_ms = cpu_ms;
     relay->settlement.wall_ms = bounds_wall_us(relay, clock_now_us()) / 1000;
     add_judged(relay, facts, &judged);
-    log_info("job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64 " signal=%d%s%s",
-             relay->run.job.id, relay->run.job.attempt, verdict_row(judged.verdict)->name,
-             cpu_ms, judged.signal, judged.call[0] != '\0' ? " call=" : "", judged.call);
+    log_info("queue=%s job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64
+             " signal=%d%s%s",
+             relay->run.job.queue, relay->run.job.id, relay->run.job.attempt,
+             verdict_row(judged.verdict)->name, cpu_ms, judged.signal,
+             judged.call[0] != '\0' ? " call=" : "", judged.call);
 }
 
 /* ---- sending ---- */

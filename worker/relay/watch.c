@@ -33,10 +33,23 @@ static const struct {
     void (*hear)(struct relay *relay);
 } words[] = {{"cancel", run_cancel}, {"input", input_hear}};
 
-/* Others are of a later version. */
-static void on_word(struct relay *relay, const char *job, const struct redisReply *word)
+static struct queue_key job_key(const struct relay *relay)
 {
-    if (word->type != REDIS_REPLY_STRING || strcmp(job, relay->run.job.id) != 0) {
+    return queue_key(relay->run.job.queue, "ctl:", relay->run.job.id);
+}
+
+static bool is_of_job(const struct relay *relay, const struct queue_key *key)
+{
+    struct queue_key ours = job_key(relay);
+
+    return strcmp(key->text, ours.text) == 0;
+}
+
+/* Others are of a later version. */
+static void on_word(struct relay *relay, const struct queue_key *key,
+                    const struct redisReply *word)
+{
+    if (word->type != REDIS_REPLY_STRING || !is_of_job(relay, key)) {
         return;
     }
     for (size_t i = 0; i < array_size(words); i++) {
@@ -44,6 +57,19 @@ static void on_word(struct relay *relay, const char *job, const struct redisRepl
             words[i].hear(relay);
         }
     }
+}
+
+/* Whose wake list gave that. */
+static uint32_t queue_of(const struct relay *relay, const struct redisReply *key)
+{
+    for (uint32_t i = 0; i < relay->queues.count; i++) {
+        struct queue_key wake = queue_key(relay->queues.shares[i].name, "wake", "");
+
+        if (key->type == REDIS_REPLY_STRING && strcmp(key->str, wake.text) == 0) {
+            return i;
+        }
+    }
+    return QUEUES_NONE;
 }
 
 static void on_answer(void *context, const struct redisReply *reply)
@@ -56,15 +82,15 @@ static void on_answer(void *context, const struct redisReply *reply)
     relay->watch.ending = false;
     if (!broker_accept(relay, BROKER_WAITING, "wait for word", reply)) {
         if (done.on == WATCH_WAKE) {
-            run_wake(relay, false); /* who can not be told looks by himself */
+            run_wake(relay, QUEUES_NONE); /* who can not be told looks by himself */
         }
         return;
     }
     popped = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
     if (done.on == WATCH_WAKE) {
-        run_wake(relay, popped);
+        run_wake(relay, popped ? queue_of(relay, reply->element[0]) : QUEUES_NONE);
     } else if (popped) {
-        on_word(relay, done.job, reply->element[1]);
+        on_word(relay, &done.job, reply->element[1]);
     }
 }
 
@@ -90,18 +116,36 @@ static int64_t wait_ms(const struct relay *relay, enum watch_on on)
     return idle_ms > IDLE_MIN_MS ? idle_ms : IDLE_MIN_MS;
 }
 
+/* The lists to wait for, as words behind BLPOP. Returns how many. */
+static int lists_of(const struct relay *relay, enum watch_on on,
+                    struct queue_key keys[LIMIT_QUEUES])
+{
+    if (on == WATCH_CONTROL) {
+        keys[0] = job_key(relay);
+        return 1;
+    }
+    for (uint32_t i = 0; i < relay->queues.count; i++) {
+        keys[i] = queue_key(relay->queues.shares[i].name, "wake", "");
+    }
+    return (int)relay->queues.count;
+}
+
 static void begin(struct relay *relay, enum watch_on on)
 {
+    const char *argv[1 + LIMIT_QUEUES + 1] = {"BLPOP"};
+    struct queue_key keys[LIMIT_QUEUES];
+    int lists = lists_of(relay, on, keys);
     char seconds[32];
-    const char *job = on == WATCH_CONTROL ? relay->run.job.id : "";
-    struct queue_key key =
-        queue_key(relay->setup.queue, on == WATCH_CONTROL ? "ctl:" : "wake", job);
 
+    for (int i = 0; i < lists; i++) {
+        argv[1 + i] = keys[i].text;
+    }
     (void)snprintf(seconds, sizeof(seconds), "%.3f", (double)wait_ms(relay, on) / 1000);
-    if (redis_send_text(line(relay), WATCH_MS + LATE_MS, on_answer, relay, "BLPOP",
-                        key.text, seconds, NULL) == 0) {
+    argv[1 + lists] = seconds;
+    if (redis_send(line(relay), WATCH_MS + LATE_MS, on_answer, relay, lists + 2, argv,
+                   NULL) == 0) {
         relay->watch.on = on;
-        (void)snprintf(relay->watch.job, sizeof(relay->watch.job), "%s", job);
+        relay->watch.job = keys[0];
     }
 }
 
@@ -140,7 +184,7 @@ static enum watch_on wanted(const struct relay *relay, int64_t now_ms)
 static bool is_right(const struct relay *relay, enum watch_on want)
 {
     return want == relay->watch.on &&
-           (want != WATCH_CONTROL || strcmp(relay->watch.job, relay->run.job.id) == 0);
+           (want != WATCH_CONTROL || is_of_job(relay, &relay->watch.job));
 }
 
 void watch_tend(struct relay *relay, int64_t now_ms)
@@ -178,7 +222,7 @@ void watch_up(struct relay *relay)
         0) {
         relay->broker.lines[BROKER_WAITING].drop = true;
     }
-    run_wake(relay, false); /* whatever was missed meanwhile */
+    run_wake(relay, QUEUES_NONE); /* whatever was missed meanwhile */
     input_hear(relay);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection that always waits: for work (BLPOP on the wake list) while the relay has
- * none, for word about the running job (BLPOP on its control list) while it has one. That
- * each wait ends within WATCH_MS is the proof that the relay can be woken; a connection
- * that does not is taken down.
+ * The connection that always waits: for work (BLPOP on the wake lists) while the relay
+ * has none, for word about the running job (BLPOP on its control list) while it has one.
+ * That each wait ends within WATCH_MS is the proof that the relay can be woken; a
+ * connection that does not is taken down.
  */
 #pragma once
 
-#include "common/limits.h"
+#include "queue/keys.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,11 +17,11 @@ struct relay;
 enum watch_on { WATCH_NOTHING, WATCH_WAKE, WATCH_CONTROL };
 
 struct watch {
-    enum watch_on on;           /* what the command under way waits for */
-    char job[LIMIT_JOB_ID + 1]; /* WATCH_CONTROL */
-    bool ending;                /* the other connection was told to end this wait */
-    char client[24];            /* the connection's number; "": not known yet */
-    int64_t idle_ms;            /* when to look for work again: 0, as late as can be */
+    enum watch_on on;     /* what the command under way waits for */
+    struct queue_key job; /* WATCH_CONTROL: the list of that job */
+    bool ending;          /* the other connection was told to end this wait */
+    char client[24];      /* the connection's number; "": not known yet */
+    int64_t idle_ms;      /* when to look for work again: 0, as late as can be */
 };
 
 /* Waits for what the relay's state asks for. */
