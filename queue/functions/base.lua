@@ -197,9 +197,13 @@ local function json_object(pairs_in_order)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- A Stream that takes no entry is none, or was made by somebody else.
+-- A Stream that takes no entry is none, was made by somebody else, or has the result of a job that had this id before. Behind
+-- the last id that there can be Redis takes nothing more, not what a relay has sent long ago on a way that was cut and heals.
+local LAST_ID = "18446744073709551615-18446744073709551615"
+
 local function tell(P, id, kind, attempt, object)
-  force("XADD", P .. "frames:" .. id, "*", "k", kind, "a", whole(attempt), "d", json_object(object))
+  force("XADD", P .. "frames:" .. id, kind == "result" and LAST_ID or "*", "k", kind, "a", whole(attempt), "d",
+        json_object(object))
 end
 
 local function printable(name)
@@ -211,12 +215,16 @@ local function within(value, least, most, default)
   return number and number >= least and number <= most and number or default
 end
 
+local function whole_within(value, least, most, default)
+  return value and string.match(value, "^%d+$") and within(value, least, most, default) or default
+end
+
 -- Numbers of the hash `conf`, in one call.
 local function configured(P, ...)
   local set, numbers = try("HMGET", P .. "conf", ...) or {}, {}
   for i, name in ipairs({...}) do
     local default, least, most = unpack(CONF[name])
-    numbers[i] = within(set[i], least, most, default)
+    numbers[i] = whole_within(set[i], least, most, default)
   end
   return unpack(numbers)
 end

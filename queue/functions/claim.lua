@@ -106,15 +106,37 @@ local function tend_rarities(P, now, cap)
   return redis.call("EXISTS", P .. "paused") == 1
 end
 
--- The answer of a claim that finds no job, for a caller that wants to know: how long nothing will be due. Nobody else looks
--- at `open` while there is nothing to do, and clients cannot mend it.
-local function nothing(P, now, wanted)
+-- How long nothing will be due of these sorted sets, as {"idle_ms", MS}; {} where nothing ever is.
+local function idle(P, now, ...)
   local due = math.huge
-  redis.call("ZCARD", P .. "open")
-  for _, name in ipairs(wanted and {"delayed", "lease", "waits"} or {}) do
+  for _, name in ipairs({...}) do
     due = math.min(due, tonumber(redis.call("ZRANGE", P .. name, 0, 0, "WITHSCORES")[2]) or due)
   end
   return due < math.huge and {"idle_ms", whole(math.max(due - now, 0) + 1)} or {}
+end
+
+-- The answer of a claim that finds no job, for a caller that wants to know when to look again. Nobody else looks at `open`
+-- while there is nothing to do, and clients cannot mend it.
+local function nothing(P, now, wanted)
+  redis.call("ZCARD", P .. "open")
+  return wanted and idle(P, now, "delayed", "lease", "waits") or {}
+end
+
+-- What time demands of all jobs. Claims see to it; one relay of each pool does, too, all the time, for no claim comes while
+-- all have a job, and of a paused queue none does anything else.
+local function look_around(P, now, lease_ms)
+  reap_leases(P, now, lease_ms)
+  reap_waits(P, now)
+  audit(P, now, lease_ms)
+end
+
+local function tend(P, args)
+  local now, lease_ms = now_ms(), within(args[1], 1, 1e9)
+  if not lease_ms then
+    return redis.error_reply("BADCALL takes the lease in ms")
+  end
+  look_around(P, now, lease_ms)
+  return idle(P, now, "lease", "waits")
 end
 
 local function claim(P, args)
@@ -123,9 +145,7 @@ local function claim(P, args)
   if owner == "" or not lease_ms or not max_deliveries then
     return redis.error_reply("BADCALL takes an owner, the lease in ms and how often a job may be begun")
   end
-  reap_leases(P, now, lease_ms)
-  reap_waits(P, now)
-  audit(P, now, lease_ms)
+  look_around(P, now, lease_ms)
   local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal",
                                                      "weight_batch")
   if tend_rarities(P, now, cap) then

@@ -3,7 +3,7 @@
 
 -- One word is enough, however often it came since the relay has looked.
 local function tell_relay(P, id, how, word)
-  if not redis.call("LPOS", P .. "ctl:" .. id, word) then
+  if not force("LPOS", P .. "ctl:" .. id, word) then
     redis.call(how, P .. "ctl:" .. id, word)
     redis.call("EXPIRE", P .. "ctl:" .. id, 600)
   end
@@ -42,9 +42,16 @@ local function refuse_input(P, id, size)
   if field(P, id, "input_eof") then
     return "closed"
   end
-  if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST then
+  if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST or size > 0 and has_no_room(P, size) then
     return "full"
   end
+end
+
+-- It is counted with the job's program, until the job is final.
+local function count_input(P, id, size)
+  redis.call("HINCRBY", P .. "job:" .. id, "bytes", size)
+  add(P, "bytes", size)
+  note_open(P, redis.call("ZSCORE", P .. "open", id) or math.huge, (place(P, id)), 0, size)
 end
 
 -- All of it is kept until the job is final: every attempt reads it from its start, as it does `stdin`.
@@ -62,6 +69,7 @@ local function input(P, args)
   end
   if #bytes > 0 then
     redis.call("APPEND", P .. "in:" .. id, bytes)
+    count_input(P, id, #bytes)
     redis.call("EXPIRE", P .. "in:" .. id, math.ceil((asked_field(P, id, "delay_ms") + asked_field(P, id, "wall_ms"))
                                                      / 1000) + asked_field(P, id, "max_wait_s") + SPARE_S)
   end
@@ -75,60 +83,72 @@ local function input(P, args)
   return redis.status_reply("ok")
 end
 
--- How many others of a round have their turn before a member does that is at a place: a sum over the others, of which
--- `turns(other, score)` says how many each.
-local function sum_of_others(P, round, member, turns)
-  local places, sum, own = redis.call("ZRANGE", P .. round, 0, LOOK_AT_MOST - 1, "WITHSCORES"), 0, 0
-  for i = 1, #places, 2 do
-    if places[i] == member then
-      own = tonumber(places[i + 1])
-    end
-  end
-  for i = 1, #places, 2 do
-    if places[i] ~= member then
-      sum = sum + turns(places[i], own - tonumber(places[i + 1]))
-    end
-  end
-  return sum
-end
-
 local function length_of(P, class, tenant)
   return try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0
 end
 
--- How many begin before it, as the rounds stand: an estimate, for who comes meanwhile has turns, too, and what tenants weigh
--- is not looked at.
-local function jobs_ahead(P, id)
-  local tenant, class = place(P, id)
-  local before = try("ZRANK", P .. "line" .. class .. ":" .. tenant, id)
-  if not before then
-    return math.max(jobs_waiting(P), 0)
+local position -- what it alone uses is out of sight: a text of Lua has at most 200 names of its own
+do
+  -- How many turns others of a round have before a member's: a sum over the others, of which `turns(other, lead, first)` says
+  -- how many each, by how much less it was served than the member, and whether of equals it is the first. Of more than are looked
+  -- at the rest is taken to be as those are.
+  local function sum_of_others(P, round, member, turns)
+    local places, sum, others = redis.call("ZRANGE", P .. round, 0, LOOK_AT_MOST - 1, "WITHSCORES"), 0, 0
+    local own = tonumber(redis.call("ZSCORE", P .. round, member) or places[2] or 0)
+    for i = 1, #places, 2 do
+      if places[i] ~= member then
+        sum, others = sum + turns(places[i], own - tonumber(places[i + 1]), places[i] < member), others + 1
+      end
+    end
+    local rest = #places == 2 * LOOK_AT_MOST and redis.call("ZCARD", P .. round) - LOOK_AT_MOST or 0
+    return others > 0 and math.floor(sum + sum * rest / others + 0.5) or sum
   end
-  local beside = before + sum_of_others(P, "turns" .. class, tenant, function(other, lead)
-    return math.min(length_of(P, class, other), math.max(math.floor(before + lead) + 1, 0))
-  end)
-  local weights = {configured(P, "weight_interactive", "weight_normal", "weight_batch")}
-  return beside + sum_of_others(P, "turns", whole(class), function(other, lead)
-    local turns = (beside / weights[class + 1] + lead) * weights[CLASS_OF[other] + 1]
-    local all = sum_of_others(P, "turns" .. other, "", function(line) return length_of(P, other, line) end)
-    return math.min(all, math.max(math.ceil(turns + (CLASS_OF[other] < class and 1e-6 or 0)), 0))
-  end)
-end
 
--- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
-local function position(P, args)
-  local id = args[1] or ""
-  if not redis.call("ZSCORE", P .. "open", id) then
-    return {-1, 0}
+  -- How often one had its turn before another has so much behind it, by how much it is ahead; the places are rounded.
+  local function turns_until(lead, first)
+    local turns = math.ceil(lead - 1e-6)
+    return math.max(turns + (first and math.abs(turns - lead) < 1e-6 and 1 or 0), 0)
   end
-  if redis.call("ZSCORE", P .. "lease", id) then
-    return {0, 0}
+
+  -- How many begin before it, as the rounds stand: an estimate, for who comes meanwhile has turns, too, and what tenants weigh
+  -- is not looked at. Returns also how many of them stand in its own line.
+  local function jobs_ahead(P, id, tenant, class)
+    local before = try("ZRANK", P .. "line" .. class .. ":" .. tenant, id)
+    if not before then
+      return math.max(jobs_waiting(P), 0), 0
+    end
+    local beside = before + sum_of_others(P, "turns" .. class, tenant, function(other, lead, first)
+      return math.min(length_of(P, class, other), turns_until(before + lead, first))
+    end)
+    local weights = {configured(P, "weight_interactive", "weight_normal", "weight_batch")}
+    return beside + sum_of_others(P, "turns", whole(class), function(other, lead, first)
+      local all = sum_of_others(P, "turns" .. other, "", function(line) return length_of(P, other, line) end)
+      return math.min(all, turns_until((beside / weights[class + 1] + lead) * weights[CLASS_OF[other] + 1], first))
+    end), before
   end
-  local ahead = jobs_ahead(P, id)
-  local at_once = math.max(redis.call("ZCARD", P .. "lease"), 1)
-  local wait = math.ceil(ahead * within(try("GET", P .. "pace"), 0, 1e9, 0) / at_once)
-  local due = redis.call("ZSCORE", P .. "delayed", id)
-  return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}
+
+  -- How many rounds of its own jobs a tenant at its cap runs before this one, of which so many stand before it.
+  local function rounds_of_own(P, tenant, before)
+    local cap = configured(P, "max_tenant_running")
+    return cap > 0 and math.max(math.ceil((before + running_of(P, tenant) - cap + 1) / cap), 0) or 0
+  end
+
+  -- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
+  function position(P, args)
+    local id = args[1] or ""
+    if not redis.call("ZSCORE", P .. "open", id) then
+      return {-1, 0}
+    end
+    if redis.call("ZSCORE", P .. "lease", id) then
+      return {0, 0}
+    end
+    local tenant, class = place(P, id)
+    local ahead, before = jobs_ahead(P, id, tenant, class)
+    local rounds = math.max(ahead / math.max(redis.call("ZCARD", P .. "lease"), 1), rounds_of_own(P, tenant, before))
+    local wait = math.ceil(rounds * within(try("GET", P .. "pace"), 0, 1e9, 0))
+    local due = redis.call("ZSCORE", P .. "delayed", id)
+    return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}
+  end
 end
 
 -- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}. Lines have those in front that have waited longest, and

@@ -27,6 +27,10 @@ local function read_fields(args)
   return job
 end
 
+local function has_no_room(P, size)
+  return counted(try("GET", P .. "bytes")) + size > configured(P, "max_mb") * 1048576
+end
+
 -- What is `spared` is about to be cancelled, and counts no more: {jobs, bytes}.
 local function full(P, tenant, size, spared)
   local jobs, mb, of_tenant = configured(P, "max_jobs", "max_mb", "max_tenant_jobs")

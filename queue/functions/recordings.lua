@@ -20,7 +20,7 @@ local function reap_recordings(P, now)
   end
 end
 
--- The result is the last entry; but slices of a lost attempt can come behind it, from a way to Redis that was cut and heals.
+-- The result is the last entry; but it was no last one for ever that the version before this one told.
 local function find_result(P, id)
   local from, count = "+", 1
   repeat
@@ -36,9 +36,13 @@ end
 
 local function leave_result(P, id)
   local result = find_result(P, id)
+  if result and result[1] == LAST_ID then
+    try("XTRIM", P .. "frames:" .. id, "MINID", LAST_ID)
+    return
+  end
   try("XTRIM", P .. "frames:" .. id, "MAXLEN", 0)
   if result then
-    try("XADD", P .. "frames:" .. id, "*", unpack(result[2]))
+    try("XADD", P .. "frames:" .. id, LAST_ID, unpack(result[2]))
   end
 end
 

@@ -3,7 +3,7 @@
 
 -- Calls of relays mend what they stumble over. (A client's user may not, and need not: relays come by.) Whatever it was, it may
 -- have been a right.
-local MENDS = {claim = true, beat = true, finish = true, lost = true, requeue = true, recover = true}
+local MENDS = {claim = true, beat = true, finish = true, lost = true, requeue = true, recover = true, tend = true}
 
 local function attempt(name, callback, P, args)
   if not NEEDS[name] then
@@ -20,31 +20,27 @@ local function attempt(name, callback, P, args)
   return reply
 end
 
+-- The first answer that is a job, and of which queue; else in how long one of them is to be asked again. One that fails is in
+-- no other's way.
+local function first_of(names, ask)
+  local idle_ms, failure = math.huge
+  for i = 1, #names do
+    local reply = ask(i)
+    if reply[1] == "id" then
+      reply[#reply + 1], reply[#reply + 2] = "queue", names[i]
+      return reply
+    end
+    failure = failure or reply.err and reply
+    idle_ms = math.min(idle_ms, tonumber(reply[2]) or math.huge)
+  end
+  return failure or idle_ms < math.huge and {"idle_ms", whole(idle_ms)} or {}
+end
+
 -- A pool may serve several queues, of one slot of a Cluster: its relays call these with the keys of all of them, in the order
 -- in which they are to be asked. How each call's answers become one. `ask(i)` calls the function for a queue.
 local SEVERAL = {
-  -- The first that has a job, and which it is; else when one of them is to be asked again. One that fails is in no other's way.
-  claim = function(names, ask)
-    local idle, failure
-    for i = 1, #names do
-      local reply = ask(i)
-      if reply[1] == "id" then
-        reply[#reply + 1], reply[#reply + 2] = "queue", names[i]
-        return reply
-      end
-      failure = failure or reply.err and reply
-      idle = math.min(idle or math.huge, tonumber(reply[2]) or math.huge)
-    end
-    return failure or idle < math.huge and {"idle_ms", whole(idle)} or {}
-  end,
-  -- The job's own is the first. What claims do besides is done for all.
-  beat = function(names, ask)
-    local reply = ask(1)
-    for i = 2, #names do
-      ask(i, watch)
-    end
-    return reply
-  end,
+  claim = first_of,
+  tend = first_of,
   recover = function(names, ask)
     local found = {}
     for i = 1, #names do
@@ -89,8 +85,8 @@ local function register(name, callback, ...)
     if not names[2] then
       return call(name, callback, prefixes[1], args)
     end
-    return SEVERAL[name](names, function(i, other)
-      return call(name, other or callback, prefixes[i], args)
+    return SEVERAL[name](names, function(i)
+      return call(name, callback, prefixes[i], args)
     end)
   end
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})
@@ -103,6 +99,7 @@ register("claim", claim, "allow-oom")
 register("cancel", cancel, "allow-oom")
 register("input", input)
 register("input_from", input_from, "no-writes")
+register("tend", tend, "allow-oom")
 register("beat", beat, "allow-oom")
 register("finish", finish_running, "allow-oom")
 register("lost", lost, "allow-oom")

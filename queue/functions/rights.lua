@@ -23,66 +23,70 @@ local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET recording
                 "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
                 "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
-local INPUT = {"APPEND in:", "EXPIRE ctl:", "HMGET job:", "HSET job:", "LPOS ctl:", "RPUSH ctl:", "STRLEN in:"}
+local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
+               "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
                   "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open", "ZADD waits",
                   "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings", "ZREM recordings_until",
                   "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0"}
-local NEEDS = {claim = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,
+local NEEDS = {claim = RELAY, tend = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,
                enqueue = CLIENT, cancel = CLIENT, input = INPUT, dead_requeue = OPERATOR, dead_drop = OPERATOR}
 
--- A right as a list of words, of which those in capitals are the command's and the others keys. (Made when it is wanted
--- first: while a library is loaded there is nothing to make it with.)
-local function words_of(rights, i)
-  if type(rights[i]) == "string" then
+local distrust, missing_right
+do
+  -- A right as a list of words, of which those in capitals are the command's and the others keys. (Made when it is wanted
+  -- first: while a library is loaded there is nothing to make it with.)
+  local function words_of(rights, i)
+    if type(rights[i]) == "string" then
+      local words = {}
+      for word in string.gmatch(rights[i], "%S+") do
+        words[#words + 1] = word
+      end
+      rights[i] = words
+    end
+    return rights[i]
+  end
+
+  local function is_allowed(P, right)
+    if #right == 2 then
+      return redis.acl_check_cmd(right[1], P .. right[2])
+    end
     local words = {}
-    for word in string.gmatch(rights[i], "%S+") do
-      words[#words + 1] = word
+    for i, word in ipairs(right) do
+      words[i] = (i == 1 or string.find(word, "^%u+$")) and word or P .. word
     end
-    rights[i] = words
+    return redis.acl_check_cmd(unpack(words))
   end
-  return rights[i]
-end
 
-local function is_allowed(P, right)
-  if #right == 2 then
-    return redis.acl_check_cmd(right[1], P .. right[2])
-  end
-  local words = {}
-  for i, word in ipairs(right) do
-    words[i] = (i == 1 or string.find(word, "^%u+$")) and word or P .. word
-  end
-  return redis.acl_check_cmd(unpack(words))
-end
+  local BY_OWNER = {claim = true, recover = true}
+  local believed, believed_s, refused_s = {}, nil, 0
 
-local BY_OWNER = {claim = true, recover = true}
-local believed, believed_s, refused_s = {}, nil, 0
+  function distrust()
+    believed, refused_s = {}, tonumber(redis.call("TIME")[1])
+  end
 
-local function distrust()
-  believed, refused_s = {}, tonumber(redis.call("TIME")[1])
-end
-
--- What the caller may not do of what the function may come to do: a text, or nil.
-local function missing_right(P, name, args)
-  local rights = NEEDS[name]
-  if not rights or not redis.acl_check_cmd("TIME") then
-    return rights and "TIME"
-  end
-  local now_s = redis.call("TIME")[1]
-  if now_s ~= believed_s then
-    believed, believed_s = {}, now_s
-  end
-  local who = P .. name .. (BY_OWNER[name] and args[1] or "")
-  if believed[who] then
-    return nil
-  end
-  for i = 1, #rights do
-    local right = words_of(rights, i)
-    if not is_allowed(P, right) then
-      distrust()
-      return table.concat(right, " ")
+  -- What the caller may not do of what the function may come to do: a text, or nil.
+  function missing_right(P, name, args)
+    local rights = NEEDS[name]
+    if not rights or not redis.acl_check_cmd("TIME") then
+      return rights and "TIME"
     end
+    local now_s = redis.call("TIME")[1]
+    if now_s ~= believed_s then
+      believed, believed_s = {}, now_s
+    end
+    local who = P .. name .. (BY_OWNER[name] and args[1] or "")
+    if believed[who] then
+      return nil
+    end
+    for i = 1, #rights do
+      local right = words_of(rights, i)
+      if not is_allowed(P, right) then
+        distrust()
+        return table.concat(right, " ")
+      end
+    end
+    believed[who] = math.abs(now_s - refused_s) > DISTRUST_S
   end
-  believed[who] = math.abs(now_s - refused_s) > DISTRUST_S
 end

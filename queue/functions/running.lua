@@ -4,21 +4,15 @@
 -- What the attempt that runs asks for; `refusal` is the answer to one that was given up.
 local function of_attempt(P, args, refusal, step)
   local id, token = args[1], args[2]
+  if not token then
+    return redis.error_reply("BADCALL takes a job's id and token")
+  end
   return redis.status_reply(holds(P, id, token) and step(id) or refusal)
-end
-
--- What claims do, too, but no claim comes while all have a job.
-local function watch(P, args)
-  local now, lease_ms = now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST)
-  reap_waits(P, now)
-  audit(P, now, lease_ms)
-  return {}
 end
 
 local function beat(P, args)
   return of_attempt(P, args, "lost", function(id)
     hold(P, id, now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST))
-    watch(P, args)
     return field(P, id, "cancel") and "cancel" or "ok"
   end)
 end
@@ -26,18 +20,21 @@ end
 local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,
                  memory_kb = true, frames_dropped = true}
 
--- How long a job runs, of late: for paddock_position.
+-- How long a job runs, of late: for paddock_position. In parts of a ms, else jobs that are a little shorter would not count.
 local function learn_pace(P, wall_ms)
   local mean = within(try("GET", P .. "pace"), 0, 1e9, wall_ms)
-  redis.call("SET", P .. "pace", whole(mean + (wall_ms - mean) / 8), "EX", 86400)
+  redis.call("SET", P .. "pace", string.format("%.3f", mean + (wall_ms - mean) / 8), "EX", 86400)
 end
+
+-- Beyond these no relay says anything: it may have lost its mind.
+local NUMBER_AT_MOST = 2 ^ 53
 
 local function finish_running(P, args)
   return of_attempt(P, args, "stale", function(id)
     local result, state = {}, "done"
     for i = 3, #args - 1, 2 do
       result[#result + 1] = args[i]
-      result[#result + 1] = NUMBERS[args[i]] and (tonumber(args[i + 1]) or 0) or args[i + 1]
+      result[#result + 1] = NUMBERS[args[i]] and within(args[i + 1], -NUMBER_AT_MOST, NUMBER_AT_MOST, 0) or args[i + 1]
       if args[i] == "verdict" and args[i + 1] == "cancelled" then
         state = "cancelled"
       end
@@ -69,7 +66,10 @@ end
 
 -- Live input from an offset on: {bytes, 1 if there are more of them, 1 if these end it}.
 local function input_from(P, args)
-  local id, offset, most = args[1], tonumber(args[2]), tonumber(args[3])
+  local id, offset, most = args[1], within(args[2], 0, 1e12), within(args[3], 1, 1e12)
+  if not offset or not most then
+    return redis.error_reply("BADCALL takes a job's id, an offset and how many bytes at most")
+  end
   local bytes = redis.call("GETRANGE", P .. "in:" .. id, whole(offset), whole(offset + most - 1))
   local more = redis.call("STRLEN", P .. "in:" .. id) > offset + #bytes
   return {bytes, more and 1 or 0, (not more and field(P, id, "input_eof")) and 1 or 0}

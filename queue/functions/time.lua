@@ -24,7 +24,8 @@ local function reap_leases(P, now, lease_ms)
   local past = redis.call("ZRANGE", P .. "lease", "-inf", whole(now), "BYSCORE", "LIMIT", 0, REAP_AT_MOST, "WITHSCORES")
   for i = 1, #past, 2 do
     if past[i + 1] % 1 == MISSED and now - past[i + 1] < LEASE_AT_MOST then
-      give_back(P, past[i], "its lease ran out: the worker or its host is gone")
+      give_back(P, past[i], field(P, past[i], "state") and "its lease ran out: the worker or its host is gone"
+                            or "its fields are gone from Redis")
     else
       miss(P, past[i], now, lease_ms)
     end

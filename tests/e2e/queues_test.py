@@ -93,6 +93,21 @@ class Queues(Command):
         a.cancel(job)
         a.wait(job)
 
+    def test_many_that_wait_too_long(self):
+        """However many they are, whether the queue is paused or its one worker has a job."""
+        _, (a,) = self.serve("a", workers=1)
+        for paused in True, False:
+            if paused:
+                a.redis.execute_command("FCALL", "paddock_pause", 1, a.key("open"))
+            else:
+                job = self.begin(a)
+            late = [a.enqueue(pool.make_zip("1"), max_wait_s=1) for _ in range(1000)]
+            pool.wait_until(lambda: a.redis.zcard(a.key("open")) == (0 if paused else 1), "they expire")
+            self.assertEqual({a.wait(one).verdict for one in late[::100]}, {"expired"})
+            a.redis.execute_command("FCALL", "paddock_resume", 1, a.key("open"))
+        a.cancel(job)
+        a.wait(job)
+
     def test_one_that_is_paused_holds_up_no_other(self):
         p, (a, b) = self.serve("a:100 b", workers=1)
         a.redis.execute_command("FCALL", "paddock_pause", 1, a.key("open"))

@@ -180,13 +180,15 @@ class Text:
 
     def __init__(self, lines):
         self.sites, self.calls, self.functions = {}, {}, {}
-        self.lines, inside = lines, None
+        self.lines, inside, margin = lines, None, ""
         for number, line in enumerate(lines, 1):
-            if match := re.match(r"local function (\w+)\(", line):
-                inside = match[1]
+            if match := re.match(r"local function (\w+)\(|  (?:local )?function (\w+)\(", line):
+                if inside and line[0] == " ":
+                    continue  # one within another
+                inside, margin = match[1] or match[2], "  " if line[0] == " " else ""
                 self.sites[inside], self.calls[inside] = set(), set()
-            elif line.startswith("end"):
-                inside = None
+            elif line.startswith(margin + "end"):
+                inside, margin = None, ""
             elif match := re.match(r'register\("(\w+)", (\w+)', line):
                 self.functions["paddock_" + match[1]] = match[2]
             elif inside and inside != "try":

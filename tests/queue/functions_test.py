@@ -247,8 +247,6 @@ class Several(Test):
         self.assertEqual(self.claim(queues=(QUEUE, "q2"))["queue"], QUEUE)
         self.assertEqual(self.claim(queues=(QUEUE, "q2"))["queue"], "q2")
         self.assertEqual(self.claim(), {})
-        self.assertEqual(self.call("beat", "b", found["token"], LEASE_MS, queues=("q2", QUEUE)), "ok")
-        self.assertEqual(self.call("beat", "b", found["token"], LEASE_MS), "lost", "the job's own queue is the first")
         self.assertEqual(self.other.finish(found), "done")
 
     def test_when_to_ask_again(self):
@@ -278,13 +276,13 @@ class Several(Test):
                 with self.assertRaisesRegex(redis.ResponseError, "EXISTS recordings_until"):
                     half.execute_command(*command)
 
-    def test_what_nobody_claims_expires_by_beats_of_another(self):
-        self.q.enqueue("a")
-        job = self.q.claim()
+    def test_what_nobody_claims_expires(self):
+        self.q.enqueue("a", max_wait_s=2)
         self.other.enqueue("b", max_wait_s=1)
+        self.assertTrue(900 < int(self.call("tend", LEASE_MS)[1]) <= 1001)
         time.sleep(1.05)
-        self.assertEqual(self.call("beat", "a", job["token"], LEASE_MS), "ok")
-        self.assertEqual(self.other.state("b"), "expired")
+        self.assertTrue(0 < int(self.call("tend", LEASE_MS)[1]) <= 1000)
+        self.assertEqual([self.q.state("a"), self.other.state("b")], ["queued", "expired"])
 
     def test_what_was_left_behind_in_each(self):
         for queue, job in (self.q, "a"), (self.other, "b"), (self.other, "c"):
@@ -310,7 +308,7 @@ class Library(Test):
 
     def test_only_relays_calls_take_several_queues(self):
         keys = ("paddock:{q}:open", "paddock:{q2}:open")
-        for function in ("enqueue", "cancel", "finish", "lost", "requeue", "pause", "resume", "dead_drop"):
+        for function in ("enqueue", "cancel", "finish", "beat", "lost", "requeue", "pause", "resume", "dead_drop"):
             with self.subTest(function), self.assertRaisesRegex(redis.ResponseError, "BADKEY"):
                 store.execute_command("FCALL", "paddock_" + function, 2, *keys, "a", "b", "c", "d")
         for bad in ("open", "paddock:{q2}:job", ""):
@@ -778,11 +776,11 @@ class Claim(Test):
 
 class Expired(Test):
     def test_while_all_workers_have_a_job(self):
-        """No claim comes then; beats do, and clients."""
+        """No claim comes then; one relay looks around, and clients come."""
         q = self.q
         q.enqueue("long")
         job = q.claim()
-        for name, call in (("a", lambda: q.call("beat", job["id"], job["token"], LEASE_MS)), ("b", lambda: q.enqueue("other"))):
+        for name, call in (("a", lambda: q.call("tend", LEASE_MS)), ("b", lambda: q.enqueue("other"))):
             q.enqueue(name)
             q.make_due("waits", name)
             call()
@@ -845,6 +843,37 @@ class Expired(Test):
         q.make_due("waits", "a")
         self.assertIsNone(q.claim())
         self.check_final("a", "expired", "expired")
+
+
+class Nonsense(Test):
+    """What only a relay can say, and none that is well does."""
+
+    def test_without_arguments(self):
+        for function in "claim", "tend", "beat", "finish", "lost", "requeue", "input_from":
+            with self.subTest(function), self.assertRaisesRegex(redis.ResponseError, "^BADCALL"):
+                self.q.call(function)
+        self.q.enqueue("a")
+        for words in (["a"], ["a", "x"], ["a", "0", "0"], ["a", "-1", "5"], ["a", "nan", "5"]):
+            with self.subTest(words), self.assertRaisesRegex(redis.ResponseError, "^BADCALL"):
+                self.q.call("input_from", *words)
+
+    def test_figures_that_are_none(self):
+        q = self.q
+        for i, value in enumerate(("nan", "inf", "-inf", "1e308", "x", "")):
+            q.enqueue(f"j{i}")
+            self.assertEqual(q.finish(q.claim(), wall_ms=value, cpu_ms=value, signal=value), "done")
+            result = q.result(f"j{i}")
+            self.assertEqual([result[name] for name in ("wall_ms", "cpu_ms", "signal")], [0, 0, 0])
+
+    def test_maxima_that_are_none(self):
+        """Each is as if it were not there."""
+        q = self.q
+        for value in "1e0", "0x1", " 1", "1 ", "-1", "+1", "1.0", "":
+            q.configure(max_jobs=value)
+            self.assertEqual(q.enqueue("a"), "queued 0", value)
+            self.assertEqual(q.enqueue("b"), "queued 1", value)
+            q.call("cancel", "a"), q.call("cancel", "b")
+            store.delete(q.key("job:", "a"), q.key("job:", "b"))
 
 
 class Beat(Test):
@@ -1182,6 +1211,46 @@ class Cancel(Test):
 
 
 class Input(Test):
+    def test_it_counts_with_the_program(self):
+        q = self.q
+        q.configure(max_mb=1)
+        for i in range(20):
+            q.enqueue(f"j{i}", b"x" * 1000, live_input="1")
+        piece, answers = "y" * 65536, []
+        for i in range(20):
+            answers.append(q.call("input", f"j{i}", piece))
+        taken = answers.count("queued")
+        self.assertEqual(answers, ["queued"] * taken + ["full"] * (20 - taken))
+        self.assertEqual((taken, int(store.get(q.key("bytes")))), (15, 20000 + 15 * 65536))
+        self.assertEqual(q.call("input", "j19", "", "eof"), "queued", "an end takes no room")
+        for i in range(20):
+            q.call("cancel", f"j{i}")
+        self.assertEqual(store.get(q.key("bytes")), b"0")
+
+    def test_it_counts_where_an_audit_has_passed(self):
+        load_library(audit_ms=0)
+        q = self.q
+        q.enqueue("a", b"12345", live_input="1")
+        q.enqueue("b", b"12345", live_input="1")
+        for i in range(10):
+            self.assertEqual(q.call("input", "ab"[i % 2], "z"), "queued")
+            q.call("tend", LEASE_MS)
+            self.assertEqual(int(store.get(q.key("bytes"))), 10 + i + 1)
+
+    def test_where_keys_are_damaged(self):
+        q = self.q
+        q.enqueue("a", live_input="1")
+        job = q.claim()
+        for key, value in ("ctl:", "x"), ("bytes", "no number"):
+            store.set(q.key(key, "a" if key == "ctl:" else ""), value)
+            self.assertEqual(q.call("input", "a", "z"), "ok")
+            self.assertIn(b"input", store.lrange(q.key("ctl:", "a"), 0, -1))
+        store.delete(q.key("ctl:", "a"))
+        store.set(q.key("ctl:", "a"), "x")
+        self.assertEqual(q.call("cancel", "a"), "requested")
+        self.assertEqual(store.lrange(q.key("ctl:", "a"), 0, -1), [b"cancel"])
+        q.finish(job, verdict="cancelled")
+
     LIMIT = 1 << 16
     ALL = 1 << 20
 
@@ -1339,6 +1408,54 @@ class Look(Test):
         order = q.order(161)
         for job in jobs:
             self.assertLessEqual(abs(said[job] - order.index(job)), 12 + order.index(job) / 4, job)
+
+    def test_position_is_what_then_happens(self):
+        """Where nobody joins and nobody weighs more: also of tenants that were served as much."""
+        q, choose = self.q, random.Random(5)
+        for i in range(40):
+            q.enqueue(f"z{i}", tenant="z", priority="interactive")
+        for name in "abcdefghijklmnopqrst":
+            q.enqueue(f"b{name}", tenant=name, priority="batch")
+        for i in range(60):
+            q.enqueue(f"n{i}", tenant=choose.choice("klmn"))
+        jobs = [f"z{i}" for i in range(40)] + [f"b{name}" for name in "abcdefghijklmnopqrst"] + [f"n{i}" for i in range(60)]
+        said = {job: q.call("position", job)[0] for job in jobs}
+        order = q.order(120)
+        wrong = {job: (said[job], order.index(job)) for job in jobs if abs(said[job] - order.index(job)) > 2}
+        self.assertEqual(wrong, {})
+
+    def test_position_among_more_tenants_than_are_looked_at(self):
+        q = self.q
+        for i in range(600):
+            q.enqueue(f"t{i % 300}_{i // 300}", tenant=f"t{i % 300:03}")
+        for served in range(2):
+            self.assertEqual(q.call("position", f"t0_{served}")[0], 0)
+            self.assertTrue(abs(q.call("position", f"t299_{served}")[0] - 299) <= 3)
+            self.assertTrue(abs(q.call("position", f"t150_{served}")[0] - 150) <= 150)
+            for _ in range(300):
+                q.finish(q.claim())
+
+    def test_the_wait_of_a_tenant_at_its_cap(self):
+        q = self.q
+        q.configure(max_tenant_running=2)
+        store.set(q.key("pace"), "1000")
+        for i in range(10):
+            q.enqueue(f"a{i}", tenant="a")
+        for i in range(10):
+            q.enqueue(f"b{i}", tenant=f"b{i}")
+        while q.claim():
+            pass
+        self.assertEqual([q.call("position", f"a{i}")[1] for i in (0, 2, 3, 4, 9)], [0, 1000, 1000, 2000, 4000])
+
+    def test_the_pace_follows_short_jobs(self):
+        q = self.q
+        for i in range(3):
+            q.enqueue(f"long{i}")
+            q.finish(q.claim(), wall_ms=300)
+        for i in range(200):
+            q.enqueue(f"short{i}")
+            q.finish(q.claim(), wall_ms=1)
+        self.assertLess(float(store.get(q.key("pace"))), 1.1)
 
     def test_tenants(self):
         q = self.q
@@ -1767,7 +1884,7 @@ class Dead(Test):
         self.assertEqual(store.get(q.key("in:", "a")), b"typed\n")
         for key in q.keys():
             self.assertEqual(store.ttl(q.key(key)), -1, key)
-        self.assertEqual((store.get(q.key("bytes")), store.hgetall(q.key("topen"))), (b"5", {}))
+        self.assertEqual((store.get(q.key("bytes")), store.hgetall(q.key("topen"))), (b"11", {}))
         self.assertEqual(len(q.entries("a", "slice")), 1)
 
     def test_list(self):
@@ -1956,10 +2073,25 @@ class Recordings(Test):
             self.assertEqual("recording_cut" in q.job(f"j{i}"), entries == 1)
         self.assertEqual(set(self.sums()), {"j2", "j3"})
 
-    def test_the_result_stays_where_slices_came_behind_it(self):
-        """From a way to Redis that was cut, of an attempt that was lost."""
+    def test_nothing_comes_behind_the_result(self):
+        """From a way to Redis that was cut, of an attempt that was lost. It is no obstacle to the next job of that name."""
+        q = self.q
+        for turn in range(2):
+            self.run_one("late")
+            with self.assertRaisesRegex(redis.ResponseError, "exhausted"):
+                q.record("late", 100)
+            self.assertEqual(text(q.entries("late")[-1][b"k"]), "result")
+            store.delete(q.key("job:", "late"))
+
+    def test_the_result_of_the_version_before_stays(self):
+        """Behind which such slices came."""
         q = self.q
         self.run_one("late")
+        result, = q.entries("late", "result")
+        expiry = store.ttl(q.key("frames:", "late"))
+        store.delete(q.key("frames:", "late"))
+        store.xadd(q.key("frames:", "late"), result)
+        store.expire(q.key("frames:", "late"), expiry)
         for _ in range(600):
             q.record("late", 100)
         result, = q.entries("late", "result")

@@ -52,6 +52,8 @@ static const struct error_row error_rows[] = {
     {"ERR The user executing the script can't", REACT_REST, true,
      "an ACL, within a function"},
     {"ERR ACL failure in script", REACT_REST, true, "an ACL, the same since 7.2"},
+    {"ERR The stream has exhausted", REACT_REST, false,
+     "the job has its result: another worker has run it"},
     {"READONLY", REACT_RECONNECT, true, "it has become a replica"},
     {"UNBLOCKED", REACT_RECONNECT, true, "it has become a replica while we waited"},
     {"CROSSSLOT", REACT_REST, true,

@@ -57,19 +57,6 @@ static struct route route_to_all(const struct relay *relay)
     return route;
 }
 
-static struct route route_by_job(const struct relay *relay)
-{
-    struct route route = route_to_all(relay);
-
-    for (uint32_t i = 1; i < route.count; i++) {
-        if (strcmp(route.names[i], relay->run.job.queue) == 0) {
-            route.names[i] = route.names[0];
-        }
-    }
-    route.names[0] = relay->run.job.queue;
-    return route;
-}
-
 /* FCALL (or FCALL_RO) FUNCTION KEYS P:open... ARGUMENT..., to a NULL. */
 static int call(struct relay *relay, redis_answer *answer, void *context,
                 const struct route *route, const char *how, const char *function, ...)
@@ -136,10 +123,18 @@ int claims_look_for_code(struct relay *relay)
 int claims_beat(struct relay *relay)
 {
     const struct claims_job *job = &relay->run.job;
-    struct route route = route_by_job(relay);
+    struct route route = route_to(job->queue);
 
     return call(relay, lease_on_beat, relay, &route, "FCALL", "paddock_beat", job->id,
                 job->token, number(relay->setup.lease_ms).text, NULL);
+}
+
+int claims_tend(struct relay *relay)
+{
+    struct route route = route_to_all(relay);
+
+    return call(relay, upkeep_on_answer, relay, &route, "FCALL", "paddock_tend",
+                number(relay->setup.lease_ms).text, NULL);
 }
 
 int claims_recover(struct relay *relay)

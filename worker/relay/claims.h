@@ -59,8 +59,11 @@ int claims_fetch(struct relay *relay);
 size_t claims_most_bytes(const struct relay *relay);
 /* Whether there is such a key -> fetch_on_look */
 int claims_look_for_code(struct relay *relay);
-/* Other queues are looked after, too -> lease_on_beat */
+/* -> lease_on_beat */
 int claims_beat(struct relay *relay);
+/* What time demands of all queues; answered as a claim that brings no job
+ * -> upkeep_on_answer */
+int claims_tend(struct relay *relay);
 /* Of all queues -> lease_on_recovered */
 int claims_recover(struct relay *relay);
 /* A function with the job's id and token and `argc` more arguments -> settle_on_answer */

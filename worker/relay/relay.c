@@ -165,6 +165,7 @@ static int64_t deadline(const struct relay *relay)
         broker_deadline(relay), sandbox_link_deadline(relay), forward_deadline(relay),
         lease_deadline(relay),  bounds_deadline(relay),       watch_deadline(relay),
         board_deadline(relay),  input_deadline(relay),        patience_deadline(relay),
+        upkeep_deadline(relay),
     };
     int64_t first = relay->mode == RELAY_STOPPING ? relay->stop_ms : CLOCK_NEVER;
 
@@ -226,6 +227,7 @@ static void tend(struct relay *relay, bool rang)
     patience_tend(relay, now_ms);
     watch_tend(relay, now_ms);
     input_tend(relay, now_ms);
+    upkeep_tend(relay, now_ms);
     board_tend(relay, now_ms);
     service_redis(relay, NULL);
     /* A result is on its way before the next sandbox is asked for. */

@@ -18,6 +18,7 @@
  *   settle.c        how a job is given out of hand: finished, lost or given back
  *   judge.c         the verdict
  *   board.c         what it shows of itself
+ *   upkeep.c        what the queues need when nobody claims
  *   queues.c        which of its queues is asked for a job first
  */
 #pragma once
@@ -36,6 +37,7 @@
 #include "worker/relay/run.h"
 #include "worker/relay/sandbox_link.h"
 #include "worker/relay/settle.h"
+#include "worker/relay/upkeep.h"
 #include "worker/relay/watch.h"
 
 #include <poll.h>
@@ -66,6 +68,7 @@ struct relay {
     struct input input;
     struct settlement settlement;
     struct board board;
+    struct upkeep upkeep;
 };
 
 /* Something happened that no later turn of the loop can repair: the supervisor starts

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What time demands of the queues when nobody claims, because all workers have a job or
+ * the queue is paused: jobs whose wait is over expire, lost ones are given back. One
+ * relay of the pool sees to it, the one that asks for the queues' depth.
+ */
+#pragma once
+
+#include "queue/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+
+struct upkeep {
+    bool asked;     /* paddock_tend is not answered */
+    int64_t due_ms; /* when it is to be called next */
+};
+
+void upkeep_tend(struct relay *relay, int64_t now_ms);
+int64_t upkeep_deadline(const struct relay *relay);
+redis_answer upkeep_on_answer;
