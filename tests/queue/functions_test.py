@@ -2084,24 +2084,30 @@ class Recordings(Test):
             store.delete(q.key("job:", "late"))
 
     def test_the_result_of_the_version_before_stays(self):
-        """Behind which such slices came."""
+        """Behind which such slices came. A relay's finish cuts, and so does a client's cancel."""
         q = self.q
-        self.run_one("late")
-        result, = q.entries("late", "result")
-        expiry = store.ttl(q.key("frames:", "late"))
-        store.delete(q.key("frames:", "late"))
-        store.xadd(q.key("frames:", "late"), result)
-        store.expire(q.key("frames:", "late"), expiry)
-        for _ in range(600):
-            q.record("late", 100)
-        q.configure(recordings_mb=0)
-        q.enqueue("next")
-        claimed = q.claim()
-        q.record("next", 400000)
-        q.call("lost", "next", claimed["token"], "why")
-        self.assertEqual(q.call("cancel", "next"), "cancelled")  # clients cut, too
-        self.assertEqual(q.entries("late"), [result])
-        self.assertLessEqual(abs(store.ttl(q.key("frames:", "late")) - expiry), 60)
+
+        def cancel():
+            q.enqueue("cancelled")
+            claimed = q.claim()
+            q.record("cancelled", 400000)
+            q.call("lost", "cancelled", claimed["token"], "why")
+            self.assertEqual(q.call("cancel", "cancelled"), "cancelled")
+
+        for job, cut in ("one", lambda: self.run_one("next")), ("two", cancel):
+            q.configure(recordings_mb=1000)
+            self.run_one(job)
+            result, = q.entries(job, "result")
+            expiry = store.ttl(q.key("frames:", job))
+            store.delete(q.key("frames:", job))
+            store.xadd(q.key("frames:", job), result)
+            store.expire(q.key("frames:", job), expiry)
+            for _ in range(600):
+                q.record(job, 100)
+            q.configure(recordings_mb=0)
+            cut()
+            self.assertEqual(q.entries(job), [result])
+            self.assertLessEqual(abs(store.ttl(q.key("frames:", job)) - expiry), 60)
 
     def test_small_ones_are_let_be(self):
         self.q.configure(recordings_mb=0)
