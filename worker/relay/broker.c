@@ -26,7 +26,8 @@
 #define LOAD_MS      5000
 
 enum reaction {
-    REACT_REST,      /* time heals it: ask again later */
+    REACT_REST,  /* time heals it: ask again later */
+    REACT_GO_ON, /* it is a slice's alone, which is dropped: nothing else waits for it */
     REACT_RECONNECT, /* another connection may find a server that will do */
     REACT_RELOAD,    /* the library is missing */
 };
@@ -45,14 +46,14 @@ static const struct error_row error_rows[] = {
     {"BUSY", REACT_REST, true, "a script of somebody else runs"},
     {"MASTERDOWN", REACT_REST, true, "a replica without its master"},
     {"CLUSTERDOWN", REACT_REST, true, "nobody serves the slot"},
-    {"OOM", REACT_REST, false, "its memory is full; finishing jobs frees some"},
+    {"OOM", REACT_GO_ON, false, "its memory is full; finishing jobs frees some"},
     {"MISCONF", REACT_REST, true, "it can not save and refuses writes"},
     {"NOREPLICAS", REACT_REST, true, "too few replicas"},
     {"NOPERM", REACT_REST, true, "an ACL; only the operator can help"},
     {"ERR The user executing the script can't", REACT_REST, true,
      "an ACL, within a function"},
     {"ERR ACL failure in script", REACT_REST, true, "an ACL, the same since 7.2"},
-    {"ERR The stream has exhausted", REACT_REST, false,
+    {"ERR The stream has exhausted", REACT_GO_ON, false,
      "the job has its result: another worker has run it"},
     {"READONLY", REACT_RECONNECT, true, "it has become a replica"},
     {"UNBLOCKED", REACT_RECONNECT, true, "it has become a replica while we waited"},
@@ -79,7 +80,6 @@ static void rest(struct broker_line *line)
 {
     int64_t pause = REST_MIN_MS << (line->errors < 5 ? line->errors : 5);
 
-    line->errors++;
     line->rest_ms = clock_now_ms() + (pause < REST_MAX_MS ? pause : REST_MAX_MS);
 }
 
@@ -108,9 +108,12 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     row = error_row(reply->str);
     log_event(line->errors == 0 ? LOG_WARNING : LOG_DEBUG,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
-    rest(line);
+    if (row->reaction != REACT_GO_ON) {
+        rest(line);
+    }
+    line->errors++;
     line->away = row->passes;
-    line->drop |= row->reaction != REACT_REST;
+    line->drop |= row->reaction == REACT_RECONNECT || row->reaction == REACT_RELOAD;
     if (row->reaction == REACT_RELOAD) {
         broker->reload = true;
         broker->lines[BROKER_COMMANDS].drop = true;
