@@ -271,14 +271,13 @@ static bool can_be_thread(struct trace *trace, uint64_t thread)
 
 static void apply_call(struct trace *trace, const struct trace_past *past)
 {
-    uint64_t line = trace_function(trace, past->function).line;
+    int64_t line = (int64_t)trace_function(trace, past->function).line + past->step;
 
-    if (can_call(trace)) {
+    if (can_call(trace) && can_be_line(trace, line)) {
         trace_set_known(trace, trace_known(trace) + 1);
         push(trace, past->kind, false,
-             (struct trace_call){.function = past->function,
-                                 .untold = trace->quiet,
-                                 .line = (int64_t)line});
+             (struct trace_call){
+                 .function = past->function, .untold = trace->quiet, .line = line});
     }
 }
 
@@ -356,6 +355,9 @@ static void take_trace(struct trace *trace, const struct wire_decoded *record)
     } else if (record->field_count > 1 &&
                operand->number <= trace->tables.functions.count) {
         past.function = (uint32_t)operand->number;
+    }
+    if (record->kind == WIRE_RESUME) {
+        past.step = record->fields[2].integer;
     }
     trace_advance(trace, record->time_us);
     trace_happen(trace, past);

@@ -11,7 +11,7 @@
 struct trace_past {
     enum wire_kind kind;
     uint32_t function; /* call, resume */
-    int64_t step;      /* line */
+    int64_t step;      /* line, resume */
 };
 
 struct trace_call {

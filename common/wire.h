@@ -32,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_MAGIC   "PADDOCK" /* first field of the header record */
 
 /* kind number, identifier, wire name, fields, what it says */
@@ -63,8 +63,9 @@
       "A name of a variable, a type or an exception, once before its first use")         \
     R(14, YIELD, "yield", "t:time",                                                      \
       "The innermost call of this thread is suspended: a generator, or a coroutine")     \
-    R(15, RESUME, "resume", "t:time u:function",                                         \
-      "A suspended call of this function goes on, its last line that of its function")   \
+    R(15, RESUME, "resume", "t:time u:function s:step",                                  \
+      "A suspended call of this function goes on, on the line that it was suspended "    \
+      "on: so many below that of its function")                                          \
     R(16, EXCEPTION, "exception", "t:time u:exception u:type",                           \
       "An exception has come to the innermost call, which goes on with it or is left "   \
       "by it; the same number again: the same one")                                      \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). For browsers and node; needs nothing else.
+ * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). For browsers and node; needs nothing else.
  * Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is
  * kept grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a
  * `repeat` stands for is made one by one as it is asked for.
@@ -16,7 +16,7 @@
  * its program was killed.
  */
 
-const VERSION = 2;
+const VERSION = 3;
 const MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
 const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
@@ -46,7 +46,7 @@ const FIELDS = {
     12: "err time:t data:b",
     13: "name name:u text:x",
     14: "yield time:t",
-    15: "resume time:t function:u",
+    15: "resume time:t function:u step:s",
     16: "exception time:t exception:u type:u",
     17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u " +
         "function:x source:x ]",
@@ -283,8 +283,8 @@ export class Decoder {
  * What happened. Each has `kind`, `time` and `thread`; beside these:
  * - header: level, engine. level: level. input, input_end: nothing. host: json. end: produced
  * - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
- *   (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not known,
- *   as tracing began later, function and file are "" and line is 0
+ *   (the line in that file: of a call its function's first, of a resume the one that it was suspended on, of a return the last
+ *   one that ran). Where the call is not known, as tracing began later, function and file are "" and line is 0
  * - exception: the same, exception (its number) and type. variable: the same, name, type, value; null where it is gone
  * - folded: period, records: so many trace records of a loop, or of calls within calls, that were not unfolded (see
  *   `repeats`); depth: calls that are open behind them, of which those above the depth before it have not been told
@@ -571,7 +571,9 @@ export class Trace {
                 this.#fail(`more than ${OPEN_MAX} calls that are open`);
             }
             this.#open++;
-            depth = stack.push(call = this.#place(record.function));
+            call = this.#place(record.function);
+            call.line = this.#line(call.line + (record.step ?? 0));
+            depth = stack.push(call);
         } else {
             call = stack.pop() ?? NOWHERE;
             this.#open -= depth > 0 ? 1 : 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 2). Python 3.9 or later, its library alone.
+"""Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). Python 3.9 or later, its library alone.
 
 Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is kept
 grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a `repeat` stands
@@ -21,7 +21,7 @@ from collections import deque
 from itertools import islice
 from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
 
-VERSION = 2
+VERSION = 3
 MAGIC = "PADDOCK"
 RECORD_MAX = 32768  # bytes
 NUMBER_MAX = 2**53 - 1
@@ -51,7 +51,7 @@ FIELDS = {
     12: "err time:t data:b",
     13: "name name:u text:x",
     14: "yield time:t",
-    15: "resume time:t function:u",
+    15: "resume time:t function:u step:s",
     16: "exception time:t exception:u type:u",
     17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u "
         "function:x source:x ]",
@@ -286,8 +286,8 @@ class Trace:
 
     - header: level, engine. level: level. input, input_end: nothing. host: json. end: produced
     - call, resume, line, return, unwind, yield: depth (calls open in the thread, its own among them), function, file, line
-      (the line in that file: of a call its function's first, of a return the last one that ran). Where the call is not
-      known, as tracing began later, function and file are "" and line is 0
+      (the line in that file: of a call its function's first, of a resume the one that it was suspended on, of a return the
+      last one that ran). Where the call is not known, as tracing began later, function and file are "" and line is 0
     - exception: the same, exception (its number) and type. variable: the same, name, type, value; None where it is gone
     - folded: period, records: so many trace records of a loop, or of calls within calls, that were not unfolded (see
       `repeats`); depth: calls that are open behind them, of which those above the depth before it have not been told
@@ -469,6 +469,7 @@ class Trace:
                 raise self._refuse(f"more than {OPEN_MAX} calls that are open")
             self._open += 1
             call = self._call(record["function"])
+            call.line = self._line(call.line + record.get("step", 0))
             stack.append(call)
             depth += 1
         else:

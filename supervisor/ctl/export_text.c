@@ -98,7 +98,7 @@ static void write_call(struct text *text, const struct trace_event *event)
     buffer_add_text(&text->line, " (");
     add_path(text, event->call.path);
     buffer_printf(&text->line, ":%llu)", (unsigned long long)event->call.line);
-    if (event->implied) {
+    if (event->implied || event->line != (int64_t)event->call.line) {
         buffer_printf(&text->line, ", at line %lld", (long long)event->line);
     }
 }

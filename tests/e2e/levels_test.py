@@ -256,7 +256,7 @@ class Levels(trace_test.Reading):
         events = self.read(self.client.run(source, trace="lines"))
         start = next(i for i, e in enumerate(events) if e["kind"] == "call" and e["function"] == "a")
         self.assertEqual([(e["kind"], e.get("function"), e.get("line")) for e in events[start:] if e["kind"] in (*trace_test.TRACED, "level")], [
-            ("call", "a", 2), ("line", "a", 2), ("level", None, None), ("return", "a", 2), ("level", None, None), ("resume", "b", 2),
+            ("call", "a", 2), ("line", "a", 2), ("level", None, None), ("return", "a", 2), ("level", None, None), ("resume", "b", 4),
             ("line", "b", 4), ("line", "b", 5), ("unwind", "b", 5), ("unwind", "<module>", 3)])
 
     THREADS = ("import paddock, threading, time\nLEVEL = {level!r}\ndone = False\n"

@@ -16,7 +16,7 @@ FIELDS = {
     12: ("err", "time:t data:b"),
     13: ("name", "name:u text:x"),
     14: ("yield", "time:t"),
-    15: ("resume", "time:t function:u"),
+    15: ("resume", "time:t function:u step:s"),
     16: ("exception", "time:t exception:u type:u"),
     17: ("error", "time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u "
                   "end_column:u function:x source:x ]"),
@@ -114,7 +114,7 @@ TRACE = "call", "return", "unwind", "line", "yield", "resume"
 
 
 def unfold(records):
-    """The records with each `repeat` written out, and in every `line` its `line` and the function that it is of."""
+    """The records with each `repeat` written out, and in every `line` and `resume` its `line` and the function that it is of."""
     functions = {r["function"]: r for r in records if r["kind"] == "function"}
     files = {r["file"]: r["path"] for r in records if r["kind"] == "file"}
     stacks, thread, history = {}, 0, []
@@ -123,12 +123,13 @@ def unfold(records):
         stack = stacks.setdefault(thread, [])
         if record["kind"] in ("call", "resume"):
             function = functions[record["function"]]
-            stack.append([function["name"], files[function["file"]], function["line"]])
+            stack.append([function["name"], files[function["file"]], function["line"] + record.get("step", 0)])
         elif record["kind"] in ("return", "unwind", "yield"):
             if stack:
                 stack.pop()
         elif record["kind"] == "line" and stack:
             stack[-1][2] += record["step"]
+        if record["kind"] in ("line", "resume") and stack:
             record = {**record, "line": stack[-1][2], "name": stack[-1][0], "path": stack[-1][1]}
         if record["kind"] in TRACE:
             history.append(record)

@@ -51,7 +51,7 @@ def text(value):
     return varint(len(value.encode())) + value.encode()
 
 
-HEADER = b"\x01" + text("PADDOCK") + b"\x02" + text("lines") + text("test")
+HEADER = b"\x01" + text("PADDOCK") + b"\x03" + text("lines") + text("test")
 TABLES = b"\x02\0" + text("/robot/a.py") + b"\x03\x01\0\x05" + text("f") + b"\x03\x02\0\x09" + text("g")
 
 
@@ -342,7 +342,7 @@ class Unreadable(Case):
         self.check_torn(whole + HEADER, whole, len(whole), "a second header")
         self.check_torn(b"PK\3\4 is a ZIP", b"", 0, "")
         self.check_torn(b"\x06\x01", b"", 0, "this is not the beginning of a recording")
-        self.check_torn(HEADER.replace(b"PADDOCK\x02", b"PADDOCK\x03"), b"", 0, "a recording of version 3, where this program knows version 2")
+        self.check_torn(HEADER.replace(b"PADDOCK\x03", b"PADDOCK\x02"), b"", 0, "a recording of version 2, where this program knows version 3")
         self.check_torn(HEADER.replace(b"PADDOCK", b"MANEGES"), b"", 0, "this is not a recording of Paddock")
         self.check_torn(b"", b"", 0, "there is nothing in it")
         self.check_torn(HEADER[:5], b"", 0, "a record that is cut off")
@@ -378,7 +378,7 @@ class Unreadable(Case):
                 ("times that go back", start + (b"\x13" + huge + b"\x00\x00" + b"\x13\x00\x00\x00" + b"\x06\x05") * 3),
                 ("threads", start + b"".join(b"\x04" + varint(i) + b"\x05\x01\x02" for i in range(5000))),
                 ("a thread far off", start + b"\x04" + huge + b"\x05\x01\x02\x0b\x01\x01x\x13\x09" + huge + b"\x01\x02\x07"),
-                ("unknown functions", start + b"\x05\x01" + huge + b"\x0f\x01\x63\x10\x01\x01\x63\x03\x63\x63\x63\x01x")):
+                ("unknown functions", start + b"\x05\x01" + huge + b"\x0f\x01\x63\x05\x10\x01\x01\x63\x03\x63\x63\x63\x01x")):
             for format in FORMATS:
                 with self.subTest(name, format=format):
                     path = self.path("hostile.rec", data)

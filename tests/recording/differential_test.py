@@ -61,8 +61,10 @@ def step(chance):
     pick = chance.random()
     if pick < 0.3:
         return bytes([192 + chance.randrange(-2, 3)])
+    if pick < 0.5:
+        return b"\x05\0" + varint(chance.choice((1, 1, 2, 3)))
     if pick < 0.6:
-        return bytes([chance.choice((5, 5, 15)), 0]) + varint(chance.choice((1, 1, 2, 3)))
+        return b"\x0f\0" + varint(chance.choice((1, 1, 2, 3))) + varint(chance.choice((0, 1, 2, 5, 2**31, 2**32 - 4)))
     return bytes([chance.choice((6, 6, 7, 14)), chance.randrange(3)])
 
 

@@ -24,7 +24,7 @@ class Recording:
         self.about, self.repeats = about, repeats
         self.lines = []
         if header:
-            self.header("PADDOCK", 2, "lines", "test")
+            self.header("PADDOCK", 3, "lines", "test")
 
     def raw(self, hexadecimal, comment=""):
         self.lines.append(f"{hexadecimal}  # {comment}" if comment else hexadecimal)
@@ -91,7 +91,7 @@ def every_kind():
     r.exception(3, 1, 3)
     r.unwind(0)
     r.exception(0, 1, 3)
-    r.resume(1, 3)
+    r.resume(1, 3, 4)
     r.short(1)
     r.yield_(1)
     r.short(2, 1, -1)
@@ -173,11 +173,40 @@ def repeats():
     r.repeat(5, 2, 4)
     r.return_(0)
     r.repeat(5, 1, 10)
-    r.resume(0, 3)
+    r.resume(0, 3, 2)
     r.short(3)
     r.yield_(0)
     r.repeat(5, 3, 3)
     r.end(1, 82)
+    return r
+
+
+def resumes():
+    r = Recording("Calls that go on, on the line that they were suspended on: below and above that of their function, told of and\n"
+                  "left at once, in a loop, within one another, and of a function that nobody knows.")
+    tables(r)
+    r.call(100, 1)
+    r.short(1)
+    r.resume(1, 2, 5)
+    r.exception(1, 1, 3)
+    r.unwind(0)
+    r.resume(1, 2, -7)
+    r.short(1)
+    r.yield_(1)
+    r.repeat(5, 3, 7)
+    r.short(2)
+    r.resume(1, 3, 300)
+    r.resume(0, 2, 0)
+    r.yield_(1)
+    r.repeat(5, 2, 4)
+    r.yield_(1)
+    r.resume(1, 99, 3)
+    r.variable(1, 2, "1")
+    r.resume(1, 2, (1 << 31) - 11)
+    r.resume(1, 2, -(1 << 31) - 10)
+    r.short(1)
+    r.resume(1, 2, (1 << 31) - 10)
+    r.short(1)
     return r
 
 
@@ -584,7 +613,7 @@ def numbers(about, hexadecimal):
 
 
 HANDMADE = {
-    "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "repeat_255": repeat_255(),
+    "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "resumes": resumes(), "repeat_255": repeat_255(),
     "repeat_after_thread": repeat_of_too_much("A repeat of what was forgotten with the thread.", ("thread", (0,)), period=1),
     "repeat_after_sync": repeat_of_too_much("A repeat of what was forgotten with the sync.", ("sync", (50, 0, [(1, 3)])), period=1),
     "repeat_after_thread_ok": repeat_of_too_much("What came since the thread's record can come again.", ("thread", (1,)),
@@ -594,21 +623,21 @@ HANDMADE = {
     "repeat_huge": repeat_huge(), "repeat_deep": repeat_deep(), "threads": threads(), "sync": sync(), "unwinds": unwinds(),
     "variables": variables(), "utf8": utf8(), "utf8_cut": utf8_cut(), "parts": parts(),
     "empty": Recording("Nothing at all.", header=False),
-    "header_torn": starts("A header without its end.", header(2, "05 6c 69")),
+    "header_torn": starts("A header without its end.", header(3, "05 6c 69")),
     "header_late": starts("No header.", "05 64 01", "c1"),
     "header_short_line": starts("A file of another kind, whose first byte would be a short line.", "89 50 4e 47 0d 0a 1a 0a"),
     "header_text": starts("A file of another kind, whose first byte is no kind.", "47 49 46 38"),
     "header_lines": starts("Lines of JSON.", b'{"kind":"header",'.hex(" "), b'"magic":'.hex(" ")),
     "header_lines_cut": starts("No more than the beginning of lines of JSON.", b'{"kind":"he'.hex(" ")),
     "header_json": starts("JSON of somebody else.", b'{"a":1}'.hex(" ")),
-    "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 02 00 00"),
+    "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 03 00 00"),
     "header_magic_long": starts("A magic without end.", "01 ff 01 50 41 44 44"),
-    "header_twice": ends("A second header.", header(2)),
-    "version_1": starts("The version before.", header(1), "05 64 01"),
-    "version_3": starts("The version after, whose header may have any other fields.", header(3, "ff ff ff"), "05 64 01"),
-    "version_3_shorter": starts("The version after, whose header ends there.", header(3, ""), "05 64 01"),
-    "version_3_text": starts("The version after, whose header goes on with a long text.", header(3, "ff 7f 41"), "05 64 01"),
-    "version_3_cut": starts("The version after, of which no more has come.", header(3, "")),
+    "header_twice": ends("A second header.", header(3)),
+    "version_2": starts("The version before.", header(2), "05 64 01"),
+    "version_4": starts("The version after, whose header may have any other fields.", header(4, "ff ff ff"), "05 64 01"),
+    "version_4_shorter": starts("The version after, whose header ends there.", header(4, ""), "05 64 01"),
+    "version_4_text": starts("The version after, whose header goes on with a long text.", header(4, "ff 7f 41"), "05 64 01"),
+    "version_4_cut": starts("The version after, of which no more has come.", header(4, "")),
     "version_largest": starts("The last version that there can be.", header((1 << 53) - 1, "ff ff ff")),
     "version_2_53": starts("One more, which is no number.", header(1 << 53, "ff ff ff")),
     "version_2_64": starts("The largest of ten bytes, which is none either.", header((1 << 64) - 1)),
@@ -623,6 +652,7 @@ HANDMADE = {
     "line_repeat_back": lines_beyond("A loop that wanders off to the front.", -4, 1, repeat=(2, (1 << 53) - 1)),
     "dropped_less": dropped_less(), "line_between": line_between(),
     "line_of_function": ends("A function that begins beyond all lines.", "03 09 00 80 80 80 80 08 01 66"),
+    "line_of_resume": ends("A call goes on above all lines.", "0f 01 01 83 80 80 80 10"),
     "line_of_sync": ends("A call that is beyond all lines.", "13 64 00 02 01 ff ff ff ff 07 01 80 80 80 80 08"),
     "thread_65536": ends("More threads than there can be.", "04 ff ff 03 04 80 80 04"),
     "thread_of_sync": ends("A sync of more threads than there can be.", "13 64 80 80 04 00"),
@@ -670,6 +700,9 @@ REAL = {
                         "        deep(n)\n    except KeyError as e:\n        raise ValueError('no x') from e\n    finally:\n"
                         "        print('finally')\nfor n in range(3):\n    try:\n        guarded(n)\n    except ValueError as e:\n"
                         "        print(e)\nguarded(4)\n", {}),
+    "real_suspended": ("import asyncio\ndef gen():\n    yield 1\n    x = (yield 2) or sum(iter(int, 1))\n"
+                       "async def main():\n    g = gen()\n    next(g), next(g)\n"
+                       "    return [await asyncio.sleep(0, 7), next(g)]\nasyncio.run(main())\n", {"cpu_ms": "100"}),
     "real_killed": ("print('\u00fc')\nn = 0\nwhile True:\n    n += 1\n", {"cpu_ms": "100"}),
 }
 

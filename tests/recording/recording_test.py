@@ -84,7 +84,7 @@ def in_common(data, offset, reason):
     return as_error(offset, "this is not the beginning of a recording" if data.startswith(b"{") else reason)
 
 
-HEADER = b"\1\7PADDOCK\2\5lines\4test"
+HEADER = b"\1\7PADDOCK\3\5lines\4test"
 TRACED = "call", "resume", "line", "return", "unwind", "yield"
 PLACE = "kind", "thread", "depth", "function", "file"
 # Told in another form: characters and parts are put together by others, and repeats are folded elsewhere.
@@ -258,7 +258,7 @@ class Vectors(unittest.TestCase):
             events = [e for e in recording.Trace().push(data) if e["kind"] in second.TRACE]
             here = "line", "function", "file"
             self.assertEqual([(e["kind"], e["time"], e["thread"],
-                               *(e[key] if e["kind"] == "line" and e["depth"] else None for key in here)) for e in events], told)
+                               *(e[key] if e["kind"] in ("line", "resume") and e["depth"] else None for key in here)) for e in events], told)
 
         self.each(check)
 
@@ -301,7 +301,7 @@ class Lazy(unittest.TestCase):
     def test_what_is_folded_is_as_if_told(self):
         """Of any loop, in bounds that it comes to soon: the same calls are open, at the same lines, or the same is refused."""
         chance = random.Random(SEED)
-        words = [bytes([5, 0, 1]), bytes([5, 0, 2]), b"\x06\0", *(bytes([192 + step]) for step in (-2, -1, 1, 2))]
+        words = [bytes([5, 0, 1]), bytes([5, 0, 2]), b"\x06\0", bytes([15, 0, 1, 5]), bytes([15, 0, 2, 90]), *(bytes([192 + step]) for step in (-2, -1, 1, 2))]
         tables = b"\x03\1\0\1\1f\x03\2\0\4\1g"
         bounds = {"DEPTH_MAX": 40, "OPEN_MAX": 60, "LINE_MIN": -50, "LINE_MAX": 50, "CAP_MIN": 24}
         refused = folded = 0

@@ -122,6 +122,11 @@ class Points(unittest.TestCase):
                     continue
                 self.assertEqual([(kinds[what & ~LINE], function) for what, _, function, _ in log if what & ~LINE in kinds],
                                  [(event, function) for event, function, _ in events if event in ("call", "return")])
+                entered = [(what, line) for what, line, _, _ in log if what in (CALL, RESUME)]
+                lines = [line for event, _, line in events if event == "call"]
+                if sys.version_info < (3, 12):  # from there on the frame alone has it
+                    self.assertEqual([line for what, line in entered if what == RESUME],
+                                     [line for line, (what, _) in zip(lines, entered) if what == RESUME])
 
     def test_each_subset(self):
         """No point is in another's way, and a program without any is the same program."""

@@ -245,3 +245,88 @@ def random_program(seed):
     made = Chance(seed)
     made.block(1)
     return AROUND.format(seed=seed, body="\n".join(made.lines))
+
+
+class Suspending(Chance):
+    """The body of a function that waits in the middle of lines; `marks` says where it is."""
+
+    def __init__(self, seed, kind):
+        super().__init__(seed)
+        self.kind = kind
+        self.left = 16
+        self.SIMPLE = {**Chance.SIMPLE, **self.WAITS[kind], "return": ("return",), "act": ("act()", "mark()", "mark(\n)")}
+
+    WAITS = {
+        "generator": {"wait": ("yield 1", "mark((yield))", "n = [mark(), (yield 2), mark()]", "mark(\n    (yield),\n    mark())"),
+                      "from": ("mark((yield from low()))", "n = [\n(yield from low()), mark()]", "yield from (1, 2)")},
+        "low": {"wait": ("yield 1", "n = (yield) or mark()", "mark([mark(i) for i in (yield) or (1, 2)])"), "from": ("yield from (1, 2)",)},
+        "coroutine": {"wait": ("await Pause()", "mark(await Pause())", "n = [\nmark(), await Pause(),\nmark()]"),
+                      "from": ("mark(await nap())", "n = [mark(i) async for i in ticks()]", "mark(\n    await nap())")},
+        "nap": {"wait": ("await Pause()", "n = (await Pause()) or mark()"), "from": ("await Pause()",)},
+        "ticks": {"wait": ("yield 1", "mark((yield 1))", "mark(await Pause())"), "from": ("mark(await nap())",)},
+    }
+
+    def choose(self, depth, handles, loops):
+        if self.left > 0 and self.chance.random() < 0.4:
+            self.left -= 1
+            return self.chance.choice(("wait", "wait", "from"))
+        return super().choose(depth, handles, loops)
+
+    def put_for(self, depth, handles, loops):
+        if self.kind == "coroutine" and self.chance.random() < 0.4:
+            self.add(depth, "async for i in ticks():")
+            self.block(depth + 1, handles, True)
+        else:
+            super().put_for(depth, handles, loops)
+
+
+SUSPENDED = """\
+import random
+chance = random.Random({seed})
+def mark(*_): return chance.random() < 0.5
+def act():
+    if chance.random() < 0.2: raise chance.choice((KeyError, ValueError))
+    return mark()
+class Quiet:
+    def __enter__(self): return self
+    def __exit__(self, *a): return chance.random() < 0.5
+class Loud(Quiet):
+    def __exit__(self, *a): act()
+class Pause:
+    def __await__(self):
+        mark((yield))
+def low():
+{low}
+    mark((yield))
+def generator():
+{generator}
+    mark((yield))
+async def nap():
+{nap}
+    mark(await Pause())
+async def ticks():
+{ticks}
+    mark((yield))
+async def coroutine():
+{coroutine}
+    mark(await Pause())
+def drive(waits):
+    waits.send(None)
+    for _ in range(9):
+        if chance.random() < 0.4: waits.throw(chance.choice((KeyError, ValueError))())
+        else: waits.send(None)
+    waits.close()
+for _ in range(6):
+    for kind in generator, coroutine:
+        try: drive(kind())
+        except (Exception, GeneratorExit) as e: print(type(e))
+"""
+
+
+def random_suspended(seed):
+    bodies = {}
+    for number, kind in enumerate(Suspending.WAITS):
+        made = Suspending(5 * seed + number, kind)
+        made.block(1)
+        bodies[kind] = "\n".join(made.lines)
+    return SUSPENDED.format(seed=seed, **bodies)

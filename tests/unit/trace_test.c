@@ -18,11 +18,11 @@
 
 /* ---- recordings, by a small language ----
  *
- * Words: c1 a call of function 1, m1 a resume, r u y return, unwind, yield; l-2 a line;
- * t1 a thread; R3,7 a repeat; s1:2@7,1@9 a sync of thread 1 with its calls; d40 dropped;
- * o an output; + the clock goes on by 10. What is told comes out in the same words, with
- * the line for the step: "c1.0" the call is number 0 of its stack, "l12", "R3,7"; "C" and
- * "X" are implied, "!" is a record that was refused. */
+ * Words: c1 a call of function 1, m1,3 a resume 3 below its line, r u y return, unwind,
+ * yield; l-2 a line; t1 a thread; R3,7 a repeat; s1:2@7,1@9 a sync of thread 1 with its
+ * calls; d40 dropped; o an output; + the clock goes on by 10. What is told comes out in
+ * the same words, with the line for the step: "c1.0" the call is number 0 of its stack,
+ * "l12", "R3,7"; "C" and "X" are implied, "!" is a record that was refused. */
 
 static struct wire_writer record;
 static struct wire_decoded decoded;
@@ -69,8 +69,11 @@ static void on_event(void *context, const struct trace_event *event)
         return;
     }
     buffer_printf(&story->told, "%s%c", story->told.size > 0 ? " " : "", letter);
-    if (strchr("cm", letter) != NULL) {
+    if (letter == 'c') {
         buffer_printf(&story->told, "%u.%zu", event->function, event->depth);
+    } else if (letter == 'm') {
+        buffer_printf(&story->told, "%u.%zu@%lld", event->function, event->depth,
+                      (long long)event->line);
     } else if (letter == 'l') {
         buffer_printf(&story->told, "%lld", (long long)event->line);
     } else if (strchr("CX", letter) != NULL) {
@@ -192,6 +195,9 @@ static void put_word(struct story *story, const char *word)
         wire_text(&record, "x");
     } else if (kind == WIRE_CALL || kind == WIRE_RESUME || kind == WIRE_DROPPED) {
         wire_unsigned(&record, (uint64_t)number_in(&at));
+    }
+    if (kind == WIRE_RESUME) {
+        wire_signed(&record, number_in(&at));
     } else if (kind == WIRE_REPEAT) {
         wire_unsigned(&record, (uint64_t)number_in(&at));
         wire_unsigned(&record, (uint64_t)number_in(&at));
@@ -228,8 +234,12 @@ static const struct row {
     {"c1 l-15", "c1.0 l-5 X1@-5"},
     {"r y u l1 c1", "c1.0 X1@10"}, /* tracing began later */
     {"c9 l5", "c0.0 l5 X0@5"},     /* no such function */
-    /* generators: a resumed call begins at its function's line again */
-    {"c1 c2 l2 y m2 l4 r r", "c1.0 c2.1 l22 y m2.1 l24 r r"},
+    /* generators: a resumed call begins where its record says */
+    {"c1 c2 l2 y m2,2 l4 r r", "c1.0 c2.1 l22 y m2.1@22 l26 r r"},
+    {"c1 m2,-3 u m2,3 c3", "c1.0 m2.1@17 u m2.1@23 c3.2 X3@30 X2@23 X1@10"},
+    {"c1 m9,4 l1", "c1.0 m0.1@4 l5 X0@5 X1@10"}, /* no such function */
+    {"c1 m2,2 l1 y R3,4", "c1.0 m2.1@22 l23 y m2.1@22 l23 y m2.1@22 X2@22 X1@10"},
+    {"m2,2147483627 r m2,2147483628 l1", "m2.0@2147483647 r ! !"},
     /* threads have stacks of their own */
     {"c1 l1 t1 c2 l1 t0 l1 t1 r t0 r", "c1.0 l11 t1 c2.0 l21 t0 l12 t1 r t0 r"},
     /* repeats: a step is a step again, not a line number */

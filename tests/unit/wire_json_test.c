@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define HEADER                                                                           \
-    "{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":2,\"level\":\"off\","        \
+    "{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","        \
     "\"engine\":\"test\"}\n"
 
 static struct wire_writer record;
@@ -233,15 +233,15 @@ static void foreign_lines(void **state)
         {HEADER "{\"kind\":\"sync\",\"time\":0,\"thread\":0,\"stack\":"
                 "[{\"function\":1,\"line\":2},]}\n",
          "no record"},
-        {"{\"kind\":\"header\",\"magic\":\"Paddock\",\"version\":2,\"level\":\"off\","
+        {"{\"kind\":\"header\",\"magic\":\"Paddock\",\"version\":3,\"level\":\"off\","
          "\"engine\":\"\"}\n",
          "not a recording of Paddock"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":2,\"level\":\"off\","
          "\"engine\":\"\"}\n",
          "of version"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"more\":[]}\n",
-         "of version 3"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3}\n", "of version 3"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4,\"more\":[]}\n",
+         "of version 4"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4}\n", "of version 4"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":9007199254740992}\n",
          "a number beyond 2^53 - 1"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":\"3\"}\n",

@@ -253,13 +253,18 @@ static bool put_lines(struct code *code)
     return done;
 }
 
-static bool put(struct code *code, int *place, unsigned what)
+static bool put_at(struct code *code, int *place, unsigned what, int line)
 {
     if ((code->what & what) == 0) {
         return true;
     }
-    *place = point(code, what, 0);
+    *place = point(code, what, line);
     return *place != NOWHERE;
+}
+
+static bool put(struct code *code, int *place, unsigned what)
+{
+    return put_at(code, place, what, 0);
 }
 
 /* Before a jump that is always taken stands a line's point, if any: nothing else leaves.
@@ -276,7 +281,8 @@ static bool put_ways(struct code *code)
         } else if (instruction->opcode == YIELD_VALUE && !is_bound(code, i)) {
             done = put(code, &instruction->leave, POINT_YIELD);
         } else if (instruction->opcode == RESUME && instruction->argument != 0) {
-            done = put(code, &instruction->after, POINT_RESUME);
+            done = put_at(code, &instruction->after, POINT_RESUME,
+                          instruction->position.line);
         }
     }
     return done && put(code, &code->unwind, POINT_UNWIND);

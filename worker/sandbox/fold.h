@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Folding hot loops: trace records that come again as they came before are counted, not
- * written, and become one `repeat` (common/wire.h). A record is here a symbol: its kind
- * and its operand. Pure: no clock, no record, no lock. Inline, because it is asked for
- * every line that a program runs.
+ * written, and become one `repeat` (common/wire.h). A record is here a symbol: its kind,
+ * its function and its step. Pure: no clock, no record, no lock. Inline, because it is
+ * asked for every line that a program runs.
  */
 #pragma once
 
@@ -18,7 +18,7 @@
 #define FOLD_BEFORE  1 /* record that has to have come again before one is counted */
 
 struct fold {
-    uint32_t symbols[FOLD_HISTORY]; /* the last ones, as a ring */
+    uint64_t symbols[FOLD_HISTORY]; /* the last ones, as a ring */
     uint32_t ticks[FOLD_HISTORY];   /* when they came: the lower half of a counter */
     uint32_t seen[FOLD_HISTORY];    /* by hash: 1 + the number of the last such symbol */
     uint32_t count;                 /* symbols since the start */
@@ -26,18 +26,24 @@ struct fold {
     uint32_t matched;               /* symbols counted and not written */
 };
 
-static inline uint32_t fold_symbol(enum wire_kind kind, int32_t operand)
+/* 5 bits of a kind, 32 of a function's number, 27 of a step. */
+static inline uint64_t fold_symbol(enum wire_kind kind, uint32_t function, int32_t step)
 {
-    return (uint32_t)kind << 27 |
-           (((uint32_t)operand << 1 ^ (uint32_t)(operand >> 31)) & 0x7ffffff);
+    return (uint64_t)kind << 59 | (uint64_t)function << 27 |
+           (((uint32_t)step << 1 ^ (uint32_t)(step >> 31)) & 0x7ffffff);
 }
 
-static inline enum wire_kind fold_kind(uint32_t symbol)
+static inline enum wire_kind fold_kind(uint64_t symbol)
 {
-    return (enum wire_kind)(symbol >> 27);
+    return (enum wire_kind)(symbol >> 59);
 }
 
-static inline int32_t fold_operand(uint32_t symbol)
+static inline uint32_t fold_function(uint64_t symbol)
+{
+    return (uint32_t)(symbol >> 27);
+}
+
+static inline int32_t fold_step(uint64_t symbol)
 {
     uint32_t bits = symbol & 0x7ffffff;
 
@@ -50,7 +56,7 @@ static inline void fold_reset(struct fold *fold)
     memset(fold, 0, sizeof(*fold));
 }
 
-static inline void fold_remember(struct fold *fold, uint32_t symbol, uint64_t ticks)
+static inline void fold_remember(struct fold *fold, uint64_t symbol, uint64_t ticks)
 {
     uint32_t at = fold->count & (FOLD_HISTORY - 1);
 
@@ -60,7 +66,7 @@ static inline void fold_remember(struct fold *fold, uint32_t symbol, uint64_t ti
 }
 
 /* Counts the symbol if it goes on with the repetition. */
-static inline bool fold_goes_on(struct fold *fold, uint32_t symbol, uint64_t ticks)
+static inline bool fold_goes_on(struct fold *fold, uint64_t symbol, uint64_t ticks)
 {
     if (fold->period == 0 ||
         fold->symbols[(fold->count - fold->period) & (FOLD_HISTORY - 1)] != symbol) {
@@ -71,9 +77,9 @@ static inline bool fold_goes_on(struct fold *fold, uint32_t symbol, uint64_t tic
     return true;
 }
 
-static inline uint32_t *fold_seen(struct fold *fold, uint32_t symbol)
+static inline uint32_t *fold_seen(struct fold *fold, uint64_t symbol)
 {
-    return &fold->seen[(symbol * 2654435761u) >> 24];
+    return &fold->seen[(symbol * UINT64_C(0x9e3779b97f4a7c15)) >> 56];
 }
 
 /* Did the last ones come a period ago, too? */
@@ -96,19 +102,19 @@ static inline bool fold_is_loop(const struct fold *fold, uint32_t period)
     int64_t steps = 0;
 
     for (uint32_t i = 1; i <= period; i++) {
-        uint32_t symbol = fold->symbols[(fold->count - i) & (FOLD_HISTORY - 1)];
+        uint64_t symbol = fold->symbols[(fold->count - i) & (FOLD_HISTORY - 1)];
 
         if (fold_kind(symbol) != WIRE_LINE) {
             return fold_came_before(fold, period);
         }
-        steps += fold_operand(symbol);
+        steps += fold_step(symbol);
     }
     return steps == 0;
 }
 
 /* With nothing counted: counts the symbol as the first of a repetition if it came within
  * the last `hot` ticks, else remembers it and returns false: it is to be written. */
-static inline bool fold_begins(struct fold *fold, uint32_t symbol, uint64_t ticks,
+static inline bool fold_begins(struct fold *fold, uint64_t symbol, uint64_t ticks,
                                uint32_t hot)
 {
     uint32_t *seen = fold_seen(fold, symbol);
@@ -125,7 +131,7 @@ static inline bool fold_begins(struct fold *fold, uint32_t symbol, uint64_t tick
 }
 
 /* One of those that were counted and not written, from the first. */
-static inline uint32_t fold_pending(const struct fold *fold, uint32_t number)
+static inline uint64_t fold_pending(const struct fold *fold, uint32_t number)
 {
     return fold->symbols[(fold->count - fold->matched + number) & (FOLD_HISTORY - 1)];
 }

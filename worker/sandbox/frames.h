@@ -114,6 +114,20 @@ static inline int frames_line(const frame *of)
                             (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
 }
 
+/* The line of a call that runs on which an exception came to it: where none was thrown
+ * into it, or no more is known, that which it is on now. */
+static inline int frames_line_thrown(const frame *of, PyObject *exception)
+{
+    PyObject *first = PyExceptionInstance_Check(exception)
+                          ? ((PyBaseExceptionObject *)exception)->traceback
+                          : NULL;
+    const PyTracebackObject *entry = (PyTracebackObject *)first;
+
+    return first != NULL && PyTraceBack_Check(first) && entry->tb_frame->f_frame == of
+               ? PyCode_Addr2Line(frames_code(of), entry->tb_lasti)
+               : frames_line(of);
+}
+
 /* Of the instruction of this number: the int that is put on the stack where an exception
  * comes to a handler that raises it again. -1: it has no line. */
 static inline int frames_line_at(const frame *of, PyObject *number)

@@ -42,7 +42,9 @@ enum {
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,
  * for an exception's, it is asked whether it contains that. NULL with an
- * exception. `line` is 0 where the point is not of a line. */
+ * exception. `line` is that of a line's point, and of a POINT_RESUME the one that the
+ * call was suspended on; 0 elsewhere, and for a POINT_RESUME of 3.12 and later, one of
+ * which stands for all: there the frame has it. */
 typedef PyObject *points_make(void *context, unsigned what, int line);
 
 /* Returns a new code object with those of the points that `what` names, or `code` itself

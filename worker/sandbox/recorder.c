@@ -270,31 +270,32 @@ static void write_trace_time(struct wire_writer *record, uint64_t ticks)
     recorder.written_ticks = ticks;
 }
 
-static bool is_brief(uint32_t symbol, uint64_t ticks)
+static bool is_brief(uint64_t symbol, uint64_t ticks)
 {
-    int32_t step = fold_operand(symbol);
+    int32_t step = fold_step(symbol);
 
     return fold_kind(symbol) == WIRE_LINE && step >= WIRE_STEP_MIN &&
            step <= WIRE_STEP_MAX && ticks - recorder.written_ticks < recorder.brief;
 }
 
-static void write_symbol(uint32_t symbol, uint64_t ticks)
+static void write_symbol(uint64_t symbol, uint64_t ticks)
 {
     struct wire_writer *record = &recorder.record;
     enum wire_kind kind = fold_kind(symbol);
 
     if (is_brief(symbol, ticks)) {
-        record->bytes[0] = (unsigned char)(WIRE_SHORT_LINE + fold_operand(symbol));
+        record->bytes[0] = (unsigned char)(WIRE_SHORT_LINE + fold_step(symbol));
         record->size = 1;
         publish_trace(record);
         return;
     }
     wire_begin(record, kind);
     write_trace_time(record, ticks);
-    if (kind == WIRE_LINE) {
-        wire_signed(record, fold_operand(symbol));
-    } else if (kind == WIRE_CALL || kind == WIRE_RESUME) {
-        wire_unsigned(record, (uint64_t)fold_operand(symbol));
+    if (kind == WIRE_CALL || kind == WIRE_RESUME) {
+        wire_unsigned(record, fold_function(symbol));
+    }
+    if (kind == WIRE_LINE || kind == WIRE_RESUME) {
+        wire_signed(record, fold_step(symbol));
     }
     publish_trace(record);
 }
@@ -345,7 +346,7 @@ static void name_thread(uint32_t thread)
     }
 }
 
-static void add_event(uint32_t symbol, uint64_t ticks, uint32_t thread)
+static void add_event(uint64_t symbol, uint64_t ticks, uint32_t thread)
 {
     flush_repeat();
     set_clock(ticks);
@@ -361,7 +362,7 @@ static void add_event(uint32_t symbol, uint64_t ticks, uint32_t thread)
     write_symbol(symbol, ticks);
 }
 
-static bool goes_on(uint32_t symbol, uint64_t ticks, uint32_t thread)
+static bool goes_on(uint64_t symbol, uint64_t ticks, uint32_t thread)
 {
     if (thread != recorder.thread || ticks - recorder.written_ticks > recorder.repeat ||
         !fold_goes_on(&recorder.fold, symbol, ticks)) {
@@ -398,9 +399,9 @@ void recorder_keep(enum wire_kind kind, const char *bytes, size_t size)
     guard_keep(&recorder.guard, kind, bytes, size);
 }
 
-void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread)
+void recorder_event(enum wire_kind kind, uint32_t function, int32_t step, uint32_t thread)
 {
-    uint32_t symbol = fold_symbol(kind, operand);
+    uint64_t symbol = fold_symbol(kind, function, step);
     uint64_t ticks = ticks_now(&recorder.ticks);
 
     (void)guard_enter(&recorder.guard, thread + 1); /* no signal handler traces */

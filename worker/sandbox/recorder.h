@@ -45,9 +45,10 @@ static inline int recorder_line(int line)
     return line < 0 ? 0 : line < RECORDER_LINE_MAX ? line : RECORDER_LINE_MAX;
 }
 
-/* A trace record of this thread: a call or resume of a function (operand: its number), a
- * line (its step), a return, unwind or yield (0). */
-void recorder_event(enum wire_kind kind, int32_t operand, uint32_t thread);
+/* A trace record of this thread: a call of a function (its number), a line (its step), a
+ * resume (both), a return, unwind or yield; 0 for what it does not have. */
+void recorder_event(enum wire_kind kind, uint32_t function, int32_t step,
+                    uint32_t thread);
 /* A variable of the innermost call of this thread: numbers of its name and type, and its
  * value's text. */
 void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,

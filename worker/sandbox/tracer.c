@@ -52,9 +52,9 @@ static _Thread_local struct stack {
     uint32_t thread; /* the recorder's number of it */
 } stack;
 
-static void tell(enum wire_kind kind, int32_t operand)
+static void tell(enum wire_kind kind, uint32_t function, int32_t step)
 {
-    recorder_event(kind, operand, stack.thread);
+    recorder_event(kind, function, step, stack.thread);
 }
 
 static uint32_t least_of(uint32_t a, uint32_t b)
@@ -143,7 +143,7 @@ static bool is_called_from(const frame *current, const struct call *call)
 /* Told first: where the record begins a chunk, the stack is the one before it. */
 static inline void leave_top(enum wire_kind kind)
 {
-    tell(kind, 0);
+    tell(kind, 0, 0);
     pop();
 }
 
@@ -155,17 +155,23 @@ static void leave_suspended(const frame *caller)
     }
 }
 
-static inline void push(const frame *of, struct function *function, enum wire_kind kind)
+/* `at`: the line that it goes on from; 0: it has none yet. Where calls alone are told, so
+ * is no line of them. */
+static inline void push(const frame *of, struct function *function, enum wire_kind kind,
+                        int at)
 {
+    int line = at > 0 && tracer.level >= JOB_TRACE_LINES ? at : function->line;
+
     if (!has_room(1)) {
         stack.beyond++;
     } else if (functions_has_name(function)) {
-        tell(kind, (int32_t)function->number);
+        tell(kind, function->number, line - function->line);
         tracer.open++;
         stack.calls[stack.depth++] = (struct call){.frame = of,
                                                    .function = function,
                                                    .number = function->number,
-                                                   .line = function->line,
+                                                   .line = line,
+                                                   .at = at,
                                                    .suspends = function->suspends};
     }
 }
@@ -189,7 +195,8 @@ static void resume_unknown(const frame *of)
     }
     for (uint32_t i = 0; i < room; i++) {
         call = stack.calls[first + i].frame;
-        push(call, functions_of(frames_code(call)), WIRE_RESUME);
+        push(call, functions_of(frames_code(call)), WIRE_RESUME,
+             recorder_line(frames_line(call)));
     }
     stack.beyond += count - room;
 }
@@ -225,7 +232,7 @@ static inline void look_at_thread(const struct point *point)
     }
 }
 
-static void enter(struct function *function, enum wire_kind kind)
+static void enter(struct function *function, enum wire_kind kind, int at)
 {
     const frame *current = frames_current(frames_thread());
     const frame *caller = frames_back(current);
@@ -240,7 +247,7 @@ static void enter(struct function *function, enum wire_kind kind)
             resume_unknown(caller);
         }
     }
-    push(current, function, kind);
+    push(current, function, kind, at);
 }
 
 static inline bool is_top(const frame *of, const struct function *function)
@@ -251,17 +258,24 @@ static inline bool is_top(const frame *of, const struct function *function)
 }
 
 /* Makes the current frame the innermost call: it may have gone on without a word, when an
- * exception was thrown into it. Returns false where it is not traced. */
-static bool come_back(struct function *function)
+ * exception was thrown into it: this one, or, where it is NULL, one that what it waited
+ * for has caught. Returns false where it is not traced. */
+static bool come_back(struct function *function, PyObject *exception)
 {
     const frame *current = frames_current(frames_thread());
+    int line;
 
     if (is_top(current, function)) {
         return true;
     }
     leave_suspended(current);
     if (!is_top(current, function)) {
-        enter(function, WIRE_RESUME);
+        line = exception != NULL ? frames_line_thrown(current, exception)
+                                 : frames_line(current);
+        enter(function, WIRE_RESUME, recorder_line(line));
+        if (exception == NULL && is_top(current, function)) {
+            top()->at = 0; /* from where is not known: what begins now is a line */
+        }
     }
     return is_top(current, function);
 }
@@ -286,7 +300,7 @@ static void leave(struct function *function, enum wire_kind kind)
 {
     if (is_beyond(frames_current(frames_thread()))) {
         stack.beyond--;
-    } else if (come_back(function)) {
+    } else if (come_back(function, NULL)) {
         tell_variables(top());
         leave_top(kind);
     } else if (stack.beyond > 0) { /* it has come back to no room */
@@ -302,7 +316,7 @@ static void begin_line(const struct point *point)
         return;
     }
     if (call == NULL || call->function != point->function) {
-        if (!come_back(point->function)) {
+        if (!come_back(point->function, NULL)) {
             return;
         }
         call = top();
@@ -311,7 +325,7 @@ static void begin_line(const struct point *point)
         return;
     }
     tell_variables(call);
-    tell(WIRE_LINE, point->line - call->line);
+    tell(WIRE_LINE, 0, point->line - call->line);
     call->line = call->at = point->line;
 }
 
@@ -377,6 +391,20 @@ static void end_stack(void *of)
 
 /* ---- points ---- */
 
+static void begin_call(const struct point *point)
+{
+    int line = point->line;
+
+    if (point->what == POINT_CALL) {
+        enter(point->function, WIRE_CALL, 0);
+        return;
+    }
+    if (line == 0) {
+        line = recorder_line(frames_line(frames_current(frames_thread())));
+    }
+    enter(point->function, WIRE_RESUME, line);
+}
+
 static int on_point(PyObject *self)
 {
     const struct point *point = (struct point *)self;
@@ -395,7 +423,7 @@ static int on_point(PyObject *self)
             begin_line(point);
         }
     } else if ((point->what & (POINT_CALL | POINT_RESUME)) != 0) {
-        enter(point->function, point->what == POINT_CALL ? WIRE_CALL : WIRE_RESUME);
+        begin_call(point);
     } else {
         leave(point->function, point->what == POINT_RETURN ? WIRE_RETURN : WIRE_YIELD);
     }
@@ -430,8 +458,8 @@ static int on_exception(PyObject *self, PyObject *exception)
         return 1;
     }
     look_at_thread(point);
-    if (!is_beyond(frames_current(frames_thread())) && come_back(point->function) &&
-        tracer.level >= JOB_TRACE_LINES) {
+    if (!is_beyond(frames_current(frames_thread())) &&
+        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
         tell_exception(exception);
     }
     if (point->what == POINT_UNWIND) {
