@@ -280,6 +280,22 @@ class Trace(Reading):
                 after = [e for e in events if e["kind"] in ("call", "return") and e["function"] == "after"]
                 self.assertEqual([(e["kind"], e["depth"]) for e in after], [("call", 2), ("return", 2)])
 
+    def test_numbers_of_exceptions(self):
+        """Two at one address, one that is raised again after another, and two that two threads have in turns."""
+        first = "try: raise KeyError\nexcept KeyError: pass\n"
+        other = "try: raise ValueError\nexcept ValueError: pass\n"
+        handled = "def f():\n    try: raise KeyError\n    except KeyError:\n        try: raise ValueError\n        except ValueError: pass\n        raise\n"
+        threads = ("import threading\ndef f(mine, its):\n    try: raise KeyError\n    except KeyError:\n        its.set()\n        mine.wait()\n"
+                   "        raise\ndef run(*a):\n    try: f(*a)\n    except KeyError: pass\none, two = threading.Event(), threading.Event()\n"
+                   "thread = threading.Thread(target=run, args=(one, two))\nthread.start()\ntwo.wait()\nrun(two, one)\nthread.join()\n")
+        for source, numbers in ((first + other, [[1, 2]]), (handled + "try: f()\nexcept KeyError: pass\n", [[1, 2, 1, 1]]),
+                                (threads, [[1, 1, 1], [2, 2, 2]])):
+            found = {}
+            for event in self.run_program(source):
+                if event["kind"] == "exception":
+                    found.setdefault(event["thread"], []).append(event["exception"])
+            self.assertEqual(sorted(found.values()), numbers, source)
+
     THREADS = ("import threading, time\ndef one(n):\n    for i in range(n):\n        a = i\n        b = a\n        nap1(i)\n"
                "def nap1(i):\n    if i % 50 == 0: time.sleep(0)\ndef two(n):\n    for i in range(n):\n        c = i\n        nap2(i)\n"
                "def nap2(i):\n    if i % 70 == 0: time.sleep(0)\n"

@@ -4,28 +4,42 @@
  * Python.
  *
  * points.instrument(code, what, log): the code and all code within it with points that
- * append (what, line, name of the function, type of what is asked for or None) to the
- * list `log`. points.frames(): [(function, line)] of all frames, the innermost first.
+ * append (what, line, name of the function, what is asked for) to the list `log`: its
+ * type, or None, or with a `how` of 1 itself, or of 2 the number that the tracer gives
+ * it. points.frames(): [(function, line)] of all frames, the innermost first.
  * points.variables(): {name: value} of the frame that asks.
  * points.attributes(object): {name: value}.
  */
 #include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
 
 #include "worker/sandbox/points.h"
+#include "worker/sandbox/tracer_parts.h"
+
+enum how { TYPE, ITSELF, NUMBER };
 
 struct mark {
     PyObject_HEAD unsigned what;
     int line;
+    enum how how;
     PyObject *name, *log; /* owned */
 };
 
+static PyObject *said_of(PyObject *asked, enum how how)
+{
+    if (asked == NULL) {
+        return Py_NewRef(Py_None);
+    }
+    return how == NUMBER ? PyLong_FromUnsignedLongLong(exceptions_number(asked))
+                         : Py_NewRef(how == TYPE ? (PyObject *)Py_TYPE(asked) : asked);
+}
+
 static void tell(struct mark *mark, PyObject *asked)
 {
-    PyObject *type = asked != NULL ? (PyObject *)Py_TYPE(asked) : Py_None;
-    int line = mark->what == POINT_AGAIN && asked != NULL
-                   ? frames_line_at(frames_current(frames_thread()), asked)
-                   : mark->line;
-    PyObject *entry = Py_BuildValue("(IiOO)", mark->what, line, mark->name, type);
+    bool is_number = mark->what == POINT_AGAIN && asked != NULL;
+    int line =
+        is_number ? frames_line_at(frames_current(frames_thread()), asked) : mark->line;
+    PyObject *said = said_of(asked, is_number ? TYPE : mark->how);
+    PyObject *entry = Py_BuildValue("(IiON)", mark->what, line, mark->name, said);
 
     if (entry == NULL || PyList_Append(mark->log, entry) != 0) {
         abort();
@@ -35,13 +49,25 @@ static void tell(struct mark *mark, PyObject *asked)
 
 static int mark_is_true(PyObject *self)
 {
-    tell((struct mark *)self, NULL);
+    struct mark *mark = (struct mark *)self;
+
+    if (mark->what == POINT_RERAISE) {
+        exceptions_raise_again(frames_handled(frames_thread()));
+    } else {
+        tell(mark, NULL);
+    }
     return 1;
 }
 
 static int mark_contains(PyObject *self, PyObject *exception)
 {
-    tell((struct mark *)self, exception);
+    struct mark *mark = (struct mark *)self;
+
+    if (mark->what == POINT_RERAISE) {
+        exceptions_raise_again(exception);
+    } else {
+        tell(mark, exception);
+    }
     return 1;
 }
 
@@ -65,6 +91,7 @@ static PyTypeObject mark_type = {
 
 struct making {
     PyObject *name, *log; /* borrowed */
+    enum how how;
 };
 
 static PyObject *make(void *context, unsigned what, int line)
@@ -75,15 +102,17 @@ static PyObject *make(void *context, unsigned what, int line)
     if (mark != NULL) {
         mark->what = what;
         mark->line = line;
+        mark->how = making->how;
         mark->name = Py_NewRef(making->name);
         mark->log = Py_NewRef(making->log);
     }
     return (PyObject *)mark;
 }
 
-static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log)
+static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log,
+                                enum how how)
 {
-    struct making making = {code->co_qualname, log};
+    struct making making = {code->co_qualname, log, how};
     PyObject *constants = PySequence_List(code->co_consts);
     PyObject *result = NULL;
 
@@ -91,7 +120,7 @@ static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log
         PyObject *constant = PyList_GET_ITEM(constants, i);
 
         if (PyCode_Check(constant)) {
-            PyObject *inner = instrument_all((PyCodeObject *)constant, what, log);
+            PyObject *inner = instrument_all((PyCodeObject *)constant, what, log, how);
 
             if (inner == NULL || PyList_SetItem(constants, i, inner) != 0) {
                 Py_CLEAR(constants);
@@ -108,13 +137,13 @@ static PyObject *instrument_all(PyCodeObject *code, unsigned what, PyObject *log
 static PyObject *instrument(PyObject *self, PyObject *args)
 {
     PyObject *code, *log;
-    unsigned what;
+    unsigned what, how = TYPE;
 
-    if (!PyArg_ParseTuple(args, "O!IO!", &PyCode_Type, &code, &what, &PyList_Type,
-                          &log)) {
+    if (!PyArg_ParseTuple(args, "O!IO!|I", &PyCode_Type, &code, &what, &PyList_Type, &log,
+                          &how)) {
         return NULL;
     }
-    return instrument_all((PyCodeObject *)code, what, log);
+    return instrument_all((PyCodeObject *)code, what, log, (enum how)how);
 }
 
 static PyObject *list_frames(PyObject *self, PyObject *none)

@@ -14,10 +14,11 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import points  # of the program
-from programs import PROGRAMS, random_program
+from programs import EXCEPTIONS, PROGRAMS, random_program
 
-CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN = (1 << i for i in range(9))
-ALL = 127
+CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN, RERAISE = (1 << i for i in range(10))
+ALL = 127 | RERAISE
+ITSELF, NUMBER = 1, 2  # how an exception is told
 FILE = "/robot/robot.py"
 
 
@@ -73,6 +74,15 @@ def pointed(code, what=ALL):
     log = []
     said = run(points.instrument(code, what, log))
     return said, list(settled(log))
+
+
+def numbered(source, how):
+    """[(what, function, number)] of the exceptions that come to a program's calls: numbers from 1, each in order."""
+    log = []
+    run(points.instrument(compile_program(source), ALL, log, how))
+    kept = [entry for entry in log if entry[0] in (EXCEPTION, UNWIND)]
+    told = list(dict.fromkeys(id(asked) if how == ITSELF else asked for _, _, _, asked in kept))
+    return [(what, function, told.index(id(asked) if how == ITSELF else asked) + 1) for what, _, function, asked in kept]
 
 
 def compile_program(source):
@@ -168,6 +178,18 @@ class Points(unittest.TestCase):
         self.assertEqual([(what, function, kind) for what, _, function, kind in log if what in (EXCEPTION, UNWIND)],
                          [(EXCEPTION, "f", ZeroDivisionError), (UNWIND, "f", ZeroDivisionError),
                           (EXCEPTION, "<module>", ZeroDivisionError)])
+
+    def test_numbers_of_exceptions(self):
+        """Of the tracer, which holds none, beside those of who holds them all: by their addresses, which do not come again."""
+        for name, source in {**PROGRAMS, **EXCEPTIONS}.items():
+            with self.subTest(name):
+                self.assertEqual(numbered(source, NUMBER), numbered(source, ITSELF))
+
+    def test_numbers_of_exceptions_in_try_statements_within_each_other(self):
+        for seed in range(150):
+            with self.subTest(seed):
+                source = random_program(seed)
+                self.assertEqual(numbered(source, NUMBER), numbered(source, ITSELF))
 
     def test_the_standard_library_stays_as_it_was(self):
         """Its modules, instrumented and run: larger and odder code than anybody writes for a test."""

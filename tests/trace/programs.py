@@ -160,6 +160,218 @@ PROGRAMS = {
 }
 
 
+# What goes on in them with exceptions that are the same, or are not but come at the same address.
+EXCEPTIONS = {
+    "one after the other": """\
+for _ in range(3):
+    try: raise KeyError
+    except KeyError: pass
+    try: raise ValueError
+    except ValueError: pass
+""",
+    "one in the handler of another": """\
+def f():
+    try: raise KeyError
+    except KeyError:
+        try: raise ValueError
+        except ValueError: pass
+        raise
+for _ in range(3):
+    try: f()
+    except KeyError: pass
+""",
+    "made before it is raised": """\
+e = KeyError()
+def f(e): raise e
+for _ in range(3):
+    try: f(e)
+    except KeyError: pass
+    try: raise ValueError
+    except ValueError: pass
+try: raise e
+except KeyError as again: pass
+try: raise again
+except KeyError: pass
+""",
+    "nothing to raise again": """\
+for _ in range(3):
+    try: raise
+    except RuntimeError: pass
+""",
+    "raised again elsewhere": """\
+def again(): raise
+def f():
+    try: 1 / 0
+    except ZeroDivisionError: again()
+for _ in range(3):
+    try: f()
+    except ZeroDivisionError: pass
+    try: raise ValueError
+    except ValueError: pass
+""",
+    "with and finally": """\
+class C:
+    def __enter__(self): return self
+    def __exit__(self, *a):
+        try: raise ValueError
+        except ValueError: pass
+def f():
+    try:
+        with C(), C(): raise KeyError
+    finally:
+        try: raise IndexError
+        except IndexError: pass
+for _ in range(3):
+    try: f()
+    except KeyError: pass
+""",
+    "a generator that manages a with": """\
+import contextlib
+@contextlib.contextmanager
+def c():
+    try: yield
+    finally: pass
+def f():
+    with c(): raise KeyError
+for _ in range(3):
+    try: f()
+    except KeyError: pass
+""",
+    "the library between": """\
+import functools
+def key(n): return 1 // n
+def f(n): return functools.reduce(lambda a, b: key(b), sorted([2, n], key=key), 0)
+import heapq
+for n in 1, 0, 0, 2, 0:
+    try: f(n)
+    except ZeroDivisionError: pass
+    try: list(heapq.merge([1, n], [0], key=key))
+    except ZeroDivisionError: pass
+""",
+    "generators": """\
+def inner():
+    try: yield 1
+    except ValueError: raise
+    yield 2
+def g():
+    try: yield from inner()
+    except ValueError as e: yield e
+    except GeneratorExit: raise
+for _ in range(3):
+    it = g()
+    next(it)
+    e = it.throw(ValueError())
+    try: it.throw(e)
+    except ValueError: pass
+    it = g()
+    next(it)
+    it.close()
+    try: next(it)
+    except StopIteration: pass
+""",
+    "groups": """\
+def f():
+    try:
+        try: raise ExceptionGroup('g', [ValueError(1), KeyError(2), TypeError(3)])
+        except* ValueError as e: raise RuntimeError('x')
+        except* KeyError: raise
+    except* KeyError: pass
+    except* RuntimeError as e:
+        try: raise e.exceptions[0]
+        except RuntimeError: pass
+    except* Exception: pass
+def g():
+    try:
+        try: raise ExceptionGroup('g', [ValueError(1), KeyError(2)])
+        except* ValueError: pass
+    except* TypeError: pass
+for _ in range(3):
+    f()
+    try: g()
+    except* KeyError: pass
+""",
+    "tasks": """\
+import asyncio
+async def fail(n):
+    await asyncio.sleep(0)
+    if n == 2:
+        try: raise ValueError
+        except ValueError: pass
+    raise KeyError(n)
+async def main():
+    task = asyncio.create_task(fail(1))
+    await asyncio.gather(task, fail(2), return_exceptions=True)
+    try: await task
+    except KeyError: pass
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail(3))
+    except* KeyError as e: pass
+    try: await asyncio.wait_for(asyncio.sleep(1), 0.001)
+    except TimeoutError: pass
+for _ in range(3): asyncio.run(main())
+""",
+    "another thread's": """\
+from concurrent.futures import ThreadPoolExecutor
+def fail(n):
+    if n == 1:
+        try: raise ValueError
+        except ValueError: pass
+    raise KeyError
+with ThreadPoolExecutor(1) as pool:
+    for n in range(3):
+        future = pool.submit(fail, n)
+        for _ in 1, 2:
+            try: future.result()
+            except KeyError: pass
+""",
+    "two threads by turns": """\
+import threading
+one, other = threading.Event(), threading.Event()
+def f(mine, its):
+    try: raise KeyError
+    except KeyError:
+        its.set()
+        mine.wait()
+        raise
+def run(*a):
+    try: f(*a)
+    except KeyError: pass
+thread = threading.Thread(target=run, args=(one, other))
+thread.start()
+other.wait()
+run(other, one)
+thread.join()
+""",
+    "many at once": """\
+def f(n):
+    try: raise KeyError(n)
+    except KeyError:
+        if n > 0: f(n - 1)
+        raise
+try: f(0)
+except KeyError: pass
+def g(n):
+    try: raise KeyError(n)
+    except KeyError:
+        if n > 0:
+            try: g(n - 1)
+            except KeyError: pass
+        raise
+try: g(40)
+except KeyError: pass
+""",
+    "through many calls": """\
+def f(n):
+    if n == 0: raise KeyError
+    f(n - 1)
+for _ in range(3):
+    try: f(50)
+    except KeyError: pass
+""",
+}
+
+
 class Chance:
     """The body of a function, of try statements within each other."""
 

@@ -38,6 +38,9 @@ enum {
     /* For it: an exception is about to be raised again, as if from this line; or, without
      * one, from the instruction whose number it is asked for (frames_line_at()). */
     POINT_AGAIN = 1 << 8,
+    /* What it is asked for is about to be raised again, as it is: what is handled, where
+     * it is not asked for any. */
+    POINT_RERAISE = 1 << 9,
 };
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,

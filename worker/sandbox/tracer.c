@@ -18,10 +18,8 @@
 
 static struct tracer {
     enum job_trace most, level;
-    PyObject *exception; /* the last one, borrowed: for its address alone */
-    uint64_t exceptions; /* numbers given */
-    uint32_t levels;     /* set so far, the first one included */
-    uint32_t open;       /* calls on the stacks of all threads, of ended ones as well */
+    uint32_t levels; /* set so far, the first one included */
+    uint32_t open;   /* calls on the stacks of all threads, of ended ones as well */
 } tracer;
 
 struct point {
@@ -409,6 +407,10 @@ static int on_point(PyObject *self)
 {
     const struct point *point = (struct point *)self;
 
+    if (point->what == POINT_RERAISE) {
+        exceptions_raise_again(frames_handled(frames_thread()));
+        return 1;
+    }
     if (tracer.level == JOB_TRACE_OFF) {
         if ((point->what & (POINT_RETURN | POINT_YIELD | POINT_RESUME)) != 0) {
             end_known(point->what);
@@ -437,9 +439,7 @@ static void tell_exception(PyObject *exception)
 
     PyErr_Clear();
     Py_XDECREF(name);
-    tracer.exceptions += tracer.exception != exception;
-    tracer.exception = exception;
-    recorder_exception(tracer.exceptions, type, stack.thread);
+    recorder_exception(exceptions_number(exception), type, stack.thread);
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
@@ -447,6 +447,10 @@ static int on_exception(PyObject *self, PyObject *exception)
 {
     const struct point *point = (struct point *)self;
 
+    if (point->what == POINT_RERAISE) {
+        exceptions_raise_again(exception);
+        return 1;
+    }
     if (point->what == POINT_AGAIN) {
         raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
         return 1;
@@ -503,10 +507,9 @@ static unsigned points_of(enum job_trace level)
 {
     unsigned calls =
         POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
+    unsigned lines = calls | POINT_LINE | POINT_EXCEPTION | POINT_RERAISE;
 
-    return level == JOB_TRACE_OFF     ? 0
-           : level == JOB_TRACE_CALLS ? calls
-                                      : calls | POINT_LINE | POINT_EXCEPTION;
+    return level == JOB_TRACE_OFF ? 0 : level == JOB_TRACE_CALLS ? calls : lines;
 }
 
 /* The constants with points in those that are code. */

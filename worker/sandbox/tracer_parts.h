@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of the tracer, private to them: the program's functions and their names
- * (tracer_functions.c), what its calls' variables were (tracer_variables.c), and events
- * (tracer.c). Code that it makes of a text: texts.c.
+ * (tracer_functions.c), what its calls' variables were (tracer_variables.c), which
+ * exception is which (tracer_exceptions.c), and events (tracer.c). Code that it makes of
+ * a text: texts.c.
  */
 #pragma once
 
@@ -52,6 +53,14 @@ void known_done(struct known *known);
 /* Tells those that have changed since the last time, for the thread of that number. `of`
  * is to be alive; that it is the call's own is not relied upon. */
 void known_tell(struct known *known, const frame *of, uint32_t thread);
+
+/* ---- tracer_exceptions.c ---- */
+
+/* The number of one that has come to a call, from 1: the same where it was told before,
+ * as far as that can be known. */
+uint64_t exceptions_number(PyObject *exception);
+/* This thread is about to raise it again, without a new link in its traceback. */
+void exceptions_raise_again(const PyObject *exception);
 
 /* ---- tracer.c ---- */
 
