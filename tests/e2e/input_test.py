@@ -69,6 +69,21 @@ class Live(Case):
             self.check(job, "ok", shown + "Hello Ada\n")
             self.assertEqual(self.kinds(job).count("?"), 1)
 
+    def test_a_thread_that_waits(self):
+        """It is that one that does, and no longer does, while another one runs: as long as the trace is kept, and then."""
+        job = self.enqueue("import threading\nthread = threading.Thread(target=lambda: print(input('> ')))\nthread.start()\n"
+                           "while thread.is_alive(): pass\n", trace="lines", recording_kb="64", cpu_ms="60000")
+        self.wait_for_wait(job)
+        self.give(job, "Ada\n")
+        self.check(job, "ok")
+        thread, found = 0, []
+        for record in self.records(job):
+            thread = record["thread"] if record["kind"] in ("thread", "sync") else thread
+            if record["kind"] in ("out", "input", "input_end"):
+                found.append((record["kind"], thread))
+        self.assertEqual(found[:3] + found[-1:], [("out", 1), ("input", 1), ("input_end", 1), ("out", 1)])
+        self.assertEqual({thread for _, thread in found}, {1})
+
     def test_lines_one_after_the_other(self):
         job = self.enqueue("while line := input('> '):\n    print(line.upper())\nprint('bye')\n")
         for i in range(10):

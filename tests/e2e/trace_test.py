@@ -319,6 +319,26 @@ class Trace(Reading):
         for name, number in (("one", 2000 * 4 + 1), ("two", 2000 * 3 + 1)):
             self.assertEqual(sum(function == name for function, *_ in told(events)), number)
 
+    PRINTING = ("import sys, threading, time\ndef work():\n    time.sleep(0.05) or print('worker')\n    sys.stderr.write('also\\n')\n"
+                "thread = threading.Thread(target=work)\nthread.start()\nthread.join()\nprint('main')\nfor i in range(COUNT): i\n"
+                "def last(): print('last')\nthread = threading.Thread(target=last)\nthread.start()\nthread.join()\nprint('main')\n")
+
+    def test_threads_that_print(self):
+        """While the first one waits in a call, and where the trace is no longer kept in full: what they print is theirs."""
+        for fields in {"trace": "lines"}, {"trace": "steps"}, {"trace": "calls"}, {"trace": "lines", "recording_kb": "64"}:
+            with self.subTest(fields):
+                events = self.run_program(self.PRINTING.replace("COUNT", "60000" if "recording_kb" in fields else "10"),
+                                          cpu_ms="20000", **fields)
+                self.assertEqual([(e["thread"], e["text"]) for e in events if e["kind"] in ("out", "err")],
+                                 [(1, "worker\n"), (1, "also\n"), (0, "main\n"), (2, "last\n"), (0, "main\n")])
+
+    def test_no_thread_is_named_where_nothing_is_traced(self):
+        source = self.PRINTING.replace("COUNT", "10")
+        with_trace, without = (self.client.run(source, encoding="json", trace=trace).recording for trace in ("calls", "off"))
+        kinds = [[json.loads(line)["kind"] for line in recording.splitlines()] for recording in (with_trace, without)]
+        self.assertEqual(kinds[0].count("thread"), 4)
+        self.assertNotIn("thread", kinds[1])
+
     def test_threads_with_more_trace_than_is_kept(self):
         for _ in range(3):
             self.check_threads(self.run_program(self.THREADS.replace("COUNT", "30000"), recording_kb="64", cpu_ms="20000",

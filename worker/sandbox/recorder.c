@@ -28,7 +28,9 @@ static struct recorder {
     int64_t start_us;          /* the clock when the job began */
     int64_t ring_us;           /* since then: of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
-    uint32_t thread;           /* of the last trace record */
+    bool names_threads;        /* something may be traced */
+    uint32_t thread;           /* of the last trace record, */
+    uint32_t ring_thread;      /* and that of the last record in the ring */
     uint64_t produced;         /* trace records, dropped ones included */
     uint64_t room;             /* bytes of trace still allowed in the ring */
     uint64_t tables_left;      /* bytes of tables still allowed */
@@ -139,6 +141,7 @@ void recorder_start(const struct job_limits *limits)
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
     recorder.level = recorder.ring_level = (enum job_trace)limits->trace;
+    recorder.names_threads = recorder.level != JOB_TRACE_OFF;
     (void)recorder_thread(); /* the first has number 0 */
     write_header(limits);
     recorder_output_start(recorder.ring, recorder.encoding->part_max,
@@ -335,15 +338,45 @@ static void say_repeat(void)
                           memory_order_relaxed);
 }
 
+/* Of the trace; what is remembered for a repeat is forgotten. */
+static void change_thread(uint32_t thread)
+{
+    recorder.thread = thread;
+    fold_reset(&recorder.fold);
+}
+
+static void write_thread(uint32_t thread)
+{
+    wire_begin(&recorder.record, WIRE_THREAD);
+    wire_unsigned(&recorder.record, thread);
+}
+
 static void name_thread(uint32_t thread)
 {
     if (thread != recorder.thread) {
-        recorder.thread = thread;
-        fold_reset(&recorder.fold);
-        wire_begin(&recorder.record, WIRE_THREAD);
-        wire_unsigned(&recorder.record, thread);
+        change_thread(thread);
+        write_thread(thread);
         publish_trace(&recorder.record);
+        recorder.ring_thread = recorder.in_chunks ? recorder.ring_thread : thread;
     }
+}
+
+/* A thread beyond those that a reader takes is told as the last of them. */
+size_t recorder_name_thread(void)
+{
+    uint32_t thread = recorder_thread();
+
+    thread = thread < WIRE_THREADS_MAX ? thread : WIRE_THREADS_MAX - 1;
+    if (!recorder.names_threads || thread == recorder.ring_thread) {
+        return 0;
+    }
+    flush_repeat();
+    recorder.ring_thread = thread;
+    if (!recorder.in_chunks) {
+        change_thread(thread);
+    }
+    write_thread(thread);
+    return recorder_put(&recorder.record);
 }
 
 static void add_event(uint64_t symbol, uint64_t ticks, uint32_t thread)
@@ -476,6 +509,7 @@ struct wire_writer *recorder_begin(enum wire_kind kind)
 struct wire_writer *recorder_timed(enum wire_kind kind)
 {
     (void)recorder_enter();
+    (void)recorder_name_thread();
     return recorder_begin(kind);
 }
 
@@ -546,6 +580,7 @@ void recorder_settle(void)
         /* That is where a reader's clock stands now. */
         recorder.ring_us = recorder.chunk_us;
         recorder.ring_level = recorder.level;
+        recorder.ring_thread = recorder.thread;
         encoding_join();
         recorder.in_chunks = false;
     }

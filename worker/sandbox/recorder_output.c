@@ -40,11 +40,12 @@ static bool is_teller(void)
 }
 
 /* Puts a record of so many bytes of output, which count as what they are, but for no less
- * than an eighth of what is written of them: a line of JSON for each single byte would be
- * many times what the limit says. */
-static void put_charged(const struct wire_writer *record, size_t size, uint64_t *left)
+ * than an eighth of what is written of them, `named` bytes of their thread included: a
+ * line of JSON for each single byte would be many times what the limit says. */
+static void put_charged(const struct wire_writer *record, size_t size, size_t named,
+                        uint64_t *left)
 {
-    size_t least = (recorder_put(record) + 7) / 8;
+    size_t least = (recorder_put(record) + named + 7) / 8;
     uint64_t more = least > size ? least - size : 0;
 
     *left -= more < *left ? more : *left;
@@ -58,13 +59,15 @@ static size_t put_some(enum wire_kind kind, const char *bytes, size_t size)
     uint64_t *left = is_teller() && output.told > 0 ? &output.told : &output.left;
     size_t part = size < output.part_max ? size : output.part_max;
     struct wire_writer *record;
+    size_t named;
 
     part = part < *left ? part : (size_t)*left;
     if (part > 0) {
         *left -= part;
+        named = recorder_name_thread();
         record = recorder_begin(kind);
         wire_bytes(record, bytes, part);
-        put_charged(record, part, left);
+        put_charged(record, part, named, left);
     }
     return part;
 }
@@ -114,7 +117,8 @@ static void put_wait(enum wire_kind kind)
     size_t size;
 
     (void)recorder_enter();
-    size = recorder_put(recorder_begin(kind));
+    size = recorder_name_thread();
+    size += recorder_put(recorder_begin(kind));
     output.waits_left -= size < output.waits_left ? size : output.waits_left;
     recorder_leave();
 }
@@ -141,6 +145,7 @@ void recorder_wait_end(void)
 static void put_part(enum wire_kind kind, const char *name, const char *media_type,
                      uint64_t total, const char *bytes, size_t size)
 {
+    size_t named = recorder_name_thread();
     struct wire_writer *record = recorder_begin(kind);
 
     if (name != NULL) {
@@ -149,7 +154,7 @@ static void put_part(enum wire_kind kind, const char *name, const char *media_ty
     }
     wire_unsigned(record, total);
     wire_bytes(record, bytes, size);
-    put_charged(record, size, &output.left);
+    put_charged(record, size, named, &output.left);
 }
 
 /* A value is text, and each of its parts is. */

@@ -19,7 +19,10 @@ bool recorder_enter(void);
 void recorder_leave(void);
 /* For who could not: keeps what is printed, until the record is there. */
 void recorder_keep(enum wire_kind kind, const char *bytes, size_t size);
-/* For who has entered: a record that has a time. */
+/* For who has entered: what follows in the ring is of this thread. Returns how many bytes
+ * it took to say so. */
+size_t recorder_name_thread(void);
+/* Likewise: a record that has a time. */
 struct wire_writer *recorder_begin(enum wire_kind kind);
 /* Returns how many bytes that took: 0 where a record's turn is yet to come, or where it
  * was too long. */
