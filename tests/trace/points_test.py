@@ -179,6 +179,17 @@ class Points(unittest.TestCase):
                          [(EXCEPTION, "f", ZeroDivisionError), (UNWIND, "f", ZeroDivisionError),
                           (EXCEPTION, "<module>", ZeroDivisionError)])
 
+    @unittest.skipIf(sys.version_info >= (3, 12), "sys.monitoring says of a handler where it begins: this one is no handler there")
+    def test_exceptions_that_leave_the_body_of_an_except_star(self):
+        """As sys.settrace tells them, beside the groups that come of them."""
+        source = ("def f(kind):\n    try:\n        try:\n            raise ExceptionGroup('g', [ValueError(1)])\n"
+                  "        except* ValueError{}:\n            raise kind\n    except* kind:\n        pass\n"
+                  "f(RuntimeError)\nf(TypeError)\n")
+        for name in "", " as e":
+            log = pointed(compile_program(source.format(name)))[1]
+            self.assertEqual([kind for what, _, _, kind in log if what == EXCEPTION],
+                             [ExceptionGroup, RuntimeError, ExceptionGroup, ExceptionGroup, TypeError, ExceptionGroup])
+
     def test_numbers_of_exceptions(self):
         """Of the tracer, which holds none, beside those of who holds them all: by their addresses, which do not come again."""
         for name, source in {**PROGRAMS, **EXCEPTIONS}.items():

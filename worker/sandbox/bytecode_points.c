@@ -288,14 +288,32 @@ static bool put_ways(struct code *code)
     return done && put(code, &code->unwind, POINT_UNWIND);
 }
 
+/* What leaves the body of an `except*` is put into a list, behind its name's end, and
+ * comes to no handler any more. */
+static bool is_collected(const struct code *code, int at)
+{
+    static const unsigned char end_of_name[] = {
+        LOAD_CONST,  STORE_FAST,  STORE_NAME,    STORE_GLOBAL, STORE_DEREF,
+        DELETE_FAST, DELETE_NAME, DELETE_GLOBAL, DELETE_DEREF,
+    };
+
+    while (memchr(end_of_name, code->instructions[at].opcode, sizeof(end_of_name)) !=
+           NULL) {
+        at++;
+    }
+    return code->instructions[at].opcode == LIST_APPEND;
+}
+
 static bool put_exceptions(struct code *code)
 {
     bool done = true;
 
     for (int i = 0; done && i < code->handler_count; i++) {
-        struct instruction *target = &code->instructions[code->handlers[i].target];
+        int at = code->handlers[i].target;
+        struct instruction *target = &code->instructions[at];
 
-        if (target->exception == NOWHERE && target->opcode == PUSH_EXC_INFO) {
+        if (target->exception == NOWHERE &&
+            (target->opcode == PUSH_EXC_INFO || is_collected(code, at))) {
             done = put(code, &target->exception, POINT_EXCEPTION);
         }
     }
