@@ -154,6 +154,25 @@ static int read_file(const char *path, struct pack *ret, struct buffer *why)
     return 0;
 }
 
+int pack_wrap(struct pack *pack)
+{
+    struct zip_writer zip = ZIP_WRITER_INIT(PACK_MAX);
+    char *bytes = NULL;
+    size_t size;
+    int error;
+
+    zip_writer_add(&zip, pack->entry, pack->bytes, pack->size);
+    error = zip_writer_finish(&zip, &bytes, &size);
+    zip_writer_done(&zip);
+    if (error == 0) {
+        free(pack->bytes);
+        pack->bytes = bytes;
+        pack->size = size;
+        pack->is_source = false;
+    }
+    return error;
+}
+
 int pack_read(const char *path, struct pack *ret, struct buffer *why)
 {
     struct stat status;

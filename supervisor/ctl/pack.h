@@ -18,4 +18,7 @@ struct pack {
 /* `path` is a file, a folder, or "-" for standard input. Returns 0, or a negative errno
  * with a sentence in `why`. */
 int pack_read(const char *path, struct pack *ret, struct buffer *why) must_check;
+/* A bare .py becomes a ZIP of it alone: for an entry that names a module or a function of
+ * it. Returns 0, or -ENOMEM. */
+int pack_wrap(struct pack *pack) must_check;
 void pack_done(struct pack *pack);

@@ -8,6 +8,7 @@
 #include "common/limits.h"
 #include "common/option.h"
 #include "common/secret.h"
+#include "common/text.h"
 #include "common/verdict.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
@@ -78,12 +79,33 @@ static int enqueue(struct endpoint *endpoint, const struct args *args,
     return what == ENQUEUED_QUEUED ? 0 : complain_why(exit_of(what), &said);
 }
 
+/* A bare .py is its own entry; one that is given may be another name of it, or what is to
+ * be run in it. */
+static bool names_more(const struct args *args, const struct pack *pack)
+{
+    const char *entry = args->fields[job_field_by_name("entry") - job_fields];
+
+    return pack->is_source && entry != NULL && !text_ends_with(entry, ".py");
+}
+
+static int read_program(const struct args *args, const char *path, struct pack *pack,
+                        struct buffer *why)
+{
+    int error = pack_read(path, pack, why);
+
+    if (error == 0 && names_more(args, pack)) {
+        error = pack_wrap(pack);
+        buffer_add_text(why, error < 0 ? strerror(-error) : "");
+    }
+    return error;
+}
+
 static int send_program(struct args *args, const char *path, struct pack *pack,
                         bool embed, struct endpoint *endpoint, char id[65])
 {
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX), argv = BUFFER_INIT(LIMIT_ARGV);
     autofree char *input = NULL;
-    int error = pack_read(path, pack, &why);
+    int error = read_program(args, path, pack, &why);
 
     if (error == 0) {
         error = input_take(args, path, &argv, &input, &why);

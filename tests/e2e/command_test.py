@@ -420,6 +420,15 @@ class Pools(Command):
             lines = self.paddock("status", "large", *here).stdout.splitlines()
             self.assertIn("... (900000 bytes in all)", "".join(line for line in lines if line.startswith("stdin")))
 
+    def test_a_file_and_what_is_to_be_run_in_it(self):
+        path = self.path("eb.py", "import sys\nprint('top', __name__)\ndef go():\n    return {'a': 1}\n")
+        for entry, name in ("eb:go", "eb"), ("eb", "__main__"), ("eb.py", "__main__"), ("other.py", "__main__"):
+            with self.subTest(entry):
+                self.check(self.paddock("run", path, "--entry", entry), 0, out=f"top {name}\n")
+        done = self.paddock("run", path, "--entry", "eb:go", "--json")
+        self.assertIn('{"a": 1}', [json.loads(line).get("part") for line in done.stdout.splitlines()])
+        self.check(self.paddock("run", path, "--entry", "no:go"), 81, err="There is no module no")
+
     def test_the_result_needs_no_more_than_its_entry(self):
         with pool.Pool(workers=1) as p:
             here = ("--runtime-dir", p.runtime)
