@@ -119,6 +119,8 @@ class Module(pool.TestCase):
                 self.assertEqual(seen, lines)
         self.records("import paddock\npaddock.trace('all')\n", "exception")
         self.assertIn("a trace level is one of off, calls, lines, steps, not 'all'", self.job.result["sentence"])
+        self.records("import paddock\n@paddock.trace('off')\ndef f(): pass\n", "exception")
+        self.assertIn("paddock.trace() is no decorator: write `with paddock.trace(\"off\"):` in the function", self.job.result["sentence"])
 
     def called(self, records):
         functions = {r["function"]: r["name"] for r in records if r["kind"] == "function"}

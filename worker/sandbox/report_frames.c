@@ -264,7 +264,9 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
         .end_line = number_of(error->end_lineno),
         .end_column = number_of(error->end_offset),
     };
-    ret->syntax_source = error->text;
+    ret->syntax_source = error->text != NULL && PyUnicode_Check(error->text)
+                             ? without_end(Py_NewRef(error->text))
+                             : NULL;
     if (!texts_is_program_file(error->filename) && importer_counts_bytes(exception)) {
         ret->syntax.column = in_characters(error->text, ret->syntax.column);
         ret->syntax.end_column = in_characters(error->text, ret->syntax.end_column);
@@ -297,6 +299,7 @@ void report_frames_done(struct report_frames *frames)
         Py_XDECREF(frames->shown[i].source);
         Py_XDECREF(frames->shown[i].code);
     }
+    Py_XDECREF(frames->syntax_source);
 }
 
 static void write_number(struct wire_writer *record, int value)

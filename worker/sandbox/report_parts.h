@@ -70,7 +70,7 @@ struct report_frames {
     struct report_frame shown[REPORT_FRAMES_MAX]; /* the outermost first */
     bool points;
     struct report_location syntax;
-    PyObject *syntax_source; /* borrowed of the exception; may be NULL */
+    PyObject *syntax_source; /* owned; may be NULL */
 };
 
 /* Without `asks` it runs no code of the program's, nor of Python's library, which the

@@ -108,6 +108,16 @@ static PyObject *represent(PyObject *self)
                                 job_trace_names[((struct wish *)self)->given]);
 }
 
+/* It looks as if it might decorate a function. */
+static PyObject *refuse_call(PyObject *self, PyObject *arguments, PyObject *named)
+{
+    PyErr_Format(PyExc_TypeError,
+                 "paddock.trace() is no decorator: write `with paddock.trace(\"%s\"):` "
+                 "in the function",
+                 job_trace_names[((struct wish *)self)->level]);
+    return NULL;
+}
+
 static PyMethodDef methods[] = {{"__enter__", enter, METH_NOARGS, NULL},
                                 {"__exit__", leave, METH_VARARGS, NULL},
                                 {0}};
@@ -117,6 +127,7 @@ static PyTypeObject wish_type = {
     .tp_basicsize = sizeof(struct wish),
     .tp_dealloc = wish_free,
     .tp_repr = represent,
+    .tp_call = refuse_call,
     .tp_methods = methods,
     .tp_getset = attributes,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
