@@ -49,7 +49,7 @@ class Configuration(unittest.TestCase):
 
         self.check_file("[pool]\nworkers = 1\0\nworkers = 0\n", "2: a NUL byte has no place in this file")
         self.check_file("[pool]\nredis = http://:secret@x\n", "2: redis: takes unix:/PATH, HOST:PORT or")
-        self.check_file("[pool]\nqueue = {x}\n", "2: queue = {x}: takes letters, digits and _.-")
+        self.check_file("[pool]\nqueue = {x}\n", "2: queue = {x}: takes at most 8 different names of at most 64 letters, digits and _.-, each with or without a weight")
         self.check_file("[pool]\nruntime_dir = x\n", "2: runtime_dir = x: takes an absolute path")
         self.check_file("[pool]\n\ndata_dir = /dev/null/x\n", "3: data_dir = /dev/null/x: takes the absolute path of a folder")
         self.check_file("[sandbox]\nlibrary = /dev/null/x\n", "2: library = /dev/null/x: takes the absolute path of a file")
@@ -59,7 +59,7 @@ class Configuration(unittest.TestCase):
         for words, code, sentence in (
                 (["--zork=1"], 2, "there is no option 'zork'"), (["--workers"], 2, "needs a value"),
                 (["run"], 2, "is no option"), (["--ready-fd", "x"], 2, "a bad value"),
-                (["--workers", "0"], 100, "takes a whole number"), (["--queue", "{x}"], 100, "takes letters"),
+                (["--workers", "0"], 100, "takes a whole number"), (["--queue", "{x}"], 100, "queue = {x}: takes at most 8 different names"),
                 (["--runtime-dir", "x"], 100, "takes an absolute path"),
                 (["--workers", "4", "--max-workers", "2"], 100, "max_workers (2) is less than workers (4)"),
                 (["--data-dir", "/dev/null/x"], 100, "data_dir = /dev/null/x: takes the absolute path of a folder"),
