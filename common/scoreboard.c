@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -196,6 +197,7 @@ static bool copy(const struct scoreboard_slot *slot, struct scoreboard_work *ret
 void scoreboard_read(const struct scoreboard_slot *slot, struct scoreboard_work *ret)
 {
     for (int tries = 0; !copy(slot, ret) && tries < READ_TRIES; tries++) {
+        (void)sched_yield(); /* it may have lost its processor in the middle */
     }
     ret->queue[sizeof(ret->queue) - 1] = '\0';
     ret->job[sizeof(ret->job) - 1] = '\0';
