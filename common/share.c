@@ -4,6 +4,7 @@
 #include "common/share.h"
 
 #include "common/number.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -13,9 +14,7 @@
 /* `text` has `size` bytes. */
 static int parse_one(const char *text, size_t size, struct share *ret)
 {
-    static const char takes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789_.-";
-    size_t length = strspn(text, takes);
+    size_t length = text_name_length(text, "_.-");
     char weight[8] = "1";
     int64_t number;
 

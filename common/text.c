@@ -26,6 +26,20 @@ bool text_ends_with_any_case(const char *text, const char *end)
     return ends_with(text, end, strcasecmp);
 }
 
+size_t text_name_length(const char *text, const char *others)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    size_t length = 0, more;
+
+    do {
+        more = strspn(text + length, letters);
+        more += strspn(text + length + more, others);
+        length += more;
+    } while (more > 0);
+    return length;
+}
+
 uint64_t text_add_hash(uint64_t hash, const char *text)
 {
     for (; *text != '\0'; text++) {

@@ -3,11 +3,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 bool text_ends_with(const char *text, const char *end);
 /* Capital letters of ASCII are the same as small ones. */
 bool text_ends_with_any_case(const char *text, const char *end);
+
+/* How many bytes at its beginning are letters and digits of ASCII, or among the others
+ * that a name may have. */
+size_t text_name_length(const char *text, const char *others);
 
 /* FNV-1a of 64 bits (Fowler, Noll and Vo): the same for the same text on every machine,
  * and nothing that an enemy could not forge. `hash` is that of the text before it,

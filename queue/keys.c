@@ -3,8 +3,9 @@
  * are checked by those. */
 #include "queue/keys.h"
 
+#include "common/text.h"
+
 #include <stdio.h>
-#include <string.h>
 
 struct queue_key queue_key(const char *queue, const char *name, const char *id)
 {
@@ -16,16 +17,9 @@ struct queue_key queue_key(const char *queue, const char *name, const char *id)
 
 static bool valid(const char *text, size_t most, const char *punctuation)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    size_t size = strlen(text);
+    size_t size = text_name_length(text, punctuation);
 
-    for (size_t i = 0; i < size; i++) {
-        if (strchr(letters, text[i]) == NULL && strchr(punctuation, text[i]) == NULL) {
-            return false;
-        }
-    }
-    return size > 0 && size <= most;
+    return text[size] == '\0' && size > 0 && size <= most;
 }
 
 bool queue_name_valid(const char *name)

@@ -17,9 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMAND_MS 5000
-#define FETCH_MS   15000 /* a large ZIP over a slow line */
-#define ARGUMENTS  48
+#define COMMAND_MS   5000
+#define FETCH_MS     15000 /* a large ZIP over a slow line */
+#define ARGUMENTS    48
+#define PAUSE_MIN_MS 20
 
 struct number {
     char text[24];
@@ -500,6 +501,14 @@ bool claims_conf_is_closed(const struct redisReply *reply)
         closed |= is_text(value) && number_parse(value->str, 0, 0, &zero) == 0;
     }
     return closed;
+}
+
+int64_t claims_pause_ms(int64_t idle_ms, int64_t most_ms)
+{
+    if (idle_ms <= 0 || idle_ms > most_ms) {
+        return most_ms;
+    }
+    return idle_ms > PAUSE_MIN_MS ? idle_ms : PAUSE_MIN_MS;
 }
 
 int64_t claims_idle_ms(const struct redisReply *reply)

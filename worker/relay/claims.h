@@ -48,6 +48,9 @@ int claims_claim(struct relay *relay);
 /* Milliseconds in which nothing will be due, as the answer of a claim that brought no job
  * says; 0 where it does not. */
 int64_t claims_idle_ms(const struct redisReply *reply);
+/* For how long to wait before looking again, by that: not beyond `most_ms`, and where
+ * something is overdue a moment, for others look as well. */
+int64_t claims_pause_ms(int64_t idle_ms, int64_t most_ms);
 /* Reads a claim's answer. Returns 1 and a job, which may be `unclear`; 0 when nothing
  * waits; -EPROTO where it is not even known whose answer it is, or -ENOMEM. */
 int claims_read(const struct relay *relay, const struct redisReply *reply,

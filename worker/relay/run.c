@@ -118,15 +118,20 @@ void run_claim(struct relay *relay, int64_t now_ms)
     }
 }
 
+static bool can_be_woken(const struct relay *relay)
+{
+    return may_claim(relay) && relay->run.state == RUN_IDLE;
+}
+
 bool run_wants_wake(const struct relay *relay)
 {
-    return may_claim(relay) && relay->run.state == RUN_IDLE && !relay->run.wanted;
+    return can_be_woken(relay) && !relay->run.wanted;
 }
 
 void run_wake(struct relay *relay, uint32_t popped)
 {
     relay->run.wanted = true;
-    if (may_claim(relay) && relay->run.state == RUN_IDLE) {
+    if (can_be_woken(relay)) {
         relay->queues.woken = popped;
     } else if (popped != QUEUES_NONE) {
         claims_wake_another(relay, popped);

@@ -8,18 +8,7 @@
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
-#define MOST_MS  1000
-#define LEAST_MS 20 /* where the library has left some for the next call */
-
-static int64_t pause_ms(const struct redisReply *reply)
-{
-    int64_t idle_ms = claims_idle_ms(reply);
-
-    if (idle_ms <= 0 || idle_ms > MOST_MS) {
-        return MOST_MS;
-    }
-    return idle_ms > LEAST_MS ? idle_ms : LEAST_MS;
-}
+#define MOST_MS 1000
 
 void upkeep_on_answer(void *context, const struct redisReply *reply)
 {
@@ -27,7 +16,9 @@ void upkeep_on_answer(void *context, const struct redisReply *reply)
     bool accepted = broker_accept(relay, BROKER_COMMANDS, "look after the queue", reply);
 
     relay->upkeep.asked = false;
-    relay->upkeep.due_ms = clock_now_ms() + (accepted ? pause_ms(reply) : MOST_MS);
+    relay->upkeep.due_ms =
+        clock_now_ms() +
+        (accepted ? claims_pause_ms(claims_idle_ms(reply), MOST_MS) : MOST_MS);
 }
 
 void upkeep_tend(struct relay *relay, int64_t now_ms)

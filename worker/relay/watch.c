@@ -15,9 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WATCH_MS    5000
-#define LATE_MS     2000 /* a wait may end so much later than it said */
-#define IDLE_MIN_MS 20   /* whatever is overdue, others look as well */
+#define WATCH_MS 5000
+#define LATE_MS  2000 /* a wait may end so much later than it said */
 
 /* Most jobs are over sooner than this: they are not worth two commands. A cancel that
  * came earlier is in the list. */
@@ -108,12 +107,7 @@ static void on_client(void *context, const struct redisReply *reply)
 /* Jobs that were put off, or whose owner is missed, are found by looking in time. */
 static int64_t wait_ms(const struct relay *relay, enum watch_on on)
 {
-    int64_t idle_ms = relay->watch.idle_ms;
-
-    if (on != WATCH_WAKE || idle_ms <= 0 || idle_ms > WATCH_MS) {
-        return WATCH_MS;
-    }
-    return idle_ms > IDLE_MIN_MS ? idle_ms : IDLE_MIN_MS;
+    return on == WATCH_WAKE ? claims_pause_ms(relay->watch.idle_ms, WATCH_MS) : WATCH_MS;
 }
 
 /* The lists to wait for, as words behind BLPOP. Returns how many. */

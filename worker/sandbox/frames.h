@@ -114,17 +114,24 @@ static inline int frames_line(const frame *of)
                             (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
 }
 
-/* The line of a call that runs on which an exception came to it: where none was thrown
- * into it, or no more is known, that which it is on now. */
-static inline int frames_line_thrown(const frame *of, PyObject *exception)
+/* The first link of an exception's traceback; borrowed, NULL: none. */
+static inline const PyTracebackObject *frames_traceback(PyObject *exception)
 {
     PyObject *first = PyExceptionInstance_Check(exception)
                           ? ((PyBaseExceptionObject *)exception)->traceback
                           : NULL;
-    const PyTracebackObject *entry = (PyTracebackObject *)first;
 
-    return first != NULL && PyTraceBack_Check(first) && entry->tb_frame->f_frame == of
-               ? PyCode_Addr2Line(frames_code(of), entry->tb_lasti)
+    return first != NULL && PyTraceBack_Check(first) ? (PyTracebackObject *)first : NULL;
+}
+
+/* The line of a call that runs on which an exception came to it: where none was thrown
+ * into it, or no more is known, that which it is on now. */
+static inline int frames_line_thrown(const frame *of, PyObject *exception)
+{
+    const PyTracebackObject *first = frames_traceback(exception);
+
+    return first != NULL && first->tb_frame->f_frame == of
+               ? PyCode_Addr2Line(frames_code(of), first->tb_lasti)
                : frames_line(of);
 }
 

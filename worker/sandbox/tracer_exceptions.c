@@ -42,15 +42,6 @@ void exceptions_raise_again(const PyObject *exception)
     again = exception;
 }
 
-static const PyTracebackObject *traceback_of(PyObject *exception)
-{
-    PyObject *links = PyExceptionInstance_Check(exception)
-                          ? ((PyBaseExceptionObject *)exception)->traceback
-                          : NULL;
-
-    return links != NULL && PyTraceBack_Check(links) ? (PyTracebackObject *)links : NULL;
-}
-
 static struct link link_of(const PyTracebackObject *object)
 {
     struct link none = {0};
@@ -119,7 +110,7 @@ static struct told *take_next(void)
 
 uint64_t exceptions_number(PyObject *exception)
 {
-    const PyTracebackObject *first = traceback_of(exception);
+    const PyTracebackObject *first = frames_traceback(exception);
     bool is_again = again == exception;
     const PyTracebackObject *made = is_again ? NULL : first;
     struct told *told = find(exception, made);
