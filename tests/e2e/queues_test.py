@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import time
 import unittest
 import urllib.request
 
@@ -55,6 +56,29 @@ class Queues(Command):
         first = [queue for _, queue in order[:48]]
         for queue, share in (0, 24), (1, 8), (2, 16):
             self.assertTrue(abs(first.count(queue) - share) <= 2, first)
+
+    def test_who_came_alone_owes_nothing(self):
+        """One by one, each by its own wake-up; then many of both."""
+        p, clients = self.serve("a b", workers=1)
+        for _ in range(30):
+            clients[0].run("1")
+            time.sleep(0.02)  # so that its worker waits for a wake-up again
+        held = self.begin(clients[0])
+        jobs = [(client, client.enqueue(pool.make_zip("1"))) for client in clients for _ in range(20)]
+        clients[0].cancel(held)
+        for client, job in jobs:
+            client.wait(job)
+        order = [queue for _, queue in sorted((int(client.job(job)["started_ms"]), clients.index(client)) for client, job in jobs)]
+        self.assertTrue(abs(order[:20].count(0) - 10) <= 2, order)
+
+    def test_a_list_of_wake_ups_that_is_none(self):
+        """Of a queue where nobody enqueues: the others go on."""
+        _, (a, b) = self.serve("a b", workers=1)
+        a.redis.delete(a.key("wake"))
+        a.redis.set(a.key("wake"), "x")
+        self.assertEqual(b.run("print(1)").verdict, "ok")
+        pool.wait_until(lambda: not a.redis.exists(a.key("wake")), "it is removed")
+        self.assertEqual(b.run("print(1)").verdict, "ok")
 
     def test_all_workers_are_for_whoever_waits(self):
         p, (a, b) = self.serve("a:100 b", workers=3)

@@ -33,6 +33,7 @@ static char serve(const char *waiting)
             return queues.shares[queue].name[0];
         }
     }
+    queues_none(&queues);
     return '-';
 }
 
@@ -63,6 +64,18 @@ static void nothing_is_saved_up(void **state)
     assert_in_range(count('b', "ab", 300), 199, 201);
     assert_int_equal(count('b', "b", 1000), 1000);
     assert_in_range(count('a', "ab", 300), 99, 101);
+}
+
+/* Its jobs came one by one, each by a wake-up, while the other had none. */
+static void who_came_alone_owes_nothing(void **state)
+{
+    begin("a b");
+    for (int i = 0; i < 60; i++) {
+        queues.woken = 0;
+        assert_int_equal(serve("a"), 'a');
+        assert_int_equal(serve(""), '-');
+    }
+    assert_in_range(count('a', "ab", 20), 9, 11);
 }
 
 static void each_is_asked_once(void **state)
@@ -107,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_kept),
         cmocka_unit_test(nothing_is_saved_up),
+        cmocka_unit_test(who_came_alone_owes_nothing),
         cmocka_unit_test(each_is_asked_once),
         cmocka_unit_test(who_woke_us_comes_first),
         cmocka_unit_test(names),

@@ -50,6 +50,11 @@ void queues_served(struct queues *queues, uint32_t queue)
     queues->passes[queue] += STRIDE / queues->shares[queue].weight;
 }
 
+void queues_none(struct queues *queues)
+{
+    memset(queues->passes, 0, sizeof(queues->passes));
+}
+
 uint32_t queues_find(const struct queues *queues, const char *name)
 {
     for (uint32_t i = 0; i < queues->count; i++) {

@@ -28,6 +28,9 @@ void queues_init(struct queues *queues, const struct share *shares, uint32_t cou
 void queues_order(struct queues *queues);
 /* Of those that were asked, in that order, this one is the first that had a job. */
 void queues_served(struct queues *queues, uint32_t queue);
+/* None of them had one: all are level. Else whose jobs came one by one, while the others
+ * had none, would be behind them for as many. */
+void queues_none(struct queues *queues);
 
 /* Returns the one of that name, or QUEUES_NONE. */
 uint32_t queues_find(const struct queues *queues, const char *name);

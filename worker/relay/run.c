@@ -160,6 +160,8 @@ void run_on_claim(void *context, const struct redisReply *reply)
     }
     if (r == 1) {
         queues_served(&relay->queues, queues_find(&relay->queues, job.queue));
+    } else if (r == 0) {
+        queues_none(&relay->queues);
     }
     relay->watch.idle_ms = claims_idle_ms(reply);
     handle(relay, r == 1 ? RUN_EVENT_JOB : RUN_EVENT_NO_JOB, &job);
