@@ -5,6 +5,7 @@
 
 #include "common/random.h"
 #include "queue/keys.h"
+#include "supervisor/ctl/entry.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -230,4 +231,11 @@ struct redisReply *client_job(struct endpoint *endpoint, const char *id,
 
     return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
                  why);
+}
+
+const char *client_job_field(const struct redisReply *job, const char *name)
+{
+    const struct redisReply *value = entry_value(job, name);
+
+    return value != NULL && value->str != NULL ? value->str : "";
 }

@@ -35,3 +35,5 @@ struct redisReply *client_input(struct endpoint *endpoint, const char *id,
 /* HGETALL job:ID; the reply is the caller's. */
 struct redisReply *client_job(struct endpoint *endpoint, const char *id,
                               struct buffer *why) must_check;
+/* A field of that reply, whose it is; "" where it has none of this name. */
+const char *client_job_field(const struct redisReply *job, const char *name);

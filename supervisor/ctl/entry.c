@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-static const struct redisReply *value_of(const struct redisReply *fields,
-                                         const char *name)
+const struct redisReply *entry_value(const struct redisReply *fields, const char *name)
 {
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
         if (fields->element[i]->str != NULL &&
@@ -28,9 +27,9 @@ bool entry_read(const struct redisReply *reply, struct entry *ret)
         return false;
     }
     *ret = (struct entry){.id = reply->element[0]->str};
-    kind = value_of(reply->element[1], "k");
-    attempt = value_of(reply->element[1], "a");
-    data = value_of(reply->element[1], "d");
+    kind = entry_value(reply->element[1], "k");
+    attempt = entry_value(reply->element[1], "a");
+    data = entry_value(reply->element[1], "d");
     if (kind != NULL && kind->str != NULL && data != NULL && data->str != NULL &&
         attempt != NULL && attempt->str != NULL &&
         number_parse(attempt->str, 0, INT32_MAX, &number) == 0) {

@@ -66,6 +66,9 @@ static void on_result(struct follow *follow, int attempt, const struct redisRepl
 
     follow->over = true;
     follow->result = FOLLOW_FAULT;
+    if (attempt > follow->attempt) {
+        render_cut(follow->renderer);
+    }
     if (json_number(data->str, "exit_code", &code) && code >= 0 && code <= 255) {
         follow->result = (int)code;
     }

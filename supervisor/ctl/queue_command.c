@@ -78,17 +78,6 @@ static int print_fields(const struct redisReply *fields, bool waits, bool json)
     return 0;
 }
 
-/* "" where it has none of this name. */
-static const char *field_of(const struct redisReply *job, const char *name)
-{
-    for (size_t i = 0; i + 1 < job->elements; i += 2) {
-        if (strcmp(job->element[i]->str, name) == 0) {
-            return job->element[i + 1]->str;
-        }
-    }
-    return "";
-}
-
 /* ---- does it wait for input? ---- */
 
 struct waiting {
@@ -121,8 +110,8 @@ static bool waits_for_input(struct endpoint *endpoint, const char *id,
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     struct waiting waiting = {0};
 
-    if (strcmp(field_of(job, "state"), "running") != 0 ||
-        strcmp(field_of(job, "live_input"), "1") != 0) {
+    if (strcmp(client_job_field(job, "state"), "running") != 0 ||
+        strcmp(client_job_field(job, "live_input"), "1") != 0) {
         return false;
     }
     decoder_init(&waiting.decoder);
@@ -145,9 +134,9 @@ int queue_print_job(struct endpoint *endpoint, const char *id, const char *state
     }
     if (job->elements == 0) {
         code = complain(EXIT_NEGATIVE, "there is no job %s (it may have expired)", id);
-    } else if (state != NULL && strcmp(field_of(job, "state"), state) != 0) {
+    } else if (state != NULL && strcmp(client_job_field(job, "state"), state) != 0) {
         code = complain(EXIT_NEGATIVE, "job %s is %.32s, not %s", id,
-                        field_of(job, "state"), state);
+                        client_job_field(job, "state"), state);
     } else {
         code = print_fields(job, waits_for_input(endpoint, id, job), json);
     }

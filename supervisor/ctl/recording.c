@@ -154,10 +154,13 @@ static int say_nothing_there(struct endpoint *endpoint, const char *id,
     if (job == NULL) {
         return -ECONNRESET;
     }
-    buffer_printf(why,
-                  job->elements == 0 ? "there is no job %s (it may have expired)"
-                                     : "job %s has not begun: it has no recording",
-                  id);
+    if (job->elements == 0) {
+        buffer_printf(why, "there is no job %s (it may have expired)", id);
+    } else if (*client_job_field(job, "recording_cut") != '\0') {
+        buffer_printf(why, "the recording of job %s %s", id, RECORDING_CUT);
+    } else {
+        buffer_printf(why, "job %s has not begun: it has no recording", id);
+    }
     freeReplyObject(job);
     return -ENOENT;
 }

@@ -5,6 +5,10 @@
 #include "supervisor/ctl/args.h"
 #include "supervisor/ctl/endpoint.h"
 
+/* What is said of one that the queue has cut to its result, behind whose it is. */
+#define RECORDING_CUT                                                                    \
+    "has given way to newer ones (recordings_mb): only its result is left"
+
 /* Gets the next bytes. A negative errno ends the reading, which then returns it. */
 typedef int recording_taker(void *context, const char *bytes, size_t size,
                             struct buffer *why);
@@ -16,8 +20,9 @@ int recording_find(const char *name, enum recording_place *ret_place,
                    struct buffer *why) must_check;
 /* Reads what the first word of a command line names: a file to its end, or what there is
  * by now of the last attempt of a job. Returns 0, -EINVAL (it names neither, or a file
- * that cannot be read), -ENOENT (there is no such job, or it has not begun), -ENOTCONN
- * (no pool to ask for it), or another negative errno, with a sentence in `why`. */
+ * that cannot be read), -ENOENT (there is no such job, it has not begun, or its recording
+ * was cut), -ENOTCONN (no pool to ask for it), or another negative errno, with a sentence
+ * in `why`. */
 int recording_read(const struct args *args, recording_taker *take, void *context,
                    struct buffer *why) must_check;
 /* Likewise, of a job alone. */

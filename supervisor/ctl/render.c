@@ -14,6 +14,7 @@
 #include "supervisor/ctl/decoder.h"
 #include "supervisor/ctl/json.h"
 #include "supervisor/ctl/live.h"
+#include "supervisor/ctl/recording.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -300,6 +301,13 @@ void render_state(struct renderer *renderer, const char *json, size_t size, int 
             "the run was interrupted through no fault of the program; it starts again");
     }
     begin(renderer);
+}
+
+void render_cut(struct renderer *renderer)
+{
+    if (!renderer->json) {
+        say(renderer, "the job's recording " RECORDING_CUT);
+    }
 }
 
 void render_result(struct renderer *renderer, const char *json, size_t size)

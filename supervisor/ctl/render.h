@@ -24,6 +24,9 @@ int render_slice(struct renderer *renderer, const char *bytes, size_t size);
 int render_slices_end(struct renderer *renderer);
 /* A `state` entry: its JSON text. `attempt` counts from 1. Another recording begins. */
 void render_state(struct renderer *renderer, const char *json, size_t size, int attempt);
+/* An attempt came to its end whose state and slices are no longer there. In JSON nothing
+ * says so but that. */
+void render_cut(struct renderer *renderer);
 /* The end: the JSON text of the result. */
 void render_result(struct renderer *renderer, const char *json, size_t size);
 /* 0, or the negative errno with which our own output could not be written: from there on

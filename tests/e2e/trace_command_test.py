@@ -454,6 +454,21 @@ class Sources(Case):
                 self.assertEqual((done.returncode, done.stdout, done.stderr),
                                  (7, "x\n" if slices else "", torn + "paddock: It is over.\n"))
 
+    def test_one_that_gave_way(self):
+        """The queue keeps no more of final jobs: the result is left."""
+        self.client.redis.hset(self.client.key("conf"), "recordings_mb", 0)
+        self.addCleanup(self.client.redis.hdel, self.client.key("conf"), "recordings_mb")
+        job = self.client.enqueue(pool.make_zip("import random\nprint(random.randbytes(9000).hex())\nraise SystemExit(3)"))
+        self.client.wait(job)
+        gone = "has given way to newer ones (recordings_mb): only its result is left"
+        for command in "trace", "save", "follow":
+            with self.subTest(command):
+                done = subprocess.run([PADDOCK, command, job, "--runtime-dir", self.pool.runtime], cwd=self.folder,
+                                      capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout), (3 if command == "follow" else 1, ""))
+                self.assertIn(gone, done.stderr)
+                self.assertEqual("exit(3)" in done.stderr, command == "follow", done.stderr)
+
     def test_none(self):
         self.client.enqueue(pool.make_zip("print(1)"), job="waits", delay_ms=600000)
         for words, code, sentence in (
