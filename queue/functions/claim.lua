@@ -78,7 +78,7 @@ end
 local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   local attempt = counted(job.attempt) + 1
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
-  local queue_ms = math.max(now - counted(job.enqueued_ms) - job.delay_ms, 0)
+  local queue_ms = math.max(now - counted(job.queued_ms or job.enqueued_ms), 0) -- the version before had but that
   local wall_s = math.ceil(job.wall_ms / 1000)
   count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
@@ -136,6 +136,9 @@ local function tend(P, args)
     return redis.error_reply("BADCALL takes the lease in ms")
   end
   look_around(P, now, lease_ms)
+  if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
+    redis.call("UNLINK", P .. "wake")
+  end
   return idle(P, now, "lease", "waits")
 end
 

@@ -3,11 +3,17 @@
 
 -- An audit goes round all of `open`, by the time of their enqueue, and sums up what it comes by. Who has been passed and
 -- then ends, or comes in where the round has passed, is noted: so when all have been passed, the sums are true, however
--- much has happened meanwhile. They are in memory, and are begun anew by a new server.
+-- much has happened meanwhile. They are in memory, and are begun anew by a new server. Each is known by what its last step left
+-- in `audited`: databases of one Redis can have queues of one name, and no function is told in which it runs.
 local rounds = {}
 
+local function round_of(P)
+  local mark = try("GET", P .. "audited")
+  return mark and rounds[P .. mark]
+end
+
 local function note_open(P, since, tenant, jobs, bytes)
-  local round = rounds[P]
+  local round = round_of(P)
   if round and tonumber(since) <= round.through then
     local number = (round.jobs[tenant] or 0) + jobs
     round.tenants = round.tenants + (number ~= 0 and 1 or 0) - (round.jobs[tenant] and 1 or 0)

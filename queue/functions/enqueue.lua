@@ -138,7 +138,7 @@ end
 
 local function store(P, id, upload, job, size, now)
   local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
-               "enqueued_ms", whole(now), "line", line_of(job.tenant, CLASSES[job.priority])}
+               "enqueued_ms", whole(now), "queued_ms", whole(now + job.delay_ms), "line", line_of(job.tenant, CLASSES[job.priority])}
   for name, value in pairs(job) do
     set[#set + 1], set[#set + 2] = name, value
   end
@@ -182,8 +182,9 @@ local function enqueue(P, args)
     redis.call("UNLINK", upload)
     return redis.error_reply(problem)
   end
-  local most = math.min(ZIP_MB_AT_MOST, configured(P, "max_zip_mb", "max_mb")) * 1048576
   local size, extra = redis.call("STRLEN", upload), bytes_of_fields(job)
+  local zip_mb, queue_mb = configured(P, "max_zip_mb", "max_mb")
+  local most = math.max(math.min(math.min(ZIP_MB_AT_MOST, zip_mb) * 1048576, queue_mb * 1048576 - extra), 0)
   if size == 0 and redis.call("EXISTS", upload) == 0 then
     return refuse_missing(P, args[3], most)
   end

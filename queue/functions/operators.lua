@@ -52,7 +52,7 @@ local function dead_requeue(P, args)
   forget_recording(P, id)
   redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
   redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now),
-             "line", line_of(tenant, class))
+             "queued_ms", whole(now), "line", line_of(tenant, class))
   local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
                max_wait_s = asked("max_wait_s", known[3])}
   guard(P, id, job.max_wait_s, true)

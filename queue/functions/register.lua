@@ -45,7 +45,7 @@ local SEVERAL = {
     local found = {}
     for i = 1, #names do
       local reply = ask(i)
-      if reply.err then
+      if reply.err and not string.find(reply.err, "^NOPERM") then
         return reply
       end
       for _, id in ipairs(reply) do
@@ -71,7 +71,8 @@ end
 local function call(name, callback, P, args)
   local missing = missing_right(P, name, args)
   if missing then
-    return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing)
+    return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing ..
+                             " of " .. P)
   end
   return attempt(name, callback, P, args)
 end

@@ -17,15 +17,15 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace
                "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
                "ZADD turns0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
                "ZUNIONSTORE open"}
-local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET recordings_bytes", "HDEL kept",
+local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
                 "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
                 "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
                 "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
-local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
+local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
-local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
+local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
                   "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open", "ZADD waits",
                   "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings", "ZREM recordings_until",

@@ -266,6 +266,39 @@ class Keys(Test):
         self.assertEqual(int(store.get(q.key("bytes"))), sum(bytes_of))
         self.assertGreater(store.ttl(q.key("audited")), 0)
 
+    def test_beside_a_queue_of_its_name_in_another_database(self):
+        """What happens in one is no affair of the other's audit, and neither holds up the other's."""
+        store, q = functions_test.store, self.q
+        path = store.connection_pool.connection_kwargs["path"]
+        with redis.Redis(unix_socket_path=path, db=1) as other:
+            def beside(function, *arguments):
+                other.execute_command("FCALL", "paddock_" + function, 1, q.key("open"), *arguments)
+
+            for i in range(250):
+                q.enqueue(f"j{i}", b"12345")
+                other.set(q.key("up:u"), b"1234567")
+                beside("enqueue", f"j{i}", "upload", "u")
+            for database in store, other:
+                database.set(q.key("bytes"), 7)
+            for turn in range(4):
+                functions_test.time.sleep(0.002)
+                q.call("tend", functions_test.LEASE_MS)
+                other.set(q.key("up:u"), b"1234567")
+                beside("enqueue", f"more{turn}", "upload", "u")
+                beside("tend", functions_test.LEASE_MS)
+            self.assertEqual((store.get(q.key("bytes")), other.get(q.key("bytes"))), (b"1250", b"1778"))
+
+    def test_a_list_of_wake_ups_that_is_none(self):
+        """Nobody enqueues there, while relays wait at it and others."""
+        store, q = functions_test.store, self.q
+        for make in (lambda key: store.set(key, "x"), lambda key: store.zadd(key, {"x": 1})):
+            make(q.key("wake"))
+            q.call("tend", functions_test.LEASE_MS)
+            self.assertEqual(store.exists(q.key("wake")), 0)
+        store.lpush(q.key("wake"), "1")
+        q.call("tend", functions_test.LEASE_MS)
+        self.assertEqual(store.llen(q.key("wake")), 1)
+
     def test_many_that_came_at_one_moment(self):
         store, q = functions_test.store, self.q
         for i in range(250):

@@ -141,7 +141,9 @@ class Queue:
         return json.loads(results[0][b"d"].decode("utf-8"))
 
     def keys(self, name=""):
-        return sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
+        """All but the mark of the audit, which is gone after a minute."""
+        found = sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
+        return [key for key in found if key != "audited"]
 
     def make_due(self, name, job):
         """Time passes for one job: its score in lease (and its owner was missed), waits, delayed or dead lies in the past."""
@@ -193,8 +195,13 @@ class Test(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        store.flushall()
         self.q = Queue()
+        self.begin_anew()
+
+    def begin_anew(self):
+        """Nothing is there, and the next audit comes after AUDIT_MS."""
+        store.flushall()
+        self.assertIsNone(self.q.claim())
 
     def refuse(self, pattern, *arguments, **fields):
         with self.assertRaisesRegex(redis.ResponseError, pattern):
@@ -268,12 +275,15 @@ class Several(Test):
         half = redis.Redis(unix_socket_path=os.path.join(folder, "redis.sock"), username="half", password="x")
         self.addCleanup(store.execute_command, "ACL", "DELUSER", "half")
         self.addCleanup(half.close)
+        recover = ("FCALL", "paddock_recover", 2, self.q.key("open"), self.other.key("open"), "w1")
+        self.assertEqual(text(half.execute_command(*recover)), ["b"])
+        self.assertEqual(self.other.finish(self.claim(queues=("q2",))), "done")
         for expected in "c", None:
             command = ("FCALL", "paddock_claim", 2, self.q.key("open"), self.other.key("open"), "w1", LEASE_MS, 3)
             if expected:
                 self.assertEqual(text(half.execute_command(*command))[1], expected)
             else:
-                with self.assertRaisesRegex(redis.ResponseError, "EXISTS recordings_until"):
+                with self.assertRaisesRegex(redis.ResponseError, f"EXISTS recordings_until of paddock:{{{QUEUE}}}:"):
                     half.execute_command(*command)
 
     def test_what_nobody_claims_expires(self):
@@ -299,6 +309,7 @@ class Library(Test):
         self.assertEqual(self.q.call("version"), version)
 
     def test_one_queue_cannot_name_keys_of_another(self):
+        store.flushall()
         for key in ("paddock:{q}:job:a", "open", "paddock:{q}:open:open", "other:{q}:open", "paddock:{a b}:open"):
             with self.assertRaisesRegex(redis.ResponseError, "BADKEY"):
                 store.execute_command("FCALL", "paddock_claim", 1, key, "w1", 1000, 3)
@@ -455,6 +466,10 @@ class Enqueue(Test):
         self.refuse(f"^TOOBIG {1 << 20}$", "a", bytes((1 << 20) + 1))
         store.hset(q.key("conf"), "max_zip_mb", 1000)
         self.refuse(f"^TOOBIG {50 << 20}$", "a", bytes((50 << 20) + 1))
+        store.hset(q.key("conf"), "max_mb", 1)
+        self.refuse(f"^TOOBIG {(1 << 20) - 7}$", "a", bytes((1 << 20) - 6), stdin="abcd", argv="[]", meta="x")
+        q.call("cancel", "fits")
+        self.assertEqual(q.enqueue("all", bytes((1 << 20) - 7), stdin="abcd", argv="[]", meta="x"), "queued 0")
         self.assertEqual(q.keys("up:"), [])
 
     def test_full(self):
@@ -566,7 +581,7 @@ class Claim(Test):
     def test_nothing(self):
         load_library()
         self.assertIsNone(self.q.claim())
-        self.assertEqual(self.q.keys(), ["audited"])
+        self.assertEqual(self.q.keys(), [])
         self.assertGreater(store.ttl(self.q.key("audited")), 0)
 
     def test_hands_out_the_job_with_its_fields(self):
@@ -769,9 +784,27 @@ class Claim(Test):
     def test_waits_in_the_queue_are_told(self):
         q = self.q
         q.enqueue("a")
-        store.hincrby(q.key("job:", "a"), "enqueued_ms", -5000)
+        store.hincrby(q.key("job:", "a"), "queued_ms", -5000)
         q.finish(q.claim())
         self.assertGreaterEqual(q.result("a")["queue_ms"], 5000)
+
+    def test_a_wait_is_of_its_attempt(self):
+        """From when it could run: without its delay, and what it ran before."""
+        q = self.q
+        q.enqueue("a", delay_ms="9000")
+        store.hincrby(q.key("job:", "a"), "queued_ms", -3000)
+        q.end_delays()
+        job = q.claim()
+        self.assertEqual(job["queue_ms"], "0")
+        store.hincrby(q.key("job:", "a"), "queued_ms", -60000)  # so long it has run
+        q.call("lost", "a", job["token"], "x")
+        job = q.claim()
+        self.assertLess(int(job["queue_ms"]), 3000)
+        store.hincrby(q.key("job:", "a"), "queued_ms", -60000)
+        q.call("requeue", "a", job["token"])
+        store.hincrby(q.key("job:", "a"), "queued_ms", -5000)
+        q.finish(q.claim())
+        self.assertTrue(5000 <= q.result("a")["queue_ms"] < 8000)
 
 
 class Expired(Test):
@@ -1557,7 +1590,7 @@ class Leftovers(Test):
             time.sleep(0.05)
         load_library()
         self.assertIsNone(q.claim())
-        self.assertEqual(q.keys(), ["audited", "kept", "pace", "recordings_bytes", "wake"])
+        self.assertEqual(q.keys(), ["kept", "pace", "recordings_bytes", "wake"])
         self.assertGreater(store.ttl(q.key("audited")), 0)
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
         self.assertEqual(store.hkeys(q.key("kept")), [b"turns:1", b"turns"], "of each class, and of each round")
@@ -2189,7 +2222,7 @@ class Malformed(Test):
 
     def damage(self, how, reason=None, job="a"):
         q = self.q
-        store.flushall()
+        self.begin_anew()
         q.enqueue(job, tenant="t")
         q.enqueue("good", tenant="t")
         how(q)
@@ -2562,7 +2595,7 @@ class Flat(Test):
             q.enqueue(f"j{i}", tenant="t0")
         few = self.cost()
         for jobs, tenants in ((3000, 1), (3000, 500)):
-            store.flushall()
+            self.begin_anew()
             for i in range(jobs):
                 q.enqueue(f"j{i}", tenant=f"t{i % tenants}")
             self.assertEqual(self.cost(), few, (jobs, tenants))
