@@ -63,6 +63,8 @@ void option_defaults(const struct option_table *table, void *values);
 int option_set(const struct option_table *table, void *values, const char *name,
                const char *value, struct buffer *why) must_check;
 
+/* The row of that name, or NULL. */
+const struct option_row *option_find(const struct option_table *table, const char *name);
 /* The name of the table that is nearest to a mistyped one, or NULL if none is near. */
 const char *option_nearest(const struct option_table *table, const char *name);
 
