@@ -24,6 +24,8 @@ static const struct row {
      "the queue (default: the pool's)"},
     {"runtime-dir", 0, ARGS_POOL, true, offsetof(struct args, runtime_dir), "DIR",
      "folder of the pool to use"},
+    {"pool", 0, ARGS_POOL, true, offsetof(struct args, pool), "NAME",
+     "which one, where several run"},
     {"json", 0, ARGS_JSON, false, offsetof(struct args, json), "",
      "print JSON, one object per line"},
     {"id", 0, ARGS_ID, true, offsetof(struct args, id), "ID",

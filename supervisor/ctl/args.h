@@ -14,7 +14,7 @@
 #define ARGS_FIELDS 64
 
 enum args_set {
-    ARGS_POOL = 1 << 0, /* --redis, --queue, --runtime-dir */
+    ARGS_POOL = 1 << 0, /* --redis, --queue, --runtime-dir, --pool */
     ARGS_JSON = 1 << 1,
     ARGS_ID = 1 << 2,
     ARGS_FOLLOW = 1 << 3,
@@ -28,7 +28,7 @@ enum args_set {
 };
 
 struct args {
-    const char *redis, *queue, *runtime_dir, *id, *config, *format,
+    const char *redis, *queue, *runtime_dir, *pool, *id, *config, *format,
         *output; /* NULL: not given */
     bool json, follow, policy, eof, all, once, help;
     bool feeds; /* not an option: our standard input goes to the job while it runs */

@@ -7,6 +7,7 @@
 
 #include "common/fd.h"
 #include "common/limits.h"
+#include "common/option.h"
 #include "common/random.h"
 #include "common/verdict.h"
 #include "queue/keys.h"
@@ -62,7 +63,8 @@ static void take_line(const char *text, const char *name, char *to, size_t room)
 
 struct pool_file {
     char redis[1100], queue[65];
-    char folder[LIMIT_PATH]; /* that it lies in */
+    char pools[LIMIT_POOLS * (LIMIT_POOL + 1)]; /* names, where several run */
+    char folder[LIMIT_PATH];                    /* that it lies in */
 };
 
 /* A pool file of somebody else could name any Redis: only our own and root's are
@@ -88,6 +90,7 @@ static int read_pool_file(const char *folder, struct pool_file *ret)
     }
     take_line(text, "redis", ret->redis, sizeof(ret->redis));
     take_line(text, "queue", ret->queue, sizeof(ret->queue));
+    take_line(text, "pools", ret->pools, sizeof(ret->pools));
     (void)snprintf(ret->folder, sizeof(ret->folder), "%s", folder);
     return ret->redis[0] != '\0' ? 0 : -ENOENT;
 }
@@ -106,9 +109,34 @@ static int refuse_pool(int error, const char *folder, struct buffer *why)
     return error;
 }
 
+/* A pool of that name, in the folder of all of them. */
+static int find_named(const char *folder, const char *name, struct pool_file *ret,
+                      struct buffer *why)
+{
+    struct pool_file all = {.pools = ""};
+    char one[LIMIT_PATH];
+    int error;
+
+    if (!option_part_valid(name)) {
+        buffer_printf(why, "--pool %s: takes at most %d letters, digits, _ and -", name,
+                      LIMIT_POOL);
+        return -EINVAL;
+    }
+    if (snprintf(one, sizeof(one), "%s/%s", folder, name) >= (int)sizeof(one)) {
+        return -ENAMETOOLONG;
+    }
+    error = read_pool_file(one, ret);
+    if (error == -ENOENT && read_pool_file(folder, &all) == 0) {
+        buffer_printf(why, "--pool %s: there is none of that name in %s", name, folder);
+        buffer_printf(why, all.pools[0] != '\0' ? "; there are: %s" : "%s", all.pools);
+        return -ENOENT;
+    }
+    return error == 0 ? 0 : refuse_pool(error, one, why);
+}
+
 /* Of several folders the first that has a pool for us; otherwise what is told is why not
  * in the first that seems to have one. */
-static int find_pool(const struct args *args, struct pool_file *ret, struct buffer *why)
+static int find_folder(const struct args *args, struct pool_file *ret, struct buffer *why)
 {
     char own[64], users[LIMIT_PATH];
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -136,6 +164,21 @@ static int find_pool(const struct args *args, struct pool_file *ret, struct buff
     return refuse_pool(reason, refused, why);
 }
 
+static int find_pool(const struct args *args, struct pool_file *ret, struct buffer *why)
+{
+    struct pool_file all = {.queue = ""};
+    int error;
+
+    if (args->pool == NULL) {
+        return find_folder(args, ret, why);
+    }
+    if (args->runtime_dir != NULL) {
+        return find_named(args->runtime_dir, args->pool, ret, why);
+    }
+    error = find_folder(args, &all, why);
+    return error == 0 ? find_named(all.folder, args->pool, ret, why) : error;
+}
+
 static int connect_to(const char *address, struct redis **ret, struct buffer *why)
 {
     int error = redis_new(address, ret, why);
@@ -155,6 +198,11 @@ int endpoint_find_folder(const struct args *args, char folder[LIMIT_PATH],
     struct pool_file pool = {.queue = ""};
     int error = find_pool(args, &pool, why);
 
+    if (error == 0 && pool.pools[0] != '\0') {
+        buffer_printf(why, "several pools run in %s: name one of them with --pool: %s",
+                      pool.folder, pool.pools);
+        return -ENOENT;
+    }
     (void)snprintf(folder, LIMIT_PATH, "%s", pool.folder);
     return error;
 }

@@ -125,7 +125,7 @@ static int run_program(const struct command *command, struct args *args)
     struct endpoint endpoint = ENDPOINT_INIT;
     struct pack pack = {0};
     char id[65];
-    bool embed = args->redis == NULL && args->runtime_dir == NULL;
+    bool embed = args->redis == NULL && args->runtime_dir == NULL && args->pool == NULL;
     int code;
 
     args->feeds = input_feeds(args, args->words[0]);
