@@ -28,6 +28,7 @@ SANITIZED = bool(os.environ.get("PADDOCK_SANITIZED"))
 STRANGER = 54321
 # A watchdog, not an expectation: ten times what anything here should take.
 PATIENCE = 120
+LONG = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
 
 
 def program(name):
@@ -213,6 +214,14 @@ class Client:
         data = files if isinstance(files, bytes) else make_zip(files)
         return self.wait(self.enqueue(data, **fields))
 
+    def begin(self, source=LONG, **fields):
+        """A job whose program has said that it has begun."""
+        job = self.enqueue(make_zip(source), wall_ms=600000, **fields)
+        for entry in self.entries(job):
+            if entry[b"k"] == b"slice" and b"begun" in entry[b"d"]:
+                return job
+        raise AssertionError(f"job {job} ended before it began")
+
     def cancel(self, job):
         return self.redis.execute_command("FCALL", "paddock_cancel", 1, self.key("open"), job)
 
@@ -274,7 +283,7 @@ class Pool:
             self.ready.close()
         self.ready = ours
         ours.settimeout(PATIENCE)
-        if ours.recv(16) != b"ready\n":
+        if ours.recv(6) != b"ready\n":
             self.process.wait()
             ours.close()
             raise AssertionError("the pool did not start:\n" + self.read_log())

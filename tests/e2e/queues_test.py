@@ -12,7 +12,6 @@ import pool
 import recording
 from command import Command
 
-LONG = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
 
 
 def text(job):
@@ -24,13 +23,6 @@ class Queues(Command):
         """A pool, and a client of each of its queues."""
         p = self.enterContext(pool.Pool(queue=queues, **options))
         return p, [pool.Client(p.redis, share.partition(":")[0]) for share in queues.split()]
-
-    def begin(self, client, source=LONG, **fields):
-        job = client.enqueue(pool.make_zip(source), wall_ms=600000, **fields)
-        for entry in client.entries(job):
-            if entry[b"k"] == b"slice" and b"begun" in entry[b"d"]:
-                return job
-        self.fail("it ended before it began")
 
     def test_jobs_of_one_name_in_each(self):
         _, clients = self.serve("a b:100 c.d_e-f", workers=2)
@@ -63,7 +55,7 @@ class Queues(Command):
         for _ in range(30):
             clients[0].run("1")
             time.sleep(0.02)  # so that its worker waits for a wake-up again
-        held = self.begin(clients[0])
+        held = clients[0].begin()
         jobs = [(client, client.enqueue(pool.make_zip("1"))) for client in clients for _ in range(20)]
         clients[0].cancel(held)
         for client, job in jobs:
@@ -82,7 +74,7 @@ class Queues(Command):
 
     def test_all_workers_are_for_whoever_waits(self):
         p, (a, b) = self.serve("a:100 b", workers=3)
-        jobs = [self.begin(b) for _ in range(3)]
+        jobs = [b.begin() for _ in range(3)]
         self.assertEqual({b.job(job)["state"] for job in jobs}, {b"running"})
         for job in jobs:
             b.cancel(job)
@@ -91,7 +83,7 @@ class Queues(Command):
     def test_word_of_a_running_job(self):
         """Its cancel and its input come from its own queue, whatever another of its name is told."""
         p, (a, b) = self.serve("a b", workers=2)
-        jobs = {client: self.begin(client, "print('begun', flush=True)\nprint(input(), input())\n", job="same", live_input="1")
+        jobs = {client: client.begin("print('begun', flush=True)\nprint(input(), input())\n", job="same", live_input="1")
                 for client in (b, a)}
         b.redis.execute_command("FCALL", "paddock_input", 1, b.key("open"), "same", "of b\nand b\n")
         self.assertEqual(text(b.wait(jobs[b])), "begun\nof b and b\n")
@@ -103,7 +95,7 @@ class Queues(Command):
         """What it ran, of whichever queue, is given back by its successor."""
         p, (a, b) = self.serve("a b", workers=1, lease_ms=60000)
         for client in a, b:
-            job = self.begin(client, "import os, time\nprint('begun', flush=True)\nif not os.path.exists('x'): time.sleep(3)\n")
+            job = client.begin("import os, time\nprint('begun', flush=True)\nif not os.path.exists('x'): time.sleep(3)\n")
             os.kill(p.relays()[0], signal.SIGKILL)
             ended = client.wait(job)
             self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"), ended.result)
@@ -111,7 +103,7 @@ class Queues(Command):
     def test_what_waits_too_long_beside_a_long_job(self):
         """The one worker has a job of another queue."""
         p, (a, b) = self.serve("a b", workers=1, lease_ms=1000)
-        job = self.begin(a)
+        job = a.begin()
         late = b.enqueue(pool.make_zip("1"), max_wait_s=1)
         self.assertEqual(b.wait(late).verdict, "expired")
         a.cancel(job)
@@ -124,7 +116,7 @@ class Queues(Command):
             if paused:
                 a.redis.execute_command("FCALL", "paddock_pause", 1, a.key("open"))
             else:
-                job = self.begin(a)
+                job = a.begin()
             late = [a.enqueue(pool.make_zip("1"), max_wait_s=1) for _ in range(1000)]
             pool.wait_until(lambda: a.redis.zcard(a.key("open")) == (0 if paused else 1), "they expire")
             self.assertEqual({a.wait(one).verdict for one in late[::100]}, {"expired"})
@@ -144,7 +136,7 @@ class Queues(Command):
 
     def test_more_workers_for_any_of_them(self):
         p, (a, b) = self.serve("a b", workers=1, max_workers=3, scale_up_ms=50)
-        jobs = [b.enqueue(pool.make_zip(LONG), wall_ms=600000) for _ in range(3)]
+        jobs = [b.enqueue(pool.make_zip(pool.LONG), wall_ms=600000) for _ in range(3)]
         pool.wait_until(lambda: {b.job(job)["state"] for job in jobs} == {b"running"}, "all run")
         for job in jobs:
             b.cancel(job)
@@ -153,7 +145,7 @@ class Queues(Command):
     def test_what_is_shown(self):
         port = pool.free_port()
         p, (a, b) = self.serve("a:3 b", workers=2, metrics=f"127.0.0.1:{port}")
-        job = self.begin(b, tenant="team")
+        job = b.begin(tenant="team")
         b.redis.execute_command("FCALL", "paddock_pause", 1, b.key("open"), "lunch")
 
         def page(path):

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: MIT
+"""Several pools of one file: each with what its section says, one beside the other, and one Redis."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import pool
+import recording
+
+PADDOCK = pool.program("paddock")
+FILE = """
+[pool]
+workers = 1
+drain_s = 60
+[redis]
+maxmemory_mb = 64
+[pool exercises]
+queue = exercises:3 homework
+max_cpu_ms = 300
+hash_seed = 7
+[pool competition]
+queue = competition
+workers = 2
+"""
+THIRD = "[pool third]\nqueue = third\n"
+
+
+def text(job):
+    return recording.text(recording.decode(job.recording))
+
+
+class Pools(unittest.TestCase):
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        os.chmod(self.folder, 0o755)
+        self.file = os.path.join(self.folder, "paddock.conf")
+
+    def write(self, words):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(words)
+
+    def serve(self, words=FILE, **options):
+        self.write(words)
+        self.pool = self.enterContext(pool.Pool(config=self.file, workers=None, queue=None, **options))
+        return self.pool
+
+    def client(self, queue):
+        return pool.Client(self.pool.redis, queue)
+
+    def command(self, *words):
+        return subprocess.run([PADDOCK, *words, "--runtime-dir", self.pool.runtime], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+
+    def words(self, pid):
+        """Its command line; none where it is gone."""
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+            return file.read().split("\0")
+        return []
+
+    def supervisor(self, name):
+        """The process of a pool's supervisor, or None."""
+        return next((pid for pid in pool.children_of(self.pool.process.pid) if f"--pool={name}" in self.words(pid)), None)
+
+    def servers(self):
+        """The private Redis."""
+        return [pid for pid in pool.children_of(self.pool.process.pid)
+                if any(word.startswith("redis-server") for word in self.words(pid))]
+
+    def workers(self, name):
+        above = self.supervisor(name)
+        return [pid for pid, command in pool.children_of(above).items() if command.startswith("paddock-relay")] if above else []
+
+    def reload(self, words, said):
+        """`said`: what the log says then."""
+        before = len(self.pool.read_log())
+        self.write(words)
+        self.pool.process.send_signal(signal.SIGHUP)
+        pool.wait_until(lambda: all(one in self.pool.read_log()[before:] for one in said), f"the log says {said}")
+
+    def test_each_has_what_its_section_says(self):
+        self.serve()
+        self.assertEqual((len(self.workers("exercises")), len(self.workers("competition"))), (1, 2))
+        for queue, verdict in ("exercises", "cpu_limit"), ("homework", "cpu_limit"), ("competition", "ok"):
+            job = self.client(queue).run("import time\nwhile time.process_time() < 0.6: pass\n", cpu_ms=5000)
+            self.assertEqual(job.verdict, verdict, queue)
+        hashes = [text(self.client("exercises").run("print(hash('robot'))")) for _ in range(2)]
+        self.assertEqual(hashes[0], hashes[1])
+        self.assertNotEqual(text(self.client("competition").run("print(hash('robot'))")), hashes[0])
+
+    def test_what_they_share(self):
+        """One Redis; and nobody's sandbox has an id of another's."""
+        self.serve()
+        self.assertEqual(len(self.servers()), 1)
+        jobs = [self.client(queue).begin() for queue in ("exercises", "competition")]
+        pids = [pid for pid in self.pool.sandboxes()]
+        owners = {name: {os.stat(f"/proc/{pid}").st_uid for pid in pids if self.supervisor(name) in self.ancestors(pid)}
+                  for name in ("exercises", "competition")}
+        self.assertTrue(all(owners.values()), owners)
+        if os.geteuid() == 0:
+            self.assertEqual(owners["exercises"] & owners["competition"], set(), owners)
+        for queue, job in zip(("exercises", "competition"), jobs):
+            self.client(queue).cancel(job)
+            self.assertEqual(self.client(queue).wait(job).verdict, "cancelled")
+
+    def ancestors(self, pid):
+        found = []
+        while pid := pool.parent_of(pid):
+            found.append(pid)
+        return found
+
+    def test_the_command(self):
+        self.serve()
+        with open(os.path.join(self.pool.runtime, "pool"), encoding="ascii") as file:
+            self.assertIn("pools=exercises competition\n", file.read())
+        program = os.path.join(self.folder, "hello.py")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write("print('hello')")
+        for words, queue in ((), "exercises"), (("--pool", "competition"), "competition"), (("--queue", "homework"), "homework"):
+            done = self.command("submit", program, "--json", *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            job = json.loads(done.stdout)["id"]
+            self.assertEqual(text(self.client(queue).wait(job)), "hello\n")
+        done = self.command("run", program, "--pool", "competition")
+        self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
+        for words, code, said in (
+                (["top", "--once"], 100, f"several pools run in {self.pool.runtime}: name one of them with --pool: "
+                                         "exercises competition"),
+                (["drain"], 100, "name one of them with --pool: exercises competition"),
+                (["top", "--once", "--pool", "none"], 100, "--pool none: there is none of that name in "),
+                (["status", "--pool", "../x"], 100, "--pool ../x: takes at most 32 letters, digits, _ and -")):
+            done = self.command(*words)
+            self.assertEqual((done.returncode, done.stdout), (code, ""), done)
+            self.assertIn(said, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        done = self.command("top", "--once", "--json", "--pool", "competition")
+        self.assertEqual([queue["queue"] for queue in json.loads(done.stdout)["queues"]], ["competition"], done)
+
+    def test_the_log_says_whose_line_it_is(self):
+        for form in "text", "json":
+            with self.subTest(form), contextlib.ExitStack() as stack:
+                self.write(FILE)
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, log_format=form))
+                self.client("competition").run("print(1)")
+                log = self.pool.read_log()
+            if form == "text":
+                self.assertRegex(log, r"(?m)^info competition/relay-[01]\[\d+\] queue=competition job=\w+ attempt=1 verdict=ok")
+                self.assertRegex(log, r"(?m)^info exercises/supervisor\[\d+\] pool ready ")
+                self.assertRegex(log, r"(?m)^info supervisor\[\d+\] pools ready count=2")
+                continue
+            lines = [json.loads(line) for line in log.splitlines()]
+            self.assertEqual([line["pool"] for line in lines if "verdict=ok" in line["message"]], ["competition"])
+            self.assertEqual([line.get("pool") for line in lines if "pools ready" in line["message"]], [None])
+
+    def test_a_pool_that_is_added_changed_and_taken_out(self):
+        """The file is read again: the others have no part in it, and what runs goes on."""
+        self.serve()
+        job = self.client("competition").begin("import time\nprint('begun', flush=True)\ntime.sleep(8)\nprint('over')\n")
+        at_start = self.supervisor("exercises")
+        self.reload(FILE + THIRD, ["third/supervisor", "pool ready queue=third"])
+        self.assertEqual(self.client("third").run("print(1)").verdict, "ok")
+        self.reload((FILE + THIRD).replace("hash_seed = 7", "hash_seed = 8").replace("workers = 2", "workers = 3"),
+                    ["hash_seed is another one", "workers is another one"])
+        pool.wait_until(lambda: len(self.workers("competition")) == 3, "there are three workers")
+        self.assertEqual(self.supervisor("exercises"), at_start)
+        competition = FILE.index("[pool competition]")
+        self.reload(FILE[:competition] + THIRD, ["pool competition is not in the new configuration: it is drained"])
+        self.assertEqual(text(self.client("competition").wait(job)), "begun\nover\n")
+        pool.wait_until(lambda: self.supervisor("competition") is None, "its pool is over")
+        pool.wait_until(lambda: not os.path.exists(os.path.join(self.pool.runtime, "competition")), "its folder is gone")
+        waiting = self.client("competition").enqueue(pool.make_zip("print(2)"))
+        self.reload(FILE, ["competition/supervisor", "pool third is not in the new configuration"])
+        self.assertEqual(self.client("competition").wait(waiting).verdict, "ok")
+
+    def test_a_bad_file_changes_nothing(self):
+        self.serve()
+        for words, said in ((FILE + "[pool x]\nworkers = none\n", ":15: workers = none: takes a whole number"),
+                            (FILE.replace("workers = 2", "workers = 4\nmax_workers = 3"),
+                             "pool competition: max_workers (3) is less than workers (4)"),
+                            ("[pool]\nworkers = 3\n", "it has no [pool NAME] any more"),
+                            (FILE + "[pool exercises]\n", "section [pool exercises] is there twice")):
+            with self.subTest(said):
+                self.reload(words, ["the configuration stays as it was: ", said])
+        self.assertEqual((len(self.workers("exercises")), len(self.workers("competition"))), (1, 2))
+        self.assertEqual(self.client("exercises").run("print(1)").verdict, "ok")
+
+    def test_twice_in_a_row(self):
+        """What is read again while that is under way is read once more."""
+        self.serve()
+        for seed in range(8, 12):
+            self.write(FILE.replace("hash_seed = 7", f"hash_seed = {seed}").replace("workers = 2", f"workers = {seed - 7}"))
+            self.pool.process.send_signal(signal.SIGHUP)
+            pool.wait_until(lambda: self.pool.read_log().count("is another one in the new configuration") > (seed - 8), "it is read")
+        pool.wait_until(lambda: len(self.workers("competition")) == 4, "there are as many workers as were asked for last")
+        wanted = subprocess.run(["/usr/bin/python3", "-c", "print(hash('robot'))"], env={"PYTHONHASHSEED": "11"},
+                                capture_output=True, text=True, check=True).stdout
+        pool.wait_until(lambda: text(self.client("exercises").run("print(hash('robot'))")) == wanted, "the last seed is in force")
+
+    def test_one_that_was_drained(self):
+        """It stays so until the file is read again; the other goes on."""
+        self.serve()
+        done = self.command("drain", "--pool", "exercises")
+        self.assertEqual((done.returncode, done.stdout), (0, "drained\n"), done.stderr)
+        pool.wait_until(lambda: "pool exercises was drained" in self.pool.read_log(), "it is said")
+        waiting = self.client("exercises").enqueue(pool.make_zip("print(1)"))
+        self.assertEqual(self.client("competition").run("print(1)").verdict, "ok")
+        self.assertIsNone(self.supervisor("exercises"))
+        self.reload(FILE, ["exercises/supervisor"])
+        self.assertEqual(self.client("exercises").wait(waiting).verdict, "ok")
+
+    def test_when_all_were_drained_it_is_over(self):
+        self.serve()
+        for name in "exercises", "competition":
+            self.assertEqual(self.command("drain", "--pool", name).returncode, 0)
+        self.assertEqual(self.pool.process.wait(pool.PATIENCE), 0)
+
+    def test_what_is_killed(self):
+        """A pool's supervisor takes all of its pool along, and is followed by another, which gives back what ran; the other pool
+        has no part in it. Redis is followed by another, too."""
+        self.serve()
+        other = self.client("competition").begin("import time\nprint('begun', flush=True)\ntime.sleep(5)\nprint('over')\n")
+        job = self.client("exercises").begin("import os, time\nprint('begun', flush=True)\ntime.sleep(2)\n")
+        os.kill(self.supervisor("exercises"), signal.SIGKILL)
+        ended = self.client("exercises").wait(job)
+        self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"), ended.result)
+        ended = self.client("competition").wait(other)
+        self.assertEqual((ended.verdict, ended.attempt, text(ended)), ("ok", b"1", "begun\nover\n"))
+        os.kill(self.servers()[0], signal.SIGKILL)
+        for queue in "exercises", "competition":
+            pool.wait_until(lambda: self.answers(queue), "jobs run on a new Redis")
+
+    def answers(self, queue):
+        with contextlib.suppress(Exception):
+            return self.client(queue).run("print(1)").verdict == "ok"
+
+    def test_one_that_does_nothing_any_more(self):
+        """Stopped, as in a loop of its own: it is killed and replaced."""
+        self.serve()
+        stopped = self.supervisor("competition")
+        os.kill(stopped, signal.SIGSTOP)
+        pool.wait_until(lambda: self.supervisor("competition") not in (None, stopped), "another has followed it")
+        self.assertIn("pool competition has not answered for 30 s: it is killed and replaced", self.pool.read_log())
+        pool.wait_until(lambda: self.workers("competition"), "its workers are there")
+        self.assertEqual(self.client("competition").run("print(1)").verdict, "ok")
+
+    def test_the_keeper_is_killed(self):
+        """All go with it; the next one, in the same folder, finds what they have left."""
+        server = self.enterContext(pool.RedisServer())
+        self.serve(FILE, redis=server.address)
+        self.assertEqual(self.servers(), [])
+        job = self.client("exercises").begin("import time\nprint('begun', flush=True)\ntime.sleep(2)\n")
+        before = list(pool.children_of(self.pool.process.pid))
+        self.pool.process.kill()
+        self.pool.process.wait()
+        pool.wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in before), "all are gone")
+        self.pool.start()
+        ended = self.client("exercises").wait(job)
+        self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"), ended.result)
+
+    def test_ends(self):
+        """SIGTERM lets jobs end, a second one does not, nor does SIGQUIT."""
+        server = self.enterContext(pool.RedisServer())
+        source = "import time\nprint('begun', flush=True)\ntime.sleep(3)\n"
+        for signals, state in ([signal.SIGTERM], b"done"), ([signal.SIGTERM, signal.SIGTERM], b"queued"), \
+                ([signal.SIGQUIT], b"queued"):
+            with self.subTest(signals), contextlib.ExitStack() as stack:
+                self.write(FILE)
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, redis=server.address))
+                jobs = {queue: self.client(queue).begin(source) for queue in ("exercises", "competition")}
+                for i, number in enumerate(signals):
+                    if i > 0:
+                        pool.wait_until(lambda: "draining" in self.pool.read_log(), "it drains")
+                    self.pool.process.send_signal(number)
+                self.assertEqual(self.pool.process.wait(pool.PATIENCE), 0)
+                for queue, job in jobs.items():
+                    self.assertEqual(self.client(queue).job(job)["state"], state)
+                    self.client(queue).cancel(job)
+
+    def test_under_load(self):
+        """Pools come, change and go, all the time: no job is lost, and none has two results."""
+        self.serve()
+        sleep = pool.make_zip("import time\ntime.sleep(0.1)\n")
+        jobs = [(queue, self.client(queue).enqueue(sleep)) for _ in range(60) for queue in ("exercises", "competition", "third")]
+        for turn in range(4):
+            seed = FILE.replace("hash_seed = 7", f"hash_seed = {turn}")
+            self.reload(seed + THIRD, ["third/supervisor", "pool ready queue=third"])
+            self.reload(seed.replace("workers = 2", f"workers = {3 + turn}"), ["pool third is not in the new configuration"])
+            pool.wait_until(lambda: self.supervisor("third") is None, "the third one is over")
+        self.reload(FILE + THIRD, ["third/supervisor"])
+        for queue, job in jobs:
+            ended = self.client(queue).wait(job)
+            self.assertEqual((ended.verdict, ended.attempt), ("ok", b"1"), ended.result)
+
+    def test_as_a_user(self):
+        self.serve(user=pool.STRANGER)
+        for queue in "exercises", "competition":
+            self.assertEqual(self.client(queue).run("print(1)").verdict, "ok")
+
+    def test_one_of_them_alone(self):
+        self.serve(pool="competition")
+        self.assertEqual(self.client("competition").run("print(1)").verdict, "ok")
+        self.assertEqual((self.pool.processes("paddock-superv"), len(self.pool.relays())), ([], 2))
+
+    def test_word_to_the_service_manager(self):
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(pool.PATIENCE)
+            environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+            self.serve(born={"env": environment})
+            said = []
+            while "STATUS=serving 2 pools" not in said or "WATCHDOG=1" not in said:
+                said += manager.recv(4096).decode().split("\n")
+            self.assertEqual(said.count("READY=1"), 1)
+            self.reload(FILE, ["exercises/supervisor", "nothing has changed"])
+            self.pool.stop()
+            manager.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    said += manager.recv(4096).decode().split("\n")
+            self.assertEqual(len([line for line in said if line.startswith("RELOADING=1")]), 1, said)
+            self.assertEqual((said.count("READY=1"), said.count("STOPPING=1")), (2, 1), said)
+
+
+class BadInput(unittest.TestCase):
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.file = os.path.join(self.folder, "f.conf")
+
+    def start(self, words, *options):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(words)
+        return subprocess.run([pool.program("paddock-supervisor"), "--config", self.file,
+                               f"--runtime-dir={self.folder}/run", *options], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=pool.PATIENCE)
+
+    def test_sentences(self):
+        """One clear line, exit code 100, and nothing is started."""
+        rows = [
+            ("[pool a]\nqueue = {x}\n", "f.conf:2: queue = {x}: takes at most"),
+            ("[pool a]\nworkers = 1\n[pool b]\nworkers = 0\n", "f.conf:4: workers = 0: takes a whole number from 1 to 256"),
+            ("[pool a]\ndata_dir = /tmp\n", "f.conf:2: 'data_dir' is the whole file's: it belongs into section [pool]"),
+            ("[pool a/b]\n", "f.conf:1: [pool a/b]: a pool has a name of at most 32 letters, digits, _ and -"),
+            ("[pool a]\n[pool a]\n", "f.conf:2: section [pool a] is there twice"),
+            ("[limits a]\n", "f.conf:1: there is no section [limits a]"),
+            ("[pool a]\nmetrics = 127.0.0.1:9\n[pool b]\nmetrics = 127.0.0.1:9\n",
+             "metrics = 127.0.0.1:9: the pools a and b cannot have the same one"),
+            ("[pool]\nowner = me\n[pool a]\n[pool b]\n", "owner = me: the pools a and b cannot have the same one"),
+            ("[sandbox]\nuid_first = 4294836224\n[pool a]\n", "uid_first = 4294836224: with several pools it is at most"),
+            ("[pool a]\nmax_workers = 1\nworkers = 2\n", "pool a: max_workers (1) is less than workers (2)"),
+        ]
+        for words, said in rows:
+            for options in ((), ("--check-config",)):
+                with self.subTest(said, options=options):
+                    done = self.start(words, *options)
+                    self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (100, "", 1), done.stderr)
+                    self.assertIn(said, done.stderr)
+                    self.assertFalse(os.path.exists(f"{self.folder}/run"))
+
+    def test_a_pool_that_is_none(self):
+        done = self.start("[pool a]\n", "--pool=b")
+        self.assertEqual(done.returncode, 100)
+        self.assertIn("f.conf: there is no section [pool b]", done.stderr)
+        done = subprocess.run([pool.program("paddock-supervisor"), "--pool=b"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (2, "paddock-supervisor: --pool goes with --config\n"))
+
+    def test_one_that_cannot_start_ends_all(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            done = self.start(f"[pool]\nworkers = 1\n[pool a]\nqueue = a\n[pool b]\nqueue = b\nmetrics = 127.0.0.1:{port}\n")
+        self.assertEqual(done.returncode, 100, done.stderr)
+        self.assertIn(f"127.0.0.1:{port}", done.stderr)
+        self.assertIn("pool b did not start", done.stderr)
+        self.assertFalse(os.path.exists(f"{self.folder}/run"))
+
+    def test_what_it_adds_up_to(self):
+        done = self.start("[pool]\nworkers = 3\n[limits]\nmax_memory_mb = 92\n[pool a]\n[pool b]\nmax_workers = 5\n"
+                          "[redis]\nmaxmemory_mb = 50\n", "--check-config")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0], "the configuration is good")
+        self.assertIn("  pool a: 3 workers x (92 MB of a job + 8 MB) + 100 MB of zygotes = 400 MB", lines)
+        self.assertIn("  pool b: 5 workers x (92 MB of a job + 8 MB) + 100 MB of zygotes = 600 MB", lines)
+        self.assertTrue(lines[4].startswith("  together + 50 MB of Redis = 1050 MB"), lines)
