@@ -34,5 +34,7 @@
 #define LIMIT_FDS      7   /* file descriptors that travel with one message */
 #define LIMIT_WORKERS  256 /* workers of one pool */
 #define LIMIT_QUEUES   8   /* queues that one pool serves */
+#define LIMIT_POOLS    16  /* pools of one configuration */
+#define LIMIT_POOL     32  /* characters of a pool's name, [A-Za-z0-9_-] */
 #define LIMIT_PATH     4096
 #define LIMIT_LOG_LINE 2048

@@ -18,7 +18,7 @@
 static struct {
     const char *role;
     struct log_manner manner;
-} state = {"paddock", {LOG_INFO, LOG_TEXT}};
+} state = {"paddock", {LOG_INFO, LOG_TEXT, ""}};
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
 
@@ -40,7 +40,8 @@ static void add_text(struct buffer *line, enum log_level level, const char *mess
             clean[i] = ' ';
         }
     }
-    buffer_printf(line, "%s %s[%d] ", names[level], state.role, (int)getpid());
+    buffer_printf(line, "%s %s%s%s[%d] ", names[level], state.manner.pool,
+                  state.manner.pool[0] != '\0' ? "/" : "", state.role, (int)getpid());
     buffer_add(line, clean, size);
 }
 
@@ -107,8 +108,12 @@ static void add_json(struct buffer *line, enum log_level level, const char *mess
 {
     buffer_add_text(line, "{\"time\":\"");
     add_time(line);
-    buffer_printf(line, "\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"message\":",
-                  names[level], state.role, (int)getpid());
+    buffer_printf(line, "\",\"level\":\"%s\"", names[level]);
+    if (state.manner.pool[0] != '\0') {
+        buffer_printf(line, ",\"pool\":\"%s\"", state.manner.pool);
+    }
+    buffer_printf(line, ",\"role\":\"%s\",\"pid\":%d,\"message\":", state.role,
+                  (int)getpid());
     buffer_add_json_string(line, message, strlen(message));
     add_facts(line, message);
     buffer_add_char(line, '}');

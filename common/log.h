@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One event, one line, to stderr: `level role[pid] message`; or a JSON object with `time`
- * (RFC 3339, UTC), `level`, `role`, `pid`, `message` and the facts of the message. Called
+ * One event, one line, to stderr: `level role[pid] message`, of one of several pools
+ * `level pool/role[pid] message`; or a JSON object with `time` (RFC 3339, UTC), `level`,
+ * `pool`, `role`, `pid`, `message` and the facts of the message. Called
  * from main-level code only; library code (common/, importer/) returns errors instead.
  * Text that comes from a client or a program is escaped and capped before it gets here or
  * by log_event itself: control characters and invalid UTF-8 never reach the log.
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "common/cleanup.h"
+#include "common/limits.h"
 
 #include <stdint.h>
 
@@ -23,6 +25,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 struct log_manner {
     uint32_t most; /* enum log_level */
     uint32_t format;
+    char pool[LIMIT_POOL + 1]; /* "": the only one */
 };
 
 /* `role` must stay valid: a string constant such as "relay-3". */

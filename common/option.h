@@ -4,6 +4,9 @@
  * Parsing (INI file and
  * --name=value), `--help`, the commented sample file and the man page's list follow it.
  *
+ * A file may have parts, each for one of several of a kind: what stands in a section
+ * [KIND NAME], options of any section, goes over the rest of the file for that one alone.
+ *
  * The file: `[section]` lines, `name = value` lines, comments from # or ; at the start of
  * a line. An option of a section is written in it; sections that are no part of the table
  * are errors, as are unknown names and bad values, each with file:line. A byte order mark
@@ -12,6 +15,7 @@
 #pragma once
 
 #include "common/buffer.h"
+#include "common/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +41,13 @@ enum option_reload {
     OPTION_BY_RENEWAL, /* its children are to be started anew */
 };
 
+/* Whether it can be another one in each part of a file. */
+enum option_scope {
+    OPTION_EACH,  /* it can */
+    OPTION_WHOLE, /* it is the whole file's */
+    OPTION_APART, /* it has to be, where it is set at all */
+};
+
 struct option_row {
     const char *section;
     const char *name;
@@ -46,6 +57,7 @@ struct option_row {
     const char *initial; /* the default, as it would be written */
     const char *choices;
     enum option_reload reload;
+    enum option_scope scope;
     const char *unit; /* "", "ms", "MB": for the help */
     const char *help;
 };
@@ -68,10 +80,24 @@ const struct option_row *option_find(const struct option_table *table, const cha
 /* The name of the table that is nearest to a mistyped one, or NULL if none is near. */
 const char *option_nearest(const struct option_table *table, const char *name);
 
-/* Reads a file's text of `size` bytes. `file` names it in messages. Returns 0, or -EINVAL
+struct option_parts {
+    const char *kind;   /* of section [KIND NAME] */
+    const char *wanted; /* the part whose options count; NULL: none's do, nor are their
+                           values looked at */
+    uint32_t count;     /* found in the file, in its order */
+    char names[LIMIT_POOLS][LIMIT_POOL + 1]; /* letters, digits, _ and - */
+};
+
+/* Reads a file's text of `size` bytes. `file` names it in messages. `parts` (NULL: there
+ * can be none) says which part is wanted, and gets their names. Returns 0, or -EINVAL
  * with "file:line: sentence" in `why`; stops at the first error. */
 int option_parse(const struct option_table *table, void *values, const char *file,
-                 const char *text, size_t size, struct buffer *why) must_check;
+                 const char *text, size_t size, struct option_parts *parts,
+                 struct buffer *why) must_check;
+/* Is there one of that name? */
+bool option_has_part(const struct option_parts *parts, const char *name);
+/* Can a part have that name? */
+bool option_part_valid(const char *name);
 
 /* Is an option's value the same in both? */
 bool option_same(const struct option_row *row, const void *values, const void *others);

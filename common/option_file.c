@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Options in a file. Runs at start-up and reload, on what the operator wrote: trusted to
- * mean well, not to be right.
+ * mean well, not to be right. A file is gone through twice, as a part's options go over
+ * the rest of it wherever that stands.
  */
 #include "common/option.h"
 
+#include "common/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +18,14 @@ struct parser {
     const struct option_table *table;
     void *values;
     const char *file;
+    struct option_parts *parts; /* NULL: there can be none */
     struct buffer *why;
+    bool second; /* the second time: the wanted part's alone */
     int line;
-    const char *section; /* of the table; NULL before the first one */
-    uint64_t seen[4];    /* options of the table that the file has set */
+    const char *section; /* of the table; NULL before the first one, and in a part */
+    const char *part;    /* where we are in one */
+    uint64_t seen[2]
+                 [4]; /* options of the table that are set: in the file, in this part */
 };
 
 static int refuse(struct parser *parser, const char *format, ...) printf_like(2, 3);
@@ -45,14 +53,84 @@ static char *trim(char *text)
     return text;
 }
 
+/* ---- parts ---- */
+
+static const char *find_part(const struct option_parts *parts, const char *name)
+{
+    for (uint32_t i = 0; i < parts->count; i++) {
+        if (strcmp(parts->names[i], name) == 0) {
+            return parts->names[i];
+        }
+    }
+    return NULL;
+}
+
+bool option_has_part(const struct option_parts *parts, const char *name)
+{
+    return find_part(parts, name) != NULL;
+}
+
+bool option_part_valid(const char *name)
+{
+    size_t size = text_name_length(name, "_-");
+
+    return size > 0 && size <= LIMIT_POOL && name[size] == '\0';
+}
+
+/* The name in KIND NAME, or NULL: that is none. */
+static char *part_in(const struct parser *parser, char *section)
+{
+    size_t size = parser->parts != NULL ? strlen(parser->parts->kind) : 0;
+
+    return size > 0 && strncmp(section, parser->parts->kind, size) == 0 &&
+                   (section[size] == ' ' || section[size] == '\t')
+               ? trim(section + size)
+               : NULL;
+}
+
+static int enter_part(struct parser *parser, const char *name)
+{
+    struct option_parts *parts = parser->parts;
+
+    parser->section = NULL;
+    memset(parser->seen[1], 0, sizeof(parser->seen[1]));
+    if (parser->second) {
+        parser->part = find_part(parts, name);
+        return 0;
+    }
+    if (!option_part_valid(name)) {
+        return refuse(parser,
+                      "[%s %s]: a %s has a name of at most %d letters, digits, _ and -",
+                      parts->kind, name, parts->kind, LIMIT_POOL);
+    }
+    if (option_has_part(parts, name)) {
+        return refuse(parser, "section [%s %s] is there twice", parts->kind, name);
+    }
+    if (parts->count == LIMIT_POOLS) {
+        return refuse(parser, "more than %d sections [%s NAME]", LIMIT_POOLS,
+                      parts->kind);
+    }
+    parser->part = parts->names[parts->count];
+    (void)snprintf(parts->names[parts->count++], sizeof(parts->names[0]), "%s", name);
+    return 0;
+}
+
+/* ---- sections ---- */
+
 static int enter_section(struct parser *parser, char *line)
 {
     size_t size = strlen(line);
+    char *part;
 
     if (line[size - 1] != ']') {
         return refuse(parser, "a section is written [NAME]");
     }
     line[size - 1] = '\0';
+    part = part_in(parser, line + 1);
+    if (part != NULL) {
+        return enter_part(parser, part);
+    }
+    parser->part = NULL;
     for (size_t i = 0; i < parser->table->count; i++) {
         if (strcmp(parser->table->rows[i].section, line + 1) == 0) {
             parser->section = parser->table->rows[i].section;
@@ -62,26 +140,58 @@ static int enter_section(struct parser *parser, char *line)
     return refuse(parser, "there is no section [%s]", line + 1);
 }
 
-static int check_place(struct parser *parser, const struct option_row *row)
+static int check_section(struct parser *parser, const struct option_row *row)
 {
-    size_t index = (size_t)(row - parser->table->rows);
-
-    if (parser->section == NULL || strcmp(parser->section, row->section) != 0) {
+    if (parser->part != NULL && row->scope == OPTION_WHOLE) {
+        return refuse(parser, "'%s' is the whole file's: it belongs into section [%s]",
+                      row->name, row->section);
+    }
+    if (parser->part == NULL &&
+        (parser->section == NULL || strcmp(parser->section, row->section) != 0)) {
         return refuse(parser, "'%s' belongs into section [%s]", row->name, row->section);
     }
-    if ((parser->seen[index / 64] >> index % 64 & 1) != 0) {
+    return 0;
+}
+
+static int check_once(struct parser *parser, const struct option_row *row)
+{
+    size_t index = (size_t)(row - parser->table->rows);
+    uint64_t *seen = &parser->seen[parser->part != NULL][index / 64];
+    uint64_t bit = 1ull << index % 64;
+
+    if ((*seen & bit) != 0) {
         return refuse(parser, "'%s' is set twice", row->name);
     }
-    parser->seen[index / 64] |= 1ull << index % 64;
+    *seen |= bit;
+    return 0;
+}
+
+/* ---- lines ---- */
+
+/* Of a part that is not wanted only the names of options are looked at. */
+static bool counts(const struct parser *parser)
+{
+    bool wanted = parser->part != NULL && parser->parts->wanted != NULL &&
+                  strcmp(parser->part, parser->parts->wanted) == 0;
+
+    return parser->second ? wanted : parser->part == NULL;
+}
+
+static int set(struct parser *parser, const char *name, const char *value)
+{
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    if (option_set(parser->table, parser->values, name, value, &why) < 0) {
+        return refuse(parser, "%s", why.data != NULL ? why.data : "a bad value");
+    }
     return 0;
 }
 
 static int parse_setting(struct parser *parser, char *line)
 {
     char *equals = strchr(line, '=');
-    autobuffer struct buffer why = BUFFER_INIT(1024);
     const struct option_row *row;
-    int error;
+    int error = 0;
 
     if (equals == NULL) {
         return refuse(parser, "expected NAME = VALUE, got '%s'", line);
@@ -89,16 +199,14 @@ static int parse_setting(struct parser *parser, char *line)
     *equals = '\0';
     line = trim(line);
     row = option_find(parser->table, line);
-    if (row != NULL) {
-        error = check_place(parser, row);
-        if (error < 0) {
-            return error;
-        }
+    if (row != NULL && !parser->second) {
+        error = check_section(parser, row);
+        error = error == 0 ? check_once(parser, row) : error;
     }
-    if (option_set(parser->table, parser->values, line, trim(equals + 1), &why) < 0) {
-        return refuse(parser, "%s", why.data != NULL ? why.data : "a bad value");
+    if (error < 0) {
+        return error;
     }
-    return 0;
+    return row == NULL || counts(parser) ? set(parser, line, trim(equals + 1)) : 0;
 }
 
 static int parse_line(struct parser *parser, char *line)
@@ -123,28 +231,47 @@ static int parse_bytes(struct parser *parser, const char *text, size_t size)
     return parse_line(parser, line);
 }
 
-static const char mark[] = "\xEF\xBB\xBF"; /* U+FEFF in UTF-8 */
-
-int option_parse(const struct option_table *table, void *values, const char *file,
-                 const char *text, size_t size, struct buffer *why)
+static int parse_all(struct parser *parser, const char *text, const char *end)
 {
-    struct parser parser = {.table = table, .values = values, .file = file, .why = why};
-    const char *end = text + size;
     int error = 0;
 
-    if (table->count > sizeof(parser.seen) * 8) {
-        abort(); /* a bug: the table has outgrown `seen` */
-    }
-    if (size >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
-        text += strlen(mark);
-    }
+    parser->line = 0;
+    parser->section = parser->part = NULL;
     while (error == 0 && text < end) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         size_t length = (size_t)((newline != NULL ? newline : end) - text);
 
-        parser.line++;
-        error = parse_bytes(&parser, text, length);
+        parser->line++;
+        error = parse_bytes(parser, text, length);
         text += length + (newline != NULL);
+    }
+    return error;
+}
+
+static const char mark[] = "\xEF\xBB\xBF"; /* U+FEFF in UTF-8 */
+
+int option_parse(const struct option_table *table, void *values, const char *file,
+                 const char *text, size_t size, struct option_parts *parts,
+                 struct buffer *why)
+{
+    struct parser parser = {
+        .table = table, .values = values, .file = file, .parts = parts, .why = why};
+    const char *end = text + size;
+    int error;
+
+    if (table->count > sizeof(parser.seen[0]) * 8) {
+        abort(); /* a bug: the table has outgrown `seen` */
+    }
+    if (parts != NULL) {
+        parts->count = 0;
+    }
+    if (size >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
+        text += strlen(mark);
+    }
+    error = parse_all(&parser, text, end);
+    if (error == 0 && parts != NULL && parts->wanted != NULL) {
+        parser.second = true;
+        error = parse_all(&parser, text, end);
     }
     return error;
 }

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 /* ---- the pool's group ---- */
 
@@ -202,7 +203,7 @@ static int choose(struct cgroup *cgroup, const struct cgroup_places *places)
 }
 
 /* In v1 the path is of the hierarchy of memory; that of pids has the same below its own
- * mount, or tasks are not counted. */
+ * mount, or tasks are counted in the group that we are in. */
 static int take_path(struct cgroup *cgroup, const struct cgroup_places *places,
                      const char *path)
 {
@@ -223,8 +224,9 @@ static int take_path(struct cgroup *cgroup, const struct cgroup_places *places,
         return refuse(cgroup, path, "it is no group of cgroup v2, nor one of v1's memory",
                       0);
     }
-    if (pids_mount[0] != '\0' && cgroup_path(pids, pids_mount, path + length) < 0) {
-        pids[0] = '\0';
+    if (pids_mount[0] == '\0' || cgroup_path(pids, pids_mount, path + length) < 0 ||
+        access(pids, F_OK) != 0) {
+        return try_v1(cgroup, path, places->v1[CGROUP_PIDS].own);
     }
     return try_v1(cgroup, path, pids);
 }

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_help(const struct config *config)
+static int print_help(const struct command_line *line)
 {
     autobuffer struct buffer text = BUFFER_INIT(MIB(1));
 
@@ -25,6 +25,7 @@ static int print_help(const struct config *config)
         "usage: paddock-supervisor [--config FILE] [--OPTION=VALUE ...]\n"
         "Runs a pool of workers in the foreground.\n\n"
         "  --config FILE    read options from an INI file\n"
+        "  --pool NAME      run that one alone of the file's pools, its [pool NAME]\n"
         "  --check-config   read the configuration, say whether it is good, and end\n"
         "  --check-sandbox  attack the sandbox layer by layer, say which hold, and end;\n"
         "                   with --json in JSON, one object per layer\n"
@@ -36,13 +37,13 @@ static int print_help(const struct config *config)
     return ROLE_EXIT_OK;
 }
 
-static int print_version(const struct config *config)
+static int print_version(const struct command_line *line)
 {
     (void)puts("paddock-supervisor " PADDOCK_VERSION);
     return ROLE_EXIT_OK;
 }
 
-static int print_config(const struct config *config)
+static int print_config(const struct command_line *line)
 {
     autobuffer struct buffer text = BUFFER_INIT(MIB(1));
 
@@ -51,12 +52,17 @@ static int print_config(const struct config *config)
     return ROLE_EXIT_OK;
 }
 
-static int check_config(const struct config *config)
+static int check_config(const struct command_line *line)
 {
-    autobuffer struct buffer text = BUFFER_INIT(1024);
+    static struct pools pools;
+    autobuffer struct buffer text = BUFFER_INIT(KIB(16)), why = BUFFER_INIT(KIB(4));
+    int code = pools_read(line, &pools, &why);
 
+    if (code != ROLE_EXIT_OK) {
+        return command_line_complain(code, &why);
+    }
     buffer_add_text(&text, "the configuration is good\n");
-    if (!sizing_add_up(config, &text)) {
+    if (!sizing_add_up(&pools, &text)) {
         buffer_add_text(&text, "that is more than there is: jobs that take all that they "
                                "may at once would be too many\n");
     }
@@ -82,6 +88,12 @@ static int take_config(struct command_line *line, const char *value)
     return 0;
 }
 
+static int take_pool(struct command_line *line, const char *value)
+{
+    line->pool = value;
+    return option_part_valid(value) ? 0 : -EINVAL;
+}
+
 static int take_ready_fd(struct command_line *line, const char *value)
 {
     int64_t fd;
@@ -95,8 +107,8 @@ static int take_ready_fd(struct command_line *line, const char *value)
 
 static const struct flag {
     const char *name;
-    bool alone;                                  /* takes no value */
-    int (*instead)(const struct config *config); /* or */
+    bool alone;                                      /* takes no value */
+    int (*instead)(const struct command_line *line); /* or */
     int (*take)(struct command_line *line, const char *value);
 } flags[] = {
     {"help", true, print_help, NULL},
@@ -106,6 +118,7 @@ static const struct flag {
     {"check-sandbox", true, NULL, take_check},
     {"json", true, NULL, take_json},
     {"config", false, NULL, take_config},
+    {"pool", false, NULL, take_pool},
     {"ready-fd", false, NULL, take_ready_fd},
 };
 
@@ -113,6 +126,7 @@ static const struct flag {
 struct reading {
     struct command_line *line; /* NULL: options alone are wanted */
     struct config *config;
+    struct option_parts *parts;
     struct buffer *why;
 };
 
@@ -176,25 +190,31 @@ static int apply_option(const struct reading *reading, const char *name,
                   "--%s: %s", name, why.data);
 }
 
+/* The name in --name or --name=value. Returns where the = is, or NULL. */
+static const char *take_name(const char *argument, char name[64])
+{
+    const char *equals = strchr(argument, '=');
+    size_t size = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+
+    (void)snprintf(name, 64, "%.*s", (int)(size - 2), argument + 2);
+    return equals;
+}
+
 /* Cuts --name=value, or takes the value from the next argument. Options are looked at
  * twice: the first time for flags, of which one names the file, the second time for what
  * goes over that. */
 static int parse_one(const struct reading *reading, char **argv, int *index, bool first)
 {
     char name[64];
-    const char *argument = argv[*index];
-    const char *equals = strchr(argument, '=');
-    const char *value = equals != NULL ? equals + 1 : argv[*index + 1];
+    const char *argument = argv[*index], *equals, *value;
     const struct flag *flag;
 
     if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
         return refuse(reading, ROLE_EXIT_USAGE, "'%s' is no option; see --help",
                       argument);
     }
-    (void)snprintf(
-        name, sizeof(name), "%.*s",
-        (int)(equals != NULL ? equals - argument - 2 : (ptrdiff_t)strlen(argument) - 2),
-        argument + 2);
+    equals = take_name(argument, name);
+    value = equals != NULL ? equals + 1 : argv[*index + 1];
     flag = find_flag(name);
     if (flag != NULL && flag->alone) {
         return first ? apply_flag(reading, flag, NULL) : ROLE_EXIT_OK;
@@ -220,17 +240,18 @@ static int parse_all(const struct reading *reading, int argc, char **argv, bool 
 }
 
 /* Defaults, the file, and what goes over it. */
-static int read_config(const struct reading *reading, const char *file, int argc,
-                       char **argv)
+static int read_config(const struct reading *reading, const struct command_line *line,
+                       const char *pool)
 {
     int code = ROLE_EXIT_OK;
 
     option_defaults(&config_table, reading->config);
-    if (file != NULL && config_read(reading->config, file, reading->why) < 0) {
+    if (line->config_file != NULL && config_read(reading->config, line->config_file, pool,
+                                                 reading->parts, reading->why) < 0) {
         code = ROLE_EXIT_CONFIG;
     }
     if (code == ROLE_EXIT_OK) {
-        code = parse_all(reading, argc, argv, false);
+        code = parse_all(reading, line->argc, line->argv, false);
     }
     config_complete(reading->config);
     if (code == ROLE_EXIT_OK && config_check(reading->config, reading->why) < 0) {
@@ -242,14 +263,17 @@ static int read_config(const struct reading *reading, const char *file, int argc
 int command_line_read(struct command_line *line, int argc, char **argv,
                       struct config *config, struct buffer *why)
 {
-    const struct reading reading = {line, config, why};
+    const struct reading reading = {line, config, &line->parts, why};
     int code;
 
     line->argc = argc;
     line->argv = argv;
     code = parse_all(&reading, argc, argv, true);
+    if (code == ROLE_EXIT_OK && line->pool != NULL && line->config_file == NULL) {
+        code = refuse(&reading, ROLE_EXIT_USAGE, "--pool goes with --config");
+    }
     if (code == ROLE_EXIT_OK) {
-        code = read_config(&reading, line->config_file, argc, argv);
+        code = read_config(&reading, line, line->pool);
     }
     if (code == ROLE_EXIT_OK && line->json && !line->check) {
         code = refuse(&reading, ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
@@ -257,12 +281,32 @@ int command_line_read(struct command_line *line, int argc, char **argv,
     return code;
 }
 
-int command_line_read_again(const struct command_line *line, struct config *config,
+int command_line_read_again(const struct command_line *line, const char *pool,
+                            struct config *config, struct option_parts *parts,
                             struct buffer *why)
 {
-    const struct reading reading = {NULL, config, why};
+    struct option_parts unused;
+    const struct reading reading = {NULL, config, parts != NULL ? parts : &unused, why};
 
-    return read_config(&reading, line->config_file, line->argc, line->argv);
+    return read_config(&reading, line, pool);
+}
+
+size_t command_line_options(const struct command_line *line, const char **to, size_t room)
+{
+    size_t count = 0;
+
+    for (int i = 1; i < line->argc && count + 2 <= room; i++) {
+        char name[64];
+        const char *equals = take_name(line->argv[i], name);
+        const struct flag *flag = find_flag(name);
+        int words = equals != NULL || (flag != NULL && flag->alone) ? 1 : 2;
+
+        for (int word = 0; word < words && flag == NULL; word++) {
+            to[count++] = line->argv[i + word];
+        }
+        i += words - 1;
+    }
+    return count;
 }
 
 int command_line_complain(int code, const struct buffer *why)

@@ -12,12 +12,19 @@ struct command_line {
     int argc;
     char **argv; /* borrowed, and read again by a reload */
     const char *config_file;
-    int ready_fd;   /* -1: none */
+    const char *pool;          /* the one of the file that is to run; NULL: all */
+    struct option_parts parts; /* the pools of the file; none: one without a name */
+    int ready_fd;              /* -1: none */
     bool check;     /* attack a sandbox and say what held, instead of running a pool */
     bool json;      /* say it in JSON */
     int64_t end_ms; /* when a check is given up */
-    int (*instead)(const struct config *config);
+    int (*instead)(const struct command_line *line);
 };
+
+/* What is written to ready_fd: READY once, then ALIVE every few seconds, each as a line.
+ */
+#define COMMAND_LINE_READY "ready"
+#define COMMAND_LINE_ALIVE "alive"
 
 #define COMMAND_LINE_INIT ((struct command_line){.ready_fd = -1, .end_ms = CLOCK_NEVER})
 
@@ -26,9 +33,17 @@ struct command_line {
  * is wrong configuration. */
 int command_line_read(struct command_line *line, int argc, char **argv,
                       struct config *config, struct buffer *why);
-/* The same, for what may have changed since: the file. */
-int command_line_read_again(const struct command_line *line, struct config *config,
+/* The same, for what may have changed since (the file), or for a pool of the file:
+ * `pool`, or NULL for what is the same for all. `parts` (NULL: they do not matter) gets
+ * the names of all. */
+int command_line_read_again(const struct command_line *line, const char *pool,
+                            struct config *config, struct option_parts *parts,
                             struct buffer *why);
+
+/* What was given of options, for a supervisor that is to have them, too: at most `room`
+ * words, which are the command line's. Returns how many there are. */
+size_t command_line_options(const struct command_line *line, const char **to,
+                            size_t room);
 
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);

@@ -44,105 +44,112 @@ static const char preload[] = "time math os random sys json re collections funct
                               "audioop mmap termios";
 
 static const struct option_row rows[] = {
-    {"pool", "redis", OPTION_ADDRESS, AT(redis), 0, 1023, "", NULL, OPTION_AT_START, "",
+    {"pool", "redis", OPTION_ADDRESS, AT(redis), 0, 1023, "", NULL, OPTION_AT_START,
+     OPTION_EACH, "",
      "Where the queue is. Empty: the supervisor starts a private redis-server"},
     {"pool", "queue", OPTION_QUEUES, AT(queue), 1, CONFIG_QUEUES, "default", NULL,
-     OPTION_AT_START, "",
+     OPTION_AT_START, OPTION_EACH, "",
      "Names of the queues that are served, each with its weight: of exercises:3 "
      "competition:1, while jobs wait in both, three are begun of the first for each of "
      "the second, and where only one of them has any, all workers are its own"},
     {"pool", "workers", OPTION_NUMBER, AT(workers), 1, LIMIT_WORKERS, "2", NULL,
-     OPTION_AT_ONCE, "",
+     OPTION_AT_ONCE, OPTION_EACH, "",
      "How many workers there are at least; each runs one job at a time"},
     {"pool", "max_workers", OPTION_NUMBER, AT(max_workers), 0, LIMIT_WORKERS, "0", NULL,
-     OPTION_AT_ONCE, "",
+     OPTION_AT_ONCE, OPTION_EACH, "",
      "How many there are at most, where jobs wait. 0: as many as workers"},
     {"pool", "scale_up_ms", OPTION_NUMBER, AT(scale_up_ms), 10, 600000, "500", NULL,
-     OPTION_AT_ONCE, "ms", "A job that has waited so long asks for more workers"},
+     OPTION_AT_ONCE, OPTION_EACH, "ms",
+     "A job that has waited so long asks for more workers"},
     {"pool", "scale_down_s", OPTION_NUMBER, AT(scale_down_s), 1, 86400, "30", NULL,
-     OPTION_AT_ONCE, "seconds",
+     OPTION_AT_ONCE, OPTION_EACH, "seconds",
      "Workers that are not needed for so long end, one after the other"},
     {"pool", "spare_memory_mb", OPTION_NUMBER, AT(spare_memory_mb), 0, 1048576, "256",
-     NULL, OPTION_AT_ONCE, "MB",
+     NULL, OPTION_AT_ONCE, OPTION_EACH, "MB",
      "With less of the machine's memory available there are no more workers, and with "
      "less than half of it fewer. 0: whatever there is"},
     {"pool", "runtime_dir", OPTION_PATH, AT(runtime_dir), 0, LIMIT_PATH - 64, "", NULL,
-     OPTION_AT_START, "",
+     OPTION_AT_START, OPTION_WHOLE, "",
      "Folder of the sockets. Empty: $XDG_RUNTIME_DIR/paddock, /run/paddock as root, else "
      "/tmp/paddock-UID"},
     {"pool", "data_dir", OPTION_FOLDER, AT(data_dir), 0, LIMIT_PATH - 64, "", NULL,
-     OPTION_AT_START, "",
+     OPTION_AT_START, OPTION_WHOLE, "",
      "Folder in which the private redis-server keeps its queue. Empty: in memory only"},
-    {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, OPTION_AT_START, "",
+    {"pool", "owner", OPTION_TEXT, AT(owner), 0, 96, "", NULL, OPTION_AT_START,
+     OPTION_APART, "",
      "Name of this pool among those that serve the queue, and of no other: pools of one "
      "name take each other's jobs. Empty: the host's name, the queue's and a number "
      "that is kept in runtime_dir, for the next pool there after one that was killed"},
-    {"pool", "metrics", OPTION_TEXT, AT(metrics), 0, 255, "", NULL, OPTION_AT_START, "",
+    {"pool", "metrics", OPTION_TEXT, AT(metrics), 0, 255, "", NULL, OPTION_AT_START,
+     OPTION_APART, "",
      "HOST:PORT on which figures for Prometheus and the pool's health are told over "
      "HTTP, "
      "to whoever can reach it. Empty: nowhere"},
     {"pool", "log_level", OPTION_CHOICE, AT(log_level), 0, 0, "info",
-     "error warning info debug", OPTION_BY_RENEWAL, "", "Least level of what is logged"},
+     "error warning info debug", OPTION_BY_RENEWAL, OPTION_EACH, "",
+     "Least level of what is logged"},
     {"pool", "log_format", OPTION_CHOICE, AT(log_format), 0, 0, "text", "text json",
-     OPTION_BY_RENEWAL, "",
+     OPTION_BY_RENEWAL, OPTION_EACH, "",
      "How it is logged: a line of text each, or a JSON object with its facts"},
     {"pool", "drain_s", OPTION_NUMBER, AT(drain_s), 0, 3600, "30", NULL, OPTION_AT_ONCE,
-     "seconds",
+     OPTION_EACH, "seconds",
      "How long running jobs may take after SIGTERM; what is not done then is given back"},
     {"pool", "lease_ms", OPTION_NUMBER, AT(lease_ms), 1000, 60000, "10000", NULL,
-     OPTION_BY_RENEWAL, "ms",
+     OPTION_BY_RENEWAL, OPTION_EACH, "ms",
      "After so long without a sign a worker's job is given to another"},
     {"pool", "max_deliveries", OPTION_NUMBER, AT(max_deliveries), 1, 10, "3", NULL,
-     OPTION_BY_RENEWAL, "", "A job that was lost so often is dead"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "", "A job that was lost so often is dead"},
     {"limits", "max_cpu_ms", OPTION_NUMBER, AT(max_cpu_ms), 10, 600000, "60000", NULL,
-     OPTION_BY_RENEWAL, "ms", "Most computing time that a job may ask for"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "ms", "Most computing time that a job may ask for"},
     {"limits", "max_wall_ms", OPTION_NUMBER, AT(max_wall_ms), 10, 3600000, "300000", NULL,
-     OPTION_BY_RENEWAL, "ms", "Longest time that a job may ask for"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "ms", "Longest time that a job may ask for"},
     {"limits", "max_memory_mb", OPTION_NUMBER, AT(max_memory_mb), 16, 65536, "512", NULL,
-     OPTION_BY_RENEWAL, "MB", "Most memory that a job may ask for"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "MB", "Most memory that a job may ask for"},
     {"limits", "max_output_kb", OPTION_NUMBER, AT(max_output_kb), 1, 1048576, "10240",
-     NULL, OPTION_BY_RENEWAL, "KB", "Most output that a job may ask for"},
+     NULL, OPTION_BY_RENEWAL, OPTION_EACH, "KB", "Most output that a job may ask for"},
     {"limits", "max_recording_kb", OPTION_NUMBER, AT(max_recording_kb), 64, 1048576,
-     "10240", NULL, OPTION_BY_RENEWAL, "KB", "Largest trace that a job may ask for"},
+     "10240", NULL, OPTION_BY_RENEWAL, OPTION_EACH, "KB",
+     "Largest trace that a job may ask for"},
     {"limits", "max_zip_mb", OPTION_NUMBER, AT(max_zip_mb), 1, 50, "10", NULL,
-     OPTION_BY_RENEWAL, "MB", "Largest ZIP"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "MB", "Largest ZIP"},
     {"sandbox", "preload", OPTION_TEXT, AT(preload), 0, 8000, preload, NULL,
-     OPTION_BY_RENEWAL, "",
+     OPTION_BY_RENEWAL, OPTION_EACH, "",
      "Modules that are imported before any program is there, separated by spaces; "
      "an extension module that is not among them cannot be imported later"},
     {"sandbox", "library", OPTION_FILE, AT(library), 0, LIMIT_PATH - 1, "", NULL,
-     OPTION_BY_RENEWAL, "",
+     OPTION_BY_RENEWAL, OPTION_EACH, "",
      "Archive of Python's library, made by paddock-library, from which programs import "
      "what is not preloaded. "
      "Empty: python-library.zip beside paddock-zygote"},
     {"sandbox", "isolation", OPTION_CHOICE, AT(isolation), 0, 0, "auto",
-     "auto range single none", OPTION_AT_START, "",
+     "auto range single none", OPTION_AT_START, OPTION_EACH, "",
      "Namespaces: range (65,536 ids, as root), single (one id, as a user), none; auto "
      "takes the best "
      "that there is"},
     {"sandbox", "cgroup", OPTION_PATH, AT(cgroup), 1, LIMIT_PATH - 64, "auto",
-     "auto none", OPTION_AT_START, "",
+     "auto none", OPTION_AT_START, OPTION_WHOLE, "",
      "Control groups for what sandboxes hold of memory: auto, where they are granted; "
      "none; "
      "or the path of a group to make them in, of v2 or of v1's memory, without which the "
      "pool does not start"},
     {"sandbox", "uid_first", OPTION_NUMBER, AT(uid_first), 65536, 4294836224,
-     "1879048192", NULL, OPTION_AT_START, "",
+     "1879048192", NULL, OPTION_AT_START, OPTION_WHOLE, "",
      "First of the 65,536 host ids that sandboxes are mapped to; nothing else may use "
      "them"},
     {"sandbox", "hash_seed", OPTION_NUMBER, AT(hash_seed), 0, 4294967295, "random",
-     "random", OPTION_BY_RENEWAL, "",
+     "random", OPTION_BY_RENEWAL, OPTION_EACH, "",
      "What Python's hashes, and with them the order of sets, begin with: with a number "
      "they are the same in every job, for grading; with random they differ from zygote "
      "to zygote"},
     {"sandbox", "zygote_forks", OPTION_NUMBER, AT(zygote_forks), 0, 1000000000, "10000",
-     NULL, OPTION_BY_RENEWAL, "",
+     NULL, OPTION_BY_RENEWAL, OPTION_EACH, "",
      "After so many sandboxes the zygote that they are forked from is renewed, and with "
      "it the layout of their memory; running jobs go on. 0: never"},
     {"sandbox", "allow_ctypes", OPTION_FLAG, AT(allow_ctypes), 0, 0, "no", NULL,
-     OPTION_BY_RENEWAL, "", "Let programs import ctypes: for testing the sandbox"},
+     OPTION_BY_RENEWAL, OPTION_EACH, "",
+     "Let programs import ctypes: for testing the sandbox"},
     {"redis", "maxmemory_mb", OPTION_NUMBER, AT(maxmemory_mb), 16, 1048576, "512", NULL,
-     OPTION_AT_START, "MB", "Memory of the private redis-server"},
+     OPTION_AT_START, OPTION_WHOLE, "MB", "Memory of the private redis-server"},
 };
 
 const struct option_table config_table = {rows, array_size(rows)};
@@ -164,7 +171,11 @@ static void default_runtime_dir(struct config *config)
 
 struct log_manner config_log(const struct config *config)
 {
-    return (struct log_manner){(uint32_t)config->log_level, (uint32_t)config->log_format};
+    struct log_manner manner = {(uint32_t)config->log_level, (uint32_t)config->log_format,
+                                ""};
+
+    (void)snprintf(manner.pool, sizeof(manner.pool), "%s", config->pool);
+    return manner;
 }
 
 void config_complete(struct config *config)
@@ -174,7 +185,8 @@ void config_complete(struct config *config)
     }
 }
 
-int config_read(struct config *config, const char *path, struct buffer *why)
+int config_read(struct config *config, const char *path, const char *pool,
+                struct option_parts *parts, struct buffer *why)
 {
     autofree char *text = NULL;
     size_t size;
@@ -184,7 +196,14 @@ int config_read(struct config *config, const char *path, struct buffer *why)
         buffer_printf(why, "%s: %s", path, strerror(-error));
         return -EINVAL;
     }
-    return option_parse(&config_table, config, path, text, size, why);
+    *parts = (struct option_parts){.kind = "pool", .wanted = pool};
+    error = option_parse(&config_table, config, path, text, size, parts, why);
+    if (error == 0 && pool != NULL && !option_has_part(parts, pool)) {
+        buffer_printf(why, "%s: there is no section [pool %s]", path, pool);
+        return -EINVAL;
+    }
+    (void)snprintf(config->pool, sizeof(config->pool), "%s", pool != NULL ? pool : "");
+    return error;
 }
 
 int config_check(const struct config *config, struct buffer *why)

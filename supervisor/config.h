@@ -14,6 +14,7 @@
 #define CONFIG_QUEUES (LIMIT_QUEUES * (LIMIT_QUEUE + 5) - 1)
 
 struct config {
+    char pool[LIMIT_POOL + 1]; /* whose [pool NAME] went over the rest; "": nobody's */
     /* [pool] */
     char redis[1024];
     char queue[CONFIG_QUEUES + 1];
@@ -48,9 +49,11 @@ struct log_manner config_log(const struct config *config);
 /* The default that depends on the machine and the user: runtime_dir. */
 void config_complete(struct config *config);
 
-/* Reads a file over the defaults. Returns 0, or -EINVAL with "file:line: sentence" in
- * `why`. */
-int config_read(struct config *config, const char *path, struct buffer *why) must_check;
+/* Reads a file over the defaults: that of a pool of the name `pool`, or what is the same
+ * for all of its pools (NULL). `parts` gets the names of all. Returns 0, or -EINVAL with
+ * "file:line: sentence" in `why`. */
+int config_read(struct config *config, const char *path, const char *pool,
+                struct option_parts *parts, struct buffer *why) must_check;
 
 /* What no single option shows. Returns 0, or -EINVAL with a sentence in `why` that names
  * the options. */

@@ -30,6 +30,12 @@ static const int64_t patience_ms[][UNIT_STATES] = {
             [UNIT_RETIRING] = 30000,
         },
     [UNIT_METRICS] = {0}, /* jobs run without it */
+    [UNIT_POOL] =
+        {
+            [UNIT_STARTING] = 300000, /* as its zygote, and it may have to wait for ids */
+            [UNIT_READY] = 30000,
+            [UNIT_RETIRING] = 0, /* it ends by itself, or at the end by force */
+        },
 };
 
 int64_t health_patience_ms(enum unit_kind kind, enum unit_state state)
@@ -45,19 +51,20 @@ int64_t health_counts_ms(int64_t before_ms, int64_t now_ms)
     return passed_ms < 2 * HEALTH_ASK_MS ? passed_ms : 0;
 }
 
-/* A socket that is full has questions enough; one that has ended ends its child. */
+/* A socket that is full has questions enough; one that has ended ends its child. A pool
+ * says without being asked that it is there. */
 static void ask(const struct unit *unit)
 {
     const struct message_ping ping = {0};
 
-    if (unit->peer >= 0 && unit->state != UNIT_STARTING) {
+    if (unit->peer >= 0 && unit->state != UNIT_STARTING && unit->kind != UNIT_POOL) {
         int error = message_send(unit->peer, MESSAGE_PING, &ping, NULL);
 
         (void)error;
     }
 }
 
-static void look_at(struct unit *unit, int64_t silent_ms)
+void health_look_at(struct unit *unit, int64_t silent_ms)
 {
     int64_t most_ms = health_patience_ms(unit->kind, unit->state);
 
@@ -69,8 +76,8 @@ static void look_at(struct unit *unit, int64_t silent_ms)
         ask(unit);
         return;
     }
-    log_error("%s %u has not answered for %" PRId64 " s: it is killed and replaced",
-              unit_name(unit), unit->slot, unit->silent_ms / 1000);
+    log_error("%s has not answered for %" PRId64 " s: it is killed and replaced",
+              unit_label(unit).text, unit->silent_ms / 1000);
     process_signal(&unit->process, SIGKILL);
     unit->silent_ms = 0;
 }
@@ -84,7 +91,7 @@ void health_tend(struct pool *pool, int64_t now_ms)
     }
     pool->asked_ms = now_ms;
     for (size_t i = 0; i < pool->count; i++) {
-        look_at(&pool->units[i], silent_ms);
+        health_look_at(&pool->units[i], silent_ms);
     }
 }
 

@@ -20,6 +20,9 @@ int64_t health_patience_ms(enum unit_kind kind, enum unit_state state);
 /* How much of the time between two looks counts as silence. */
 int64_t health_counts_ms(int64_t before_ms, int64_t now_ms);
 
+/* It has been silent for so much longer: it is asked, and killed if it is overdue. */
+void health_look_at(struct unit *unit, int64_t silent_ms);
+
 /* Asks all that are due to be asked, and kills who is overdue. */
 void health_tend(struct pool *pool, int64_t now_ms);
 int64_t health_next_ms(const struct pool *pool);

@@ -74,10 +74,10 @@ static void follow(struct unit *one, struct unit *other, int status)
 }
 
 /* What it ran is lost, as ever, and its place is free in any case. */
-static void rest_zygote(struct unit *one, int status)
+static void rest_for_good(struct unit *one, int status)
 {
     if (status == 0) {
-        log_info("zygote %u is over", one->slot);
+        log_info("%s is over", unit_label(one).text);
     } else {
         unit_died(one, status);
     }
@@ -101,10 +101,9 @@ static void rest_relay(struct unit *one, int status)
     one->failures = one->deaths = 0;
 }
 
-/* No other kind retires. */
 static void rest(struct unit *one, struct unit *other, int status)
 {
-    (one->kind == UNIT_ZYGOTE ? rest_zygote : rest_relay)(one, status);
+    (one->kind == UNIT_RELAY ? rest_relay : rest_for_good)(one, status);
 }
 
 static void end(struct unit *one, struct unit *other, int unused)

@@ -87,7 +87,7 @@ static void start_unit(struct pool *pool, struct unit *unit)
     if (error == 0) {
         return;
     }
-    log_error("unable to start %s %u: %s", unit_name(unit), unit->slot,
+    log_error("unable to start %s: %s", unit_label(unit).text,
               why.data != NULL ? why.data : strerror(-error));
     if (pool->phase == POOL_STARTING) {
         give_up(pool, ROLE_EXIT_PERMANENT);
@@ -231,7 +231,7 @@ static void receive(struct pool *pool, struct unit *unit)
         return;
     }
     if (result < 0) {
-        (void)log_failure(result, "%s %u sent nonsense", unit_name(unit), unit->slot);
+        (void)log_failure(result, "%s sent nonsense", unit_label(unit).text);
         process_signal(&unit->process, SIGKILL);
     }
     close_fd(&unit->peer); /* its end: it is dying, or will be told by ours */
@@ -287,14 +287,14 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
         reload_failed(pool, unit, other_place(pool, unit));
     }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
-        log_error("%s %u did not start", unit_name(unit), unit->slot);
+        log_error("%s did not start", unit_label(unit).text);
         give_up(pool, pool_code(status));
     } else if (unit->hopeless && is_hopeless(pool, unit->kind)) {
-        log_error("no %s is left that could serve", unit_name(unit));
+        log_error("no %s is left that could serve", unit_kind_name(unit->kind));
         give_up(pool, pool_code(status));
     } else if (unit->hopeless) {
-        log_error("%s %u is tried again after a while; the others go on", unit_name(unit),
-                  unit->slot);
+        log_error("%s is tried again after a while; the others go on",
+                  unit_label(unit).text);
     }
 }
 

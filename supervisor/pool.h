@@ -38,6 +38,7 @@ struct pool {
     struct config config; /* in force */
     struct config next;   /* to come, while there is a reload */
     enum pool_reload reload;
+    bool reload_again;   /* once more, when that, or the start, is over */
     bool was_worn;       /* the zygote that serves, before the reload */
     uint32_t generation; /* of the configuration: what relays are of */
     struct runtime runtime;

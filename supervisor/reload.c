@@ -57,7 +57,6 @@ static const char *not_now(const struct pool *pool)
 {
     return pool->reload != RELOAD_NONE    ? "that is under way"
            : pool->phase == POOL_STARTING ? "the pool is starting"
-           : pool->phase >= POOL_DRAINING ? "the pool is ending"
                                           : NULL;
 }
 
@@ -68,11 +67,16 @@ void reload(struct pool *pool, const struct command_line *line)
     const char *obstacle = not_now(pool);
     struct changes changes;
 
-    if (obstacle != NULL) {
-        log_warning("the configuration is not read again: %s", obstacle);
+    if (pool->phase >= POOL_DRAINING) {
+        log_warning("the configuration is not read again: the pool is ending");
         return;
     }
-    if (command_line_read_again(line, fresh, &why) != ROLE_EXIT_OK) {
+    if (obstacle != NULL) {
+        log_info("the configuration is read again after this: %s", obstacle);
+        pool->reload_again = true;
+        return;
+    }
+    if (command_line_read_again(line, line->pool, fresh, NULL, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
         return;
@@ -90,6 +94,15 @@ void reload(struct pool *pool, const struct command_line *line)
     notify_say(&pool->notify, "READY=1");
     log_info("reloaded: %s",
              changes.any ? "the new configuration is in force" : "nothing has changed");
+}
+
+void reload_tend(struct pool *pool, const struct command_line *line)
+{
+    if (pool->reload_again && pool->phase == POOL_RUNNING &&
+        pool->reload == RELOAD_NONE) {
+        pool->reload_again = false;
+        reload(pool, line);
+    }
 }
 
 void reload_call(struct pool *pool, struct unit *zygote, struct unit *other)

@@ -12,7 +12,9 @@
 #include "supervisor/command_line.h"
 #include "supervisor/pool.h"
 
+/* Where it cannot be done now, it is when that is over. */
 void reload(struct pool *pool, const struct command_line *line);
+void reload_tend(struct pool *pool, const struct command_line *line);
 
 /* Of pool.c. Calls a zygote of the new configuration, if one is wanted and its place is
  * free. */

@@ -161,7 +161,7 @@ void runtime_owner(const struct runtime *runtime, const struct config *config,
 }
 
 int runtime_publish(const struct runtime *runtime, const struct config *config,
-                    const char *redis)
+                    const char *redis, const char *pools)
 {
     struct share queues[LIMIT_QUEUES];
     char path[LIMIT_PATH], fresh[LIMIT_PATH], text[2048];
@@ -171,7 +171,9 @@ int runtime_publish(const struct runtime *runtime, const struct config *config,
     (void)share_read(config->queue, queues);
     runtime_path(runtime, "pool", path);
     runtime_path(runtime, "pool.new", fresh);
-    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n", queues[0].name, redis);
+    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n%s%s%s", queues[0].name,
+                   redis, pools != NULL ? "pools=" : "", pools != NULL ? pools : "",
+                   pools != NULL ? "\n" : "");
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;

@@ -2,7 +2,9 @@
 /*
  * The runtime folder: ours alone (0700), held by a lock, with the file `pool` in it by
  * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`. Beside it
- * lie Redis's socket, where the pool has a Redis of its own, and the scoreboard.
+ * lie Redis's socket, where the pool has a Redis of its own, and the scoreboard. Of
+ * several pools (keeper.h) each has such a folder of its name in it, and a line
+ * `pools=NAMES` says so.
  */
 #pragma once
 
@@ -33,9 +35,10 @@ int runtime_open(struct runtime *runtime, const struct config *config,
  * would take what runs. In doubt it is new: then leases run out. */
 void runtime_owner(const struct runtime *runtime, const struct config *config,
                    char owner[RUNTIME_OWNER]);
-/* Of several queues the first is the one that the command uses where none is named. */
+/* Of several queues the first is the one that the command uses where none is named; so it
+ * does of several pools, whose names `pools` has (NULL: there is but this). */
 int runtime_publish(const struct runtime *runtime, const struct config *config,
-                    const char *redis) must_check;
+                    const char *redis, const char *pools) must_check;
 /* Removes what we put there, and the folder if we made it. */
 void runtime_close(struct runtime *runtime);
 /* RUNTIME/name. */

@@ -32,19 +32,45 @@ int64_t sizing_memory_mb(const char *name)
     return kb / 1024;
 }
 
-bool sizing_add_up(const struct config *config, struct buffer *to)
+/* Without Redis. */
+static int64_t add_pool(const struct config *config, struct buffer *to)
 {
     int64_t workers = workers_most(config);
-    int64_t redis = config->redis[0] == '\0' ? config->maxmemory_mb : 0;
-    int64_t sum = workers * (config->max_memory_mb + WORKER_MB) + ZYGOTES_MB + redis;
-    int64_t total = sizing_memory_mb("MemTotal");
 
-    buffer_printf(to,
-                  "memory at most: %" PRId64 " workers x (%" PRId64
-                  " MB of a job + %d MB) + %d MB of zygotes",
-                  workers, config->max_memory_mb, WORKER_MB, ZYGOTES_MB);
-    if (redis > 0) {
-        buffer_printf(to, " + %" PRId64 " MB of Redis", redis);
+    buffer_printf(
+        to, " %" PRId64 " workers x (%" PRId64 " MB of a job + %d MB) + %d MB of zygotes",
+        workers, config->max_memory_mb, WORKER_MB, ZYGOTES_MB);
+    return workers * (config->max_memory_mb + WORKER_MB) + ZYGOTES_MB;
+}
+
+static int64_t add_each(const struct pools *pools, struct buffer *to)
+{
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < pools->count; i++) {
+        int64_t one;
+
+        buffer_printf(to, "\n  pool %s:", pools->each[i].pool);
+        one = add_pool(&pools->each[i], to);
+        buffer_printf(to, " = %" PRId64 " MB", one);
+        sum += one;
+    }
+    buffer_add_text(to, "\n  together");
+    return sum;
+}
+
+bool sizing_add_up(const struct pools *pools, struct buffer *to)
+{
+    const struct config *common = &pools->common;
+    bool own_redis =
+        pools->count > 0 ? pools_need_redis(pools) : common->redis[0] == '\0';
+    int64_t total = sizing_memory_mb("MemTotal"), sum;
+
+    buffer_add_text(to, "memory at most:");
+    sum = pools->count > 0 ? add_each(pools, to) : add_pool(common, to);
+    if (own_redis) {
+        buffer_printf(to, " + %" PRId64 " MB of Redis", common->maxmemory_mb);
+        sum += common->maxmemory_mb;
     }
     buffer_printf(to, " = %" PRId64 " MB", sum);
     if (total > 0) {

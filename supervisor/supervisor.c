@@ -20,11 +20,14 @@
 #include "common/secret.h"
 #include "supervisor/board.h"
 #include "supervisor/command_line.h"
+#include "supervisor/health.h"
+#include "supervisor/keeper.h"
 #include "supervisor/kernel.h"
 #include "supervisor/layers.h"
 #include "supervisor/listening.h"
 #include "supervisor/pool.h"
 #include "supervisor/reload.h"
+#include "supervisor/signals.h"
 #include "supervisor/starting.h"
 #include "supervisor/workers.h"
 
@@ -33,7 +36,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- set-up, in order ---- */
@@ -136,16 +139,27 @@ static int open_listener(struct pool *pool)
 
 enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 
-static void end_now(struct pool *pool, const struct command_line *line)
+/* What the loop turns about. */
+struct watch {
+    struct pool *pool;
+    struct command_line *line;
+    int64_t alive_ms; /* when whoever started us is told again that we are there */
+};
+
+static void end_now(void *context)
 {
+    struct pool *pool = ((struct watch *)context)->pool;
+
     log_info("stopping: running jobs are given back");
     notify_say(&pool->notify, "STOPPING=1\nSTATUS=stopping");
     pool_stop(pool);
 }
 
 /* However often it is said. */
-static void drain(struct pool *pool, const struct command_line *line)
+static void drain(void *context)
 {
+    struct pool *pool = ((struct watch *)context)->pool;
+
     if (pool->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, within %lld s",
                  (long long)pool->config.drain_s);
@@ -154,54 +168,24 @@ static void drain(struct pool *pool, const struct command_line *line)
     }
 }
 
-static void end(struct pool *pool, const struct command_line *line)
+static void end(void *context)
 {
-    if (pool->phase < POOL_DRAINING) {
-        drain(pool, line);
-    } else {
-        end_now(pool, line);
-    }
+    const struct watch *watch = context;
+
+    (watch->pool->phase < POOL_DRAINING ? drain : end_now)(context);
 }
 
-static void pass_over(struct pool *pool, const struct command_line *line)
+static void read_again(void *context)
 {
+    const struct watch *watch = context;
+
+    reload(watch->pool, watch->line);
 }
 
-static const struct {
-    int number;
-    void (*handle)(struct pool *pool, const struct command_line *line);
-} signal_rows[] = {
-    {SIGTERM, end},   {SIGINT, end},        {SIGQUIT, end_now},
-    {SIGHUP, reload}, {SIGPIPE, pass_over}, {SIGUSR1, drain},
+static const struct signal_row signal_rows[] = {
+    {SIGTERM, end},       {SIGINT, end},    {SIGQUIT, end_now},
+    {SIGHUP, read_again}, {SIGUSR1, drain}, {SIGPIPE, signals_pass_over},
 };
-
-static int watch_signals(int *ret_fd)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < array_size(signal_rows); i++) {
-        (void)sigaddset(&set, signal_rows[i].number);
-    }
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -errno;
-    }
-    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return *ret_fd >= 0 ? 0 : -errno;
-}
-
-static void on_signal(struct pool *pool, const struct command_line *line, int signals)
-{
-    struct signalfd_siginfo info;
-
-    while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        for (size_t i = 0; i < array_size(signal_rows); i++) {
-            if ((int)info.ssi_signo == signal_rows[i].number) {
-                signal_rows[i].handle(pool, line);
-            }
-        }
-    }
-}
 
 static void on_starter(struct pool *pool, struct command_line *line)
 {
@@ -212,7 +196,8 @@ static void on_starter(struct pool *pool, struct command_line *line)
 /* Says once that the pool is up, to the runtime folder and to whoever asked. */
 static void announce(struct pool *pool, struct command_line *line)
 {
-    int error = runtime_publish(&pool->runtime, &pool->config, pool->redis);
+    static const char ready[] = COMMAND_LINE_READY "\n";
+    int error = runtime_publish(&pool->runtime, &pool->config, pool->redis, NULL);
 
     if (error < 0) {
         (void)log_failure(error, "unable to write the pool file in %s",
@@ -221,8 +206,20 @@ static void announce(struct pool *pool, struct command_line *line)
     log_info("pool ready queue=%s workers=%lld", pool->config.queue,
              (long long)pool->config.workers);
     notify_say(&pool->notify, "READY=1\nSTATUS=serving queue %s", pool->config.queue);
-    if (line->ready_fd >= 0 && fd_write_full(line->ready_fd, "ready\n", 6) < 0) {
+    if (line->ready_fd >= 0 && fd_write_full(line->ready_fd, ready, strlen(ready)) < 0) {
         on_starter(pool, line);
+    }
+}
+
+/* Nobody need read it. */
+static void say_alive(struct watch *watch, int64_t now_ms)
+{
+    static const char word[] = COMMAND_LINE_ALIVE "\n";
+
+    if (watch->line->ready_fd >= 0 && now_ms >= watch->alive_ms) {
+        watch->alive_ms = now_ms + HEALTH_ASK_MS;
+        (void)send(watch->line->ready_fd, word, strlen(word),
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
 
@@ -240,10 +237,12 @@ static void mind_the_end(struct pool *pool, struct command_line *line)
 }
 
 /* How long poll() may wait. */
-static int next_due(const struct pool *pool, const struct command_line *line)
+static int next_due(const struct watch *watch)
 {
-    const int64_t due[] = {pool_next_ms(pool), notify_next_ms(&pool->notify)};
-    int64_t next_ms = line->end_ms;
+    const struct pool *pool = watch->pool;
+    const int64_t due[] = {pool_next_ms(pool), notify_next_ms(&pool->notify),
+                           watch->alive_ms};
+    int64_t next_ms = watch->line->end_ms;
 
     for (size_t i = 0; i < array_size(due); i++) {
         next_ms = due[i] < next_ms ? due[i] : next_ms;
@@ -251,18 +250,33 @@ static int next_due(const struct pool *pool, const struct command_line *line)
     return clock_poll_ms(next_ms, clock_now_ms());
 }
 
+/* Once, when all are READY. */
+static void on_running(struct watch *watch)
+{
+    if (watch->line->check) {
+        watch->line->end_ms = CLOCK_NEVER;
+        pool_stop(watch->pool);
+    } else {
+        announce(watch->pool, watch->line);
+        watch->alive_ms =
+            watch->line->ready_fd >= 0 ? clock_now_ms() + HEALTH_ASK_MS : CLOCK_NEVER;
+    }
+}
+
 static void loop(struct pool *pool, struct command_line *line, int signals)
 {
     static struct pollfd fds[POLL_UNITS + 2 * POOL_UNITS];
+    struct watch watch = {pool, line, CLOCK_NEVER};
     bool announced = false;
 
     while (!pool_is_over(pool)) {
         notify_tend(&pool->notify, clock_now_ms());
+        say_alive(&watch, clock_now_ms());
         pool_start_due(pool);
         fds[POLL_SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[POLL_STARTER] = (struct pollfd){.fd = line->ready_fd, .events = POLLIN};
         pool_poll(pool, fds + POLL_UNITS);
-        if (poll(fds, POLL_UNITS + 2 * pool->count, next_due(pool, line)) < 0) {
+        if (poll(fds, POLL_UNITS + 2 * pool->count, next_due(&watch)) < 0) {
             if (errno !=
                 EINTR) { /* there are no handlers, but SIGSTOP and SIGCONT do it */
                 (void)log_failure(-errno, "unable to wait");
@@ -272,21 +286,17 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             continue;
         }
         if (fds[POLL_SIGNALS].revents != 0) {
-            on_signal(pool, line, signals);
+            signals_service(signals, signal_rows, array_size(signal_rows), &watch);
         }
         if (fds[POLL_STARTER].revents != 0) {
             on_starter(pool, line);
         }
         pool_service(pool, fds + POLL_UNITS);
+        reload_tend(pool, line);
         mind_the_end(pool, line);
         if (!announced && pool->phase == POOL_RUNNING) {
             announced = true;
-            if (line->check) {
-                line->end_ms = CLOCK_NEVER;
-                pool_stop(pool);
-            } else {
-                announce(pool, line);
-            }
+            on_running(&watch);
         }
     }
 }
@@ -299,7 +309,8 @@ static int run_check(struct pool *pool, struct command_line *line)
     autoclose int signals = -1;
     bool whole;
 
-    if (watch_signals(&signals) < 0 || choose_isolation(pool) < 0) {
+    if (signals_open(signal_rows, array_size(signal_rows), &signals) < 0 ||
+        choose_isolation(pool) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
     if (choose_groups(pool) < 0) {
@@ -318,7 +329,7 @@ static int run_check(struct pool *pool, struct command_line *line)
 static int run(struct pool *pool, struct command_line *line)
 {
     autoclose int signals = -1;
-    int error = watch_signals(&signals);
+    int error = signals_open(signal_rows, array_size(signal_rows), &signals);
 
     if (error == 0) {
         error = open_runtime(pool);
@@ -382,12 +393,15 @@ int main(int argc, char **argv)
         return command_line_complain(code, &why);
     }
     if (line.instead != NULL) {
-        return command_line_finish(line.instead(&pool.config));
+        return command_line_finish(line.instead(&line));
     }
     if (line.check && pool.config.log_level == LOG_INFO) {
         pool.config.log_level = LOG_WARNING; /* the answer is what was asked for */
     }
     log_open("supervisor", config_log(&pool.config));
+    if (line.parts.count > 0 && line.pool == NULL && !line.check) {
+        return keeper_run(&line);
+    }
     if (kernel_try(pool.config.max_memory_mb, workers_most(&pool.config)) < 0) {
         return ROLE_EXIT_PERMANENT;
     }

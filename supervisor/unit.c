@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/role.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -16,11 +17,26 @@
 #define DELAY_MAX    30000
 #define READY_DEATHS 3 /* more do not count of one that had been ready: 400 ms */
 
-const char *unit_name(const struct unit *unit)
+const char *unit_kind_name(enum unit_kind kind)
 {
-    static const char *const names[] = {"redis-server", "zygote", "relay", "metrics"};
+    static const char *const names[] = {"redis-server", "zygote", "relay", "metrics",
+                                        "pool"};
 
-    return names[unit->kind];
+    return names[kind];
+}
+
+struct unit_label unit_label(const struct unit *unit)
+{
+    struct unit_label label;
+
+    if (unit->name[0] != '\0') {
+        (void)snprintf(label.text, sizeof(label.text), "%s %s",
+                       unit_kind_name(unit->kind), unit->name);
+    } else {
+        (void)snprintf(label.text, sizeof(label.text), "%s %u",
+                       unit_kind_name(unit->kind), unit->slot);
+    }
+    return label;
 }
 
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
@@ -69,10 +85,10 @@ void unit_failed(struct unit *unit)
 static void log_death(const struct unit *unit, int status)
 {
     if (WIFSIGNALED(status)) {
-        log_warning("%s %u died of signal %d (%s)", unit_name(unit), unit->slot,
-                    WTERMSIG(status), strsignal(WTERMSIG(status)));
+        log_warning("%s died of signal %d (%s)", unit_label(unit).text, WTERMSIG(status),
+                    strsignal(WTERMSIG(status)));
     } else {
-        log_warning("%s %u ended with exit code %d", unit_name(unit), unit->slot,
+        log_warning("%s ended with exit code %d", unit_label(unit).text,
                     WEXITSTATUS(status));
     }
 }

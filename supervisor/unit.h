@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS };
+enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS, UNIT_POOL };
 
 #define UNIT_ZYGOTES 2
 
@@ -39,7 +39,8 @@ struct unit_links {
 
 struct unit {
     enum unit_kind kind;
-    uint32_t slot; /* of a relay; which of its two places, of a zygote */
+    uint32_t slot; /* of a relay; which of its two places, of a zygote; of a pool */
+    char name[LIMIT_POOL + 1]; /* of a pool */
     enum unit_state state;
     struct process process;
     bool busy;           /* a relay: has a job, as it was seen last */
@@ -59,7 +60,13 @@ struct unit {
     struct unit_links links[UNIT_ZYGOTES]; /* of a relay, by the zygote's place */
 };
 
-const char *unit_name(const struct unit *unit);
+/* What people call it: "relay 3", "pool exercises". */
+struct unit_label {
+    char text[64];
+};
+
+struct unit_label unit_label(const struct unit *unit);
+const char *unit_kind_name(enum unit_kind kind);
 
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot);
 void unit_started(struct unit *unit, struct process process, int peer);

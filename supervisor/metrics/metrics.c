@@ -223,7 +223,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: paddock-metrics\nStarted by paddock-supervisor.\n");
         return strcmp(argv[1], "--help") == 0 ? ROLE_EXIT_OK : ROLE_EXIT_USAGE;
     }
-    log_open("metrics", (struct log_manner){LOG_INFO, LOG_TEXT});
+    log_open("metrics", (struct log_manner){LOG_INFO, LOG_TEXT, ""});
     (void)prctl(PR_SET_NAME, "paddock-metrics");
     code = receive_setup(&setup);
     return code == ROLE_EXIT_OK ? run(&setup) : code;

@@ -20,13 +20,13 @@ struct values {
 
 static const struct option_row rows[] = {
     {"first", "number", OPTION_NUMBER, offsetof(struct values, number), -5, 100, "10",
-     NULL, true, "ms", "A number"},
+     NULL, OPTION_AT_ONCE, OPTION_EACH, "ms", "A number"},
     {"first", "flag", OPTION_FLAG, offsetof(struct values, flag), 0, 0, "yes", NULL,
-     false, "", "A flag"},
+     OPTION_AT_START, OPTION_EACH, "", "A flag"},
     {"first", "choice", OPTION_CHOICE, offsetof(struct values, choice), 0, 0, "green",
-     "red green blue", false, "", "A colour"},
+     "red green blue", OPTION_AT_START, OPTION_EACH, "", "A colour"},
     {"second", "text", OPTION_TEXT, offsetof(struct values, text), 0, 8, "a b", NULL,
-     false, "", "A text"},
+     OPTION_AT_START, OPTION_EACH, "", "A text"},
 };
 static const struct option_table table = {rows, array_size(rows)};
 
@@ -49,6 +49,7 @@ static void check_values(const struct values *values)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     autobuffer struct buffer why = BUFFER_INIT(65536);
+    struct option_parts parts = {.kind = "part", .wanted = size % 2 == 0 ? "a" : NULL};
     struct values values;
     char *text = malloc(size + 1);
 
@@ -56,12 +57,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     option_defaults(&table, &values);
     memset(values.guard, '#', sizeof(values.guard));
-    if (option_parse(&table, &values, "f", text, size, &why) < 0) {
+    if (option_parse(&table, &values, "f", text, size, &parts, &why) < 0) {
         require(why.size > 4 && memcmp(why.data, "f:", 2) == 0);
     } else {
         require(why.size == 0);
     }
     check_values(&values);
+    require(parts.count <= LIMIT_POOLS);
+    for (uint32_t i = 0; i < parts.count; i++) {
+        require(option_part_valid(parts.names[i]));
+    }
     (void)option_nearest(&table, text);
     free(text);
     return 0;

@@ -100,8 +100,9 @@ static void the_sample_reads_back_to_the_defaults(void **state)
     memset(&other, 0, sizeof(other));
     option_defaults(&config_table, &config);
     option_sample(&config_table, &sample);
-    assert_int_equal(
-        option_parse(&config_table, &other, "sample", sample.data, sample.size, &why), 0);
+    assert_int_equal(option_parse(&config_table, &other, "sample", sample.data,
+                                  sample.size, NULL, &why),
+                     0);
     assert_memory_equal(&config, &other, sizeof(config));
 }
 
@@ -212,19 +213,20 @@ static void files(void **state)
     char path[] = "/tmp/config_test_XXXXXX";
     int fd = mkstemp(path);
     autobuffer struct buffer why = BUFFER_INIT(8192);
+    struct option_parts parts;
     static const char text[] = "[pool]\nworkers = 7\n[redis]\nmaxmemory_mb = many\n";
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     assert_int_equal(close(fd), 0);
     option_defaults(&config_table, &config);
-    assert_int_equal(config_read(&config, path, &why), -EINVAL);
+    assert_int_equal(config_read(&config, path, NULL, &parts, &why), -EINVAL);
     assert_non_null(strstr(why.data, path));
     assert_non_null(strstr(why.data, ":4: maxmemory_mb = many: takes a whole number"));
     assert_int_equal(config.workers, 7);
     assert_int_equal(unlink(path), 0);
     buffer_reset(&why);
-    assert_int_equal(config_read(&config, path, &why), -EINVAL);
+    assert_int_equal(config_read(&config, path, NULL, &parts, &why), -EINVAL);
     assert_non_null(strstr(why.data, "No such file"));
 }
 

@@ -195,6 +195,6 @@ int main(void)
         cmocka_unit_test(nobody_is_waited_for_for_ever),
     };
 
-    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT});
+    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT, ""});
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

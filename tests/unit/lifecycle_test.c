@@ -19,7 +19,8 @@
 
 #define KILLED SIGKILL /* as waitpid(2) has it */
 
-static const enum unit_kind kinds[] = {UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS};
+static const enum unit_kind kinds[] = {UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS,
+                                       UNIT_POOL};
 
 /* What is not here changes nothing. RETIRING x DIED is each kind's own: see below. */
 static const struct {
@@ -87,6 +88,7 @@ static void who_was_to_end(void **state)
         {UNIT_ZYGOTE, false, 0, UNIT_SPARE},   {UNIT_ZYGOTE, false, KILLED, UNIT_SPARE},
         {UNIT_RELAY, false, 0, UNIT_SPARE},    {UNIT_RELAY, true, 0, UNIT_OFF},
         {UNIT_RELAY, false, KILLED, UNIT_OFF}, {UNIT_RELAY, true, KILLED, UNIT_OFF},
+        {UNIT_POOL, false, 0, UNIT_SPARE},     {UNIT_POOL, false, KILLED, UNIT_SPARE},
     };
 
     for (size_t i = 0; i < array_size(ends); i++) {
@@ -97,7 +99,7 @@ static void who_was_to_end(void **state)
         lifecycle_handle(&unit, NULL, LIFECYCLE_DIED, ends[i].status);
         assert_int_equal(unit.state, ends[i].then);
         assert_false(unit.again);
-        assert_true(unit.kind == UNIT_ZYGOTE || !unit.busy);
+        assert_true(unit.kind != UNIT_RELAY || !unit.busy);
     }
 }
 
@@ -121,6 +123,6 @@ int main(void)
         cmocka_unit_test(who_gets_ready_too_late),
     };
 
-    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT});
+    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT, ""});
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,24 +19,26 @@ struct values {
     int64_t number, flag, choice, worded;
     char text[9];
     char guard[8];
-    int64_t other;
+    int64_t other, whole;
 };
 
 static const struct option_row options[] = {
     {"first", "number", OPTION_NUMBER, offsetof(struct values, number), -5, 100, "10",
-     NULL, OPTION_AT_ONCE, "ms",
+     NULL, OPTION_AT_ONCE, OPTION_EACH, "ms",
      "A number that is described in so many words that its help needs "
      "more than one line, which is what is wanted here"},
     {"first", "flag", OPTION_FLAG, offsetof(struct values, flag), 0, 0, "yes", NULL,
-     OPTION_AT_START, "", "A flag"},
+     OPTION_AT_START, OPTION_EACH, "", "A flag"},
     {"first", "choice", OPTION_CHOICE, offsetof(struct values, choice), 0, 0, "green",
-     "red green blue", OPTION_AT_START, "", "A colour"},
+     "red green blue", OPTION_AT_START, OPTION_EACH, "", "A colour"},
     {"first", "worded", OPTION_NUMBER, offsetof(struct values, worded), 0, 9, "none",
-     "all none", OPTION_AT_START, "", "A number, or a word"},
+     "all none", OPTION_AT_START, OPTION_EACH, "", "A number, or a word"},
     {"second", "text", OPTION_TEXT, offsetof(struct values, text), 0, 8, "a b", NULL,
-     OPTION_AT_START, "", "A text"},
+     OPTION_AT_START, OPTION_EACH, "", "A text"},
     {"second", "other", OPTION_NUMBER, offsetof(struct values, other), 0, INT64_MAX, "0",
-     NULL, OPTION_AT_START, "", "Another number"},
+     NULL, OPTION_AT_START, OPTION_EACH, "", "Another number"},
+    {"second", "whole", OPTION_NUMBER, offsetof(struct values, whole), 0, 9, "0", NULL,
+     OPTION_AT_START, OPTION_WHOLE, "", "One number for all"},
 };
 static const struct option_table table = {options, array_size(options)};
 
@@ -151,7 +153,8 @@ static void a_file(void **state)
                                "choice = blue"; /* no newline at the end */
 
     values.text[0] = '\0';
-    assert_int_equal(option_parse(&table, &values, "file", text, strlen(text), &why), 0);
+    assert_int_equal(
+        option_parse(&table, &values, "file", text, strlen(text), NULL, &why), 0);
     assert_int_equal(why.size, 0);
     assert_int_equal(values.number, 7);
     assert_int_equal(values.flag, 0);
@@ -193,7 +196,7 @@ static void bad_files(void **state)
         autobuffer struct buffer why = BUFFER_INIT(1024);
 
         assert_int_equal(option_parse(&table, &values, "f.conf", files[i].text,
-                                      strlen(files[i].text), &why),
+                                      strlen(files[i].text), NULL, &why),
                          -EINVAL);
         if (strstr(why.data, files[i].why) == NULL) {
             fail_msg("'%s' is not in: %s", files[i].why, why.data);
@@ -209,17 +212,17 @@ static void bytes_of_editors(void **state)
     struct values values = fresh();
     autobuffer struct buffer why = BUFFER_INIT(1024);
 
-    assert_int_equal(option_parse(&table, &values, "f", marked, sizeof(marked) - 1, &why),
-                     0);
+    assert_int_equal(
+        option_parse(&table, &values, "f", marked, sizeof(marked) - 1, NULL, &why), 0);
     assert_int_equal(values.number, 7);
-    assert_int_equal(option_parse(&table, &values, "f", marked, 3, &why), 0);
-    assert_int_equal(option_parse(&table, &values, "f", marked, 2, &why), -EINVAL);
+    assert_int_equal(option_parse(&table, &values, "f", marked, 3, NULL, &why), 0);
+    assert_int_equal(option_parse(&table, &values, "f", marked, 2, NULL, &why), -EINVAL);
     buffer_reset(&why);
-    assert_int_equal(option_parse(&table, &values, "f", late, sizeof(late) - 1, &why),
-                     -EINVAL);
+    assert_int_equal(
+        option_parse(&table, &values, "f", late, sizeof(late) - 1, NULL, &why), -EINVAL);
     assert_memory_equal(why.data, "f:2: there is no option", 23);
     buffer_reset(&why);
-    assert_int_equal(option_parse(&table, &values, "f", cut, sizeof(cut) - 1, &why),
+    assert_int_equal(option_parse(&table, &values, "f", cut, sizeof(cut) - 1, NULL, &why),
                      -EINVAL);
     assert_string_equal(why.data, "f:2: a NUL byte has no place in this file");
 }
@@ -232,11 +235,93 @@ static void stops_at_the_first_error(void **state)
 
     static const char text[] = "[first]\nnumber = 7\nwhat\nflag = no\n";
 
-    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), &why),
+    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), NULL, &why),
                      -EINVAL);
     assert_int_equal(values.number, 7);
     assert_int_equal(values.flag, 1);
     assert_null(strchr(why.data, '\n'));
+}
+
+static const char parted[] = "[part b]\nnumber = 1\ntext = bb\n[first]\nnumber = 2\n"
+                             "[part a-1]\nflag = no\n\n[second]\nother = 3\n[ part c]\n";
+
+/* A part's options go over the rest, wherever it stands, for itself alone. */
+static void parts(void **state)
+{
+    static const struct {
+        const char *wanted;
+        int64_t number, flag;
+        const char *text;
+    } rows[] = {{NULL, 2, 1, "a b"}, {"b", 1, 1, "bb"}, {"a-1", 2, 0, "a b"}};
+    autobuffer struct buffer why = BUFFER_INIT(1024);
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        struct option_parts found = {.kind = "part", .wanted = rows[i].wanted};
+        struct values values = fresh();
+
+        assert_int_equal(
+            option_parse(&table, &values, "f", parted, strlen(parted) - 10, &found, &why),
+            0);
+        assert_int_equal(values.number, rows[i].number);
+        assert_int_equal(values.flag, rows[i].flag);
+        assert_int_equal(values.other, 3);
+        assert_string_equal(values.text, rows[i].text);
+        assert_int_equal(found.count, 2);
+        assert_string_equal(found.names[0], "b");
+        assert_string_equal(found.names[1], "a-1");
+    }
+}
+
+static void parts_that_are_none(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {parted, "f:11: there is no section [ part c]"},
+        {"[part a]\n[part a]\n", "f:2: section [part a] is there twice"},
+        {"[part a.b]\n", "f:1: [part a.b]: a part has a name of at most 32 letters"},
+        {"[part ]\n", "f:1: [part ]: a part has a name"},
+        {"[part 012345678901234567890123456789012]\n", "a part has a name"},
+        {"[part a]\nnumber = 1\nnumber = 1\n", "f:3: 'number' is set twice"},
+        {"[first]\nnumber = 1\n[part a]\nnumber = 1\n[first]\nnumber = 1\n",
+         "f:6: 'number' is set twice"},
+        {"[part a]\nwhole = 1\n", "f:2: 'whole' is the whole file's: it belongs into"},
+        {"[part a]\nnumbr = 1\n", "f:2: there is no option 'numbr'; did you mean"},
+        {"[part b]\n[part a]\nnumber = x\n", "f:3: number = x: takes"},
+    };
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        autobuffer struct buffer why = BUFFER_INIT(1024);
+        struct option_parts found = {.kind = "part", .wanted = "a"};
+        struct values values = fresh();
+
+        assert_int_equal(option_parse(&table, &values, "f", rows[i].text,
+                                      strlen(rows[i].text), &found, &why),
+                         -EINVAL);
+        assert_non_null(strstr(why.data, rows[i].why));
+    }
+}
+
+static void so_many_parts(void **state)
+{
+    struct option_parts found = {.kind = "part"};
+    autobuffer struct buffer text = BUFFER_INIT(4096), why = BUFFER_INIT(1024);
+    struct values values = fresh();
+
+    for (int i = 0; i < LIMIT_POOLS; i++) {
+        buffer_printf(&text, "[part p%d]\n", i);
+    }
+    assert_int_equal(
+        option_parse(&table, &values, "f", text.data, text.size, &found, &why), 0);
+    assert_int_equal(found.count, LIMIT_POOLS);
+    buffer_add_text(&text, "[part more]\n");
+    assert_int_equal(
+        option_parse(&table, &values, "f", text.data, text.size, &found, &why), -EINVAL);
+    assert_non_null(strstr(why.data, "f:17: more than 16 sections [part NAME]"));
+    buffer_reset(&why);
+    assert_int_equal(option_parse(&table, &values, "f", text.data, text.size, NULL, &why),
+                     -EINVAL);
+    assert_non_null(strstr(why.data, "f:1: there is no section [part p0]"));
 }
 
 static void long_values_are_told_short(void **state)
@@ -246,7 +331,7 @@ static void long_values_are_told_short(void **state)
     autobuffer struct buffer why = BUFFER_INIT(100000);
 
     memset(text + strlen(text), '1', sizeof(text) - strlen(text) - 1);
-    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), &why),
+    assert_int_equal(option_parse(&table, &values, "f", text, strlen(text), NULL, &why),
                      -EINVAL);
     assert_memory_equal(why.data, "f:2: ", 5);
     assert_true(why.size < 1200);
@@ -262,7 +347,7 @@ static void the_sample_reads_back_to_the_defaults(void **state)
     option_sample(&table, &sample);
     assert_int_equal(buffer_error(&sample), 0);
     assert_int_equal(
-        option_parse(&table, &values, "sample", sample.data, sample.size, &why), 0);
+        option_parse(&table, &values, "sample", sample.data, sample.size, NULL, &why), 0);
     assert_memory_equal(&values, &expected, sizeof(values));
     for (size_t i = 0; i < table.count; i++) {
         assert_non_null(strstr(sample.data, options[i].name));
@@ -295,6 +380,9 @@ int main(void)
         cmocka_unit_test(bad_files),
         cmocka_unit_test(bytes_of_editors),
         cmocka_unit_test(stops_at_the_first_error),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(parts_that_are_none),
+        cmocka_unit_test(so_many_parts),
         cmocka_unit_test(long_values_are_told_short),
         cmocka_unit_test(the_sample_reads_back_to_the_defaults),
         cmocka_unit_test(help),

@@ -300,6 +300,6 @@ int main(void)
         ROW(a_relay_that_died_before_the_renewal),
     };
 
-    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT});
+    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT, ""});
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

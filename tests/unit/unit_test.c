@@ -122,6 +122,6 @@ int main(void)
         cmocka_unit_test(who_says_so_waits_longest),
     };
 
-    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT});
+    log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT, ""});
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

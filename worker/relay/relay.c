@@ -401,7 +401,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         return answer(argv[1]);
     }
-    log_open("relay", (struct log_manner){LOG_INFO, LOG_TEXT});
+    log_open("relay", (struct log_manner){LOG_INFO, LOG_TEXT, ""});
     /* It was started by a file descriptor, which older kernels take for its name. */
     (void)prctl(PR_SET_NAME, "paddock-relay");
     sandbox_link_init(&relay.link);

@@ -334,7 +334,7 @@ int main(int argc, char **argv)
         }
         return print_usage(strcmp(argv[1], "--help") == 0 ? stdout : stderr);
     }
-    log_open("zygote", (struct log_manner){LOG_INFO, LOG_TEXT});
+    log_open("zygote", (struct log_manner){LOG_INFO, LOG_TEXT, ""});
     /* Both fail for nobody. It was started by a file descriptor, which older kernels take
      * for its name. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

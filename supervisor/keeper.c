@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper of several pools. Runs as the supervisor that was started, on its
+ * configuration; it trusts its children, which are supervisors, as itself. Theory of
+ * operation:
+ *
+ * - it holds what there is once: the runtime folder, the private Redis, the group that
+ *   the pools' control groups are made in, the word to the service manager
+ * - a pool has one of LIMIT_POOLS places, from which its ids follow; it is READY when its
+ *   supervisor says so over the socket that is its --ready-fd, and says there, too, that
+ *   it is alive; when that socket is closed it stops, and it is killed if we are
+ * - a pool that dies is started again, by unit.h's rules; one that ends by itself, since
+ *   somebody has drained it, is left to the next reload
+ * - Redis comes first and goes last
+ */
+#include "supervisor/keeper.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/health.h"
+#include "supervisor/keeper_parts.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/signals.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STOP_MS 10000 /* for a pool beyond its own times, and for Redis */
+#define IDS     65536
+#define WORDS   256 /* of a pool's command line */
+#define OVER    8   /* of them ours */
+
+enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
+static bool is_alive(const struct unit *unit)
+{
+    return unit->process.pid != 0;
+}
+
+static bool any_pool_alive(const struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        if (is_alive(&keeper->units[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void signal_pools(const struct keeper *keeper, int signo)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        process_signal(&keeper->units[i].process, signo);
+    }
+}
+
+/* ---- ending ---- */
+
+static void stop(struct keeper *keeper)
+{
+    if (keeper->phase != POOL_STOPPING) {
+        keeper->phase = POOL_STOPPING;
+        keeper->end_ms = clock_now_ms() + STOP_MS;
+        signal_pools(keeper, SIGQUIT);
+    }
+}
+
+void keeper_give_up(struct keeper *keeper, int code)
+{
+    keeper->exit_code = keeper->exit_code == 0 ? code : keeper->exit_code;
+    stop(keeper);
+}
+
+static int64_t longest_drain_ms(const struct keeper *keeper)
+{
+    int64_t longest_s = 0;
+
+    for (uint32_t i = 0; i < keeper->pools.count; i++) {
+        int64_t drain_s = keeper->pools.each[i].drain_s;
+
+        longest_s = drain_s > longest_s ? drain_s : longest_s;
+    }
+    return longest_s * 1000;
+}
+
+static void end_now(void *context)
+{
+    struct keeper *keeper = context;
+
+    log_info("stopping: running jobs are given back");
+    notify_say(&keeper->notify, "STOPPING=1\nSTATUS=stopping");
+    stop(keeper);
+}
+
+static void drain(void *context)
+{
+    struct keeper *keeper = context;
+
+    if (keeper->phase == POOL_STARTING) {
+        stop(keeper);
+    } else if (keeper->phase < POOL_DRAINING) {
+        log_info("draining: running jobs may end, each pool's within its own time");
+        notify_say(&keeper->notify, "STOPPING=1\nSTATUS=draining");
+        keeper->phase = POOL_DRAINING;
+        keeper->end_ms = clock_now_ms() + longest_drain_ms(keeper) + STOP_MS;
+        signal_pools(keeper, SIGUSR1);
+    }
+}
+
+static void end(void *context)
+{
+    const struct keeper *keeper = context;
+
+    (keeper->phase < POOL_DRAINING ? drain : end_now)(context);
+}
+
+/* Pools, then Redis; by force what takes too long. */
+static void enforce_end(struct keeper *keeper)
+{
+    bool late = clock_now_ms() >= keeper->end_ms;
+
+    if (keeper->phase < POOL_DRAINING) {
+        return;
+    }
+    if (any_pool_alive(keeper)) {
+        if (late) {
+            signal_pools(keeper, SIGKILL);
+        }
+        return;
+    }
+    if (keeper->phase == POOL_DRAINING || keeper->units[PLACE_REDIS].start_ms == 0) {
+        keeper->phase = POOL_STOPPING;
+        keeper->units[PLACE_REDIS].start_ms = CLOCK_NEVER; /* said once */
+        keeper->end_ms = clock_now_ms() + STOP_MS;
+        process_signal(&keeper->units[PLACE_REDIS].process, SIGTERM);
+    } else if (late) {
+        process_signal(&keeper->units[PLACE_REDIS].process, SIGKILL);
+    }
+}
+
+static bool is_over(const struct keeper *keeper)
+{
+    return keeper->phase == POOL_STOPPING && !any_pool_alive(keeper) &&
+           !is_alive(&keeper->units[PLACE_REDIS]);
+}
+
+/* ---- what they say, and how they end ---- */
+
+static void take_words(struct unit *unit)
+{
+    char words[256];
+    ssize_t size;
+
+    while ((size = recv(unit->peer, words, sizeof(words), MSG_DONTWAIT)) > 0) {
+        unit->silent_ms = 0;
+        if (unit->state == UNIT_STARTING) { /* the first is READY */
+            lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
+        }
+    }
+    if (size == 0) {
+        close_fd(&unit->peer);
+    }
+}
+
+/* At the start every failure is final, so that whoever started us sees it. */
+static void on_failed_start(struct keeper *keeper, struct unit *unit, int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : ROLE_EXIT_PERMANENT;
+
+    log_error("%s did not start", unit_label(unit).text);
+    lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
+    keeper_give_up(keeper, code != 0 ? code : ROLE_EXIT_PERMANENT);
+}
+
+/* Has any a supervisor, or will it have one? */
+static bool any_left(const struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        enum unit_state state = keeper->units[i].state;
+
+        if (state != UNIT_SPARE && state != UNIT_ENDED && !keeper->units[i].hopeless) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool any_hopeless(const struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        if (keeper->units[i].state == UNIT_OFF && keeper->units[i].hopeless) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_death(struct keeper *keeper, struct unit *unit, int status)
+{
+    bool ended = unit->kind == UNIT_POOL && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    if (keeper->phase >= POOL_DRAINING) {
+        lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
+    } else if (keeper->phase == POOL_STARTING && unit->state != UNIT_READY) {
+        on_failed_start(keeper, unit, status);
+    } else if (ended && unit->state != UNIT_RETIRING) {
+        log_info("%s was drained: a reload starts it again", unit_label(unit).text);
+        keeper->drained[unit - keeper->units] = true;
+        lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
+        lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
+    } else {
+        lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
+    }
+    if (keeper->phase == POOL_RUNNING && !any_left(keeper)) {
+        keeper_give_up(keeper, any_hopeless(keeper) ? ROLE_EXIT_PERMANENT : ROLE_EXIT_OK);
+    }
+}
+
+static void mind_health(struct keeper *keeper)
+{
+    int64_t now_ms = clock_now_ms(), passed_ms;
+
+    if (now_ms < keeper->asked_ms + HEALTH_ASK_MS) {
+        return;
+    }
+    passed_ms = health_counts_ms(keeper->asked_ms, now_ms);
+    keeper->asked_ms = now_ms;
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        health_look_at(&keeper->units[i], passed_ms);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void reload(void *context)
+{
+    keeper_reload(context);
+}
+
+static const struct signal_row signal_rows[] = {
+    {SIGTERM, end},   {SIGINT, end},    {SIGQUIT, end_now},
+    {SIGHUP, reload}, {SIGUSR1, drain}, {SIGPIPE, signals_pass_over},
+};
+
+static void service(struct keeper *keeper, const struct pollfd *fds)
+{
+    int status;
+
+    for (size_t i = 0; i < PLACES; i++) {
+        struct unit *unit = &keeper->units[i];
+
+        if (fds[2 * i + 1].revents != 0 && unit->peer >= 0) {
+            take_words(unit);
+        }
+        if (fds[2 * i].revents != 0 && process_reap(&unit->process, &status) == 1) {
+            on_death(keeper, unit, status);
+        }
+    }
+    if (keeper->phase == POOL_RUNNING) {
+        mind_health(keeper);
+        keeper_want_pools(keeper, false);
+    }
+    enforce_end(keeper);
+}
+
+static bool is_ready(const struct keeper *keeper)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        enum unit_state state = keeper->units[i].state;
+
+        if (state == UNIT_OFF || state == UNIT_STARTING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void announce(struct keeper *keeper)
+{
+    static const char ready[] = COMMAND_LINE_READY "\n";
+    int error = keeper_publish(keeper);
+
+    if (error < 0) {
+        (void)log_failure(error, "unable to write the pool file in %s",
+                          keeper->runtime.path);
+    }
+    keeper->phase = POOL_RUNNING;
+    keeper->asked_ms = clock_now_ms();
+    log_info("pools ready count=%u", keeper->pools.count);
+    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools.count);
+    if (keeper->line->ready_fd >= 0 &&
+        fd_write_full(keeper->line->ready_fd, ready, strlen(ready)) < 0) {
+        stop(keeper);
+    }
+}
+
+static int next_due(const struct keeper *keeper)
+{
+    int64_t next_ms = notify_next_ms(&keeper->notify);
+    int64_t other_ms = keeper->phase >= POOL_DRAINING  ? keeper->end_ms
+                       : keeper->phase == POOL_RUNNING ? keeper->asked_ms + HEALTH_ASK_MS
+                                                       : CLOCK_NEVER;
+
+    next_ms = other_ms < next_ms ? other_ms : next_ms;
+    for (size_t i = 0; i < PLACES && keeper->phase <= POOL_RUNNING; i++) {
+        const struct unit *unit = &keeper->units[i];
+
+        if (unit->state == UNIT_OFF && unit->start_ms < next_ms) {
+            next_ms = unit->start_ms;
+        }
+    }
+    return clock_poll_ms(next_ms, clock_now_ms());
+}
+
+static void set_fds(const struct keeper *keeper, struct pollfd *fds)
+{
+    fds[POLL_SIGNALS] = (struct pollfd){.fd = keeper->signals, .events = POLLIN};
+    fds[POLL_STARTER] = (struct pollfd){.fd = keeper->line->ready_fd, .events = POLLIN};
+    for (size_t i = 0; i < PLACES; i++) {
+        const struct unit *unit = &keeper->units[i];
+
+        fds[POLL_UNITS + 2 * i] =
+            (struct pollfd){.fd = unit->process.pidfd, .events = POLLIN};
+        fds[POLL_UNITS + 2 * i + 1] = (struct pollfd){.fd = unit->peer, .events = POLLIN};
+    }
+}
+
+static void loop(struct keeper *keeper)
+{
+    struct pollfd fds[POLL_UNITS + 2 * PLACES];
+
+    while (!is_over(keeper)) {
+        notify_tend(&keeper->notify, clock_now_ms());
+        keeper_start_due(keeper);
+        set_fds(keeper, fds);
+        if (poll(fds, array_size(fds), next_due(keeper)) < 0) {
+            continue; /* SIGSTOP and SIGCONT do it, though there are no handlers */
+        }
+        if (fds[POLL_SIGNALS].revents != 0) {
+            signals_service(keeper->signals, signal_rows, array_size(signal_rows),
+                            keeper);
+        }
+        if (fds[POLL_STARTER].revents != 0) {
+            close_fd(&keeper->line->ready_fd);
+            stop(keeper);
+        }
+        service(keeper, fds + POLL_UNITS);
+        if (keeper->phase == POOL_STARTING && is_ready(keeper)) {
+            announce(keeper);
+        }
+        if (keeper->phase == POOL_RUNNING && keeper->reload_again) {
+            keeper_reload(keeper);
+        }
+    }
+}
+
+/* ---- set-up, in order ---- */
+
+static int open_groups(struct keeper *keeper)
+{
+    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
+    int error = cgroup_open(&keeper->cgroup, keeper->pools.common.cgroup, &text);
+
+    if (error < 0) {
+        log_error("%s", text.data != NULL ? text.data : strerror(-error));
+        return error;
+    }
+    cgroup_say(&keeper->cgroup, &text);
+    log_info("cgroup: %s", text.data != NULL ? text.data : "");
+    return 0;
+}
+
+static int open_all(struct keeper *keeper, struct buffer *why)
+{
+    int code = pools_read(keeper->line, &keeper->pools, why);
+
+    if (code != ROLE_EXIT_OK) {
+        return code;
+    }
+    keeper->file = realpath(keeper->line->config_file, NULL);
+    if (keeper->file == NULL) {
+        buffer_printf(why, "%s: %s", keeper->line->config_file, strerror(errno));
+        return ROLE_EXIT_CONFIG;
+    }
+    if (signals_open(signal_rows, array_size(signal_rows), &keeper->signals) < 0) {
+        buffer_add_text(why, "unable to wait for signals");
+        return ROLE_EXIT_SYSTEM;
+    }
+    return runtime_open(&keeper->runtime, &keeper->pools.common, why) < 0
+               ? ROLE_EXIT_CONFIG
+               : ROLE_EXIT_OK;
+}
+
+static void close_all(struct keeper *keeper)
+{
+    cgroup_close(&keeper->cgroup);
+    runtime_close(&keeper->runtime);
+    notify_close(&keeper->notify);
+    close_fd(&keeper->signals);
+    free(keeper->file);
+}
+
+int keeper_run(struct command_line *line)
+{
+    static struct keeper keeper = {.runtime = RUNTIME_INIT,
+                                   .notify = NOTIFY_INIT,
+                                   .cgroup = CGROUP_INIT,
+                                   .signals = -1};
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    int code;
+
+    keeper.line = line;
+    for (size_t i = 0; i < PLACES; i++) {
+        unit_init(&keeper.units[i], i == PLACE_REDIS ? UNIT_REDIS : UNIT_POOL,
+                  i == PLACE_REDIS ? 0 : (uint32_t)(i - PLACE_POOLS));
+        keeper.units[i].state = UNIT_SPARE;
+    }
+    code = open_all(&keeper, &why);
+    if (code != ROLE_EXIT_OK) {
+        log_error("%s", why.data != NULL ? why.data : "");
+        close_all(&keeper);
+        return code;
+    }
+    notify_open(&keeper.notify);
+    if (open_groups(&keeper) < 0 || keeper_open_redis(&keeper) < 0) {
+        keeper_give_up(&keeper, ROLE_EXIT_CONFIG);
+    } else {
+        keeper_want_pools(&keeper, false);
+    }
+    loop(&keeper);
+    code = keeper.exit_code;
+    close_all(&keeper);
+    return code;
+}

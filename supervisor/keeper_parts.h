@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What keeper.c, keeper_start.c and keeper_pools.c are made of. */
+#pragma once
+
+#include "supervisor/cgroup.h"
+#include "supervisor/notify.h"
+#include "supervisor/pool.h"
+#include "supervisor/pools.h"
+
+enum { PLACE_REDIS, PLACE_POOLS, PLACES = PLACE_POOLS + LIMIT_POOLS };
+
+struct keeper {
+    struct command_line *line;
+    char *file;         /* the configuration's absolute path; owned */
+    struct pools pools; /* in force */
+    struct runtime runtime;
+    struct notify notify;
+    struct cgroup cgroup;
+    enum pool_phase phase;
+    bool reload_again; /* when all have started */
+    int64_t end_ms;    /* of draining or stopping: then by force */
+    int64_t asked_ms;
+    int exit_code;
+    int signals;
+    struct unit units[PLACES]; /* SPARE: not in use, or */
+    bool drained[PLACES];      /* by somebody: its place is kept until a reload */
+};
+
+/* ---- keeper.c ---- */
+
+/* All of it ends, with that exit code, or the one of whatever was first. */
+void keeper_give_up(struct keeper *keeper, int code);
+
+/* ---- keeper_start.c ---- */
+
+/* Starts what is due. */
+void keeper_start_due(struct keeper *keeper);
+/* The private Redis, where any needs it: waits until it answers, or a signal has come.
+ * Returns 0, or a negative errno that was logged. */
+int keeper_open_redis(struct keeper *keeper);
+
+/* ---- keeper_pools.c ---- */
+
+/* What the configuration has and nobody serves is started; `drained`: also what somebody
+ * has drained. */
+void keeper_want_pools(struct keeper *keeper, bool drained);
+/* Writes the file by which the command finds the pools. Returns 0 or a negative errno. */
+int keeper_publish(const struct keeper *keeper);
+/* Reads the configuration again: a pool that is new is started, one that is gone is
+ * drained, the others read it by themselves. */
+void keeper_reload(struct keeper *keeper);

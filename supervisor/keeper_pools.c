@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which pools there are, and their places. Runs in the supervisor, on what the operator
+ * wrote. A place, and with it a pool's ids, is its own until its supervisor is gone.
+ */
+#include "supervisor/keeper_parts.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/role.h"
+#include "supervisor/lifecycle.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- places ---- */
+
+static bool is_free(const struct keeper *keeper, size_t place)
+{
+    return keeper->units[place].state == UNIT_SPARE && !keeper->drained[place];
+}
+
+/* The place of a pool of that name, or else a free one, or PLACES. */
+static size_t place_for(const struct keeper *keeper, const char *name)
+{
+    size_t found = PLACES;
+
+    for (size_t i = PLACES; i-- > PLACE_POOLS;) {
+        if (is_free(keeper, i)) {
+            found = i;
+        } else if (strcmp(keeper->units[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return found;
+}
+
+/* What had been taken out and put in again is started once it is over. */
+void keeper_want_pools(struct keeper *keeper, bool drained)
+{
+    for (uint32_t i = 0; i < keeper->pools.count; i++) {
+        const char *name = keeper->pools.each[i].pool;
+        size_t place = place_for(keeper, name);
+
+        if (place < PLACES && (drained || !keeper->drained[place])) {
+            struct unit *unit = &keeper->units[place];
+
+            keeper->drained[place] = false;
+            memcpy(unit->name, name, sizeof(unit->name));
+            lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
+        }
+    }
+    if (pools_need_redis(&keeper->pools)) {
+        lifecycle_handle(&keeper->units[PLACE_REDIS], NULL, LIFECYCLE_WANTED, 0);
+    }
+}
+
+int keeper_publish(const struct keeper *keeper)
+{
+    autobuffer struct buffer names = BUFFER_INIT(KIB(1));
+    const struct config *first = &keeper->pools.each[0];
+    char redis[LIMIT_PATH + 16];
+
+    (void)snprintf(redis, sizeof(redis), "unix:%s/redis.sock", keeper->runtime.path);
+    for (uint32_t i = 0; i < keeper->pools.count; i++) {
+        buffer_printf(&names, "%s%s", i > 0 ? " " : "", keeper->pools.each[i].pool);
+    }
+    return runtime_publish(&keeper->runtime, first,
+                           first->redis[0] != '\0' ? first->redis : redis, names.data);
+}
+
+/* ---- a reload ---- */
+
+/* What is the whole file's is in force until the end. */
+static void keep_whole(struct config *fresh, const struct config *old)
+{
+    for (size_t i = 0; i < config_table.count; i++) {
+        const struct option_row *row = &config_table.rows[i];
+
+        if (row->scope == OPTION_WHOLE && !option_same(row, fresh, old)) {
+            log_warning("%s is another one in the new configuration: only a restart "
+                        "changes it",
+                        row->name);
+            option_copy(row, fresh, old);
+        }
+    }
+}
+
+/* A pool that stays reads the file again by itself. */
+static void pass_on(struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        struct unit *unit = &keeper->units[i];
+        bool stays = pools_find(&keeper->pools, unit->name) != NULL;
+
+        if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) && stays) {
+            process_signal(&unit->process, SIGHUP);
+        } else if (!stays && keeper->drained[i]) {
+            keeper->drained[i] = false;
+        } else if (!stays && unit->state != UNIT_SPARE) {
+            log_info("pool %s is not in the new configuration: it is drained",
+                     unit->name);
+            process_signal(&unit->process, SIGUSR1);
+            lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
+        }
+    }
+}
+
+void keeper_reload(struct keeper *keeper)
+{
+    static struct pools fresh;
+    autobuffer struct buffer why = BUFFER_INIT(KIB(4));
+    int code = ROLE_EXIT_CONFIG;
+
+    if (keeper->phase != POOL_RUNNING) {
+        keeper->reload_again = keeper->phase == POOL_STARTING;
+        log_info("the configuration is %s", keeper->reload_again
+                                                ? "read again when all have started"
+                                                : "not read again: the pools are ending");
+        return;
+    }
+    keeper->reload_again = false;
+    code = pools_read(keeper->line, &fresh, &why);
+    if (code == ROLE_EXIT_OK && fresh.count == 0) {
+        buffer_add_text(&why, "it has no [pool NAME] any more, which takes a restart");
+        code = ROLE_EXIT_CONFIG;
+    }
+    if (code != ROLE_EXIT_OK) {
+        log_error("the configuration stays as it was: %s",
+                  why.data != NULL ? why.data : "");
+        return;
+    }
+    notify_say(&keeper->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+               (long long)clock_now_us());
+    keep_whole(&fresh.common, &keeper->pools.common);
+    keeper->pools = fresh;
+    pass_on(keeper);
+    keeper_want_pools(keeper, true);
+    if (keeper_publish(keeper) < 0) {
+        log_warning("unable to write the pool file in %s", keeper->runtime.path);
+    }
+    notify_say(&keeper->notify, "READY=1");
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration of several pools. Runs in the supervisor, on what the operator
+ * wrote. */
+#include "supervisor/pools.h"
+
+#include "common/role.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const struct config *pools_find(const struct pools *pools, const char *name)
+{
+    for (uint32_t i = 0; i < pools->count; i++) {
+        if (strcmp(pools->each[i].pool, name) == 0) {
+            return &pools->each[i];
+        }
+    }
+    return NULL;
+}
+
+bool pools_need_redis(const struct pools *pools)
+{
+    for (uint32_t i = 0; i < pools->count; i++) {
+        if (pools->each[i].redis[0] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what no single pool shows ---- */
+
+/* A text that is set, in two of them. Returns whether there is none. */
+static bool check_apart(const struct pools *pools, const struct option_row *row,
+                        struct buffer *why)
+{
+    for (uint32_t i = 0; i < pools->count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            const char *value = (const char *)&pools->each[i] + row->offset;
+
+            if (*value != '\0' && option_same(row, &pools->each[i], &pools->each[j])) {
+                buffer_printf(
+                    why,
+                    "%s = %s: the pools %s and %s cannot have the same one; say "
+                    "it in their sections, or not at all",
+                    row->name, value, pools->each[j].pool, pools->each[i].pool);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Each gets 65,536 of them, and a reload may bring as many pools as there can be. */
+static bool check_ids(const struct pools *pools, struct buffer *why)
+{
+    const struct option_row *row = option_find(&config_table, "uid_first");
+    int64_t most = row->max - (LIMIT_POOLS - 1) * INT64_C(65536);
+
+    if (pools->common.uid_first > most) {
+        buffer_printf(
+            why, "uid_first = %" PRId64 ": with several pools it is at most %" PRId64,
+            pools->common.uid_first, most);
+        return false;
+    }
+    return true;
+}
+
+static int check_all(const struct pools *pools, struct buffer *why)
+{
+    bool good = check_ids(pools, why);
+
+    for (size_t i = 0; i < config_table.count && good; i++) {
+        good = config_table.rows[i].scope != OPTION_APART ||
+               check_apart(pools, &config_table.rows[i], why);
+    }
+    return good ? ROLE_EXIT_OK : ROLE_EXIT_CONFIG;
+}
+
+/* A sentence that names no line is of one of them. */
+static int read_one(const struct command_line *line, const char *name,
+                    struct config *config, struct buffer *why)
+{
+    autobuffer struct buffer sentence = BUFFER_INIT(4096);
+    int code = command_line_read_again(line, name, config, NULL, &sentence);
+
+    if (code != ROLE_EXIT_OK) {
+        buffer_printf(why, "pool %s: %s", name,
+                      sentence.data != NULL ? sentence.data : "");
+    }
+    return code;
+}
+
+int pools_read(const struct command_line *line, struct pools *ret, struct buffer *why)
+{
+    static struct option_parts parts;
+    int code = command_line_read_again(line, NULL, &ret->common, &parts, why);
+
+    ret->count = 0;
+    for (uint32_t i = 0; i < parts.count && code == ROLE_EXIT_OK; i++) {
+        code = read_one(line, parts.names[i], &ret->each[ret->count++], why);
+    }
+    return code == ROLE_EXIT_OK && ret->count > 0 ? check_all(ret, why) : code;
+}
