@@ -529,9 +529,10 @@ void trace_set_brief(struct trace *trace, bool brief)
     trace->brief = brief;
 }
 
-void trace_end(struct trace *trace)
+void trace_end(struct trace *trace, uint64_t end_us)
 {
     trace_advance(trace, trace->latest_us);
+    trace_advance(trace, end_us);
     close_all_but(trace, NO_THREAD);
 }
 

@@ -88,8 +88,9 @@ int trace_record(struct trace *trace, const struct wire_decoded *record,
 /* From here on, each repeat is told as one event, and of the calls that begin in it
  * nothing; or again as the limits have it. */
 void trace_set_brief(struct trace *trace, bool brief);
-/* The recording is over: tells the end, at its last time, of every call that is open. */
-void trace_end(struct trace *trace);
+/* The recording is over: tells the end of every call that is open, at `end_us`, or where
+ * the recording itself goes on to a later time, at that (0: nothing else is known). */
+void trace_end(struct trace *trace, uint64_t end_us);
 
 /* The innermost call of the thread that the last record was of, and its line. False:
  * there is none, or it is not known. */

@@ -98,9 +98,9 @@ int export_bytes(struct export *export, const char *bytes, size_t size,
     return ferror(export->out) == 0 ? 0 : -EIO;
 }
 
-int export_end(struct export *export, struct buffer *why)
+int export_end(struct export *export, uint64_t end_us, struct buffer *why)
 {
-    trace_end(export->decoder.trace);
+    trace_end(export->decoder.trace, export->decoder.reader.ended ? 0 : end_us);
     export->format->end(export->state, export->decoder.trace);
     return decoder_end(&export->decoder) < 0 ? decoder_refuse(&export->decoder, why) : 0;
 }

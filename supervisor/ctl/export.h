@@ -52,7 +52,9 @@ void export_free(struct export *export);
  * does not take any more. */
 int export_bytes(struct export *export, const char *bytes, size_t size,
                  struct buffer *why) must_check;
-/* The recording is over: writes the end. Returns 0, or -EBADMSG with a sentence in `why`
- * when a record was cut off, or was none. */
-int export_end(struct export *export, struct buffer *why) must_check;
+/* The recording is over: writes the end. What is open then was so until `end_us`, unless
+ * the program had told of its own end before (0: nothing is known beyond the last
+ * record). Returns 0, or -EBADMSG with a sentence in `why` when a record was cut off, or
+ * was none. */
+int export_end(struct export *export, uint64_t end_us, struct buffer *why) must_check;
 void export_left_out(const struct export *export, struct buffer *to);

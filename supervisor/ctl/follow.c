@@ -305,7 +305,7 @@ int follow_recording(const struct args *args, struct buffer *why)
     if (renderer == NULL) {
         return -ENOMEM;
     }
-    error = recording_read(args, show, renderer, why);
+    error = recording_read(args, show, renderer, NULL, why);
     if (error == 0 || error == -EBADMSG) {
         error = render_slices_end(renderer);
     }

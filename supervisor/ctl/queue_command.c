@@ -115,7 +115,7 @@ static bool waits_for_input(struct endpoint *endpoint, const char *id,
         return false;
     }
     decoder_init(&waiting.decoder);
-    if (recording_read_job(endpoint, id, note_slice, &waiting, &why) < 0) {
+    if (recording_read_job(endpoint, id, note_slice, &waiting, NULL, &why) < 0) {
         waiting.waits = false;
     }
     decoder_done(&waiting.decoder);

@@ -7,11 +7,15 @@
 #include "supervisor/ctl/recording.h"
 
 #include "common/cleanup.h"
+#include "common/fd.h"
 #include "common/limits.h"
+#include "common/number.h"
+#include "common/wire.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/entry.h"
+#include "supervisor/ctl/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +27,18 @@
 #define PAGE       "100" /* entries */
 #define TIMEOUT_MS 15000
 
+/* ---- the end ---- */
+
+/* Of a result, whose JSON a file may hold by now. */
+static uint64_t end_of(const struct buffer *result)
+{
+    int64_t wall_ms;
+    bool known = result->size > 0 && json_number(result->data, "wall_ms", &wall_ms) &&
+                 wall_ms >= 0 && wall_ms <= (int64_t)(WIRE_NUMBER_MAX / 1000);
+
+    return known ? (uint64_t)wall_ms * 1000 : 0;
+}
+
 /* ---- files ---- */
 
 static int refuse(struct buffer *why, const char *path)
@@ -31,6 +47,26 @@ static int refuse(struct buffer *why, const char *path)
 
     buffer_printf(why, "%s: %s", path, strerror(-error));
     return error;
+}
+
+/* Of a recording that was saved, the result stands beside it. */
+static void find_saved_result(const char *path, struct recording_end *end)
+{
+    const char *slash = strrchr(path, '/');
+    int folder = slash != NULL ? (int)(slash + 1 - path) : 0;
+    autobuffer struct buffer beside = BUFFER_INIT(WHY_MAX);
+    autofree char *data = NULL;
+    size_t size;
+
+    if (strcmp(path + folder, RECORDING_FILE) != 0) {
+        return;
+    }
+    buffer_printf(&beside, "%.*s" RESULT_FILE, folder, path);
+    if (buffer_error(&beside) == 0 &&
+        fd_read_file(beside.data, end->result.maximum, &data, &size) == 0) {
+        buffer_add(&end->result, data, size);
+        end->time_us = end_of(&end->result);
+    }
 }
 
 static int read_file(const char *path, recording_taker *take, void *context,
@@ -116,8 +152,10 @@ static int walk_on(struct walk *walk, struct buffer *why)
 struct attempt {
     char id[64]; /* of its `state`; "": there is none */
     int number;
+    int64_t began_ms; /* by Redis's clock; 0: not known */
     recording_taker *take;
     void *context;
+    struct recording_end *end; /* may be NULL */
 };
 
 static int find_state(void *context, const struct entry *entry, struct buffer *why)
@@ -129,6 +167,7 @@ static int find_state(void *context, const struct entry *entry, struct buffer *w
     }
     (void)snprintf(attempt->id, sizeof(attempt->id), "%s", entry->id);
     attempt->number = entry->attempt;
+    (void)json_number(entry->data->str, "time_ms", &attempt->began_ms);
     return 1;
 }
 
@@ -138,6 +177,9 @@ static int take_slice(void *context, const struct entry *entry, struct buffer *w
     const struct attempt *attempt = context;
 
     if (strcmp(entry->kind, "result") == 0) {
+        if (attempt->end != NULL) {
+            buffer_add(&attempt->end->result, entry->data->str, entry->data->len);
+        }
         return 1;
     }
     if (strcmp(entry->kind, "slice") != 0 || entry->attempt != attempt->number) {
@@ -165,10 +207,62 @@ static int say_nothing_there(struct endpoint *endpoint, const char *id,
     return -ENOENT;
 }
 
-int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
-                       void *context, struct buffer *why)
+static int64_t number_at(const struct redisReply *reply, size_t at)
 {
-    struct attempt attempt = {.take = take, .context = context};
+    const char *text =
+        reply != NULL && at < reply->elements ? reply->element[at]->str : NULL;
+    int64_t number;
+
+    return text != NULL && number_parse(text, 0, INT32_MAX, &number) == 0 ? number : -1;
+}
+
+/* By Redis's clock, which may jump; or -1. */
+static int64_t ask_time_us(struct redis *redis)
+{
+    struct redisReply *reply = redis_call_text(redis, TIMEOUT_MS, "TIME", NULL);
+    int64_t seconds = number_at(reply, 0), part_us = number_at(reply, 1);
+
+    freeReplyObject(reply);
+    return seconds >= 0 && part_us >= 0 ? seconds * 1000000 + part_us : -1;
+}
+
+/* An attempt that was lost does not, whoever knows since when. */
+static bool ask_whether_it_runs(const struct attempt *attempt, struct endpoint *endpoint,
+                                const char *id)
+{
+    struct queue_key key = queue_key(endpoint->queue, "job:", id);
+    struct redisReply *reply = redis_call_text(endpoint->redis, TIMEOUT_MS, "HMGET",
+                                               key.text, "attempt", "state", NULL);
+    bool runs = number_at(reply, 0) == attempt->number && reply->elements == 2 &&
+                reply->element[1]->str != NULL &&
+                strcmp(reply->element[1]->str, "running") == 0;
+
+    freeReplyObject(reply);
+    return runs;
+}
+
+/* When all that there is by now has been read. What cannot be asked for is not known. */
+static void find_end(const struct attempt *attempt, struct endpoint *endpoint,
+                     const char *id)
+{
+    struct recording_end *end = attempt->end;
+    int64_t now_us;
+
+    if (end->result.size > 0) {
+        end->time_us = end_of(&end->result);
+    } else if (attempt->began_ms > 0) {
+        now_us = ask_time_us(endpoint->redis);
+        if (now_us / 1000 > attempt->began_ms &&
+            ask_whether_it_runs(attempt, endpoint, id)) {
+            end->time_us = (uint64_t)(now_us - attempt->began_ms * 1000);
+        }
+    }
+}
+
+int recording_read_job(struct endpoint *endpoint, const char *id, recording_taker *take,
+                       void *context, struct recording_end *ret_end, struct buffer *why)
+{
+    struct attempt attempt = {.take = take, .context = context, .end = ret_end};
     struct walk walk = {.endpoint = endpoint,
                         .key = queue_key(endpoint->queue, "frames:", id),
                         .command = "XREVRANGE",
@@ -187,13 +281,16 @@ int recording_read_job(struct endpoint *endpoint, const char *id, recording_take
     (void)snprintf(walk.from, sizeof(walk.from), "%s", attempt.id);
     walk.visit = take_slice;
     result = walk_on(&walk, why);
+    if (result >= 0 && ret_end != NULL) {
+        find_end(&attempt, endpoint, id);
+    }
     return result < 0 ? result : 0;
 }
 
 /* ---- either ---- */
 
 static int read_from_pool(const struct args *args, recording_taker *take, void *context,
-                          struct buffer *why)
+                          struct recording_end *ret_end, struct buffer *why)
 {
     struct endpoint endpoint = ENDPOINT_INIT;
     int error = endpoint_find(args, &endpoint, why);
@@ -201,7 +298,8 @@ static int read_from_pool(const struct args *args, recording_taker *take, void *
     if (error < 0) {
         error = -ENOTCONN;
     } else {
-        error = recording_read_job(&endpoint, args->words[0], take, context, why);
+        error =
+            recording_read_job(&endpoint, args->words[0], take, context, ret_end, why);
     }
     endpoint_done(&endpoint);
     return error;
@@ -225,7 +323,7 @@ int recording_find(const char *name, enum recording_place *ret_place, struct buf
 }
 
 int recording_read(const struct args *args, recording_taker *take, void *context,
-                   struct buffer *why)
+                   struct recording_end *ret_end, struct buffer *why)
 {
     const char *name = args->words[0];
     enum recording_place place;
@@ -235,9 +333,12 @@ int recording_read(const struct args *args, recording_taker *take, void *context
         return error;
     }
     if (place == RECORDING_OF_JOB) {
-        return read_from_pool(args, take, context, why);
+        return read_from_pool(args, take, context, ret_end, why);
     }
     error = read_file(name, take, context, why);
+    if (error == 0 && ret_end != NULL) {
+        find_saved_result(name, ret_end);
+    }
     return error == 0 || error == -EBADMSG || error == -EIO || error == -EEXIST ? error
                                                                                 : -EINVAL;
 }

@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 struct saving {
-    const char *folder;   /* to be made */
-    int recording, files; /* owned; the last one is a folder */
+    const char *folder;         /* to be made */
+    int root, recording, files; /* owned; the first and the last one are folders */
     struct values values;
     struct decoder decoder;
     int part;       /* owned: the file whose parts come; -1: none */
@@ -150,23 +150,27 @@ static int save_record(void *context, const struct wire_decoded *record)
 
 /* ---- the recording ---- */
 
+static int make_file(const struct saving *saving, const char *name)
+{
+    return openat(saving->root, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+}
+
 /* When the first bytes have come: of a job that is not there, nothing is left. */
 static int make_folder(struct saving *saving, struct buffer *why)
 {
     const char *path = saving->folder;
-    autoclose int folder = -1;
     int error;
 
-    if (mkdir(path, 0755) != 0 || (folder = open(path, O_DIRECTORY | O_CLOEXEC)) < 0 ||
-        mkdirat(folder, "files", 0755) != 0) {
+    if (mkdir(path, 0755) != 0 ||
+        (saving->root = open(path, O_DIRECTORY | O_CLOEXEC)) < 0 ||
+        mkdirat(saving->root, "files", 0755) != 0) {
         error = errno;
         buffer_printf(why, "unable to make %s: %s", path, strerror(error));
         return error == EEXIST ? -EEXIST : -EIO;
     }
-    saving->recording = openat(folder, "recording", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    saving->values.file =
-        openat(folder, "values.jsonl", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    saving->files = openat(folder, "files", O_DIRECTORY | O_CLOEXEC);
+    saving->recording = make_file(saving, RECORDING_FILE);
+    saving->values.file = make_file(saving, "values.jsonl");
+    saving->files = openat(saving->root, "files", O_DIRECTORY | O_CLOEXEC);
     if (saving->recording < 0 || saving->values.file < 0 || saving->files < 0) {
         buffer_printf(why, "unable to write into %s: %s", path, strerror(errno));
         return -EIO;
@@ -185,6 +189,20 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
     put(saving, saving->recording, bytes, size);
     error = decoder_bytes(&saving->decoder, bytes, size, save_record, saving);
     return error < 0 ? decoder_refuse(&saving->decoder, why) : saving->error;
+}
+
+static void save_result(struct saving *saving, const struct buffer *result)
+{
+    autoclose int file = -1;
+
+    if (result->size == 0 || saving->error < 0) {
+        return;
+    }
+    file = make_file(saving, RESULT_FILE);
+    if (file < 0) {
+        saving->error = -errno;
+    }
+    put(saving, file, result->data, result->size);
 }
 
 /* One of them, or so many. */
@@ -251,11 +269,16 @@ static int check_written(const struct saving *saving, struct buffer *why)
 
 static int save_all(struct saving *saving, const struct args *args, struct buffer *why)
 {
-    int error = recording_read(args, take, saving, why);
+    struct recording_end end = RECORDING_END_INIT;
+    int error = recording_read(args, take, saving, &end, why);
 
     if (error == 0 && saving->recording < 0) {
         error = make_folder(saving, why);
     }
+    if (error == 0) {
+        save_result(saving, &end.result);
+    }
+    buffer_done(&end.result);
     if (error == 0 && decoder_end(&saving->decoder) < 0) {
         error = decoder_refuse(&saving->decoder, why);
     }
@@ -271,6 +294,7 @@ static int save_write(const struct args *args, const char *folder, bool *ret_mis
                       struct buffer *why)
 {
     struct saving saving = {.folder = folder,
+                            .root = -1,
                             .recording = -1,
                             .files = -1,
                             .part = -1,
@@ -288,6 +312,7 @@ static int save_write(const struct args *args, const char *folder, bool *ret_mis
     }
     close_fd(&saving.files);
     close_fd(&saving.recording);
+    close_fd(&saving.root);
     values_done(&saving.values);
     buffer_done(&saving.first_refused);
     decoder_done(&saving.decoder);

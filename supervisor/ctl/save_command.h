@@ -2,8 +2,8 @@
 /*
  * `paddock save`: a recording on disk, with what the program gave back beside it, in a
  * folder that must not exist: `recording`, its bytes, which `paddock trace` reads;
- * `values.jsonl`, what was given as result, one per line; and below `files`, what was
- * saved.
+ * `result.json`, how the job ended, if that is known; `values.jsonl`, what was given as
+ * result, one per line; and below `files`, what was saved.
  */
 #pragma once
 

@@ -24,20 +24,22 @@ static int trace_write(const struct args *args, const struct export_format *form
 {
     struct export *export = export_new(format, out);
     autobuffer struct buffer torn = BUFFER_INIT(KIB(4));
-    int error, end;
+    struct recording_end end = RECORDING_END_INIT;
+    int error, ended;
 
     if (export == NULL) {
         buffer_add_text(why, "there is not enough memory");
         return -ENOMEM;
     }
-    error = recording_read(args, take, export, why);
+    error = recording_read(args, take, export, &end, why);
     if (error == 0 || error == -EBADMSG) {
-        end = export_end(export, &torn);
-        if (error == 0 && end < 0) {
+        ended = export_end(export, end.time_us, &torn);
+        if (error == 0 && ended < 0) {
             buffer_add(why, torn.data, torn.size);
-            error = end;
+            error = ended;
         }
     }
+    buffer_done(&end.result);
     export_left_out(export, note);
     export_free(export);
     return error;

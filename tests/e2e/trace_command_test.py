@@ -37,6 +37,8 @@ MILLION = ("def add(a, b):\n    return a + b\nn = 0\nfor i in range(1_000_000):\
 ENDLESS = ("import threading, time\ndef wait():\n    while True:\n        time.sleep(0.01)\n"
            "def f(n):\n    return g(n) + 1\ndef g(n):\n    return n\ndef loop():\n    n = 0\n    while True:\n        n = f(n)\n"
            "threading.Thread(target=wait, daemon=True).start()\nloop()\n")
+RUNAWAY = "def ok():\n    return sum(range(1000))\ndef runaway():\n    while True:\n        pass\nok()\nrunaway()\n"
+STUCK = "import time\ndef stuck():\n    time.sleep(100)\nstuck()\n"
 
 
 def varint(value):
@@ -316,6 +318,77 @@ end, after 14 trace records
                 self.assertEqual(stood[-1], {"in": "<module>", "line": 14})
                 self.assertRegex("\n".join(told[-6:]), r"unfinished loop, at line (11|12)\n *\d+\.\d{3}  unfinished <module>, at line 14")
                 self.assertIn(("<module>", "loop", "f", "g"), self.check_flame(self.export(data, "flame")))
+
+
+class Ends(Case):
+    """What is open when a job ends was open until then: of what is killed in a function or while it waits, nearly all of the time."""
+
+    def ends(self, *words):
+        """When the forms say that the last call ended, in microseconds: one number if they are of one mind."""
+        told = {format: self.trace(*words, "--format", format, "--runtime-dir", self.pool.runtime) for format in FORMATS}
+        self.assertEqual({(done.returncode, done.stderr) for done in told.values()}, {(0, "")})
+        self.check_chrome(told["chrome"].stdout)
+        self.check_speedscope(told["speedscope"].stdout)
+        edges = [e for e in json.loads(told["chrome"].stdout)["traceEvents"] if e["ph"] in "BE"]
+        profiles = json.loads(told["speedscope"].stdout)["profiles"]
+        return {int(edges[-1]["ts"]), max(p["endValue"] for p in profiles), profiles[0]["events"][-1]["at"],
+                profiles[0]["events"][0]["at"] + sum(self.check_flame(told["flame"].stdout).values()),
+                *(int(ms + us) for ms, us in re.findall(r"(\d+)\.(\d{3})  +(?:unfinished|return) <module>", told["text"].stdout)),
+                *(int(e["ts"]) for e in json.loads(told["chrome"].stdout)["traceEvents"] if e["name"] == "unfinished")}
+
+    def test_killed_by_a_limit(self):
+        for code, limit, fields in ((RUNAWAY, "cpu_limit", {"trace": "calls", "cpu_ms": 200}), (STUCK, "wall_limit", {"trace": "lines", "wall_ms": 400}),
+                                    (RUNAWAY, "cpu_limit", {"trace": "calls", "cpu_ms": 200, "encoding": "json"})):
+            with self.subTest(fields):
+                job = self.client.enqueue(pool.make_zip(code), **fields)
+                ended = self.client.wait(job)
+                self.assertEqual(ended.verdict, limit)
+                self.assertEqual(self.ends(job), {ended.result["wall_ms"] * 1000})
+                saved = self.path(job)
+                subprocess.run([PADDOCK, "save", job, "--output", saved, "--runtime-dir", self.pool.runtime], check=True, stdout=subprocess.DEVNULL)
+                with open(os.path.join(saved, "result.json")) as file:
+                    self.assertEqual(json.load(file), ended.result)
+                for words in ([f"{job}/recording"], [os.path.join(saved, "recording")]):
+                    self.assertEqual(self.ends(*words), {ended.result["wall_ms"] * 1000})
+                os.rename(os.path.join(saved, "recording"), os.path.join(saved, "other"))
+                self.assertLess(max(self.ends(f"{job}/other")), ended.result["wall_ms"] * 1000)
+
+    def test_while_it_runs(self):
+        job = self.client.enqueue(pool.make_zip(STUCK), trace="lines", wall_ms=100000)
+        stuck = r"(\d+)\.\d{3}  +line 3\n(?:.*\n)* *(\d+)\.\d{3}  +unfinished stuck, at line 3"
+
+        def goes_on():
+            found = re.search(stuck, self.trace(job, "--runtime-dir", self.pool.runtime).stdout)
+            return found is not None and int(found[2]) - int(found[1]) > 300
+
+        pool.wait_until(goes_on, "time passes in the recording of what stands still")
+        self.client.cancel(job)
+        ended = self.client.wait(job)
+        self.assertEqual(self.ends(job), {ended.result["wall_ms"] * 1000})
+
+    def test_whatever_the_end_is_said_to_be(self):
+        """Never before the last record, nor behind the program's own end; and nobody knows when an attempt was lost."""
+        frames, job = self.client.key("frames:", "said"), self.client.key("job:", "said")
+        self.addCleanup(self.client.redis.delete, frames, job)
+        whole = HEADER + TABLES.replace(b"\1f", b"\x08<module>") + b"\x05" + varint(5000) + b"\x01\xc1\x0b" + varint(2000) + b"\x02x\n"
+        began = self.client.redis.time()[0] * 1000 - 100_000
+        for data, said, state, expected in (
+                (whole, {"wall_ms": 20}, "done", 20000), (whole, {"wall_ms": 6}, "done", 7000), (whole, {}, "done", 7000),
+                (whole, {"wall_ms": -3}, "done", 7000), (whole, {"wall_ms": 1 << 62}, "done", 7000), (whole, {"sentence": '"wall_ms":9'}, "done", 7000),
+                (whole + b"\x14\x01\x02", {"wall_ms": 20}, "done", 7001), (whole, None, "queued", 7000), (whole, None, "running", None)):
+            with self.subTest(said, state=state):
+                self.client.redis.delete(frames, job)
+                self.client.redis.hset(job, mapping={"state": state, "attempt": 1})
+                self.client.redis.xadd(frames, {"k": "state", "a": 1, "d": json.dumps({"time_ms": began}, separators=(",", ":"))})
+                self.client.redis.xadd(frames, {"k": "slice", "a": 1, "d": data})
+                if said is not None:
+                    self.client.redis.xadd(frames, {"k": "result", "a": 1, "d": json.dumps(said, separators=(",", ":"))})
+                if expected is not None:
+                    self.assertEqual(self.ends("said"), {expected})
+                else:  # each form is asked a little later
+                    self.assertTrue(all(100_000_000 <= end < 100_000_000 + 1_000_000 * pool.PATIENCE for end in self.ends("said")))
+        self.client.redis.hset(job, "attempt", 2)
+        self.assertEqual(self.ends("said"), {7000})
 
 
 class Unreadable(Case):

@@ -135,7 +135,7 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
     }
     told->read = at;
     told->ending = true;
-    trace_end(trace);
+    trace_end(trace, 0);
     trace_free(trace);
     for (size_t i = 0; i < THREADS; i++) {
         require(told->threads[i].count == 0);

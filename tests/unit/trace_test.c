@@ -276,7 +276,7 @@ static void rows_of_records(void **state)
 
         begin(&story, TRACE_LIMITS_INIT);
         put(&story, rows[i].words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         if (strcmp(story.told.data, rows[i].told) != 0) {
             fail_msg("%s\n  tells   %s\n  and not %s", rows[i].words, story.told.data,
                      rows[i].told);
@@ -314,7 +314,7 @@ static void limits_of_repeats(void **state)
         begin(&story,
               (struct trace_limits){.repeat = limit_rows[i].repeat, .total = 1 << 20});
         put(&story, limit_rows[i].words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         if (strcmp(story.told.data, limit_rows[i].told) != 0) {
             fail_msg("%s\n  tells   %s\n  and not %s", limit_rows[i].words,
                      story.told.data, limit_rows[i].told);
@@ -329,7 +329,7 @@ static void calls_only(void **state)
 
     begin(&story, (struct trace_limits){100, UINT64_MAX, 1000, true});
     put(&story, "c1 l1 l1 R1,50 c2 l3 r c2 R3,3 r");
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_string_equal(story.told.data, "c1.0 c2.1 r c2.1 r c2.1 r X1@62");
     done(&story);
 }
@@ -352,7 +352,7 @@ static void a_sync_of_a_deep_stack(void **state)
     put(&story, "l1 r l1");
     assert_string_equal(story.told.data, "s l84 r l83");
     forget(&story);
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_int_equal(story.count, 101 + 1 + 3 + 100);
     buffer_done(&words);
     done(&story);
@@ -380,7 +380,7 @@ static void check_times(struct trace_limits limits, const char *words,
     story.trace = trace_new(limits, keep_time, NULL);
     put_table(&story, "a");
     put(&story, words);
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_int_equal(time_count, count);
     assert_memory_equal(times, expected, count * sizeof(*times));
     done(&story);
@@ -407,7 +407,7 @@ static void times_do_not_decrease(void **state)
     put(&story, "++++c1 o");
     reader.time_us = 0;
     put(&story, "s0:1@11 l1 +o +++l1");
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     /* outputs have times of their own */
     assert_memory_equal(times, ((uint64_t[]){40, 40, 40, 10, 40, 40}),
                         6 * sizeof(*times));
@@ -491,7 +491,7 @@ static void depth_is_bounded(void **state)
     put(&story, "r r r"); /* ... until it is over */
     assert_int_equal(story.count, TRACE_DEPTH + 3);
     assert_int_equal(story.why.size, 0);
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_int_equal(story.count, 2 * TRACE_DEPTH + 1);
     done(&story);
 }
@@ -568,7 +568,7 @@ static void open_calls_are_bounded(void **state)
     assert_int_equal(story.count, TRACE_CALLS + 24);
     put(&story, "t11 r t0 r");
     assert_int_equal(story.count, TRACE_CALLS + 27);
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_int_equal(story.count, 2 * TRACE_CALLS + 26);
     done(&story);
 }
@@ -579,7 +579,7 @@ static void many_threads(void **state)
 
     begin(&story, TRACE_LIMITS_INIT);
     put(&story, "t65535 c1 l1 c2 s65535:1@4 d10 t1 c1 t65536");
-    trace_end(story.trace);
+    trace_end(story.trace, 0);
     assert_string_equal(story.told.data,
                         "t65535 c1.0 l11 c2.1 X2@20 s d7 t1 c1.0 ! X1@4 X1@10");
     done(&story);
@@ -607,7 +607,7 @@ static void lines_are_bounded(void **state)
 
         begin(&story, (struct trace_limits){.total = 1 << 20});
         put(&story, bounds[i].words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         assert_string_equal(story.told.data, bounds[i].told);
         done(&story);
     }
@@ -640,7 +640,7 @@ static void lines_that_are_lost(void **state)
         }
         forget(&story);
         put(&story, row->words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         assert_int_equal(story.why.size, 0);
         assert_string_equal(story.told.data, row->told);
         done(&story);
@@ -666,7 +666,7 @@ static void limits_of_depth(void **state)
 
         begin(&story, (struct trace_limits){.total = 1 << 20});
         put(&story, deep[i].words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         if (strcmp(story.told.data, deep[i].told) != 0) {
             fail_msg("%s\n  tells   %s\n  and not %s", deep[i].words, story.told.data,
                      deep[i].told);
@@ -711,7 +711,7 @@ static void brief_repeats(void **state)
         begin(&story, TRACE_LIMITS_INIT);
         trace_set_brief(story.trace, true);
         put(&story, brief[i].words);
-        trace_end(story.trace);
+        trace_end(story.trace, 0);
         if (strcmp(story.told.data, brief[i].told) != 0) {
             fail_msg("%s\n  tells   %s\n  and not %s", brief[i].words, story.told.data,
                      brief[i].told);
@@ -833,11 +833,11 @@ static void noise(void **state)
         begin(&few, (struct trace_limits){0, UINT64_MAX, UINT64_MAX, true});
         put(&few, text.data);
         forget(&few);
-        trace_end(few.trace);
+        trace_end(few.trace, 0);
         begin(&all, (struct trace_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, true});
         put(&all, text.data);
         forget(&all);
-        trace_end(all.trace);
+        trace_end(all.trace, 0);
         if (few.told.size != all.told.size ||
             (few.told.size > 0 && strcmp(few.told.data, all.told.data) != 0)) {
             fail_msg("%s\n  ends with %s\n  or with   %s", text.data, few.told.data,
