@@ -98,6 +98,11 @@ int export_bytes(struct export *export, const char *bytes, size_t size,
     return ferror(export->out) == 0 ? 0 : -EIO;
 }
 
+bool export_began(const struct export *export)
+{
+    return export->decoder.reader.offset > 0;
+}
+
 int export_end(struct export *export, uint64_t end_us, struct buffer *why)
 {
     trace_end(export->decoder.trace, export->decoder.reader.ended ? 0 : end_us);

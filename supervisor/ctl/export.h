@@ -17,8 +17,8 @@ struct export_format {
     struct trace_limits limits;
     /* For repeats: ROOM_READ or ROOM_FILE; 0: it writes no more for what they say. */
     size_t room;
-    /* Returns the form's own state (its free_state's), NULL when memory is short; writes
-     * what comes first. `out` is the caller's. */
+    /* Returns the form's own state (its free_state's), NULL when memory is short. Writes
+     * nothing: there may be no recording. `out` is the caller's. */
     void *(*new_state)(FILE *out);
     void (*free_state)(void *state);
     /* One of the two: records as they are, or what they mean. */
@@ -52,6 +52,8 @@ void export_free(struct export *export);
  * does not take any more. */
 int export_bytes(struct export *export, const char *bytes, size_t size,
                  struct buffer *why) must_check;
+/* Has any record come? */
+bool export_began(const struct export *export);
 /* The recording is over: writes the end. What is open then was so until `end_us`, unless
  * the program had told of its own end before (0: nothing is known beyond the last
  * record). Returns 0, or -EBADMSG with a sentence in `why` when a record was cut off, or

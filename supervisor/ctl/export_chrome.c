@@ -16,12 +16,14 @@ struct moment {
     uint64_t parts;
 };
 
+#define HEAD "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"
+
 struct chrome {
     FILE *out;
     struct moment last;      /* of the last event */
     struct moment last_edge; /* of the last B or E */
     struct buffer line;
-    bool begun;                   /* something was written: a comma comes first */
+    bool begun;                   /* something was written */
     bool named[WIRE_THREADS_MAX]; /* threads whose name was written */
 };
 
@@ -32,7 +34,6 @@ static void *chrome_new(FILE *out)
     if (chrome != NULL) {
         chrome->out = out;
         chrome->line = BUFFER_INIT(16 * LIMIT_RECORD);
-        (void)fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", out);
     }
     return chrome;
 }
@@ -90,7 +91,7 @@ static void add_time(struct buffer *to, struct moment moment)
 static void begin(struct chrome *chrome, const char *name, const char *phase,
                   const struct trace_event *event)
 {
-    buffer_add_text(&chrome->line, chrome->begun ? ",\n" : "");
+    buffer_add_text(&chrome->line, chrome->begun ? ",\n" : HEAD);
     buffer_add_text(&chrome->line, "{\"name\":");
     add_name(&chrome->line, name);
     buffer_printf(&chrome->line, ",%s", phase);
@@ -233,7 +234,7 @@ static void chrome_end(void *state, const struct trace *trace)
 {
     struct chrome *chrome = state;
 
-    (void)fputs("\n]}\n", chrome->out);
+    (void)fputs(chrome->begun ? "\n]}\n" : HEAD "\n]}\n", chrome->out);
 }
 
 const struct export_format export_chrome = {

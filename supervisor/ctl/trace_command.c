@@ -9,10 +9,13 @@
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/export.h"
 #include "supervisor/ctl/recording.h"
+#include "supervisor/ctl/spool.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int take(void *context, const char *bytes, size_t size, struct buffer *why)
 {
@@ -20,7 +23,8 @@ static int take(void *context, const char *bytes, size_t size, struct buffer *wh
 }
 
 static int trace_write(const struct args *args, const struct export_format *format,
-                       FILE *out, struct buffer *note, struct buffer *why)
+                       FILE *out, bool *ret_began, struct buffer *note,
+                       struct buffer *why)
 {
     struct export *export = export_new(format, out);
     autobuffer struct buffer torn = BUFFER_INIT(KIB(4));
@@ -32,7 +36,8 @@ static int trace_write(const struct args *args, const struct export_format *form
         return -ENOMEM;
     }
     error = recording_read(args, take, export, &end, why);
-    if (error == 0 || error == -EBADMSG) {
+    *ret_began = export_began(export);
+    if (error == 0 || error == -EBADMSG || *ret_began) {
         ended = export_end(export, end.time_us, &torn);
         if (error == 0 && ended < 0) {
             buffer_add(why, torn.data, torn.size);
@@ -45,11 +50,12 @@ static int trace_write(const struct args *args, const struct export_format *form
     return error;
 }
 
+/* *ret_began: there was a record at least. */
 static int trace_to(const struct args *args, const struct export_format *format,
-                    FILE *out)
+                    FILE *out, bool *ret_began)
 {
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX), note = BUFFER_INIT(4096);
-    int error = trace_write(args, format, out, &note, &why);
+    int error = trace_write(args, format, out, ret_began, &note, &why);
 
     if (note.size > 0) {
         (void)complain_why(0, &note);
@@ -63,34 +69,46 @@ static int trace_to(const struct args *args, const struct export_format *format,
     return complain_why(recording_exit(error), &why);
 }
 
+/* What is no recording leaves the file as it is. */
+static int trace_to_file(const struct args *args, const struct export_format *format)
+{
+    FILE *spool = spool_new(args->output);
+    int error = spool == NULL ? -errno : 0, code = 0;
+    bool began = false;
+
+    if (spool != NULL) {
+        code = trace_to(args, format, spool, &began);
+        if (began) {
+            error = spool_write(spool, args->output);
+        }
+        (void)fclose(spool);
+    }
+    return error == 0 ? code
+                      : complain(EXIT_OURS, "unable to write %s: %s", args->output,
+                                 strerror(-error));
+}
+
+/* /dev/stdout, where what was written before must stay. */
+static bool is_standard_output(const char *path)
+{
+    struct stat named, open;
+
+    return stat(path, &named) == 0 && fstat(STDOUT_FILENO, &open) == 0 &&
+           named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}
+
 int trace_command(const struct command *command, struct args *args)
 {
     const char *name = args->format != NULL ? args->format : args->json ? "json" : "text";
     const struct export_format *format = export_format_by_name(name);
     autobuffer struct buffer names = BUFFER_INIT(4096);
-    FILE *out;
-    int code, error;
+    bool began;
 
     if (format == NULL) {
         export_format_names(&names);
         return complain(EXIT_USAGE, "--format takes one of:%s", names.data);
     }
-    if (args->output == NULL) {
-        return trace_to(args, format, stdout);
-    }
-    out = fopen(args->output, "we");
-    if (out == NULL) {
-        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
-                        strerror(errno));
-    }
-    code = trace_to(args, format, out);
-    error = ferror(out) != 0 ? EIO : 0; /* which one it was is forgotten by now */
-    if (fclose(out) != 0) {
-        error = errno;
-    }
-    if (error != 0) {
-        return complain(EXIT_OURS, "unable to write %s: %s", args->output,
-                        strerror(error));
-    }
-    return code;
+    return args->output == NULL || is_standard_output(args->output)
+               ? trace_to(args, format, stdout, &began)
+               : trace_to_file(args, format);
 }

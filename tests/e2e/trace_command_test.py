@@ -557,6 +557,15 @@ class Sources(Case):
                 done = self.of_pool(*words)
                 self.assertEqual((done.returncode, done.stdout), (code, ""))
                 self.assertIn(sentence, done.stderr)
+        self.path("kept", b"what was there")
+        for format in FORMATS:
+            for name in "no-job", "waits", "no/file.rec":
+                with self.subTest(name, format=format):
+                    done = self.of_pool(name, "--format", format)
+                    self.assertEqual((done.returncode > 0, done.stdout), (True, ""))
+                    for output, kept in ("kept", b"what was there"), ("new", None):
+                        done = self.of_pool(name, "--format", format, "--output", output)
+                        self.assertEqual((done.returncode > 0, done.stdout, self.read(output)), (True, "", kept))
         self.client.cancel("waits")
 
     def test_no_pool(self):
@@ -580,6 +589,44 @@ class Sources(Case):
         reader.stdout.close()
         self.assertEqual((reader.wait(pool.PATIENCE), reader.stderr.read()), (141, b""))
         reader.stderr.close()
+
+    def read(self, name):
+        path = os.path.join(self.folder, name)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                return file.read()
+
+    def test_output_over_something(self):
+        """The recording itself, what is a link or has rights, what is no file: each stays what it is."""
+        data = HEADER + TABLES + b"\x05\x05\x01" * 50
+        told = self.trace(self.path("x.rec", data)).stdout.encode()
+        for name in "x.rec", "long":
+            self.path("long", b"x" * 100_000)
+            os.chmod(self.path("long"), 0o640)
+            os.link(self.path("long"), self.path("same"))
+            os.symlink("long", self.path("link"))
+            done = self.trace(self.path("x.rec", data), "--output", name if name == "x.rec" else "link")
+            self.assertEqual((done.returncode, done.stdout, done.stderr, self.read(name)), (0, "", "", told))
+            self.assertEqual(os.stat(self.path("long")).st_mode & 0o777, 0o640)
+            self.assertEqual((os.readlink(self.path("link")), self.read("same")), ("long", self.read("long")))
+            self.assertEqual(sorted(os.listdir(self.folder)), ["link", "long", "same", "x.rec"])
+            for old in "same", "link", "long":
+                os.remove(self.path(old))
+        torn = self.trace(self.path("x.rec", data + b"\x05"), "--output", "x.rec")
+        self.assertEqual((torn.returncode, self.read("x.rec")), (1, told))
+        for format in FORMATS:
+            for none in b"", b"PK\3\4", b"\1":
+                self.path("none", none)
+                self.assertEqual((self.trace("none", "--format", format, "--output", "x.rec").returncode, self.read("x.rec")), (1, told))
+        self.path("x.rec", data)
+        with open(self.path("log"), "wb") as log:
+            log.write(b"before\n")
+            log.flush()
+            subprocess.run([PADDOCK, "trace", self.path("x.rec"), "--output", "/dev/stdout"], stdout=log, check=True)
+        self.assertEqual(self.read("log"), b"before\n" + told)
+        os.mkfifo(self.path("fifo"))
+        with subprocess.Popen([PADDOCK, "trace", self.path("x.rec"), "--output", self.path("fifo")]), open(self.path("fifo"), "rb") as fifo:
+            self.assertEqual(fifo.read(), told)
 
     def test_help(self):
         done = self.trace("--help")
