@@ -310,7 +310,7 @@ int wire_check_header(const struct wire_reader *reader, const struct wire_decode
     if (record->field_count > 1 && version->number != WIRE_VERSION) {
         return wire_refuse(
             reader->offset, why,
-            "a recording of version %llu, where this program knows version %d",
+            "a recording of version %llu, where this reader knows version %d",
             (unsigned long long)version->number, WIRE_VERSION);
     }
     return 0;
@@ -421,7 +421,7 @@ ssize_t wire_decode(struct wire_reader *reader, const void *bytes, size_t size,
     if (cursor.bytes[0] >= WIRE_KIND_LIMIT ||
         wire_records[cursor.bytes[0]].name == NULL) {
         return wire_refuse(reader->offset, why,
-                           "a record of kind %d, which this program does not know",
+                           "a record of kind %d, which this reader does not know",
                            cursor.bytes[0]);
     }
     ret->kind = (enum wire_kind)cursor.bytes[0];

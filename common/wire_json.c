@@ -409,6 +409,15 @@ static bool take_line(struct cursor *cursor, struct wire_decoded *ret)
     return expect_char(cursor, '}') && cursor->at == cursor->end;
 }
 
+/* As far as it has come. */
+static bool begins_as_header(const char *bytes, size_t size)
+{
+    static const char header[] = "{\"kind\":\"header\",";
+    size_t compared = size < sizeof(header) - 1 ? size : sizeof(header) - 1;
+
+    return memcmp(bytes, header, compared) == 0;
+}
+
 /* By the fields that could be read: of another version all others may differ. */
 static ssize_t refuse_line(const struct wire_reader *reader,
                            const struct wire_decoded *record, struct buffer *why)
@@ -431,6 +440,9 @@ ssize_t wire_decode_line(struct wire_reader *reader, char *bytes, size_t size,
 
     if (reader->ended && size > 0) {
         return wire_refuse_more(reader, why);
+    }
+    if (!reader->started && !begins_as_header(bytes, size)) {
+        return wire_refuse_start(reader, why);
     }
     if (end == NULL) {
         return size < LIMIT_LINE ? 0

@@ -265,7 +265,7 @@ end, after 14 trace records
         begun = HEADER + b"\x0b\x05\x04hi!\n"
         for whole, ending, shown, sentence in (
                 (begun, b"\x05", b"hi!\n", "a record that is cut off"),
-                (begun, b"\x1f\x05more", b"hi!\n", "a record of kind 31, which this program does not know"),
+                (begun, b"\x1f\x05more", b"hi!\n", "a record of kind 31, which this reader does not know"),
                 (data, b"\x05", live.stdout, "there is more behind its end"), (b"", b"", b"", "there is nothing in it")):
             sentence = f"at byte {len(whole)}: {sentence}"
             with self.subTest(sentence):
@@ -410,14 +410,16 @@ class Unreadable(Case):
     def test_torn_foreign_newer(self):
         whole = HEADER + TABLES + b"\x05\x05\x01\xc1\x05\x01\x02\xc1"
         self.check_torn(whole + b"\x0b\x05\x09abc", whole, len(whole), "a record that is cut off")
-        self.check_torn(whole + b"\x1f\x05", whole, len(whole), "a record of kind 31, which this program does not know")
+        self.check_torn(whole + b"\x1f\x05", whole, len(whole), "a record of kind 31, which this reader does not know")
         self.check_torn(whole + b"\x05" + b"\xff" * 11, whole, len(whole), "a number of more than 64 bits")
         self.check_torn(whole + HEADER, whole, len(whole), "a second header")
         self.check_torn(b"PK\3\4 is a ZIP", b"", 0, "")
         self.check_torn(b"\x06\x01", b"", 0, "this is not the beginning of a recording")
-        self.check_torn(HEADER.replace(b"PADDOCK\x03", b"PADDOCK\x02"), b"", 0, "a recording of version 2, where this program knows version 3")
+        self.check_torn(HEADER.replace(b"PADDOCK\x03", b"PADDOCK\x02"), b"", 0, "a recording of version 2, where this reader knows version 3")
         self.check_torn(HEADER.replace(b"PADDOCK", b"MANEGES"), b"", 0, "this is not a recording of Paddock")
         self.check_torn(b"", b"", 0, "there is nothing in it")
+        self.check_torn(b'{"a":1}', b"", 0, "this is not the beginning of a recording")
+        self.check_torn(b'{"kind":"he', b"", 0, "a record that is cut off")
         self.check_torn(HEADER[:5], b"", 0, "a record that is cut off")
         self.check_torn(whole + b"\x04" + varint(1 << 53), whole, len(whole), "a number beyond 2^53 - 1")
         self.check_torn(whole + b"\x06" + varint((1 << 53) - 1), whole, len(whole), "a time beyond 2^53 - 1")

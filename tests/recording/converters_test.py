@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import differential_test as chance_of
 import vectors
 from recording_test import HEADER
-from vectors import varint
+from vectors import recording, varint
 
 PADDOCK = os.path.join(os.environ["PADDOCK_BIN"], "paddock")
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
@@ -111,9 +111,9 @@ class Converters(unittest.TestCase):
 
     def in_words(self, data, offset, reason):
         """Of lines of JSON the command says something else, which can read them."""
-        if data.startswith(b"{"):
+        if reason == recording.LINES:
             reason = "a record that is cut off" if b"\n" not in data else "this is not the beginning of a recording"
-        return f"at byte {offset}: {reason.replace('this reader', 'this program')}"
+        return f"at byte {offset}: {reason}"
 
     def check_nesting(self, told):
         """In their order by time, too, as importers have it."""

@@ -74,8 +74,6 @@ def run(program, data, *words):
 
 
 def as_error(offset, reason):
-    """In words that all readers have."""
-    reason = reason.replace("this program", "this reader")
     return {"offset": int(offset), "reason": reason}
 
 

@@ -196,6 +196,9 @@ static void foreign_lines(void **state)
         const char *why;
     } cases[] = {
         {"{\"kind\":\"end\",\"time\":0,\"produced\":9}\n", "not the beginning"},
+        {"{\"kind\":\"heap", "not the beginning"},
+        {"{\"a\":1}", "not the beginning"},
+        {"{}", "not the beginning"},
         {HEADER HEADER, "a second header"},
         {HEADER "{}\n", "no record"},
         {HEADER "\n", "no record"},
@@ -272,7 +275,7 @@ static void foreign_lines(void **state)
 static void a_line_has_an_end(void **state)
 {
     static char bytes[LIMIT_LINE];
-    struct wire_reader reader = {0};
+    struct wire_reader reader = {.started = true};
     autobuffer struct buffer why = BUFFER_INIT(KIB(1));
 
     memset(bytes, '{', sizeof(bytes));

@@ -291,9 +291,9 @@ static const struct {
     const char *why;
 } rows[] = {
     {"kind 0", "\0", 1, false, -EBADMSG, "at byte 0: a record of kind 0, which"},
-    {"an unused kind", "\x1b\1", 2, false, -EBADMSG, "which this program does not know"},
-    {"the first kind beyond the table", "\x20\1", 2, false, -EBADMSG, "which this program does not know"},
-    {"kind 127", "\x7f\1", 2, false, -EBADMSG, "which this program does not know"},
+    {"an unused kind", "\x1b\1", 2, false, -EBADMSG, "which this reader does not know"},
+    {"the first kind beyond the table", "\x20\1", 2, false, -EBADMSG, "which this reader does not know"},
+    {"kind 127", "\x7f\1", 2, false, -EBADMSG, "which this reader does not know"},
     {"a short line", "\xff\1", 2, false, 1, NULL},
     {"a short line before the header", "\xff\1", 2, true, -EBADMSG, "at byte 0: this is not the beginning"},
     {"the largest number", "\x04" FF7 "\x0f", 9, false, 9, NULL},
