@@ -12,6 +12,8 @@
 
 #define ALARM         "Your program was ended by an alarm that it had set itself."
 #define NEEDS_HANDLER "An alarm needs a handler, which signal.signal() sets."
+#define EXIT_BEYOND                                                                      \
+    "Your program ended itself with exit({report}), which is exit code {exit_code}."
 
 enum {
     C = VERDICT_FROM_CLAIM,
@@ -223,6 +225,12 @@ static bool advises(enum verdict verdict, const struct verdict_facts *facts)
     return verdict == VERDICT_COMPILE_ERROR && size > 0 && facts->report[size - 1] == '.';
 }
 
+/* A report of an exit() has the number, where that is no exit code. */
+static bool is_beyond(enum verdict verdict, const struct verdict_facts *facts)
+{
+    return verdict == VERDICT_EXIT && facts->report != NULL && *facts->report != '\0';
+}
+
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to)
 {
@@ -230,9 +238,10 @@ void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
     const struct crash *crash =
         verdict == VERDICT_CRASHED ? crash_by_signal(facts->signal) : NULL;
     bool special = crash != NULL && crash->happened != NULL;
+    const char *happened = is_beyond(verdict, facts) ? EXIT_BEYOND : row->happened;
     const char *try_this = special ? crash->try_this : row->try_this;
 
-    fill(special ? crash->happened : row->happened, facts, to);
+    fill(special ? crash->happened : happened, facts, to);
     if (facts->where != NULL && *facts->where != '\0') {
         buffer_printf(to, " It was at %s.", facts->where);
     }

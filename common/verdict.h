@@ -71,6 +71,7 @@ const struct verdict_row *verdict_row(enum verdict verdict);
 enum verdict verdict_by_name(const char *name);
 bool verdict_is_claim(uint32_t code);
 /* Appends "what happened. What to try." with the figures filled in. Where the report of a
- * `compile_error` ends with a full stop, it has said what to try. */
+ * `compile_error` ends with a full stop, it has said what to try; that of an `exit` is
+ * the number that the program gave, where it is no exit code. */
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to);

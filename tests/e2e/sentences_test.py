@@ -184,6 +184,9 @@ ROWS.update({
         "PermissionError: [Errno 1] Operation not permitted (robot.py, line 2). " + NOT_ALLOWED)),
     "waiting for a key": ({"robot.py": "import select, sys\nselect.select([sys.stdin], [], [], 0)\n"}, "exception", STOPPED.format(
         "PermissionError: [Errno 1] Operation not permitted (robot.py, line 2). " + NOT_ALLOWED)),
+    "an exit code of more than a byte": ({"robot.py": "exit(300)\n"}, "exit", "Your program ended itself with exit(300), which is exit code 44."),
+    "a negative exit code": ({"robot.py": "import sys\nsys.exit(-1)\n"}, "exit",
+                             "Your program ended itself with exit(-1), which is exit code 255."),
     "an exit code beyond all": ({"robot.py": "import sys\nsys.exit(2 ** 70)\n"}, "exit", "Your program ended itself with exit(255)."),
     "interrupted by itself": ({"robot.py": "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
                                            "except KeyboardInterrupt:\n    raise ValueError('caught')\n"}, "exception", STOPPED.format(

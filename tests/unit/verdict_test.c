@@ -109,7 +109,9 @@ static void figures(void **state)
     const struct verdict_facts facts = {
         3, 5000, 10000, 256, 1024, 0, "ptrace", "{cpu} of {report}", ""};
 
-    sentence(VERDICT_EXIT, &facts, "exit(3)");
+    sentence(VERDICT_EXIT, &(struct verdict_facts){.exit_code = 3}, "exit(3).");
+    sentence(VERDICT_EXIT, &(struct verdict_facts){.exit_code = 44, .report = "300"},
+             "exit(300), which is exit code 44.");
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.where = "{cpu}.py, line 3"},
              "stopped. It was at {cpu}.py, line 3. Look");
     sentence(VERDICT_CPU_LIMIT, &facts, "5.0 s of computing time");

@@ -277,15 +277,20 @@ static PyObject *exit_code_of(PyObject *exception)
                : ((PySystemExitObject *)exception)->code;
 }
 
-/* SystemExit as the interpreter itself understands it: None is 0, a number is the status,
- * anything else is printed and means 1. */
+/* SystemExit as the interpreter itself understands it: None is 0, of a number the last 8
+ * bits are the status, anything else is printed and means 1. */
 static void judge_exit(PyObject *exception, struct outcome *outcome)
 {
     PyObject *code = exit_code_of(exception);
+    long number;
 
     outcome->exit_code = code == NULL || code == Py_None ? 0 : 1;
     if (code != NULL && PyLong_Check(code)) {
-        outcome->exit_code = (int)(PyLong_AsLong(code) & 0xff); /* -1 beyond a long */
+        number = PyLong_AsLong(code); /* -1 beyond a long */
+        outcome->exit_code = (int)(number & 0xff);
+        if (number != outcome->exit_code && PyErr_Occurred() == NULL) {
+            buffer_printf(&outcome->report, "%ld", number);
+        }
         PyErr_Clear();
     }
     outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
