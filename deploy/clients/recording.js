@@ -16,8 +16,7 @@
  * its program was killed.
  */
 
-const VERSION = 3;
-const MAGIC = "PADDOCK";
+const VERSION = 3, MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
 const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
 const LINE = new TextEncoder().encode('{"kind":"header",');
@@ -26,8 +25,7 @@ const HISTORY = 255; // trace records that a repeat can reach back
 const DEPTH_MAX = 100000; // calls within one another: what is deeper is not traced
 const OPEN_MAX = 200000; // calls that are open in all threads: what is more is not traced
 const THREADS_MAX = 65536; // what more there are is not traced
-const LINE_MAX = 2 ** 31 - 1;
-const LINE_MIN = -(2 ** 31);
+const LINE_MIN = -(2 ** 31), LINE_MAX = 2 ** 31 - 1;
 const CAP_MIN = 2 * HISTORY; // of a repeat: so much, and all that can be reached back to is of it
 
 /** Fields of each kind, as PROTOCOL has them. */
@@ -61,10 +59,10 @@ const FIELDS = {
     26: "input_end time:t",
 };
 
-/** What a trace record adds to the depth. */
+/** What a trace record adds to the depth. @type {{[kind: string]: number}} */
 const LEVELS = { call: 1, resume: 1, return: -1, unwind: -1, yield: -1, line: 0 };
 
-/** @typedef {{name: string, letter: string, group: Field[]}} Field */
+/** @typedef {{name: string, letter: string, group: Field[]}} Field @typedef {{[field: string]: any}} Members */
 
 /** @param {Iterator<string>} words @returns {Field[]} */
 function fields(words) {
@@ -83,7 +81,8 @@ for (const [kind, row] of Object.entries(FIELDS)) {
     KINDS[Number(kind)] = { name, fields: fields(words.values()) };
 }
 
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const utf8 = () => new TextDecoder("utf-8", { ignoreBOM: true });
+const UTF8 = utf8();
 const TORN = Symbol("more bytes are needed");
 
 /** A recording that cannot be read on: foreign, of another version, malformed, or cut off. */
@@ -114,18 +113,16 @@ export class Decoder {
     #started = false;
     #ended = false;
     #count = 0; // of the record's fields
-    /** @type {RecordingError | null} */
-    #error = null;
+    #error = /** @type {RecordingError | null} */ (null);
 
     /** Where the next record begins. */
     get offset() { return this.#before + this.#at; }
 
     /** Takes bytes in without reading them: for `next`. @param {Uint8Array} bytes are copied */
     feed(bytes) {
-        const left = this.#bytes.length - this.#at;
-        const joined = new Uint8Array(left + bytes.length);
-        joined.set(this.#bytes.subarray(this.#at));
-        joined.set(bytes, left);
+        const left = this.#bytes.subarray(this.#at), joined = new Uint8Array(left.length + bytes.length);
+        joined.set(left);
+        joined.set(bytes, left.length);
         this.#before += this.#at;
         this.#at = 0;
         this.#bytes = joined;
@@ -177,21 +174,13 @@ export class Decoder {
     /** @param {number} kind @returns {RecordingRecord} */
     #record(kind) {
         const row = KINDS[kind];
-        if (!this.#started && kind !== 1) {
-            this.#fail(this.#isLine() ? LINES : "this is not the beginning of a recording");
-        }
+        if (!this.#started && kind !== 1) { this.#fail(this.#isLine() ? LINES : "this is not the beginning of a recording"); }
         if (this.#ended) { this.#fail("there is more behind its end"); }
-        if (row === undefined) {
-            this.#fail(`a record of kind ${kind}, which this reader does not know`);
-        }
+        if (row === undefined) { this.#fail(`a record of kind ${kind}, which this reader does not know`); }
         if (this.#started && kind === 1) { this.#fail("a second header"); }
         this.#at++;
         this.#count = row.fields.length;
-        const record = { kind: row.name };
-        for (const field of row.fields) {
-            record[field.name] = this.#field(field, kind);
-            if (kind === 1) { this.#check(record); }
-        }
+        const record = /** @type {RecordingRecord} */ (this.#fields(row.fields, kind, { kind: row.name }));
         this.#started = true;
         this.#ended = kind === 20;
         this.#time = record.time ?? this.#time;
@@ -200,15 +189,13 @@ export class Decoder {
 
     /** Does it begin as lines of JSON do? */
     #isLine() {
-        const size = Math.min(LINE.length, this.#bytes.length - this.#at);
-        for (let i = 0; i < size; i++) {
-            if (this.#bytes[this.#at + i] !== LINE[i]) { return false; }
-        }
-        if (size < LINE.length) { throw TORN; }
+        const begun = this.#bytes.subarray(this.#at, this.#at + LINE.length);
+        if (begun.some((byte, i) => byte !== LINE[i])) { return false; }
+        if (begun.length < LINE.length) { throw TORN; }
         return true;
     }
 
-    /** As early as can be: what stands behind a magic or a version that is not ours is not ours to read. */
+    /** Early: behind a magic or a version that is not ours nothing is ours to read. @param {Members} record */
     #check(record) {
         if (record.magic !== MAGIC) { this.#fail("this is not a recording of Paddock"); }
         if ((record.version ?? VERSION) !== VERSION) {
@@ -216,34 +203,33 @@ export class Decoder {
         }
     }
 
-    /** @param {Field} field @param {number} kind */
-    #field(field, kind) {
-        if (field.letter === "u") { return this.#varint(); }
-        if (field.letter === "t") {
-            const time = this.#varint() + (kind === 19 ? 0 : this.#time);
-            return time <= Number.MAX_SAFE_INTEGER ? time : this.#fail("a time beyond 2^53 - 1");
+    /** Reads them into `to`. @param {Field[]} fields @param {number} kind of the record, 0: of a group @param {Members} to */
+    #fields(fields, kind, to) {
+        for (const field of fields) {
+            to[field.name] = this.#field(field, kind);
+            if (kind === 1) { this.#check(to); }
         }
-        if (field.letter === "s") {
-            const value = this.#varint();
-            return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-        }
-        if (field.letter === "b" || field.letter === "d") { return this.#take().slice(); }
-        return field.letter === "x" ? UTF8.decode(this.#take()) : this.#group(field);
+        return to;
     }
 
-    /** @param {Field} field */
-    #group(field) {
-        const found = [];
-        let count = this.#varint();
-        this.#count += count * field.group.length;
+    /** @param {Field} field @param {number} kind */
+    #field({ letter, group }, kind) {
+        if (letter === "[") { return this.#group(group); }
+        if (letter === "x") { return UTF8.decode(this.#take()); }
+        if (letter === "b" || letter === "d") { return this.#take().slice(); }
+        const value = this.#varint(), time = value + (kind === 19 ? 0 : this.#time);
+        if (letter === "u") { return value; }
+        if (letter === "s") { return value % 2 === 0 ? value / 2 : -(value + 1) / 2; }
+        return time <= Number.MAX_SAFE_INTEGER ? time : this.#fail("a time beyond 2^53 - 1");
+    }
+
+    /** @param {Field[]} group */
+    #group(group) {
+        const count = this.#varint();
+        this.#count += count * group.length;
         if (this.#count > FIELDS_MAX) { this.#fail(`a record of more than ${FIELDS_MAX} fields`); }
-        this.#need(count * field.group.length); // at least: before anything is made of so many
-        for (; count > 0; count--) {
-            const member = {};
-            for (const inner of field.group) { member[inner.name] = this.#field(inner, 0); }
-            found.push(member);
-        }
-        return found;
+        this.#need(count * group.length); // at least: before anything is made of so many
+        return Array.from({ length: count }, () => this.#fields(group, 0, {}));
     }
 
     #varint() {
@@ -267,9 +253,7 @@ export class Decoder {
 
     /** @param {number} size */
     #need(size) {
-        if (this.#at + size - this.#start > RECORD_MAX) {
-            this.#fail(`a record of more than ${RECORD_MAX} bytes`);
-        }
+        if (this.#at + size - this.#start > RECORD_MAX) { this.#fail(`a record of more than ${RECORD_MAX} bytes`); }
         if (this.#at + size > this.#bytes.length) { throw TORN; }
     }
 
@@ -328,37 +312,26 @@ function measured(pattern, left) {
 /** Can a round begin where a call that moves so is at this line? @param {Moves} moves @param {number} line */
 function holds({ least, most }, line) { return line + least >= LINE_MIN && line + most <= LINE_MAX; }
 
-/** How many steps of `step` there are from 0 to `most`, both included: 0 where that is less. */
+/** Steps of `step` from 0 to `most`, both included: 0 where that is less. @param {number} most @param {number} step */
 function stepsTo(most, step) { return most < 0 ? 0 : Math.floor(most / step) + 1; }
 
 /** Events out of bytes, as these come. */
 export class Trace {
     #decoder = new Decoder();
     #repeats;
-    /** @type {RecordingError | null} */
-    #error = null;
+    #error = /** @type {RecordingError | null} */ (null);
     #offset = 0; // of the record being told
     #time = 0;
     #thread = 0;
-    /** @type {Map<number, Place[]>} */
-    #stacks = new Map();
-    /** @type {Place[]} */
-    #stack = []; // of the thread
+    #stacks = /** @type {Map<number, Place[]>} */ (new Map());
+    #stack = /** @type {Place[]} */ ([]); // of the thread
     #open = 0; // calls on all stacks
-    /** @type {RecordingRecord[]} */
-    #history = []; // the last trace records, as a ring
-    #remembered = 0;
-    /** @type {Repeat | null} */
-    #repeat = null; // that is being unfolded
+    #history = /** @type {RecordingRecord[]} */ ([]); // the last trace records, and some before these
+    #repeat = /** @type {Repeat | null} */ (null); // that is being unfolded
     #seen = 0; // trace records, and those that are missing
-    /** @type {string[]} */
-    #files = []; // from number 0
-    /** @type {RecordingRecord[]} */
-    #functions = []; // from number 1
-    /** @type {string[]} */
-    #names = []; // from number 1
+    #tables = /** @type {{[kind: string]: any[]}} */ ({ file: [], function: [null], name: [null] }); // records by number
     #wholes = new Map();
-    #text = { out: new TextDecoder("utf-8", { ignoreBOM: true }), err: new TextDecoder("utf-8", { ignoreBOM: true }) };
+    #text = /** @type {{[kind: string]: TextDecoder}} */ ({ out: utf8(), err: utf8() });
 
     /**
      * @param {{repeats?: number}} [options] `repeats`: how many records of one `repeat` are unfolded, 510 at least, before
@@ -394,10 +367,8 @@ export class Trace {
     *#drain() {
         for (;;) {
             if (this.#error !== null) { throw this.#error; }
-            if (this.#repeat !== null) {
-                yield* this.#unfold(this.#repeat);
-                this.#repeat = null;
-            }
+            if (this.#repeat !== null) { yield* this.#unfold(this.#repeat); }
+            this.#repeat = null;
             this.#offset = this.#decoder.offset;
             const record = this.#decoder.next();
             if (record === undefined) { return; }
@@ -408,19 +379,20 @@ export class Trace {
         }
     }
 
-    /** What stands in a repeat, in its order. That it may be left at any `yield` is why all that it knows is in `repeat`. */
+    /**
+     * What stands in a repeat, in its order. That it may be left at any `yield` is why all that it knows is in `repeat`.
+     * @param {Repeat} repeat @returns {Generator<RecordingEvent, void, void>}
+     */
     *#unfold(repeat) {
         const { pattern } = repeat;
         while (repeat.left > 0) {
-            if (repeat.at === 0 && repeat.done >= this.#repeats && repeat.left >= pattern.length) {
-                const rounds = this.#skip(repeat);
-                if (rounds > 0) {
-                    const records = rounds * pattern.length;
-                    repeat.left -= records;
-                    this.#seen += records;
-                    yield this.#event("folded", { period: pattern.length, records, depth: this.#stack.length });
-                    continue;
-                }
+            const canSkip = repeat.at === 0 && repeat.done >= this.#repeats && repeat.left >= pattern.length;
+            const records = canSkip ? this.#skip(repeat) * pattern.length : 0;
+            if (records > 0) {
+                repeat.left -= records;
+                this.#seen += records;
+                yield this.#event("folded", { period: pattern.length, records, depth: this.#stack.length });
+                continue;
             }
             const record = pattern[repeat.at];
             repeat.at = (repeat.at + 1) % pattern.length;
@@ -436,22 +408,18 @@ export class Trace {
      * @param {Repeat} repeat
      */
     #skip(repeat) {
-        const { net, low, moves } = repeat, stack = this.#stack, floor = stack.length + low;
+        const { net, low, high, moves } = repeat, stack = this.#stack, floor = stack.length + low;
         const all = Math.floor(repeat.left / repeat.pattern.length);
-        if (floor <= 0) { // every call is left, and those that come are the same each time
-            return net - low === stack.length ? all : 0;
+        let rounds = 0;
+        if (floor <= 0) { return net - low === stack.length ? all : 0; } // all are left, and the same come each time
+        if (net === 0) { return this.#wander(stack[floor - 1], moves[-low], all); }
+        if (net < 0) {
+            const most = Math.min(all, stepsTo(floor - 1, -net));
+            while (rounds < most && this.#canRise(repeat, rounds)) { rounds++; }
+        } else if (holds(moves[-low], stack[floor - 1].line)) {
+            rounds = Math.min(all, stepsTo(DEPTH_MAX - high - stack.length, net), stepsTo(OPEN_MAX - high - this.#open, net));
         }
-        if (net === 0) { return this.#wander(repeat, stack[floor - 1], all); }
-        if (net > 0) {
-            const rounds = Math.min(all, stepsTo(DEPTH_MAX - repeat.high - stack.length, net),
-                stepsTo(OPEN_MAX - repeat.high - this.#open, net));
-            return holds(moves[-low], stack[floor - 1].line) ? this.#deepen(repeat, rounds) : 0;
-        }
-        const rounds = Math.min(all, stepsTo(floor - 1, -net));
-        for (let i = 0; i < rounds; i++) {
-            if (!this.#canRise(repeat, i)) { return this.#rise(repeat, i); }
-        }
-        return this.#rise(repeat, rounds);
+        return rounds > 0 ? this.#leap(repeat, rounds) : 0;
     }
 
     /**
@@ -468,59 +436,45 @@ export class Trace {
         return true;
     }
 
-    /** Rounds that leave the stack as high as it was: the line of one call goes on. */
-    #wander({ low, moves }, call, rounds) {
-        const { lines, least, most } = moves[-low];
+    /**
+     * Rounds that leave the stack as high as it was: the line of one call goes on.
+     * @param {Place} call @param {Moves} moves @param {number} rounds
+     */
+    #wander(call, { lines, least, most }, rounds) {
         if (lines > 0) { rounds = Math.min(rounds, stepsTo(LINE_MAX - most - call.line, lines)); }
         if (lines < 0) { rounds = Math.min(rounds, stepsTo(call.line + least - LINE_MIN, -lines)); }
         call.line += lines * rounds;
         return rounds;
     }
 
-    /** Rounds that add to the stack: what the last one has put there, so many times. */
-    #deepen({ net, low, moves }, rounds) {
-        const { lines } = moves[-low];
-        const stack = this.#stack, floor = stack.length + low;
+    /**
+     * Rounds that add to the stack, or take from it: what the last one has put there is on top, and where they add to it
+     * stands there once for each. The line of the call below goes on.
+     * @param {Repeat} repeat @param {number} rounds
+     */
+    #leap({ net, low, moves }, rounds) {
+        const stack = this.#stack, change = (rounds - 1) * net;
         const top = stack.slice(stack.length - (net - low)).map((call) => ({ ...call }));
-        if (rounds === 0) { return 0; }
+        const floor = stack.length = stack.length + low + Math.min(change, 0);
         this.#open += rounds * net;
-        stack.length = floor;
-        stack[floor - 1].line += lines;
-        for (let i = 0; i < (rounds - 1) * net; i++) { stack.push({ ...top[i % net] }); }
-        for (let i = 1; i < rounds; i++) { stack[floor - 1 + i * net].line += lines; }
+        for (let i = 0; i < change; i++) { stack.push({ ...top[i % net] }); }
+        for (let i = 0; i <= Math.max(change, 0); i += Math.abs(net)) { stack[floor - 1 + i].line += moves[-low].lines; }
         stack.push(...top);
         return rounds;
     }
 
-    /** Rounds that take from the stack. */
-    #rise({ net, low, moves }, rounds) {
-        const { lines } = moves[-low];
-        const stack = this.#stack, floor = stack.length + low + (rounds - 1) * net;
-        const top = stack.slice(stack.length - (net - low));
-        if (rounds === 0) { return 0; }
-        this.#open += rounds * net;
-        stack.length = floor;
-        stack[floor - 1].line += lines;
-        stack.push(...top);
-        return rounds;
-    }
-
-    /** Characters that were begun and never ended. */
+    /** Characters that were begun and never ended. @returns {Generator<RecordingEvent, void, void>} */
     *#flush() {
         for (const kind of ["out", "err"]) {
             const text = this.#text[kind].decode();
-            if (text !== "") {
-                yield this.#event(kind, { text });
-            }
+            if (text !== "") { yield this.#event(kind, { text }); }
         }
     }
 
     /** @param {string} kind @param {object} rest @returns {RecordingEvent} */
-    #event(kind, rest) {
-        return { kind, time: this.#time, thread: this.#thread, ...rest };
-    }
+    #event(kind, rest) { return { kind, time: this.#time, thread: this.#thread, ...rest }; }
 
-    /** Of the innermost call. */
+    /** Of the innermost call. @param {string} kind @param {object} rest */
     #here(kind, rest) {
         const { function: name, file, line } = this.#stack.at(-1) ?? NOWHERE;
         return this.#event(kind, { depth: this.#stack.length, function: name, file, line, ...rest });
@@ -528,7 +482,7 @@ export class Trace {
 
     /** What it tells, if it is more than a name. @param {RecordingRecord} record @returns {RecordingEvent | undefined} */
     #apply(record) {
-        const { kind, time: _, ...rest } = record;
+        const kind = record.kind;
         switch (kind) {
         case "call": case "resume": case "line": case "return": case "unwind": case "yield": return this.#traced(record);
         case "repeat": return this.#begin(record);
@@ -536,8 +490,7 @@ export class Trace {
         case "thread": return this.#switch(record.thread);
         case "sync": return this.#sync(record);
         case "header": return this.#event(kind, { level: record.level, engine: record.engine });
-        case "exception":
-            return this.#here(kind, { exception: record.exception, type: this.#names[record.type - 1] ?? "" });
+        case "exception": return this.#here(kind, { exception: record.exception, type: this.#name(record.type) });
         case "variable": return this.#variable(record);
         case "out": case "err": return this.#event(kind, { text: this.#text[kind].decode(record.data, { stream: true }) });
         case "dropped": {
@@ -550,7 +503,7 @@ export class Trace {
             return this.#event(kind, { produced: record.produced, missing });
         }
         case "value": case "saved": return this.#part(record);
-        default: return this.#event(kind, rest); // error, end, level, input, input_end, host
+        default: return this.#event(kind, record); // error, end, level, input, input_end, host
         }
     }
 
@@ -558,18 +511,14 @@ export class Trace {
     #traced(record) {
         const stack = this.#stack, kind = record.kind;
         let depth = stack.length, call;
-        this.#history[this.#remembered++ % HISTORY] = record;
+        if (this.#history.push(record) === 4 * HISTORY) { this.#history.splice(0, 3 * HISTORY); }
         this.#seen++;
         if (kind === "line") {
             call = depth > 0 ? stack[depth - 1] : NOWHERE;
             if (depth > 0) { call.line = this.#line(call.line + record.step); }
         } else if (kind === "call" || kind === "resume") {
-            if (depth === DEPTH_MAX) {
-                this.#fail(`more than ${DEPTH_MAX} calls within one another`);
-            }
-            if (this.#open === OPEN_MAX) {
-                this.#fail(`more than ${OPEN_MAX} calls that are open`);
-            }
+            if (depth === DEPTH_MAX) { this.#fail(`more than ${DEPTH_MAX} calls within one another`); }
+            if (this.#open === OPEN_MAX) { this.#fail(`more than ${OPEN_MAX} calls that are open`); }
             this.#open++;
             call = this.#place(record.function);
             call.line = this.#line(call.line + (record.step ?? 0));
@@ -578,75 +527,57 @@ export class Trace {
             call = stack.pop() ?? NOWHERE;
             this.#open -= depth > 0 ? 1 : 0;
         }
-        return {
-            kind, time: this.#time, thread: this.#thread, depth, function: call.function, file: call.file, line: call.line,
-        };
+        const { function: name, file, line } = call;
+        return { kind, time: this.#time, thread: this.#thread, depth, function: name, file, line };
     }
 
-    /** Out of turn it is passed over. @param {RecordingRecord} record @returns {undefined} */
+    /** Its number has the name of its kind. Out of turn it is passed over. @param {Members} record @returns {undefined} */
     #define(record) {
-        if (record.kind === "file") {
-            if (record.file === this.#files.length) { this.#files.push(record.path); }
-        } else if (record.kind === "function") {
-            this.#line(record.line);
-            if (record.function === this.#functions.length + 1) { this.#functions.push(record); }
-        } else if (record.name === this.#names.length + 1) {
-            this.#names.push(record.text);
-        }
+        const table = this.#tables[record.kind];
+        if (record.kind === "function") { this.#line(record.line); }
+        if (record[record.kind] === table.length) { table.push(record); }
     }
+
+    /** @param {number} number @returns {string} */
+    #name(number) { return this.#tables.name[number]?.text ?? ""; }
 
     /** @param {number} number of a function @returns {Place} */
     #place(number) {
-        const known = this.#functions[number - 1];
-        return known === undefined ? { ...NOWHERE }
-            : { function: known.name, file: this.#files[known.file] ?? "", line: known.line };
+        const { file, function: functions } = this.#tables, known = functions[number];
+        return known ? { function: known.name, file: file[known.file]?.path ?? "", line: known.line } : { ...NOWHERE };
     }
 
     /** @param {RecordingRecord} record @returns {undefined} */
     #begin({ period, records }) {
-        const known = Math.min(this.#remembered, HISTORY);
-        if (period < 1 || period > known) {
-            this.#fail(`a repeat of the last ${period} records, where there are ${known}`);
-        }
-        const pattern = [];
-        for (let i = this.#remembered - period; i < this.#remembered; i++) { pattern.push(this.#history[i % HISTORY]); }
-        this.#repeat = measured(pattern, records);
+        const known = Math.min(this.#history.length, HISTORY);
+        if (period < 1 || period > known) { this.#fail(`a repeat of the last ${period} records, where there are ${known}`); }
+        this.#repeat = measured(this.#history.slice(-period), records);
     }
 
     /** @param {number} thread @returns {undefined} */
     #switch(thread) {
-        if (thread >= THREADS_MAX) {
-            this.#fail(`thread ${thread}, where there are no more than ${THREADS_MAX}`);
-        }
+        if (thread >= THREADS_MAX) { this.#fail(`thread ${thread}, where there are no more than ${THREADS_MAX}`); }
         this.#thread = thread;
-        this.#remembered = 0;
+        this.#history = [];
         this.#stack = this.#stacks.get(thread) ?? [];
         this.#stacks.set(thread, this.#stack);
     }
 
-    /**
-     * The calls of its thread, whatever was known of them before.
-     * @param {RecordingRecord} record
-     */
+    /** The calls of its thread, whatever was known of them before. @param {RecordingRecord} record */
     #sync({ thread, stack }) {
-        stack.forEach((call) => this.#line(call.line));
+        for (const call of stack) { this.#line(call.line); }
         this.#open -= this.#stacks.get(thread)?.length ?? 0;
         this.#stacks.delete(thread);
         this.#switch(thread);
         this.#open += stack.length;
-        for (const call of stack) {
-            this.#stack.push({ ...this.#place(call.function), line: call.line });
-        }
+        for (const call of stack) { this.#stack.push({ ...this.#place(call.function), line: call.line }); }
         return this.#event("sync", { depth: stack.length, stack: this.#stack.map((call) => ({ ...call })) });
     }
 
     /** @param {RecordingRecord} record */
     #variable({ name, type, value }) {
-        return this.#here("variable", {
-            name: this.#names[name - 1] ?? "",
-            type: type === 0 ? null : this.#names[type - 1] ?? "",
-            value: type === 0 ? null : value,
-        });
+        const now = type === 0 ? { type: null, value: null } : { type: this.#name(type), value };
+        return this.#here("variable", { name: this.#name(name), ...now });
     }
 
     /**
@@ -656,9 +587,7 @@ export class Trace {
     #part({ kind, name, media_type, total, part }) {
         const key = kind === "value" ? kind : `saved ${name}`;
         let whole = this.#wholes.get(key);
-        if (whole === undefined || whole.total !== total) {
-            this.#wholes.set(key, whole = { total, size: 0, parts: [] });
-        }
+        if (whole?.total !== total) { this.#wholes.set(key, whole = { total, size: 0, parts: [] }); }
         whole.parts.push(part);
         whole.size += part.length;
         if (whole.size < total) { return undefined; }
