@@ -9,6 +9,7 @@ local mend, audit
 do
   local TYPES = {open = "zset", lease = "zset", waits = "zset", delayed = "zset", dead = "zset", turns = "zset",
                  rr0 = "zset", rr1 = "zset", rr2 = "zset", turns0 = "zset", turns1 = "zset", turns2 = "zset",
+                 turns_had0 = "zset", turns_had1 = "zset", turns_had2 = "zset",
                  capped = "zset", kept = "hash", topen = "hash",
                  tact = "hash", conf = "hash", weights = "hash", bytes = "string", pace = "string", paused = "string",
                  wake = "list", recordings = "zset", recordings_until = "zset", recordings_size = "hash",

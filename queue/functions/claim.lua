@@ -33,8 +33,6 @@ local function next_in_line(P, class, tenant)
 end
 
 -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
--- Whoever has nothing to run keeps its place until its turn comes: who left at once and returned at the front would be
--- served before those who always wait.
 local function next_job(P, now, cap, weights)
   for _ = 1, SKIP_AT_MOST do
     local member = redis.call("ZRANGE", P .. "turns", 0, 0)[1]
@@ -60,14 +58,17 @@ local function next_job(P, now, cap, weights)
       local id = next_in_line(P, line, tenant)
       local job = id and take(P, id, line, tenant, now)
       if job then -- whose turn it was has had it, whichever of its jobs it is
-        serve(P, round, tenant, within(try("HGET", P .. "weights", tenant), 1, 100, 1))
+        serve_tenant(P, round, tenant, within(try("HGET", P .. "weights", tenant), 1, 100, 1))
         serve(P, "turns", class, weights[class])
         if own then
           serve(P, "own:" .. tenant, line, weights[line])
         end
+        if redis.call("EXISTS", P .. "line" .. line .. ":" .. tenant) == 0 then
+          leave(P, line, tenant)
+        end
         return id, job
       elseif not id and line == class then
-        redis.call("ZREM", P .. round, tenant)
+        leave(P, class, tenant)
       end
     end
   end

@@ -15,13 +15,14 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace
                "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "PERSIST in:", "RPOP t0:",
                "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
                "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
-               "ZADD turns0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
+               "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
                "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
                 "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
                 "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
-                "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
+                "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZADD turns_had0", "ZCARD delayed",
+                "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
 local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
@@ -29,7 +30,7 @@ local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "
                   "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open", "ZADD waits",
                   "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings", "ZREM recordings_until",
-                  "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0"}
+                  "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}
 local NEEDS = {claim = RELAY, tend = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,
                enqueue = CLIENT, cancel = CLIENT, input = INPUT, dead_requeue = OPERATOR, dead_drop = OPERATOR}
 

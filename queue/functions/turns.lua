@@ -1,8 +1,14 @@
 -- SPDX-License-Identifier: MIT
 ---- turns ----
 
--- A round is a sorted set: whose turn it is, by how much each was served. Who comes takes a place beside the one that was
--- served least. Who is served moves on by the more the less it weighs; of equals the first by name is first.
+-- A round is a sorted set: whose turn it is, by how much each was served. Who is served moves on by the more the less it weighs;
+-- of equals the first by name is first. In a round of tenants those are who have something to run, and nobody else.
+--
+-- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, but between the
+-- first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker, 1989). So each turn puts those
+-- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
+-- names, for ever. Who has nothing more to run leaves, and `turns_had` holds what it was served until the round has come so far:
+-- else who left and returned would be before those who always wait. Where nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
 -- had, which `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps
@@ -10,17 +16,45 @@
 local PLACE_AT_MOST = 1e12
 local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
 
-local function join(P, round, member, one_turn)
+-- `had`: where those are looked for that have left it, or nil.
+local function join(P, round, member, one_turn, had)
   if redis.call("ZSCORE", P .. round, member) then
     return
   end
   local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
-  local kept = within(known[1], 0, PLACE_AT_MOST)
+  local kept, come = within(known[1], 0, PLACE_AT_MOST), within(known[2], 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2], 0, PLACE_AT_MOST, 0)
+  local place = math.min(math.max(come, front), front + 1)
   if known[1] then
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
+    place = kept and math.max(kept, front - one_turn) or place
   end
-  redis.call("ZADD", P .. round, string.format("%.9f", kept and math.max(kept, front - one_turn) or front), member)
+  local before = had and within(force("ZSCORE", P .. had, member), 0, PLACE_AT_MOST)
+  if before then
+    redis.call("ZREM", P .. had, member)
+    place = math.max(place, before)
+  end
+  redis.call("ZADD", P .. round, string.format("%.9f", place), member)
+end
+
+-- Its line of that class is empty.
+local function leave(P, class, tenant)
+  local round, had = "turns" .. class, "turns_had" .. class
+  local place = within(redis.call("ZSCORE", P .. round, tenant), 0, PLACE_AT_MOST)
+  redis.call("ZREM", P .. round, tenant)
+  local come = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
+  if redis.call("ZCARD", P .. round) == 0 then
+    redis.call("UNLINK", P .. had)
+    redis.call("HSET", P .. "kept", round, string.format("%.9f", math.max(come, place or 0)))
+  elseif place then
+    if place > come then
+      force("ZADD", P .. had, string.format("%.9f", place), tenant)
+    end
+    for _, other in ipairs(force("ZRANGE", P .. had, "-inf", string.format("%.9f", come), "BYSCORE", "LIMIT", 0,
+                                      SKIP_AT_MOST)) do
+      redis.call("ZREM", P .. had, other)
+    end
+  end
 end
 
 local function pass_over(P, round, member)
@@ -33,6 +67,15 @@ end
 
 local function serve(P, round, member, weight)
   redis.call("ZADD", P .. round, "XX", "INCR", string.format("%.9f", 1 / weight), member)
+end
+
+local function serve_tenant(P, round, tenant, weight)
+  local members = redis.call("ZCARD", P .. round)
+  serve(P, round, tenant, weight)
+  if members > 1 then -- else it has come to where that one is
+    local come = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
+    redis.call("HSET", P .. "kept", round, string.format("%.9f", come + 1 / weight / members))
+  end
 end
 
 -- A tenant that was at its cap spends what it may run by turns of its own (`own:TENANT`): the classes have theirs by what all
@@ -62,7 +105,7 @@ end
 -- Tenants have their turns within a class (`turns0` ...), classes among each other (`turns`). Whose class has a tenant
 -- in its round has its own place, too.
 local function join_class(P, class, tenant)
-  join(P, "turns" .. class, tenant, 1)
+  join(P, "turns" .. class, tenant, 1, "turns_had" .. class)
   join(P, "turns", class, ONE_TURN[class])
 end
 

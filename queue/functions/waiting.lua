@@ -51,6 +51,9 @@ local function leave_line(P, id)
     force("ZREM", P .. "later:" .. tenant, id)
   else
     force("ZREM", P .. "line" .. class .. ":" .. tenant, id)
+    if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 0 then
+      leave(P, class, tenant)
+    end
   end
 end
 

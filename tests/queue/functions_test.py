@@ -1593,7 +1593,7 @@ class Leftovers(Test):
         self.assertEqual(q.keys(), ["kept", "pace", "recordings_bytes", "wake"])
         self.assertGreater(store.ttl(q.key("audited")), 0)
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
-        self.assertEqual(store.hkeys(q.key("kept")), [b"turns:1", b"turns"], "of each class, and of each round")
+        self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"turns:1", b"turns"], "of each class, and of each round")
 
 
 class Turns(Test):
@@ -1649,6 +1649,56 @@ class Turns(Test):
                 store.flushall()
                 served = self.starve(cap, workers, [(tenant, name) for tenant, names in lines.items() for name in names])
                 self.assertGreater(min(served.values()), 3, served)
+
+    def trickle(self, name, count):
+        """At each claim one comes that has never been seen. Returns after how many claims zoe's job is begun."""
+        q = self.q
+        for i in range(3):
+            q.enqueue(f"first-{i}", tenant=name(i))
+        q.enqueue("zoes", tenant="zoe")
+        for i in range(count):
+            q.enqueue(f"late-{i}", tenant=name(3 + i))
+            job = q.claim()
+            q.finish(job)
+            if job["id"] == "zoes":
+                return i + 1
+        self.fail("it never came")
+
+    def test_newcomers_do_not_starve_who_waits(self):
+        """However many there are, and whatever their names; and of who was served and is gone nothing is left."""
+        for name in (lambda i: f"m{i:05}", lambda i: f"m{99999 - i:05}", lambda i: f"zz{i:05}"):
+            with self.subTest(name(0)):
+                self.begin_anew()
+                self.assertLessEqual(self.trickle(name, 300), 5)
+                self.assertLess(sum(store.zcard(q) for q in store.scan_iter(self.q.key("turns*"))), 30)
+
+    def test_newcomers_do_not_hold_up_who_always_waits(self):
+        """One who was served much before, and so is far: newcomers take turns with it, the more of them the fewer."""
+        q = self.q
+        self.fill(60, tenant="a")
+        self.fill(60, tenant="zoe")
+        q.order(80)
+        served = []
+        for i in range(40):
+            q.enqueue(f"late-{i}", tenant=f"m{i:03}")
+            job = q.claim()
+            served.append(job["tenant"])
+            q.finish(job)
+        late = [tenant for tenant in served if tenant[0] == "m"]
+        self.assertEqual(late, sorted(late), "in the order in which they came")
+        self.assertGreater(served.count("a"), 3, served)
+        self.assertLessEqual(abs(served.count("a") - served.count("zoe")), 1, served)
+
+    def test_who_leaves_and_returns_has_no_more_turns_than_who_stays(self):
+        q = self.q
+        self.fill(60, tenant="z")
+        served = []
+        for i in range(40):
+            q.enqueue(f"one-{i}", tenant="a")  # never more than one waits
+            job = q.claim()
+            served.append(job["tenant"])
+            q.finish(job)
+        self.assertTrue(18 <= served.count("a") <= 22, served)
 
     def test_however_long_others_were_away(self):
         """A queue that was empty in between forgets no more than one turn, whoever had run much before."""
@@ -2069,6 +2119,22 @@ class Pause(Test):
         for reason in ("x" * 257, "a\0b"):
             with self.assertRaisesRegex(redis.ResponseError, "^BADFIELD reason: "):
                 q.call("pause", reason)
+
+    def test_who_was_served_is_in_nobodys_way(self):
+        """Of many tenants that had jobs before, while no claim comes: those that wait are seen."""
+        q = self.q
+        for i in range(150):
+            q.enqueue(f"old-{i}", tenant=f"a{i:03}")
+        q.enqueue("long", tenant="z")
+        q.order(150)
+        q.claim()
+        for i in range(30):
+            q.enqueue(f"new-{i}", tenant=f"b{i:03}")
+            store.hincrby(q.key("job:", f"new-{i}"), "enqueued_ms", -5000)
+        self.assertGreaterEqual(q.call("depth")[2], 5000)
+        self.assertEqual([q.call("position", f"new-{i}")[0] for i in (0, 15, 29)], [0, 15, 29])
+        self.assertEqual(len(q.call("tenants")), 31)
+        self.assertEqual(q.order(30), [f"new-{i}" for i in range(30)])
 
     def test_status(self):
         q = self.q
@@ -2541,6 +2607,17 @@ class Rarely(Test):
         q.call("cancel", "b")
         self.assertEqual(store.hkeys(q.key("recordings_size")), [b"b"])
 
+    def test_cancel_forgets_who_was_served_long_ago(self):
+        q = self.q
+        for tenant in "ab":
+            q.enqueue(tenant, tenant=tenant)
+        store.hset(q.key("kept"), "turns1", 5)
+        store.zadd(q.key("turns_had1"), {"old": 4, "young": 6})
+        q.call("cancel", "a")
+        self.assertEqual(store.zrange(q.key("turns_had1"), 0, -1), [b"young"])
+        q.call("cancel", "b")
+        self.assertEqual(store.exists(q.key("turns_had1")), 0)
+
     def test_wake_ups_of_dead_letters(self):
         q = self.q
         q.bury()
@@ -2591,14 +2668,14 @@ class Flat(Test):
 
     def test_however_many_jobs_and_tenants(self):
         q = self.q
-        for i in range(10):
-            q.enqueue(f"j{i}", tenant="t0")
-        few = self.cost()
-        for jobs, tenants in ((3000, 1), (3000, 500)):
-            self.begin_anew()
-            for i in range(jobs):
-                q.enqueue(f"j{i}", tenant=f"t{i % tenants}")
-            self.assertEqual(self.cost(), few, (jobs, tenants))
+        for few, many in ((1, 1), (2, 500)):
+            costs = []
+            for jobs, tenants in ((10, few), (3000, many)):
+                self.begin_anew()
+                for i in range(jobs):
+                    q.enqueue(f"j{i}", tenant=f"t{i % tenants}")
+                costs.append(self.cost())
+            self.assertEqual(costs[0], costs[1], (few, many))
 
     def test_a_claim_costs_so_many_commands_at_most(self):
         q = self.q
@@ -2928,13 +3005,18 @@ class Model:
         self.test.assertEqual({row[0]: row[1:] for row in self.q.call("tenants")}, expected)
 
     def check_turns(self):
-        """Whoever has jobs in line is in the round, or at its cap; of whoever is in a round the class has turns."""
-        capped, classes = self.members("capped"), self.members("turns")
+        """Whoever has jobs in line is in the round, or at its cap, and nobody else is; of whoever is in a round the class has
+        turns, and where there is none nobody is remembered."""
+        capped, classes, rounds = self.members("capped"), self.members("turns"), {"0": set(), "1": set(), "2": set()}
         for key in self.q.keys("line"):
-            tenant = key.split(":")[1]
-            self.test.assertTrue(tenant in self.members("turns" + key[4]) or tenant in capped, key)
-        for round_key in self.q.keys("turns"):
-            self.test.assertTrue(round_key == "turns" or round_key[5:] in classes, round_key)
+            class_, tenant = key[4:].split(":")
+            rounds[class_].add(tenant)
+        for class_, tenants in rounds.items():
+            waiting, had = self.members("turns" + class_), self.members("turns_had" + class_)
+            self.test.assertEqual(waiting | tenants & capped, tenants, class_)
+            self.test.assertTrue(class_ in classes or not waiting, class_)
+            self.test.assertEqual(had & waiting, set(), class_)
+            self.test.assertTrue(waiting or tenants & capped or not had, class_)
         self.test.assertLessEqual(capped, {text(k) for k in store.hkeys(self.q.key("tact"))}, "each runs something")
 
     def check_recordings(self, final, dead):
