@@ -9,15 +9,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is imported by that name: a new reference, or NULL without an exception. It is the
+ * program's to take away again, whoever is asked meanwhile. */
+static PyObject *loaded_module(const char *name)
+{
+    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), name);
+
+    PyErr_Clear();
+    return Py_XNewRef(module);
+}
+
+static PyObject *standard_names(void)
+{
+    return Py_XNewRef(PySys_GetObject("stdlib_module_names"));
+}
+
 /* ---- a module of the program's that hides one of Python's ---- */
 
 /* Is the module `name` one of the program's, and one of Python's too? Leaves its file. */
 static bool hides(const struct failure *failure, const char *name,
                   char path[HINT_NAME_MAX])
 {
-    PyObject *names = PySys_GetObject("stdlib_module_names");
+    PyObject *names = standard_names();
     PyObject *key = PyUnicode_FromString(name);
-    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), name);
+    PyObject *module = loaded_module(name);
     const char *member;
     bool is_standard =
         key != NULL && names != NULL && PySequence_Contains(names, key) == 1;
@@ -28,7 +43,9 @@ static bool hides(const struct failure *failure, const char *name,
         memmove(path, member, strlen(member) + 1);
     }
     PyErr_Clear();
+    Py_XDECREF(module);
     Py_XDECREF(key);
+    Py_XDECREF(names);
     return is_ours;
 }
 
@@ -218,7 +235,7 @@ static void consider(const char *wanted, const char *name, size_t size,
 
 static void consider_standard(const char *wanted, struct nearest *nearest)
 {
-    PyObject *names = PySys_GetObject("stdlib_module_names");
+    PyObject *names = standard_names();
     PyObject *iterator = names != NULL ? PyObject_GetIter(names) : NULL;
     PyObject *name;
 
@@ -232,6 +249,7 @@ static void consider_standard(const char *wanted, struct nearest *nearest)
     }
     PyErr_Clear();
     Py_XDECREF(iterator);
+    Py_XDECREF(names);
 }
 
 /* ---- modules of the program's ---- */
@@ -338,7 +356,7 @@ static void hint_inner(const struct failure *failure, const char *package,
 {
     char folder[2 * HINT_NAME_MAX], prefix[HINT_NAME_MAX + 1], file[HINT_NAME_MAX];
     const struct missing missing = {.name = name, .folder = folder, .prefix = prefix};
-    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), package);
+    PyObject *module = loaded_module(package);
     const char *member;
 
     (void)snprintf(folder, sizeof(folder), "%s%s%s", failure->folder,
@@ -354,6 +372,7 @@ static void hint_inner(const struct failure *failure, const char *package,
         buffer_printf(failure->to, "%s is the file %s, and no folder that holds %s",
                       package, member, name);
     }
+    Py_XDECREF(module);
 }
 
 void hint_missing(const struct failure *failure)

@@ -134,12 +134,13 @@ static PyObject *show_exception(PyObject *self, PyObject *const *args, Py_ssize_
     PyObject *print = find_printer();
     PyObject *shown =
         print != NULL ? PyObject_Vectorcall(print, args, (size_t)count, NULL) : NULL;
-    PyObject *original = PySys_GetObject("__excepthook__");
+    PyObject *original = Py_XNewRef(PySys_GetObject("__excepthook__"));
 
     if (shown == NULL && original != NULL) {
         PyErr_Clear();
         shown = PyObject_Vectorcall(original, args, (size_t)count, NULL);
     }
+    Py_XDECREF(original);
     Py_XDECREF(print);
     return shown;
 }

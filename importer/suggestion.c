@@ -32,23 +32,38 @@ static bool copy(PyObject *from, PyObject *to, const char *attribute)
     return copied;
 }
 
-/* The same error, new, without a text or a history; NULL for none. */
-static PyObject *bare(PyObject *exception)
+/* The last entry of its traceback, a new reference; NULL: there is none, or the program
+ * has taken it off. */
+static PyObject *last_entry(PyObject *exception)
 {
-    PyTracebackObject *entry = (PyTracebackObject *)PyException_GetTraceback(exception);
-    PyObject *one = PyObject_CallNoArgs((PyObject *)Py_TYPE(exception));
+    PyObject *first = PyException_GetTraceback(exception);
+    bool is_one = first != NULL && PyTraceBack_Check(first);
+    PyTracebackObject *entry = is_one ? (PyTracebackObject *)first : NULL;
 
-    Py_XDECREF(entry); /* the exception holds it */
     while (entry != NULL && entry->tb_next != NULL) {
         entry = entry->tb_next;
     }
-    if (one != NULL && copy(exception, one, "name") && entry != NULL) {
+    Py_XINCREF(entry);
+    Py_XDECREF(first);
+    return (PyObject *)entry;
+}
+
+/* The same error, new, without a text or a history; NULL for none. */
+static PyObject *bare(PyObject *exception)
+{
+    PyObject *entry = last_entry(exception);
+    PyObject *one =
+        entry != NULL ? PyObject_CallNoArgs((PyObject *)Py_TYPE(exception)) : NULL;
+
+    PyErr_Clear();
+    if (one != NULL && copy(exception, one, "name")) {
         (void)copy(exception, one, "obj");
-        (void)PyException_SetTraceback(one, (PyObject *)entry);
-        return one;
+        (void)PyException_SetTraceback(one, entry);
+    } else {
+        Py_CLEAR(one);
     }
-    Py_XDECREF(one);
-    return NULL;
+    Py_XDECREF(entry);
+    return one;
 }
 
 /* Returns the line's part behind the mark: new, or NULL. */

@@ -310,6 +310,12 @@ class Sentences(pool.TestCase):
             with self.subTest(code):
                 self.assertEqual(self.client.run(code).verdict, "exception")
 
+    def test_a_module_that_goes_while_it_is_looked_at(self):
+        code = ("import sys\nclass M: __file__ = '/robot/robot.py'\nclass N: __file__ = '/robot/other.py'\nclass S:\n"
+                "    def __contains__(self, name):\n        del sys.modules['random']\n        self.kept = [N() for _ in range(99)]\n        return True\n"
+                "sys.modules['random'] = M()\nsys.stdlib_module_names = S()\nraise ImportError('no', name='random')\n")
+        self.assertIn("Your robot.py hides Python's own module random", self.client.run(code).result["sentence"])
+
     def test_no_guess_by_chance(self):
         """Well-known names are known; others are near to one of Python's only by a slip."""
         names = ("yaml attr simpy psutil game pygame serial cv2 RPi requests scipy pandas typer attrs flask pytest django "

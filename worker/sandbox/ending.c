@@ -235,11 +235,15 @@ static PyObject *program_modules(PyObject *modules)
         bool is_main = PyUnicode_Check(name) &&
                        PyUnicode_CompareWithASCIIString(name, "__main__") == 0;
 
+        Py_INCREF(name);
+        Py_INCREF(module); /* a key of its dict may be the program's, and is compared */
         if ((is_main || !is_ahead) && is_of_program(module) &&
             append(list, name, module) != 0) {
             Py_CLEAR(list);
         }
         is_ahead = is_ahead && name != last_ahead;
+        Py_DECREF(module);
+        Py_DECREF(name);
     }
     return list;
 }

@@ -342,8 +342,8 @@ static void judge(PyObject *result, struct outcome *outcome)
 /* To C's stderr where the program has none. */
 static void print_exit_text(PyObject *exception)
 {
-    PyObject *code = exit_code_of(exception);
-    PyObject *errors = PySys_GetObject("stderr");
+    PyObject *code = Py_XNewRef(exit_code_of(exception));
+    PyObject *errors = Py_XNewRef(PySys_GetObject("stderr"));
 
     if (code != NULL && code != Py_None && !PyLong_Check(code)) {
         if (errors != NULL && errors != Py_None) {
@@ -355,6 +355,8 @@ static void print_exit_text(PyObject *exception)
         PySys_WriteStderr("\n");
     }
     PyErr_Clear();
+    Py_XDECREF(errors);
+    Py_XDECREF(code);
 }
 
 static void add_hint(PyObject *exception, const struct program *program,
