@@ -26,6 +26,7 @@
 #define LIMIT_WAITS  MIB(1)             /* bytes of records about waiting for input */
 #define LIMIT_CHUNK  KIB(16) /* bytes of program output in one `out` or `err` record */
 #define LIMIT_TOLD   KIB(16) /* bytes of an error on stderr, beside a program's output */
+#define LIMIT_LAST   KIB(9)  /* of these for what stands last: its type and text */
 #define LIMIT_SIGNAL 64      /* signals that are pending */
 
 /* ---- between Paddock's own processes ---- */

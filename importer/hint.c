@@ -216,7 +216,7 @@ static const struct saying input[] = {
 static void hint_said(const struct failure *failure)
 {
     char said[2200];
-    PyObject *string = PyObject_Str(failure->exception);
+    PyObject *string = failure->text_of(failure->exception);
     const char *text = string != NULL ? importer_text(string) : NULL;
 
     (void)snprintf(said, sizeof(said), "%.80s: %.2000s",
@@ -267,9 +267,9 @@ static void hint_one(const struct failure *failure)
 /* Of an exception that says nothing, what it was made of may: logging.config has caught
  * an OSError, and raises ValueError from it. */
 void importer_hint(PyObject *exception, const char *folder, bool is_live,
-                   struct buffer *to)
+                   importer_text_of *text_of, struct buffer *to)
 {
-    struct failure failure = {.is_live = is_live, .to = to};
+    struct failure failure = {.is_live = is_live, .text_of = text_of, .to = to};
     PyObject *one = Py_NewRef(exception);
 
     failure.mount = mount_of(folder, &failure.folder);

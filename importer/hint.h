@@ -8,12 +8,16 @@
 
 #include <stdbool.h>
 
+typedef PyObject *importer_text_of(PyObject *exception);
+
 /* Appends a sentence for an exception of the program that is mounted with the import root
  * `folder` ("/robot"), without a full stop; nothing where there is no advice. `is_live`:
- * somebody can send it input while it runs. Objects of the program are asked for
- * attributes, which may run its code; errors of that are dropped. */
+ * somebody can send it input while it runs. `text_of`: what an exception says, new, or
+ * NULL without an exception; who has asked it already need not again. Objects of the
+ * program are asked for attributes, which may run its code; errors of that are dropped.
+ */
 void importer_hint(PyObject *exception, const char *folder, bool is_live,
-                   struct buffer *to);
+                   importer_text_of *text_of, struct buffer *to);
 
 /* What Python 3.11 adds when it prints a NameError or an AttributeError: "Did you mean:
  * 'print'?". New; NULL, without an exception, where it would add nothing. The object

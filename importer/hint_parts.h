@@ -12,6 +12,7 @@ struct failure {
     struct mount *mount; /* borrowed: of the program */
     const char *folder;  /* its import root, in the archive */
     bool is_live;        /* input may come while it runs */
+    importer_text_of *text_of;
     struct buffer *to;
 };
 

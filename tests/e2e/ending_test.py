@@ -257,6 +257,33 @@ HOSTILE = {
 }
 
 
+# What is asked, or shows it, takes off what the exception holds. Program, where it was: [(type, message, functions)].
+TAKEN_OFF = "def f(): raise E\nf()\n"
+TAKING = {
+    "its traceback": (E.format("self.with_traceback(None); return 'x'") + TAKEN_OFF, [("E", "x", ["<module>", "f"])]),
+    "its traceback, in a hook": (
+        "import sys, atexit\nsys.excepthook = lambda t, v, tb: print('Error:', v.with_traceback(None))\n"
+        "atexit.register(print, 'saved')\nraise ValueError('boom')\n", [("ValueError", "boom", ["<module>"])]),
+    "its traceback, an attribute": (
+        "class E(AttributeError):\n    def __str__(self): self.__traceback__ = None; return 'x'\n" + TAKEN_OFF,
+        [("E", "x", ["<module>", "f"])]),
+    "that of a name": ("import sys\nsys.excepthook = lambda t, v, tb: sys.__excepthook__(t, v.with_traceback(None), tb)\nprnt\n",
+                       [("NameError", "name 'prnt' is not defined", ["<module>"])]),
+    "a cause's own": (E.format("tb, self.__traceback__ = self.__traceback__, None; return 'x'")
+                      + "def f(): raise E\ntry: f()\nexcept E as e: raise RuntimeError('outer') from e\n",
+                      [("E", "x", ["<module>", "f"]), ("RuntimeError", "outer", ["<module>"])]),
+    "that of its cause": (E.format("self.__cause__.with_traceback(None); self.__cause__ = None; return 'x'")
+                          + "def g(): raise KeyError(1)\ndef f():\n    try: g()\n    except KeyError as z: raise E from z\nf()\n",
+                          [("KeyError", "1", ["f", "g"]), ("E", "x", ["<module>", "f"])]),
+    "that of what it caused": (
+        E.format("import gc; top.__cause__ = top.__context__ = None; top.with_traceback(None); gc.collect(); return 'x'")
+        + "def f():\n    try: raise E\n    except E as e: raise ValueError('top') from e\ntry: f()\nexcept ValueError as e: top = e\n"
+        "raise top\n", [("E", "x", ["f"]), ("ValueError", "top", ["<module>", "<module>", "f"])]),
+    "its entries": (E.format("t = self.__traceback__\n        while t: n = t.tb_next; t.tb_next = None; t = n\n        return 'x'")
+                    + TAKEN_OFF, [("E", "x", ["<module>", "f"])]),
+}
+
+
 def run_python(files):
     """(stdout, stderr) of python3, as if it had run in /robot."""
     with tempfile.TemporaryDirectory() as folder:
@@ -354,6 +381,35 @@ class Ending(pool.TestCase):
                     self.assertIn(f"\n{main['type']}", text.replace("\n  | ", "\n"))
                     if errors == OURS:
                         self.assertIn("ValueError: mine (robot.py, line ", job.result["sentence"])
+
+    def test_an_error_that_loses_what_it_holds(self):
+        """Meanwhile, by its own text or hook: it is told as it was when it ended the program."""
+        for name, (source, errors) in TAKING.items():
+            for trace in "off", "lines":
+                with self.subTest(name, trace=trace):
+                    job = self.client.run(source, trace=trace)
+                    self.assertEqual(job.verdict, "exception", job.result)
+                    self.assertEqual(job.result["signal"], 0)
+                    records = recording.decode(job.recording)
+                    told = [r for r in records if r["kind"] == "error"]
+                    self.assertEqual([(r["type"], r["message"], [f["function"] for f in r["frames"]]) for r in told], errors)
+                    self.assertIn(f"(robot.py, line {told[-1]['frames'][-1]['line']})", job.result["sentence"])
+                    if "atexit" in source:
+                        self.assertEqual(recording.text(records), "Error: boom\nsaved\n")
+                    else:
+                        self.assertEqual(recording.text(records, "err").splitlines()[-1], ": ".join(errors[-1][:2]))
+
+    def test_a_text_is_asked_for_once(self):
+        """And what it said then is said everywhere."""
+        code = ("class T:\n    count = 0\n    def __str__(self):\n        self.count += 1\n        return f'asked {{self.count}}'\n"
+                "class E(Exception, T): __str__ = T.__str__\ne = E()\ne.__notes__ = [T(), T()]\n{}raise e\n")
+        for call in "", "import traceback, sys\nsys.excepthook = lambda t, v, tb: sys.__excepthook__(t, v, tb)\n":
+            with self.subTest(call):
+                job = self.client.run(code.format(call))
+                records = recording.decode(job.recording)
+                self.assertTrue(recording.text(records, "err").endswith("E: asked 1\nasked 1\nasked 1\n"), recording.text(records, "err"))
+                self.assertEqual([r["message"] for r in records if r["kind"] == "error"], ["asked 1\nasked 1\nasked 1"])
+                self.assertIn("E: asked 1 (robot.py", job.result["sentence"])
 
     def test_an_error_whose_telling_ends_the_process(self):
         for end in "import os; os._exit(0)", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)":

@@ -392,7 +392,7 @@ class Totals(pool.TestCase):
         full = "import sys\nsys.stdout.write('x' * (8192 - {}))\nsys.stdout.flush()\n"
         hook = "sys.excepthook = lambda *a: [{}.write('z' * 50) for i in range(1000)]\n"
         rows = [(full.format(10) + "1 / 0\n", "ZeroDivisionError", "ZeroDivisionError: division by zero\n"),
-                (full.format(0) + "raise ValueError('y' * 50000)\n", "ValueError", "y" * 1000),
+                (full.format(0) + "raise ValueError('y' * 50000)\n", "ValueError", "y" * 1000 + "...\n"),
                 (full.format(0) + hook.format("sys.stderr") + "1 / 0\n", "ZeroDivisionError", "z" * 16000),
                 (full.format(0) + hook.format("sys.__stderr__.buffer.raw").replace("'z'", "b'z'") + "1 / 0\n", "ZeroDivisionError",
                  "z" * 1000),
@@ -413,6 +413,38 @@ class Totals(pool.TestCase):
                     self.assertTrue(shown.endswith(end), shown[-200:])
                     self.assertLessEqual(len(shown), 16384 + 10)
                     self.assertLess(len(job.recording), 8 * (8192 + 16384) + 16384)
+
+    def test_a_text_leaves_room_for_the_others(self):
+        """On stderr, also of a program that has printed all it may: a giant one costs itself, and says so."""
+        full = "import sys\nsys.stdout.write('x' * 8192)\nsys.stdout.flush()\n"
+        giant = "class B(Exception):\n    def __str__(self): return '{}' * 10_000_000\n"
+        own = "ValueError: the program's own\n"
+        cause = "try: raise {}\nexcept Exception as e: raise ValueError(\"the program's own\") from e\n"
+        members = "  | ValueError: the program's own\n    +------------------------------------\n"
+        group = "raise ExceptionGroup('g', [{}, KeyError(1), ValueError(\"the program's own\")])\n"
+        chain = ("def f(n):\n    try:\n        if n: f(n - 1)\n        raise B\n    except Exception as e:\n"
+                 "        raise ValueError(\"the program's own\") from e\nf(20)\n")
+        note = "e = ValueError(\"the program's own\")\ne.__notes__ = {}\nraise e\n"
+        rows = [(giant.format("y") + cause.format("B"), own), (giant.format("\u00fc") + cause.format("B"), own),
+                (giant.format("\\ud800") + cause.format("B"), own), (cause.format("ValueError('z\\n' * 100_000)"), own),
+                (giant.format("y") + group.format("B()"), members), (giant.format("y") + group.format("B(), B()"), members),
+                (giant.format("y") + chain, own), (note.format("['n' * 10_000_000, 'o' * 5000]"), "n...\n...\n"),
+                (note.format("['n'] * 100_000"), "n\nn\n...\n"),
+                ("e = SyntaxError('mine', ('f.py', 3, 2, 'a' * 10 ** 6, 3, 10 ** 6))\nraise e\n", "...\nSyntaxError: mine\n"),
+                ("def f(): 1 / 0; '" + "s" * 100_000 + "'\n" + cause.replace("raise {}", "f()"), "\n...\n" + own)]
+        for code, end in rows:
+            for encoding in "binary", "json":
+                with self.subTest(code[-200:], encoding=encoding):
+                    job = self.client.run(full + code, output_kb="8", encoding=encoding)
+                    if encoding == "json":
+                        shown = "".join(r["data"] for r in map(json.loads, job.recording.decode().splitlines()) if r["kind"] == "err")
+                    else:
+                        shown = recording.text(recording.decode(job.recording), "err")
+                    self.assertTrue(shown.endswith(end), shown[-200:])
+                    self.assertLessEqual(len(shown.encode()), 16384)
+                    if "class B" in code and "f(20)" not in code:
+                        cut = next(line for line in shown.splitlines() if "B: " in line)
+                        self.assertTrue(cut.endswith("...") and 2000 < len(cut.encode()) < 2100, len(cut))
 
     def test_what_is_printed_beside_an_error_has_none(self):
         code = ("import sys, threading, time\nsys.stdout.write('x' * 8192)\nsys.stdout.flush()\n"

@@ -169,7 +169,7 @@ ROWS.update({
     "a long name of wide letters": ({"robot.py": "class E{0}(Exception): pass\nraise E{0}\n".format("\u00e4" * 500)}, "exception",
                                     STOPPED.format("E" + "\u00e4" * 39 + "... (robot.py, line 2)")),
     "a long text": ({"robot.py": "raise ValueError('\u20ac' * 5000)\n"}, "exception",
-                    STOPPED.format("ValueError: " + "\u20ac" * 682 + " (robot.py, line 1)")),
+                    STOPPED.format("ValueError: " + "\u20ac" * 681 + "... (robot.py, line 1)")),
     "turned around": ({"robot.py": "raise ValueError('a\\u202eb\\u2066c\\x9bd')\n"}, "exception",
                       STOPPED.format("ValueError: a?b?c?d (robot.py, line 1)")),
     "a NUL": ({"robot.py": "raise ValueError('a\\0b')\n"}, "exception", STOPPED.format("ValueError: a?b (robot.py, line 1)")),

@@ -38,12 +38,20 @@ static void require(bool holds)
     }
 }
 
+static PyObject *text_of(PyObject *exception)
+{
+    PyObject *text = PyObject_Str(exception);
+
+    PyErr_Clear();
+    return text;
+}
+
 /* hint(exception) */
 static PyObject *hint(PyObject *self, PyObject *exception)
 {
     autobuffer struct buffer sentence = BUFFER_INIT(4096);
 
-    importer_hint(exception, "/fuzz", false, &sentence);
+    importer_hint(exception, "/fuzz", false, text_of, &sentence);
     require(!PyErr_Occurred());
     Py_RETURN_NONE;
 }

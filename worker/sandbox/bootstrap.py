@@ -146,6 +146,23 @@ def _points(told):
     told.end_offset = max(told.offset, min(told.end_offset or 0, most))
 
 
+class _Said:
+    """An exception that has said its text, and its notes; None stands for what could not be made."""
+
+    __suppress_context__ = False
+
+    def __init__(self, value, text, notes):
+        self._value, self._text = value, text
+        if notes is not None:
+            self.__notes__ = [note if note is not None else _Said(value, None, None) for note in notes]
+
+    def __str__(self):
+        return self._text  # of None no text can be made
+
+    def __getattr__(self, name):
+        return getattr(self._value, name)
+
+
 class _Told(traceback.TracebackException):
     """An exception whose frames are known, and nothing else: its text, its notes and what a SyntaxError points at are
     asked for when the frames are printed, as the interpreter does. What hangs, or ends the process, costs no more."""
@@ -160,8 +177,8 @@ class _Told(traceback.TracebackException):
     def format_exception_only(self, _only=traceback.TracebackException, _text=traceback._safe_string, **how):
         value = self._value
 
-        def lines():
-            told = _only(type(value), value, None, _seen=set())
+        def lines(*said):
+            told = _only(type(value), _Said(value, *said) if said else value, None, _seen=set())
             if issubclass(type(value), SyntaxError):
                 _points(told)
             meant = SUGGESTION(value)

@@ -366,7 +366,7 @@ static void add_hint(PyObject *exception, const struct program *program,
 
     deadline_begin(); /* it looks at texts */
     importer_hint(exception, program->root, program->inbox->limits.live_input != 0,
-                  &hint);
+                  report_said, &hint);
     (void)deadline_end();
     if (report_is_nested_too_deep(exception)) {
         buffer_add_text(&hint,

@@ -31,6 +31,8 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size);
 /* This thread tells the error that ended the program: what it prints takes of LIMIT_TOLD
  * first, and then of output_kb. What is more is left out, and nothing ends for it. */
 void recorder_tell(bool begins);
+/* What comes now is the error itself, and for it LIMIT_LAST are kept of that. */
+void recorder_tell_last(void);
 
 /* What a program gives back, in parts: a `value` (JSON), or with a name and a media type
  * a `saved` file. It counts as output; false: there is not so much of output_kb left. */

@@ -17,6 +17,8 @@ static struct {
     uint64_t left;           /* bytes that are still allowed */
     uint64_t waits_left;     /* likewise, of records about waiting for input */
     uint64_t told;           /* likewise, beside these, of who tells an error */
+    uint64_t told_last;      /* likewise, of its last lines */
+    bool left_out;           /* something of an error has not fitted */
     _Atomic uint32_t teller; /* that thread's number, plus one; 0: nobody does */
 } output;
 
@@ -26,7 +28,8 @@ void recorder_output_start(struct ring_writer *ring, size_t part_max, uint64_t l
     output.part_max = part_max;
     output.left = left;
     output.waits_left = LIMIT_WAITS;
-    output.told = LIMIT_TOLD;
+    output.told = LIMIT_TOLD - LIMIT_LAST;
+    output.told_last = LIMIT_LAST;
 }
 
 void recorder_tell(bool begins)
@@ -83,7 +86,9 @@ static void put_output(enum wire_kind kind, const char *bytes, size_t size)
         bytes += part;
         size -= part;
     }
-    if (size > 0 && output.ring != NULL && !is_teller()) {
+    if (size > 0 && output.ring != NULL && is_teller()) {
+        output.left_out = true;
+    } else if (size > 0 && output.ring != NULL) {
         where_say();
         ring_writer_over_output(output.ring);
     }
@@ -107,6 +112,20 @@ void recorder_output(enum wire_kind kind, const char *bytes, size_t size)
         recorder_leave();
     } else {
         recorder_keep(kind, bytes, size);
+    }
+}
+
+void recorder_tell_last(void)
+{
+    static const char mark[] = "\n...\n";
+
+    if (!is_teller() || output.told_last == 0) {
+        return;
+    }
+    output.told += output.told_last;
+    output.told_last = 0;
+    if (output.left_out) {
+        recorder_output(WIRE_ERR, mark, sizeof(mark) - 1);
     }
 }
 

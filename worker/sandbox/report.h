@@ -29,6 +29,9 @@ void report_done(void);
  * has not come in time. NULL with the exception of `print`: this one is not being told.
  */
 PyObject *report_ask(PyObject *exception, PyObject *print);
+/* What an exception has said, or says now: a new reference, or NULL without an exception.
+ */
+PyObject *report_said(PyObject *exception);
 /* All of report_line() that can be said without running any code of the program's: at
  * least "NameError (robot.py, line 3)". */
 void report_brief(PyObject *exception, struct buffer *to);

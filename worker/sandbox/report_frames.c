@@ -3,9 +3,11 @@
  * Where an exception went through the program. Runs in the sandbox, and asks none of the
  * program's objects anything: a SyntaxError's members are read as they are.
  */
-#include "common/utf8.h"
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
 #include "worker/sandbox/report_parts.h"
 
+#include "common/utf8.h"
 #include "importer/importer.h"
 #include "importer/source.h"
 #include "worker/sandbox/interpreter.h"
@@ -148,13 +150,13 @@ static int in_characters(PyObject *source, int column)
 
 /* ---- frames ---- */
 
-static void locate(const PyTracebackObject *entry, PyCodeObject *code,
-                   struct report_location *ret)
+static void locate(const struct report_frame *one, struct report_location *ret)
 {
     int line = 0, column = -1, end_line = 0, end_column = -1;
 
-    *ret = (struct report_location){.file = code->co_filename, .line = entry->tb_lineno};
-    if (PyCode_Addr2Location(code, entry->tb_lasti, &line, &column, &end_line,
+    *ret =
+        (struct report_location){.file = one->code->co_filename, .line = one->where.line};
+    if (PyCode_Addr2Location(one->code, one->at, &line, &column, &end_line,
                              &end_column)) {
         ret->line = line > 0 ? line : ret->line;
         ret->column = column + 1;
@@ -163,22 +165,30 @@ static void locate(const PyTracebackObject *entry, PyCodeObject *code,
     }
 }
 
-static void find_frame(PyTracebackObject *entry, struct lines *lines,
-                       struct report_frame *ret)
+/* Columns are those of the lines that are found. */
+static void find_lines(struct report_frame *one, struct lines *lines)
 {
     struct report_location end;
     PyObject *last;
 
-    *ret = (struct report_frame){.code = PyFrame_GetCode(entry->tb_frame)};
-    locate(entry, ret->code, &ret->where);
-    ret->source = source_line(lines, ret->code, &ret->where);
-    end = ret->where;
+    locate(one, &one->where);
+    Py_XSETREF(one->source, source_line(lines, one->code, &one->where));
+    end = one->where;
     end.line = end.end_line;
-    last = end.line == ret->where.line ? Py_XNewRef(ret->source)
-                                       : source_line(lines, ret->code, &end);
-    ret->where.column = in_characters(ret->source, ret->where.column);
-    ret->where.end_column = in_characters(last, ret->where.end_column);
+    last = end.line == one->where.line ? Py_XNewRef(one->source)
+                                       : source_line(lines, one->code, &end);
+    one->where.column = in_characters(one->source, one->where.column);
+    one->where.end_column = in_characters(last, one->where.end_column);
     Py_XDECREF(last);
+}
+
+static void find_frame(const PyTracebackObject *entry, struct lines *lines,
+                       struct report_frame *ret)
+{
+    *ret = (struct report_frame){.code = PyFrame_GetCode(entry->tb_frame),
+                                 .at = entry->tb_lasti,
+                                 .where.line = entry->tb_lineno};
+    find_lines(ret, lines);
 }
 
 static bool is_of_program(const PyTracebackObject *entry)
@@ -193,16 +203,14 @@ static bool is_of_program(const PyTracebackObject *entry)
 /* Of those that are told: the outermost, and of the others the last, as a ring. */
 struct entries {
     size_t count; /* of the program */
-    PyTracebackObject *outermost[REPORT_OUTERMOST], *innermost[REPORT_INNERMOST];
+    const PyTracebackObject *outermost[REPORT_OUTERMOST], *innermost[REPORT_INNERMOST];
 };
 
-/* All of them are borrowed of the exception. */
+/* All of them are borrowed of the exception: only until code of the program's runs. */
 static void find_entries(PyObject *exception, struct entries *ret)
 {
-    PyObject *first = PyException_GetTraceback(exception);
-
     ret->count = 0;
-    for (PyTracebackObject *entry = (PyTracebackObject *)first; entry != NULL;
+    for (const PyTracebackObject *entry = frames_traceback(exception); entry != NULL;
          entry = entry->tb_next) {
         if (is_of_program(entry)) {
             size_t at = ret->count++;
@@ -211,10 +219,9 @@ static void find_entries(PyObject *exception, struct entries *ret)
                                     : &ret->innermost[at % REPORT_INNERMOST]) = entry;
         }
     }
-    Py_XDECREF(first);
 }
 
-static PyTracebackObject *entry_at(const struct entries *entries, size_t at)
+static const PyTracebackObject *entry_at(const struct entries *entries, size_t at)
 {
     return at < REPORT_OUTERMOST ? entries->outermost[at]
                                  : entries->innermost[at % REPORT_INNERMOST];
@@ -258,7 +265,7 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
         return false;
     }
     ret->syntax = (struct report_location){
-        .file = error->filename,
+        .file = Py_NewRef(error->filename),
         .line = number_of(error->lineno),
         .column = number_of(error->offset),
         .end_line = number_of(error->end_lineno),
@@ -276,9 +283,9 @@ static bool find_syntax(PyObject *exception, struct report_frames *ret)
 
 /* ---- all of it ---- */
 
-void report_frames_find(PyObject *exception, bool asks, struct report_frames *ret)
+void report_frames_find(PyObject *exception, struct report_frames *ret)
 {
-    struct lines lines = {.asks = asks};
+    struct lines lines = {0};
     struct entries entries;
     size_t shown;
 
@@ -293,13 +300,25 @@ void report_frames_find(PyObject *exception, bool asks, struct report_frames *re
     ret->points = find_syntax(exception, ret);
 }
 
+void report_frames_ask(struct report_frames *frames)
+{
+    struct lines lines = {.asks = true};
+
+    for (size_t i = 0; i < frames->count; i++) {
+        find_lines(&frames->shown[i], &lines);
+    }
+    free(lines.source.text);
+}
+
 void report_frames_done(struct report_frames *frames)
 {
     for (size_t i = 0; i < frames->count; i++) {
-        Py_XDECREF(frames->shown[i].source);
-        Py_XDECREF(frames->shown[i].code);
+        Py_CLEAR(frames->shown[i].source);
+        Py_CLEAR(frames->shown[i].code);
     }
-    Py_XDECREF(frames->syntax_source);
+    frames->count = 0;
+    Py_CLEAR(frames->syntax_source);
+    Py_CLEAR(frames->syntax.file);
 }
 
 static void write_number(struct wire_writer *record, int value)
@@ -336,30 +355,29 @@ void report_frames_write(struct wire_writer *record, const struct report_frames 
     wire_unsigned(record, frames->count + (frames->left_out > 0 ? 1 : 0) +
                               (frames->points ? 1 : 0));
     for (size_t i = 0; i < frames->count; i++) {
-        const struct report_frame *frame = &frames->shown[i];
+        const struct report_frame *one = &frames->shown[i];
 
         if (i == REPORT_OUTERMOST && frames->left_out > 0) {
             write_left_out(record, frames->left_out);
         }
-        write_location(record, &frame->where, frame->code->co_qualname, frame->source);
+        write_location(record, &one->where, one->code->co_qualname, one->source);
     }
     if (frames->points) {
         write_location(record, &frames->syntax, NULL, frames->syntax_source);
     }
 }
 
-static void print_frame(const struct report_frame *frame, struct buffer *to)
+static void print_frame(const struct report_frame *one, struct buffer *to)
 {
     PyObject *stripped =
-        frame->source != NULL ? PyObject_CallMethod(frame->source, "strip", NULL) : NULL;
-    PyObject *text =
-        stripped != NULL && PyUnicode_GET_LENGTH(stripped) > 0
-            ? PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n    %U\n",
-                                   frame->code->co_filename, frame->where.line,
-                                   frame->code->co_name, stripped)
-            : PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n",
-                                   frame->code->co_filename, frame->where.line,
-                                   frame->code->co_name);
+        one->source != NULL ? PyObject_CallMethod(one->source, "strip", NULL) : NULL;
+    PyObject *text = stripped != NULL && PyUnicode_GET_LENGTH(stripped) > 0
+                         ? PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n    %U\n",
+                                                one->code->co_filename, one->where.line,
+                                                one->code->co_name, stripped)
+                         : PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n",
+                                                one->code->co_filename, one->where.line,
+                                                one->code->co_name);
     PyObject *bytes = report_encode(text);
 
     buffer_add_text(to, bytes != NULL ? PyBytes_AS_STRING(bytes) : "");
@@ -394,6 +412,7 @@ static const char *short_path(PyObject *file)
 const char *report_innermost(PyObject *exception, int *ret_line)
 {
     const PySyntaxErrorObject *error = (const PySyntaxErrorObject *)exception;
+    const struct report_frames *known = report_told_frames(exception);
     struct entries entries;
     const PyTracebackObject *entry;
     PyCodeObject *code;
@@ -402,6 +421,12 @@ const char *report_innermost(PyObject *exception, int *ret_line)
     if (report_is_compile_error(exception)) {
         *ret_line = number_of(error->lineno);
         return short_path(error->filename);
+    }
+    if (known != NULL && known->count > 0) {
+        const struct report_frame *last = &known->shown[known->count - 1];
+
+        *ret_line = last->where.line;
+        return short_path(last->where.file);
     }
     find_entries(exception, &entries);
     if (entries.count == 0) {

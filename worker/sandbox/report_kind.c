@@ -3,6 +3,8 @@
  * What an exception says of the job. Runs in the sandbox on objects of a program that may
  * be hostile: looks at them without asking them.
  */
+#include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
+
 #include "common/cleanup.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/report_parts.h"
@@ -103,10 +105,9 @@ bool report_is_plain(PyObject *exception)
 
 bool report_is_very_deep(PyObject *exception)
 {
-    PyTracebackObject *entry = (PyTracebackObject *)PyException_GetTraceback(exception);
+    const PyTracebackObject *entry = frames_traceback(exception);
     size_t depth = 0;
 
-    Py_XDECREF(entry); /* the exception holds it */
     while (entry != NULL && depth <= DEEP) {
         entry = entry->tb_next;
         depth++;
@@ -147,14 +148,13 @@ static bool says(PyObject *exception, const char *text)
  * text. */
 static bool is_of_interpreter(PyObject *exception)
 {
-    PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
-    PyTracebackObject *entry = (PyTracebackObject *)error->traceback;
+    const PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
+    const PyTracebackObject *entry = frames_traceback(exception);
     PyCodeObject *code;
     PyObject *bytes;
     bool raised;
 
-    if (entry == NULL || !PyTraceBack_Check(entry) || error->args == NULL ||
-        PyTuple_GET_SIZE(error->args) != 0) {
+    if (entry == NULL || error->args == NULL || PyTuple_GET_SIZE(error->args) != 0) {
         return false;
     }
     while (entry->tb_next != NULL) {
@@ -196,5 +196,6 @@ bool report_is_nested_too_deep(PyObject *exception)
     return (Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError ||
             Py_TYPE(exception) == (PyTypeObject *)PyExc_RecursionError) &&
            !memory_was_refused() &&
-           ((PyBaseExceptionObject *)exception)->traceback == NULL;
+           ((PyBaseExceptionObject *)exception)->traceback ==
+               NULL; /* and never had one */
 }

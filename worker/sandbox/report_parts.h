@@ -20,13 +20,15 @@
 #define REPORT_MEMBERS     8  /* of a group */
 #define REPORT_DEPTH       4  /* of groups in groups */
 #define REPORT_RECORDS     16 /* of all of them, but for what says how many are left out */
-#define REPORT_TEXT_MAX    256  /* bytes of a name or a source line */
-#define REPORT_MESSAGE_MAX 2048 /* bytes of an exception's text */
+#define REPORT_TEXT_MAX    256    /* bytes of a name or a source line */
+#define REPORT_MESSAGE_MAX 2048   /* bytes of an exception's text */
+#define REPORT_SHOWN_MAX   KIB(8) /* bytes of it and its notes on stderr */
 
 #define REPORT_RELATION_MAX 128 /* some words for each group around it */
 
 #define REPORT_FRAMES_MAX (REPORT_OUTERMOST + REPORT_INNERMOST)
 
+#define REPORT_CUT     "..."
 #define REPORT_NO_TEXT "<its text could not be made>"
 
 /* ---- texts ---- */
@@ -41,11 +43,12 @@ void report_write_text(struct wire_writer *record, PyObject *text, size_t most);
 void report_write_class(struct wire_writer *record, PyObject *exception);
 /* The exception's name; likewise, cut for a sentence. */
 void report_add_class(PyObject *exception, struct buffer *to);
-/* What str() makes of it, as a str and nothing else: a new reference, or NULL without an
- * exception. Runs code of the program's, unless report_is_plain(). */
+/* What str() makes of it, as a str and nothing else, cut where it is longer than
+ * REPORT_MESSAGE_MAX: a new reference, or NULL, without an exception, where that cannot
+ * be made. Runs code of the program's, unless report_is_plain(). */
 PyObject *report_text_of(PyObject *object);
-/* What an exception has said, or says now. Likewise. */
-PyObject *report_said(PyObject *exception);
+/* Cuts what is too long of lines (a list, or NULL), and returns it. */
+PyObject *report_shorten(PyObject *lines);
 /* Its notes, borrowed of it; NULL, without an exception, for none, and for anything else
  * than a list. Runs no code of the program's. */
 PyObject *report_notes(PyObject *exception);
@@ -53,12 +56,13 @@ PyObject *report_notes(PyObject *exception);
 /* ---- frames ---- */
 
 struct report_location {
-    PyObject *file; /* borrowed */
+    PyObject *file; /* borrowed, of a frame's code; of a SyntaxError owned */
     int line, column, end_line, end_column;
 };
 
 struct report_frame {
     PyCodeObject *code; /* owned */
+    int at;             /* in it, as tb_lasti */
     struct report_location where;
     PyObject *source; /* owned; may be NULL */
 };
@@ -73,10 +77,12 @@ struct report_frames {
     PyObject *syntax_source; /* owned; may be NULL */
 };
 
-/* Without `asks` it runs no code of the program's, nor of Python's library, which the
- * program may have changed: a source line that is in none of Python's own encodings then
- * has U+FFFD in it. */
-void report_frames_find(PyObject *exception, bool asks, struct report_frames *ret);
+/* Runs no code of the program's, nor of Python's library, which the program may have
+ * changed: a source line that is in none of Python's own encodings has U+FFFD in it.
+ * Holds on to all that it has found, whatever becomes of the exception. */
+void report_frames_find(PyObject *exception, struct report_frames *ret);
+/* Asks for such lines; this may run both. */
+void report_frames_ask(struct report_frames *frames);
 void report_frames_done(struct report_frames *frames);
 /* The group of an `error` record. */
 void report_frames_write(struct wire_writer *record, const struct report_frames *frames);
@@ -99,13 +105,19 @@ void report_for_all(PyObject *exception,
 
 /* An exception, or what stands for some that are left out. */
 struct report_told {
-    PyObject *exception; /* owned; NULL: `left_out` are */
-    PyObject *texts;     /* owned: list of what it said, and its notes; NULL: not asked */
-    bool late;           /* one of these did not come in time */
+    PyObject *exception;         /* owned; NULL: `left_out` are */
+    struct report_frames frames; /* as they were before anything was asked */
+    /* owned: list of what it said, and its notes, None where that could not be made;
+     * NULL: not asked */
+    PyObject *texts;
+    bool late; /* one of these did not come in time */
     size_t left_out;
     unsigned frames_shown; /* of what is laid down, when stderr has shown its frames */
     char relation[REPORT_RELATION_MAX];
 };
+
+/* The frames of one that is being told, or NULL. */
+const struct report_frames *report_told_frames(PyObject *exception);
 
 /* ---- kinds ---- */
 

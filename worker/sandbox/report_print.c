@@ -5,6 +5,8 @@
  */
 #include "worker/sandbox/report_parts.h"
 
+#include "worker/sandbox/recorder.h"
+
 static PyObject *print_function; /* traceback.print_exception */
 static PyObject *original_hook;  /* sys.__excepthook__ */
 
@@ -39,6 +41,7 @@ static bool any_of_chain(PyObject *exception, bool (*is)(PyObject *one))
 /* Returns what `hook` does (new), or NULL with an exception. */
 static PyObject *show(PyObject *hook, PyObject *exception)
 {
+    PyObject *type = Py_NewRef(Py_TYPE(exception));
     PyObject *traceback = PyException_GetTraceback(exception);
     PyObject *shown = traceback != NULL ? traceback : Py_None;
     PyObject *limit = NULL; /* stays NULL where there is none: it ends the arguments */
@@ -51,10 +54,10 @@ static PyObject *show(PyObject *hook, PyObject *exception)
                     ? PyLong_FromLong(-REPORT_FRAMES_MAX)
                     : NULL;
     }
-    result = PyObject_CallFunctionObjArgs(hook, (PyObject *)Py_TYPE(exception), exception,
-                                          shown, limit, NULL);
+    result = PyObject_CallFunctionObjArgs(hook, type, exception, shown, limit, NULL);
     Py_XDECREF(limit);
     Py_XDECREF(traceback);
+    Py_DECREF(type);
     return result;
 }
 
@@ -66,6 +69,7 @@ static void show_built_in(PyObject *exception)
 
     if (result == NULL) {
         PyErr_Clear();
+        recorder_tell_last();
         PyErr_Display((PyObject *)Py_TYPE(exception), exception, NULL);
     }
     PyErr_Clear();
@@ -115,8 +119,12 @@ void report_print(PyObject *exception)
      */
     if (hook == NULL || hook == Py_None || hook == original_hook) {
         show_built_in(exception);
-    } else if ((result = show(hook, exception)) == NULL) {
-        show_both(exception);
+    } else {
+        recorder_tell_last(); /* whatever it shows is all that there is */
+        result = show(hook, exception);
+        if (result == NULL) {
+            show_both(exception);
+        }
     }
     PyErr_Clear();
     flush_errors();

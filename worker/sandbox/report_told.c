@@ -45,11 +45,17 @@ static bool is_plain_part(PyObject *part, Py_ssize_t i)
 /* What it said, or will without being asked. */
 static PyObject *known_text(const struct report_told *one, PyObject *part, Py_ssize_t i)
 {
+    PyObject *text = NULL;
+
     if (one->texts != NULL && i < PyList_GET_SIZE(one->texts)) {
-        return Py_NewRef(PyList_GET_ITEM(one->texts, i));
+        text = Py_NewRef(PyList_GET_ITEM(one->texts, i));
+    } else if (is_plain_part(part, i)) {
+        text = report_text_of(part);
     }
-    return is_plain_part(part, i) ? report_text_of(part)
-                                  : PyUnicode_FromString(REPORT_NO_TEXT);
+    if (text == NULL || text == Py_None) {
+        Py_XSETREF(text, PyUnicode_FromString(REPORT_NO_TEXT));
+    }
+    return text;
 }
 
 static PyObject *add_line(PyObject *text, PyObject *line)
@@ -98,9 +104,8 @@ static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i
     bool plain = is_plain_part(part, i);
     PyObject *text = plain ? report_text_of(part) : timed_text_of(one, part);
     Py_ssize_t length = text != NULL ? PyUnicode_GET_LENGTH(text) + 1 : 1;
-    bool is_kept = text != NULL && one->texts != NULL &&
-                   i == PyList_GET_SIZE(one->texts) &&
-                   PyList_Append(one->texts, text) == 0;
+    bool is_kept = one->texts != NULL && i == PyList_GET_SIZE(one->texts) &&
+                   PyList_Append(one->texts, text != NULL ? text : Py_None) == 0;
 
     PyErr_Clear();
     Py_XDECREF(text);
@@ -108,6 +113,21 @@ static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i
         lay_down();
     }
     return length;
+}
+
+/* Of notes that are not asked any more. */
+static void say_cut(const struct report_told *one)
+{
+    PyObject *notes = report_notes(one->exception);
+    PyObject *texts = one->texts;
+    PyObject *cut = PyUnicode_FromString(REPORT_CUT);
+
+    if (cut != NULL && texts != NULL && notes != NULL &&
+        PyList_GET_SIZE(notes) >= PyList_GET_SIZE(texts)) {
+        (void)PyList_Append(texts, cut);
+    }
+    PyErr_Clear();
+    Py_XDECREF(cut);
 }
 
 /* The first time; what an exception has said is not asked for again. */
@@ -126,6 +146,7 @@ static void ask(struct report_told *one)
         length += ask_part(one, part, i);
         Py_DECREF(part);
     }
+    say_cut(one);
 }
 
 /* ---- records ---- */
@@ -146,7 +167,7 @@ static void write_gap(struct wire_writer *record, const struct report_told *one)
 /* Everything that may run the program's code comes before: the record is put together
  * under a lock. `message`: NULL where there is no memory for it. */
 static void write_error(struct wire_writer *record, const struct report_told *one,
-                        PyObject *message, const struct report_frames *frames)
+                        PyObject *message)
 {
     wire_text(record, one->relation);
     report_write_class(record, one->exception);
@@ -155,12 +176,11 @@ static void write_error(struct wire_writer *record, const struct report_told *on
     } else {
         wire_text(record, REPORT_NO_TEXT);
     }
-    report_frames_write(record, frames);
+    report_frames_write(record, &one->frames);
 }
 
 static void record_one(struct report_told *one)
 {
-    struct report_frames frames;
     PyObject *message;
 
     if (one->exception == NULL) {
@@ -169,12 +189,11 @@ static void record_one(struct report_told *one)
         return;
     }
     ask(one);
-    report_frames_find(one->exception, true, &frames);
+    report_frames_ask(&one->frames);
     message = message_of(one);
-    write_error(recorder_timed(WIRE_ERROR), one, message, &frames);
+    write_error(recorder_timed(WIRE_ERROR), one, message);
     recorder_publish();
     Py_XDECREF(message);
-    report_frames_done(&frames);
 }
 
 void report_record(void)
@@ -191,7 +210,6 @@ void report_record(void)
 static void lay_down_record(const struct report_told *one)
 {
     static struct wire_writer record;
-    struct report_frames frames;
     PyObject *message;
 
     wire_begin(&record, WIRE_ERROR);
@@ -201,12 +219,10 @@ static void lay_down_record(const struct report_told *one)
         (void)last_words_add(&record);
         return;
     }
-    report_frames_find(one->exception, false, &frames);
     message = message_of(one);
-    write_error(&record, one, message, &frames);
+    write_error(&record, one, message);
     (void)last_words_add(&record);
     Py_XDECREF(message);
-    report_frames_done(&frames);
 }
 
 /* How an exception relates to the one that is shown after it, as Python says it. */
@@ -258,7 +274,6 @@ static unsigned lay_down_text(struct buffer *text)
 static void lay_down_shown(struct report_told *one)
 {
     autobuffer struct buffer text = BUFFER_INIT(PRINT_MAX);
-    struct report_frames frames;
 
     if (one->exception == NULL) {
         buffer_printf(&text, "... %zu more exception%s ...\n", one->left_out,
@@ -266,9 +281,7 @@ static void lay_down_shown(struct report_told *one)
         shown = lay_down_text(&text);
         return;
     }
-    report_frames_find(one->exception, false, &frames);
-    report_frames_print(&frames, &text);
-    report_frames_done(&frames);
+    report_frames_print(&one->frames, &text);
     one->frames_shown = lay_down_text(&text);
     add_last_line(one, &text);
     buffer_add_text(&text, link_text(one->relation));
@@ -303,6 +316,11 @@ static void remember(PyObject *exception, const char *relation, size_t left_out)
 void report_watch(PyObject *exception)
 {
     report_for_all(exception, remember);
+    for (size_t i = 0; i < told_count; i++) {
+        if (told[i].exception != NULL) {
+            report_frames_find(told[i].exception, &told[i].frames);
+        }
+    }
     lay_down();
 }
 
@@ -316,37 +334,62 @@ static struct report_told *find(PyObject *exception)
     return NULL;
 }
 
-/* Traceback asks again for what was said. */
-static PyObject *ask_again(PyObject *print)
+const struct report_frames *report_told_frames(PyObject *exception)
 {
-    PyObject *lines;
+    const struct report_told *one = find(exception);
 
-    deadline_begin();
-    lines = PyObject_CallNoArgs(print);
+    return one != NULL ? &one->frames : NULL;
+}
+
+/* Where its notes are no list they are None: `print` looks at them itself. */
+static PyObject *print_said(const struct report_told *one, PyObject *print)
+{
+    PyObject *notes = report_notes(one->exception) != NULL
+                          ? PyList_GetSlice(one->texts, 1, PY_SSIZE_T_MAX)
+                          : Py_NewRef(Py_None);
+    PyObject *lines = NULL;
+
+    if (notes != NULL) {
+        deadline_begin();
+        lines = PyObject_CallFunction(print, "OO", PyList_GET_ITEM(one->texts, 0), notes);
+        PyErr_Clear();
+        (void)deadline_end();
+    }
     PyErr_Clear();
-    (void)deadline_end();
+    Py_XDECREF(notes);
+    return lines;
+}
+
+/* What was not in time may not be again. */
+static PyObject *lines_of(struct report_told *one, PyObject *print)
+{
+    bool knows = one->texts != NULL && PyList_GET_SIZE(one->texts) > 0 && !one->late;
+    PyObject *lines = knows ? print_said(one, print) : NULL;
+
+    if (lines == NULL) {
+        autobuffer struct buffer line = BUFFER_INIT(PRINT_MAX);
+
+        add_last_line(one, &line);
+        lines = Py_BuildValue("[s]", line.data != NULL ? line.data : "");
+    }
     return lines;
 }
 
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
-    autobuffer struct buffer line = BUFFER_INIT(PRINT_MAX);
     struct report_told *one = find(exception);
-    PyObject *lines = NULL;
 
     if (one == NULL) {
-        return PyObject_CallNoArgs(print);
+        return report_shorten(PyObject_CallNoArgs(print));
+    }
+    if (*one->relation == '\0') {
+        recorder_tell_last();
     }
     if (PySys_GetObject("stderr") == PySys_GetObject("__stderr__")) {
         last_words_strike(one->frames_shown);
     }
     ask(one);
-    lines = one->late ? NULL : ask_again(print);
-    if (lines == NULL) {
-        add_last_line(one, &line);
-        lines = Py_BuildValue("[s]", line.data != NULL ? line.data : "");
-    }
-    return lines;
+    return report_shorten(lines_of(one, print));
 }
 
 void report_is_shown(void)
@@ -364,6 +407,7 @@ PyObject *report_said(PyObject *exception)
 void report_done(void)
 {
     for (size_t i = 0; i < told_count; i++) {
+        report_frames_done(&told[i].frames);
         Py_CLEAR(told[i].exception);
         Py_CLEAR(told[i].texts);
     }
