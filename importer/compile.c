@@ -115,9 +115,12 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
 {
     if (trimmed && PyErr_ExceptionMatches(PyExc_MemoryError)) {
         say_which(path);
-    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError) && syntax_explain(source)) {
-        refuse_text(source, path, trimmed);
-        syntax_count(source);
+    } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        if (syntax_explain(source)) {
+            refuse_text(source, path, trimmed);
+            syntax_count(source);
+        }
+        syntax_place(source);
     }
 }
 

@@ -165,23 +165,85 @@ static bool begins_with(PyObject *text, PyObject *beginning)
 }
 
 /* An expression within an f-string is read as a source of its own, with brackets around
- * it, which is then the error's text: its columns are of that. */
-static bool is_within_string(const PySyntaxErrorObject *error, PyObject *source)
+ * it, which is then the error's text: its columns are of that. Returns the line that it
+ * stands in (new), or NULL: it is about none. */
+static PyObject *line_around(const PySyntaxErrorObject *error, PyObject *source)
 {
-    PyObject *text, *line;
-    bool is;
+    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
+    PyObject *line = line_of(text, error->lineno);
 
-    if (!says(error->msg, "f-string: ")) {
-        return false;
+    if (line == NULL || error->text == NULL || !PyUnicode_Check(error->text) ||
+        !(says(error->msg, "f-string: ") || says(error->text, "(")) ||
+        begins_with(line, error->text) || begins_with(error->text, line)) {
+        Py_CLEAR(line);
     }
-    text = PyObject_CallOneArg(importer.decode_source, source);
-    line = line_of(text, error->lineno);
-    is = line != NULL && error->text != NULL && PyUnicode_Check(error->text) &&
-         !begins_with(line, error->text) && !begins_with(error->text, line);
     PyErr_Clear();
-    Py_XDECREF(line);
     Py_XDECREF(text);
-    return is;
+    return line;
+}
+
+/* ---- f-strings ---- */
+
+/* What is between the brackets; new, or NULL. */
+static PyObject *expression_of(PyObject *text)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+
+    size -= size > 0 && PyUnicode_READ_CHAR(text, size - 1) == '\n';
+    return size > 2 && PyUnicode_READ_CHAR(text, 0) == '(' &&
+                   PyUnicode_READ_CHAR(text, size - 1) == ')'
+               ? PyUnicode_Substring(text, 1, size - 1)
+               : NULL;
+}
+
+/* Where it stands in the line: -1 also where it does more than once. */
+static Py_ssize_t only_place(PyObject *line, PyObject *part)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(line);
+    Py_ssize_t at = part != NULL ? PyUnicode_Find(line, part, 0, size, 1) : -1;
+
+    return at >= 0 && PyUnicode_Find(line, part, at + 1, size, 1) < 0 ? at : -1;
+}
+
+/* From the expression in its brackets to its line, where it begins at `at`. */
+static void move_column(PyObject **column, Py_ssize_t at)
+{
+    long number = *column != NULL && PyLong_Check(*column) ? PyLong_AsLong(*column) : 0;
+
+    if (at >= 0 && number > 1) {
+        set_number(column, (size_t)(number - 1) + (size_t)at);
+    } else {
+        Py_XSETREF(*column, Py_NewRef(Py_None));
+    }
+    PyErr_Clear();
+}
+
+static void place_in_line(PySyntaxErrorObject *error, PyObject *line)
+{
+    PyObject *expression = expression_of(error->text);
+    Py_ssize_t at = only_place(line, expression);
+
+    move_column(&error->offset, at);
+    move_column(&error->end_offset, at);
+    Py_XSETREF(error->text, Py_NewRef(line));
+    PyErr_Clear();
+    Py_XDECREF(expression);
+}
+
+void syntax_place(PyObject *source)
+{
+    PyObject *type, *value, *traceback, *line = NULL;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
+        line = line_around((PySyntaxErrorObject *)value, source);
+    }
+    if (line != NULL) {
+        place_in_line((PySyntaxErrorObject *)value, line);
+    }
+    Py_XDECREF(line);
+    PyErr_Restore(type, value, traceback);
 }
 
 void syntax_count(PyObject *source)
@@ -192,11 +254,13 @@ void syntax_count(PyObject *source)
     PyErr_NormalizeException(&type, &value, &traceback);
     if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
         PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
+        PyObject *line = line_around(error, source);
 
-        if (importer_counts_bytes(value) || is_within_string(error, source)) {
+        if (importer_counts_bytes(value) || line != NULL) {
             count_characters(&error->offset, error->text);
             count_characters(&error->end_offset, error->text);
         }
+        Py_XDECREF(line);
     }
     PyErr_Restore(type, value, traceback);
 }

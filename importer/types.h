@@ -90,6 +90,10 @@ bool syntax_explain(PyObject *source);
 /* Of the SyntaxError that is set for a source (bytes) that was compiled as a text: what
  * Python 3.11 counts in bytes even then it counts in characters. */
 void syntax_count(PyObject *source);
+/* Of an expression within an f-string Python 3.11 tells a line that is none of the
+ * source: this puts the source's own in its place, and columns of that, or none where the
+ * expression stands in it more than once. */
+void syntax_place(PyObject *source);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
  * mount without a file view. New reference. */

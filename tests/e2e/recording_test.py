@@ -119,13 +119,24 @@ class Recording(pool.TestCase):
                         caret = lines[lines.index("    " + code.strip()) + 1]
                         self.assertEqual(caret, " " * (3 + column) + "^" * max(end - column, 1))
 
-    def test_columns_within_an_f_string_are_those_of_its_expression(self):
-        """Which Python 3.11 shows as a line of its own."""
-        for end in "\n", "":
-            _, records = self.run_program({"robot.py": "\u00e9 = f'{\u00e9 b}'" + end}, "compile_error")
-            frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
-            self.assertEqual(tuple(frame[key] for key in ("line", "column", "end_column")), (1, 2, 5))
-            self.assertEqual(frame["source"], "(\u00e9 b)")
+    def test_columns_within_an_f_string_are_those_of_its_line(self):
+        """Python 3.11 shows its expression as a line of its own. Where that cannot be found in the line there are none."""
+        rows = [("\u00e9 = f'{\u00e9 b}'", 1, 8, 11), ("x = 1\nprint(f'hello {name y}')", 2, 16, 22),
+                ("    # deep\nif 1:\n    x = f'h\u00e9h\u00e9 {1 +} and {2 +}'", 3, 20, 21), ("s = f'''\nline {a b}'''", 2, 7, 10),
+                ("f'{ a b }'", 1, 5, 8), ("f'{x:{a b}}'", 1, 7, 10), ("f'{08}'", 1, 4, 5), ("f'{a $ b}'", 1, 6, 7),
+                ("f'{a b} {a b}'", 1, 0, 0), ("f'{(}'", 1, 7, 7)]
+        for code, line, column, end in rows:
+            for last in "\n", "":
+                with self.subTest(code, last=last):
+                    _, records = self.run_program({"robot.py": code + last}, "compile_error")
+                    frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                    self.assertEqual(tuple(frame[key] for key in ("line", "column", "end_column", "source")),
+                                     (line, column, end, code.splitlines()[line - 1]))
+                    shown = recording.text(records, "err").splitlines()
+                    self.assertEqual(shown[1], "    " + frame["source"].strip())
+                    indent = len(frame["source"]) - len(frame["source"].lstrip())
+                    caret = " " * (3 + column - indent) + "^" * max(end - column, 1)
+                    self.assertEqual(shown[2].rstrip(), caret if column > 0 else shown[2])
 
     def test_errors_of_an_encoding_have_a_place(self):
         for code, expected in ((b"\n# coding: foo\n", (2, 11, 2, 14, "# coding: foo")),
