@@ -272,7 +272,8 @@ class Limits(pool.TestCase):
     def test_nesting_is_no_memory(self):
         job = self.client.run("x = " + "not " * 7000 + "1\n")
         self.assertEqual(job.verdict, "compile_error", job.result)
-        self.assertIn("nested too deep", job.result["sentence"])
+        self.assertEqual(job.result["sentence"], "Python cannot read your program: MemoryError. It is nested too deep, or too long, for "
+                         "Python's compiler: write it in smaller steps.")
         job = self.client.run({"user/robot.py": "import arm\n", "user/arm.py": "x = " + "not " * 7000 + "1\n"})
         self.assertEqual(job.verdict, "exception", job.result)
         self.assertIn("arm.py cannot be compiled: it is nested too deep", job.result["sentence"])

@@ -316,6 +316,17 @@ class Sentences(pool.TestCase):
                 "sys.modules['random'] = M()\nsys.stdlib_module_names = S()\nraise ImportError('no', name='random')\n")
         self.assertIn("Your robot.py hides Python's own module random", self.client.run(code).result["sentence"])
 
+    def test_a_syntax_error_that_a_program_made_up(self):
+        """Python has read it, whatever the error says; one that it raises again is still its compiler's."""
+        for where in "'/robot/robot.py', 'notanint', object(), 5", "'/robot/robot.py', 1, 2, 'abc'":
+            for source in "raise SyntaxError('lie', ({}))\n", "def f(): raise SyntaxError('lie', ({}))\ntry: f()\nexcept SyntaxError as e: raise e\n":
+                with self.subTest(source, where=where):
+                    job = self.client.run(source.format(where))
+                    self.assertEqual((job.verdict, job.result["sentence"]), ("exception", STOPPED.format("SyntaxError: lie (robot.py, line 1)")))
+        for source in "import arm\n", "try: import arm\nexcept SyntaxError as e: raise e\n", "exec(compile('(', __file__, 'exec'))\n":
+            with self.subTest(source):
+                self.assertEqual(self.client.run(pool.make_zip({"robot.py": source, "arm.py": "x = (\n"})).verdict, "compile_error")
+
     def test_no_guess_by_chance(self):
         """Well-known names are known; others are near to one of Python's only by a slip."""
         names = ("yaml attr simpy psutil game pygame serial cv2 RPi requests scipy pandas typer attrs flask pytest django "

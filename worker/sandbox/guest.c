@@ -370,7 +370,8 @@ static void add_hint(PyObject *exception, const struct program *program,
     (void)deadline_end();
     if (report_is_nested_too_deep(exception)) {
         buffer_add_text(&hint,
-                        "It is nested too deep, or too long, for Python's compiler");
+                        "It is nested too deep, or too long, for Python's compiler: "
+                        "write it in smaller steps."); /* no line is known to look at */
     }
     if (hint.size > 0) {
         buffer_printf(to, ". %s", hint.data);

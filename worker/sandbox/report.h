@@ -52,5 +52,5 @@ bool report_is_nested_too_deep(PyObject *exception);
 /* A traceback of more entries than are worth printing: Python's own limit of recursion
  * was raised. */
 bool report_is_very_deep(PyObject *exception);
-/* A SyntaxError in a file of the program. */
+/* A SyntaxError in a file of the program, and not one that it has made by hand. */
 bool report_is_compile_error(PyObject *exception);

@@ -236,7 +236,7 @@ bool report_is_syntax_error(PyObject *exception)
 
 bool report_is_compile_error(PyObject *exception)
 {
-    return report_is_syntax_error(exception) &&
+    return report_is_syntax_error(exception) && !report_was_raised(exception) &&
            texts_is_program_file(((PySyntaxErrorObject *)exception)->filename);
 }
 

@@ -144,17 +144,14 @@ static bool says(PyObject *exception, const char *text)
            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(args, 0), text) == 0;
 }
 
-/* Is it the interpreter's own word, and not that of a `raise`? Such a MemoryError has no
- * text. */
-static bool is_of_interpreter(PyObject *exception)
+bool report_was_raised(PyObject *exception)
 {
-    const PyBaseExceptionObject *error = (PyBaseExceptionObject *)exception;
     const PyTracebackObject *entry = frames_traceback(exception);
     PyCodeObject *code;
     PyObject *bytes;
     bool raised;
 
-    if (entry == NULL || error->args == NULL || PyTuple_GET_SIZE(error->args) != 0) {
+    if (entry == NULL) {
         return false;
     }
     while (entry->tb_next != NULL) {
@@ -168,7 +165,16 @@ static bool is_of_interpreter(PyObject *exception)
     Py_XDECREF(bytes);
     Py_DECREF(code);
     PyErr_Clear();
-    return !raised;
+    return raised;
+}
+
+/* Is it the interpreter's own word? Such a MemoryError has no text. */
+static bool is_of_interpreter(PyObject *exception)
+{
+    PyObject *args = ((PyBaseExceptionObject *)exception)->args;
+
+    return frames_traceback(exception) != NULL && args != NULL &&
+           PyTuple_GET_SIZE(args) == 0 && !report_was_raised(exception);
 }
 
 /* A program may raise one by hand; packages that have memory of their own have types of

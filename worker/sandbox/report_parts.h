@@ -127,6 +127,8 @@ PyObject *report_item(PyObject *dict, const char *name);
 /* Its text can be had without running any code of the program's. */
 bool report_is_plain(PyObject *exception);
 bool report_is_syntax_error(PyObject *exception);
+/* By a `raise`, and not by what Python did. */
+bool report_was_raised(PyObject *exception);
 
 /* ---- stderr ---- */
 
