@@ -102,6 +102,12 @@ class Module(pool.TestCase):
         self.assertEqual(self.client.run("import paddock\npaddock.save('x', bytes(8000))\nprint('x' * 500)\n", output_kb="8").verdict,
                          "output_limit")
 
+        records = self.records("import paddock\nwhile True: paddock.save('a', '')\n", "exception", output_kb="8")
+        self.assertIn("ValueError: a file's name and 0 bytes are more than the job's output has left (robot.py", self.job.result["sentence"])
+        job = self.client.run("def main(): return 'x' * 9000\n", entry="robot:main", output_kb="8")
+        self.assertEqual(recording.text(recording.decode(job.recording), "err"),
+                         "What the program returned is not kept, because 9002 bytes are more than the job's output has left\n")
+
     def test_own_modules_of_these_names(self):
         self.assertEqual(recording.text(self.records({"robot.py": "import paddock\nprint(paddock.x)\n", "paddock.py": "x = 5\n"})), "5\n")
         records = self.records({"robot.py": "import json, paddock\npaddock.result(1)\nprint(json.x)\n", "json.py": "x = 5\n"})

@@ -29,8 +29,8 @@ static PyObject *give(enum wire_kind kind, const char *name, const char *media_t
         result = Py_NewRef(Py_None);
     } else {
         (void)PyErr_Format(PyExc_ValueError,
-                           "%zd bytes are more than the job's output has left",
-                           bytes->len);
+                           "%s%zd bytes are more than the job's output has left",
+                           name != NULL ? "a file's name and " : "", bytes->len);
     }
     PyBuffer_Release(bytes);
     return result;

@@ -20,14 +20,17 @@ def trace(level):
     return _host.wish(_LEVELS.index(level))
 
 
+def _json(value):
+    try:
+        return _dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:  # half a character: JSON can say it in ASCII alone
+        return _dumps(value, allow_nan=False).encode("ascii")
+
+
 @_host.plain
 def result(value):
     """Gives a value back to whoever runs the program: anything that can be JSON. May be called more than once."""
-    try:
-        text = _dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:  # half a character: JSON can say it in ASCII alone
-        text = _dumps(value, allow_nan=False).encode("ascii")
-    _host.value(text)
+    _host.value(_json(value))
 
 
 @_host.plain
@@ -70,7 +73,10 @@ def _returned(value):
     """What the function of a job's entry returned."""
     if value is None:
         return
+    why = "it cannot be JSON: {}: {}"
     try:
-        result(value)
+        text = _json(value)
+        why = "{1}"  # there is no room for it
+        _host.value(text)
     except BaseException as error:
-        print(f"What the program returned is not kept, because it cannot be JSON: {type(error).__name__}: {error}", file=_sys.stderr)
+        print("What the program returned is not kept, because " + why.format(type(error).__name__, error), file=_sys.stderr)
