@@ -196,7 +196,7 @@ struct message_ping {
 };
 
 struct message_pong {
-    uint32_t unused;
+    uint32_t patience_ms; /* what it does next may keep it silent for so much longer */
 };
 
 struct message_drain {

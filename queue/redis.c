@@ -12,6 +12,7 @@
 #include "common/redis_address.h"
 #include "queue/connect.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -51,6 +52,15 @@ static struct redis *allocate(void)
         redis->seed = (unsigned)clock_ns(CLOCK_MONOTONIC) ^ (unsigned)getpid();
     }
     return redis;
+}
+
+bool redis_looks_up(const struct redis *redis)
+{
+    struct in6_addr number;
+
+    return !redis->address.is_unix &&
+           inet_pton(AF_INET, redis->address.host, &number) != 1 &&
+           inet_pton(AF_INET6, redis->address.host, &number) != 1;
 }
 
 int redis_new(const char *address, struct redis **ret, struct buffer *why)

@@ -48,6 +48,8 @@ typedef void redis_done(void *context, int error, const struct buffer *why);
  * called). */
 int redis_connect_begin(struct redis *redis, int timeout_ms, redis_done *done,
                         void *context, struct buffer *why) must_check;
+/* Is its host a name, for which the resolver is waited for? */
+bool redis_looks_up(const struct redis *redis);
 /* Milliseconds to wait before the next redis_connect: jittered exponential backoff, 20 ms
  * to 1 s. */
 int redis_retry_ms(struct redis *redis);

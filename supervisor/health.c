@@ -12,9 +12,8 @@
 #include <signal.h>
 
 /* A loop turns in a millisecond; a debugger, or a disk that memory is swapped to, may
- * hold it for seconds. A relay's also stands while the system looks up the name of
- * Redis's host, and nobody is served better by another one then. What starts is not
- * asked: it says READY. */
+ * hold it for seconds. Who is about to do what may take longer says so before (PONG).
+ * What starts is not asked: it says READY. */
 static const int64_t patience_ms[][UNIT_STATES] = {
     [UNIT_REDIS] = {0}, /* the relays' concern: a Redis that does not answer is away */
     [UNIT_ZYGOTE] =
@@ -26,8 +25,8 @@ static const int64_t patience_ms[][UNIT_STATES] = {
     [UNIT_RELAY] =
         {
             [UNIT_STARTING] = 120000,
-            [UNIT_READY] = 30000,
-            [UNIT_RETIRING] = 30000,
+            [UNIT_READY] = 10000,
+            [UNIT_RETIRING] = 10000,
         },
     [UNIT_METRICS] = {0}, /* jobs run without it */
     [UNIT_POOL] =

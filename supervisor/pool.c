@@ -35,7 +35,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define STOP_MS 3000 /* from the end of a socket to SIGKILL */
+#define STOP_MS     3000  /* from the end of a socket to SIGKILL */
+#define PATIENCE_MS 60000 /* the most that a child may ask for */
 
 /* The other place of a zygote; NULL in a check, and for whoever is none. */
 static struct unit *other_place(struct pool *pool, const struct unit *one)
@@ -196,7 +197,9 @@ static void on_unlinked(struct pool *pool, struct unit *unit,
 
 static void on_pong(struct pool *pool, struct unit *unit, const struct message *message)
 {
-    unit->silent_ms = 0;
+    uint32_t patience_ms = message->payload.PONG_.patience_ms;
+
+    unit->silent_ms = -(int64_t)(patience_ms < PATIENCE_MS ? patience_ms : PATIENCE_MS);
     unit->answered_ms = clock_now_ms();
 }
 

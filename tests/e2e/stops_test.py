@@ -194,7 +194,7 @@ class ForGood(unittest.TestCase):
             os.kill(relay, signal.SIGSTOP)
             pool.wait_until(lambda: len(p.relays()) == 2 and relay not in p.relays(), "there is another")
             self.check_service(p)
-            self.assertIn("relay 0 has not answered for 30 s: it is killed and replaced", p.read_log())
+            self.assertIn("relay 0 has not answered for 10 s: it is killed and replaced", p.read_log())
 
     def test_held_up(self):
         """A supervisor that stood still blames nobody; nor is a zygote blamed that somebody has looked into."""

@@ -17,8 +17,9 @@
 #include <poll.h>
 #include <string.h>
 
-#define CONNECT_MS   2000 /* for a connection, which the loop does not wait for */
-#define START_MS     1000 /* the same at the start, where there is nothing else to do */
+#define CONNECT_MS   2000  /* for a connection, which the loop does not wait for */
+#define LOOK_UP_MS   30000 /* for the system to look up a name, which it does */
+#define START_MS     1000  /* the same at the start, where there is nothing else to do */
 #define REST_MIN_MS  50
 #define REST_MAX_MS  1000
 #define REASON_BYTES 512
@@ -269,11 +270,21 @@ static void go_on(struct broker_line *line)
     }
 }
 
+/* The system looks up names in its own time, and nobody is served better by another relay
+ * that waits for it. */
 static void try_again(struct broker_line *line)
 {
     struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
-    int r = redis_connect_begin(line->redis, CONNECT_MS, on_connected, line, &why);
+    bool looks_up = redis_looks_up(line->redis);
+    int r;
 
+    if (looks_up) {
+        relay_is_there(line->relay, LOOK_UP_MS);
+    }
+    r = redis_connect_begin(line->redis, CONNECT_MS, on_connected, line, &why);
+    if (looks_up) {
+        relay_is_there(line->relay, 0);
+    }
     line->reaching = r == 0;
     if (r < 0) {
         fail(line, r, &why);

@@ -82,12 +82,17 @@ static void on_drain(struct relay *relay, struct message *message)
 }
 
 /* What cannot be sent now is asked for again. */
-static void on_ping(struct relay *relay, struct message *message)
+void relay_is_there(struct relay *relay, uint32_t patience_ms)
 {
-    const struct message_pong pong = {0};
+    const struct message_pong pong = {patience_ms};
     int error = message_send(relay->peer, MESSAGE_PONG, &pong, NULL);
 
     (void)error;
+}
+
+static void on_ping(struct relay *relay, struct message *message)
+{
+    relay_is_there(relay, 0);
 }
 
 static void (*const handlers[MESSAGE_COUNT])(struct relay *, struct message *) = {

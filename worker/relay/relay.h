@@ -74,3 +74,5 @@ struct relay {
 /* Something happened that no later turn of the loop can repair: the supervisor starts
  * another. */
 void relay_break(struct relay *relay, int exit_code);
+/* Tells the supervisor that we are there, and that we may say nothing for so long. */
+void relay_is_there(struct relay *relay, uint32_t patience_ms);
