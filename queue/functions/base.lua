@@ -43,6 +43,7 @@ local INPUT_AT_MOST = 65536    -- bytes of live input per call
 local INPUTS_AT_MOST = 1048576 -- and per job
 local ZIP_MB_AT_MOST = 50      -- what a relay can take, whatever is configured
 local SMALL_RECORDING = 6144   -- bytes; to cut such a one to its result would free next to nothing
+local RESULT_WITHIN = 16       -- pages from a Stream's end that are looked through for its result
 local LARGE_FIELDS = 16384     -- bytes of a job's fields, from which on it is asked whether there is memory for them
 
 -- Numbers of the hash `conf`: default, least, most. What is no such number counts as the default.

@@ -20,18 +20,22 @@ local function reap_recordings(P, now)
   end
 end
 
--- The result is the last entry; but it was no last one for ever that the version before this one told.
+-- The result is the last entry; but it was no last one for ever that the version before this one told. How much was sent behind
+-- that one has an end: where nothing was found by then there is none.
 local function find_result(P, id)
   local from, count = "+", 1
-  repeat
+  for _ = 0, RESULT_WITHIN do
     local found = try("XREVRANGE", P .. "frames:" .. id, from, "-", "COUNT", count) or {}
     for _, entry in ipairs(found) do
       if entry[2][2] == "result" then
         return entry
       end
     end
-    from, count = found[1] and "(" .. found[#found][1], 256
-  until not from
+    if not found[1] then
+      return nil
+    end
+    from, count = "(" .. found[#found][1], 256
+  end
 end
 
 local function leave_result(P, id)

@@ -2283,6 +2283,20 @@ class Recordings(Test):
         self.assertEqual(self.sums(), {})
 
 
+    def test_where_there_is_no_result_not_all_is_looked_through(self):
+        q = self.q
+        self.run_one("a")
+        store.delete(q.key("frames:", "a"))
+        pipe = store.pipeline(transaction=False)
+        for _ in range(10000):
+            pipe.xadd(q.key("frames:", "a"), {"k": "slice", "a": 1, "d": "x"})
+        pipe.execute()
+        q.configure(recordings_mb=0)
+        commands(lambda: self.run_one("b"))
+        self.assertLess(store.info("commandstats")["cmdstat_xrevrange"]["calls"], 20)
+        self.assertEqual((len(q.entries("a")), self.sums()), (0, {}))
+
+
 class Malformed(Test):
     """Whatever somebody did to a job's keys, a claim ends it, says why, and goes on with the next."""
 
