@@ -224,6 +224,7 @@ class Test(unittest.TestCase):
             self.assertEqual([store.ttl(q.key(name, job)) for name in ("job:", "frames:")], [-1, -1])
             return result
         self.assertEqual(store.exists(q.key("zip:", job), q.key("in:", job)), 0)
+        self.assertEqual({"stdin", "argv"} & set(q.job(job)), set())
         keep_s = int(q.job(job)["keep_s"])
         for name in ("job:", "frames:"):
             self.assertTrue(0 < store.ttl(q.key(name, job)) <= keep_s, name)
@@ -1594,6 +1595,30 @@ class Leftovers(Test):
         self.assertGreater(store.ttl(q.key("audited")), 0)
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
         self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"turns:1", b"turns"], "of each class, and of each round")
+
+
+    def test_what_only_a_program_needs_goes_with_its_end(self):
+        """It counts with the queue's bytes while the job is not final; then it counts nowhere, for as long as 30 days."""
+        q = self.q
+        fields = {"stdin": "x" * 100000, "argv": "a\nb"}
+        ends = {"done": lambda: q.finish(q.claim()), "cancelled": lambda: q.call("cancel", "a"),
+                "expired": lambda: (q.make_due("waits", "a"), q.claim()),
+                "dead": lambda: q.call("lost", "a", q.claim(most=1)["token"], "x")}
+        for state, end in ends.items():
+            with self.subTest(state):
+                self.begin_anew()
+                q.enqueue("a", keep_s=2592000, **fields)
+                end()
+                self.assertEqual(q.state("a"), state)
+                if state == "dead":  # it may run again
+                    self.assertEqual((len(q.job("a")["stdin"]), q.job("a")["argv"]), (100000, b"a\nb"))
+                    q.call("dead_requeue", "a")
+                    job = q.claim(most=1)
+                    self.assertEqual({name: job[name] for name in fields}, fields)
+                    q.call("lost", "a", job["token"], "x")
+                    q.call("dead_drop", "a")
+                self.assertEqual(set(fields) & set(q.job("a")), set())
+                self.assertEqual((q.job("a")["tenant"], store.get(q.key("bytes"))), (b"default", b"0"))
 
 
 class Turns(Test):
