@@ -26,7 +26,7 @@ end
 local function bury(P, id, bytes, now)
   redis.call("ZADD", P .. "dead", whole(now), id)
   for _, key in ipairs({"job:", "frames:", "zip:", "in:"}) do
-    redis.call("PERSIST", P .. key .. id)
+    redis.call("EXPIRE", P .. key .. id, DEAD_S + SPARE_S) -- a leak guard: it is `dead` that ends its time
   end
   if redis.call("EXISTS", P .. "zip:" .. id) == 1 then
     redis.call("HSET", P .. "job:" .. id, "held", whole(bytes))

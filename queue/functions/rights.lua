@@ -10,9 +10,9 @@
 -- believed for a second: of the relay that says who it is when it begins an attempt, and else of whoever calls that function.
 -- If one of them has not what another had, or has no more, one call stops in the middle, which an audit sees to; from then on
 -- it is looked each time, for a minute after the last that was refused.
-local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE own:", "GET pace", "HDEL kept",
+local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE own:", "GET pace", "HDEL kept",
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HMGET conf", "HSET job:",
-               "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "PERSIST in:", "RPOP t0:",
+               "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "RPOP t0:",
                "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
                "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
                "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
@@ -28,9 +28,9 @@ local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
                   "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
-                  "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open", "ZADD waits",
-                  "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings", "ZREM recordings_until",
-                  "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}
+                  "LPUSH wake", "LTRIM wake", "PERSIST job:", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",
+                  "ZADD waits", "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings",
+                  "ZREM recordings_until", "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}
 local NEEDS = {claim = RELAY, tend = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,
                enqueue = CLIENT, cancel = CLIENT, input = INPUT, dead_requeue = OPERATOR, dead_drop = OPERATOR}
 

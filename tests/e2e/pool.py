@@ -411,11 +411,10 @@ class RedisServer:
 
 
 def keys_without_expiry(client):
-    """Keys of jobs that would stay for ever: there should be none once all jobs are final, but for dead letters."""
-    dead = {job.decode() for job in client.redis.zrange(client.key("dead"), 0, -1)}
+    """Keys of jobs that would stay for ever: there should be none once all jobs are final."""
     found = []
     for key in client.redis.scan_iter(client.prefix + "*"):
         name = key.decode()[len(client.prefix):]
-        if re.match(r"(job|zip|frames|ctl|in|up):", name) and client.redis.ttl(key) < 0 and name.split(":")[1] not in dead:
+        if re.match(r"(job|zip|frames|ctl|in|up):", name) and client.redis.ttl(key) < 0:
             found.append(name)
     return found

@@ -206,6 +206,19 @@ class Keys(Test):
         self.assertEqual(q.order(1), ["a"])
         self.check_final("a", "done", "ok")
 
+    def test_dead_letters_that_nobody_knows_any_more(self):
+        """None of their keys stays for ever."""
+        store, q = functions_test.store, self.q
+        q.enqueue("a", live_input="1")
+        q.call("input", "a", "x")
+        q.call("lost", "a", q.claim(most=1)["token"], "x")
+        store.delete(q.key("dead"))
+        for _ in range(3):
+            q.claim()
+        left = [key for key in q.keys() if key.endswith(":a")]
+        self.assertEqual(left, ["frames:a", "in:a", "job:a", "zip:a"])
+        self.assertEqual([key for key in left if store.ttl(q.key(key)) < 0], [])
+
     def test_of_an_open_job_no_dead_letter_is_dropped(self):
         store, q = functions_test.store, self.q
         q.enqueue("a")

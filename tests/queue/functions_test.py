@@ -22,6 +22,7 @@ LIBRARY = os.environ.get("PADDOCK_LIBRARY", "build/dev/queue/paddock.lua")
 PATIENCE = 60  # a watchdog, not an expectation
 LEASE_MS = 60000
 FINAL = {"done", "dead", "cancelled", "expired"}
+WEEK_S = 7 * 86400
 QUEUE = "default"  # the one that the users are made for
 NEVER_MS = 10**15  # so that what an audit would set right is seen
 connections = {}  # of each user
@@ -221,7 +222,8 @@ class Test(unittest.TestCase):
         self.assertEqual(store.exists(q.key("ctl:", job)), 0)
         if state == "dead":
             self.assertIsNotNone(store.zscore(q.key("dead"), job))
-            self.assertEqual([store.ttl(q.key(name, job)) for name in ("job:", "frames:")], [-1, -1])
+            for name in ("job:", "frames:"):
+                self.assertTrue(WEEK_S < store.ttl(q.key(name, job)) <= WEEK_S + 3600, name)
             return result
         self.assertEqual(store.exists(q.key("zip:", job), q.key("in:", job)), 0)
         self.assertEqual({"stdin", "argv"} & set(q.job(job)), set())
@@ -1991,7 +1993,7 @@ class Dead(Test):
         self.assertEqual(store.get(q.key("zip:", "a")), b"12345")
         self.assertEqual(store.get(q.key("in:", "a")), b"typed\n")
         for key in q.keys():
-            self.assertEqual(store.ttl(q.key(key)), -1, key)
+            self.assertEqual(store.ttl(q.key(key)) > WEEK_S, ":" in key, key)
         self.assertEqual((store.get(q.key("bytes")), store.hgetall(q.key("topen"))), (b"11", {}))
         self.assertEqual(len(q.entries("a", "slice")), 1)
 
@@ -2021,7 +2023,8 @@ class Dead(Test):
         self.assertEqual(set(q.job("a")) - set(fresh), {"max_deliveries"})
         self.assertEqual((q.job("a")["lost"], q.job("a")["state"]), (b"0", b"queued"))
         self.assertEqual(store.zcard(q.key("dead")), 0)
-        self.assertGreater(store.ttl(q.key("zip:", "a")), 0)
+        self.assertTrue(0 < store.ttl(q.key("zip:", "a")) < WEEK_S)
+        self.assertEqual(store.ttl(q.key("job:", "a")), -1, "however long it waits")
         self.assertEqual(store.get(q.key("bytes")), b"7", "the meta, too")
         self.assertEqual(q.order(2), ["b", "a"])
         self.assertEqual(self.check_final("a", "done", "ok")["attempt"], 2)
@@ -3034,7 +3037,9 @@ class Model:
                 self.final[job] = (state, q.result(job))
             if state in FINAL:
                 for key in ("job:", "frames:"):
-                    test.assertEqual(store.ttl(q.key(key, job)) == -1, job in dead, key + job)
+                    test.assertGreater(store.ttl(q.key(key, job)), 86400 if job in dead else 0, key + job)
+            else:
+                test.assertEqual(store.ttl(q.key("job:", job)), -1)
 
     def check_tenants(self):
         """What is told of each tenant, those with none left out."""
