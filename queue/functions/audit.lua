@@ -69,6 +69,68 @@ do
     end
   end
 
+  -- Whether these are the members of a sorted set, and so many.
+  local function are_members(P, name, wanted, number)
+    local found = redis.call("ZRANGE", P .. name, 0, COUNT_AT_MOST)
+    for _, id in ipairs(found) do
+      if not wanted[id] then
+        return false
+      end
+    end
+    return #found == number
+  end
+
+  -- Of more recordings than are counted anew it is looked whether all can be there.
+  local function doubt_recordings(P, kept)
+    local lasting = kept - redis.call("ZCARD", P .. "recordings_until")
+    if redis.call("ZCARD", P .. "recordings") ~= kept or lasting < 0 or lasting > redis.call("ZCARD", P .. "dead") then
+      redis.call("UNLINK", P .. "recordings", P .. "recordings_until", P .. "recordings_size", P .. "recordings_bytes")
+    end
+  end
+
+  -- What there is says `recordings_size`; when it ended, and how long it is kept, the job itself. One that is gone counts no more.
+  local function set_recordings(P, sizes, letters)
+    redis.call("UNLINK", P .. "recordings", P .. "recordings_until")
+    for id in pairs(sizes) do
+      local known = fields(P, id, "ended_ms", "keep_s")
+      if not known[1] then
+        redis.call("HDEL", P .. "recordings_size", id)
+        sizes[id] = nil
+      else
+        local ended = counted(known[1])
+        redis.call("ZADD", P .. "recordings", whole(ended), id)
+        if not letters[id] then
+          redis.call("ZADD", P .. "recordings_until", whole(ended + asked("keep_s", known[2]) * 1000), id)
+        end
+      end
+    end
+  end
+
+  local function count_recordings(P)
+    local kept, lasting = redis.call("HLEN", P .. "recordings_size"), 0
+    if kept > COUNT_AT_MOST then
+      return doubt_recordings(P, kept)
+    end
+    local flat, letters, sizes, expiring, sum = redis.call("HGETALL", P .. "recordings_size"), {}, {}, {}, 0
+    for _, id in ipairs(redis.call("ZRANGE", P .. "dead", 0, COUNT_AT_MOST)) do
+      letters[id] = true
+    end
+    for i = 1, #flat, 2 do
+      local id = flat[i]
+      sizes[id], expiring[id] = counted(flat[i + 1]), not letters[id]
+      lasting = lasting + (letters[id] and 1 or 0)
+    end
+    if not are_members(P, "recordings", sizes, kept) or not are_members(P, "recordings_until", expiring, kept - lasting) then
+      set_recordings(P, sizes, letters)
+    end
+    for _, size in pairs(sizes) do
+      sum = sum + size
+    end
+    if (try("GET", P .. "recordings_bytes") or "0") ~= whole(sum) then
+      redis.call("SET", P .. "recordings_bytes", whole(sum))
+    end
+  end
+
   -- All have been passed. Of dead letters those count that have a program. (`suspect` was the version's before.)
   local function count_anew(P, round)
     redis.call("UNLINK", P .. "suspect")
@@ -80,6 +142,7 @@ do
     if redis.call("ZCARD", P .. "lease") <= COUNT_AT_MOST then
       count_running(P)
     end
+    count_recordings(P)
     if not round.sure then
       return
     end

@@ -17,6 +17,7 @@ local function reap_recordings(P, now)
   for _, id in ipairs(redis.call("ZRANGE", P .. "recordings_until", "-inf", whole(now), "BYSCORE", "LIMIT", 0,
                                  REAP_AT_MOST)) do
     forget_recording(P, id)
+    redis.call("ZREM", P .. "recordings_until", id) -- also where nothing says how large it is
   end
 end
 
@@ -52,6 +53,7 @@ end
 
 -- Also of the one that is `ending`, which is open yet.
 local function cut_recording(P, id, ending)
+  redis.call("ZREM", P .. "recordings", id) -- also where nothing says how large it is
   if id ~= ending and redis.call("ZSCORE", P .. "open", id) then
     return forget_recording(P, id) -- the id has been used again
   end

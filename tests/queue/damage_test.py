@@ -219,6 +219,66 @@ class Keys(Test):
         self.assertEqual(left, ["frames:a", "in:a", "job:a", "zip:a"])
         self.assertEqual([key for key in left if store.ttl(q.key(key)) < 0], [])
 
+    def recorded(self, job, **fields):
+        self.q.enqueue(job, **fields)
+        claimed = self.q.claim(most=1)
+        self.q.record(job, 20000)
+        return claimed
+
+    def account(self):
+        """What is known of recordings, but for what an audit takes from the jobs themselves."""
+        store, q = functions_test.store, self.q
+        return {name: set(store.zrange(q.key(name), 0, -1)) for name in ("recordings", "recordings_until")} | {
+            "recordings_size": store.hgetall(q.key("recordings_size")), "recordings_bytes": int(store.get(q.key("recordings_bytes")) or 0)}
+
+    def test_what_is_known_of_recordings(self):
+        store, q = functions_test.store, self.q
+        damages = [lambda name=name: store.delete(q.key(name)) for name in ("recordings", "recordings_until", "recordings_bytes")] + [
+            lambda value=value: store.set(q.key("recordings_bytes"), value) for value in ("999999999999", "1", "x")] + [
+            lambda name=name: store.zadd(q.key(name), {"nobody": 10**15}) for name in ("recordings", "recordings_until")] + [
+            lambda name=name: store.zrem(q.key(name), "j1") for name in ("recordings", "recordings_until")]
+        for number, damage in enumerate(damages):
+            with self.subTest(number):
+                store.flushall()
+                for i in range(5):
+                    q.finish(self.recorded(f"j{i}"))
+                q.call("lost", "letter", self.recorded("letter")["token"], "x")
+                before, ends = self.account(), store.zrange(q.key("recordings_until"), 0, -1, withscores=True)
+                damage()
+                for _ in range(3):
+                    q.claim()
+                self.assertEqual(self.account(), before)
+                self.assertEqual([job for job, _ in store.zrange(q.key("recordings_until"), 0, -1, withscores=True)], [job for job, _ in ends])
+                for job in [f"j{i}" for i in range(5)] + ["letter"]:
+                    self.assertNotIn("recording_cut", q.job(job))
+
+    def test_recordings_of_which_nothing_is_known(self):
+        store, q = functions_test.store, self.q
+        for lose in (lambda: store.delete(q.key("recordings_size")), lambda: store.delete(q.key("job:", "a"), q.key("recordings"))):
+            q.finish(self.recorded("a"))
+            lose()
+            for _ in range(3):
+                q.claim()
+            self.assertEqual(self.account(), {"recordings": set(), "recordings_until": set(), "recordings_size": {}, "recordings_bytes": 0})
+            store.flushall()
+
+    def test_more_recordings_than_are_counted_anew(self):
+        """They stay until they expire, and are no longer known of; where nothing is wrong they are."""
+        store, q = functions_test.store, self.q
+        jobs = {f"j{i}": functions_test.now_ms() + 10**6 + i for i in range(1500)}
+        for name in (None, "recordings", "recordings_until"):
+            with self.subTest(name):
+                store.flushall()
+                store.hset(q.key("recordings_size"), mapping={job: 7000 for job in jobs})
+                store.set(q.key("recordings_bytes"), 7000 * len(jobs))
+                for key in ("recordings", "recordings_until"):
+                    store.zadd(q.key(key), dict(list(jobs.items())[:1499]) if key == name else jobs)
+                for _ in range(3):
+                    q.claim()
+                left = 0 if name else len(jobs)
+                self.assertEqual({key: len(value) if key != "recordings_bytes" else value // 7000 for key, value in self.account().items()},
+                                 dict.fromkeys(("recordings", "recordings_until", "recordings_size", "recordings_bytes"), left))
+
     def test_of_an_open_job_no_dead_letter_is_dropped(self):
         store, q = functions_test.store, self.q
         q.enqueue("a")

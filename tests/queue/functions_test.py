@@ -2311,6 +2311,17 @@ class Recordings(Test):
         self.assertEqual(self.sums(), {})
 
 
+    def test_of_which_nothing_says_how_large_they_are(self):
+        """They are in no other's way."""
+        q = self.q
+        self.run_one("a", 20000)
+        for name in ("recordings", "recordings_until"):
+            store.zadd(q.key(name), {f"nobody{i}": 1 for i in range(30)})
+        q.configure(recordings_mb=0)
+        for i in range(3):
+            self.run_one(f"more{i}", 20000)
+        self.assertEqual((q.keys("recordings"), store.get(q.key("recordings_bytes"))), (["recordings_bytes"], b"0"))
+
     def test_where_there_is_no_result_not_all_is_looked_through(self):
         q = self.q
         self.run_one("a")
@@ -2644,8 +2655,8 @@ class Rarely(Test):
         claimed = q.claim()
         q.record("a", 100000)
         q.finish(claimed)
-        store.zadd(q.key("recordings_until"), {"a": 1})
         self.recorded("b")
+        store.zadd(q.key("recordings_until"), {"a": 1})
         q.call("cancel", "b")
         self.assertEqual(store.hkeys(q.key("recordings_size")), [b"b"])
 
@@ -3150,6 +3161,9 @@ def damage(model):
         lambda: [store.hset(q.key(key), choose([tenant, "nobody"]), choose([7, 0, -1, "x"])) for key in ("topen", "tact")],
         lambda: store.zadd(q.key("capped"), {tenant: 1}),
         lambda: store.set(q.key("audited"), "1"),
+        lambda: store.delete(q.key(choose(["recordings", "recordings_until", "recordings_size", "recordings_bytes"]))),
+        lambda: store.set(q.key("recordings_bytes"), choose(["7", "x", "999999999999"])),
+        lambda: store.zadd(q.key(choose(["recordings", "recordings_until"])), {"nobody": 10**15}),
     ])()
     paused = store.get(q.key("paused"))
     store.set(q.key("paused"), "")
