@@ -140,7 +140,8 @@ local function tend(P, args)
   if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
     redis.call("UNLINK", P .. "wake")
   end
-  return idle(P, now, "lease", "waits")
+  local _, more = share_recordings(P, now, nil, 0)
+  return more and {"idle_ms", "1"} or idle(P, now, "lease", "waits")
 end
 
 local function claim(P, args)

@@ -60,27 +60,23 @@ local function make_room(P, tenant, size, spared)
   end
 end
 
--- One of them gives way when Redis's memory is used up.
-local function drop_oldest(P)
-  local oldest = redis.call("ZRANGE", P .. "dead", 0, 0)[1]
+-- When Redis's memory is used up recordings give way to who asks for so much, or where there are none a dead letter.
+local function give_way(P, most)
+  local now = now_ms()
+  local oldest = share_recordings(P, now, nil, most) == 0 and redis.call("ZRANGE", P .. "dead", 0, 0)[1]
   if oldest then
-    drop_letter(P, oldest, now_ms())
+    drop_letter(P, oldest, now)
   end
 end
 
 -- Redis has no room for so much more. Returns also how often it has refused a command for that.
 local function out_of_memory(most)
-  local info = try("INFO", "memory", "errorstats")
-  if type(info) ~= "string" then
-    return false
-  end
-  local used = tonumber(string.match(info, "\nused_memory:(%d+)") or 0)
-  local maximum = tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0)
-  return maximum > 0 and used + most >= maximum, string.match(info, "\nerrorstat_OOM:count=(%d+)")
+  local used, maximum, refused = memory()
+  return maximum > 0 and used + most >= maximum, refused
 end
 
 -- Where memory is used up an upload may be missing because it was refused, or for any other reason (it expired, it never
--- was). A dead letter gives way only if Redis has refused something since one gave way last.
+-- was). Something gives way only if Redis has refused something since it did last.
 local refusals = {}
 
 local function refuse_missing(P, name, most)
@@ -90,7 +86,7 @@ local function refuse_missing(P, name, most)
   end
   if refusals[P] ~= refused then
     refusals[P] = refused
-    drop_oldest(P)
+    give_way(P, most)
   end
   return redis.status_reply("full memory 1000")
 end
@@ -193,7 +189,7 @@ local function enqueue(P, args)
     return redis.error_reply("TOOBIG " .. whole(most))
   end
   if extra >= LARGE_FIELDS and out_of_memory(extra) then
-    drop_oldest(P)
+    give_way(P, extra)
     redis.call("UNLINK", upload)
     return redis.status_reply("full memory 1000")
   end

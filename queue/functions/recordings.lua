@@ -39,43 +39,72 @@ local function find_result(P, id)
   end
 end
 
-local function leave_result(P, id)
-  local result = find_result(P, id)
-  if result and result[1] == LAST_ID then
-    try("XTRIM", P .. "frames:" .. id, "MINID", LAST_ID)
-    return
+-- Redis's memory: what is used, at most (0: there is no such bound), and how often it has refused a command for that.
+local function memory()
+  local info = try("INFO", "memory", "errorstats")
+  if type(info) ~= "string" then
+    return 0, 0
   end
-  try("XTRIM", P .. "frames:" .. id, "MAXLEN", 0)
-  if result then
-    try("XADD", P .. "frames:" .. id, LAST_ID, unpack(result[2]))
-  end
+  return tonumber(string.match(info, "\nused_memory:(%d+)") or 0), tonumber(string.match(info, "\nmaxmemory:(%d+)") or 0),
+         string.match(info, "\nerrorstat_OOM:count=(%d+)")
 end
 
--- Also of the one that is `ending`, which is open yet.
-local function cut_recording(P, id, ending)
-  redis.call("ZREM", P .. "recordings", id) -- also where nothing says how large it is
-  if id ~= ending and redis.call("ZSCORE", P .. "open", id) then
-    return forget_recording(P, id) -- the id has been used again
+local share_recordings
+do
+  local function leave_result(P, id)
+    local result = find_result(P, id)
+    if result and result[1] == LAST_ID then
+      try("XTRIM", P .. "frames:" .. id, "MINID", LAST_ID)
+      return
+    end
+    try("XTRIM", P .. "frames:" .. id, "MAXLEN", 0)
+    if result then
+      try("XADD", P .. "frames:" .. id, LAST_ID, unpack(result[2]))
+    end
   end
-  leave_result(P, id)
-  if redis.call("TYPE", P .. "job:" .. id).ok == "hash" then
-    redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
-  end
-  forget_recording(P, id)
-end
 
-local function share_recordings(P, now, ending)
-  local most = configured(P, "recordings_mb") * 1048576
-  reap_recordings(P, now)
-  for _ = 1, REAP_AT_MOST do
-    if counted(try("GET", P .. "recordings_bytes")) <= most then
-      return
+  -- Also of the one that is `ending`, which is open yet.
+  local function cut_recording(P, id, ending)
+    redis.call("ZREM", P .. "recordings", id) -- also where nothing says how large it is
+    if id ~= ending and redis.call("ZSCORE", P .. "open", id) then
+      return forget_recording(P, id) -- the id has been used again
     end
-    local oldest = redis.call("ZRANGE", P .. "recordings", 0, 0)[1]
-    if not oldest then
-      return
+    leave_result(P, id)
+    if redis.call("TYPE", P .. "job:" .. id).ok == "hash" then
+      redis.call("HSET", P .. "job:" .. id, "recording_cut", "1")
     end
-    cut_recording(P, oldest, ending)
+    forget_recording(P, id)
+  end
+
+  -- Jobs that are to run come before those that have: where three quarters of Redis's memory are used recordings give way, but
+  -- for a sixteenth of it, for it may be others than jobs that take so much; where hardly any is left all of them do.
+  local SHARED, SPARED, FULL = 3 / 4, 1 / 16, 15 / 16
+
+  -- What recordings may take that take so much now, where there is to be room for something.
+  local function most_of_recordings(P, held, room)
+    local most = configured(P, "recordings_mb") * 1048576
+    local used, maximum = memory()
+    if maximum == 0 then
+      return most
+    end
+    local over = math.min(used - maximum * SHARED, held - maximum * SPARED)
+    return math.min(most, held - math.max(over, used + room - maximum * FULL))
+  end
+
+  -- Returns how many were cut, and whether more are to be.
+  function share_recordings(P, now, ending, room)
+    reap_recordings(P, now)
+    local held = counted(try("GET", P .. "recordings_bytes"))
+    local most = most_of_recordings(P, held, room)
+    for cut = 0, REAP_AT_MOST - 1 do
+      local oldest = held > most and redis.call("ZRANGE", P .. "recordings", 0, 0)[1]
+      if not oldest then
+        return cut, false
+      end
+      cut_recording(P, oldest, ending)
+      held = counted(try("GET", P .. "recordings_bytes"))
+    end
+    return REAP_AT_MOST, held > most
   end
 end
 
@@ -89,7 +118,7 @@ local function note_recording(P, id, now)
   redis.call("HSET", P .. "recordings_size", id, whole(size))
   redis.call("ZADD", P .. "recordings", whole(now), id)
   add(P, "recordings_bytes", size)
-  share_recordings(P, now, id)
+  share_recordings(P, now, id, 0)
   return true
 end
 

@@ -12,11 +12,11 @@
 -- it is looked each time, for a minute after the last that was refused.
 local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE own:", "GET pace", "HDEL kept",
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HLEN recordings_size",
-               "HMGET conf", "HSET job:", "INCRBY recordings_bytes", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "RPOP t0:",
-               "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
-               "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
-               "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits",
-               "ZUNIONSTORE open"}
+               "HMGET conf", "HSET job:", "INCRBY recordings_bytes", "INFO", "LPUSH wake", "LTRIM wake",
+               "MEMORY USAGE frames:", "RPOP t0:", "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead",
+               "TYPE paused", "UNLINK bytes", "UNLINK ctl:", "XADD frames:", "XREVRANGE frames:", "XTRIM frames:",
+               "ZADD later:", "ZADD turns", "ZCARD delayed", "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:",
+               "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits", "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
                 "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",

@@ -7,7 +7,8 @@
 
 /* What is said of one that the queue has cut to its result, behind whose it is. */
 #define RECORDING_CUT                                                                    \
-    "has given way to newer ones (recordings_mb): only its result is left"
+    "has given way to newer ones (recordings_mb, or Redis's memory): only its result "   \
+    "is left"
 
 /* Names within what `paddock save` makes (supervisor/ctl/save_command.h). */
 #define RECORDING_FILE "recording"

@@ -360,6 +360,37 @@ class Answers(unittest.TestCase):
             server.connect().config_set("maxmemory", "0")
             watched.check_all_work()
 
+    def test_memory_is_full_of_recordings(self):
+        """Those of jobs that are over give way, the oldest first: many more jobs than it holds print all they may, one after the
+        other, and no client is refused for longer than it is told to wait."""
+        program = pool.make_zip("for i in range(60):\n    print(f'{i:02}' * 8000)\n")
+        with pool.Pool(workers=2, maxmemory_mb=32) as p:
+            client, jobs = p.client, []
+            for _ in range(80):
+                jobs.append(client.enqueue(program))
+                ended = client.wait(jobs[-1])
+                self.assertEqual((ended.verdict, ended.result["frames_dropped"]), ("ok", 0))
+                self.assertEqual(len(recording.text(recording.decode(ended.recording))), 60 * 16001)
+            cut = ["recording_cut" in client.job(job) for job in jobs]
+            self.assertEqual((cut[0], cut[-1], cut), (True, False, sorted(cut, reverse=True)))
+            for large in 4 << 20, 8 << 20:
+                refused = self.refusals(client, "large" + str(large), os.urandom(large))
+                self.assertLessEqual(refused, 1)
+
+    def refusals(self, client, job, data):
+        """How often it is to be tried."""
+        for refused in range(10):
+            pipe = client.redis.pipeline(transaction=False)
+            pipe.set(client.key("up:", "u"), data, ex=60)
+            pipe.execute_command("FCALL", "paddock_enqueue", 1, client.key("open"), job, "upload", "u")
+            answer = pipe.execute(raise_on_error=False)[1]
+            if not answer.startswith(b"full memory"):
+                self.assertRegex(answer, b"^queued")
+                client.wait(job)
+                return refused
+            time.sleep(1)
+        raise AssertionError("it is always refused")
+
     def test_data_are_lost(self):
         """Jobs that the queue no longer knows are ended, without a result: there is nobody to tell."""
         for name, lose in {"flushed": lambda server: server.connect().flushall(),

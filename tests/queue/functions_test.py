@@ -2318,8 +2318,8 @@ class Recordings(Test):
         for name in ("recordings", "recordings_until"):
             store.zadd(q.key(name), {f"nobody{i}": 1 for i in range(30)})
         q.configure(recordings_mb=0)
-        for i in range(3):
-            self.run_one(f"more{i}", 20000)
+        for _ in range(2):
+            q.call("tend", LEASE_MS)
         self.assertEqual((q.keys("recordings"), store.get(q.key("recordings_bytes"))), (["recordings_bytes"], b"0"))
 
     def test_where_there_is_no_result_not_all_is_looked_through(self):
@@ -2334,6 +2334,97 @@ class Recordings(Test):
         commands(lambda: self.run_one("b"))
         self.assertLess(store.info("commandstats")["cmdstat_xrevrange"]["calls"], 20)
         self.assertEqual((len(q.entries("a")), self.sums()), (0, {}))
+
+
+class Memory(Test):
+    """Recordings of jobs that are final give way to new ones, when Redis's memory is nearly used up."""
+
+    MB = 1 << 20
+    run_one = Recordings.run_one
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(store.config_set, "maxmemory", store.config_get("maxmemory")["maxmemory"])
+
+    def used(self):
+        return store.info("memory")["used_memory"]
+
+    def bound(self, size):
+        store.config_set("maxmemory", int(size))
+
+    def run_many(self, number, size):
+        for i in range(number):
+            self.run_one(f"j{i}", size)
+
+    def kept(self):
+        return int(store.get(self.q.key("recordings_bytes")) or 0)
+
+    def tend(self):
+        """Until there is nothing more to be done, and how often it was called."""
+        for number in range(1, 1000):
+            if self.q.call("tend", LEASE_MS) != ["idle_ms", "1"]:
+                return number
+        raise AssertionError("it goes on")
+
+    def test_to_those_that_end(self):
+        """None of them finds no room for its output, and none loses it that ended of late."""
+        self.bound(self.used() + 16 * self.MB)
+        self.run_many(60, self.MB)
+        self.assertEqual(len(self.q.entries("j0")), 1)
+        self.assertIn("recording_cut", self.q.job("j0"))
+        self.check_final("j0", "done", "ok")
+        for i in range(55, 60):
+            self.assertEqual(len(self.q.entries(f"j{i}")), 3, i)
+
+    def test_while_nothing_ends(self):
+        """So many per call, the next one at once, and no more than it takes."""
+        self.run_many(200, 40000)
+        before, maximum = self.kept(), self.used() / 0.92
+        self.bound(maximum)
+        self.assertEqual(self.q.call("tend", LEASE_MS), ["idle_ms", "1"])
+        self.assertEqual(store.hlen(self.q.key("recordings_size")), 180)
+        self.assertGreater(self.tend(), 1)
+        self.assertLess(self.used(), maximum * 0.76)
+        self.assertGreater(self.kept(), before / 2)
+        self.assertEqual((len(self.q.entries("j0")), len(self.q.entries("j199"))), (1, 3))
+        self.assertEqual(self.tend(), 1)
+
+    def test_others_do_not_take_all_from_them(self):
+        """Where it is others who use it up; until there is hardly any left."""
+        store.set("others", bytes(50 * self.MB))
+        self.run_many(50, 40000)
+        before = self.kept()
+        for share, kept in (0.90, before), (0.99, 0):
+            self.bound(self.used() / share)
+            self.tend()
+            self.assertEqual(self.kept(), kept)
+
+    def test_without_a_bound_they_stay(self):
+        self.bound(0)
+        self.run_many(5, 40000)
+        self.assertEqual(self.tend(), 1)
+        self.assertEqual(store.hlen(self.q.key("recordings_size")), 5)
+
+    def test_to_an_upload_that_was_refused(self):
+        """Before a dead letter does."""
+        q = self.q
+        q.bury("letter")
+        self.run_many(20, 400000)
+        self.bound(self.used() + self.MB)
+        with self.assertRaisesRegex(redis.ResponseError, "OOM|command not allowed"):
+            q.upload(bytes(3 * self.MB))
+        self.assertEqual(q.call("enqueue", "a", "upload", str(q.uploads)), "full memory 1000")
+        self.assertEqual(q.enqueue("a", bytes(3 * self.MB)), "queued 0")
+        self.assertEqual(q.keys("zip:"), ["zip:a", "zip:letter"])
+
+    def test_to_large_fields(self):
+        q = self.q
+        q.bury("letter")
+        self.run_many(20, 400000)
+        self.bound(self.used() + self.MB)
+        self.assertEqual(q.enqueue("a", stdin="x" * self.MB), "full memory 1000")
+        self.assertEqual(q.enqueue("a", stdin="x" * self.MB), "queued 0")
+        self.assertEqual(q.keys("zip:"), ["zip:a", "zip:letter"])
 
 
 class Malformed(Test):
