@@ -48,6 +48,16 @@ static int print_config(const struct command_line *line)
     autobuffer struct buffer text = BUFFER_INIT(MIB(1));
 
     option_sample(&config_table, &text);
+    buffer_add_text(&text,
+                    "\n# [pool NAME]\n"
+                    "# A section with a name is a pool of its own, beside others. In it "
+                    "each option of any\n# section can be another one, but for:");
+    for (size_t i = 0; i < config_table.count; i++) {
+        if (config_table.rows[i].scope == OPTION_WHOLE) {
+            buffer_printf(&text, " %s", config_table.rows[i].name);
+        }
+    }
+    buffer_add_text(&text, "\n");
     (void)fputs(text.data != NULL ? text.data : "", stdout);
     return ROLE_EXIT_OK;
 }
