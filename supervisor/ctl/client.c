@@ -168,12 +168,14 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
 
 /* ---- other calls ---- */
 
-static struct redisReply *check(struct redisReply *reply, struct buffer *why)
+/* `asked`: a function's or a command's name, as an ACL has it. */
+static struct redisReply *check(struct redisReply *reply, const char *asked,
+                                struct buffer *why)
 {
     if (reply == NULL) {
         buffer_add_text(why, "Redis does not answer");
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        buffer_printf(why, "Redis answers: %s", reply->str);
+        buffer_printf(why, "Redis answers to %s: %s", asked, reply->str);
         freeReplyObject(reply);
         reply = NULL;
     }
@@ -202,7 +204,7 @@ struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
     va_end(args);
     return check(
         redis_call(endpoint->redis, TIMEOUT_MS, words.count, words.text, words.lengths),
-        why);
+        function, why);
 }
 
 struct redisReply *client_input(struct endpoint *endpoint, const char *id,
@@ -221,7 +223,7 @@ struct redisReply *client_input(struct endpoint *endpoint, const char *id,
     }
     return check(redis_call(endpoint->redis, TIMEOUT_MS,
                             (int)array_size(words) - (eof ? 0 : 1), words, lengths),
-                 why);
+                 words[1], why);
 }
 
 struct redisReply *client_job(struct endpoint *endpoint, const char *id,
@@ -230,7 +232,7 @@ struct redisReply *client_job(struct endpoint *endpoint, const char *id,
     struct queue_key key = queue_key(endpoint->queue, "job:", id);
 
     return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
-                 why);
+                 "HGETALL", why);
 }
 
 const char *client_job_field(const struct redisReply *job, const char *name)

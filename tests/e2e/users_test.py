@@ -163,8 +163,8 @@ class Users(Command):
 
     def test_another_work_than_ones_own(self):
         with self.pool(workers=1):
-            self.check(self.as_user(users.WEB, "pause"), 100, "", "no permissions")
-            self.check(self.as_user(users.OPERATOR, "cancel", "a"), 100, "", "no permissions")
+            self.check(self.as_user(users.WEB, "pause"), 100, "", "Redis answers to paddock_pause: NOPERM this user has no permissions")
+            self.check(self.as_user(users.OPERATOR, "cancel", "a"), 100, "", "Redis answers to paddock_cancel: NOPERM this user has no permissions")
         self.assertGreater(len(self.admin.acl_log()), 0)
         self.admin.acl_log_reset()
 
