@@ -64,7 +64,7 @@ static int print_config(const struct command_line *line)
 
 static int check_config(const struct command_line *line)
 {
-    static struct pools pools;
+    autofree struct pools *pools = NULL;
     autobuffer struct buffer text = BUFFER_INIT(KIB(16)), why = BUFFER_INIT(KIB(4));
     int code = pools_read(line, &pools, &why);
 
@@ -72,7 +72,7 @@ static int check_config(const struct command_line *line)
         return command_line_complain(code, &why);
     }
     buffer_add_text(&text, "the configuration is good\n");
-    if (!sizing_add_up(&pools, &text)) {
+    if (!sizing_add_up(pools, &text)) {
         buffer_add_text(&text, "that is more than there is: jobs that take all that they "
                                "may at once would be too many\n");
     }

@@ -83,8 +83,8 @@ static int64_t longest_drain_ms(const struct keeper *keeper)
 {
     int64_t longest_s = 0;
 
-    for (uint32_t i = 0; i < keeper->pools.count; i++) {
-        int64_t drain_s = keeper->pools.each[i].drain_s;
+    for (uint32_t i = 0; i < keeper->pools->count; i++) {
+        int64_t drain_s = keeper->pools->each[i].drain_s;
 
         longest_s = drain_s > longest_s ? drain_s : longest_s;
     }
@@ -294,8 +294,8 @@ static void announce(struct keeper *keeper)
     }
     keeper->phase = POOL_RUNNING;
     keeper->asked_ms = clock_now_ms();
-    log_info("pools ready count=%u", keeper->pools.count);
-    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools.count);
+    log_info("pools ready count=%u", keeper->pools->count);
+    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools->count);
     if (keeper->line->ready_fd >= 0 &&
         fd_write_full(keeper->line->ready_fd, ready, strlen(ready)) < 0) {
         stop(keeper);
@@ -367,7 +367,7 @@ static void loop(struct keeper *keeper)
 static int open_groups(struct keeper *keeper)
 {
     autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
-    int error = cgroup_open(&keeper->cgroup, keeper->pools.common.cgroup, &text);
+    int error = cgroup_open(&keeper->cgroup, keeper->pools->common.cgroup, &text);
 
     if (error < 0) {
         log_error("%s", text.data != NULL ? text.data : strerror(-error));
@@ -394,7 +394,7 @@ static int open_all(struct keeper *keeper, struct buffer *why)
         buffer_add_text(why, "unable to wait for signals");
         return ROLE_EXIT_SYSTEM;
     }
-    return runtime_open(&keeper->runtime, &keeper->pools.common, why) < 0
+    return runtime_open(&keeper->runtime, &keeper->pools->common, why) < 0
                ? ROLE_EXIT_CONFIG
                : ROLE_EXIT_OK;
 }
@@ -405,6 +405,7 @@ static void close_all(struct keeper *keeper)
     runtime_close(&keeper->runtime);
     notify_close(&keeper->notify);
     close_fd(&keeper->signals);
+    free(keeper->pools);
     free(keeper->file);
 }
 

@@ -39,8 +39,8 @@ static size_t place_for(const struct keeper *keeper, const char *name)
 /* What had been taken out and put in again is started once it is over. */
 void keeper_want_pools(struct keeper *keeper, bool drained)
 {
-    for (uint32_t i = 0; i < keeper->pools.count; i++) {
-        const char *name = keeper->pools.each[i].pool;
+    for (uint32_t i = 0; i < keeper->pools->count; i++) {
+        const char *name = keeper->pools->each[i].pool;
         size_t place = place_for(keeper, name);
 
         if (place < PLACES && (drained || !keeper->drained[place])) {
@@ -51,7 +51,7 @@ void keeper_want_pools(struct keeper *keeper, bool drained)
             lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
         }
     }
-    if (pools_need_redis(&keeper->pools)) {
+    if (pools_need_redis(keeper->pools)) {
         lifecycle_handle(&keeper->units[PLACE_REDIS], NULL, LIFECYCLE_WANTED, 0);
     }
 }
@@ -59,12 +59,12 @@ void keeper_want_pools(struct keeper *keeper, bool drained)
 int keeper_publish(const struct keeper *keeper)
 {
     autobuffer struct buffer names = BUFFER_INIT(KIB(1));
-    const struct config *first = &keeper->pools.each[0];
+    const struct config *first = &keeper->pools->each[0];
     char redis[LIMIT_PATH + 16];
 
     (void)snprintf(redis, sizeof(redis), "unix:%s/redis.sock", keeper->runtime.path);
-    for (uint32_t i = 0; i < keeper->pools.count; i++) {
-        buffer_printf(&names, "%s%s", i > 0 ? " " : "", keeper->pools.each[i].pool);
+    for (uint32_t i = 0; i < keeper->pools->count; i++) {
+        buffer_printf(&names, "%s%s", i > 0 ? " " : "", keeper->pools->each[i].pool);
     }
     return runtime_publish(&keeper->runtime, first,
                            first->redis[0] != '\0' ? first->redis : redis, names.data);
@@ -92,7 +92,7 @@ static void pass_on(struct keeper *keeper)
 {
     for (size_t i = PLACE_POOLS; i < PLACES; i++) {
         struct unit *unit = &keeper->units[i];
-        bool stays = pools_find(&keeper->pools, unit->name) != NULL;
+        bool stays = pools_find(keeper->pools, unit->name) != NULL;
 
         if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) && stays) {
             process_signal(&unit->process, SIGHUP);
@@ -109,7 +109,7 @@ static void pass_on(struct keeper *keeper)
 
 void keeper_reload(struct keeper *keeper)
 {
-    static struct pools fresh;
+    autofree struct pools *fresh = NULL;
     autobuffer struct buffer why = BUFFER_INIT(KIB(4));
     int code = ROLE_EXIT_CONFIG;
 
@@ -122,7 +122,7 @@ void keeper_reload(struct keeper *keeper)
     }
     keeper->reload_again = false;
     code = pools_read(keeper->line, &fresh, &why);
-    if (code == ROLE_EXIT_OK && fresh.count == 0) {
+    if (code == ROLE_EXIT_OK && fresh->count == 0) {
         buffer_add_text(&why, "it has no [pool NAME] any more, which takes a restart");
         code = ROLE_EXIT_CONFIG;
     }
@@ -133,8 +133,8 @@ void keeper_reload(struct keeper *keeper)
     }
     notify_say(&keeper->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
-    keep_whole(&fresh.common, &keeper->pools.common);
-    keeper->pools = fresh;
+    keep_whole(&fresh->common, &keeper->pools->common);
+    *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
     pass_on(keeper);
     keeper_want_pools(keeper, true);
     if (keeper_publish(keeper) < 0) {

@@ -24,7 +24,7 @@ static int start_redis(struct keeper *keeper, struct unit *unit, struct buffer *
 {
     struct process process = PROCESS_INIT;
     int error =
-        redis_server_start(&keeper->pools.common, &keeper->runtime, -1, &process, why);
+        redis_server_start(&keeper->pools->common, &keeper->runtime, -1, &process, why);
 
     if (error == 0) {
         unit_started(unit, process, -1);
@@ -53,8 +53,8 @@ static void tell(struct told *told, const char *format, ...)
 static void tell_all(const struct keeper *keeper, const struct unit *unit,
                      struct told *told)
 {
-    const struct config *common = &keeper->pools.common;
-    const struct config *config = pools_find(&keeper->pools, unit->name);
+    const struct config *common = &keeper->pools->common;
+    const struct config *config = pools_find(keeper->pools, unit->name);
 
     tell(told, "--config=%s", keeper->file);
     tell(told, "--pool=%s", unit->name);
@@ -138,10 +138,10 @@ int keeper_open_redis(struct keeper *keeper)
     struct process process = PROCESS_INIT;
     int error;
 
-    if (!pools_need_redis(&keeper->pools)) {
+    if (!pools_need_redis(keeper->pools)) {
         return 0;
     }
-    error = redis_server_open(&keeper->pools.common, &keeper->runtime, keeper->signals,
+    error = redis_server_open(&keeper->pools->common, &keeper->runtime, keeper->signals,
                               &process, &why);
     unit_started(unit, process, -1);
     lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);

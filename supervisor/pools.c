@@ -6,6 +6,7 @@
 #include "common/role.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct config *pools_find(const struct pools *pools, const char *name)
@@ -91,14 +92,32 @@ static int read_one(const struct command_line *line, const char *name,
     return code;
 }
 
-int pools_read(const struct command_line *line, struct pools *ret, struct buffer *why)
+static int read_all(const struct command_line *line, struct pools *pools,
+                    struct buffer *why)
 {
     static struct option_parts parts;
-    int code = command_line_read_again(line, NULL, &ret->common, &parts, why);
+    int code = command_line_read_again(line, NULL, &pools->common, &parts, why);
 
-    ret->count = 0;
     for (uint32_t i = 0; i < parts.count && code == ROLE_EXIT_OK; i++) {
-        code = read_one(line, parts.names[i], &ret->each[ret->count++], why);
+        code = read_one(line, parts.names[i], &pools->each[pools->count++], why);
     }
-    return code == ROLE_EXIT_OK && ret->count > 0 ? check_all(ret, why) : code;
+    return code == ROLE_EXIT_OK && pools->count > 0 ? check_all(pools, why) : code;
+}
+
+int pools_read(const struct command_line *line, struct pools **ret, struct buffer *why)
+{
+    struct pools *pools = calloc(1, sizeof(*pools));
+    int code = ROLE_EXIT_SYSTEM;
+
+    if (pools == NULL) {
+        buffer_add_text(why, "no memory is left to read the configuration");
+    } else {
+        code = read_all(line, pools, why);
+    }
+    if (code != ROLE_EXIT_OK) {
+        free(pools);
+    } else {
+        *ret = pools;
+    }
+    return code;
 }

@@ -13,9 +13,10 @@ struct pools {
     struct config each[LIMIT_POOLS]; /* in the file's order; `pool` is the name */
 };
 
-/* Reads and checks what is in force for each. Returns ROLE_EXIT_OK, or the code to end
- * with and a sentence in `why`. */
-int pools_read(const struct command_line *line, struct pools *ret, struct buffer *why);
+/* Reads and checks what is in force for each. Returns ROLE_EXIT_OK and *ret, which is the
+ * caller's to free(), or the code to end with and a sentence in `why`. (It is large: who
+ * has one pool does without it.) */
+int pools_read(const struct command_line *line, struct pools **ret, struct buffer *why);
 
 /* The one of that name, or NULL. */
 const struct config *pools_find(const struct pools *pools, const char *name);
