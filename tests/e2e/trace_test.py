@@ -456,7 +456,7 @@ class Trace(Reading):
                 events = self.run_program(start + self.WORK, cpu_ms="20000", output_kb="20000")
                 text = {kind: "".join(e["text"] for e in events if e["kind"] == kind) for kind in ("out", "err")}
                 self.assertEqual(text["out"], "done\n")
-                self.assertGreater(text["err"].count("most recent call first"), 10)
+                self.assertIn("most recent call first", text["err"])  # how often is the machine's affair
                 for line in text["err"].splitlines()[:-1]:  # the program's end may cut the last one
                     self.assertRegex(line, r'^$|^(Current thread|Thread) 0x\w+ \(most recent call first\):$|'
                                            r'^Timeout \(0:00:00.001000\)!$|^  File "/[\w./]+", line \d+ in |^  <no Python frame>$')
