@@ -169,9 +169,10 @@ local function enqueue(P, args)
   end
   local upload = P .. "up:" .. args[3]
   local known = field(P, id, "state")
-  if known and (not (known == "queued" or known == "running") or redis.call("ZSCORE", P .. "open", id)) then
+  local is_open = redis.call("ZSCORE", P .. "open", id)
+  if known and not (known == "queued" or known == "running") or is_open then
     redis.call("UNLINK", upload)
-    return redis.status_reply("duplicate " .. known)
+    return redis.status_reply("duplicate " .. (known or "queued")) -- of one whose fields are gone a claim will tell
   end
   local job, problem = read_fields(args)
   if not job then

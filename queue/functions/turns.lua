@@ -7,7 +7,8 @@
 -- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, but between the
 -- first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker, 1989). So each turn puts those
 -- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
--- names, for ever. Who has nothing more to run leaves, and `turns_had` holds what it was served until the round has come so far:
+-- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
+-- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what it was served until the round has come so far:
 -- else who left and returned would be before those who always wait. Where nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
@@ -18,13 +19,20 @@ local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
 
 -- `had`: where those are looked for that have left it, or nil.
 local function join(P, round, member, one_turn, had)
-  if redis.call("ZSCORE", P .. round, member) then
+  local there = redis.call("ZSCORE", P .. round, member)
+  if there and not had then
     return
   end
   local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
   local kept, come = within(known[1], 0, PLACE_AT_MOST), within(known[2], 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2], 0, PLACE_AT_MOST, 0)
   local place = math.min(math.max(come, front), front + 1)
+  if there then -- somebody may have damaged it
+    if (tonumber(there) or math.huge) > front + 2 then
+      redis.call("ZADD", P .. round, string.format("%.9f", place), member)
+    end
+    return
+  end
   if known[1] then
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
     place = kept and math.max(kept, front - one_turn) or place
@@ -32,7 +40,7 @@ local function join(P, round, member, one_turn, had)
   local before = had and within(force("ZSCORE", P .. had, member), 0, PLACE_AT_MOST)
   if before then
     redis.call("ZREM", P .. had, member)
-    place = math.max(place, before)
+    place = math.max(place, math.min(before, front + 1))
   end
   redis.call("ZADD", P .. round, string.format("%.9f", place), member)
 end
@@ -73,8 +81,11 @@ local function serve_tenant(P, round, tenant, weight)
   local members = redis.call("ZCARD", P .. round)
   serve(P, round, tenant, weight)
   if members > 1 then -- else it has come to where that one is
-    local come = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
-    redis.call("HSET", P .. "kept", round, string.format("%.9f", come + 1 / weight / members))
+    local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
+    local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
+    local comes = come + 1 / weight / math.min(of, members)
+    of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
+    redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
   end
 end
 

@@ -461,6 +461,15 @@ class Enqueue(Test):
             if int(least) > 0:
                 self.refuse(f"^BADFIELD {name}: ", "a", **{name: str(int(least) - 1)})
 
+    def test_an_id_whose_fields_are_gone(self):
+        """It is open yet: a claim will tell of it, and it is no other's until then."""
+        q = self.q
+        q.enqueue("x", tenant="A")
+        store.delete(q.key("job:", "x"))
+        self.assertEqual(q.enqueue("x", tenant="B"), "duplicate queued")
+        self.assertIsNone(q.claim())
+        self.check_final("x", "dead", "fault")
+
     def test_a_zip_may_be_so_large(self):
         q = self.q
         q.enqueue("fits", bytes(10 << 20))
@@ -1596,7 +1605,7 @@ class Leftovers(Test):
         self.assertEqual(q.keys(), ["kept", "pace", "recordings_bytes", "wake"])
         self.assertGreater(store.ttl(q.key("audited")), 0)
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
-        self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"turns:1", b"turns"], "of each class, and of each round")
+        self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"of:turns1", b"turns:1", b"turns"], "of each class, and of each round")
 
 
     def test_what_only_a_program_needs_goes_with_its_end(self):
@@ -1698,6 +1707,38 @@ class Turns(Test):
                 self.begin_anew()
                 self.assertLessEqual(self.trickle(name, 300), 5)
                 self.assertLess(sum(store.zcard(q) for q in store.scan_iter(self.q.key("turns*"))), 30)
+
+    def test_newcomers_do_not_starve_who_has_had_a_turn(self):
+        """However many come between two claims."""
+        q = self.q
+        for tenant in "AB":
+            self.fill(2, tenant=tenant)
+        self.assertEqual(q.order(1), ["A-0"])
+        for turn in range(60):
+            for i in range(20):
+                q.enqueue(f"late-{turn}-{i}", b"", tenant=f"m{turn}-{i}")
+            if q.order(1) == ["A-1"]:
+                return
+        self.fail("it never came")
+
+    def test_what_somebody_makes_of_places(self):
+        """Also where that is infinitely far: an audit sees to it."""
+        q = self.q
+        self.addCleanup(load_library)
+        for damage in ({"A": "inf"}, {"A": 1e17}):
+            with self.subTest(damage):
+                self.begin_anew()
+                for tenant in "AC":
+                    self.fill(60, tenant=tenant)
+                q.order(4)
+                store.zadd(q.key("turns1"), damage)
+                load_library(0)
+                self.assertGreaterEqual(q.order(20, "tenant").count("A"), 8)
+        self.begin_anew()
+        self.fill(60, tenant="C")
+        store.zadd(q.key("turns_had1"), {"A": 9e11})
+        self.fill(10, tenant="A")
+        self.assertGreaterEqual(q.order(20, "tenant").count("A"), 8)
 
     def test_newcomers_do_not_hold_up_who_always_waits(self):
         """One who was served much before, and so is far: newcomers take turns with it, the more of them the fewer."""
