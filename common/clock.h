@@ -2,6 +2,7 @@
 /* Time, always from CLOCK_MONOTONIC: the machine's clock may step, a deadline may not. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -35,4 +36,15 @@ static inline int clock_poll_ms(int64_t deadline_ms, int64_t now_ms)
         return 0;
     }
     return deadline_ms - now_ms > 3600000 ? 3600000 : (int)(deadline_ms - now_ms);
+}
+
+/* The first of several deadlines, CLOCK_NEVER where there is none. */
+static inline int64_t clock_first_ms(const int64_t *due_ms, size_t count)
+{
+    int64_t first_ms = CLOCK_NEVER;
+
+    for (size_t i = 0; i < count; i++) {
+        first_ms = due_ms[i] < first_ms ? due_ms[i] : first_ms;
+    }
+    return first_ms;
 }

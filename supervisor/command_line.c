@@ -319,6 +319,13 @@ size_t command_line_options(const struct command_line *line, const char **to, si
     return count;
 }
 
+int command_line_say_ready(const struct command_line *line)
+{
+    static const char word[] = COMMAND_LINE_READY "\n";
+
+    return line->ready_fd >= 0 ? fd_write_full(line->ready_fd, word, strlen(word)) : 0;
+}
+
 int command_line_complain(int code, const struct buffer *why)
 {
     (void)fprintf(stderr, "paddock-supervisor: %s\n", why->data != NULL ? why->data : "");

@@ -45,6 +45,9 @@ int command_line_read_again(const struct command_line *line, const char *pool,
 size_t command_line_options(const struct command_line *line, const char **to,
                             size_t room);
 
+/* Says READY to whoever asked for it. Returns 0, or a negative errno where he is gone. */
+int command_line_say_ready(const struct command_line *line) must_check;
+
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);
 

@@ -31,7 +31,7 @@ static const int64_t patience_ms[][UNIT_STATES] = {
     [UNIT_METRICS] = {0}, /* jobs run without it */
     [UNIT_POOL] =
         {
-            [UNIT_STARTING] = 300000, /* as its zygote, and it may have to wait for ids */
+            [UNIT_STARTING] = 300000, /* as its own children, one after the other */
             [UNIT_READY] = 30000,
             [UNIT_RETIRING] = 0, /* it ends by itself, or at the end by force */
         },

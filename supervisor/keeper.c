@@ -16,43 +16,29 @@
 #include "supervisor/keeper.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/health.h"
 #include "supervisor/keeper_parts.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/signals.h"
+#include "supervisor/starting.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define STOP_MS 10000 /* for a pool beyond its own times, and for Redis */
-#define IDS     65536
-#define WORDS   256 /* of a pool's command line */
-#define OVER    8   /* of them ours */
 
 enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
-static bool is_alive(const struct unit *unit)
-{
-    return unit->process.pid != 0;
-}
 
-static bool any_pool_alive(const struct keeper *keeper)
+static bool any_alive(const struct keeper *keeper, enum unit_kind kind)
 {
-    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
-        if (is_alive(&keeper->units[i])) {
-            return true;
-        }
-    }
-    return false;
+    return units_are_alive(keeper->units, PLACES, kind);
 }
 
 static void signal_pools(const struct keeper *keeper, int signo)
@@ -130,7 +116,7 @@ static void enforce_end(struct keeper *keeper)
     if (keeper->phase < POOL_DRAINING) {
         return;
     }
-    if (any_pool_alive(keeper)) {
+    if (any_alive(keeper, UNIT_POOL)) {
         if (late) {
             signal_pools(keeper, SIGKILL);
         }
@@ -148,8 +134,8 @@ static void enforce_end(struct keeper *keeper)
 
 static bool is_over(const struct keeper *keeper)
 {
-    return keeper->phase == POOL_STOPPING && !any_pool_alive(keeper) &&
-           !is_alive(&keeper->units[PLACE_REDIS]);
+    return keeper->phase == POOL_STOPPING && !any_alive(keeper, UNIT_POOL) &&
+           !any_alive(keeper, UNIT_REDIS);
 }
 
 /* ---- what they say, and how they end ---- */
@@ -271,21 +257,8 @@ static void service(struct keeper *keeper, const struct pollfd *fds)
     enforce_end(keeper);
 }
 
-static bool is_ready(const struct keeper *keeper)
-{
-    for (size_t i = 0; i < PLACES; i++) {
-        enum unit_state state = keeper->units[i].state;
-
-        if (state == UNIT_OFF || state == UNIT_STARTING) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void announce(struct keeper *keeper)
 {
-    static const char ready[] = COMMAND_LINE_READY "\n";
     int error = keeper_publish(keeper);
 
     if (error < 0) {
@@ -296,41 +269,28 @@ static void announce(struct keeper *keeper)
     keeper->asked_ms = clock_now_ms();
     log_info("pools ready count=%u", keeper->pools->count);
     notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools->count);
-    if (keeper->line->ready_fd >= 0 &&
-        fd_write_full(keeper->line->ready_fd, ready, strlen(ready)) < 0) {
+    if (command_line_say_ready(keeper->line) < 0) {
         stop(keeper);
     }
 }
 
 static int next_due(const struct keeper *keeper)
 {
-    int64_t next_ms = notify_next_ms(&keeper->notify);
-    int64_t other_ms = keeper->phase >= POOL_DRAINING  ? keeper->end_ms
-                       : keeper->phase == POOL_RUNNING ? keeper->asked_ms + HEALTH_ASK_MS
-                                                       : CLOCK_NEVER;
+    bool runs = keeper->phase == POOL_RUNNING, ends = keeper->phase >= POOL_DRAINING;
+    const int64_t due[] = {
+        notify_next_ms(&keeper->notify),
+        ends ? keeper->end_ms : units_start_ms(keeper->units, PLACES),
+        runs ? keeper->asked_ms + HEALTH_ASK_MS : CLOCK_NEVER,
+    };
 
-    next_ms = other_ms < next_ms ? other_ms : next_ms;
-    for (size_t i = 0; i < PLACES && keeper->phase <= POOL_RUNNING; i++) {
-        const struct unit *unit = &keeper->units[i];
-
-        if (unit->state == UNIT_OFF && unit->start_ms < next_ms) {
-            next_ms = unit->start_ms;
-        }
-    }
-    return clock_poll_ms(next_ms, clock_now_ms());
+    return clock_poll_ms(clock_first_ms(due, array_size(due)), clock_now_ms());
 }
 
 static void set_fds(const struct keeper *keeper, struct pollfd *fds)
 {
     fds[POLL_SIGNALS] = (struct pollfd){.fd = keeper->signals, .events = POLLIN};
     fds[POLL_STARTER] = (struct pollfd){.fd = keeper->line->ready_fd, .events = POLLIN};
-    for (size_t i = 0; i < PLACES; i++) {
-        const struct unit *unit = &keeper->units[i];
-
-        fds[POLL_UNITS + 2 * i] =
-            (struct pollfd){.fd = unit->process.pidfd, .events = POLLIN};
-        fds[POLL_UNITS + 2 * i + 1] = (struct pollfd){.fd = unit->peer, .events = POLLIN};
-    }
+    units_poll(keeper->units, PLACES, fds + POLL_UNITS);
 }
 
 static void loop(struct keeper *keeper)
@@ -353,7 +313,7 @@ static void loop(struct keeper *keeper)
             stop(keeper);
         }
         service(keeper, fds + POLL_UNITS);
-        if (keeper->phase == POOL_STARTING && is_ready(keeper)) {
+        if (keeper->phase == POOL_STARTING && units_are_ready(keeper->units, PLACES)) {
             announce(keeper);
         }
         if (keeper->phase == POOL_RUNNING && keeper->reload_again) {
@@ -363,20 +323,6 @@ static void loop(struct keeper *keeper)
 }
 
 /* ---- set-up, in order ---- */
-
-static int open_groups(struct keeper *keeper)
-{
-    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
-    int error = cgroup_open(&keeper->cgroup, keeper->pools->common.cgroup, &text);
-
-    if (error < 0) {
-        log_error("%s", text.data != NULL ? text.data : strerror(-error));
-        return error;
-    }
-    cgroup_say(&keeper->cgroup, &text);
-    log_info("cgroup: %s", text.data != NULL ? text.data : "");
-    return 0;
-}
 
 static int open_all(struct keeper *keeper, struct buffer *why)
 {
@@ -431,7 +377,8 @@ int keeper_run(struct command_line *line)
         return code;
     }
     notify_open(&keeper.notify);
-    if (open_groups(&keeper) < 0 || keeper_open_redis(&keeper) < 0) {
+    if (starting_open_groups(&keeper.cgroup, keeper.pools->common.cgroup) < 0 ||
+        keeper_open_redis(&keeper) < 0) {
         keeper_give_up(&keeper, ROLE_EXIT_CONFIG);
     } else {
         keeper_want_pools(&keeper, false);

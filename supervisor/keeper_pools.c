@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/reload.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -76,13 +77,8 @@ int keeper_publish(const struct keeper *keeper)
 static void keep_whole(struct config *fresh, const struct config *old)
 {
     for (size_t i = 0; i < config_table.count; i++) {
-        const struct option_row *row = &config_table.rows[i];
-
-        if (row->scope == OPTION_WHOLE && !option_same(row, fresh, old)) {
-            log_warning("%s is another one in the new configuration: only a restart "
-                        "changes it",
-                        row->name);
-            option_copy(row, fresh, old);
+        if (config_table.rows[i].scope == OPTION_WHOLE) {
+            reload_put_back(&config_table.rows[i], fresh, old);
         }
     }
 }

@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/lifecycle.h"
-#include "supervisor/redis_server.h"
+#include "supervisor/starting.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,22 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define IDS   65536 /* of a pool */
-#define WORDS 256   /* of a pool's command line */
-#define OVER  8     /* of them ours */
-
-static int start_redis(struct keeper *keeper, struct unit *unit, struct buffer *why)
-{
-    struct process process = PROCESS_INIT;
-    int error =
-        redis_server_start(&keeper->pools->common, &keeper->runtime, -1, &process, why);
-
-    if (error == 0) {
-        unit_started(unit, process, -1);
-        lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
-    }
-    return error;
-}
+#define WORDS 256 /* of a pool's command line */
+#define OVER  8   /* of them ours */
 
 /* What a pool's supervisor is told over what was given to us. */
 struct told {
@@ -60,7 +46,8 @@ static void tell_all(const struct keeper *keeper, const struct unit *unit,
     tell(told, "--pool=%s", unit->name);
     tell(told, "--ready-fd=%d", ROLE_PEER);
     tell(told, "--runtime-dir=%s/%s", keeper->runtime.path, unit->name);
-    tell(told, "--uid-first=%" PRId64, common->uid_first + (int64_t)unit->slot * IDS);
+    tell(told, "--uid-first=%" PRId64,
+         common->uid_first + (int64_t)unit->slot * SPAWN_IDS);
     tell(told, "--cgroup=%s",
          keeper->cgroup.version != 0 ? keeper->cgroup.paths[CGROUP_MEMORY] : "none");
     if (config->redis[0] == '\0') {
@@ -104,8 +91,10 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
 static void start_unit(struct keeper *keeper, struct unit *unit)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    int error = unit->kind == UNIT_REDIS ? start_redis(keeper, unit, &why)
-                                         : start_pool(keeper, unit, &why);
+    int error =
+        unit->kind == UNIT_REDIS
+            ? starting_redis_unit(&keeper->pools->common, &keeper->runtime, unit, &why)
+            : start_pool(keeper, unit, &why);
 
     if (error < 0) {
         log_error("unable to start %s: %s", unit_label(unit).text,
@@ -133,21 +122,8 @@ void keeper_start_due(struct keeper *keeper)
 
 int keeper_open_redis(struct keeper *keeper)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
-    struct unit *unit = &keeper->units[PLACE_REDIS];
-    struct process process = PROCESS_INIT;
-    int error;
-
-    if (!pools_need_redis(keeper->pools)) {
-        return 0;
-    }
-    error = redis_server_open(&keeper->pools->common, &keeper->runtime, keeper->signals,
-                              &process, &why);
-    unit_started(unit, process, -1);
-    lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
-    if (error < 0 && error != -EINTR) {
-        log_error("%s", why.data != NULL ? why.data : "unable to start redis-server");
-        return error;
-    }
-    return 0;
+    return pools_need_redis(keeper->pools)
+               ? starting_open_redis_unit(&keeper->pools->common, &keeper->runtime,
+                                          keeper->signals, &keeper->units[PLACE_REDIS])
+               : 0;
 }

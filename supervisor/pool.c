@@ -124,18 +124,14 @@ void pool_start_due(struct pool *pool)
 
 int64_t pool_next_ms(const struct pool *pool)
 {
-    int64_t next = pool->phase >= POOL_DRAINING ? pool->end_ms : workers_next_ms(pool);
-    int64_t ask_ms = health_next_ms(pool);
+    const int64_t due[] = {
+        pool->phase >= POOL_DRAINING ? pool->end_ms : workers_next_ms(pool),
+        health_next_ms(pool),
+        pool->phase <= POOL_RUNNING ? units_start_ms(pool->units, pool->count)
+                                    : CLOCK_NEVER,
+    };
 
-    next = ask_ms < next ? ask_ms : next;
-    for (size_t i = 0; i < pool->count && pool->phase <= POOL_RUNNING; i++) {
-        const struct unit *unit = &pool->units[i];
-
-        if (unit->state == UNIT_OFF && unit->start_ms < next) {
-            next = unit->start_ms;
-        }
-    }
-    return next;
+    return clock_first_ms(due, array_size(due));
 }
 
 /* ---- messages ---- */
@@ -303,11 +299,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
 
 void pool_poll(const struct pool *pool, struct pollfd *fds)
 {
-    for (size_t i = 0; i < pool->count; i++) {
-        fds[2 * i] =
-            (struct pollfd){.fd = pool->units[i].process.pidfd, .events = POLLIN};
-        fds[2 * i + 1] = (struct pollfd){.fd = pool->units[i].peer, .events = POLLIN};
-    }
+    units_poll(pool->units, pool->count, fds);
 }
 
 /* A zygote that is RETIRING ends with its socket, once nobody has anything there. */
@@ -350,14 +342,7 @@ void pool_service(struct pool *pool, const struct pollfd *fds)
 
 bool pool_is_ready(const struct pool *pool)
 {
-    for (size_t i = 0; i < pool->count; i++) {
-        enum unit_state state = pool->units[i].state;
-
-        if (state == UNIT_OFF || state == UNIT_STARTING) {
-            return false;
-        }
-    }
-    return true;
+    return units_are_ready(pool->units, pool->count);
 }
 
 bool pool_is_over(const struct pool *pool)
@@ -374,12 +359,7 @@ bool pool_is_over(const struct pool *pool)
 
 static bool any_alive(const struct pool *pool, enum unit_kind kind)
 {
-    for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == kind && pool->units[i].process.pid != 0) {
-            return true;
-        }
-    }
-    return false;
+    return units_are_alive(pool->units, pool->count, kind);
 }
 
 static void end_kind(struct pool *pool, enum unit_kind kind, int signo)

@@ -4,6 +4,7 @@
 #include "supervisor/pools.h"
 
 #include "common/role.h"
+#include "supervisor/spawn.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,11 +53,11 @@ static bool check_apart(const struct pools *pools, const struct option_row *row,
     return true;
 }
 
-/* Each gets 65,536 of them, and a reload may bring as many pools as there can be. */
+/* Each gets SPAWN_IDS of them, and a reload may bring as many pools as there can be. */
 static bool check_ids(const struct pools *pools, struct buffer *why)
 {
     const struct option_row *row = option_find(&config_table, "uid_first");
-    int64_t most = row->max - (LIMIT_POOLS - 1) * INT64_C(65536);
+    int64_t most = row->max - (LIMIT_POOLS - 1) * (int64_t)SPAWN_IDS;
 
     if (pools->common.uid_first > most) {
         buffer_printf(

@@ -18,7 +18,17 @@ struct changes {
     bool any, renewal;
 };
 
-/* Puts back what only a restart changes. */
+void reload_put_back(const struct option_row *row, struct config *fresh,
+                     const struct config *old)
+{
+    if (!option_same(row, fresh, old)) {
+        log_warning("%s is another one in the new configuration: only a restart changes "
+                    "it",
+                    row->name);
+        option_copy(row, fresh, old);
+    }
+}
+
 static struct changes compare(struct config *fresh, const struct config *old)
 {
     struct changes changes = {0};
@@ -30,10 +40,7 @@ static struct changes compare(struct config *fresh, const struct config *old)
             continue;
         }
         if (row->reload == OPTION_AT_START) {
-            log_warning("%s is another one in the new configuration: only a restart "
-                        "changes it",
-                        row->name);
-            option_copy(row, fresh, old);
+            reload_put_back(row, fresh, old);
             continue;
         }
         log_info("%s is another one in the new configuration", row->name);

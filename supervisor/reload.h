@@ -16,6 +16,11 @@
 void reload(struct pool *pool, const struct command_line *line);
 void reload_tend(struct pool *pool, const struct command_line *line);
 
+/* Where an option that only a restart changes is another one: says so, and puts it back.
+ */
+void reload_put_back(const struct option_row *row, struct config *fresh,
+                     const struct config *old);
+
 /* Of pool.c. Calls a zygote of the new configuration, if one is wanted and its place is
  * free. */
 void reload_call(struct pool *pool, struct unit *zygote, struct unit *other);

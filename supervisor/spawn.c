@@ -25,8 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDS 65536
-
 /* ---- finding our files ---- */
 
 int spawn_open_own(const char *name, int *ret_fd, char path[LIMIT_PATH],
@@ -222,7 +220,7 @@ static int write_file(pid_t pid, const char *name, const char *text)
 static int write_maps(const struct spawn *spawn, pid_t pid)
 {
     bool root = geteuid() == 0;
-    int count = spawn->isolation == ISOLATION_RANGE ? IDS : 1;
+    int count = spawn->isolation == ISOLATION_RANGE ? SPAWN_IDS : 1;
     char uids[64], gids[64];
     int error = root ? 0 : write_file(pid, "setgroups", "deny");
 

@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SPAWN_IDS 65536 /* that root maps for the sandboxes of a pool */
+
 struct spawn {
     int binary; /* opened with O_PATH or O_RDONLY; stays the caller's */
     const char *const *argv;

@@ -18,20 +18,13 @@
 #include <stdio.h>
 #include <string.h>
 
-int starting_open_redis(struct pool *pool, int signals)
+int starting_open_redis_unit(const struct config *config, const struct runtime *runtime,
+                             int signals, struct unit *unit)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
-    struct unit *unit = &pool->units[0];
     struct process process = PROCESS_INIT;
-    int error;
+    int error = redis_server_open(config, runtime, signals, &process, &why);
 
-    if (unit->kind != UNIT_REDIS) {
-        (void)snprintf(pool->redis, sizeof(pool->redis), "%s", pool->config.redis);
-        return 0;
-    }
-    (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
-                   pool->runtime.path);
-    error = redis_server_open(&pool->config, &pool->runtime, signals, &process, &why);
     unit_started(unit, process, -1);
     if (error == -EINTR) {
         return 0; /* the loop ends what has begun */
@@ -44,16 +37,49 @@ int starting_open_redis(struct pool *pool, int signals)
     return 0;
 }
 
-static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
+int starting_open_redis(struct pool *pool, int signals)
+{
+    struct unit *unit = &pool->units[0];
+
+    if (unit->kind != UNIT_REDIS) {
+        (void)snprintf(pool->redis, sizeof(pool->redis), "%s", pool->config.redis);
+        return 0;
+    }
+    (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
+                   pool->runtime.path);
+    return starting_open_redis_unit(&pool->config, &pool->runtime, signals, unit);
+}
+
+int starting_redis_unit(const struct config *config, const struct runtime *runtime,
+                        struct unit *unit, struct buffer *why)
 {
     struct process process = PROCESS_INIT;
-    int error = redis_server_start(&pool->config, &pool->runtime, -1, &process, why);
+    int error = redis_server_start(config, runtime, -1, &process, why);
 
     if (error == 0) {
         unit_started(unit, process, -1);
         lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
     }
     return error;
+}
+
+static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)
+{
+    return starting_redis_unit(&pool->config, &pool->runtime, unit, why);
+}
+
+int starting_open_groups(struct cgroup *cgroup, const char *wanted)
+{
+    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
+    int error = cgroup_open(cgroup, wanted, &text);
+
+    if (error < 0) {
+        log_error("%s", text.data != NULL ? text.data : strerror(-error));
+        return error;
+    }
+    cgroup_say(cgroup, &text);
+    log_info("cgroup: %s", text.data != NULL ? text.data : "");
+    return 0;
 }
 
 /* Starts a program of ours with a socket to it; *ret_peer is our end. */

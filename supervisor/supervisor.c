@@ -91,17 +91,8 @@ static bool group_files_fit(const struct pool *pool)
 
 static int choose_groups(struct pool *pool)
 {
-    autobuffer struct buffer text = BUFFER_INIT(2 * LIMIT_PATH);
-    const char *wanted = group_files_fit(pool) ? pool->config.cgroup : "none";
-    int error = cgroup_open(&pool->cgroup, wanted, &text);
-
-    if (error < 0) {
-        log_error("%s", text.data != NULL ? text.data : strerror(-error));
-        return error;
-    }
-    cgroup_say(&pool->cgroup, &text);
-    log_info("cgroup: %s", text.data != NULL ? text.data : "");
-    return 0;
+    return starting_open_groups(&pool->cgroup,
+                                group_files_fit(pool) ? pool->config.cgroup : "none");
 }
 
 static int open_runtime(struct pool *pool)
@@ -196,7 +187,6 @@ static void on_starter(struct pool *pool, struct command_line *line)
 /* Says once that the pool is up, to the runtime folder and to whoever asked. */
 static void announce(struct pool *pool, struct command_line *line)
 {
-    static const char ready[] = COMMAND_LINE_READY "\n";
     int error = runtime_publish(&pool->runtime, &pool->config, pool->redis, NULL);
 
     if (error < 0) {
@@ -206,7 +196,7 @@ static void announce(struct pool *pool, struct command_line *line)
     log_info("pool ready queue=%s workers=%lld", pool->config.queue,
              (long long)pool->config.workers);
     notify_say(&pool->notify, "READY=1\nSTATUS=serving queue %s", pool->config.queue);
-    if (line->ready_fd >= 0 && fd_write_full(line->ready_fd, ready, strlen(ready)) < 0) {
+    if (command_line_say_ready(line) < 0) {
         on_starter(pool, line);
     }
 }
@@ -241,13 +231,9 @@ static int next_due(const struct watch *watch)
 {
     const struct pool *pool = watch->pool;
     const int64_t due[] = {pool_next_ms(pool), notify_next_ms(&pool->notify),
-                           watch->alive_ms};
-    int64_t next_ms = watch->line->end_ms;
+                           watch->alive_ms, watch->line->end_ms};
 
-    for (size_t i = 0; i < array_size(due); i++) {
-        next_ms = due[i] < next_ms ? due[i] : next_ms;
-    }
-    return clock_poll_ms(next_ms, clock_now_ms());
+    return clock_poll_ms(clock_first_ms(due, array_size(due)), clock_now_ms());
 }
 
 /* Once, when all are READY. */

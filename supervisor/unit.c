@@ -39,6 +39,46 @@ struct unit_label unit_label(const struct unit *unit)
     return label;
 }
 
+void units_poll(const struct unit *units, size_t count, struct pollfd *fds)
+{
+    for (size_t i = 0; i < count; i++) {
+        fds[2 * i] = (struct pollfd){.fd = units[i].process.pidfd, .events = POLLIN};
+        fds[2 * i + 1] = (struct pollfd){.fd = units[i].peer, .events = POLLIN};
+    }
+}
+
+bool units_are_ready(const struct unit *units, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].state == UNIT_OFF || units[i].state == UNIT_STARTING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool units_are_alive(const struct unit *units, size_t count, enum unit_kind kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].kind == kind && units[i].process.pid != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t units_start_ms(const struct unit *units, size_t count)
+{
+    int64_t next_ms = CLOCK_NEVER;
+
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].state == UNIT_OFF && units[i].start_ms < next_ms) {
+            next_ms = units[i].start_ms;
+        }
+    }
+    return next_ms;
+}
+
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
 {
     *unit = (struct unit){.kind = kind,

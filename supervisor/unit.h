@@ -13,6 +13,7 @@
 #include "common/message.h"
 #include "supervisor/spawn.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,6 +68,19 @@ struct unit_label {
 
 struct unit_label unit_label(const struct unit *unit);
 const char *unit_kind_name(enum unit_kind kind);
+
+/* ---- of many ---- */
+
+/* Two fds for each: its pidfd and its peer (-1 where there is none). */
+void units_poll(const struct unit *units, size_t count, struct pollfd *fds);
+/* None is to be started, or not READY yet. */
+bool units_are_ready(const struct unit *units, size_t count);
+/* Has any of that kind a process? */
+bool units_are_alive(const struct unit *units, size_t count, enum unit_kind kind);
+/* When the next one may be started, CLOCK_NEVER if none is to be. */
+int64_t units_start_ms(const struct unit *units, size_t count);
+
+/* ---- of one ---- */
 
 void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot);
 void unit_started(struct unit *unit, struct process process, int peer);

@@ -8,8 +8,9 @@
 -- first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker, 1989). So each turn puts those
 -- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
 -- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
--- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what it was served until the round has come so far:
--- else who left and returned would be before those who always wait. Where nobody is left all begin anew.
+-- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what
+-- it was served until the round has come so far: else who left and returned would be before those who always wait. Where
+-- nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
 -- had, which `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps
