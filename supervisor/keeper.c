@@ -122,9 +122,9 @@ static void enforce_end(struct keeper *keeper)
         }
         return;
     }
-    if (keeper->phase == POOL_DRAINING || keeper->units[PLACE_REDIS].start_ms == 0) {
+    if (!keeper->redis_ends) {
         keeper->phase = POOL_STOPPING;
-        keeper->units[PLACE_REDIS].start_ms = CLOCK_NEVER; /* said once */
+        keeper->redis_ends = true;
         keeper->end_ms = clock_now_ms() + STOP_MS;
         process_signal(&keeper->units[PLACE_REDIS].process, SIGTERM);
     } else if (late) {

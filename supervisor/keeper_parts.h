@@ -18,6 +18,7 @@ struct keeper {
     struct cgroup cgroup;
     enum pool_phase phase;
     bool reload_again; /* when all have started */
+    bool redis_ends;   /* it was told to: the pools are over */
     int64_t end_ms;    /* of draining or stopping: then by force */
     int64_t asked_ms;
     int exit_code;

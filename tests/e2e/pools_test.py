@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -233,6 +234,22 @@ class Pools(unittest.TestCase):
         os.kill(self.servers()[0], signal.SIGKILL)
         for queue in "exercises", "competition":
             pool.wait_until(lambda: self.answers(queue), "jobs run on a new Redis")
+
+    def test_redis_ends_by_itself(self):
+        """Told so, and not by force: it does what it is configured to do at its end. Also one that has followed another."""
+        data = os.path.join(self.folder, "data")
+        for dies in False, True:
+            with self.subTest(dies=dies), contextlib.ExitStack() as stack:
+                os.mkdir(data)
+                self.write(FILE)
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, data_dir=data))
+                if dies:
+                    os.kill(self.servers()[0], signal.SIGKILL)
+                    pool.wait_until(lambda: self.answers("exercises"), "jobs run on a new Redis")
+                self.pool.redis.config_set("shutdown-on-sigterm", "save")
+                self.pool.stop(signal.SIGQUIT)
+                self.assertIn("dump.rdb", os.listdir(data))
+                shutil.rmtree(data)
 
     def answers(self, queue):
         with contextlib.suppress(Exception):
