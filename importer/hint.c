@@ -10,9 +10,26 @@
 #include <stdio.h>
 #include <string.h>
 
-bool hint_text_of(PyObject *object, const char *name, char to[HINT_NAME_MAX])
+PyObject *hint_member(PyObject *exception, const char *name)
 {
-    PyObject *value = object != NULL ? PyObject_GetAttrString(object, name) : NULL;
+    PyTypeObject *built_in = Py_TYPE(exception);
+    PyObject *key = PyUnicode_FromString(name), *member, *value = NULL;
+
+    while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
+        built_in = built_in->tp_base;
+    }
+    member = key != NULL ? _PyType_Lookup(built_in, key) : NULL;
+    if (member != NULL && Py_TYPE(member) == &PyMemberDescr_Type) {
+        value = PyMemberDescr_Type.tp_descr_get(member, exception, (PyObject *)built_in);
+    }
+    PyErr_Clear();
+    Py_XDECREF(key);
+    return value;
+}
+
+/* Takes the value. */
+static bool copy_text(PyObject *value, char to[HINT_NAME_MAX])
+{
     const char *text = value != NULL ? importer_text(value) : NULL;
     bool fits = text != NULL && strlen(text) < HINT_NAME_MAX;
 
@@ -20,6 +37,16 @@ bool hint_text_of(PyObject *object, const char *name, char to[HINT_NAME_MAX])
     PyErr_Clear();
     Py_XDECREF(value);
     return fits && *to != '\0';
+}
+
+bool hint_text_of(PyObject *object, const char *name, char to[HINT_NAME_MAX])
+{
+    return copy_text(object != NULL ? PyObject_GetAttrString(object, name) : NULL, to);
+}
+
+bool hint_member_text(PyObject *exception, const char *name, char to[HINT_NAME_MAX])
+{
+    return copy_text(hint_member(exception, name), to);
 }
 
 /* ---- tabs and spaces ---- */
@@ -35,11 +62,11 @@ static bool hint_lines(const struct failure *failure, find_lines *find)
     const char *member;
     autobuffer struct buffer why = BUFFER_INIT(256);
     autofree char *source = NULL;
-    struct mount *mount = hint_text_of(failure->exception, "filename", path)
+    struct mount *mount = hint_member_text(failure->exception, "filename", path)
                               ? mount_of(path, &member)
                               : NULL;
-    PyObject *number = PyObject_GetAttrString(failure->exception, "lineno");
-    long line = number != NULL ? PyLong_AsLong(number) : 0;
+    PyObject *number = hint_member(failure->exception, "lineno");
+    long line = number != NULL && PyLong_CheckExact(number) ? PyLong_AsLong(number) : 0;
     ssize_t index = mount != NULL ? archive_find(mount->archive, member) : -1;
     struct source_line earlier, later;
     size_t size;
@@ -113,7 +140,7 @@ static const struct saying syntax[] = {
 
 static void hint_syntax(const struct failure *failure)
 {
-    PyObject *message = PyObject_GetAttrString(failure->exception, "msg");
+    PyObject *message = hint_member(failure->exception, "msg");
     const char *text = message != NULL ? importer_text(message) : NULL;
 
     (void)hint_saying(failure, text != NULL ? text : "", syntax, array_size(syntax));

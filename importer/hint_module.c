@@ -64,13 +64,15 @@ static bool hint_hides(const struct failure *failure, const char *name)
 
 void hint_hidden(const struct failure *failure)
 {
-    PyObject *object = PyObject_GetAttrString(failure->exception, "obj");
+    PyObject *object = hint_member(failure->exception, "obj");
+    const char *module =
+        object != NULL && PyModule_Check(object) ? PyModule_GetName(object) : NULL;
     char name[HINT_NAME_MAX];
-    bool is_module = object != NULL && PyModule_Check(object);
 
     PyErr_Clear();
-    if (is_module ? hint_text_of(object, "__name__", name)
-                  : hint_text_of(failure->exception, "name", name)) {
+    if (module != NULL) {
+        (void)hint_hides(failure, module);
+    } else if (hint_member_text(failure->exception, "name", name)) {
         (void)hint_hides(failure, name);
     }
     Py_XDECREF(object);
@@ -380,7 +382,7 @@ void hint_missing(const struct failure *failure)
     char name[HINT_NAME_MAX], top[HINT_NAME_MAX];
     char *dot;
 
-    if (!hint_text_of(failure->exception, "name", name)) {
+    if (!hint_member_text(failure->exception, "name", name)) {
         return;
     }
     (void)snprintf(top, sizeof(top), "%.*s", (int)strcspn(name, "."), name);

@@ -16,7 +16,14 @@ struct failure {
     struct buffer *to;
 };
 
-/* A text attribute, copied; false if there is none (or no object) or it is too long. */
+/* What the exception's built-in type says of it: a new reference, NULL for nothing. The
+ * program's own classes are not asked. */
+PyObject *hint_member(PyObject *exception, const char *name);
+
+/* Such a text, copied; false if there is none or it is too long. */
+bool hint_member_text(PyObject *exception, const char *name, char to[HINT_NAME_MAX]);
+
+/* Likewise a text attribute of an object, which is asked for it; NULL has none. */
 bool hint_text_of(PyObject *object, const char *name, char to[HINT_NAME_MAX]);
 
 /* hint_module.c: of a module that is not there, and of one that hides Python's. */

@@ -378,7 +378,8 @@ class Ending(pool.TestCase):
                     for frame in [*told[0]["frames"], *main["frames"]]:
                         self.assertEqual(text.count(f'  File "/robot/robot.py", line {frame["line"]}, in '), 1, text)
                         self.assertIn("    " + frame["source"].strip() + "\n", text)
-                    self.assertIn(f"\n{main['type']}", text.replace("\n  | ", "\n"))
+                    name = "m.q" if name == "names of a class" else main["type"]
+                    self.assertIn(f"\n{name}", text.replace("\n  | ", "\n"))
                     if errors == OURS:
                         self.assertIn("ValueError: mine (robot.py, line ", job.result["sentence"])
 
@@ -410,6 +411,23 @@ class Ending(pool.TestCase):
                 self.assertTrue(recording.text(records, "err").endswith("E: asked 1\nasked 1\nasked 1\n"), recording.text(records, "err"))
                 self.assertEqual([r["message"] for r in records if r["kind"] == "error"], ["asked 1\nasked 1\nasked 1"])
                 self.assertIn("E: asked 1 (robot.py", job.result["sentence"])
+
+    def test_nothing_but_texts_is_asked_for(self):
+        """Whatever kind of exception it is, of whatever kind of class; text and notes stand on stderr as Python prints them."""
+        code = ("import atexit\nasked = set()\nclass M(type):\n    def __getattribute__(cls, name):\n        asked.add(name)\n"
+                "        return type.__getattribute__(cls, name)\nclass E({}, metaclass=M):\n    def __getattribute__(self, name):\n"
+                "        asked.add(name)\n        return {}.__getattribute__(self, name)\ne = E({})\n{}asked.clear()\n"
+                "atexit.register(lambda: print(sorted(asked)))\nraise e\n")
+        members = "[ValueError('inner')]"
+        for base, arguments, last in (("ValueError", "'mine'", "mine"), ("SyntaxError", "'mine', ('f.py', 3, 2, 'abc', 3, 3)", "mine"),
+                                      ("NameError", "'mine'", "mine"), ("OSError", "2, 'mine'", "[Errno 2] mine"),
+                                      ("ExceptionGroup", f"'mine', {members}", "mine (1 sub-exception)")):
+            for note in "", "BaseException.add_note(e, 'a note')\n":
+                with self.subTest(base, note=note):
+                    records = recording.decode(self.client.run(code.format(base, base, arguments, note)).recording)
+                    self.assertEqual(recording.text(records), "[]\n")
+                    text = recording.text(records, "err").replace("\n  | ", "\n").split("\n  +-")[0].strip("\n")
+                    self.assertTrue(text.endswith(f"\nE: {last}" + "\na note" * bool(note)), text)
 
     def test_an_error_whose_telling_ends_the_process(self):
         for end in "import os; os._exit(0)", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)":

@@ -187,7 +187,15 @@ ROWS.update({
     "an exit code of more than a byte": ({"robot.py": "exit(300)\n"}, "exit", "Your program ended itself with exit(300), which is exit code 44."),
     "a negative exit code": ({"robot.py": "import sys\nsys.exit(-1)\n"}, "exit",
                              "Your program ended itself with exit(-1), which is exit code 255."),
-    "an exit code beyond all": ({"robot.py": "import sys\nsys.exit(2 ** 70)\n"}, "exit", "Your program ended itself with exit(255)."),
+    "an exit code beyond all": ({"robot.py": "import sys\nsys.exit(2 ** 70)\n"}, "exit", 
+                                "Your program ended itself with exit(1180591620717411303424), which is exit code 255."),
+    "one that is longer": ({"robot.py": "exit(10 ** 4000)\n"}, "exit",
+                           "Your program ended itself with exit(100000000000000000000000...), which is exit code 255."),
+    "one that is longer still": ({"robot.py": "exit(1 << 100000)\n"}, "exit",
+                                 "Your program ended itself with exit(...), which is exit code 255."),
+    "a number with something to say": (
+        {"robot.py": "class N(int):\n    def __str__(self): return 'x'\n    __repr__ = __index__ = __str__\nraise SystemExit(N(300))\n"},
+        "exit", "Your program ended itself with exit(300), which is exit code 44."),
     "interrupted by itself": ({"robot.py": "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
                                            "except KeyboardInterrupt:\n    raise ValueError('caught')\n"}, "exception", STOPPED.format(
         "ValueError: caught (robot.py, line 5)")),

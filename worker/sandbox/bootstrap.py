@@ -133,6 +133,15 @@ else:
 _cause, _context = BaseException.__cause__.__get__, BaseException.__context__.__get__
 _trace, _is_alone = BaseException.__traceback__.__get__, BaseException.__suppress_context__.__get__
 _members = BaseExceptionGroup.exceptions.__get__
+_named_so, _made_in = (vars(type)[name].__get__ for name in ("__qualname__", "__module__"))
+_PLACE = {name: vars(SyntaxError)[name].__get__ for name in ("filename", "lineno", "end_lineno", "text", "offset", "end_offset", "msg")}
+
+
+def _own(value):
+    """Without what a class of the program's makes of it; None where it is neither text nor a number."""
+    if issubclass(type(value), str):
+        return str.__str__(value)
+    return int.__int__(value) if issubclass(type(value), int) else None
 
 
 def _points(told):
@@ -147,20 +156,28 @@ def _points(told):
 
 
 class _Said:
-    """An exception that has said its text, and its notes; None stands for what could not be made."""
+    """An exception that has said its text, and its notes; None stands for what could not be made. Of the rest a SyntaxError's
+    place is shown, and it is not asked for that."""
 
-    __suppress_context__ = False
+    __suppress_context__, __notes__ = False, None
 
     def __init__(self, value, text, notes):
-        self._value, self._text = value, text
+        self._text = text
         if notes is not None:
             self.__notes__ = [note if note is not None else _Said(value, None, None) for note in notes]
+        if issubclass(type(value), SyntaxError):
+            for name, of in _PLACE.items():
+                setattr(self, name, _own(of(value)))
 
     def __str__(self):
         return self._text  # of None no text can be made
 
-    def __getattr__(self, name):
-        return getattr(self._value, name)
+
+def _class(value):
+    """A class of the same name, which is not the program's."""
+    kind = type(value)
+    named = {"__qualname__": _own(_named_so(kind)), "__module__": _own(_made_in(kind))}
+    return type("", (SyntaxError if issubclass(kind, SyntaxError) else Exception,), named)
 
 
 class _Told(traceback.TracebackException):
@@ -178,7 +195,7 @@ class _Told(traceback.TracebackException):
         value = self._value
 
         def lines(*said):
-            told = _only(type(value), _Said(value, *said) if said else value, None, _seen=set())
+            told = _only(_class(value), _Said(value, *said) if said else value, None, _seen=set())
             if issubclass(type(value), SyntaxError):
                 _points(told)
             meant = SUGGESTION(value)
@@ -190,7 +207,8 @@ class _Told(traceback.TracebackException):
             return ASK(value, lines)
         except Exception:
             # What it says of itself cannot be printed.
-            name, module = type(value).__qualname__, type(value).__module__
+            kind = _class(value)
+            name, module = kind.__qualname__, kind.__module__
             name = name if module in ("__main__", "builtins") else f"{module}.{name}"
             return [f"{name}: {_text(value, 'exception')}\n"]
 

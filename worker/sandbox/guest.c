@@ -71,6 +71,7 @@ int guest_prepare(PyObject *globals)
 /* ---- rehearsal ---- */
 
 #define REHEARSAL_ROOT "/rehearsal"
+#define NUMBER_MAX     24 /* digits of a number that is no exit code */
 
 static int mount_rehearsal(void)
 {
@@ -277,6 +278,20 @@ static PyObject *exit_code_of(PyObject *exception)
                : ((PySystemExitObject *)exception)->code;
 }
 
+/* Of a number that is no exit code, and may be a very long one, or of a class that has
+ * something to say. */
+static void add_number(PyObject *code, struct buffer *to)
+{
+    PyObject *text = PyLong_Type.tp_repr(code);
+    const char *digits = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
+    bool is_long = digits == NULL || strlen(digits) > NUMBER_MAX;
+
+    PyErr_Clear(); /* Python makes no text of one that is longer still */
+    buffer_printf(to, "%.*s%s", NUMBER_MAX, digits != NULL ? digits : "",
+                  is_long ? "..." : "");
+    Py_XDECREF(text);
+}
+
 /* SystemExit as the interpreter itself understands it: None is 0, of a number the last 8
  * bits are the status, anything else is printed and means 1. */
 static void judge_exit(PyObject *exception, struct outcome *outcome)
@@ -288,10 +303,10 @@ static void judge_exit(PyObject *exception, struct outcome *outcome)
     if (code != NULL && PyLong_Check(code)) {
         number = PyLong_AsLong(code); /* -1 beyond a long */
         outcome->exit_code = (int)(number & 0xff);
-        if (number != outcome->exit_code && PyErr_Occurred() == NULL) {
-            buffer_printf(&outcome->report, "%ld", number);
+        if (number != outcome->exit_code || PyErr_Occurred() != NULL) {
+            PyErr_Clear();
+            add_number(code, &outcome->report);
         }
-        PyErr_Clear();
     }
     outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
 }

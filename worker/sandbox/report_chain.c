@@ -76,6 +76,7 @@ struct link {
  * as a ring. */
 struct chain {
     size_t count;
+    const char *relation; /* of the last one that is left out, if any is */
     struct link newest[REPORT_NEWEST], oldest[REPORT_OLDEST];
 };
 
@@ -101,6 +102,9 @@ static void find_chain(PyObject *exception, PyObject *seen, struct chain *ret)
 
         Py_XSETREF(link->exception, Py_NewRef(one));
         link->relation = relation;
+        if (ret->count == REPORT_NEWEST + 1) {
+            ret->relation = relation;
+        }
     } while (step(seen, &one, &relation));
     Py_XDECREF(one);
 }
@@ -145,13 +149,19 @@ static void tell_members(struct telling *telling, PyObject *exception, const cha
     }
 }
 
+/* `path` is that of the newest one of its chain. */
+static void relate(const char *path, const char *relation, char ret[REPORT_RELATION_MAX])
+{
+    (void)snprintf(ret, REPORT_RELATION_MAX, "%.*s%s%s", REPORT_RELATION_MAX - 32, path,
+                   *path != '\0' && *relation != '\0' ? " " : "", relation);
+}
+
 static void tell_one(struct telling *telling, const struct link *link, const char *path,
                      unsigned depth)
 {
     char relation[REPORT_RELATION_MAX];
 
-    (void)snprintf(relation, sizeof(relation), "%s%s%s", path,
-                   *path != '\0' && *link->relation != '\0' ? " " : "", link->relation);
+    relate(path, link->relation, relation);
     telling->left -= telling->left > 0;
     telling->tell(link->exception, relation, 0);
     tell_members(telling, link->exception, relation, depth);
@@ -161,6 +171,7 @@ static void tell_chain(struct telling *telling, PyObject *exception, const char 
                        unsigned depth)
 {
     struct chain chain;
+    char relation[REPORT_RELATION_MAX];
     size_t left_out;
 
     find_chain(exception, telling->seen, &chain);
@@ -169,7 +180,8 @@ static void tell_chain(struct telling *telling, PyObject *exception, const char 
                    : 0;
     for (size_t i = chain.count; i-- > 0;) {
         if (i >= REPORT_NEWEST && i < REPORT_NEWEST + left_out) {
-            telling->tell(NULL, path, left_out);
+            relate(path, chain.relation, relation);
+            telling->tell(NULL, relation, left_out);
             i = REPORT_NEWEST;
         } else {
             tell_one(telling, link_at(&chain, i), path, depth);
