@@ -69,7 +69,24 @@ static int trace_to(const struct args *args, const struct export_format *format,
     return complain_why(recording_exit(error), &why);
 }
 
-/* What is no recording leaves the file as it is. */
+static bool is_same_file(const char *path, const struct stat *other)
+{
+    struct stat named;
+
+    return stat(path, &named) == 0 && named.st_dev == other->st_dev &&
+           named.st_ino == other->st_ino;
+}
+
+static bool is_own_recording(const struct args *args)
+{
+    struct stat recording;
+
+    return stat(args->words[0], &recording) == 0 &&
+           is_same_file(args->output, &recording);
+}
+
+/* What is no recording leaves the file as it is, and so does one that cannot be read to
+ * its end where it is that file. */
 static int trace_to_file(const struct args *args, const struct export_format *format)
 {
     FILE *spool = spool_new(args->output);
@@ -78,7 +95,7 @@ static int trace_to_file(const struct args *args, const struct export_format *fo
 
     if (spool != NULL) {
         code = trace_to(args, format, spool, &began);
-        if (began) {
+        if (began && (code == 0 || !is_own_recording(args))) {
             error = spool_write(spool, args->output);
         }
         (void)fclose(spool);
@@ -91,10 +108,9 @@ static int trace_to_file(const struct args *args, const struct export_format *fo
 /* /dev/stdout, where what was written before must stay. */
 static bool is_standard_output(const char *path)
 {
-    struct stat named, open;
+    struct stat open;
 
-    return stat(path, &named) == 0 && fstat(STDOUT_FILENO, &open) == 0 &&
-           named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+    return fstat(STDOUT_FILENO, &open) == 0 && is_same_file(path, &open);
 }
 
 int trace_command(const struct command *command, struct args *args)

@@ -615,7 +615,10 @@ class Sources(Case):
             for old in "same", "link", "long":
                 os.remove(self.path(old))
         torn = self.trace(self.path("x.rec", data + b"\x05"), "--output", "x.rec")
+        self.assertEqual((torn.returncode, self.read("x.rec")), (1, data + b"\x05"), "what cannot be read to its end is not replaced")
+        torn = self.trace(self.path("torn", data + b"\x05"), "--output", "x.rec")
         self.assertEqual((torn.returncode, self.read("x.rec")), (1, told))
+        os.remove(self.path("torn"))
         for format in FORMATS:
             for none in b"", b"PK\3\4", b"\1":
                 self.path("none", none)
