@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
-#define SCOREBOARD_VERSION 3          /* bumped with any change below */
+#define SCOREBOARD_VERSION 4          /* bumped with any change below */
 
 /* Whoever has not turned his loop, or not answered, for so long stands still. All of them
  * are asked every 2 s (supervisor/health.h), so it is more than two questions: a machine
@@ -88,6 +88,10 @@ struct scoreboard_work {
     char job[LIMIT_JOB_ID + 1];
     char tenant[LIMIT_TENANT + 1];
     uint32_t attempt;
+    /* the one that it ended last, and when; "": none yet */
+    char last[LIMIT_JOB_ID + 1];
+    uint32_t last_verdict; /* enum verdict */
+    int64_t last_ms;
     struct scoreboard_counts counts;
 };
 

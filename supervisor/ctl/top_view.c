@@ -256,6 +256,25 @@ static const char *about(const struct top_sample *now, size_t slot)
                : scoreboard_state_about((enum scoreboard_state)now->slots[slot].state);
 }
 
+/* Anybody's number, as all of the board is. */
+static const char *last_verdict(const struct scoreboard_work *work)
+{
+    return work->last_verdict < VERDICT_COUNT
+               ? verdict_row((enum verdict)work->last_verdict)->name
+               : "unknown";
+}
+
+static void add_last(const struct top_sample *now, const struct scoreboard_work *work,
+                     struct buffer *to)
+{
+    if (work->last[0] != '\0') {
+        buffer_printf(to, "  before: ");
+        buffer_add_visible(to, work->last, strlen(work->last));
+        buffer_printf(to, " %s, %.1f s ago", last_verdict(work),
+                      (double)(now->now_ms - work->last_ms) / 1000);
+    }
+}
+
 static void add_slot(const struct top_sample *now, size_t slot, struct buffer *to)
 {
     const struct scoreboard_work *work = &now->slots[slot];
@@ -277,6 +296,7 @@ static void add_slot(const struct top_sample *now, size_t slot, struct buffer *t
     } else {
         buffer_printf(to, "(%s)", about(now, slot));
     }
+    add_last(now, work, to);
     buffer_add_char(to, '\n');
 }
 
@@ -454,6 +474,11 @@ static void json_slot(const struct top_sample *now, size_t slot, struct buffer *
         json_string(to, "job", work->job);
         json_string(to, "tenant", work->tenant);
         json_value(to, "attempt", work->attempt);
+    }
+    if (work->last[0] != '\0') {
+        json_string(to, "last_job", work->last);
+        json_string(to, "last_verdict", last_verdict(work));
+        json_value(to, "last_ms", now->now_ms - work->last_ms);
     }
     buffer_add_char(to, '}');
 }

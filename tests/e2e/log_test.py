@@ -44,6 +44,24 @@ class Log(unittest.TestCase):
         for line in lines:
             self.assertRegex(line, TEXT)
 
+    def test_one_line_says_what_became_of_a_job(self):
+        rows = {"print(1)\n": ("ok", 0, 0, ""), "exit(3)\n": ("exit", 3, 0, "exit(3)"),
+                "1 / 0\n": ("exception", 1, 0, "ZeroDivisionError: division by zero (robot.py, line 1)"),
+                "print(1)\nwhile True: pass\n": ("cpu_limit", 83, 9, "more than 200 ms of computing time and was stopped. It was at robot.py, line 2"),
+                "import ctypes\nctypes.CDLL(None).ptrace(0, 0, 0, 0)\n": ("forbidden", 87, 9, "ptrace")}
+        with pool.Pool(workers=1, log_format="json", allow_ctypes="yes") as p:
+            ids = [p.client.run(source, tenant="team-7", cpu_ms="200").result["id"] for source in rows]
+            told = {line["job"]: line for line in self.objects(p) if "verdict" in line}
+        for (source, (verdict, exit_code, signal, words)), job in zip(rows.items(), ids):
+            with self.subTest(source):
+                line = told[job]
+                self.assertEqual([line[name] for name in ("level", "queue", "attempt", "tenant", "verdict", "signal")],
+                                 ["info", p.queue, 1, "team-7", verdict, signal])
+                self.assertEqual(line["exit_code"], exit_code)
+                for name in "queue_ms", "wall_ms", "cpu_ms":
+                    self.assertIsInstance(line[name], int)
+                self.assertIn(words, line["message"].partition(": ")[2])
+
     def test_what_others_say_stays_in_its_place(self):
         """A reason is shown with what a program or a client made of it, which is neither a line nor a fact of its own."""
         with pool.Pool(workers=1, log_format="json", max_deliveries=1) as p:

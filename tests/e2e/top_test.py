@@ -32,7 +32,7 @@ class Top(Command):
             running = p.client.enqueue(slow, tenant="team-7")
             pool.wait_until(lambda: p.client.job(running).get("state") == b"running", "it runs")
             for source in ("print(1)", "1/0", "1/0", "exit(3)"):
-                p.client.run(source, tenant="short")
+                last = p.client.run(source, tenant="short")
             p.client.enqueue(slow, tenant="later", delay_ms="600000")
             seen = self.look(p)
             queue, = seen["queues"]
@@ -46,11 +46,12 @@ class Top(Command):
             self.assertEqual((busy["job"], busy["tenant"], busy["attempt"]), (running, "team-7", 1))
             idle, = [slot for slot in seen["slots"] if slot["state"] == "idle"]
             self.assertEqual((idle["jobs"], "job" in idle), (4, False))
+            self.assertEqual((idle["last_job"], idle["last_verdict"], "last_job" in busy), (last.result["id"], "exit", False))
             self.assertEqual(idle["about"], "waits for a job, with a sandbox ready")
             self.assertEqual({slot["pid"] for slot in seen["slots"]}, set(p.relays()))
             text = self.top(p).stdout
             for words in (f"queue {p.queue}, up ", "workers 2, 1 busy, zygote ready", "running 1, delayed 1", "exception 2",
-                          running, "team-7", "(waits for a job, with a sandbox ready)"):
+                          running, "team-7", f"(waits for a job, with a sandbox ready)  before: {last.result['id']} exit, "):
                 self.assertIn(words, text)
             p.client.cancel(running)
             p.client.wait(running)

@@ -36,7 +36,10 @@ int board_open(struct relay *relay, int fd)
                                            .state = SCOREBOARD_STARTING,
                                            .since_ms = clock_now_ms(),
                                            .seen_ms = clock_now_ms(),
+                                           .last_verdict = before.last_verdict,
+                                           .last_ms = before.last_ms,
                                            .counts = before.counts};
+    memcpy(board->work.last, before.last, sizeof(before.last));
     scoreboard_write(board->slot, &board->work);
     return 0;
 }
@@ -70,11 +73,15 @@ void board_count_job(struct relay *relay)
 void board_count_end(struct relay *relay)
 {
     const struct settlement *settlement = &relay->settlement;
-    struct scoreboard_counts *counts = &relay->board.work.counts;
+    struct scoreboard_work *work = &relay->board.work;
+    struct scoreboard_counts *counts = &work->counts;
 
     if (settlement->verdict == VERDICT_NONE) {
         return;
     }
+    (void)snprintf(work->last, sizeof(work->last), "%s", relay->run.job.id);
+    work->last_verdict = settlement->verdict;
+    work->last_ms = clock_now_ms();
     counts->verdicts[settlement->verdict]++;
     if (settlement->wall_ms >= 0) {
         scoreboard_note(&counts->runs, settlement->wall_ms);

@@ -74,13 +74,18 @@ static void add_number(struct relay *relay, const char *name, int64_t value)
     add_field(relay, name, text);
 }
 
-static void add_sentence(struct relay *relay, enum verdict verdict,
-                         const struct verdict_facts *facts)
+/* Returns it, which is as old as the settlement. */
+static const char *add_sentence(struct relay *relay, enum verdict verdict,
+                                const struct verdict_facts *facts)
 {
     struct buffer sentence autobuffer = BUFFER_INIT(KIB(16));
 
     verdict_sentence(verdict, facts, &sentence);
-    add_field(relay, "sentence", sentence.data != NULL ? sentence.data : "");
+    if (sentence.size == 0) {
+        return "";
+    }
+    add_field(relay, "sentence", sentence.data);
+    return relay->settlement.argv[relay->settlement.argc - 1];
 }
 
 /* The figures of a limit that was met are the limit's own: "over its 5 s", not 5.003. */
@@ -145,12 +150,13 @@ static void add_usage(struct relay *relay, const struct message_exited *exited)
     }
 }
 
-static void add_judged(struct relay *relay, const struct judge_case *facts,
-                       const struct judgement *judged)
+static const char *add_judged(struct relay *relay, const struct judge_case *facts,
+                              const struct judgement *judged)
 {
     int64_t wall_ms = relay->settlement.wall_ms;
     struct verdict_facts figures;
     char report[LIMIT_REPORT + 1] = "", where[KIB(1)] = "";
+    const char *sentence;
 
     if (facts->claim != NULL) {
         (void)utf8_copy_clean(report, sizeof(report), facts->claim->report,
@@ -160,7 +166,7 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
     tell_where(relay, judged->verdict, where, sizeof(where));
     figures.where = where;
     add_field(relay, "verdict", verdict_row(judged->verdict)->name);
-    add_sentence(relay, judged->verdict, &figures);
+    sentence = add_sentence(relay, judged->verdict, &figures);
     add_field(relay, "detail", judged->detail);
     add_number(relay, "exit_code", judged->exit_code);
     add_number(relay, "signal", judged->signal);
@@ -172,14 +178,57 @@ static void add_judged(struct relay *relay, const struct judge_case *facts,
     add_number(relay, "frames_dropped", (int64_t)relay->forward.dropped);
     relay->settlement.dropped_at = relay->settlement.argc - 1;
     add_field(relay, "versions", SETTLE_VERSIONS);
+    return sentence;
 }
 
 /* ---- deciding ---- */
 
+/* All that became of it in one line. `facts`: further ones, each behind a blank; `text`:
+ * may be the program's own words. */
+static void tell(const struct relay *relay, enum log_level level, const char *what,
+                 const char *facts, const char *text)
+{
+    const struct claims_job *job = &relay->run.job;
+
+    log_event(level,
+              "queue=%s job=%s attempt=%" PRIu32 " %s tenant=%s queue_ms=%" PRId64
+              "%s%s%s",
+              job->queue, job->id, job->attempt, what, job->tenant, job->queue_ms, facts,
+              *text != '\0' ? ": " : "", text);
+}
+
+static void tell_verdict(const struct relay *relay, enum verdict verdict,
+                         const char *facts, const char *text)
+{
+    char what[64];
+
+    (void)snprintf(what, sizeof(what), "verdict=%s", verdict_row(verdict)->name);
+    tell(relay, LOG_INFO, what, facts, text);
+}
+
+static void tell_judged(const struct relay *relay, const struct judgement *judged,
+                        const char *sentence)
+{
+    struct buffer facts autobuffer = BUFFER_INIT(KIB(1)),
+                        text autobuffer = BUFFER_INIT(KIB(20));
+
+    buffer_printf(&facts,
+                  " wall_ms=%" PRId64 " cpu_ms=%" PRId64 " exit_code=%d signal=%d",
+                  relay->settlement.wall_ms, relay->settlement.cpu_ms, judged->exit_code,
+                  judged->signal);
+    if (judged->call[0] != '\0') {
+        buffer_printf(&facts, " call=%s", judged->call);
+    }
+    buffer_add_text(&text, sentence);
+    if (judged->detail[0] != '\0') {
+        buffer_printf(&text, " (%s)", judged->detail);
+    }
+    tell_verdict(relay, judged->verdict, facts.data, text.data != NULL ? text.data : "");
+}
+
 void settle_lost(struct relay *relay, const char *detail)
 {
-    log_warning("queue=%s job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.queue,
-                relay->run.job.id, relay->run.job.attempt, detail);
+    tell(relay, LOG_WARNING, "lost", "", detail);
     relay->board.work.counts.lost++;
     begin(relay, "paddock_lost", VERDICT_NONE);
     add(relay, detail);
@@ -187,8 +236,7 @@ void settle_lost(struct relay *relay, const char *detail)
 
 void settle_give_back(struct relay *relay)
 {
-    log_info("queue=%s job=%s attempt=%" PRIu32 " given back", relay->run.job.queue,
-             relay->run.job.id, relay->run.job.attempt);
+    tell(relay, LOG_INFO, "given back", "", "");
     relay->board.work.counts.given_back++;
     begin(relay, "paddock_requeue", VERDICT_NONE);
 }
@@ -197,12 +245,10 @@ void settle_verdict(struct relay *relay, enum verdict verdict, const char *repor
 {
     const struct verdict_facts figures = {.call = "", .report = report};
 
-    log_info("queue=%s job=%s attempt=%" PRIu32 " verdict=%s without a run",
-             relay->run.job.queue, relay->run.job.id, relay->run.job.attempt,
-             verdict_row(verdict)->name);
     begin(relay, "paddock_finish", verdict);
     add_field(relay, "verdict", verdict_row(verdict)->name);
-    add_sentence(relay, verdict, &figures);
+    tell_verdict(relay, verdict, " without a run",
+                 add_sentence(relay, verdict, &figures));
     add_number(relay, "exit_code", verdict_row(verdict)->exit_code);
     add_field(relay, "versions", SETTLE_VERSIONS);
 }
@@ -220,12 +266,7 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
     begin(relay, "paddock_finish", judged.verdict);
     relay->settlement.cpu_ms = cpu_ms;
     relay->settlement.wall_ms = bounds_wall_us(relay, clock_now_us()) / 1000;
-    add_judged(relay, facts, &judged);
-    log_info("queue=%s job=%s attempt=%" PRIu32 " verdict=%s cpu_ms=%" PRId64
-             " signal=%d%s%s",
-             relay->run.job.queue, relay->run.job.id, relay->run.job.attempt,
-             verdict_row(judged.verdict)->name, cpu_ms, judged.signal,
-             judged.call[0] != '\0' ? " call=" : "", judged.call);
+    tell_judged(relay, &judged, add_judged(relay, facts, &judged));
 }
 
 /* ---- sending ---- */
