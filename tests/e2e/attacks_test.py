@@ -244,6 +244,23 @@ class Attacked:
         jobs = [self.client.enqueue(pool.make_zip(code), memory_mb=64) for _ in range(2)]
         self.assertEqual([self.client.wait(job).verdict for job in jobs], ["ok", "ok"])
 
+    def test_F07_no_bell_spins_its_relay(self):
+        """One that rings in vain, in one thread or several, and one that rings for a byte each time."""
+        def woken(pid):
+            with open(f"/proc/{pid}/status") as file:
+                return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
+
+        bell = "import os, threading\ndef f():\n    while True: os.write(0, b'\\x01' + bytes(7))\n"
+        with pool.Pool(workers=1) as p:
+            relay, = p.relays()
+            for source in (bell + "f()\n", bell + "for _ in range(3): threading.Thread(target=f).start()\nf()\n",
+                           "import os\nwhile True:\n    os.write(1, b'x')\n    os.write(0, b'\\x01' + bytes(7))\n"):
+                with self.subTest(source):
+                    before = woken(relay)
+                    job = p.client.run(source, cpu_ms="1000", wall_ms="60000", output_kb="65536")
+                    self.assertEqual(job.verdict, "cpu_limit", job.result)
+                    self.assertLess(woken(relay) - before, job.result["wall_ms"], "less than one a millisecond")
+
     def test_G20_nothing_is_seen_of_the_job_before(self):
         first = ("import json, os, builtins, random, locale, sys\njson.left = builtins.left = 1\nos.environ['LEFT'] = '1'\n"
                  "random.seed(0)\nsys.path.append('/left')\nsys.modules['left'] = sys\nos.umask(0o777)\n")

@@ -9,7 +9,8 @@
  *
  * Pace: the first record after a quiet time rings the doorbell and is sent at once. Then
  * there are pauses in which the bell is not listened to: a writer can not make us spin.
- * They are short while the ring fills fast (it must not stand) and longer for a trickle.
+ * They are short while the ring fills fast (it must not stand) and longer for a trickle,
+ * and for a bell that rings in vain.
  *
  * A lost connection leaves slices that were sent and not answered. Redis is asked what it
  * has of them before anything else is sent.
@@ -129,7 +130,7 @@ static bool fall_asleep(struct relay *relay)
         return true;
     }
     forward->sleeping = true;
-    forward->pause_ms = 0;
+    forward->pause_ms = forward->vain ? forward->pause_ms : 0;
     return false;
 }
 
@@ -143,7 +144,8 @@ static int next_pause(int last_ms, size_t taken)
     return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
 }
 
-static void look(struct relay *relay, int64_t now_ms)
+/* `rang`: because the bell did, and not because it is time. */
+static void look(struct relay *relay, int64_t now_ms, bool rang)
 {
     struct forward *forward = &relay->forward;
     bool taking = may_take(relay, now_ms);
@@ -156,7 +158,8 @@ static void look(struct relay *relay, int64_t now_ms)
     account_block(relay, taking);
     if (taking) {
         taken = take(relay);
-        if (taken == 0 && (forward->hostile || !fall_asleep(relay))) {
+        forward->vain = taken == 0 && (rang || forward->vain);
+        if (taken == 0 && (forward->hostile || (!rang && !fall_asleep(relay)))) {
             forward->look_ms = now_ms + PAUSE_MAX_MS;
             return;
         }
@@ -339,8 +342,10 @@ void forward_tend(struct relay *relay, int64_t now_ms, bool rang)
 {
     struct forward *forward = &relay->forward;
 
-    if (forward->active && ((rang && forward->sleeping) || now_ms >= forward->look_ms)) {
-        look(relay, now_ms);
+    bool woken = rang && forward->sleeping;
+
+    if (forward->active && (woken || now_ms >= forward->look_ms)) {
+        look(relay, now_ms, woken);
     }
     if (forward->first != NULL && broker_ready(relay, now_ms) &&
         lease_holds(relay, now_ms)) {

@@ -41,6 +41,7 @@ struct forward {
     char last_id[48]; /* of the newest acknowledged entry; "" before the first */
     /* pace */
     bool sleeping;   /* the writer will ring */
+    bool vain;       /* it rang when there was nothing, and nothing came since */
     int pause_ms;    /* of the last pause */
     int64_t look_ms; /* when to look at the ring, ring or not */
     /* time that the program stood before a full ring because we took nothing */
