@@ -9,12 +9,14 @@
 #include "common/fd.h"
 #include "common/number.h"
 #include "common/role.h"
+#include "supervisor/health.h"
 #include "supervisor/sizing.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static int print_help(const struct command_line *line)
 {
@@ -319,11 +321,25 @@ size_t command_line_options(const struct command_line *line, const char **to, si
     return count;
 }
 
-int command_line_say_ready(const struct command_line *line)
+int command_line_say_ready(struct command_line *line)
 {
     static const char word[] = COMMAND_LINE_READY "\n";
 
-    return line->ready_fd >= 0 ? fd_write_full(line->ready_fd, word, strlen(word)) : 0;
+    if (line->ready_fd < 0) {
+        return 0;
+    }
+    line->alive_ms = clock_now_ms() + HEALTH_ASK_MS;
+    return fd_write_full(line->ready_fd, word, strlen(word));
+}
+
+void command_line_say_alive(struct command_line *line, int64_t now_ms)
+{
+    static const char word[] = COMMAND_LINE_ALIVE "\n";
+
+    if (now_ms >= line->alive_ms) {
+        line->alive_ms = now_ms + HEALTH_ASK_MS;
+        (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 int command_line_complain(int code, const struct buffer *why)

@@ -15,9 +15,10 @@ struct command_line {
     const char *pool;          /* the one of the file that is to run; NULL: all */
     struct option_parts parts; /* the pools of the file; none: one without a name */
     int ready_fd;              /* -1: none */
-    bool check;     /* attack a sandbox and say what held, instead of running a pool */
-    bool json;      /* say it in JSON */
-    int64_t end_ms; /* when a check is given up */
+    bool check;       /* attack a sandbox and say what held, instead of running a pool */
+    bool json;        /* say it in JSON */
+    int64_t end_ms;   /* when a check is given up */
+    int64_t alive_ms; /* when ready_fd is told again that we are there */
     int (*instead)(const struct command_line *line);
 };
 
@@ -26,7 +27,9 @@ struct command_line {
 #define COMMAND_LINE_READY "ready"
 #define COMMAND_LINE_ALIVE "alive"
 
-#define COMMAND_LINE_INIT ((struct command_line){.ready_fd = -1, .end_ms = CLOCK_NEVER})
+#define COMMAND_LINE_INIT                                                                \
+    ((struct command_line){                                                              \
+        .ready_fd = -1, .end_ms = CLOCK_NEVER, .alive_ms = CLOCK_NEVER})
 
 /* Defaults, then the file, then the options. Returns ROLE_EXIT_OK, or the code to end
  * with and a sentence in `why`: an option that is not there is wrong usage, a bad value
@@ -46,7 +49,9 @@ size_t command_line_options(const struct command_line *line, const char **to,
                             size_t room);
 
 /* Says READY to whoever asked for it. Returns 0, or a negative errno where he is gone. */
-int command_line_say_ready(const struct command_line *line) must_check;
+int command_line_say_ready(struct command_line *line) must_check;
+/* And from then on ALIVE, at alive_ms. Nobody need read it. */
+void command_line_say_alive(struct command_line *line, int64_t now_ms);
 
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);

@@ -281,6 +281,7 @@ static int next_due(const struct keeper *keeper)
         notify_next_ms(&keeper->notify),
         ends ? keeper->end_ms : units_start_ms(keeper->units, PLACES),
         runs ? keeper->asked_ms + HEALTH_ASK_MS : CLOCK_NEVER,
+        keeper->line->alive_ms,
     };
 
     return clock_poll_ms(clock_first_ms(due, array_size(due)), clock_now_ms());
@@ -299,6 +300,7 @@ static void loop(struct keeper *keeper)
 
     while (!is_over(keeper)) {
         notify_tend(&keeper->notify, clock_now_ms());
+        command_line_say_alive(keeper->line, clock_now_ms());
         keeper_start_due(keeper);
         set_fds(keeper, fds);
         if (poll(fds, array_size(fds), next_due(keeper)) < 0) {

@@ -36,7 +36,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- set-up, in order ---- */
@@ -134,7 +133,6 @@ enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 struct watch {
     struct pool *pool;
     struct command_line *line;
-    int64_t alive_ms; /* when whoever started us is told again that we are there */
 };
 
 static void end_now(void *context)
@@ -201,18 +199,6 @@ static void announce(struct pool *pool, struct command_line *line)
     }
 }
 
-/* Nobody need read it. */
-static void say_alive(struct watch *watch, int64_t now_ms)
-{
-    static const char word[] = COMMAND_LINE_ALIVE "\n";
-
-    if (now_ms >= watch->alive_ms) {
-        watch->alive_ms = now_ms + HEALTH_ASK_MS;
-        (void)send(watch->line->ready_fd, word, strlen(word),
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-}
-
 /* It takes a fraction of a second. */
 #define CHECK_S 10
 
@@ -231,7 +217,7 @@ static int next_due(const struct watch *watch)
 {
     const struct pool *pool = watch->pool;
     const int64_t due[] = {pool_next_ms(pool), notify_next_ms(&pool->notify),
-                           watch->alive_ms, watch->line->end_ms};
+                           watch->line->alive_ms, watch->line->end_ms};
 
     return clock_poll_ms(clock_first_ms(due, array_size(due)), clock_now_ms());
 }
@@ -244,20 +230,18 @@ static void on_running(struct watch *watch)
         pool_stop(watch->pool);
     } else {
         announce(watch->pool, watch->line);
-        watch->alive_ms =
-            watch->line->ready_fd >= 0 ? clock_now_ms() + HEALTH_ASK_MS : CLOCK_NEVER;
     }
 }
 
 static void loop(struct pool *pool, struct command_line *line, int signals)
 {
     static struct pollfd fds[POLL_UNITS + 2 * POOL_UNITS];
-    struct watch watch = {pool, line, CLOCK_NEVER};
+    struct watch watch = {pool, line};
     bool announced = false;
 
     while (!pool_is_over(pool)) {
         notify_tend(&pool->notify, clock_now_ms());
-        say_alive(&watch, clock_now_ms());
+        command_line_say_alive(line, clock_now_ms());
         pool_start_due(pool);
         fds[POLL_SIGNALS] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[POLL_STARTER] = (struct pollfd){.fd = line->ready_fd, .events = POLLIN};

@@ -115,6 +115,10 @@ class Pools(unittest.TestCase):
             found.append(pid)
         return found
 
+    def test_it_says_that_it_is_there(self):
+        self.serve()
+        self.assertEqual(self.pool.ready.recv(6) + self.pool.ready.recv(6), b"alive\nalive\n")
+
     def test_the_command(self):
         self.serve()
         with open(os.path.join(self.pool.runtime, "pool"), encoding="ascii") as file:
