@@ -32,6 +32,17 @@ void export_format_names(struct buffer *to)
     }
 }
 
+const char *export_us(uint64_t ns, char to[EXPORT_US_MAX])
+{
+    int size = snprintf(to, EXPORT_US_MAX, "%llu", (unsigned long long)(ns / 1000));
+
+    if (ns % 1000 > 0) {
+        (void)snprintf(to + size, (size_t)(EXPORT_US_MAX - size), ".%03u",
+                       (unsigned)(ns % 1000));
+    }
+    return to;
+}
+
 struct export
 {
     const struct export_format *format;

@@ -31,6 +31,10 @@ struct export_format {
     void (*left_out)(const void *state, struct buffer *to);
 };
 
+/* A time in nanoseconds as the microseconds that a form has: "12" or "12.003". */
+#define EXPORT_US_MAX 32
+const char *export_us(uint64_t ns, char to[EXPORT_US_MAX]);
+
 extern const struct export_format export_text, export_json, export_chrome,
     export_speedscope, export_flame;
 

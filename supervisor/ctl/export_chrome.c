@@ -81,10 +81,9 @@ static struct moment moment_of(struct chrome *chrome, const struct trace_event *
 
 static void add_time(struct buffer *to, struct moment moment)
 {
-    buffer_printf(to, ",\"ts\":%llu", (unsigned long long)(moment.parts / 1000));
-    if (moment.parts % 1000 > 0) {
-        buffer_printf(to, ".%03u", (unsigned)(moment.parts % 1000));
-    }
+    char text[EXPORT_US_MAX];
+
+    buffer_printf(to, ",\"ts\":%s", export_us(moment.parts, text));
 }
 
 /* What every event has, up to its arguments, which the caller adds. */

@@ -141,25 +141,34 @@ static void write_frame(FILE *out, struct trace_function function, bool first)
     (void)fwrite(line.data, 1, line.size, out);
 }
 
+/* What begins and ends in one moment is not shown: within a microsecond each mark is a
+ * nanosecond later than the one before it. */
+static uint64_t later(const struct mark *mark, uint64_t before_ns)
+{
+    uint64_t ns = 1000 * mark->at;
+
+    return ns > before_ns ? ns : before_ns + 1;
+}
+
 static void write_profile(FILE *out, const struct profile *profile, size_t thread,
                           bool first)
 {
-    uint64_t end = profile->count > 0 ? profile->marks[profile->count - 1].at : 0;
+    char text[EXPORT_US_MAX];
+    uint64_t ns = 0;
 
     (void)fprintf(out,
                   "%s\n{\"type\":\"evented\",\"name\":\"%s %zu\","
-                  "\"unit\":\"microseconds\",\"startValue\":0,\"endValue\":%llu,"
-                  "\"events\":[",
-                  first ? "" : ",", thread == 0 ? "main thread" : "thread", thread,
-                  (unsigned long long)end);
+                  "\"unit\":\"microseconds\",\"startValue\":0,\"events\":[",
+                  first ? "" : ",", thread == 0 ? "main thread" : "thread", thread);
     for (size_t i = 0; i < profile->count; i++) {
         const struct mark *mark = &profile->marks[i];
 
-        (void)fprintf(out, "%s\n{\"type\":\"%c\",\"frame\":%u,\"at\":%llu}",
+        ns = later(mark, ns);
+        (void)fprintf(out, "%s\n{\"type\":\"%c\",\"frame\":%u,\"at\":%s}",
                       i == 0 ? "" : ",", mark->open ? 'O' : 'C', mark->frame,
-                      (unsigned long long)mark->at);
+                      export_us(ns, text));
     }
-    (void)fputs("]}", out);
+    (void)fprintf(out, "],\"endValue\":%s}", export_us(ns, text));
 }
 
 /* The first thread always has a profile: the file is to have one. */
