@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). For browsers and node; needs nothing else.
+ * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). For browsers and node; needs nothing else, but
+ * of node before 22 to be known as a module: by package.json, or as recording.mjs.
  * Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is
  * kept grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a
  * `repeat` stands for is made one by one as it is asked for.

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** deploy/clients/recording.js, for the tests. */
-import { readFileSync } from "node:fs";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-
-// Imported as text is: no package.json says that the folder's .js files are modules.
-const here = path.dirname(fileURLToPath(import.meta.url));
-const source = readFileSync(path.join(here, "..", "..", "deploy", "clients", "recording.js"));
-export const { Decoder, RecordingError, Trace } = await import(`data:text/javascript;base64,${source.toString("base64")}`);
+export { Decoder, RecordingError, Trace } from "../../deploy/clients/recording.js";
 
 /** Keys sorted, bytes as hex digits. */
 export function asJson(event) {
