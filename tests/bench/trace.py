@@ -44,12 +44,16 @@ def source_of(program, times=1):
         return file.read() * times
 
 
+EVENTS = (*recording.TRACE, "exception", "variable")
+
+
 def run_traced(client, source, level):
-    """(computing time in ms, trace records, bytes of the recording) of a job."""
+    """(computing time in ms, events that its recording holds, bytes of the recording) of a job. What a recording has no room
+    for is no event of it."""
     job = client.run(source, trace=level, **LONG)
     assert job.verdict == "ok", job.result
-    end = recording.decode(job.recording)[-1]
-    return job.result["cpu_ms"], end["produced"], len(job.recording)
+    events = sum(r["records"] if r["kind"] == "repeat" else r["kind"] in EVENTS for r in recording.decode(job.recording))
+    return job.result["cpu_ms"], events, len(job.recording)
 
 
 OFTEN = 5  # as a job's time is told in whole milliseconds
@@ -104,7 +108,8 @@ def summarise(times, sizes):
 
     return {
         "trace_slowdown": slow,
-        "trace_bytes_an_event": max(statistics.mean(values) for values in sizes.values() if values),
+        "trace_bytes_an_event": max(statistics.mean(sizes[level]) for level in ("calls", "lines")),
+        "trace_bytes_an_event_of_steps": statistics.mean(sizes["steps"]),
         "trace_off_slowdown": max(slow["off"].values()),
         "trace_calls_to_cprofile": worst("calls", "cProfile"),
         "trace_lines_to_coverage": worst("lines", "coverage"),
@@ -118,3 +123,4 @@ def show(summary):
         name = f"Paddock, {what}" if what in LEVELS else what
         print(f"{name:30}" + "".join(f"{values[program]:11.2f}" for program in PROGRAMS))
     print(f"{'bytes an event, at most':30}{summary['trace_bytes_an_event']:11.2f}")
+    print(f"{'of steps, values being texts':30}{summary['trace_bytes_an_event_of_steps']:11.2f}")
