@@ -210,6 +210,9 @@ static void wait_once(struct follow *follow, int signals)
         on_signal(follow, signals);
     }
     if (fds[2].revents != 0) {
+        if (isatty(STDIN_FILENO)) {
+            render_typed(follow->renderer);
+        }
         feed_service(&follow->feed, follow->endpoint);
     }
     redis_service(redis, fds[0].revents);

@@ -88,7 +88,8 @@ int input_take(struct args *args, const char *path, struct buffer *argv, char **
     }
     if (strlen(*ret_input) != size) {
         buffer_add_text(
-            why, "standard input holds a NUL byte, which a job's input cannot here");
+            why, "standard input holds a NUL byte, which can be sent only while the "
+                 "program runs: --live-input");
         return -EINVAL;
     }
     *field = *ret_input;

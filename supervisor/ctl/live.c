@@ -44,6 +44,12 @@ const char *live_hide(struct live *live)
     return !shown ? "" : live->below ? ERASE_BELOW : ERASE;
 }
 
+const char *live_typed(struct live *live)
+{
+    live->in_line = false;
+    return live_hide(live);
+}
+
 void live_wrote(struct live *live, int fd, const char *bytes, size_t size)
 {
     if (size > 0 && live->is_terminal && (fd == STDERR_FILENO || isatty(fd))) {

@@ -26,6 +26,8 @@ void live_init(struct live *live);
 /* Before anything else is written: returns what to write to stderr first, "" for nothing.
  */
 const char *live_hide(struct live *live);
+/* Likewise where a line was typed, which has moved the cursor on to the row below. */
+const char *live_typed(struct live *live);
 /* These bytes were written, to stdout or stderr. */
 void live_wrote(struct live *live, int fd, const char *bytes, size_t size);
 /* These return what to write to stderr, in `to`; "" for nothing: what is shown then is to

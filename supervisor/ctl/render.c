@@ -92,6 +92,13 @@ static void hide_line(struct renderer *renderer)
     write_raw(renderer, STDERR_FILENO, erase, strlen(erase));
 }
 
+void render_typed(struct renderer *renderer)
+{
+    const char *erase = live_typed(&renderer->live);
+
+    write_raw(renderer, STDERR_FILENO, erase, strlen(erase));
+}
+
 static void write_to(struct renderer *renderer, int fd, const char *bytes, size_t size)
 {
     hide_line(renderer);

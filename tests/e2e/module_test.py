@@ -59,7 +59,7 @@ class Module(pool.TestCase):
 
     def test_files(self):
         records = self.records("import paddock\npaddock.save('a.txt', 'héllo')\npaddock.save('b.png', bytes(range(256)) * 200)\n"
-                               "paddock.save('b.png', b'\\x89PNG')\npaddock.save('c', memoryview(b'abc'), 'x/y')\npaddock.save('empty', b'')\n"
+                               "paddock.save('b.png', b'\\x89PNG')\npaddock.save('c', memoryview(b'a-b-c')[::2], 'x/y')\npaddock.save('empty', b'')\n"
                                "class Figure:\n    def savefig(self, stream, format): stream.write(format.encode())\n"
                                "paddock.save('f.svg', Figure())\n")
         self.assertEqual(files(records), {

@@ -93,6 +93,19 @@ class Waiting(Command):
                     self.assertEqual(terminal.end(), 0)
                     self.assertEqual(terminal.screen.lines(), [f"{prompt}Ada", "Hello Ada", "", "over"][-rows + 1:])
 
+    def test_many_lines(self):
+        """What is typed stands where it was typed, and nothing of ours in it."""
+        terminal = Terminal([PADDOCK, "run", self.path("all.py", "import sys\nprint(len(sys.stdin.read()))\n")])
+        lines = []
+        for line in "first line", "b", "", "the last":
+            terminal.wait_for(*lines, "", "> waiting for input: type a line")
+            terminal.type(line + "\n")
+            lines.append(line)
+        terminal.wait_for(*lines, "", "> waiting for input: type a line")
+        terminal.type("\4")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.screen.lines(), [*lines, "23"])
+
     def test_follow_and_status(self):
         for encoding in "binary", "json":
             with self.subTest(encoding), pool.Pool(workers=1) as p:

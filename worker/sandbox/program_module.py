@@ -54,6 +54,8 @@ def save(name, data, media_type=None):
         stream = _BytesIO()
         data.savefig(stream, format=name.rpartition(".")[2] if "." in name else "png")
         data = stream.getvalue()
+    if isinstance(data, memoryview):
+        data = data.tobytes()  # also of one that leaves bytes out
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogatepass")
         media_type = media_type or _TEXT
