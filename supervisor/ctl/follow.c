@@ -191,6 +191,8 @@ static void check_exists(struct follow *follow, struct buffer *why)
         buffer_printf(why, "there is no job %s (it may have expired)", follow->id);
         follow->over = true;
         follow->result = -ENOENT;
+    } else if (strcmp(client_job_field(job, "state"), "queued") == 0) {
+        render_queued(follow->renderer);
     }
     freeReplyObject(job);
 }

@@ -92,6 +92,17 @@ static void hide_line(struct renderer *renderer)
     write_raw(renderer, STDERR_FILENO, erase, strlen(erase));
 }
 
+void render_queued(struct renderer *renderer)
+{
+    char row[LIVE_MAX];
+    const char *text = "";
+
+    if (!renderer->json && !live_waits(&renderer->live)) {
+        text = live_show_wait(&renderer->live, "waiting for its turn", row);
+    }
+    write_raw(renderer, STDERR_FILENO, text, strlen(text));
+}
+
 void render_typed(struct renderer *renderer)
 {
     const char *erase = live_typed(&renderer->live);

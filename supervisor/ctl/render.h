@@ -29,6 +29,8 @@ void render_state(struct renderer *renderer, const char *json, size_t size, int 
 void render_cut(struct renderer *renderer);
 /* The end: the JSON text of the result. */
 void render_result(struct renderer *renderer, const char *json, size_t size);
+/* It has not begun: a terminal shows so at its foot until something comes. */
+void render_queued(struct renderer *renderer);
 /* A line was typed at the terminal: what is shown at its foot stands in the way. */
 void render_typed(struct renderer *renderer);
 /* 0, or the negative errno with which our own output could not be written: from there on

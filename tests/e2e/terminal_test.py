@@ -93,6 +93,17 @@ class Waiting(Command):
                     self.assertEqual(terminal.end(), 0)
                     self.assertEqual(terminal.screen.lines(), [f"{prompt}Ada", "Hello Ada", "", "over"][-rows + 1:])
 
+    def test_for_its_turn(self):
+        with pool.Pool(workers=1) as p:
+            where = ["--runtime-dir", p.runtime]
+            self.paddock("pause", *where)
+            self.check(self.paddock("submit", self.path("x.py", "print('hello')\n"), "--id", "j", *where), 0, "j\n")
+            terminal = Terminal([PADDOCK, "follow", "j", *where])
+            terminal.wait_for("", "> waiting for its turn")
+            self.paddock("resume", *where)
+            self.assertEqual(terminal.end(), 0)
+            self.assertEqual(terminal.screen.lines(), ["hello"])
+
     def test_many_lines(self):
         """What is typed stands where it was typed, and nothing of ours in it."""
         terminal = Terminal([PADDOCK, "run", self.path("all.py", "import sys\nprint(len(sys.stdin.read()))\n")])
