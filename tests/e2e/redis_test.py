@@ -360,6 +360,23 @@ class Answers(unittest.TestCase):
             server.connect().config_set("maxmemory", "0")
             watched.check_all_work()
 
+    def test_what_is_lost_is_counted(self):
+        """Where there is no memory for a program's last words its result says so, whatever else is under way with them."""
+        source = "import time\nprint('begun', flush=True)\ntime.sleep(0.3)\nprint('the result')\n"
+        with pool.RedisServer() as server, proxy.Proxy(server.socket) as proxied, pool.Pool(workers=1, redis=proxied.address) as p:
+            proxied.delay_s = 0.01  # so that there is something under way
+            client = pool.Client(server.connect(), p.queue)
+            for _ in range(4):
+                job = client.enqueue(pool.make_zip(source))
+                next(entry for entry in client.entries(job) if b"begun" in entry.get(b"d", b""))
+                server.connect().config_set("maxmemory", 1)
+                pool.wait_until(lambda: client.job(job).get("state") == b"done", "it ends")
+                server.connect().config_set("maxmemory", 0)
+                ended = client.wait(job)
+                self.assertEqual(ended.verdict, "ok")
+                self.assertNotIn(b"the result", ended.recording)
+                self.assertGreater(ended.result["frames_dropped"], 0)
+
     def test_memory_is_full_of_recordings(self):
         """Those of jobs that are over give way, the oldest first: many more jobs than it holds print all they may, one after the
         other, and no client is refused for longer than it is told to wait."""

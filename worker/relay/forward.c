@@ -182,7 +182,6 @@ static void drop_refused(struct forward *forward)
 
 static void note_refusal(struct forward *forward, const struct redisReply *reply)
 {
-    forward->wary = true;
     if (broker_passes(reply)) {
         forward->refused++;
         return;
@@ -194,7 +193,6 @@ static void note_refusal(struct forward *forward, const struct redisReply *reply
 
 static void note_taken(struct forward *forward, const struct redisReply *reply)
 {
-    forward->wary = false;
     drop_refused(forward);
     if (reply->type == REDIS_REPLY_STRING) {
         (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
@@ -335,7 +333,7 @@ void forward_reset(struct relay *relay)
         pop(forward);
     }
     relay->board.work.counts.slices_dropped += forward->dropped;
-    *forward = (struct forward){.strays = strays, .wary = forward->wary};
+    *forward = (struct forward){.strays = strays};
 }
 
 void forward_tend(struct relay *relay, int64_t now_ms, bool rang)
@@ -363,12 +361,9 @@ bool forward_listens(const struct relay *relay)
     return relay->forward.active && relay->forward.sleeping;
 }
 
-bool forward_all_sent(const struct relay *relay)
+bool forward_all_settled(const struct relay *relay)
 {
-    const struct forward *forward = &relay->forward;
-
-    return forward->unsent == NULL && forward->refused == 0 && forward->doubtful == 0 &&
-           !(forward->wary && forward->in_flight > 0);
+    return relay->forward.first == NULL && relay->forward.in_flight == 0;
 }
 
 int64_t forward_blocked_us(const struct relay *relay, int64_t now_us)

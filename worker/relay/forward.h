@@ -35,7 +35,6 @@ struct forward {
     size_t in_flight;             /* how many are sent and not answered */
     size_t strays;                /* answers to come for slices that are forgotten */
     size_t refused;   /* the oldest: sent, and answered by an error that passes */
-    bool wary;        /* the last one was refused: the end waits for its answers */
     size_t doubtful;  /* sent when the connection went down: Redis may have them */
     bool asking;      /* ... and is being asked */
     char last_id[48]; /* of the newest acknowledged entry; "" before the first */
@@ -68,9 +67,9 @@ void forward_hear(struct relay *relay);
  * recording and to ring, and neither the program nor anybody else can undo that. */
 bool forward_has_begun(const struct relay *relay);
 
-/* Every slice was sent on the connection that is up now; and answered, where one was
- * refused lately. */
-bool forward_all_sent(const struct relay *relay);
+/* Redis has taken every slice, or refused it for good: only then is it known what the
+ * result is to say of them. */
+bool forward_all_settled(const struct relay *relay);
 /* The program's wall-clock time, without the time for which it stood because of us. */
 int64_t forward_blocked_us(const struct relay *relay, int64_t now_us);
 /* More bytes came than an honest sandbox can write. */

@@ -288,7 +288,7 @@ void settle_tend(struct relay *relay, int64_t now_ms)
     struct settlement *settlement = &relay->settlement;
 
     if (settlement->function == NULL || settlement->asked ||
-        !broker_ready(relay, now_ms) || !forward_all_sent(relay)) {
+        !broker_ready(relay, now_ms) || !forward_all_settled(relay)) {
         return;
     }
     count_dropped(relay);
