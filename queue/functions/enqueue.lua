@@ -179,7 +179,7 @@ local function enqueue(P, args)
     redis.call("UNLINK", upload)
     return redis.error_reply(problem)
   end
-  local size, extra = redis.call("STRLEN", upload), bytes_of_fields(job)
+  local size, extra = force("STRLEN", upload), bytes_of_fields(job)
   local zip_mb, queue_mb = configured(P, "max_zip_mb", "max_mb")
   local most = math.max(math.min(math.min(ZIP_MB_AT_MOST, zip_mb) * 1048576, queue_mb * 1048576 - extra), 0)
   if size == 0 and redis.call("EXISTS", upload) == 0 then

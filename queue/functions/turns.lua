@@ -4,8 +4,9 @@
 -- A round is a sorted set: whose turn it is, by how much each was served. Who is served moves on by the more the less it weighs;
 -- of equals the first by name is first. In a round of tenants those are who have something to run, and nobody else.
 --
--- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, but between the
--- first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker, 1989). So each turn puts those
+-- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, and no less than who
+-- was served last, but between the first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker,
+-- 1989; of who is being served: Goyal, Vin and Cheng, 1996). So each turn puts those
 -- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
 -- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
 -- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what
@@ -13,19 +14,25 @@
 -- nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
--- had, which `kept` holds, but with at most one turn saved up: else it would be behind others again each time, and perhaps
--- never run. How far a round had come when all were passed over is kept, too.
+-- had, which `kept` holds, but with at most one turn saved up, which is one job, and which `kept` holds as well: else it would be
+-- behind others again each time, and perhaps never run. How far a round had come when all were passed over is kept, too.
 local PLACE_AT_MOST = 1e12
-local ONE_TURN = {[0] = 1 / 16, 1 / 4, 1} -- of a class, by the default weights
+
+-- The version before has kept a place alone.
+local function kept_place(text)
+  local place, turn = string.match(text or "", "^(%S+) ?(%S*)$")
+  return within(place, 0, PLACE_AT_MOST), within(turn, 0, 1, 1)
+end
 
 -- `had`: where those are looked for that have left it, or nil.
-local function join(P, round, member, one_turn, had)
+local function join(P, round, member, had)
   local there = redis.call("ZSCORE", P .. round, member)
   if there and not had then
     return
   end
   local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
-  local kept, come = within(known[1], 0, PLACE_AT_MOST), within(known[2], 0, PLACE_AT_MOST, 0)
+  local kept, one_turn = kept_place(known[1])
+  local come = within(known[2], 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2], 0, PLACE_AT_MOST, 0)
   local place = math.min(math.max(come, front), front + 1)
   if there then -- somebody may have damaged it
@@ -66,10 +73,10 @@ local function leave(P, class, tenant)
   end
 end
 
-local function pass_over(P, round, member)
+local function pass_over(P, round, member, weight)
   local place = within(redis.call("ZSCORE", P .. round, member), 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
-  redis.call("HSET", P .. "kept", round .. ":" .. member, string.format("%.9f", place), round,
+  redis.call("HSET", P .. "kept", round .. ":" .. member, string.format("%.9f %.9f", place, 1 / weight), round,
              string.format("%.9f", math.max(front, place)))
   redis.call("ZREM", P .. round, member)
 end
@@ -80,10 +87,12 @@ end
 
 local function serve_tenant(P, round, tenant, weight)
   local members = redis.call("ZCARD", P .. round)
+  local front = within(redis.call("ZSCORE", P .. round, tenant), 0, PLACE_AT_MOST, 0)
   serve(P, round, tenant, weight)
   if members > 1 then -- else it has come to where that one is
     local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
     local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
+    come = math.max(come, front) -- it was alone for a while, and is not any more
     local comes = come + 1 / weight / math.min(of, members)
     of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
     redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
@@ -117,8 +126,8 @@ end
 -- Tenants have their turns within a class (`turns0` ...), classes among each other (`turns`). Whose class has a tenant
 -- in its round has its own place, too.
 local function join_class(P, class, tenant)
-  join(P, "turns" .. class, tenant, 1, "turns_had" .. class)
-  join(P, "turns", class, ONE_TURN[class])
+  join(P, "turns" .. class, tenant, "turns_had" .. class)
+  join(P, "turns", class)
 end
 
 -- A tenant that has as many running as it may is in no round, but in `capped`, with that cap. It comes back as soon as

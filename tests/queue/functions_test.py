@@ -3,6 +3,7 @@
 them in random order with what must hold of every job checked after each step. Each call is made by the user whose it is in
 deploy/redis-users.acl, so that all of this shows, too, that these users may do enough."""
 
+import collections
 import json
 import os
 import random
@@ -409,6 +410,10 @@ class Enqueue(Test):
 
     def test_uploads(self):
         q = self.q
+        store.lpush(q.key("up:", "list"), "x")
+        with self.assertRaisesRegex(redis.ResponseError, "^NOUPLOAD list"):
+            q.call("enqueue", "a", "upload", "list")
+        self.assertEqual(q.keys(), [])
         with self.assertRaisesRegex(redis.ResponseError, "^NOUPLOAD nothing"):
             q.call("enqueue", "a", "upload", "nothing")
         for arguments in ((), ("upload",), ("upload", ""), ("upload", "a:b"), ("download", "x")):
@@ -1385,6 +1390,7 @@ class Input(Test):
         self.assertEqual(self.words(), [])
         self.assertAlmostEqual(store.ttl(q.key("in:", "a")), 3600 + 5 + 100 + 7, delta=5)
         q.make_due("delayed", "a")
+        store.expire(q.key("in:", "a"), 60)
         q.claim()
         self.assertEqual(self.read(), ["early\n", 0, 1])
         self.assertAlmostEqual(store.ttl(q.key("in:", "a")), 3600 + 100 + 7, delta=5)
@@ -1395,6 +1401,7 @@ class Input(Test):
             job = self.begin(give_back)
             self.input("one\n", job=give_back)
             q.call(give_back, give_back, job["token"])
+            self.assertEqual(q.keys("ctl:"), [], "what was to be heard by who ran it")
             self.assertEqual(self.input("two\n", job=give_back), "queued")
             self.assertEqual(q.claim()["attempt"], "2")
             self.assertEqual(self.read(job=give_back), ["one\ntwo\n", 0, 0])
@@ -1728,6 +1735,63 @@ class Turns(Test):
             if q.order(1) == ["A-1"]:
                 return
         self.fail("it never came")
+
+    def serve_beside_newcomers(self, count):
+        """How often each tenant is served in so many claims, before each of which one comes that has never been seen."""
+        served = collections.Counter()
+        for i in range(count):
+            self.q.enqueue(f"new-{i}", b"", tenant=f"m{i:04}")
+            job = self.q.claim()
+            self.q.finish(job)
+            served[job["tenant"]] += 1
+        return served
+
+    def test_newcomers_do_not_starve_who_was_alone(self):
+        """However long: nobody else was there who could have had it. And of who comes and goes nothing is left."""
+        q = self.q
+        for count in 0, 20, 300:
+            with self.subTest(count):
+                self.begin_anew()
+                self.fill(count + 60, tenant="W")
+                q.order(count)
+                self.assertGreater(self.serve_beside_newcomers(100)["W"], 8)
+                self.assertLess(store.zcard(q.key("turns_had1")), 30)
+
+    def test_nor_does_damage(self):
+        """Where it is not known any more how far a round has come, it is as far as who is served."""
+        q = self.q
+        for damage in (lambda: store.delete(q.key("kept"))), (lambda: store.hset(q.key("kept"), "turns1", "x")):
+            self.begin_anew()
+            for tenant in "MN":
+                self.fill(200, tenant=tenant)
+            q.order(200)
+            damage()
+            served = self.serve_beside_newcomers(100)
+            self.assertGreater(min(served["M"], served["N"]), 4, served)
+
+    def test_a_turn_that_is_saved_up_is_one_job(self):
+        """Whatever weight it has."""
+        q = self.q
+        q.configure(weight_interactive=16, weight_batch=16)
+        self.fill(3, priority="batch")
+        q.order(3)
+        self.fill(80, priority="interactive")
+        q.order(40)
+        self.fill(20, priority="batch")
+        self.assertEqual("".join(name[0] for name in q.order(12, "priority")).count("b"), 6)
+        self.begin_anew()
+        store.hset(q.key("weights"), "a", 20)
+        self.fill(40, tenant="a")
+        q.configure(max_tenant_running=1)
+        held = q.claim()
+        self.assertEqual(held["tenant"], "a")
+        store.hset(q.key("weights"), "b", 20)
+        self.fill(80, tenant="b")
+        for _ in range(40):
+            q.finish(q.claim())
+        q.finish(held)
+        q.configure(max_tenant_running=0)
+        self.assertLessEqual(q.order(12, "tenant").count("a"), 7)
 
     def test_what_somebody_makes_of_places(self):
         """Also where that is infinitely far: an audit sees to it."""
