@@ -27,6 +27,8 @@ const struct job_field job_fields[] = {
      "arguments of the program, one per line", -1},
     {"stdin", JOB_FIELD_BYTES, 0, LIMIT_STDIN, "", "", "TEXT",
      "what input() and sys.stdin read", -1},
+    {"host", JOB_FIELD_TEXT, 0, LIMIT_HOST, "", "", "TEXT",
+     "what the pool's host modules, such as a simulator, are told of this job", -1},
     {"live_input", JOB_FIELD_NUMBER, 0, 1, "0", "", "[=0|1]",
      "1: after stdin it waits for what is sent while it runs", LIMIT_AT(live_input)},
     {"source", JOB_FIELD_CHOICE, 0, 0, "zip", "zip py", "KIND",

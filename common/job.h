@@ -89,11 +89,12 @@ enum job_part {
     JOB_PART_ARGV, /* one argument per line */
     JOB_PART_STDIN,
     JOB_PART_SOURCE, /* "zip" or "py" */
+    JOB_PART_HOST,   /* for host modules */
     JOB_PART_CODE,   /* the ZIP, or the source */
     JOB_PART_COUNT,
 };
 
-#define JOB_INBOX_MAGIC 0x334b4450u /* "PDK3" */
+#define JOB_INBOX_MAGIC 0x344b4450u /* "PDK4" */
 
 struct job_inbox {
     uint32_t magic;
@@ -107,7 +108,8 @@ struct job_inbox {
 
 /* What the sandbox reserves: the largest inbox there can be. */
 #define JOB_INBOX_MAX                                                                    \
-    (sizeof(struct job_inbox) + LIMIT_ENTRY + LIMIT_ARGV + LIMIT_STDIN + 16 + LIMIT_ZIP)
+    (sizeof(struct job_inbox) + LIMIT_ENTRY + LIMIT_ARGV + LIMIT_STDIN + 16 +            \
+     LIMIT_HOST + LIMIT_ZIP)
 
 struct job_part_bytes {
     const void *bytes;

@@ -17,6 +17,7 @@
 #define LIMIT_INPUT  KIB(64) /* bytes of live input in one piece */
 #define LIMIT_ARGV   KIB(16) /* bytes of the field `argv` */
 #define LIMIT_ENTRY  256     /* bytes of the field `entry` */
+#define LIMIT_HOST   KIB(4)  /* bytes of the field `host` */
 
 /* ---- what a sandbox may say ---- */
 #define LIMIT_REPORT 4096    /* bytes of a claim's report text */

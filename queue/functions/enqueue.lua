@@ -93,7 +93,7 @@ end
 
 -- What its fields take beside its ZIP: of Redis's memory, and of the bytes that the queue may hold.
 local function bytes_of_fields(job)
-  return #job.stdin + #job.argv + #job.meta
+  return #job.stdin + #job.argv + #job.host + #job.meta
 end
 
 -- The tenant's queued jobs that a job with replace=1 takes the place of. What the version before has cancelled, or begun,
@@ -136,7 +136,9 @@ local function store(P, id, upload, job, size, now)
   local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
                "enqueued_ms", whole(now), "queued_ms", whole(now + job.delay_ms), "line", line_of(job.tenant, CLASSES[job.priority])}
   for name, value in pairs(job) do
-    set[#set + 1], set[#set + 2] = name, value
+    if name ~= "host" or value ~= "" then -- the version before does not know it, and runs no job with what it does not know
+      set[#set + 1], set[#set + 2] = name, value
+    end
   end
   redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id, P .. "job:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)

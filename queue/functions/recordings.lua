@@ -124,7 +124,7 @@ end
 
 -- Hash and Stream of a final job, without what only a program needs that is to run; `recorded`: its recording may count.
 local function expire_after(P, id, keep_s, now, recorded)
-  redis.call("HDEL", P .. "job:" .. id, "stdin", "argv")
+  redis.call("HDEL", P .. "job:" .. id, "stdin", "argv", "host")
   redis.call("EXPIRE", P .. "job:" .. id, keep_s)
   redis.call("EXPIRE", P .. "frames:" .. id, keep_s)
   if recorded and redis.call("HEXISTS", P .. "recordings_size", id) == 1 then

@@ -235,7 +235,7 @@ class Test(unittest.TestCase):
                 self.assertTrue(WEEK_S < store.ttl(q.key(name, job)) <= WEEK_S + 3600, name)
             return result
         self.assertEqual(store.exists(q.key("zip:", job), q.key("in:", job)), 0)
-        self.assertEqual({"stdin", "argv"} & set(q.job(job)), set())
+        self.assertEqual({"stdin", "argv", "host"} & set(q.job(job)), set())
         keep_s = int(q.job(job)["keep_s"])
         for name in ("job:", "frames:"):
             self.assertTrue(0 < store.ttl(q.key(name, job)) <= keep_s, name)
@@ -363,6 +363,7 @@ class Enqueue(Test):
         job = q.job("a")
         self.assertEqual((job["state"], job["attempt"], job["lost"], job["bytes"]), (b"queued", b"0", b"0", b"104"), "ZIP, argv and meta")
         self.assertEqual((job["tenant"], job["meta"], job["argv"]), (b"t", b"m", b"x\ny"))
+        self.assertNotIn("host", job, "the version before does not know the field")
         self.assertEqual(store.get(q.key("zip:", "a")), b"\x00\xff" * 50)
         self.assertEqual(q.keys("up:"), [])
         self.assertEqual(store.get(q.key("bytes")), b"104")
@@ -492,6 +493,7 @@ class Enqueue(Test):
         store.hset(q.key("conf"), "max_zip_mb", 1000)
         self.refuse(f"^TOOBIG {50 << 20}$", "a", bytes((50 << 20) + 1))
         store.hset(q.key("conf"), "max_mb", 1)
+        self.refuse(f"^TOOBIG {(1 << 20) - 9}$", "a", bytes((1 << 20) - 8), stdin="abcd", argv="[]", meta="x", host="{}")
         self.refuse(f"^TOOBIG {(1 << 20) - 7}$", "a", bytes((1 << 20) - 6), stdin="abcd", argv="[]", meta="x")
         q.call("cancel", "fits")
         self.assertEqual(q.enqueue("all", bytes((1 << 20) - 7), stdin="abcd", argv="[]", meta="x"), "queued 0")
@@ -1626,7 +1628,7 @@ class Leftovers(Test):
     def test_what_only_a_program_needs_goes_with_its_end(self):
         """It counts with the queue's bytes while the job is not final; then it counts nowhere, for as long as 30 days."""
         q = self.q
-        fields = {"stdin": "x" * 100000, "argv": "a\nb"}
+        fields = {"stdin": "x" * 100000, "argv": "a\nb", "host": "{}"}
         ends = {"done": lambda: q.finish(q.claim()), "cancelled": lambda: q.call("cancel", "a"),
                 "expired": lambda: (q.make_due("waits", "a"), q.claim()),
                 "dead": lambda: q.call("lost", "a", q.claim(most=1)["token"], "x")}

@@ -210,7 +210,7 @@ static void inbox_is_read_through_an_older_mapping(void **state)
     const struct job_part_bytes parts[JOB_PART_COUNT] = {
         [JOB_PART_ENTRY] = {"robot.py", 8}, [JOB_PART_ARGV] = {"a\nb", 3},
         [JOB_PART_STDIN] = {NULL, 0},       [JOB_PART_SOURCE] = {"zip", 3},
-        [JOB_PART_CODE] = {"PK\0\1\2", 5},
+        [JOB_PART_HOST] = {"{}", 2},        [JOB_PART_CODE] = {"PK\0\1\2", 5},
     };
     struct job_limits limits = job_limits_default();
     const struct job_inbox *inbox;
@@ -247,7 +247,7 @@ static void inbox_takes_the_largest_job_and_no_larger(void **state)
     struct job_part_bytes parts[JOB_PART_COUNT] = {
         [JOB_PART_ENTRY] = {code, LIMIT_ENTRY}, [JOB_PART_ARGV] = {code, LIMIT_ARGV},
         [JOB_PART_STDIN] = {code, LIMIT_STDIN}, [JOB_PART_SOURCE] = {"zip", 3},
-        [JOB_PART_CODE] = {code, LIMIT_ZIP},
+        [JOB_PART_HOST] = {code, LIMIT_HOST},   [JOB_PART_CODE] = {code, LIMIT_ZIP},
     };
     const struct job_limits limits = job_limits_default();
     const struct job_inbox *inbox;

@@ -290,10 +290,9 @@ static const struct {
     enum job_part part;
     size_t maximum;
 } part_rows[] = {
-    {"entry", JOB_PART_ENTRY, LIMIT_ENTRY},
-    {"argv", JOB_PART_ARGV, LIMIT_ARGV},
-    {"stdin", JOB_PART_STDIN, LIMIT_STDIN},
-    {"source", JOB_PART_SOURCE, 8},
+    {"entry", JOB_PART_ENTRY, LIMIT_ENTRY}, {"argv", JOB_PART_ARGV, LIMIT_ARGV},
+    {"stdin", JOB_PART_STDIN, LIMIT_STDIN}, {"source", JOB_PART_SOURCE, 8},
+    {"host", JOB_PART_HOST, LIMIT_HOST},
 };
 
 static int keep_part(struct claims_job *job, const char *name,
