@@ -5,6 +5,7 @@
  */
 #include "common/option.h"
 
+#include "common/host_modules.h"
 #include "common/number.h"
 #include "common/redis_address.h"
 #include "common/share.h"
@@ -181,6 +182,20 @@ static void say_address(const struct option_row *row, struct buffer *to)
                     "unix:/PATH, HOST:PORT or redis://[USER:PASSWORD@]HOST[:PORT][/DB]");
 }
 
+static void say_modules(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to, "different names of modules, of at most %lld bytes in all",
+                  (long long)row->max);
+}
+
+static void say_folders(const struct option_row *row, struct buffer *to)
+{
+    buffer_printf(to,
+                  "absolute paths of folders, with colons between them, of at most %lld "
+                  "bytes in all",
+                  (long long)row->max);
+}
+
 static void say_choice(const struct option_row *row, struct buffer *to)
 {
     buffer_printf(to, "one of: %s", row->choices);
@@ -189,17 +204,20 @@ static void say_choice(const struct option_row *row, struct buffer *to)
 static const struct {
     bool (*set)(const struct option_row *row, const char *text, void *value);
     void (*say)(const struct option_row *row, struct buffer *to);
-    bool secret; /* a value may hold a password */
+    bool secret;                                        /* a value may hold a password */
+    int (*check)(const char *text, struct buffer *why); /* ahead of `set`; may be NULL */
 } types[] = {
-    [OPTION_NUMBER] = {set_number, say_number, false},
-    [OPTION_FLAG] = {set_flag, say_flag, false},
-    [OPTION_CHOICE] = {set_choice, say_choice, false},
-    [OPTION_TEXT] = {set_text, say_text, false},
-    [OPTION_QUEUES] = {set_queues, say_queues, false},
-    [OPTION_PATH] = {set_path, say_path, false},
-    [OPTION_FOLDER] = {set_folder, say_folder, false},
-    [OPTION_FILE] = {set_file, say_file, false},
-    [OPTION_ADDRESS] = {set_address, say_address, true},
+    [OPTION_NUMBER] = {set_number, say_number, false, NULL},
+    [OPTION_FLAG] = {set_flag, say_flag, false, NULL},
+    [OPTION_CHOICE] = {set_choice, say_choice, false, NULL},
+    [OPTION_TEXT] = {set_text, say_text, false, NULL},
+    [OPTION_QUEUES] = {set_queues, say_queues, false, NULL},
+    [OPTION_PATH] = {set_path, say_path, false, NULL},
+    [OPTION_FOLDER] = {set_folder, say_folder, false, NULL},
+    [OPTION_FILE] = {set_file, say_file, false, NULL},
+    [OPTION_ADDRESS] = {set_address, say_address, true, NULL},
+    [OPTION_MODULES] = {set_text, say_modules, false, host_modules_check},
+    [OPTION_FOLDERS] = {set_text, say_folders, false, host_modules_check_path},
 };
 
 void option_defaults(const struct option_table *table, void *values)
@@ -289,15 +307,20 @@ int option_set(const struct option_table *table, void *values, const char *name,
                const char *value, struct buffer *why)
 {
     const struct option_row *row = option_find(table, name);
+    autobuffer struct buffer wrong = BUFFER_INIT(2 * LIMIT_PATH);
 
     if (row == NULL) {
         say_unknown(table, name, why);
         return -ENOENT;
     }
-    if (!types[row->type].set(row, value, at(row, values))) {
+    if ((types[row->type].check != NULL && types[row->type].check(value, &wrong) < 0) ||
+        !types[row->type].set(row, value, at(row, values))) {
         buffer_printf(why, types[row->type].secret ? "%s: takes " : "%s = %s: takes ",
                       name, value);
         types[row->type].say(row, why);
+        if (wrong.size > 0) {
+            buffer_printf(why, "; %s", wrong.data);
+        }
         return -EINVAL;
     }
     return 0;

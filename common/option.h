@@ -32,6 +32,8 @@ enum option_type {
     OPTION_FOLDER,  /* the same, of a folder that is there */
     OPTION_FILE,    /* the same, of a file that can be read */
     OPTION_ADDRESS, /* of a Redis; its password is never repeated */
+    OPTION_MODULES, /* names of host modules, as host_modules_check takes them */
+    OPTION_FOLDERS, /* of host modules, as host_modules_check_path takes them */
 };
 
 /* How a value that is another one after a reload comes into force. */
