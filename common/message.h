@@ -42,7 +42,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 12 /* bumped with any change below */
+#define MESSAGE_VERSION 13 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -150,6 +150,8 @@ struct message_setup {
     uint32_t group_layers;    /* enum layer: what the groups have files for */
     char library[LIMIT_PATH]; /* where the archive of Python's library is, for people */
     char preload[8192];       /* module names, separated by spaces */
+    char host_modules[1024];  /* the same */
+    char host_path[2048];     /* folders, separated by colons */
 };
 
 struct message_group {

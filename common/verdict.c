@@ -15,6 +15,8 @@
 #define EXIT_BEYOND                                                                      \
     "Your program ended itself with exit({report}), which is exit code {exit_code}."
 
+#define MATCH_OVER_BY "The match is over: {report}."
+
 enum {
     C = VERDICT_FROM_CLAIM,
     E = VERDICT_FROM_EVIDENCE,
@@ -225,10 +227,15 @@ static bool advises(enum verdict verdict, const struct verdict_facts *facts)
     return verdict == VERDICT_COMPILE_ERROR && size > 0 && facts->report[size - 1] == '.';
 }
 
-/* A report of an exit() has the number, where that is no exit code. */
-static bool is_beyond(enum verdict verdict, const struct verdict_facts *facts)
+/* A report of an exit() has the number, where that is no exit code; that of a match, what
+ * its simulator has to say. */
+static const char *happened_of(enum verdict verdict, const struct verdict_facts *facts)
 {
-    return verdict == VERDICT_EXIT && facts->report != NULL && *facts->report != '\0';
+    bool reported = facts->report != NULL && *facts->report != '\0';
+
+    return reported && verdict == VERDICT_EXIT         ? EXIT_BEYOND
+           : reported && verdict == VERDICT_MATCH_OVER ? MATCH_OVER_BY
+                                                       : verdict_row(verdict)->happened;
 }
 
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
@@ -238,10 +245,9 @@ void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
     const struct crash *crash =
         verdict == VERDICT_CRASHED ? crash_by_signal(facts->signal) : NULL;
     bool special = crash != NULL && crash->happened != NULL;
-    const char *happened = is_beyond(verdict, facts) ? EXIT_BEYOND : row->happened;
     const char *try_this = special ? crash->try_this : row->try_this;
 
-    fill(special ? crash->happened : happened, facts, to);
+    fill(special ? crash->happened : happened_of(verdict, facts), facts, to);
     if (facts->where != NULL && *facts->where != '\0') {
         buffer_printf(to, " It was at %s.", facts->where);
     }

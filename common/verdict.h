@@ -72,6 +72,7 @@ enum verdict verdict_by_name(const char *name);
 bool verdict_is_claim(uint32_t code);
 /* Appends "what happened. What to try." with the figures filled in. Where the report of a
  * `compile_error` ends with a full stop, it has said what to try; that of an `exit` is
- * the number that the program gave, where it is no exit code. */
+ * the number that the program gave, where it is no exit code; that of a `match_over` is
+ * what the simulator says of it. */
 void verdict_sentence(enum verdict verdict, const struct verdict_facts *facts,
                       struct buffer *to);

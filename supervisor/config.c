@@ -116,6 +116,15 @@ static const struct option_row rows[] = {
      OPTION_BY_RENEWAL, OPTION_EACH, "",
      "Modules that are imported before any program is there, separated by spaces; "
      "an extension module that is not among them cannot be imported later"},
+    {"sandbox", "host_modules", OPTION_MODULES, AT(host_modules), 0, CONFIG_HOST_MODULES,
+     "", NULL, OPTION_BY_RENEWAL, OPTION_EACH, "",
+     "Modules of yours that programs import, as those of a simulator, loaded before any "
+     "program is there, in this order, separated by spaces. They are trusted. Each "
+     "reload loads them anew"},
+    {"sandbox", "host_path", OPTION_FOLDERS, AT(host_path), 0, CONFIG_HOST_PATH, "", NULL,
+     OPTION_BY_RENEWAL, OPTION_EACH, "",
+     "Folders in which host modules are looked for first; nobody but root and the user "
+     "who starts the pool may be able to write to them. Empty: only where Python looks"},
     {"sandbox", "library", OPTION_FILE, AT(library), 0, LIMIT_PATH - 1, "", NULL,
      OPTION_BY_RENEWAL, OPTION_EACH, "",
      "Archive of Python's library, made by paddock-library, from which programs import "

@@ -13,6 +13,10 @@
  */
 #define CONFIG_QUEUES (LIMIT_QUEUES * (LIMIT_QUEUE + 5) - 1)
 
+/* Bytes of the options of host modules. */
+#define CONFIG_HOST_MODULES 1000
+#define CONFIG_HOST_PATH    2000
+
 struct config {
     char pool[LIMIT_POOL + 1]; /* whose [pool NAME] went over the rest; "": nobody's */
     /* [pool] */
@@ -30,6 +34,7 @@ struct config {
     /* [sandbox] */
     char library[LIMIT_PATH];
     char preload[8001];
+    char host_modules[CONFIG_HOST_MODULES + 1], host_path[CONFIG_HOST_PATH + 1];
     char cgroup[LIMIT_PATH];
     int64_t isolation, uid_first, allow_ctypes;
     int64_t hash_seed; /* -1: random */

@@ -52,6 +52,12 @@ static struct changes compare(struct config *fresh, const struct config *old)
 
 /* ---- what is done ---- */
 
+/* Their files may be others by now, whatever they are called. */
+static bool has_host_modules(const struct config *fresh)
+{
+    return fresh->host_modules[0] != '\0';
+}
+
 /* A zygote has room for the workers that there could be when it was started. */
 static bool has_room(struct pool *pool, const struct config *fresh)
 {
@@ -91,7 +97,7 @@ void reload(struct pool *pool, const struct command_line *line)
     notify_say(&pool->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
     changes = compare(fresh, &pool->config);
-    if (changes.renewal || !has_room(pool, fresh)) {
+    if (changes.renewal || has_host_modules(fresh) || !has_room(pool, fresh)) {
         pool->reload = RELOAD_WANTED;
         log_info("reloading: a zygote of the new configuration is started");
         return;

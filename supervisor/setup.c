@@ -23,6 +23,9 @@ void setup_zygote(const struct pool *pool, const struct config *config, uint32_t
     setup->hash_seed = config->hash_seed;
     setup->allow_ctypes = config->allow_ctypes != 0;
     (void)snprintf(setup->preload, sizeof(setup->preload), "%s", config->preload);
+    (void)snprintf(setup->host_modules, sizeof(setup->host_modules), "%s",
+                   config->host_modules);
+    (void)snprintf(setup->host_path, sizeof(setup->host_path), "%s", config->host_path);
 }
 
 void setup_relay(const struct pool *pool, uint32_t slot, struct message_relay *relay)

@@ -52,10 +52,8 @@ static const struct {
     char fill;
     const char *end;
 } longest[] = {
-    {OPTION_TEXT, 'x', ""},
-    {OPTION_PATH, '/', ""},
-    {OPTION_FOLDER, '/', ""},
-    {OPTION_FILE, '/', "etc/passwd"},
+    {OPTION_TEXT, 'x', ""},   {OPTION_MODULES, 'x', ""},        {OPTION_PATH, '/', ""},
+    {OPTION_FOLDER, '/', ""}, {OPTION_FILE, '/', "etc/passwd"},
 };
 
 static void fill_longest(const struct option_row *row, struct buffer *text)

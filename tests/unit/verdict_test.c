@@ -112,6 +112,10 @@ static void figures(void **state)
     sentence(VERDICT_EXIT, &(struct verdict_facts){.exit_code = 3}, "exit(3).");
     sentence(VERDICT_EXIT, &(struct verdict_facts){.exit_code = 44, .report = "300"},
              "exit(300), which is exit code 44.");
+    sentence(VERDICT_MATCH_OVER, &(struct verdict_facts){.report = ""},
+             "The match is over.");
+    sentence(VERDICT_MATCH_OVER, &(struct verdict_facts){.report = "all is fetched"},
+             "The match is over: all is fetched.");
     sentence(VERDICT_CPU_LIMIT, &(struct verdict_facts){.where = "{cpu}.py, line 3"},
              "stopped. It was at {cpu}.py, line 3. Look");
     sentence(VERDICT_CPU_LIMIT, &facts, "5.0 s of computing time");

@@ -2,9 +2,11 @@
 """What Paddock changes in the interpreter before any program is there.
 
 Run once, in the zygote, before its lock. Trusts nothing and knows no job. interpreter.c passes in PRELOAD (a list of module
-names), STARTUP (the modules that Python starts with), ADDED (packages that the library's archive offers beyond Python's own),
-REPLACED (modules in which refusals.c replaces something), MODULE and HOST (program_module.py and what it stands on), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
-`loaded`, `missing`, `kept`, `links` and what guest.c calls.
+names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
+starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
+replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
+hosts/host_module.py), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+`loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c call. What it raises as SystemExit is for the operator to read.
 """
 
 import sys
@@ -114,6 +116,55 @@ if ADDED:
     finally:
         shutil.rmtree(_scratch)
         tempfile.tempdir = None
+
+# The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
+def _make_module(name, source, **given):
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    module.__dict__.update(given)
+    exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    sys.modules[name] = module
+    return module
+
+
+_module = _make_module("paddock", MODULE, _host=HOST, _dumps=json.dumps, _BytesIO=io.BytesIO, _re=re, _sys=sys)
+returned = _module._returned
+
+
+def _load_host_module(name):
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+        raise SystemExit(f"unable to load the host module {name}: {type(error).__name__}{said and ': '}{said}") from None
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise SystemExit(f"unable to load the host module {name}: it has begun a thread, which no sandbox would have")
+    loaded.append(name)
+
+
+def _keep_sources(modules):
+    """For tracebacks: there will be no disk."""
+    for module in modules:
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py"):
+            linecache.getlines(file)
+
+
+# The operator's own modules, trusted as we are, with what they alone may import: paddock.host.
+start_hosts = None
+if HOST_MODULES:
+    _before, _path = {*sys.modules}, sys.path[:]
+    _module.host = _make_module("paddock.host", HOSTS_MODULE, _hosts=HOSTS, _plain=HOST.plain, _json=_module._json)
+    start_hosts = _module.host._start
+    sys.path[:0] = HOST_PATH
+    for _name in HOST_MODULES:
+        _load_host_module(_name)
+    sys.path[:] = _path
+    del _module.host, sys.modules["paddock.host"]
+    _keep_sources([sys.modules[name] for name in sys.modules.keys() - _before])
+    # Their names are the operator's: what a program calls so does not hide them.
+    startup_modules |= {name for name in sys.modules for host in HOST_MODULES
+                        if f"{name}.".startswith(f"{host.partition('.')[0]}.")}
 
 os.register_at_fork = _register_at_fork
 
@@ -395,14 +446,6 @@ os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
 os.putenv("TZ", "UTC0")
 time.tzset()
 
-# The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
-_module = types.ModuleType("paddock")
-_module.__spec__ = importlib.machinery.ModuleSpec("paddock", None)
-_module.__dict__.update(_host=HOST, _dumps=json.dumps, _BytesIO=io.BytesIO, _re=re, _sys=sys)
-exec(compile(MODULE, "<paddock>", "exec"), _module.__dict__)
-sys.modules["paddock"] = _module
-returned = _module._returned
-
 # What a waiting sandbox runs to have its pages ready (guest.h): the things that nearly every program does.
 _stream = io.BytesIO()
 with zipfile.ZipFile(_stream, "w", zipfile.ZIP_DEFLATED) as _archive:
@@ -421,7 +464,7 @@ rehearsal = _stream.getvalue()
 # What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
 # packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
 kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg",
-                                                "multiprocessing.pool", "paddock"], ADDED)
+                                                "multiprocessing.pool", "paddock"], [*ADDED, *HOST_MODULES])
 
 
 def _new_key(process=multiprocessing.process, urandom=os.urandom):

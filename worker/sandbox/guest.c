@@ -20,6 +20,7 @@
 #include "importer/importer.h"
 #include "worker/sandbox/deadline.h"
 #include "worker/sandbox/ending.h"
+#include "worker/sandbox/hosts.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/recorder.h"
@@ -61,6 +62,7 @@ int guest_prepare(PyObject *globals)
     startup_modules = Py_XNewRef(PyDict_GetItemString(globals, "startup_modules"));
     returned = Py_XNewRef(PyDict_GetItemString(globals, "returned"));
     code_name = PyUnicode_InternFromString("code");
+    hosts_prepare(globals);
     if (print_exception == NULL || ending_prepare(globals) != 0 || rehearsal == NULL ||
         startup_modules == NULL || returned == NULL || code_name == NULL) {
         return -1;
@@ -255,7 +257,8 @@ static PyObject *run_function(const struct archive_entry *entry)
 
 static PyObject *run(const struct program *program)
 {
-    if (set_argv(program) != 0 || set_path(program) != 0) {
+    /* What host modules import is none of the program's, which is not on sys.path yet. */
+    if (hosts_start() != 0 || set_argv(program) != 0 || set_path(program) != 0) {
         return NULL;
     }
     importer_set_source_hook(ending_read);
@@ -311,6 +314,16 @@ static void judge_exit(PyObject *exception, struct outcome *outcome)
     outcome->verdict = outcome->exit_code == 0 ? VERDICT_OK : VERDICT_EXIT;
 }
 
+/* Nobody but the program can say how it ended, and so no fault comes of it: but its
+ * author is to know that it never began. */
+static void say_whose(struct buffer *to)
+{
+    if (hosts_have_failed()) {
+        buffer_add_text(to, "the simulator failed before the program began, which is "
+                            "not the program's fault: ");
+    }
+}
+
 static void judge_exception(PyObject *exception, struct outcome *outcome)
 {
     outcome->verdict = VERDICT_EXCEPTION;
@@ -323,6 +336,7 @@ static void judge_exception(PyObject *exception, struct outcome *outcome)
     } else if (importer_has_refused(exception)) {
         outcome->verdict = VERDICT_BAD_ZIP;
     }
+    say_whose(&outcome->report);
     report_brief(exception, &outcome->report);
 }
 
@@ -413,6 +427,7 @@ static void tell(const struct program *program, struct outcome *outcome)
     recorder_settle();
     report_record();
     buffer_reset(&outcome->report);
+    say_whose(&outcome->report);
     report_line(outcome->exception, &outcome->report);
     add_hint(outcome->exception, program, &outcome->report);
     report_done();
@@ -510,6 +525,7 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
     input = job_inbox_part(inbox, JOB_PART_STDIN);
     stdio_set_input(input.bytes, input.size, inbox->limits.live_input != 0 ? ring : NULL);
     recorder_start(&inbox->limits);
+    hosts_begin(inbox, ring);
     where_watch(ring);
     run_program(&program, &outcome, ring);
     stdio_flush();

@@ -13,6 +13,8 @@
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/host_module.h"
+#include "worker/sandbox/hosts.h"
 #include "worker/sandbox/imports.h"
 #include "worker/sandbox/memory.h"
 #include "worker/sandbox/module.h"
@@ -113,31 +115,51 @@ static int start_python(int64_t hash_seed)
     return 0;
 }
 
-/* Logs the current exception as one line and clears it. */
+/* Logs the current exception as one line and clears it. That of bootstrap.py which is for
+ * the operator to read is a SystemExit. */
 static int python_failure(const char *doing)
 {
+    bool is_told = PyErr_ExceptionMatches(PyExc_SystemExit);
     PyObject *type, *value, *traceback, *text;
+    const char *said;
 
     PyErr_Fetch(&type, &value, &traceback);
     text = value != NULL ? PyObject_Str(value) : NULL;
-    log_error("unable to %s: %s: %s", doing,
-              type != NULL ? ((PyTypeObject *)type)->tp_name : "error",
-              text != NULL ? PyUnicode_AsUTF8(text) : "?");
+    said = text != NULL ? PyUnicode_AsUTF8(text) : "?";
+    if (is_told) {
+        log_error("%s", said);
+    } else {
+        log_error("unable to %s: %s: %s", doing,
+                  type != NULL ? ((PyTypeObject *)type)->tp_name : "error", said);
+    }
     PyErr_Clear();
     Py_XDECREF(text);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);
-    return -EINVAL;
+    return is_told ? -ENOPKG : -EINVAL;
+}
+
+/* `between`: NULL for any white space. */
+static PyObject *split(const char *words, const char *between)
+{
+    PyObject *text = PyUnicode_FromString(words);
+    PyObject *separator = between != NULL ? PyUnicode_FromString(between) : NULL;
+    PyObject *list = text != NULL ? PyUnicode_Split(text, separator, -1) : NULL;
+
+    Py_XDECREF(separator);
+    Py_XDECREF(text);
+    return list;
 }
 
 static PyObject *split_names(const char *names)
 {
-    PyObject *text = PyUnicode_FromString(names);
-    PyObject *list = text != NULL ? PyUnicode_Split(text, NULL, -1) : NULL;
+    return split(names, NULL);
+}
 
-    Py_XDECREF(text);
-    return list;
+static PyObject *split_path(const char *path)
+{
+    return *path != '\0' ? split(path, ":") : PyList_New(0);
 }
 
 /* Runs a script in fresh globals, which it returns (a new reference); NULL with an
@@ -193,11 +215,15 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
         } given[] = {
             {"REPLACED", split_names(used.data != NULL ? used.data : "")},
             {"PRELOAD", split_names(setup->preload)},
+            {"HOST_MODULES", split_names(setup->host_modules)},
+            {"HOST_PATH", split_path(setup->host_path)},
             {"NOTES", Py_NewRef(notes)},
             {"STARTUP", Py_NewRef(startup)},
             {"ADDED", split_names(added)},
             {"MODULE", PyUnicode_FromString(program_module_source)},
             {"HOST", module_host()},
+            {"HOSTS_MODULE", PyUnicode_FromString(host_module_source)},
+            {"HOSTS", hosts_module()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},

@@ -14,15 +14,16 @@
 #define PROGRAM_ROOT "/robot"
 
 struct interpreter {
-    uint32_t modules; /* modules of the preload list that were imported */
+    uint32_t modules; /* modules that were imported ahead, host modules among them */
     long data_pages;  /* private writable pages of the process, before any job */
     long total_pages; /* its whole address space */
 };
 
 /* Starts Python, imports the modules named in `preload` (separated by spaces; one that
  * can not be imported is logged and left out), the importer, Python's library from the
- * archive that `library_fd` reads (left open), and what Paddock itself needs. Returns 0,
- * or a negative errno after logging the reason. Reads the disk: to be called before the
+ * archive that `library_fd` reads (left open), the operator's host modules, and what
+ * Paddock itself needs. Returns 0, or a negative errno after logging the reason; -ENOPKG:
+ * a host module cannot be loaded. Reads the disk: to be called before the
  * lock. */
 int interpreter_start(const struct message_setup *setup, int library_fd,
                       struct interpreter *ret);

@@ -39,6 +39,11 @@ void recorder_tell_last(void);
 bool recorder_parts(enum wire_kind kind, const char *name, const char *media_type,
                     const char *bytes, size_t size);
 
+/* What a host module says, as UTF-8 of at most so many bytes. It counts as output, and
+ * does not return once over output_kb. */
+#define RECORDER_HOST_MAX LIMIT_CHUNK
+void recorder_host(const char *json, size_t size);
+
 /* A line's step is kept in 27 bits. Code may name any line; what is beyond is told as the
  * last one that there is. */
 #define RECORDER_LINE_MAX ((1 << 26) - 1)

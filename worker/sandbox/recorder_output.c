@@ -176,6 +176,24 @@ static void put_part(enum wire_kind kind, const char *name, const char *media_ty
     put_charged(record, size, named, &output.left);
 }
 
+void recorder_host(const char *json, size_t size)
+{
+    struct wire_writer *record;
+    size_t named;
+
+    (void)recorder_enter();
+    if (size > output.left) {
+        where_say();
+        ring_writer_over_output(output.ring);
+    }
+    output.left -= size;
+    named = recorder_name_thread();
+    record = recorder_begin(WIRE_HOST);
+    wire_bytes(record, json, size);
+    put_charged(record, size, named, &output.left);
+    recorder_leave();
+}
+
 /* A value is text, and each of its parts is. */
 static size_t part_size(enum wire_kind kind, const char *bytes, size_t left)
 {

@@ -69,6 +69,8 @@ static int receive_setup(struct zygote *zygote)
     zygote->setup = message.payload.SETUP_;
     log_open("zygote", zygote->setup.log);
     zygote->setup.preload[sizeof(zygote->setup.preload) - 1] = '\0';
+    zygote->setup.host_modules[sizeof(zygote->setup.host_modules) - 1] = '\0';
+    zygote->setup.host_path[sizeof(zygote->setup.host_path) - 1] = '\0';
     zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
     zygote->library = steal_fd(&message.fds[0]);
     return 0;
@@ -178,8 +180,9 @@ static int set_up(struct zygote *zygote)
     for (size_t i = 0; i < array_size(steps); i++) {
         int error = steps[i].step(zygote);
 
-        if (error == -EPIPE) {
-            return error; /* the supervisor is gone, and with it who wants to know */
+        if (error == -EPIPE || error == -ENOPKG) {
+            return error; /* the supervisor is gone, and with it who wants to know; or
+                             what is wrong has been said */
         }
         if (error < 0) {
             return log_failure(error, "unable to %s", steps[i].what);
@@ -344,6 +347,7 @@ int main(int argc, char **argv)
         error = loop(&zygote);
         children_end(&zygote.children);
     }
-    _exit(error < 0 ? ROLE_EXIT_SYSTEM
-                    : ROLE_EXIT_OK); /* Python is not to be finished here */
+    _exit(error == -ENOPKG ? ROLE_EXIT_CONFIG
+          : error < 0      ? ROLE_EXIT_SYSTEM
+                           : ROLE_EXIT_OK); /* Python is not to be finished here */
 }
