@@ -22,10 +22,13 @@ EXAMPLES = os.path.join(pool.ROOT, "deploy", "examples", "hosts")
 # A package, with a module beside it that it imports.
 SIM = {
     "sim/__init__.py": """\
-import json
+import os
 from paddock import host
 import beside
 from . import parts
+
+with open(os.path.join(os.path.dirname(__file__), "map.txt")) as file:
+    map = file.read()
 
 say, told, end = host.emit, host.job, host.end
 
@@ -56,6 +59,7 @@ def second():
         import colorsys
         host.emit(colorsys.__file__)
 """,
+    "sim/map.txt": "read as it was loaded",
     "sim/parts.py": "name = 'parts of the simulator'\n",
     "beside.py": "whose = 'the operator'\n",
     "fast.c": """\
@@ -249,6 +253,9 @@ class Jobs(unittest.TestCase):
         self.assertIn("raise ValueError", self.output("import inspect, sim\nprint(inspect.getsource(sim.fail))\n"))
 
     def test_what_is_not_loaded_is_not_there(self):
+        self.assertEqual(self.output("import sim\nprint(sim.map)\n"), "read as it was loaded\n")
+        self.records("import sim\nopen(sim.__file__)\n", "exception")
+        self.assertIn("FileNotFoundError", self.job.result["sentence"])
         self.records("import sim\nsim.late()\n", "exception")
         self.assertIn("ModuleNotFoundError: No module named 'sim.unloaded'", self.job.result["sentence"])
         self.records("import sim.unloaded\n", "exception")
@@ -298,6 +305,158 @@ class Jobs(unittest.TestCase):
         self.assertEqual(said(self.records("import sim\nsim.say('as ever')\n")), ["as ever"])
 
 
+# A simulator that is nothing but its clock.
+CLOCK = {"ticking.py": """\
+from paddock import host
+
+now = 0.0
+
+def sleep(seconds):
+    global now
+    now += seconds
+    if host.job()["host"] == "broken":
+        raise ValueError("a spring")
+
+@host.at_start
+def begin():
+    if host.job()["host"] != "real":
+        host.clock(lambda: now, sleep)
+"""}
+
+
+class Clock(unittest.TestCase):
+    """Time as a simulator has it. Where a program would wait for as long as it says it would meet its limit."""
+
+    @classmethod
+    def setUpClass(cls):
+        test = Jobs("runTest")
+        cls.addClassCleanup(test.doCleanups)
+        cls.pool = cls.enterClassContext(pool.Pool(host_modules="ticking", host_path=host_folder(test, CLOCK)))
+        cls.client = cls.pool.client
+
+    def check(self, code, expected, verdict="ok", **fields):
+        job = self.client.run(code, wall_ms="60000", **fields)
+        self.job, out = job, recording.text(recording.decode(job.recording, partial=verdict not in ("ok", "exception")))
+        self.assertEqual((job.verdict, out), (verdict, expected), job.result)
+
+    def test_sleeping(self):
+        self.check("import time\nfrom time import sleep\nbegun = time.time(), time.monotonic(), time.perf_counter(), time.time_ns(), time.monotonic_ns()\n"
+                   "for _ in range(1800):\n    time.sleep(0.1)\nsleep(3600)\nclass A: rest = time.sleep\nA().rest(60)\n"
+                   "ended = time.time(), time.monotonic(), time.perf_counter(), time.time_ns() , time.monotonic_ns()\n"
+                   "print(*(round(e - b, 3) for b, e in zip(begun[:3], ended)), *((e - b) // 10**9 for b, e in zip(begun[3:], ended[3:])))\n"
+                   "print(time.process_time() < 5, type(time.sleep).__name__, time.sleep.__name__)\n",
+                   "3840.0 3840.0 3840.0 3840 3840\nTrue builtin_function_or_method sleep\n")
+
+    def test_what_the_date_is(self):
+        self.check("import time\nzero = time.time()\ntime.sleep(2 * 86400)\nnow = time.time()\n"
+                   "print(round(now - zero), time.gmtime() == time.gmtime(now), time.localtime(None) == time.localtime(now), time.ctime() == time.ctime(now),\n"
+                   "      time.asctime() == time.asctime(time.localtime(now)), time.strftime('%c') == time.strftime('%c', time.localtime(now)))\n"
+                   "print(time.gmtime(0).tm_year, time.ctime(0), time.strftime('%Y', time.gmtime(0)), time.asctime(time.gmtime(0)))\n",
+                   "172800 True True True True True\n1970 Thu Jan  1 00:00:00 1970 1970 Thu Jan  1 00:00:00 1970\n")
+
+    def test_what_no_sleep_is(self):
+        self.check("import time\nfor bad in -1, 'x', float('nan'), float('inf'), None:\n    try:\n        time.sleep(bad)\n"
+                   "    except (ValueError, TypeError, OverflowError) as e:\n        print(type(e).__name__)\ntime.sleep(0)\ntime.sleep(True)\n",
+                   "ValueError\nTypeError\nValueError\nOverflowError\nTypeError\n")
+
+    def test_waits_of_one_thread(self):
+        """Nobody else is there who could end them: they end when their time is over, and take that time."""
+        before = "import queue, threading, time\nbegun = time.time()\ndef took(result):\n    print(result, round(time.time() - begun))\n"
+        for code, result in (("threading.Event().wait(100)", "False"), ("threading.Semaphore(0).acquire(timeout=100)", "False"), ("lock.acquire(timeout=100)", "False"),
+                             ("lock.acquire(True, 100)", "False")):
+            with self.subTest(code):
+                self.check(before + f"lock = threading.Lock()\nlock.acquire()\ntook({code})\n", f"{result} 100\n")
+        for wait in "c.wait(100)", "c.wait_for(lambda: False, 100)":
+            self.check(before + f"c = threading.Condition()\nwith c:\n    took({wait})\n", "False 100\n")
+        for kind in "Queue", "SimpleQueue", "LifoQueue":
+            self.check(before + f"try:\n    queue.{kind}().get(timeout=100)\nexcept queue.Empty:\n    took('empty')\n", "empty 100\n")
+        self.check(before + "lock = threading.Lock()\nprint(lock.acquire(False), lock.acquire(False), lock.acquire(timeout=0), lock.locked())\nlock.release()\n"
+                   "with lock:\n    print(lock.locked())\ntook(lock.locked())\n", "True False False True\nTrue\nFalse 0\n")
+
+    def test_threads_take_their_turns_by_the_clock(self):
+        code = ("import threading, time\nbegun = time.time()\ndef go(name, pause, times):\n    for _ in range(times):\n        time.sleep(pause)\n"
+                "        print(f'{name} {time.time() - begun:.1f}')\n"
+                "threads = [threading.Thread(target=go, args=a) for a in (('a', 100, 3), ('b', 70, 3))]\n"
+                "for t in threads: t.start()\nfor t in threads: t.join()\nprint(round(time.time() - begun))\n")
+        for _ in range(3):
+            self.check(code, "b 70.0\na 100.0\nb 140.0\na 200.0\nb 210.0\na 300.0\n300\n")
+
+    def test_threads_wait_for_each_other(self):
+        self.check("import queue, threading, time\nbegun = time.time()\nq, done = queue.Queue(), threading.Event()\n"
+                   "def make():\n    for i in range(3):\n        time.sleep(100)\n        q.put(i)\n    done.set()\n"
+                   "t = threading.Thread(target=make)\nt.start()\nt.join(50)\nprint(t.is_alive(), round(time.time() - begun))\n"
+                   "for _ in range(3):\n    print(q.get(timeout=1000), round(time.time() - begun))\n"
+                   "print(done.wait(1000), round(time.time() - begun))\nt.join()\n",
+                   "True 50\n0 100\n1 200\n2 300\nTrue 300\n")
+        self.check("import threading, time\nbegun = time.time()\nt = threading.Timer(500, lambda: print('timer', round(time.time() - begun)))\nt.start()\n",
+                   "timer 500\n")
+        self.check("import time\nfrom concurrent.futures import ThreadPoolExecutor\nbegun = time.time()\nwith ThreadPoolExecutor(3) as p:\n"
+                   "    print(list(p.map(lambda s: time.sleep(s) or s, (300, 100, 200))))\nprint(round(time.time() - begun))\n",
+                   "[300, 100, 200]\n300\n")
+
+    def test_a_thread_that_computes_is_not_waited_for(self):
+        """Nor does the clock stand still for who waits for nothing that comes by itself."""
+        self.check("import threading, time\nstop = False\ndef compute():\n    while not stop: pass\n"
+                   "threading.Thread(target=compute).start()\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+                   "for _ in range(10): time.sleep(100)\nstop = True\nprint('over')\n", "over\n", cpu_ms="30000")
+
+    def test_asyncio(self):
+        self.check("import asyncio, time\nbegun = time.time()\nasync def go(name, s):\n    await asyncio.sleep(s)\n    print(name, round(time.time() - begun))\n"
+                   "async def main():\n    await asyncio.gather(go('a', 300), go('b', 100), go('c', 200))\n    try:\n"
+                   "        await asyncio.wait_for(asyncio.Event().wait(), 1000)\n    except TimeoutError:\n        print('timeout', round(time.time() - begun))\n"
+                   "    print(await asyncio.to_thread(lambda: time.sleep(50) or 'slept'), round(asyncio.get_running_loop().time() - zero))\n"
+                   "zero = time.monotonic()\nasyncio.run(main())\n",
+                   "b 100\nc 200\na 300\ntimeout 1300\nslept 1350\n")
+
+    def test_each_job_has_its_own(self):
+        for _ in range(2):
+            self.check("import ticking, time\nprint(ticking.now)\ntime.sleep(5)\nprint(ticking.now)\n", "0.0\n5.0\n")
+        self.check("import threading, time\na = time.monotonic()\ntime.sleep(0.05)\nthreading.Event().wait(0.05)\nlock = threading.Lock()\n"
+                   "print(time.monotonic() - a >= 0.1, lock.acquire(), lock.acquire(timeout=0.01), abs(time.time() - time.time_ns() / 1e9) < 5)\n"
+                   "t = threading.Thread(target=time.sleep, args=(0.01,))\nt.start()\nt.join()\nprint(t.is_alive())\n",
+                   "True True False True\nFalse\n", host="real")
+
+    def test_a_clock_that_is_taken_again(self):
+        """Goes on from what was shown."""
+        self.check("import ticking, time\nbegun = time.time()\ntime.sleep(100)\n"
+                   "ticking.host.clock(lambda: ticking.now * 2 + 7, lambda s: ticking.sleep(s / 2))\n"
+                   "print(round(time.time() - begun))\ntime.sleep(100)\nprint(round(time.time() - begun), ticking.now)\n", "100\n200 150.0\n")
+        for bad in "5, print", "print, None":
+            self.check(f"import ticking\nticking.host.clock({bad})\n", "", "exception")
+            self.assertIn("TypeError: a clock is two functions", self.job.result["sentence"])
+
+    def test_own_modules_of_names_that_wait(self):
+        """A program's own queue.py is for itself; what Python's own is given anew waits as ever."""
+        self.check({"robot.py": "import queue, random, threading, time\nprint(queue.x, random.x)\nbegun = time.time()\n"
+                                "from concurrent.futures import ThreadPoolExecutor\nprint(threading.Event().wait(50), round(time.time() - begun))\n",
+                    "queue.py": "x = 1\nSimpleQueue = None\n", "random.py": "x = 2\n"}, "1 2\nFalse 50\n")
+
+    def test_a_clock_that_breaks(self):
+        self.check("import time\ndef play():\n    time.sleep(1)\nplay()\n", "", "exception", host="broken")
+        self.assertIn("ValueError: a spring (robot.py, line 3)", self.job.result["sentence"])
+        self.assertIn('raise ValueError("a spring")', recording.text(recording.decode(self.job.recording), "err"))
+
+    def test_real_limits_stay(self):
+        job = self.client.run("import time\nwhile True: time.sleep(0.001)\n", cpu_ms="200")
+        self.assertEqual(job.verdict, "cpu_limit")
+        job = self.client.run("import threading\nthreading.Event().wait()\n", wall_ms="300")
+        self.assertEqual(job.verdict, "wall_limit")
+
+
+class Isolations(unittest.TestCase):
+    """Whoever starts the pool, and whatever namespaces there are."""
+
+    def test_each(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be others")
+        folder = host_folder(self, CLOCK)
+        code = "import ticking, time\ntime.sleep(100)\nticking.host.emit(ticking.now)\nticking.host.end('over')\n"
+        for options in {"isolation": "single"}, {"isolation": "none"}, {"user": pool.STRANGER}, {"user": pool.STRANGER, "isolation": "none"}:
+            with self.subTest(options), pool.Pool(host_modules="ticking", host_path=folder, **options) as p:
+                job = p.client.run(code)
+                self.assertEqual((job.verdict, said(recording.decode(job.recording))), ("match_over", [100.0]), job.result)
+
+
 class Example(unittest.TestCase):
     """The arena of deploy/examples/hosts, and its program."""
 
@@ -329,7 +488,7 @@ class Example(unittest.TestCase):
 
     def test_a_match_is_over(self):
         """Three minutes of the match's time, in no time: were they waited for, the limit would be met."""
-        for sleep in ("R.sleep",):
+        for sleep in "R.sleep", "time.sleep", "threading.Event().wait":
             job, told = self.play("import threading, time\nfrom arena import Robot\nR = Robot()\nR.motors[0].power = R.motors[1].power = 50\n"
                                   f"while True:\n    try:\n        {sleep}(0.1)\n    except:\n        pass\n", match_s=180)
             self.assertEqual(job.result["sentence"], "The match is over: 0 of 6 tokens are fetched after 180 s.")

@@ -4,7 +4,7 @@
 Loaded in the zygote where a pool has host modules, before them; they alone can import it, while they are loaded. Run in
 sandboxes, beside programs that may do to it what they like: nothing of it is a boundary."""
 
-__all__ = ["at_start", "emit", "end", "job"]
+__all__ = ["at_start", "clock", "emit", "end", "job"]
 
 _starters = []
 
@@ -41,6 +41,16 @@ def at_start(function):
         raise TypeError(f"what is to be called at the start of a job is a function, not {type(function).__name__}")
     _starters.append(function)
     return function
+
+
+@_plain
+def clock(now, sleep):
+    """From here on in this job time is the simulator's: now() gives seconds since its start, sleep(seconds) lets so many pass.
+    Neither is called by two threads at once."""
+    if not callable(now) or not callable(sleep):
+        raise TypeError("a clock is two functions, now() and sleep(seconds)")
+    _hosts.job()  # or there is none
+    _take(now, sleep)
 
 
 def _start():

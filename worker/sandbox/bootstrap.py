@@ -5,7 +5,7 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c call. What it raises as SystemExit is for the operator to read.
 """
 
@@ -151,10 +151,14 @@ def _keep_sources(modules):
 
 
 # The operator's own modules, trusted as we are, with what they alone may import: paddock.host.
-start_hosts = None
+start_hosts, _with_clock = None, []
 if HOST_MODULES:
+    _clock = {"__name__": "paddock.clock", "_builtin": HOST.builtin}
+    exec(compile(HOSTS_CLOCK, "<paddock.clock>", "exec"), _clock)
+    _with_clock = ["queue"]
     _before, _path = {*sys.modules}, sys.path[:]
-    _module.host = _make_module("paddock.host", HOSTS_MODULE, _hosts=HOSTS, _plain=HOST.plain, _json=_module._json)
+    _module.host = _make_module("paddock.host", HOSTS_MODULE, _hosts=HOSTS, _plain=HOST.plain, _json=_module._json,
+                                _take=_clock["take"])
     start_hosts = _module.host._start
     sys.path[:0] = HOST_PATH
     for _name in HOST_MODULES:
@@ -463,7 +467,7 @@ rehearsal = _stream.getvalue()
 
 # What a program's own modules may hide (importer/hide.c). What is changed above or by refusals.c would come back as it was;
 # packages of the operator's have states of their own in C; and pickle's part in C holds on to copyreg.
-kept, links = NOTES["stop"](startup_modules, [*REPLACED, "threading", "linecache", "traceback", "platform", "copyreg",
+kept, links = NOTES["stop"](startup_modules, [*REPLACED, *_with_clock, "threading", "linecache", "traceback", "platform", "copyreg",
                                                 "multiprocessing.pool", "paddock"], [*ADDED, *HOST_MODULES])
 
 

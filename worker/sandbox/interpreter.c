@@ -13,6 +13,7 @@
 #include "importer/library.h"
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/host_clock.h"
 #include "worker/sandbox/host_module.h"
 #include "worker/sandbox/hosts.h"
 #include "worker/sandbox/imports.h"
@@ -223,6 +224,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"MODULE", PyUnicode_FromString(program_module_source)},
             {"HOST", module_host()},
             {"HOSTS_MODULE", PyUnicode_FromString(host_module_source)},
+            {"HOSTS_CLOCK", PyUnicode_FromString(host_clock_source)},
             {"HOSTS", hosts_module()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},

@@ -73,9 +73,15 @@ static PyObject *call_plainly(PyObject *self, PyObject *args, PyObject *names)
     return result;
 }
 
-/* New reference to a function that does the same, by the same name, and lives for ever.
+/* As a function in C, which no class makes a method of its own. */
+static PyObject *call_as_it_is(PyObject *self, PyObject *args, PyObject *names)
+{
+    return PyObject_Call(self, args, names);
+}
+
+/* New reference to a function in C that calls this one, has its name, and lives for ever.
  */
-static PyObject *plain(PyObject *self, PyObject *function)
+static PyObject *make(PyObject *function, PyCFunctionWithKeywords call)
 {
     PyObject *name = PyObject_GetAttrString(function, "__name__");
     PyObject *text = PyObject_GetAttrString(function, "__doc__");
@@ -85,17 +91,26 @@ static PyObject *plain(PyObject *self, PyObject *function)
         return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     }
     *method = (PyMethodDef){.ml_name = PyUnicode_AsUTF8(name),
-                            .ml_meth = (PyCFunction)(void (*)(void))call_plainly,
+                            .ml_meth = (PyCFunction)(void (*)(void))call,
                             .ml_flags = METH_VARARGS | METH_KEYWORDS,
                             .ml_doc = PyUnicode_AsUTF8(text)};
     return PyCFunction_New(method, function);
 }
 
-static PyMethodDef methods[] = {{"plain", plain, METH_O, NULL},
-                                {"wish", wish, METH_O, NULL},
-                                {"value", value, METH_O, NULL},
-                                {"saved", saved, METH_VARARGS, NULL},
-                                {0}};
+static PyObject *plain(PyObject *self, PyObject *function)
+{
+    return make(function, call_plainly);
+}
+
+static PyObject *builtin(PyObject *self, PyObject *function)
+{
+    return make(function, call_as_it_is);
+}
+
+static PyMethodDef methods[] = {
+    {"plain", plain, METH_O, NULL},       {"builtin", builtin, METH_O, NULL},
+    {"wish", wish, METH_O, NULL},         {"value", value, METH_O, NULL},
+    {"saved", saved, METH_VARARGS, NULL}, {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_host",
                                         .m_size = -1, .m_methods = methods};
 

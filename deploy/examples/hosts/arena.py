@@ -144,3 +144,4 @@ def begin():
     global world
     said = json.loads(host.job()["host"] or "{}")
     world = World(**{name: said[name] for name in ("match_s", "tokens", "seed") if name in said})
+    host.clock(world.now, world.sleep)  # time.sleep() is R.sleep()
