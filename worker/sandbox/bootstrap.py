@@ -117,6 +117,7 @@ if ADDED:
         shutil.rmtree(_scratch)
         tempfile.tempdir = None
 
+
 # The module that programs import to speak to whoever runs them. It stays what it is, as a module in C would.
 def _make_module(name, source, **given):
     module = types.ModuleType(name)
