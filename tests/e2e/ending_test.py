@@ -158,6 +158,7 @@ PRINTED = [
     # What a SyntaxError points at.
     "eval('2 +* 3')\n",
     "import os\nexec('x = 1\\ndef f(:\\n  pass', {})\n",
+    "SECRET = 'line one'\ndef f(): exec(compile('1 / 0', 'nowhere/at_all.py', 'exec'))\nf()\n",
     *(f"raise SyntaxError({arguments})\n" for arguments in (
         "'mine'", "'mine', ('f.py', -3, 10 ** 30, 'text\\nhere', None, 'a')", "'mine', ('f.py', 3, 2, 'text here', None, 'a')",
         "'mine', ('f.py', 'x', 2, 'text here', None, 3)", "'mine', ('f.py', 3, -2, 'abc', 3, 3)",

@@ -379,7 +379,7 @@ static void forsake(struct relay *relay, const void *unused)
 
 static void lose_early(struct relay *relay, const void *unused)
 {
-    lease_note_taken(relay, clock_now_ms());
+    settle_taken(relay);
     forget(relay, NULL);
 }
 

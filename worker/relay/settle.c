@@ -299,17 +299,22 @@ void settle_tend(struct relay *relay, int64_t now_ms)
     }
 }
 
+void settle_taken(struct relay *relay)
+{
+    if (relay->settlement.unsure) {
+        board_count_end(relay);
+    } else {
+        lease_note_taken(relay, clock_now_ms());
+    }
+}
+
 static void done(struct relay *relay, const char *answer)
 {
     bool stale = strcmp(answer, "stale") == 0;
 
     log_event(stale ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s", relay->run.job.id,
               relay->settlement.function, answer);
-    if (stale && !relay->settlement.unsure) {
-        lease_note_taken(relay, clock_now_ms());
-    } else if (!stale) {
-        board_count_end(relay);
-    }
+    (stale ? settle_taken : board_count_end)(relay);
     settlement_done(&relay->settlement);
     run_settled(relay);
 }

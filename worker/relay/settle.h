@@ -39,3 +39,6 @@ void settle_give_back(struct relay *relay);
 /* Sends what is decided, behind the last slice. */
 void settle_tend(struct relay *relay, int64_t now_ms);
 redis_answer settle_on_answer;
+/* The job is not ours any more. Where the answer to our own word was lost, it is that
+ * which was heard; else somebody has taken it, which is said. */
+void settle_taken(struct relay *relay);

@@ -444,6 +444,15 @@ if "platform" in sys.modules:
 
 # Nothing may be looked up on the disk from here on: there is none.
 linecache.checkcache = lambda filename=None: None
+
+
+def _lazycache(filename, module_globals, _lazycache=linecache.lazycache):
+    """linecache.lazycache: the loader of a module knows the lines of its own file, and not those of a text that it has run."""
+    file = module_globals.get("__file__") if module_globals else None
+    return type(file) is type(filename) is str and file == filename and _lazycache(filename, module_globals)
+
+
+linecache.lazycache = _lazycache
 os.environ.clear()
 os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
 # Without a word on it the C library looks for the machine's zone each time that it makes or prints a time, as for every member
