@@ -136,7 +136,7 @@ do
     redis.call("UNLINK", P .. "suspect")
     for class = 0, 2 do -- who is in a round already brings no class along
       if redis.call("EXISTS", P .. "turns" .. class) == 1 then
-        join(P, "turns", class)
+        join(P, "turns", class, weight_of_class)
       end
     end
     if redis.call("ZCARD", P .. "lease") <= COUNT_AT_MOST then

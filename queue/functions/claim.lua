@@ -32,10 +32,6 @@ local function next_in_line(P, class, tenant)
   return popped and popped[1]
 end
 
-local function weight_of(P, tenant)
-  return within(try("HGET", P .. "weights", tenant), 1, 100, 1)
-end
-
 -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
 local function next_job(P, now, cap, weights)
   for _ = 1, SKIP_AT_MOST do
@@ -49,9 +45,9 @@ local function next_job(P, now, cap, weights)
     if not class then
       redis.call("ZREM", P .. "turns", member)
     elseif not tenant then
-      pass_over(P, "turns", class, weights[class])
+      pass_over(P, "turns", class)
     elseif cap > 0 and running_of(P, tenant) >= cap then
-      pass_over(P, round, tenant, weight_of(P, tenant))
+      pass_over(P, round, tenant)
       redis.call("ZADD", P .. "capped", whole(cap), tenant)
       begin_own(P, tenant)
     else

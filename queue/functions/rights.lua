@@ -18,7 +18,7 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE ow
                "ZADD later:", "ZADD turns", "ZCARD delayed", "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:",
                "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits", "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
-                "HEXISTS recordings_size", "HGET topen", "HINCRBY topen", "HMGET conf", "HSET job:",
+                "HEXISTS recordings_size", "HGET topen", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
                 "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
                 "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZADD turns_had0", "ZCARD delayed",
@@ -27,7 +27,7 @@ local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited",
 local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
-                  "HGET recordings_size", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
+                  "HGET recordings_size", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "PERSIST job:", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",
                   "ZADD waits", "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings",
                   "ZREM recordings_until", "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}

@@ -5,8 +5,8 @@
 -- of equals the first by name is first. In a round of tenants those are who have something to run, and nobody else.
 --
 -- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, and no less than who
--- was served last, but between the first of them and one turn behind (virtual time of fair queueing: Demers, Keshav and Shenker,
--- 1989; of who is being served: Goyal, Vin and Cheng, 1996). So each turn puts those
+-- was served last, but between the first of them and one turn of his own behind (virtual time of fair queueing: Demers, Keshav and
+-- Shenker, 1989; of who is being served: Goyal, Vin and Cheng, 1996). So each turn puts those
 -- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
 -- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
 -- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what
@@ -14,41 +14,45 @@
 -- nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
--- had, which `kept` holds, but with at most one turn saved up, which is one job, and which `kept` holds as well: else it would be
+-- had, which `kept` holds, but with at most one turn saved up, which is one job, before where the round has come to: else it would be
 -- behind others again each time, and perhaps never run. How far a round had come when all were passed over is kept, too.
 local PLACE_AT_MOST = 1e12
 
--- The version before has kept a place alone.
-local function kept_place(text)
-  local place, turn = string.match(text or "", "^(%S+) ?(%S*)$")
-  return within(place, 0, PLACE_AT_MOST), within(turn, 0, 1, 1)
+local CLASS_WEIGHTS = {[0] = "weight_interactive", "weight_normal", "weight_batch"}
+
+local function weight_of_class(P, class)
+  return configured(P, CLASS_WEIGHTS[class])
 end
 
--- `had`: where those are looked for that have left it, or nil.
-local function join(P, round, member, had)
+local function weight_of(P, tenant)
+  return within(try("HGET", P .. "weights", tenant), 1, 100, 1)
+end
+
+-- `had`: where those are looked for that have left it, or nil. `weigh`: what says how much a member weighs.
+local function join(P, round, member, weigh, had)
   local there = redis.call("ZSCORE", P .. round, member)
   if there and not had then
     return
   end
   local known = redis.call("HMGET", P .. "kept", round .. ":" .. member, round)
-  local kept, one_turn = kept_place(known[1])
-  local come = within(known[2], 0, PLACE_AT_MOST, 0)
+  local kept, come = within(known[1], 0, PLACE_AT_MOST), within(known[2], 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2] or known[2], 0, PLACE_AT_MOST, 0)
-  local place = math.min(math.max(come, front), front + 1)
   if there then -- somebody may have damaged it
     if (tonumber(there) or math.huge) > front + 2 then
-      redis.call("ZADD", P .. round, string.format("%.9f", place), member)
+      redis.call("ZADD", P .. round, string.format("%.9f", math.min(math.max(come, front), front + 1)), member)
     end
     return
   end
+  local one_turn = 1 / weigh(P, member)
+  local place = math.min(math.max(come, front), front + one_turn)
   if known[1] then
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
-    place = kept and math.max(kept, front - one_turn) or place
+    place = kept and math.max(kept, math.max(come, front) - one_turn) or place
   end
   local before = had and within(force("ZSCORE", P .. had, member), 0, PLACE_AT_MOST)
   if before then
     redis.call("ZREM", P .. had, member)
-    place = math.max(place, math.min(before, front + 1))
+    place = math.max(place, math.min(before, front + one_turn))
   end
   redis.call("ZADD", P .. round, string.format("%.9f", place), member)
 end
@@ -73,10 +77,10 @@ local function leave(P, class, tenant)
   end
 end
 
-local function pass_over(P, round, member, weight)
+local function pass_over(P, round, member)
   local place = within(redis.call("ZSCORE", P .. round, member), 0, PLACE_AT_MOST, 0)
   local front = within(redis.call("HGET", P .. "kept", round), 0, PLACE_AT_MOST, 0)
-  redis.call("HSET", P .. "kept", round .. ":" .. member, string.format("%.9f %.9f", place, 1 / weight), round,
+  redis.call("HSET", P .. "kept", round .. ":" .. member, string.format("%.9f", place), round,
              string.format("%.9f", math.max(front, place)))
   redis.call("ZREM", P .. round, member)
 end
@@ -89,14 +93,12 @@ local function serve_tenant(P, round, tenant, weight)
   local members = redis.call("ZCARD", P .. round)
   local front = within(redis.call("ZSCORE", P .. round, tenant), 0, PLACE_AT_MOST, 0)
   serve(P, round, tenant, weight)
-  if members > 1 then -- else it has come to where that one is
-    local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
-    local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
-    come = math.max(come, front) -- it was alone for a while, and is not any more
-    local comes = come + 1 / weight / math.min(of, members)
-    of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
-    redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
-  end
+  local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
+  local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
+  come = math.max(come, front)
+  local comes = come + 1 / weight / math.min(of, members)
+  of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
+  redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
 end
 
 -- A tenant that was at its cap spends what it may run by turns of its own (`own:TENANT`): the classes have theirs by what all
@@ -126,8 +128,8 @@ end
 -- Tenants have their turns within a class (`turns0` ...), classes among each other (`turns`). Whose class has a tenant
 -- in its round has its own place, too.
 local function join_class(P, class, tenant)
-  join(P, "turns" .. class, tenant, "turns_had" .. class)
-  join(P, "turns", class)
+  join(P, "turns" .. class, tenant, weight_of, "turns_had" .. class)
+  join(P, "turns", class, weight_of_class)
 end
 
 -- A tenant that has as many running as it may is in no round, but in `capped`, with that cap. It comes back as soon as

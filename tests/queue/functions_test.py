@@ -1795,6 +1795,51 @@ class Turns(Test):
         q.configure(max_tenant_running=0)
         self.assertLessEqual(q.order(12, "tenant").count("a"), 7)
 
+    def test_all_that_come_back_from_their_cap_have_one_turn_saved_up(self):
+        """However many at once, with no claim between them: none because of the others."""
+        q, number = self.q, 8
+        q.configure(max_tenant_running=1)
+        for i in range(number):
+            self.fill(30, tenant=f"t{i}")
+        held = [q.claim() for _ in range(number)]
+        q.configure(max_tenant_running=9)
+        self.fill(100, tenant="w")
+        self.assertEqual(q.order(2, "tenant"), ["t0", "t1"])  # as many as they may again, but for these two
+        q.configure(max_tenant_running=1)
+        for _ in range(3 * number):
+            q.finish(q.claim())
+        for job in held:
+            q.call("requeue", job["id"], job["token"])
+        served = self.serve_beside_newcomers(5 * number)
+        self.assertGreater(served["w"], 0, served)
+
+    def test_who_comes_and_goes_leaves_nothing(self):
+        """Beside one that is always served, and without having been served."""
+        q = self.q
+        self.fill(80, tenant="zoe")
+        q.order(20)
+        for i in range(40):
+            q.enqueue(f"gone-{i}", tenant=f"m{i}")
+            q.call("cancel", f"gone-{i}")
+            self.assertEqual(q.order(1, "tenant"), ["zoe"])
+        self.assertLess(store.zcard(q.key("turns_had1")), 3)
+
+    def test_who_weighs_much_has_it_with_one_job_at_a_time(self):
+        q = self.q
+        store.hset(q.key("weights"), mapping={"p": 20, "r": 20})
+        for tenant in ("p", *(f"q{i}" for i in range(5))):
+            self.fill(300, tenant=tenant)
+        q.enqueue("r-0", tenant="r")
+        served = collections.Counter()
+        for i in range(300):
+            job = q.claim()
+            served[job["tenant"]] += 1
+            if job["tenant"] == "r":
+                q.enqueue(f"r-{i + 1}", tenant="r")
+            q.finish(job)
+        self.assertGreater(served["r"], 0.6 * served["p"], served)
+        self.assertGreater(served["r"], 10 * served["q0"], served)
+
     def test_what_somebody_makes_of_places(self):
         """Also where that is infinitely far: an audit sees to it."""
         q = self.q
