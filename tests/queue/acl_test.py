@@ -41,11 +41,14 @@ DIRECT = {
         ["HGETALL", P + "weights"], ["HSET", P + "weights", "a", "2"], ["HDEL", P + "weights", "a"]],
 }
 
+PLACED = "who has a place in a round does not come, and an audit puts it right"
+
 # Parts of the library to which a user's calls lead by the text, but never by what happens.
 NEVER = {
     users.WEB: {"bury": "a client makes no job dead", "stopped": "what runs a client does not end",
-                'close: "UNLINK", P .. "ctl:" .. id)': "only of a dead letter", "guard: in:": "a new job has no input"},
-    users.OPERATOR: {"put_off": "a dead letter that is to run is not delayed"},
+                'close: "UNLINK", P .. "ctl:" .. id)': "only of a dead letter", "guard: in:": "a new job has no input",
+                "join: front + 1)), member)": PLACED},
+    users.OPERATOR: {"join: front + 1)), member)": PLACED, "put_off": "a dead letter that is to run is not delayed"},
 }
 
 # Of each user something that others do, or nobody: all refused.
