@@ -6,6 +6,7 @@
  */
 #include "common/host_modules.h"
 
+#include "common/cleanup.h"
 #include "common/limits.h"
 #include "common/text.h"
 
@@ -13,6 +14,7 @@
 #include <fts.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -179,20 +181,26 @@ static int check_entry(const FTSENT *entry, struct buffer *why)
 {
     int kind = entry->fts_info;
 
+    if (kind == FTS_SL || kind == FTS_SLNONE) {
+        return refuse(why,
+                      "%s is a symbolic link: who can write beside its target can "
+                      "put another one there",
+                      entry->fts_path);
+    }
     if (kind == FTS_DNR || kind == FTS_NS || kind == FTS_ERR) {
         return refuse(why, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
     }
     return kind == FTS_D || kind == FTS_F
                ? check_status(entry->fts_path, entry->fts_statp,
                               kind == FTS_D ? S_IROTH | S_IXOTH : S_IROTH, false, why)
-               : 0; /* seen before, or a link to nothing */
+               : 0; /* seen before */
 }
 
 /* All that lies in it: any of it may be imported by what is named. */
 static int check_below(char *folder, struct buffer *why)
 {
     char *const roots[] = {folder, NULL};
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     int error = tree != NULL ? 0 : refuse(why, "%s: %s", folder, strerror(errno));
     FTSENT *entry;
 
@@ -208,6 +216,7 @@ static int check_below(char *folder, struct buffer *why)
 static int check_folder(const char *path, size_t size, struct buffer *why)
 {
     char folder[LIMIT_PATH];
+    autofree char *real = NULL;
     struct stat status;
     int error;
 
@@ -217,6 +226,11 @@ static int check_folder(const char *path, size_t size, struct buffer *why)
     }
     if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode)) {
         return refuse(why, "there is no folder %s", folder);
+    }
+    real = realpath(folder, NULL);
+    if (real == NULL || strcmp(real, folder) != 0) {
+        return refuse(why, "%s is a symbolic link, or lies below one: name %s", folder,
+                      real != NULL ? real : "what it means");
     }
     error = check_above(folder, why);
     return error == 0 ? check_below(folder, why) : error;

@@ -96,6 +96,15 @@ static void folders(void **state)
     check_path(path, "colon");
     check_path("inner", "'inner' is no absolute path");
     check_path(file, "there is no folder");
+    (void)snprintf(path, sizeof(path), "%s/inner/link.py", folder);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    check_path(inner, "/link.py is a symbolic link");
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/link", folder);
+    assert_int_equal(symlink("inner", path), 0);
+    check_path(path, "/inner");
+    assert_int_equal(unlink(path), 0);
+    check_path(inner, NULL);
     assert_int_equal(chmod(file, 0664), 0);
     check_path(inner, "others can write to /tmp/paddock-hosts-");
     assert_int_equal(chmod(file, 0644), 0);
