@@ -185,12 +185,12 @@ static const char *add_judged(struct relay *relay, const struct judge_case *fact
 
 /* All that became of it in one line. `facts`: further ones, each behind a blank; `text`:
  * may be the program's own words. */
-static void tell(const struct relay *relay, enum log_level level, const char *what,
-                 const char *facts, const char *text)
+static void tell(const struct relay *relay, const char *what, const char *facts,
+                 const char *text)
 {
     const struct claims_job *job = &relay->run.job;
 
-    log_event(level,
+    log_event(LOG_INFO,
               "queue=%s job=%s attempt=%" PRIu32 " %s tenant=%s queue_ms=%" PRId64
               "%s%s%s",
               job->queue, job->id, job->attempt, what, job->tenant, job->queue_ms, facts,
@@ -203,7 +203,7 @@ static void tell_verdict(const struct relay *relay, enum verdict verdict,
     char what[64];
 
     (void)snprintf(what, sizeof(what), "verdict=%s", verdict_row(verdict)->name);
-    tell(relay, LOG_INFO, what, facts, text);
+    tell(relay, what, facts, text);
 }
 
 static void tell_judged(const struct relay *relay, const struct judgement *judged,
@@ -228,7 +228,8 @@ static void tell_judged(const struct relay *relay, const struct judgement *judge
 
 void settle_lost(struct relay *relay, const char *detail)
 {
-    tell(relay, LOG_WARNING, "lost", "", detail);
+    log_warning("queue=%s job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.queue,
+                relay->run.job.id, relay->run.job.attempt, detail);
     relay->board.work.counts.lost++;
     begin(relay, "paddock_lost", VERDICT_NONE);
     add(relay, detail);
@@ -236,7 +237,7 @@ void settle_lost(struct relay *relay, const char *detail)
 
 void settle_give_back(struct relay *relay)
 {
-    tell(relay, LOG_INFO, "given back", "", "");
+    tell(relay, "given back", "", "");
     relay->board.work.counts.given_back++;
     begin(relay, "paddock_requeue", VERDICT_NONE);
 }

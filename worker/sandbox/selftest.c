@@ -175,7 +175,7 @@ static int run_attacker(const struct target *target, bool filtered)
 /* ---- limits that are kept from outside ---- */
 
 #define CPU_MS   20   /* what the one that computes may have, */
-#define SPIN_MS  4000 /* and takes where nobody stops it */
+#define SPIN_MS  1000 /* and takes where nobody stops it */
 #define SLEEP_MS 3000 /* likewise the one that sleeps */
 
 /* Locked, and deaf: not even asked where it is it would end. Whoever waits hears that it
