@@ -23,6 +23,7 @@ void chunk_begin(struct ring_shared *shared)
 
     /* Emptied before it is the newer one: a death in between leaves the other chunk
      * alone. */
+    next->used = 0;
     atomic_store_explicit(&next->size, 0, memory_order_release);
     atomic_store_explicit(&next->turn, shared->chunks[last].turn + 1,
                           memory_order_release);
@@ -31,23 +32,32 @@ void chunk_begin(struct ring_shared *shared)
 size_t chunk_room(const struct ring_shared *shared)
 {
     const struct ring_chunk *chunk = &shared->chunks[newer(shared)];
-    uint64_t used = atomic_load_explicit(&chunk->size, memory_order_relaxed);
 
-    return chunk->turn == 0 || used > sizeof(chunk->data) ? 0
-                                                          : sizeof(chunk->data) - used;
+    return chunk->turn == 0 || chunk->used > sizeof(chunk->data)
+               ? 0
+               : sizeof(chunk->data) - chunk->used;
 }
 
 bool chunk_append(struct ring_shared *shared, const void *record, size_t size)
 {
     struct ring_chunk *chunk = &shared->chunks[newer(shared)];
-    uint64_t used = atomic_load_explicit(&chunk->size, memory_order_relaxed);
 
     if (size > chunk_room(shared)) {
         return false;
     }
-    memcpy(chunk->data + used, record, size);
-    atomic_store_explicit(&chunk->size, used + size, memory_order_release);
+    memcpy(chunk->data + chunk->used, record, size);
+    chunk->used += size;
+    if (atomic_load_explicit(&chunk->size, memory_order_relaxed) != 0) {
+        chunk_show(shared);
+    }
     return true;
+}
+
+void chunk_show(struct ring_shared *shared)
+{
+    struct ring_chunk *chunk = &shared->chunks[newer(shared)];
+
+    atomic_store_explicit(&chunk->size, chunk->used, memory_order_release);
 }
 
 void chunk_clear(struct ring_shared *shared)

@@ -2,7 +2,7 @@
 /*
  * The two chunks of the ring's memory that hold the end of a long trace (common/ring.h),
  * and with them what a program that was killed had not written yet.
- * Each chunk is decodable by itself: it begins with `dropped` and `sync` records, and
+ * Each chunk is decodable by itself: it begins with `sync` and `dropped` records, and
  * each thread has a `sync` in it before anything that it does. When the newer one is full
  * the older one is begun anew, so that at any moment at least the last RING_CHUNK bytes
  * of records are there, also after a SIGKILL.
@@ -13,10 +13,14 @@
 
 /* ---- writer: the sandbox ---- */
 
-/* Empties the older chunk, which becomes the newer one. */
+/* Empties the older chunk, which becomes the newer one; until chunk_show, a reader finds
+ * nothing in it. */
 void chunk_begin(struct ring_shared *shared);
 /* Appends one record to the newer chunk; false if there is none or it is full. */
 bool chunk_append(struct ring_shared *shared, const void *record, size_t size);
+/* Shows all at once what was appended since chunk_begin (one byte at least), which is the
+ * beginning of the chunk, and from then on each record as it is appended. */
+void chunk_show(struct ring_shared *shared);
 /* Bytes that the newer chunk has left; 0 if there is none. */
 size_t chunk_room(const struct ring_shared *shared);
 /* As if no chunk had ever been begun. */

@@ -68,7 +68,8 @@ struct ring_where {
 struct ring_chunk {
     _Atomic uint64_t turn; /* 0: never begun; the higher of the two is the newer */
     _Atomic uint64_t size; /* bytes of whole records (release store) */
-    unsigned char data[RING_CHUNK - 16];
+    uint64_t used;         /* the writer's own: with those that are not shown yet */
+    unsigned char data[RING_CHUNK - 24];
 };
 
 /* What a program would have said next, had it not been ended first: whole records, which

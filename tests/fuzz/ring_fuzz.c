@@ -115,6 +115,7 @@ static void fill_chunk(struct fuzz *fuzz)
     }
     if (!fuzz->races) { /* who writes into its own chunks has only itself to trust */
         (void)chunk_append(fuzz->writer, record, size);
+        chunk_show(fuzz->writer);
     }
 }
 

@@ -39,6 +39,7 @@ static void one(void **state)
     chunk_begin(&shared);
     assert_int_equal(chunk_room(&shared), room);
     assert_true(chunk_append(&shared, "abc", 3));
+    chunk_show(&shared);
     assert_true(chunk_append(&shared, "de", 2));
     assert_int_equal(chunk_room(&shared), room - 5);
     assert_int_equal(chunk_tail(&shared, copy), 5);
@@ -53,6 +54,7 @@ static void the_last_two_are_kept(void **state)
 
         chunk_begin(&shared);
         assert_true(chunk_append(&shared, record, sizeof(record)));
+        chunk_show(&shared);
         if (i == 'a') {
             assert_int_equal(chunk_tail(&shared, copy), 2);
         } else {
@@ -61,6 +63,26 @@ static void the_last_two_are_kept(void **state)
             assert_int_equal(copy[2], i);
         }
     }
+}
+
+/* A death before the beginning is complete leaves the other chunk alone. */
+static void a_beginning_is_shown_at_once(void **state)
+{
+    chunk_begin(&shared);
+    assert_true(chunk_append(&shared, "ab", 2));
+    assert_true(chunk_append(&shared, "cd", 2));
+    assert_int_equal(chunk_tail(&shared, copy), 0);
+    chunk_show(&shared);
+    assert_int_equal(chunk_tail(&shared, copy), 4);
+    chunk_begin(&shared);
+    assert_true(chunk_append(&shared, "ef", 2));
+    assert_int_equal(chunk_room(&shared), sizeof(shared.chunks[0].data) - 2);
+    assert_int_equal(chunk_tail(&shared, copy), 4);
+    assert_memory_equal(copy, "abcd#", 5);
+    chunk_show(&shared);
+    assert_true(chunk_append(&shared, "g", 1));
+    assert_int_equal(chunk_tail(&shared, copy), 7);
+    assert_memory_equal(copy, "abcdefg#", 8);
 }
 
 static void full_to_the_last_byte(void **state)
@@ -74,6 +96,7 @@ static void full_to_the_last_byte(void **state)
         assert_false(chunk_append(&shared, record, room + 1));
         assert_int_equal(chunk_room(&shared), room); /* nothing was written */
         assert_true(chunk_append(&shared, record, room - 1));
+        chunk_show(&shared);
         assert_false(chunk_append(&shared, record, 2));
         assert_true(chunk_append(&shared, record, 1));
         assert_int_equal(chunk_room(&shared), 0);
@@ -101,9 +124,9 @@ static void hostile_sizes_count_as_nothing(void **state)
         size_t copied;
     } rows[] = {
         {{1, 2}, {RING_CHUNK, 3}, 3},
-        {{1, 2}, {3, RING_CHUNK - 15}, 3},
+        {{1, 2}, {3, RING_CHUNK - 23}, 3},
         {{2, 1}, {UINT64_MAX, UINT64_MAX}, 0},
-        {{UINT64_MAX, 0}, {RING_CHUNK - 16, RING_CHUNK - 16}, 2 * (RING_CHUNK - 16)},
+        {{UINT64_MAX, 0}, {RING_CHUNK - 24, RING_CHUNK - 24}, 2 * (RING_CHUNK - 24)},
         {{7, 7}, {1, 1}, 2},
         {{0, 0}, {1ull << 32, 5}, 5},
     };
@@ -152,6 +175,7 @@ int main(void)
         with_chunks(none_has_no_room),
         with_chunks(one),
         with_chunks(the_last_two_are_kept),
+        with_chunks(a_beginning_is_shown_at_once),
         with_chunks(full_to_the_last_byte),
         with_chunks(cleared),
         with_chunks(hostile_sizes_count_as_nothing),

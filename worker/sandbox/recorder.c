@@ -210,6 +210,7 @@ static void name_others(void)
     }
 }
 
+/* Shown once all of it is there: a death in between leaves no half of it behind. */
 static void begin_chunk(struct recorder_writer *writer)
 {
     static struct wire_writer record;
@@ -227,6 +228,7 @@ static void begin_chunk(struct recorder_writer *writer)
         put_in_chunk(&record);
     }
     name_others();
+    chunk_show(recorder.ring->shared);
 }
 
 /* Decides where this thread's next trace record goes, before its time is written. In each
