@@ -5,7 +5,7 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), INTERRUPT (of a thread), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c call. What it raises as SystemExit is for the operator to read.
 """
 
@@ -236,6 +236,50 @@ def _class(value):
     return type("", (SyntaxError if issubclass(kind, SyntaxError) else Exception,), named)
 
 
+def _text_elsewhere(value, _patience=[0.3], _str=str):
+    """str(value), in a thread that is left alone with it where it does not come back in time: None. No thread but the main one
+    can be interrupted wherever it is."""
+    said, done = [], _thread.allocate_lock()
+    done.acquire()
+
+    def ask():
+        try:
+            said.append(_str(value))
+        except BaseException:
+            pass
+        done.release()
+
+    try:
+        thread = _start_new_thread(ask, ())
+    except RuntimeError:
+        return _str(value)
+    if done.acquire(timeout=_patience[0]):
+        return said.pop()
+    _patience[0] = max(_patience[0] / 2, 0.01)
+    INTERRUPT(thread)
+    return None
+
+
+def _text(value, what, func=str, _str=str, _other=traceback._safe_string):
+    """traceback._safe_string, for whoever prints an exception; one whose text hangs costs no more."""
+    if func is not _str or type(value) is _Said:
+        return _other(value, what, func)
+    try:
+        return TEXT(value, _text_elsewhere)
+    except:
+        return f"<{what} str() failed>"
+
+
+traceback._safe_string = _text
+
+
+def _name(value):
+    """Its class's, as a traceback has it."""
+    kind = _class(value)
+    name, module = kind.__qualname__, kind.__module__
+    return name if module in ("__main__", "builtins") else f"{module}.{name}"
+
+
 class _Told(traceback.TracebackException):
     """An exception whose frames are known, and nothing else: its text, its notes and what a SyntaxError points at are
     asked for when the frames are printed, as the interpreter does. What hangs, or ends the process, costs no more."""
@@ -247,7 +291,7 @@ class _Told(traceback.TracebackException):
         self.__suppress_context__ = False
         self.__cause__ = self.__context__ = self.exceptions = None
 
-    def format_exception_only(self, _only=traceback.TracebackException, _text=traceback._safe_string, **how):
+    def format_exception_only(self, _only=traceback.TracebackException, **how):
         value = self._value
 
         def lines(*said):
@@ -263,10 +307,7 @@ class _Told(traceback.TracebackException):
             return ASK(value, lines)
         except Exception:
             # What it says of itself cannot be printed.
-            kind = _class(value)
-            name, module = kind.__qualname__, kind.__module__
-            name = name if module in ("__main__", "builtins") else f"{module}.{name}"
-            return [f"{name}: {_text(value, 'exception')}\n"]
+            return [f"{_name(value)}: {_text(value, 'exception')}\n"]
 
 
 def _tell(value, trace, limit):
@@ -319,7 +360,7 @@ traceback._extract_caret_anchors_from_line_segment = _bind(traceback._extract_ca
 
 
 def _print_unraisable(args):
-    """sys.unraisablehook with source lines: of __del__, atexit and the like."""
+    """sys.unraisablehook with source lines: of __del__, atexit and the like; that one alone, as the interpreter has it."""
     if sys.stderr is None:
         return
     what = ""
@@ -329,7 +370,16 @@ def _print_unraisable(args):
         except Exception:
             what = ": <object repr() failed>"
     print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
-    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+    value = args.exc_value
+
+    def lines(*said):
+        return [traceback._format_final_exc_line(_name(value), _Said(value, *said) if said else value)]
+
+    if args.exc_traceback is not None:
+        print("Traceback (most recent call last):", file=sys.stderr)
+        traceback.print_tb(args.exc_traceback)
+    if value is not None:
+        print(*ASK(value, lines), sep="", end="", file=sys.stderr)
 
 
 def _print_exception(kind, value, trace, limit=None):

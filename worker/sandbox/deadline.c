@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deadlines. Runs in the sandbox, in the main thread and in one of its own, which knows
- * no Python; trusts nothing that the program may have made of signals.
+ * no Python, also while the program runs; trusts nothing that the program may have made
+ * of signals.
  */
 #include "worker/sandbox/deadline.h"
 
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FIRST_MS 300
 #define LEAST_MS 10
@@ -55,8 +57,12 @@ static void *watch(void *unused)
     return NULL;
 }
 
+/* One that comes late is to reach nothing of the program's. */
 static PyObject *interrupt(PyObject *self, PyObject *args)
 {
+    if (!deadline_runs()) {
+        return Py_NewRef(Py_None);
+    }
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     return NULL;
 }
@@ -118,6 +124,16 @@ static void set_due(int64_t due_ms)
     (void)pthread_mutex_unlock(&deadline.lock);
 }
 
+bool deadline_is_here(void)
+{
+    return gettid() == getpid();
+}
+
+bool deadline_runs(void)
+{
+    return deadline.due_ms != 0;
+}
+
 void deadline_begin(void)
 {
     if (!deadline.tried) {
@@ -131,7 +147,6 @@ void deadline_begin(void)
     }
 }
 
-/* One that came at the last moment is not to reach what follows. */
 bool deadline_end(void)
 {
     bool passed;
@@ -140,11 +155,11 @@ bool deadline_end(void)
         return false;
     }
     set_due(0);
-    if (PyErr_CheckSignals() < 0) {
-        PyErr_Clear();
-    }
     passed = deadline.passed;
     deadline.passed = false;
+    if (passed && PyErr_CheckSignals() < 0) { /* the last one, before the next deadline */
+        PyErr_Clear();
+    }
     if (passed && deadline.next_ms > LEAST_MS) {
         deadline.next_ms /= 2;
     }

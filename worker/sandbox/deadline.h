@@ -11,6 +11,10 @@
 
 #include <stdbool.h>
 
+/* Whether this is the main thread. */
+bool deadline_is_here(void);
+/* Whether there is one now: none begins within another. */
+bool deadline_runs(void);
 /* In the main thread, which must have no exception. Where there is no thread to watch,
  * there is no deadline. */
 void deadline_begin(void);

@@ -29,6 +29,11 @@ void report_done(void);
  * has not come in time. NULL with the exception of `print`: this one is not being told.
  */
 PyObject *report_ask(PyObject *exception, PyObject *print);
+/* What str() makes of it: a new reference, or NULL with an exception, for who prints an
+ * exception, or a note, while the program runs. One that does not come in time costs no
+ * more than itself: in the main thread it is interrupted, and in any other `elsewhere` is
+ * called with the object, which returns a str, or None for one that is late. */
+PyObject *report_text_in_time(PyObject *object, PyObject *elsewhere);
 /* What an exception has said, or says now: a new reference, or NULL without an exception.
  */
 PyObject *report_said(PyObject *exception);

@@ -4,6 +4,7 @@
  * every length is capped, and what cannot be had is left out.
  */
 #include "common/utf8.h"
+#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/report_parts.h"
 
 #include <string.h>
@@ -91,6 +92,47 @@ PyObject *report_text_of(PyObject *object)
     PyErr_Clear();
     Py_XDECREF(text);
     return shortened(plain);
+}
+
+/* ---- while the program runs ---- */
+
+static bool needs_no_code(PyObject *object)
+{
+    return PyExceptionInstance_Check(object) ? report_is_plain(object)
+                                             : PyUnicode_CheckExact(object);
+}
+
+/* Takes a text, or None. */
+static PyObject *or_no_text(PyObject *text)
+{
+    if (text == Py_None) {
+        Py_SETREF(text, PyUnicode_FromString(REPORT_NO_TEXT));
+    }
+    return text;
+}
+
+static PyObject *interruptible_text_of(PyObject *object)
+{
+    PyObject *text;
+
+    deadline_begin();
+    text = PyObject_Str(object);
+    if (deadline_end() && text == NULL) {
+        PyErr_Clear();
+        text = Py_NewRef(Py_None);
+    }
+    return text;
+}
+
+PyObject *report_text_in_time(PyObject *object, PyObject *elsewhere)
+{
+    bool is_here = deadline_is_here();
+
+    if (needs_no_code(object) || (is_here && deadline_runs())) {
+        return PyObject_Str(object);
+    }
+    return or_no_text(is_here ? interruptible_text_of(object)
+                              : PyObject_CallOneArg(elsewhere, object));
 }
 
 /* ---- lines of them ---- */
