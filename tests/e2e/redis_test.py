@@ -3,8 +3,10 @@
 when Redis is well again all workers work, without a process having been started anew."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import threading
 import time
 import typing
@@ -493,7 +495,26 @@ class Connections(unittest.TestCase):
             self.check_load(watched, jobs)
             over.set()
 
-    def test_redis_stands_still(self):
+    def test_an_answer_that_is_lost(self):
+        """Who does not hear that its job was settled asks again, hears that it is not its own any more, and knows why: the job
+        counts, and nobody is alarmed."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            torn = []
+
+            def tear(moment, words):
+                if moment == "after" and words[:2] == ["FCALL", "paddock_finish"] and len(torn) < 4:
+                    torn.append(words)
+                    raise proxy.Torn
+
+            proxied.hook = tear
+            self.check_load(watched, [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(8)])
+            self.assertEqual(len(torn), 4)
+            done = subprocess.run([pool.program("paddock"), "top", "--once", "--json", "--runtime-dir", watched.pool.runtime],
+                                  capture_output=True, check=True)
+            # with those by which it was seen that all work
+            self.assertEqual(json.loads(done.stdout)["verdicts"], {"ok": 8 + WORKERS - 1, "cancelled": 1})
+            self.assertNotIn("not ours any more", watched.pool.read_log())
+
         with Watched(self, self.server.address) as watched:
             watched.begin()
             os.kill(self.server.process.pid, signal.SIGSTOP)
