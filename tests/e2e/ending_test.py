@@ -148,6 +148,16 @@ TELL_NO_MORE = {
 }
 
 
+# What an exception's text may say of the thread, which is asked itself: programs that print it in one, and look at what there is then.
+THREAD = ("import asyncio, contextvars, decimal, logging, threading, traceback\nlocal = threading.local()\nvar = contextvars.ContextVar('v')\n"
+          "lock = threading.RLock()\nclass E(Exception):\n    def __str__(self):\n        {}\n"
+          "def work():\n    local.name = 'worker'\n    var.set('request')\n    decimal.getcontext().prec = 5\n    try: raise E\n    except E:\n"
+          "        with lock: traceback.print_exc()\n        logging.exception('logged')\n    {}\n"
+          "t = threading.Thread(target=work, name='arm')\nt.start()\nt.join()\nprint(threading.active_count(), [t.name for t in threading.enumerate()])\n")
+TEXTS_OF_A_THREAD = ["return threading.current_thread().name", "return local.name", "return var.get()",
+                     "with lock: return str(decimal.Decimal(1) / 3)"]
+
+
 # What is printed of errors.
 PRINTED = [
     "import sys\ndef hook(e): print('Oops', e)\nsys.excepthook = hook\nint('x')\n",
@@ -173,6 +183,11 @@ PRINTED = [
     "class E(Exception):\n    def __str__(self): 1 / 0\ntry: raise E('x')\nexcept E: 1 / 0\n",
     *(f"class E(Exception):\n    def __str__(self): {how}\n" + source + "print('on')\n" for how in ("return 'said'", "1 / 0")
       for name, source in TELL_NO_MORE.items() if name != "a task"),  # python3's tasks are in C
+    *(THREAD.format(text, "raise E") for text in TEXTS_OF_A_THREAD),
+    THREAD.format("logging.error('within'); return 'said'", "pass"),
+    "import signal, traceback\nsignal.signal(signal.SIGPWR, lambda *a: print('mine'))\nclass E(Exception):\n    def __str__(self): return 'said'\n"
+    "try: raise E\nexcept E: traceback.print_exc()\nsignal.raise_signal(signal.SIGPWR)\n",
+    "import sys\nsys.excepthook(ValueError, ValueError('x'), None)\n",
     "class D:\n    def __del__(self):\n        try: 1 / 0\n        except ZeroDivisionError:\n            e = ValueError('x')\n"
     "            e.add_note('n')\n            raise e\nd = D(); del d\n",
     # What a SyntaxError points at.
@@ -374,11 +389,12 @@ class Ending(pool.TestCase):
                     self.assert_shown(recording.text(records, "err"), errors, frames)
 
     def test_a_text_that_hangs_while_the_program_runs(self):
-        """It costs itself alone, in every thread, whether it computes or waits."""
-        for how in "while True: pass", "import time; time.sleep(1000)", "import threading; threading.Lock().acquire(); hang()":
-            how = how.replace("hang()", "threading.Event().wait()")
+        """It costs itself alone, in every thread, and in the main one also where it sleeps or waits."""
+        for how in "while True: pass", "import time; time.sleep(1000)", "import threading; threading.Event().wait()":
             for trace in "off", "calls":
                 for name, source in TELL_NO_MORE.items():
+                    if "import" in how and "thread" in name:
+                        continue
                     with self.subTest(name, how=how, trace=trace):
                         job = self.client.run(E.format(how) + source + "print('on')\n", trace=trace)
                         records = recording.decode(job.recording)

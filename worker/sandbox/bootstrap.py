@@ -5,7 +5,7 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), INTERRUPT (of a thread), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
 `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c call. What it raises as SystemExit is for the operator to read.
 """
 
@@ -236,36 +236,12 @@ def _class(value):
     return type("", (SyntaxError if issubclass(kind, SyntaxError) else Exception,), named)
 
 
-def _text_elsewhere(value, _patience=[0.3], _str=str):
-    """str(value), in a thread that is left alone with it where it does not come back in time: None. No thread but the main one
-    can be interrupted wherever it is."""
-    said, done = [], _thread.allocate_lock()
-    done.acquire()
-
-    def ask():
-        try:
-            said.append(_str(value))
-        except BaseException:
-            pass
-        done.release()
-
-    try:
-        thread = _start_new_thread(ask, ())
-    except RuntimeError:
-        return _str(value)
-    if done.acquire(timeout=_patience[0]):
-        return said.pop()
-    _patience[0] = max(_patience[0] / 2, 0.01)
-    INTERRUPT(thread)
-    return None
-
-
 def _text(value, what, func=str, _str=str, _other=traceback._safe_string):
     """traceback._safe_string, for whoever prints an exception; one whose text hangs costs no more."""
     if func is not _str or type(value) is _Said:
         return _other(value, what, func)
     try:
-        return TEXT(value, _text_elsewhere)
+        return TEXT(value)
     except:
         return f"<{what} str() failed>"
 
@@ -294,8 +270,8 @@ class _Told(traceback.TracebackException):
     def format_exception_only(self, _only=traceback.TracebackException, **how):
         value = self._value
 
-        def lines(*said):
-            told = _only(_class(value), _Said(value, *said) if said else value, None, _seen=set())
+        def lines(text, notes):
+            told = _only(_class(value), _Said(value, text, notes), None, _seen=set())
             if issubclass(type(value), SyntaxError):
                 _points(told)
             meant = SUGGESTION(value)
@@ -372,8 +348,8 @@ def _print_unraisable(args):
     print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
     value = args.exc_value
 
-    def lines(*said):
-        return [traceback._format_final_exc_line(_name(value), _Said(value, *said) if said else value)]
+    def lines(text, notes):
+        return [traceback._format_final_exc_line(_name(value), _Said(value, text, None))]
 
     if args.exc_traceback is not None:
         print("Traceback (most recent call last):", file=sys.stderr)

@@ -201,26 +201,12 @@ static PyObject *ask(PyObject *self, PyObject *args)
 
 static PyMethodDef ask_method = {"ask", ask, METH_VARARGS, NULL};
 
-static PyObject *text_in_time(PyObject *self, PyObject *args)
+static PyObject *text_in_time(PyObject *self, PyObject *object)
 {
-    PyObject *object, *elsewhere;
-
-    return PyArg_ParseTuple(args, "OO", &object, &elsewhere)
-               ? report_text_in_time(object, elsewhere)
-               : NULL;
+    return report_text_in_time(object);
 }
 
-static PyMethodDef text_method = {"text", text_in_time, METH_VARARGS, NULL};
-
-/* What a thread runs of Python ends with a KeyboardInterrupt, should it go on. */
-static PyObject *interrupt(PyObject *self, PyObject *thread)
-{
-    (void)PyThreadState_SetAsyncExc(PyLong_AsUnsignedLong(thread),
-                                    PyExc_KeyboardInterrupt);
-    return PyErr_Occurred() == NULL ? Py_NewRef(Py_None) : NULL;
-}
-
-static PyMethodDef interrupt_method = {"interrupt", interrupt, METH_O, NULL};
+static PyMethodDef text_method = {"text", text_in_time, METH_O, NULL};
 
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
@@ -250,7 +236,6 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},
             {"TEXT", PyCFunction_New(&text_method, NULL)},
-            {"INTERRUPT", PyCFunction_New(&interrupt_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 

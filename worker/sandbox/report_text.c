@@ -102,37 +102,28 @@ static bool needs_no_code(PyObject *object)
                                              : PyUnicode_CheckExact(object);
 }
 
-/* Takes a text, or None. */
-static PyObject *or_no_text(PyObject *text)
-{
-    if (text == Py_None) {
-        Py_SETREF(text, PyUnicode_FromString(REPORT_NO_TEXT));
-    }
-    return text;
-}
-
 static PyObject *interruptible_text_of(PyObject *object)
 {
-    PyObject *text;
+    PyObject *type, *value, *traceback, *text;
+    struct deadline deadline;
 
-    deadline_begin();
+    deadline_begin(&deadline, DEADLINE_RUNNING);
     text = PyObject_Str(object);
-    if (deadline_end() && text == NULL) {
-        PyErr_Clear();
-        text = Py_NewRef(Py_None);
+    PyErr_Fetch(&type, &value, &traceback);
+    if (deadline_end(&deadline) && text == NULL) {
+        Py_CLEAR(type);
+        Py_CLEAR(value);
+        Py_CLEAR(traceback);
+        return PyUnicode_FromString(REPORT_NO_TEXT);
     }
+    PyErr_Restore(type, value, traceback);
     return text;
 }
 
-PyObject *report_text_in_time(PyObject *object, PyObject *elsewhere)
+PyObject *report_text_in_time(PyObject *object)
 {
-    bool is_here = deadline_is_here();
-
-    if (needs_no_code(object) || (is_here && deadline_runs())) {
-        return PyObject_Str(object);
-    }
-    return or_no_text(is_here ? interruptible_text_of(object)
-                              : PyObject_CallOneArg(elsewhere, object));
+    return needs_no_code(object) || deadline_runs() ? PyObject_Str(object)
+                                                    : interruptible_text_of(object);
 }
 
 /* ---- lines of them ---- */

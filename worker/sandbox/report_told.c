@@ -8,7 +8,6 @@
 #include "worker/sandbox/report_parts.h"
 
 #include "common/cleanup.h"
-#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/last_words.h"
 #include "worker/sandbox/recorder.h"
 
@@ -90,11 +89,12 @@ static void lay_down(void);
 
 static PyObject *timed_text_of(struct report_told *one, PyObject *part)
 {
+    struct deadline deadline;
     PyObject *text;
 
-    deadline_begin();
+    deadline_begin(&deadline, one->kind);
     text = report_text_of(part);
-    one->late |= deadline_end();
+    one->late |= deadline_end(&deadline);
     return text;
 }
 
@@ -109,7 +109,7 @@ static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i
 
     PyErr_Clear();
     Py_XDECREF(text);
-    if (is_kept && !plain) {
+    if (is_kept && !plain && one->kind == DEADLINE_ENDING) {
         lay_down();
     }
     return length;
@@ -350,10 +350,12 @@ static PyObject *print_said(const struct report_told *one, PyObject *print)
     PyObject *lines = NULL;
 
     if (notes != NULL) {
-        deadline_begin();
+        struct deadline deadline;
+
+        deadline_begin(&deadline, one->kind);
         lines = PyObject_CallFunction(print, "OO", PyList_GET_ITEM(one->texts, 0), notes);
         PyErr_Clear();
-        (void)deadline_end();
+        (void)deadline_end(&deadline);
     }
     PyErr_Clear();
     Py_XDECREF(notes);
@@ -375,12 +377,28 @@ static PyObject *lines_of(struct report_told *one, PyObject *print)
     return lines;
 }
 
+/* One that is printed while the program runs, and no more. A program may call for it with
+ * something that is no exception. */
+static PyObject *ask_running(PyObject *exception, PyObject *print)
+{
+    struct report_told one = {.exception = exception, .kind = DEADLINE_RUNNING};
+    PyObject *lines;
+
+    if (!PyExceptionInstance_Check(exception)) {
+        return PyObject_CallFunction(print, "NO", report_text_of(exception), Py_None);
+    }
+    ask(&one);
+    lines = report_shorten(lines_of(&one, print));
+    Py_XDECREF(one.texts);
+    return lines;
+}
+
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
     struct report_told *one = find(exception);
 
     if (one == NULL) {
-        return report_shorten(PyObject_CallNoArgs(print));
+        return ask_running(exception, print);
     }
     if (*one->relation == '\0') {
         recorder_tell_last();
