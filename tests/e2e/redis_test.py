@@ -515,6 +515,18 @@ class Connections(unittest.TestCase):
             self.assertEqual(json.loads(done.stdout)["verdicts"], {"ok": 8 + WORKERS - 1, "cancelled": 1})
             self.assertNotIn("not ours any more", watched.pool.read_log())
 
+    def test_a_cancel_waits_for_no_sign_of_life(self):
+        """A relay hears of it at once: while none gives a sign of life, which would tell it, too, and is due every few seconds."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied, lease_ms=60_000) as watched:
+            for program in "while True: pass\n", "import time\ntime.sleep(600)\n":
+                job, beats = watched.client.enqueue(pool.make_zip(program), wall_ms="600000", cpu_ms="60000"), []
+                pool.wait_until(lambda: watched.client.job(job).get("state") == b"running", "it runs")
+                proxied.hook = lambda moment, words: beats.append(words) if words[:2] == ["FCALL", "paddock_beat"] else None
+                self.assertEqual(watched.client.cancel(job), b"requested")
+                self.assertEqual(watched.client.wait(job).verdict, "cancelled")
+                self.assertEqual([words for words in beats if job in words], [])
+
+    def test_redis_stands_still(self):
         with Watched(self, self.server.address) as watched:
             watched.begin()
             os.kill(self.server.process.pid, signal.SIGSTOP)
