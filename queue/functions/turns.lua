@@ -9,14 +9,16 @@
 -- Shenker, 1989; of who is being served: Goyal, Vin and Cheng, 1996). So each turn puts those
 -- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
 -- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
--- comes to its end, and to those who wait for their next turn. Who has nothing more to run leaves, and `turns_had` holds what
--- it was served until the round has come so far: else who left and returned would be before those who always wait. Where
--- nobody is left all begin anew.
+-- comes to its end, and to those who wait for their next turn. It never comes further than one turn beyond the first of them:
+-- who is gone after a single turn would else have it run ahead, the more of them the further. Who has nothing more to run leaves,
+-- and `turns_had` holds what it was served until the round has come so far, of at most HAD_AT_MOST: else who left and returned
+-- would be before those who always wait. Where nobody is left all begin anew.
 --
 -- Who was passed over (a tenant at its cap, a class all of whose tenants are, or are gone) comes back to the place that it
 -- had, which `kept` holds, but with at most one turn saved up, which is one job, before where the round has come to: else it would be
 -- behind others again each time, and perhaps never run. How far a round had come when all were passed over is kept, too.
 local PLACE_AT_MOST = 1e12
+local HAD_AT_MOST = 1000
 
 local CLASS_WEIGHTS = {[0] = "weight_interactive", "weight_normal", "weight_batch"}
 
@@ -47,7 +49,7 @@ local function join(P, round, member, weigh, had)
   local place = math.min(math.max(come, front), front + one_turn)
   if known[1] then
     redis.call("HDEL", P .. "kept", round .. ":" .. member)
-    place = kept and math.max(kept, math.max(come, front) - one_turn) or place
+    place = kept and math.max(kept, place - one_turn) or place
   end
   local before = had and within(force("ZSCORE", P .. had, member), 0, PLACE_AT_MOST)
   if before then
@@ -67,7 +69,7 @@ local function leave(P, class, tenant)
     redis.call("UNLINK", P .. had)
     redis.call("HSET", P .. "kept", round, string.format("%.9f", math.max(come, place or 0)))
   elseif place then
-    if place > come then
+    if place > come and redis.call("ZCARD", P .. had) < HAD_AT_MOST then
       force("ZADD", P .. had, string.format("%.9f", place), tenant)
     end
     for _, other in ipairs(force("ZRANGE", P .. had, "-inf", string.format("%.9f", come), "BYSCORE", "LIMIT", 0,
@@ -96,7 +98,8 @@ local function serve_tenant(P, round, tenant, weight)
   local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
   local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
   come = math.max(come, front)
-  local comes = come + 1 / weight / math.min(of, members)
+  local first = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2], 0, PLACE_AT_MOST, front)
+  local comes = math.min(come + 1 / weight / math.min(of, members), math.max(first, front) + 1)
   of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
   redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
 end

@@ -1824,6 +1824,115 @@ class Turns(Test):
             self.assertEqual(q.order(1, "tenant"), ["zoe"])
         self.assertLess(store.zcard(q.key("turns_had1")), 3)
 
+    def begin_bursts(self, count, size, floods="UV"):
+        """So many times so many tenants with a job each, one after the other, beside some who always wait; all of them served by
+        two workers."""
+        q, running = self.q, []
+        for tenant in floods:
+            self.fill(600, tenant=tenant)
+        for burst in range(count):
+            left = {f"burst{burst}-{i}" for i in range(size)}
+            for tenant in left:
+                q.enqueue(tenant, b"", tenant=tenant)
+            while left:
+                while len(running) < 2:
+                    running.append(q.claim())
+                job = running.pop(0)
+                left.discard(job["tenant"])
+                q.finish(job)
+        for job in running:
+            q.finish(job)
+
+    def test_who_comes_back_from_its_cap_after_bursts(self):
+        """Of tenants who are gone after a single turn: the round is not ahead of those who wait for it."""
+        q = self.q
+        for weight in 1, 100:
+            for bursts, size in (1, 100), (10, 30), (30, 5):
+                with self.subTest(weight=weight, bursts=bursts, size=size):
+                    self.begin_anew()
+                    q.configure(max_tenant_running=1)
+                    self.begin_bursts(bursts, size)
+                    store.hset(q.key("weights"), mapping=dict.fromkeys("TUV", weight))
+                    self.fill(50, tenant="T")
+                    while (long := q.claim())["tenant"] != "T":
+                        q.finish(long)
+                    q.order(30)
+                    q.finish(long)
+                    self.assertIn("T", q.order(4, "tenant"))
+
+    def test_who_weighs_little_and_comes_again_had_its_turn(self):
+        q = self.q
+        store.hset(q.key("weights"), "p", 100)
+        self.fill(450, tenant="p")
+        served = []
+        for i in range(4):
+            q.enqueue(f"r-{i}", tenant="r")
+            while not served or served[-1] != "r":
+                job = q.claim()
+                served.append(job["tenant"])
+                q.finish(job)
+            served.append("")
+        turns = [len(part.split("p")) - 1 for part in "".join(served).split("r")]
+        self.assertGreater(min(turns[1:-1]), 90, turns)
+
+    def test_what_is_kept_of_who_left_is_bounded(self):
+        """Also where nobody is served, and the round comes no further."""
+        q = self.q
+        for tenant in "ABC":
+            self.fill(2, tenant=tenant)
+        running = [q.claim(), q.claim()]
+        q.call("cancel", "C-0"), q.call("cancel", "C-1")
+        for i in range(1100):
+            q.enqueue(f"late-{i}", b"", tenant=f"late-{i}")
+            q.call("cancel", f"late-{i}")
+        self.assertGreater(store.zcard(q.key("turns_had1")), 900)
+        self.assertLessEqual(store.zcard(q.key("turns_had1")), 1000)
+        for job in running:
+            q.finish(job)
+
+    def passed_over(self, seed):
+        """At random: who waits all the time, who comes and goes, bursts, caps. How often whoever could have run was passed over,
+        most of all, in rounds of those whom it waited with: of who was there when it began, or came within its first round."""
+        q, chance, running, number = self.q, random.Random(seed), [], 0
+        cap = chance.choice([0, 1, 2])
+        q.configure(max_tenant_running=cap)
+        lines, active, since, most = collections.Counter(), collections.Counter(), {}, 0
+
+        def could():
+            return {tenant for tenant, waiting in lines.items() if waiting and not 0 < cap <= active[tenant]}
+
+        for step in range(400):
+            phase = chance.choice(["burst", "newcomers", "floods", "one"]) if step % 50 == 0 else phase
+            coming = {"burst": [f"b{step}-{i}" for i in range(30)] if step % 50 == 0 else ["U", "V"], "newcomers": [f"n{step}", "W"],
+                      "floods": ["U", "V"] * 2, "one": ["W"] if not lines["W"] else []}[phase]
+            for tenant in coming:
+                number += 1
+                q.enqueue(f"j{number}", b"", tenant=tenant)
+                lines[tenant] += 1
+            new = could() - set(since)
+            since = {tenant: (count, of + (len(new) if count <= first else 0), first)
+                     for tenant, (count, of, first) in since.items() if tenant in could()}
+            since |= dict.fromkeys(new, (0, len(could()) + 1, len(could())))
+            while len(running) < 3 and (job := q.claim()):
+                running.append(job)
+                tenant = job["tenant"]
+                lines[tenant] -= 1
+                active[tenant] += 1
+                since.pop(tenant, None)
+                since = {other: (count + 1, of, first) for other, (count, of, first) in since.items()}
+                most = max([most, *(count / of for count, of, _ in since.values())])
+            if running:
+                job = running.pop(chance.choice([0, 0, -1]))  # some run for long
+                active[job["tenant"]] -= 1
+                q.finish(job)
+        return most
+
+    def test_nobody_is_passed_over_for_long(self):
+        for seed in range(8):
+            with self.subTest(seed=seed):
+                self.begin_anew()
+                self.assertLess(self.passed_over(seed), 2)
+
     def test_who_weighs_much_has_it_with_one_job_at_a_time(self):
         q = self.q
         store.hset(q.key("weights"), mapping={"p": 20, "r": 20})
