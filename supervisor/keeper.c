@@ -94,7 +94,7 @@ static void drain(void *context)
         stop(keeper);
     } else if (keeper->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, each pool's within its own time");
-        notify_say(&keeper->notify, "STOPPING=1\nSTATUS=draining");
+        notify_draining(&keeper->notify, longest_drain_ms(keeper));
         keeper->phase = POOL_DRAINING;
         keeper->end_ms = clock_now_ms() + longest_drain_ms(keeper) + STOP_MS;
         signal_pools(keeper, SIGUSR1);

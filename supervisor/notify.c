@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/number.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -86,6 +87,14 @@ void notify_say(const struct notify *notify, const char *format, ...)
     if (size > 0 && (size_t)size < sizeof(text)) {
         (void)send(notify->socket, text, (size_t)size, MSG_NOSIGNAL);
     }
+}
+
+#define AFTER_JOBS_MS 30000
+
+void notify_draining(const struct notify *notify, int64_t jobs_ms)
+{
+    notify_say(notify, "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%" PRId64,
+               (jobs_ms + AFTER_JOBS_MS) * 1000);
 }
 
 void notify_tend(struct notify *notify, int64_t now_ms)

@@ -24,6 +24,10 @@ void notify_close(struct notify *notify);
 /* Lines of NAME=value: "READY=1", "STATUS=...". One that is not taken is lost. */
 void notify_say(const struct notify *notify, const char *format, ...) printf_like(2, 3);
 
+/* That the end begins, and how long running jobs may take: the manager waits for as long
+ * (EXTEND_TIMEOUT_USEC, sd_notify(3)), and some time for what comes after them. */
+void notify_draining(const struct notify *notify, int64_t jobs_ms);
+
 /* Gives a sign of life when it is time. */
 void notify_tend(struct notify *notify, int64_t now_ms);
 int64_t notify_next_ms(const struct notify *notify);

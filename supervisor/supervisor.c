@@ -152,7 +152,7 @@ static void drain(void *context)
     if (pool->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, within %lld s",
                  (long long)pool->config.drain_s);
-        notify_say(&pool->notify, "STOPPING=1\nSTATUS=draining");
+        notify_draining(&pool->notify, pool->config.drain_s * 1000);
         pool_drain(pool);
     }
 }

@@ -173,7 +173,7 @@ class Life(unittest.TestCase):
                         return words
 
             environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
-            with pool.Pool(workers=1, born={"env": environment}) as p:
+            with pool.Pool(workers=1, drain_s=600, born={"env": environment}) as p:
                 self.assertIn("STATUS=serving queue test", heard("READY=1"))
                 for _ in range(3):
                     heard("WATCHDOG=1")
@@ -183,7 +183,7 @@ class Life(unittest.TestCase):
                 heard("RELOADING=1")
                 heard("READY=1")
                 p.process.send_signal(signal.SIGTERM)
-                heard("STOPPING=1")
+                self.assertIn("EXTEND_TIMEOUT_USEC=630000000", heard("STOPPING=1"))
 
     def test_drain_lets_a_job_end(self):
         with pool.Pool(workers=1) as p:
