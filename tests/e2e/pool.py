@@ -148,6 +148,13 @@ def connect(address):
     return redis.Redis.from_url(address if "://" in address else f"redis://{address}")
 
 
+def is_there(client):
+    """Does its Redis answer, having loaded what it keeps? Who has no password is not told so (RedisServer.answer)."""
+    with contextlib.suppress(redis.ConnectionError):
+        return client.ping()
+    return False
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

@@ -27,7 +27,8 @@ class Users(Command):
     def setUp(self):
         super().setUp()
         path = self.path("users.acl", users.read() + ADMIN)
-        self.server = self.enterContext(FarRedis("--aclfile", path))
+        self.options = "--aclfile", path, "--appendonly", "yes"
+        self.server = self.enterContext(FarRedis(*self.options))
         self.admin = self.connect("admin")
         self.web = pool.Client(self.connect(users.WEB), QUEUE)
         self.addCleanup(self.check_that_nothing_was_refused)
@@ -93,6 +94,16 @@ class Users(Command):
         with self.pool(workers=1):
             self.assertIn(self.call("input", job, "now\n"), ("ok", "queued"))
             self.assertEqual(self.web.wait(job).verdict, "ok")
+
+    def test_a_restart(self):
+        """Redis reads its log again as its default user, who is off: what a call has written in steps is there all the same."""
+        with self.pool(workers=1):
+            done, later = self.web.run("print(1)"), self.web.enqueue(pool.make_zip("print(1)"), delay_ms="999999")
+        recordings = self.admin.keys("*frames:*")
+        self.server.stop()
+        self.server.start(*self.options)
+        pool.wait_until(lambda: pool.is_there(self.admin), "it has loaded what it keeps")
+        self.assertEqual((done.verdict, self.web.job(later)["state"], self.admin.keys("*frames:*")), ("ok", b"queued", recordings))
 
     def test_the_library_comes_back(self):
         with self.pool(workers=1):
