@@ -15,7 +15,8 @@ INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-
              "share/man/man8/paddock-library.8", "sbin/paddock-library", "libexec/paddock/python-library.zip",
              "lib/python3.11/dist-packages/paddock_importer.cpython-311-x86_64-linux-gnu.so",
              "share/doc/paddock/README.md", "share/doc/paddock/PROTOCOL.md",
-             "share/doc/paddock/examples/robot2010/robot.py", "etc/paddock/paddock.conf"]
+             "share/doc/paddock/examples/robot2010/robot.py", "etc/paddock/paddock.conf",
+             *(f"share/paddock/clients/{name}" for name in ("paddock.py", "paddock.js", "paddock.php", "package.json", "follow.sh"))]
 
 
 class Install(unittest.TestCase):
