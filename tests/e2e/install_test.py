@@ -16,7 +16,8 @@ INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-
              "lib/python3.11/dist-packages/paddock_importer.cpython-311-x86_64-linux-gnu.so",
              "share/doc/paddock/README.md", "share/doc/paddock/PROTOCOL.md",
              "share/doc/paddock/examples/robot2010/robot.py", "etc/paddock/paddock.conf",
-             *(f"share/paddock/clients/{name}" for name in ("paddock.py", "paddock.js", "paddock.php", "package.json", "follow.sh"))]
+             *(f"share/paddock/clients/{name}" for name in ("paddock.py", "paddock.js", "paddock.php", "package.json", "follow.sh")),
+             *(f"share/doc/paddock/examples/gateway/{name}" for name in ("server.js", "index.html", "paddock.js", "recording.js"))]
 
 
 class Install(unittest.TestCase):
