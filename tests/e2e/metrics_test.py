@@ -83,6 +83,23 @@ class Metrics(Command):
             p.client.wait(long)
             pool.wait_until(lambda: self.figures()['paddock_jobs_total{verdict="cancelled"}'] == 1, "it is counted")
 
+    def test_a_dead_letter(self):
+        """The loss by which a job is one is told and counted as its end, not as one after which it runs again."""
+        with pool.Pool(workers=1, max_deliveries=2, metrics=self.address) as p:
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            job = p.client.enqueue(pool.make_zip(pool.LONG))
+            for attempt in b"1", b"2":
+                next(entry for entry in p.client.entries(job) if (entry[b"k"], entry[b"a"]) == (b"slice", attempt) and b"begun" in entry[b"d"])
+                os.kill(p.sandboxes()[0], signal.SIGKILL)  # the oldest runs
+            self.assertEqual(p.client.wait(job).verdict, "fault")
+            pool.wait_until(lambda: self.figures()['paddock_jobs_total{verdict="fault"}'] == 1, "it is counted")
+            self.assertEqual(self.figures()["paddock_attempts_lost_total"], 2)
+            self.assertRegex(self.paddock("top", "--once", "--runtime-dir", p.runtime).stdout, rf"before: {job} fault, ")
+            lines = [line for line in p.read_log().splitlines() if f"job={job} attempt=" in line]
+        self.assertRegex(lines[0], "^warning relay.* attempt=1 lost: ")
+        self.assertRegex(lines[1], "^warning relay.* attempt=2 verdict=fault tenant=default queue_ms=.*: Something went wrong on our side.* \\(.+\\)$")
+        self.assertEqual(len(lines), 2)
+
     def test_health(self):
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address, drain_s=60) as p:
             self.wait_for_health(200, "ok")

@@ -185,12 +185,12 @@ static const char *add_judged(struct relay *relay, const struct judge_case *fact
 
 /* All that became of it in one line. `facts`: further ones, each behind a blank; `text`:
  * may be the program's own words. */
-static void tell(const struct relay *relay, const char *what, const char *facts,
-                 const char *text)
+static void tell(const struct relay *relay, enum log_level level, const char *what,
+                 const char *facts, const char *text)
 {
     const struct claims_job *job = &relay->run.job;
 
-    log_event(LOG_INFO,
+    log_event(level,
               "queue=%s job=%s attempt=%" PRIu32 " %s tenant=%s queue_ms=%" PRId64
               "%s%s%s",
               job->queue, job->id, job->attempt, what, job->tenant, job->queue_ms, facts,
@@ -203,7 +203,14 @@ static void tell_verdict(const struct relay *relay, enum verdict verdict,
     char what[64];
 
     (void)snprintf(what, sizeof(what), "verdict=%s", verdict_row(verdict)->name);
-    tell(relay, what, facts, text);
+    tell(relay, verdict == VERDICT_FAULT ? LOG_WARNING : LOG_INFO, what, facts, text);
+}
+
+static void add_detail(struct buffer *text, const char *detail)
+{
+    if (detail[0] != '\0') {
+        buffer_printf(text, " (%s)", detail);
+    }
 }
 
 static void tell_judged(const struct relay *relay, const struct judgement *judged,
@@ -220,25 +227,18 @@ static void tell_judged(const struct relay *relay, const struct judgement *judge
         buffer_printf(&facts, " call=%s", judged->call);
     }
     buffer_add_text(&text, sentence);
-    if (judged->detail[0] != '\0') {
-        buffer_printf(&text, " (%s)", judged->detail);
-    }
+    add_detail(&text, judged->detail);
     tell_verdict(relay, judged->verdict, facts.data, text.data != NULL ? text.data : "");
 }
 
 void settle_lost(struct relay *relay, const char *detail)
 {
-    log_warning("queue=%s job=%s attempt=%" PRIu32 " lost: %s", relay->run.job.queue,
-                relay->run.job.id, relay->run.job.attempt, detail);
-    relay->board.work.counts.lost++;
     begin(relay, "paddock_lost", VERDICT_NONE);
     add(relay, detail);
 }
 
 void settle_give_back(struct relay *relay)
 {
-    tell(relay, "given back", "", "");
-    relay->board.work.counts.given_back++;
     begin(relay, "paddock_requeue", VERDICT_NONE);
 }
 
@@ -268,6 +268,79 @@ void settle_judged(struct relay *relay, const struct judge_case *facts)
     relay->settlement.cpu_ms = cpu_ms;
     relay->settlement.wall_ms = bounds_wall_us(relay, clock_now_us()) / 1000;
     tell_judged(relay, &judged, add_judged(relay, facts, &judged));
+}
+
+/* ---- what becomes of an attempt without a verdict ---- */
+
+/* The words of the queue by which its job is final; by others it runs again. */
+static const struct {
+    const char *answer;
+    enum verdict verdict;
+} ends[] = {
+    {"dead", VERDICT_FAULT},
+    {"cancelled", VERDICT_CANCELLED},
+};
+
+static enum verdict end_of(const char *answer)
+{
+    for (size_t i = 0; i < array_size(ends); i++) {
+        if (strcmp(answer, ends[i].answer) == 0) {
+            return ends[i].verdict;
+        }
+    }
+    return VERDICT_NONE;
+}
+
+/* Why the attempt was lost; NULL: it was not. */
+static const char *loss_of(const struct settlement *settlement)
+{
+    bool is_lost = settlement->verdict == VERDICT_NONE && settlement->function != NULL &&
+                   settlement->argc > 0;
+
+    return is_lost ? settlement->argv[0] : NULL;
+}
+
+static void tell_loss(const struct relay *relay)
+{
+    const struct claims_job *job = &relay->run.job;
+    const char *loss = loss_of(&relay->settlement);
+
+    if (loss != NULL) {
+        log_warning("queue=%s job=%s attempt=%" PRIu32 " lost: %s", job->queue, job->id,
+                    job->attempt, loss);
+    }
+}
+
+static void tell_end(const struct relay *relay, enum verdict verdict)
+{
+    const struct verdict_facts figures = {.call = "", .report = ""};
+    const char *loss = loss_of(&relay->settlement);
+    struct buffer text autobuffer = BUFFER_INIT(KIB(4));
+
+    verdict_sentence(verdict, &figures, &text);
+    add_detail(&text, loss != NULL ? loss : "");
+    tell_verdict(relay, verdict, "", text.data != NULL ? text.data : "");
+}
+
+/* Says and counts it, by the queue's answer; "" where that was not heard. */
+static void note_handed_back(struct relay *relay, const char *answer)
+{
+    struct settlement *settlement = &relay->settlement;
+    struct scoreboard_counts *counts = &relay->board.work.counts;
+    enum verdict verdict = end_of(answer);
+
+    if (settlement->verdict != VERDICT_NONE) {
+        return; /* it was said when it was decided */
+    }
+    *(loss_of(settlement) != NULL ? &counts->lost : &counts->given_back) += 1;
+    if (verdict != VERDICT_NONE) {
+        tell_end(relay, verdict);
+    } else if (loss_of(settlement) != NULL) {
+        tell_loss(relay);
+    } else {
+        tell(relay, LOG_INFO, "given back", "", "");
+    }
+    settlement->verdict = verdict;
 }
 
 /* ---- sending ---- */
@@ -303,10 +376,18 @@ void settle_tend(struct relay *relay, int64_t now_ms)
 void settle_taken(struct relay *relay)
 {
     if (relay->settlement.unsure) {
+        note_handed_back(relay, "");
         board_count_end(relay);
     } else {
+        tell_loss(relay);
         lease_note_taken(relay, clock_now_ms());
     }
+}
+
+static void taken_up(struct relay *relay, const char *answer)
+{
+    note_handed_back(relay, answer);
+    board_count_end(relay);
 }
 
 static void done(struct relay *relay, const char *answer)
@@ -315,7 +396,11 @@ static void done(struct relay *relay, const char *answer)
 
     log_event(stale ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s", relay->run.job.id,
               relay->settlement.function, answer);
-    (stale ? settle_taken : board_count_end)(relay);
+    if (stale) {
+        settle_taken(relay);
+    } else {
+        taken_up(relay, answer);
+    }
     settlement_done(&relay->settlement);
     run_settled(relay);
 }
@@ -338,6 +423,7 @@ void settle_on_answer(void *context, const struct redisReply *reply)
     }
     settlement->refused += !broker_passes(reply);
     if (settlement->refused == REFUSALS_MAX) {
+        tell_loss(relay);
         log_error("job=%s can not be settled; its lease is left to run out",
                   relay->run.job.id);
         settlement_done(settlement);
