@@ -27,10 +27,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define STOP_MS 10000 /* for a pool beyond its own times, and for Redis */
 
@@ -326,17 +327,29 @@ static void loop(struct keeper *keeper)
 
 /* ---- set-up, in order ---- */
 
+/* By the name that was given: a link may be another file's at the next reload. Pools have
+ * no working folder. */
+static int name_file(struct keeper *keeper, struct buffer *why)
+{
+    const char *name = keeper->line->config_file;
+    autofree char *here = *name != '/' ? getcwd(NULL, 0) : NULL;
+    int length = snprintf(keeper->file, sizeof(keeper->file), "%s%s%s",
+                          here != NULL ? here : "", *name != '/' ? "/" : "", name);
+
+    if ((*name != '/' && here == NULL) || (size_t)length >= sizeof(keeper->file)) {
+        buffer_printf(why, "%s: its folder has no name, or too long a one", name);
+        return ROLE_EXIT_CONFIG;
+    }
+    return ROLE_EXIT_OK;
+}
+
 static int open_all(struct keeper *keeper, struct buffer *why)
 {
     int code = pools_read(keeper->line, &keeper->pools, why);
 
+    code = code == ROLE_EXIT_OK ? name_file(keeper, why) : code;
     if (code != ROLE_EXIT_OK) {
         return code;
-    }
-    keeper->file = realpath(keeper->line->config_file, NULL);
-    if (keeper->file == NULL) {
-        buffer_printf(why, "%s: %s", keeper->line->config_file, strerror(errno));
-        return ROLE_EXIT_CONFIG;
     }
     if (signals_open(signal_rows, array_size(signal_rows), &keeper->signals) < 0) {
         buffer_add_text(why, "unable to wait for signals");
@@ -354,7 +367,6 @@ static void close_all(struct keeper *keeper)
     notify_close(&keeper->notify);
     close_fd(&keeper->signals);
     free(keeper->pools);
-    free(keeper->file);
 }
 
 int keeper_run(struct command_line *line)

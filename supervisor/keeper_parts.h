@@ -11,8 +11,8 @@ enum { PLACE_REDIS, PLACE_POOLS, PLACES = PLACE_POOLS + LIMIT_POOLS };
 
 struct keeper {
     struct command_line *line;
-    char *file;          /* the configuration's absolute path; owned */
-    struct pools *pools; /* in force; owned */
+    char file[LIMIT_PATH]; /* the configuration's absolute path, links and all */
+    struct pools *pools;   /* in force; owned */
     struct runtime runtime;
     struct notify notify;
     struct cgroup cgroup;

@@ -182,6 +182,30 @@ class Pools(unittest.TestCase):
         self.reload(FILE, ["competition/supervisor", "pool third is not in the new configuration"])
         self.assertEqual(self.client("competition").wait(waiting).verdict, "ok")
 
+    def test_a_link_that_is_switched_to_another_file(self):
+        """As by what looks after a machine's configuration: it is read by the name that was given, by a pool that stays, one that
+        is new, and one that is started again."""
+        for relative in False, True:
+            with self.subTest(relative=relative), contextlib.ExitStack() as stack:
+                for name, seed in ("first", 7), ("second", 8):
+                    with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+                        file.write(FILE.replace("hash_seed = 7", f"hash_seed = {seed}") + (THIRD if name == "second" else ""))
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.file)
+                os.symlink("first", self.file)
+                self.pool = stack.enter_context(pool.Pool(config="paddock.conf" if relative else self.file, workers=None, queue=None,
+                                                          born={"cwd": self.folder}))
+                first = text(self.client("exercises").run("print(hash('robot'))"))
+                os.symlink("second", self.file + ".new")
+                os.rename(self.file + ".new", self.file)
+                self.pool.process.send_signal(signal.SIGHUP)
+                pool.wait_until(lambda: "reloaded: the new configuration is in force" in self.pool.read_log(), "it is read again")
+                second = text(self.client("exercises").run("print(hash('robot'))"))
+                self.assertNotEqual(second, first)
+                self.assertEqual(self.client("third").run("print(1)").verdict, "ok")
+                os.kill(self.supervisor("exercises"), signal.SIGKILL)
+                self.assertEqual(text(self.client("exercises").run("print(hash('robot'))")), second)
+
     def test_a_bad_file_changes_nothing(self):
         self.serve()
         for words, said in ((FILE + "[pool x]\nworkers = none\n", ":15: workers = none: takes a whole number"),
