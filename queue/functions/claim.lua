@@ -131,17 +131,41 @@ local function look_around(P, now, lease_ms)
   audit(P, now, lease_ms)
 end
 
-local function tend(P, args)
-  local now, lease_ms = now_ms(), within(args[1], 1, 1e9)
-  if not lease_ms then
-    return redis.error_reply("BADCALL takes the lease in ms")
+local tend
+do
+  -- {queue, id, attempt, verdict, tenant, detail ...} of what relays are still to say, and whether there is more.
+  local function untold(P)
+    local texts, flat = force("RPOP", P .. "untold", 5 * UNTOLD.at_once) or {}, {}
+    for i = 1, #texts - 4, 5 do
+      flat[#flat + 1] = string.match(P, "{(.*)}")
+      for k = i, i + 4 do
+        flat[#flat + 1] = texts[k]
+      end
+    end
+    return flat, #texts == 5 * UNTOLD.at_once
   end
-  look_around(P, now, lease_ms)
-  if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
-    redis.call("UNLINK", P .. "wake")
+
+  -- {"idle_ms", MS}, or {} where nothing will be due; with "untold" as a second argument also what is to be said.
+  function tend(P, args)
+    local now, lease_ms = now_ms(), within(args[1], 1, 1e9)
+    if not lease_ms then
+      return redis.error_reply("BADCALL takes the lease in ms")
+    end
+    look_around(P, now, lease_ms)
+    if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
+      redis.call("UNLINK", P .. "wake")
+    end
+    local _, more = share_recordings(P, now, nil, 0)
+    local told, more_told = {}, false
+    if args[2] == "untold" then
+      told, more_told = untold(P)
+    end
+    local answer = (more or more_told) and {"idle_ms", "1"} or idle(P, now, "lease", "waits")
+    if told[1] then
+      answer[#answer + 1], answer[#answer + 2] = "untold", told
+    end
+    return answer
   end
-  local _, more = share_recordings(P, now, nil, 0)
-  return more and {"idle_ms", "1"} or idle(P, now, "lease", "waits")
 end
 
 local function claim(P, args)

@@ -22,7 +22,19 @@ local function close(P, id, state, tenant, attempt, bytes, keep_s, now)
   end
 end
 
--- result: {name, value ...} with numbers as numbers.
+-- What no relay hears as the answer to a word of its own: jobs that ended while they waited, and attempts whose relay is gone.
+-- `verdict`: "" where the job runs again. One relay of each pool fetches these and says them (paddock_tend).
+local function note_untold(P, id, attempt, verdict, tenant, detail)
+  local name = string.gsub(tenant, "[^%w_.:-]", "?")
+  local length = force("LPUSH", P .. "untold", id, whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))
+  if length == 5 then
+    redis.call("EXPIRE", P .. "untold", UNTOLD.keep_s)
+  elseif length > 5 * UNTOLD.at_most then
+    redis.call("LTRIM", P .. "untold", 0, 5 * UNTOLD.at_most - 1)
+  end
+end
+
+-- result: {name, value ...} with numbers as numbers. Returns its attempt and its tenant.
 local function finish(P, id, state, result)
   local known, now = fields(P, id, "line", "attempt", "keep_s", "bytes", "queue_ms", "meta", "tenant", "priority"), now_ms()
   local attempt, bytes = counted(known[2]), counted(known[4])
@@ -46,12 +58,16 @@ local function finish(P, id, state, result)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
   tell(P, id, "result", attempt, object)
   close(P, id, state, tenant, attempt, bytes, asked("keep_s", known[3]), now)
+  return attempt, tenant
 end
 
--- The result of a job that the queue itself ends: no figures, the sentence of the table.
-local function finish_by_queue(P, id, state, verdict, detail)
-  finish(P, id, state, {"verdict", verdict, "exit_code", VERDICTS[verdict].exit_code,
-                        "sentence", VERDICTS[verdict].sentence, "detail", detail})
+-- The result of a job that the queue itself ends: no figures, the sentence of the table. `heard`: a relay is answered so.
+local function finish_by_queue(P, id, state, verdict, detail, heard)
+  local attempt, tenant = finish(P, id, state, {"verdict", verdict, "exit_code", VERDICTS[verdict].exit_code,
+                                                "sentence", VERDICTS[verdict].sentence, "detail", detail})
+  if not heard then
+    note_untold(P, id, attempt, verdict, tenant, detail)
+  end
 end
 
 ---- given back ----
@@ -92,19 +108,22 @@ local function longest_pause(P, id)
 end
 
 -- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
-local function give_back(P, id, detail)
-  local known = fields(P, id, "lost", "cancel", "max_deliveries")
+local function give_back(P, id, detail, heard)
+  local known = fields(P, id, "lost", "cancel", "max_deliveries", "attempt")
   local lost = counted(known[1]) + 1
   redis.call("HSET", P .. "job:" .. id, "lost", whole(lost))
   if known[2] then
-    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail)
+    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail, heard)
     return "cancelled"
   end
   if lost >= math.max(counted(known[3]), 1) then
-    finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail)
+    finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail, heard)
     return "dead"
   end
   release(P, id, backoff(lost))
+  if not heard then
+    note_untold(P, id, counted(known[4]), "", (place(P, id)), detail)
+  end
   return "queued"
 end
 

@@ -40,7 +40,29 @@ end
 -- in which they are to be asked. How each call's answers become one. `ask(i)` calls the function for a queue.
 local SEVERAL = {
   claim = first_of,
-  tend = first_of,
+  -- In how long one is to be tended again, and what is to be said of all. What one has given away is passed on, also where
+  -- another fails: that shows the next time.
+  tend = function(names, ask)
+    local idle_ms, told, failure = math.huge, {}
+    for i = 1, #names do
+      local reply = ask(i)
+      failure = failure or reply.err and reply
+      for k = 1, #reply, 2 do
+        idle_ms = math.min(idle_ms, reply[k] == "idle_ms" and tonumber(reply[k + 1]) or math.huge)
+        for _, word in ipairs(reply[k] == "untold" and reply[k + 1] or {}) do
+          told[#told + 1] = word
+        end
+      end
+    end
+    if failure and not told[1] then
+      return failure
+    end
+    local answer = idle_ms < math.huge and {"idle_ms", whole(idle_ms)} or {}
+    if told[1] then
+      answer[#answer + 1], answer[#answer + 2] = "untold", told
+    end
+    return answer
+  end,
   recover = function(names, ask)
     local found = {}
     for i = 1, #names do

@@ -49,14 +49,14 @@ end
 
 local function lost(P, args)
   return of_attempt(P, args, "stale", function(id)
-    return give_back(P, id, args[3] or "no reason given")
+    return give_back(P, id, args[3] or "no reason given", true)
   end)
 end
 
 local function requeue(P, args)
   return of_attempt(P, args, "stale", function(id)
     if field(P, id, "cancel") then
-      finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran")
+      finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran", true)
       return "cancelled"
     end
     release(P, id, 0)

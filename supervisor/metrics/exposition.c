@@ -241,7 +241,8 @@ static void add_sums(const struct view *view, struct buffer *to)
 
 static void add_verdicts(const struct view *view, struct buffer *to)
 {
-    add_head(to, "jobs_total", "counter", "Jobs that ended here, by verdict.");
+    add_head(to, "jobs_total", "counter",
+             "Jobs that ended here or in the queue, by verdict.");
     for (int i = VERDICT_NONE + 1; i < VERDICT_COUNT; i++) {
         buffer_printf(to, "paddock_jobs_total{verdict=\"%s\"} %" PRIu64 "\n",
                       verdict_row((enum verdict)i)->name, view->all.verdicts[i]);

@@ -100,6 +100,28 @@ class Metrics(Command):
         self.assertRegex(lines[1], "^warning relay.* attempt=2 verdict=fault tenant=default queue_ms=.*: Something went wrong on our side.* \\(.+\\)$")
         self.assertEqual(len(lines), 2)
 
+    def test_what_ends_in_the_queue(self):
+        """is told and counted as what ran is, and so is an attempt whose worker cannot say it any more."""
+        with pool.Pool(workers=1, max_deliveries=1, metrics=self.address) as p:
+            lost = p.client.enqueue(pool.make_zip(pool.LONG), tenant="a")
+            next(entry for entry in p.client.entries(lost) if entry[b"k"] == b"slice" and b"begun" in entry[b"d"])
+            expired, cancelled, replaced = (p.client.enqueue(pool.make_zip("1"), tenant=name, max_wait_s=wait)
+                                            for name, wait in (("b", "1"), ("c", "600"), ("d", "600")))
+            p.client.cancel(cancelled)
+            last = p.client.enqueue(pool.make_zip("1"), tenant="d", replace="1")
+            pool.wait_until(lambda: f"job={expired} " in p.read_log(), "it is told")
+            os.kill(p.relays()[0], signal.SIGKILL)
+            self.assertEqual([p.client.wait(job).verdict for job in (lost, last)], ["fault", "ok"])
+            pool.wait_until(lambda: [self.figures()[f'paddock_jobs_total{{verdict="{name}"}}'] for name in
+                                     ("expired", "cancelled", "fault", "ok")] == [1, 2, 1, 1], "all are counted")
+            log = p.read_log()
+        for job, line in ((expired, "attempt=0 verdict=expired tenant=b: Your program waited too long .*(waited longer than max_wait_s)"),
+                          (cancelled, "attempt=0 verdict=cancelled tenant=c: The run was cancelled. (cancelled while it waited)"),
+                          (replaced, f"attempt=0 verdict=cancelled tenant=d: The run was cancelled. (replaced by {last})"),
+                          (lost, "attempt=1 verdict=fault tenant=a: .*(lost 1 times, last: its worker process ended)")):
+            self.assertRegex(log, "(?m)^[a-z]+ relay.* queue=test job=" + job + " " + line.replace("(", "\\(").replace(")", "\\)") + "$")
+            self.assertEqual(log.count(f"job={job} attempt="), 1, log)
+
     def test_health(self):
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address, drain_s=60) as p:
             self.wait_for_health(200, "ok")

@@ -151,9 +151,9 @@ class Queue:
         return json.loads(results[0][b"d"].decode("utf-8"))
 
     def keys(self, name=""):
-        """All but the mark of the audit, which is gone after a minute."""
+        """All but the mark of the audit, which is gone after a minute, and what relays are to say."""
         found = sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
-        return [key for key in found if key != "audited"]
+        return [key for key in found if key not in ("audited", "untold")]
 
     def make_due(self, name, job):
         """Time passes for one job: its score in lease (and its owner was missed), waits, delayed or dead lies in the past."""
@@ -1168,6 +1168,81 @@ class GivenBack(Test):
         q.claim("w1", most=1)
         self.assertEqual(q.call("recover", "w1"), ["a"])
         self.check_final("a", "dead", "fault")
+
+    def untold(self, *queues):
+        """What a relay is to say of these queues: {queue, id, attempt, verdict, tenant, detail} each."""
+        keys = [q.key("open") for q in queues or [self.q]]
+        connection = self.q.connection(users.WORKER) if len(keys) == 1 else store
+        flat = text(connection.execute_command("FCALL", "paddock_tend", len(keys), *keys, LEASE_MS, "untold"))
+        words = dict(zip(flat[::2], flat[1::2])).get("untold", [])
+        return [tuple(words[i:i + 6]) for i in range(0, len(words), 6)]
+
+    def test_what_ends_while_it_waits_is_to_be_told(self):
+        """Once, by whoever asks first; an answer to a relay is no second time."""
+        q = self.q
+        for name in ("a", "b", "c", "d"):
+            q.enqueue(name, tenant="t")
+        self.assertEqual(q.call("cancel", "b"), "cancelled")
+        q.enqueue("e", tenant="t", replace="1")
+        self.assertEqual(self.untold(), [
+            (QUEUE, "b", "0", "cancelled", "t", "cancelled while it waited"), (QUEUE, "a", "0", "cancelled", "t", "replaced by e"),
+            (QUEUE, "c", "0", "cancelled", "t", "replaced by e"), (QUEUE, "d", "0", "cancelled", "t", "replaced by e")])
+        q.make_due("waits", "e")
+        self.assertEqual(self.untold(), [(QUEUE, "e", "0", "expired", "t", "waited longer than max_wait_s")])
+        self.assertEqual(self.untold(), [])
+        self.assertEqual(store.exists(q.key("untold")), 0)
+
+    def test_what_the_relay_hears_is_not_told_again(self):
+        q = self.q
+        for end in ("finish", "lost", "dead", "requeue", "cancelled"):
+            q.enqueue(end)
+            job = q.claim(most=1 if end == "dead" else 3)
+            if end == "cancelled":
+                q.call("cancel", end)
+            words = {"finish": ("finish", "verdict", "ok", "exit_code", 0), "requeue": ("requeue",), "cancelled": ("requeue",)}.get(end, ("lost", "x"))
+            q.call(words[0], job["id"], job["token"], *words[1:])
+            q.call("cancel", end)  # of what runs again
+            told = self.untold()
+            self.assertEqual([row[1:4] for row in told], [(end, "1", "cancelled")] if end in ("lost", "requeue") else [])
+
+    def test_an_attempt_whose_relay_is_gone_is_to_be_told(self):
+        q = self.q
+        q.enqueue("a", tenant="t")
+        q.claim("w1", most=3)
+        self.assertEqual(q.call("recover", "w1"), ["a"])
+        q.claim("w1", most=2)
+        q.make_due("lease", "a")
+        self.assertEqual(self.untold(), [
+            (QUEUE, "a", "1", "", "t", "its worker process ended"),
+            (QUEUE, "a", "2", "fault", "t", "lost 2 times, last: its lease ran out: the worker or its host is gone")])
+
+    def test_what_several_queues_have_to_tell(self):
+        other = Queue("other")
+        for q in (self.q, other):
+            q.enqueue("a")
+            q.call("cancel", "a")
+        store.set(Queue("third").key("waits"), "damage")
+        self.assertEqual([row[:2] for row in self.untold(self.q, Queue("third"), other)], [(QUEUE, "a"), ("other", "a")])
+        store.flushall()
+
+    def test_nobody_fetches_it(self):
+        """There is a day's of it at most, and a bounded number."""
+        q = self.q
+        for name in ("a", "b", "c", "d"):
+            q.enqueue(name)
+        q.call("cancel", "a")
+        self.assertTrue(0 < store.ttl(q.key("untold")) <= 86400)
+        store.rpush(q.key("untold"), *["x"] * (5 * 5000 - 5))
+        q.call("cancel", "b")
+        self.assertEqual(store.llen(q.key("untold")), 5 * 5000)
+        store.rpush(q.key("untold"), "x")
+        q.make_due("waits", "c")
+        self.assertEqual(len(self.untold()), 100)
+        store.ltrim(q.key("untold"), 0, 9)
+        self.assertEqual([row[1] for row in self.untold()], ["b", "c"])
+        store.set(q.key("untold"), "damage")
+        q.call("cancel", "d")
+        self.assertEqual([row[1] for row in self.untold()], ["d"])
 
     def test_the_zip_outlives_run_and_wait(self):
         q = self.q

@@ -135,7 +135,7 @@ int claims_tend(struct relay *relay)
     struct route route = route_to_all(relay);
 
     return call(relay, upkeep_on_answer, relay, &route, "FCALL", "paddock_tend",
-                number(relay->setup.lease_ms).text, NULL);
+                number(relay->setup.lease_ms).text, "untold", NULL);
 }
 
 int claims_recover(struct relay *relay)
@@ -510,14 +510,24 @@ int64_t claims_pause_ms(int64_t idle_ms, int64_t most_ms)
     return idle_ms > PAUSE_MIN_MS ? idle_ms : PAUSE_MIN_MS;
 }
 
+const struct redisReply *claims_find(const struct redisReply *reply, const char *name)
+{
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements;
+         i += 2) {
+        if (is_text(reply->element[i]) && strcmp(reply->element[i]->str, name) == 0) {
+            return reply->element[i + 1];
+        }
+    }
+    return NULL;
+}
+
 int64_t claims_idle_ms(const struct redisReply *reply)
 {
+    const struct redisReply *found = claims_find(reply, "idle_ms");
     int64_t idle_ms;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        !is_text(reply->element[0]) || !is_text(reply->element[1]) ||
-        strcmp(reply->element[0]->str, "idle_ms") != 0 ||
-        number_parse(reply->element[1]->str, 1, INT64_MAX, &idle_ms) < 0) {
+    if (found == NULL || !is_text(found) ||
+        number_parse(found->str, 1, INT64_MAX, &idle_ms) < 0) {
         return 0;
     }
     return idle_ms;

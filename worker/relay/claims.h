@@ -45,6 +45,8 @@ void claims_job_done(struct claims_job *job);
 
 /* Of the first of the queues, in their order, that has a job -> run_on_claim */
 int claims_claim(struct relay *relay);
+/* Answers are names and values in turn. Returns the value of a name, or NULL. */
+const struct redisReply *claims_find(const struct redisReply *reply, const char *name);
 /* Milliseconds in which nothing will be due, as the answer of a claim that brought no job
  * says; 0 where it does not. */
 int64_t claims_idle_ms(const struct redisReply *reply);

@@ -5,16 +5,99 @@
  */
 #include "worker/relay/upkeep.h"
 
+#include "common/log.h"
+#include "common/number.h"
+#include "queue/keys.h"
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
+#include <inttypes.h>
+
 #define MOST_MS 1000
+
+/* ---- what is still to be said ---- */
+
+enum untold_word {
+    UNTOLD_QUEUE,
+    UNTOLD_JOB,
+    UNTOLD_ATTEMPT,
+    UNTOLD_VERDICT,
+    UNTOLD_TENANT,
+    UNTOLD_DETAIL,
+    UNTOLD_WORDS
+};
+
+/* What somebody wrote there himself may be anything. */
+static bool read_words(struct redisReply *const *words, const char **ret,
+                       int64_t *ret_attempt)
+{
+    for (int i = 0; i < UNTOLD_WORDS; i++) {
+        if (words[i]->type != REDIS_REPLY_STRING) {
+            return false;
+        }
+        ret[i] = words[i]->str;
+    }
+    return queue_name_valid(ret[UNTOLD_QUEUE]) && queue_id_valid(ret[UNTOLD_JOB]) &&
+           number_parse(ret[UNTOLD_ATTEMPT], 0, UINT32_MAX, ret_attempt) == 0;
+}
+
+static void tell_lost(struct relay *relay, const char *const *words, int64_t attempt)
+{
+    relay->board.work.counts.lost++;
+    log_warning("queue=%s job=%s attempt=%" PRId64 " lost: %s", words[UNTOLD_QUEUE],
+                words[UNTOLD_JOB], attempt, words[UNTOLD_DETAIL]);
+}
+
+/* It ended in the queue, and counts as one of this slot, but is none that it ran. */
+static void tell_ended(struct relay *relay, const char *const *words, int64_t attempt,
+                       enum verdict verdict)
+{
+    const struct verdict_facts figures = {.call = "", .report = ""};
+    struct buffer sentence autobuffer = BUFFER_INIT(KIB(4));
+
+    relay->board.work.counts.verdicts[verdict]++;
+    verdict_sentence(verdict, &figures, &sentence);
+    log_event(verdict == VERDICT_FAULT ? LOG_WARNING : LOG_INFO,
+              "queue=%s job=%s attempt=%" PRId64 " verdict=%s tenant=%s: %s (%s)",
+              words[UNTOLD_QUEUE], words[UNTOLD_JOB], attempt, words[UNTOLD_VERDICT],
+              words[UNTOLD_TENANT], sentence.data != NULL ? sentence.data : "",
+              words[UNTOLD_DETAIL]);
+}
+
+static void tell_untold(struct relay *relay, const struct redisReply *list)
+{
+    const char *words[UNTOLD_WORDS];
+    int64_t attempt;
+
+    for (size_t i = 0;
+         list->type == REDIS_REPLY_ARRAY && i + UNTOLD_WORDS <= list->elements;
+         i += UNTOLD_WORDS) {
+        enum verdict verdict;
+
+        if (!read_words(list->element + i, words, &attempt)) {
+            continue;
+        }
+        verdict = verdict_by_name(words[UNTOLD_VERDICT]);
+        if (verdict == VERDICT_NONE) {
+            tell_lost(relay, words, attempt);
+        } else {
+            tell_ended(relay, words, attempt, verdict);
+        }
+    }
+}
+
+/* ---- in turn ---- */
 
 void upkeep_on_answer(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
     bool accepted = broker_accept(relay, BROKER_COMMANDS, "look after the queue", reply);
 
+    const struct redisReply *untold = accepted ? claims_find(reply, "untold") : NULL;
+
+    if (untold != NULL) {
+        tell_untold(relay, untold);
+    }
     relay->upkeep.asked = false;
     relay->upkeep.due_ms =
         clock_now_ms() +

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What time demands of the queues when nobody claims, because all workers have a job or
- * the queue is paused: jobs whose wait is over expire, lost ones are given back. One
- * relay of the pool sees to it, the one that asks for the queues' depth.
+ * the queue is paused: jobs whose wait is over expire, lost ones are given back. With
+ * the answer comes what no relay has heard of: jobs that ended in the queue, and attempts
+ * whose relay is gone, which are logged and counted here. One relay of the pool sees to
+ * it, the one that asks for the queues' depth.
  */
 #pragma once
 
