@@ -8,21 +8,20 @@
  *
  * Who sends what (S supervisor, Z zygote, R relay, M metrics):
  *
- *   S>Z  SETUP    +fd of Python's library: once, first: what to preload, how to lock down
+ *   S>Z  SETUP    +fds of Python's library, and for what host modules print: once, first:
+ *                 what to preload, how to lock down
  *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right after it
- *   Z>S  READY    locked; layers in force
- *   S>R  RELAY    +fd of the scoreboard: once, first: which Redis and queue, who it is
- *   R>S  READY    connected to Redis, library loaded
- *   Z>S  WORN     it has forked as often as it may: to be renewed
- *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
- *   S>R  LINK     +fd: the other end; ask this zygote from now on
- *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
- *   S>Z, S>R  PING  every few seconds: does its loop turn?
- *   Z>S, R>S  PONG  it does; who owes it for too long is replaced (supervisor/health.h)
- *   S>R  DRAIN    finish the running job, claim no other, exit
- *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is reaped
- *   S>M  METRICS  +fd of a socket that listens, and of the scoreboard, to be read: once
- *   M>S  READY    serves
+ *   Z>S  LOADING  a host module is being loaded; at the end none is
+ * (supervisor/loading.h) Z>S  READY    locked; layers in force S>R  RELAY    +fd of the
+ * scoreboard: once, first: which Redis and queue, who it is R>S  READY    connected to
+ * Redis, library loaded Z>S  WORN     it has forked as often as it may: to be renewed S>Z
+ * LINK     +fd: a socket to the relay of `slot`; replaces the one before S>R  LINK +fd:
+ * the other end; ask this zygote from now on Z>S  UNLINKED once for each LINK: it is
+ * closed, and its sandboxes are reaped S>Z, S>R  PING  every few seconds: does its loop
+ * turn? Z>S, R>S  PONG  it does; who owes it for too long is replaced
+ * (supervisor/health.h) S>R  DRAIN    finish the running job, claim no other, exit Z>R
+ * LINKED   first on a link: every sandbox of the slot's former link is reaped S>M METRICS
+ * +fd of a socket that listens, and of the scoreboard, to be read: once M>S  READY serves
  *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
  *   Z>R  FORKED   +pidfd: it exists and locks itself
  *   R>Z  START    its job begins: arm the CPU timer, set its group's limit
@@ -42,7 +41,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 13 /* bumped with any change below */
+#define MESSAGE_VERSION 14 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -60,9 +59,10 @@ enum group_fd {
 
 /* identifier, payload structure, fds */
 #define MESSAGES(M)                                                                      \
-    M(SETUP, struct message_setup, 1)                                                    \
+    M(SETUP, struct message_setup, 2)                                                    \
     M(GROUP, struct message_group, GROUP_FDS)                                            \
     M(RELAY, struct message_relay, 1)                                                    \
+    M(LOADING, struct message_loading, 0)                                                \
     M(READY, struct message_ready, 0)                                                    \
     M(WORN, struct message_worn, 0)                                                      \
     M(LINK, struct message_link, 1)                                                      \
@@ -156,6 +156,13 @@ struct message_setup {
 
 struct message_group {
     uint32_t number;
+};
+
+#define LOADING_WHAT 512 /* bytes: its name and its file */
+
+struct message_loading {
+    char what[LOADING_WHAT]; /* "": none any more */
+    uint64_t said;           /* bytes that those before it have printed */
 };
 
 struct message_relay {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Asking children whether they are there. Runs in the supervisor, in a pool that runs: at
- * the start whoever started it has patience or not, and the end has a time of its own.
+ * the start whoever started it has patience or not, but for a host module that does not
+ * end, and the end has a time of its own.
  */
 #include "supervisor/health.h"
 
@@ -63,9 +64,27 @@ static void ask(const struct unit *unit)
     }
 }
 
+/* Each is a sign of the zygote. */
+static bool loads_host_modules(const struct unit *unit)
+{
+    return unit->loading.what[0] != '\0';
+}
+
+static void say_overdue(struct unit *unit)
+{
+    if (loads_host_modules(unit)) {
+        loading_give_up(&unit->loading);
+    } else {
+        log_error("%s has not answered for %" PRId64 " s: it is killed and replaced",
+                  unit_label(unit).text, unit->silent_ms / 1000);
+    }
+}
+
 void health_look_at(struct unit *unit, int64_t silent_ms)
 {
-    int64_t most_ms = health_patience_ms(unit->kind, unit->state);
+    int64_t most_ms = loads_host_modules(unit)
+                          ? LOADING_MS
+                          : health_patience_ms(unit->kind, unit->state);
 
     if (most_ms == 0 || unit->process.pid == 0) {
         return;
@@ -75,8 +94,7 @@ void health_look_at(struct unit *unit, int64_t silent_ms)
         ask(unit);
         return;
     }
-    log_error("%s has not answered for %" PRId64 " s: it is killed and replaced",
-              unit_label(unit).text, unit->silent_ms / 1000);
+    say_overdue(unit);
     process_signal(&unit->process, SIGKILL);
     unit->silent_ms = 0;
 }
@@ -85,16 +103,18 @@ void health_tend(struct pool *pool, int64_t now_ms)
 {
     int64_t silent_ms = health_counts_ms(pool->asked_ms, now_ms);
 
-    if (pool->phase != POOL_RUNNING || now_ms < health_next_ms(pool)) {
+    if (pool->phase > POOL_RUNNING || now_ms < health_next_ms(pool)) {
         return;
     }
     pool->asked_ms = now_ms;
     for (size_t i = 0; i < pool->count; i++) {
-        health_look_at(&pool->units[i], silent_ms);
+        if (pool->phase == POOL_RUNNING || loads_host_modules(&pool->units[i])) {
+            health_look_at(&pool->units[i], silent_ms);
+        }
     }
 }
 
 int64_t health_next_ms(const struct pool *pool)
 {
-    return pool->phase == POOL_RUNNING ? pool->asked_ms + HEALTH_ASK_MS : CLOCK_NEVER;
+    return pool->phase <= POOL_RUNNING ? pool->asked_ms + HEALTH_ASK_MS : CLOCK_NEVER;
 }

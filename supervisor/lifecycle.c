@@ -56,10 +56,6 @@ static void take_over(struct unit *one, struct unit *other, int unused)
 static void try_again(struct unit *one, struct unit *other, int status)
 {
     unit_died(one, status);
-    if (is_in(other, UNIT_READY)) {
-        log_warning("the zygote could not be renewed: the old one goes on, and another "
-                    "is tried after a while");
-    }
 }
 
 static void follow(struct unit *one, struct unit *other, int status)

@@ -152,6 +152,7 @@ static bool has_mandatory_layers(const struct message_ready *ready)
 static void on_zygote_ready(struct pool *pool, struct unit *unit,
                             const struct message_ready *ready)
 {
+    loading_close(&unit->loading);
     pool->sandbox = *ready;
     pool->sandbox.layers = decoy_take(&pool->decoy, ready->layers);
     if (has_mandatory_layers(ready)) {
@@ -178,6 +179,13 @@ static void on_ready(struct pool *pool, struct unit *unit, const struct message 
     }
 }
 
+static void on_loading(struct pool *pool, struct unit *unit,
+                       const struct message *message)
+{
+    loading_note(&unit->loading, &message->payload.LOADING_);
+    unit->silent_ms = 0;
+}
+
 static void on_worn(struct pool *pool, struct unit *unit, const struct message *message)
 {
     log_info("zygote %u is to be renewed forks=%u", unit->slot,
@@ -201,15 +209,14 @@ static void on_pong(struct pool *pool, struct unit *unit, const struct message *
 
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
                                              const struct message *) = {
-    [MESSAGE_READY] = on_ready,
-    [MESSAGE_WORN] = on_worn,
-    [MESSAGE_UNLINKED] = on_unlinked,
+    [MESSAGE_LOADING] = on_loading, [MESSAGE_READY] = on_ready,
+    [MESSAGE_WORN] = on_worn,       [MESSAGE_UNLINKED] = on_unlinked,
     [MESSAGE_PONG] = on_pong,
 };
 
 static const uint32_t permitted[] = {
-    [UNIT_ZYGOTE] = 1u << MESSAGE_READY | 1u << MESSAGE_WORN | 1u << MESSAGE_UNLINKED |
-                    1u << MESSAGE_PONG,
+    [UNIT_ZYGOTE] = 1u << MESSAGE_LOADING | 1u << MESSAGE_READY | 1u << MESSAGE_WORN |
+                    1u << MESSAGE_UNLINKED | 1u << MESSAGE_PONG,
     [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_PONG,
     [UNIT_METRICS] = 1u << MESSAGE_READY,
 };
@@ -266,11 +273,24 @@ static bool is_as_wanted(const struct unit *unit, enum unit_state before, int st
     return unit->kind == UNIT_RELAY && before == UNIT_RETIRING && status == 0;
 }
 
+/* Before it was READY, while another serves. */
+static void on_failed_zygote(struct pool *pool, struct unit *unit)
+{
+    struct unit *other = other_place(pool, unit);
+
+    if (!reload_failed(pool, unit, other) && other != NULL &&
+        other->state == UNIT_READY) {
+        log_warning("the zygote could not be renewed: the old one goes on, and another "
+                    "is tried after a while");
+    }
+}
+
 /* At the start every failure is final, so that whoever started us sees it. Later those
  * who still run jobs go on, whatever becomes of the others. */
 static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
+    bool loaded = loading_died(&unit->loading, status);
 
     board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
     linking_forget(pool, unit);
@@ -283,11 +303,11 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     }
     if (unit->kind == UNIT_ZYGOTE && before == UNIT_STARTING &&
         pool->phase == POOL_RUNNING) {
-        reload_failed(pool, unit, other_place(pool, unit));
+        on_failed_zygote(pool, unit);
     }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         log_error("%s did not start", unit_label(unit).text);
-        give_up(pool, pool_code(status));
+        give_up(pool, loaded ? ROLE_EXIT_CONFIG : pool_code(status));
     } else if (unit->hopeless && is_hopeless(pool, unit->kind)) {
         log_error("no %s is left that could serve", unit_kind_name(unit->kind));
         give_up(pool, pool_code(status));

@@ -145,10 +145,10 @@ void reload_done(struct pool *pool)
     }
 }
 
-void reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
+bool reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
 {
     if (pool->reload != RELOAD_STARTED) {
-        return;
+        return false;
     }
     pool->reload = RELOAD_NONE;
     notify_say(&pool->notify, "READY=1");
@@ -157,4 +157,5 @@ void reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
         other->worn = pool->was_worn;
         lifecycle_handle(dead, other, LIFECYCLE_UNWANTED, 0);
     }
+    return true;
 }

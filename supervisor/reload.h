@@ -28,4 +28,5 @@ void reload_call(struct pool *pool, struct unit *zygote, struct unit *other);
 const struct config *reload_config(const struct pool *pool);
 /* A zygote is READY, or has died before it was: perhaps the one that was called. */
 void reload_done(struct pool *pool);
-void reload_failed(struct pool *pool, struct unit *dead, struct unit *other);
+/* Returns whether it was. */
+bool reload_failed(struct pool *pool, struct unit *dead, struct unit *other);

@@ -165,9 +165,12 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     const struct config *config = reload_config(pool);
     struct process process = PROCESS_INIT;
     autoclose int library = -1;
-    int peer = -1;
+    int peer = -1, fds[2];
     int error = open_library(config, &library, setup.library, why);
 
+    if (error == 0) {
+        error = loading_open(&unit->loading);
+    }
     if (error == 0) {
         error = start_program(pool, "paddock-zygote", true, &process, &peer, why);
     }
@@ -181,7 +184,9 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     decoy_set(&pool->decoy);
     setup.segment = pool->decoy.segment;
     memcpy(setup.cgroup_ns, pool->decoy.cgroup_ns, sizeof(setup.cgroup_ns));
-    error = message_send(peer, MESSAGE_SETUP, &setup, &library);
+    fds[0] = library;
+    fds[1] = unit->loading.words;
+    error = message_send(peer, MESSAGE_SETUP, &setup, fds);
     if (error == 0 && setup.groups > 0) {
         error = cgroup_send_set(&pool->cgroup, unit->groups, unit->sandboxes, peer);
     }

@@ -85,6 +85,7 @@ void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
                           .slot = slot,
                           .state = UNIT_OFF,
                           .process = PROCESS_INIT,
+                          .loading = LOADING_INIT,
                           .peer = -1};
 }
 

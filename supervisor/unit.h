@@ -11,6 +11,7 @@
 #pragma once
 
 #include "common/message.h"
+#include "supervisor/loading.h"
 #include "supervisor/spawn.h"
 
 #include <poll.h>
@@ -44,16 +45,17 @@ struct unit {
     char name[LIMIT_POOL + 1]; /* of a pool */
     enum unit_state state;
     struct process process;
-    bool busy;           /* a relay: has a job, as it was seen last */
-    bool again;          /* a relay that is RETIRING: is followed by another */
-    uint32_t generation; /* of a relay: of which configuration (pool.h) */
-    uint32_t groups;     /* of a zygote: its set of control groups; 0: none */
-    uint32_t sandboxes;  /* of a zygote: that can be alive at once */
-    int peer;            /* socket to it; -1: none; owned */
-    int64_t start_ms;    /* when it may be started */
-    int64_t ready_ms;    /* since when it is READY */
-    unsigned failures;   /* starts in a row of which it did not get READY */
-    unsigned deaths;     /* in a row of one that was READY, each soon after that */
+    bool busy;              /* a relay: has a job, as it was seen last */
+    bool again;             /* a relay that is RETIRING: is followed by another */
+    uint32_t generation;    /* of a relay: of which configuration (pool.h) */
+    uint32_t groups;        /* of a zygote: its set of control groups; 0: none */
+    uint32_t sandboxes;     /* of a zygote: that can be alive at once */
+    struct loading loading; /* of a zygote: host modules */
+    int peer;               /* socket to it; -1: none; owned */
+    int64_t start_ms;       /* when it may be started */
+    int64_t ready_ms;       /* since when it is READY */
+    unsigned failures;      /* starts in a row of which it did not get READY */
+    unsigned deaths;        /* in a row of one that was READY, each soon after that */
     bool hopeless;     /* its last death was of such a kind, and it was not READY since */
     bool worn;         /* of a zygote: a successor is wanted */
     int64_t silent_ms; /* for so long it has not answered (health.h) */

@@ -581,11 +581,59 @@ class Configuration(unittest.TestCase):
             with self.subTest(text):
                 done = self.start("good bad", good="", bad=text)
                 self.assertEqual(done.returncode, 100, done.stderr)
-                lines = [line for line in done.stderr.splitlines() if "unable to load the host module bad: " in line]
+                lines = [line for line in done.stderr.splitlines() if re.search(r"unable to load the host module bad \(/.*/bad.py\): ", line)]
                 self.assertEqual(len(lines), 1, done.stderr)
                 self.assertIn(sentence, lines[0])
                 self.assertNotIn("Traceback", done.stderr)
         self.assertIn("unable to load the host module none: ModuleNotFoundError: No module named 'none'", self.start("none").stderr)
+
+    def test_a_module_that_ends_the_process_ends_the_start(self):
+        for text, how in (("import os\nos._exit(0)\n", "exit code 0"), ("import ctypes\nctypes.string_at(0)\n", "exit code 1" if pool.SANITIZED else "signal 11"),
+                          ("import os\nos.write(1, b'here')\nos._exit(7)\n", "exit code 7")):
+            with self.subTest(text):
+                done = self.start("good bad", good="", bad=text)
+                self.assertEqual(done.returncode, 100, done.stderr)
+                self.assertRegex(done.stderr, rf"error supervisor\[\d+\] the host module bad \(/.*/bad.py\) ended the zygote as it was loaded: {how}")
+        self.assertRegex(done.stderr, r"info supervisor\[\d+\] host module bad \(/.*/bad.py\) says: here\n")
+
+    def test_what_modules_print(self):
+        """stands in the log, each line for itself, as what it is, whichever way they print; however much it is."""
+        talk = ("import os, sys, warnings\nprint('out\\nwith verdict=ok\\x1b[31m')\nprint('err', file=sys.stderr)\nos.write(2, b'raw\\xff\\n')\n"
+                "warnings.warn('old')\n")
+        more = "import sys\nsys.stdout.write('x' * 100000)\nprint()\n"
+        folder = host_folder(self, {"talk.py": talk, "more.py": more, "none.py": ""})
+        with pool.Pool(workers=1, host_modules="talk more none", host_path=folder) as p:
+            self.assertEqual(recording.text(recording.decode(p.client.run("import sys\nprint(sys.stdin.read() == '')\n").recording)), "True\n")
+            log = p.read_log()
+        lines = [line.partition("says: ")[2] for line in log.splitlines() if f"host module talk ({folder}/talk.py) says: " in line]
+        self.assertEqual(lines[0], "err")  # what Python itself keeps back is last
+        self.assertIn(r"raw\xff", lines)
+        self.assertIn("out", lines)
+        self.assertIn(r"with verdict=ok\x1b[31m", lines)
+        self.assertTrue(any("UserWarning: old" in line for line in lines), lines)
+        self.assertRegex(log, rf"host module more \({folder}/more.py\) says: x+\n")
+        self.assertRegex(log, rf"host module more \({folder}/more.py\) says \d+ bytes more\n")
+        self.assertNotIn("host module none", log)
+        for line in log.splitlines():
+            self.assertRegex(line, r"^[a-z]+ [a-z]+(-\d+)?\[\d+\] ")
+
+    def test_a_module_that_hangs(self):
+        """At the start it ends that, and at a reload all stays as it was; either is said, with its name."""
+        folder = host_folder(self, {"sim.py": "", "wait.py": "import time\nprint('waiting', flush=True)\ntime.sleep(1000)\n"})
+        run = self.enterContext(tempfile.TemporaryDirectory())
+        said = f"the host module wait ({folder}/wait.py) is not loaded after 60 s: its zygote is killed"
+        with pool.Pool(workers=1, host_modules="sim", host_path=folder) as p, \
+                subprocess.Popen([SUPERVISOR, f"--runtime-dir={run}/run", f"--host-path={folder}", "--host-modules=wait"],
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as starting:
+            write(folder, {"sim.py": "while True: pass\n"})
+            p.process.send_signal(signal.SIGHUP)
+            told = starting.communicate(timeout=pool.PATIENCE)[1]
+            self.assertEqual(starting.returncode, 100, told)
+            self.assertIn(said, told)
+            self.assertIn("says: waiting", told)
+            pool.wait_until(lambda: "the configuration stays as it was" in p.read_log(), "the reload is over")
+            self.assertIn(f"the host module sim ({folder}/sim.py) is not loaded after 60 s: its zygote is killed", p.read_log())
+            self.assertEqual(p.client.run("import sim\n").verdict, "ok")
 
     def test_reload(self):
         """A reload loads them anew, whether the file names others or not; one that cannot be loaded leaves all as it was."""
@@ -619,7 +667,8 @@ class Configuration(unittest.TestCase):
                             "it serves")
             write(folder, {"sim.py": "raise ValueError('broken')\n"})
             told = reload("the configuration stays as it was")
-            self.assertIn("unable to load the host module sim: ValueError: broken", told)
+            self.assertIn(f"unable to load the host module sim ({folder}/sim.py): ValueError: broken", told)
+            self.assertNotIn("another is tried", p.read_log())
             self.assertEqual(output("import sim, more\nprint(sim.version, more.version)\n"), "2 10\n")
             modules = [int(count) for count in re.findall(r"zygote ready .* modules=(\d+)", p.read_log())]
             self.assertEqual([count - modules[0] for count in modules], [0, 0, 1], "they count")

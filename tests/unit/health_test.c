@@ -128,6 +128,30 @@ static void who_starts_is_not_asked(void **state)
     assert_int_equal(take_pings(fixture), 0);
 }
 
+/* At the start, too: nobody else would ever say which one it is. */
+static void a_host_module_that_is_not_loaded_is_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct message_loading message = {.what = "sim"};
+
+    fixture->pool.phase = POOL_STARTING;
+    fixture->unit->state = UNIT_STARTING;
+    assert_int_equal(loading_open(&fixture->unit->loading), 0);
+    for (int64_t ms = 0; ms < LOADING_MS; ms += HEALTH_ASK_MS) {
+        pass(fixture, HEALTH_ASK_MS);
+    }
+    assert_int_equal(fixture->unit->silent_ms, 0);
+    loading_note(&fixture->unit->loading, &message);
+    for (int64_t ms = HEALTH_ASK_MS; ms < LOADING_MS; ms += HEALTH_ASK_MS) {
+        pass(fixture, HEALTH_ASK_MS);
+        assert_int_equal(fixture->unit->silent_ms, ms);
+    }
+    pass(fixture, HEALTH_ASK_MS);
+    assert_true(is_killed(fixture));
+    assert_true(loading_died(&fixture->unit->loading, SIGKILL));
+    assert_false(loading_died(&fixture->unit->loading, SIGKILL));
+}
+
 static void who_is_silent_for_too_long_is_killed(void **state)
 {
     struct fixture *fixture = *state;
@@ -186,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_there_is_asked_from_time_to_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_starts_is_not_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_host_module_that_is_not_loaded_is_given_up,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_silent_for_too_long_is_killed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(time_in_which_nobody_asked_is_no_silence, set_up,

@@ -17,7 +17,7 @@ unit_test(lifecycle common)
 target_sources(lifecycle_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/lifecycle.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c)
 unit_test(health common)
 target_sources(health_test PRIVATE
-  ${PROJECT_SOURCE_DIR}/supervisor/health.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c ${PROJECT_SOURCE_DIR}/supervisor/spawn.c)
+  ${PROJECT_SOURCE_DIR}/supervisor/health.c ${PROJECT_SOURCE_DIR}/supervisor/unit.c ${PROJECT_SOURCE_DIR}/supervisor/loading.c ${PROJECT_SOURCE_DIR}/supervisor/spawn.c)
 unit_test(runtime common)
 target_sources(runtime_test PRIVATE ${PROJECT_SOURCE_DIR}/supervisor/runtime.c)
 unit_test(scaling common)

@@ -5,8 +5,9 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), ALLOW_CTYPES and what imports.py defines as NOTES, and reads back
-`loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c call. What it raises as SystemExit is for the operator to read.
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), LOADING (host_loading.h),
+ALLOW_CTYPES and what imports.py defines as NOTES, and reads back `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c
+call. What it raises as SystemExit is for the operator to read.
 """
 
 import sys
@@ -132,14 +133,29 @@ _module = _make_module("paddock", MODULE, _host=HOST, _dumps=json.dumps, _BytesI
 returned = _module._returned
 
 
+def _as_text(words):
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
 def _load_host_module(name):
+    what, problem = name, None
     try:
+        LOADING(what)
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin:
+            what = _as_text(f"{name} ({spec.origin})")
+            LOADING(what)
         importlib.import_module(name)
+        for stream in sys.__stdout__, sys.__stderr__:
+            stream.flush()
     except BaseException as error:
-        said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
-        raise SystemExit(f"unable to load the host module {name}: {type(error).__name__}{said and ': '}{said}") from None
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise SystemExit(f"unable to load the host module {name}: it has begun a thread, which no sandbox would have")
+        said = _as_text(" ".join(str(error).split()))
+        problem = f"{type(error).__name__}{said and ': '}{said}"
+    LOADING("")
+    if not problem and len(os.listdir("/proc/self/task")) > 1:
+        problem = "it has begun a thread, which no sandbox would have"
+    if problem:
+        raise SystemExit(f"unable to load the host module {what}: {problem}")
     loaded.append(name)
 
 

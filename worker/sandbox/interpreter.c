@@ -14,6 +14,7 @@
 #include "worker/sandbox/bootstrap.h"
 #include "worker/sandbox/guest.h"
 #include "worker/sandbox/host_clock.h"
+#include "worker/sandbox/host_loading.h"
 #include "worker/sandbox/host_module.h"
 #include "worker/sandbox/hosts.h"
 #include "worker/sandbox/imports.h"
@@ -233,6 +234,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"HOSTS_MODULE", PyUnicode_FromString(host_module_source)},
             {"HOSTS_CLOCK", PyUnicode_FromString(host_clock_source)},
             {"HOSTS", hosts_module()},
+            {"LOADING", host_loading_function()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},
             {"TEXT", PyCFunction_New(&text_method, NULL)},

@@ -25,6 +25,7 @@
 #include "common/role.h"
 #include "worker/sandbox/groups.h"
 #include "worker/sandbox/guest.h"
+#include "worker/sandbox/host_loading.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/links.h"
 #include "worker/sandbox/lockdown.h"
@@ -73,6 +74,7 @@ static int receive_setup(struct zygote *zygote)
     zygote->setup.host_path[sizeof(zygote->setup.host_path) - 1] = '\0';
     zygote->setup.library[sizeof(zygote->setup.library) - 1] = '\0';
     zygote->library = steal_fd(&message.fds[0]);
+    host_loading_open(steal_fd(&message.fds[1]));
     return 0;
 }
 
@@ -104,6 +106,7 @@ static int start_interpreter(struct zygote *zygote)
     int error = interpreter_start(&zygote->setup, zygote->library, &zygote->interpreter);
 
     close_fd(&zygote->library);
+    host_loading_close();
     if (error < 0) {
         return error;
     }
