@@ -83,7 +83,8 @@ static void keep_whole(struct config *fresh, const struct config *old)
     }
 }
 
-/* A pool that stays reads the file again by itself. */
+/* A pool that stays reads the file again by itself. One that goes gives up its port,
+ * which may be that of a new one. */
 static void pass_on(struct keeper *keeper)
 {
     for (size_t i = PLACE_POOLS; i < PLACES; i++) {
@@ -97,7 +98,7 @@ static void pass_on(struct keeper *keeper)
         } else if (!stays && unit->state != UNIT_SPARE) {
             log_info("pool %s is not in the new configuration: it is drained",
                      unit->name);
-            process_signal(&unit->process, SIGUSR1);
+            process_signal(&unit->process, SIGUSR2);
             lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
         }
     }

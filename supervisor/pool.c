@@ -441,6 +441,12 @@ void pool_drain(struct pool *pool)
     }
 }
 
+void pool_give_port(struct pool *pool)
+{
+    close_fd(&pool->listener);
+    end_kind(pool, UNIT_METRICS, 0);
+}
+
 void pool_stop(struct pool *pool)
 {
     if (pool->phase != POOL_STOPPING) {

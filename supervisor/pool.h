@@ -81,5 +81,8 @@ bool pool_is_over(const struct pool *pool);
 
 /* Relays finish their jobs; what is not over after drain_s is given back. */
 void pool_drain(struct pool *pool);
+/* Of one that is ending: nobody is told any figures from here on, and the port is free.
+ */
+void pool_give_port(struct pool *pool);
 /* Everything ends now; running jobs are given back. */
 void pool_stop(struct pool *pool);

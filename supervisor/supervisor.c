@@ -109,13 +109,31 @@ static int open_runtime(struct pool *pool)
     return error;
 }
 
-static int open_listener(struct pool *pool)
+/* Of several pools: another one, which is not in the file any more, may be about to give
+ * the port up. */
+#define PORT_MS   2000
+#define PORT_STEP 20
+
+static int open_port(struct pool *pool, int64_t end_ms, struct buffer *why)
 {
+    int error = listening_open(pool->config.metrics, &pool->listener, why);
+
+    while (error == -EADDRINUSE && clock_now_ms() < end_ms) {
+        (void)poll(NULL, 0, PORT_STEP);
+        buffer_reset(why);
+        error = listening_open(pool->config.metrics, &pool->listener, why);
+    }
+    return error;
+}
+
+static int open_listener(struct pool *pool, const struct command_line *line)
+{
+    bool is_one_of_several = line->pool != NULL && line->ready_fd >= 0;
     autobuffer struct buffer why = BUFFER_INIT(1024);
     int error = 0;
 
     if (pool->config.metrics[0] != '\0') {
-        error = listening_open(pool->config.metrics, &pool->listener, &why);
+        error = open_port(pool, is_one_of_several ? clock_now_ms() + PORT_MS : 0, &why);
     }
     if (error < 0) {
         log_error("%s", why.data != NULL ? why.data : strerror(-error));
@@ -157,6 +175,12 @@ static void drain(void *context)
     }
 }
 
+static void drain_for_good(void *context)
+{
+    drain(context);
+    pool_give_port(((struct watch *)context)->pool);
+}
+
 static void end(void *context)
 {
     const struct watch *watch = context;
@@ -172,8 +196,13 @@ static void read_again(void *context)
 }
 
 static const struct signal_row signal_rows[] = {
-    {SIGTERM, end},       {SIGINT, end},    {SIGQUIT, end_now},
-    {SIGHUP, read_again}, {SIGUSR1, drain}, {SIGPIPE, signals_pass_over},
+    {SIGTERM, end},
+    {SIGINT, end},
+    {SIGQUIT, end_now},
+    {SIGHUP, read_again},
+    {SIGUSR1, drain},
+    {SIGUSR2, drain_for_good},
+    {SIGPIPE, signals_pass_over},
 };
 
 static void on_starter(struct pool *pool, struct command_line *line)
@@ -305,7 +334,7 @@ static int run(struct pool *pool, struct command_line *line)
         error = open_runtime(pool);
     }
     if (error == 0) {
-        error = open_listener(pool);
+        error = open_listener(pool, line);
     }
     if (error < 0) {
         return ROLE_EXIT_CONFIG;

@@ -2,6 +2,7 @@
 """Several pools of one file: each with what its section says, one beside the other, and one Redis."""
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -181,6 +182,22 @@ class Pools(unittest.TestCase):
         waiting = self.client("competition").enqueue(pool.make_zip("print(2)"))
         self.reload(FILE, ["competition/supervisor", "pool third is not in the new configuration"])
         self.assertEqual(self.client("competition").wait(waiting).verdict, "ok")
+
+    def test_one_that_is_renamed(self):
+        """Its successor has the port of its metrics from the first, whatever the old one still runs."""
+        port = pool.free_port()
+        words = FILE + f"metrics = 127.0.0.1:{port}\n"
+        self.serve(words)
+        job = self.client("competition").begin()
+        self.reload(words.replace("[pool competition]", "[pool contest]"), ["pool competition is not in the new configuration", "pool ready queue=competition"])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=pool.PATIENCE)
+        connection.request("GET", "/metrics")
+        self.assertIn("\npaddock_workers_wanted 2\n", connection.getresponse().read().decode())
+        connection.close()
+        self.assertIsNotNone(self.supervisor("competition"), "it drains")
+        self.assertNotIn("Address already in use", self.pool.read_log())
+        self.client("competition").cancel(job)
+        pool.wait_until(lambda: self.supervisor("competition") is None, "its pool is over")
 
     def test_a_link_that_is_switched_to_another_file(self):
         """As by what looks after a machine's configuration: it is read by the name that was given, by a pool that stays, one that
