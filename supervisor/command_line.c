@@ -332,13 +332,23 @@ int command_line_say_ready(struct command_line *line)
     return fd_write_full(line->ready_fd, word, strlen(word));
 }
 
+static void say(const struct command_line *line, const char *word)
+{
+    (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void command_line_say_alive(struct command_line *line, int64_t now_ms)
 {
-    static const char word[] = COMMAND_LINE_ALIVE "\n";
-
     if (now_ms >= line->alive_ms) {
         line->alive_ms = now_ms + HEALTH_ASK_MS;
-        (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+        say(line, COMMAND_LINE_ALIVE "\n");
+    }
+}
+
+void command_line_say_reloaded(const struct command_line *line)
+{
+    if (line->ready_fd >= 0) {
+        say(line, COMMAND_LINE_RELOADED "\n");
     }
 }
 

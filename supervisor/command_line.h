@@ -22,10 +22,11 @@ struct command_line {
     int (*instead)(const struct command_line *line);
 };
 
-/* What is written to ready_fd: READY once, then ALIVE every few seconds, each as a line.
- */
-#define COMMAND_LINE_READY "ready"
-#define COMMAND_LINE_ALIVE "alive"
+/* What is written to ready_fd: READY once, then ALIVE every few seconds, and RELOADED
+ * when the configuration was read again, whatever came of it; each as a line. */
+#define COMMAND_LINE_READY    "ready"
+#define COMMAND_LINE_ALIVE    "alive"
+#define COMMAND_LINE_RELOADED "reloaded"
 
 #define COMMAND_LINE_INIT                                                                \
     ((struct command_line){                                                              \
@@ -52,6 +53,7 @@ size_t command_line_options(const struct command_line *line, const char **to,
 int command_line_say_ready(struct command_line *line) must_check;
 /* And from then on ALIVE, at alive_ms. Nobody need read it. */
 void command_line_say_alive(struct command_line *line, int64_t now_ms);
+void command_line_say_reloaded(const struct command_line *line);
 
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);

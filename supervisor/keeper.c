@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,6 +142,11 @@ static bool is_over(const struct keeper *keeper)
 
 /* ---- what they say, and how they end ---- */
 
+static bool is_word(const char *words, size_t size, const char *word)
+{
+    return size == strlen(word) && memcmp(words, word, size) == 0;
+}
+
 static void take_words(struct unit *unit)
 {
     char words[256];
@@ -148,6 +154,7 @@ static void take_words(struct unit *unit)
 
     while ((size = recv(unit->peer, words, sizeof(words), MSG_DONTWAIT)) > 0) {
         unit->silent_ms = 0;
+        unit->reloading &= !is_word(words, (size_t)size, COMMAND_LINE_RELOADED "\n");
         if (unit->state == UNIT_STARTING) { /* the first is READY */
             lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
         }
@@ -194,6 +201,7 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
 {
     bool ended = unit->kind == UNIT_POOL && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
+    unit->reloading = false;
     if (keeper->phase >= POOL_DRAINING) {
         lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
     } else if (keeper->phase == POOL_STARTING && unit->state != UNIT_READY) {
@@ -254,6 +262,7 @@ static void service(struct keeper *keeper, const struct pollfd *fds)
     if (keeper->phase == POOL_RUNNING) {
         mind_health(keeper);
         keeper_want_pools(keeper, false);
+        keeper_tend_reload(keeper);
     }
     enforce_end(keeper);
 }

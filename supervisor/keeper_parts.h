@@ -18,6 +18,7 @@ struct keeper {
     struct cgroup cgroup;
     enum pool_phase phase;
     bool reload_again; /* when all have started */
+    bool reloading;    /* the pools are at it */
     bool redis_ends;   /* it was told to: the pools are over */
     int64_t end_ms;    /* of draining or stopping: then by force */
     int64_t asked_ms;
@@ -50,3 +51,5 @@ int keeper_publish(const struct keeper *keeper);
 /* Reads the configuration again: a pool that is new is started, one that is gone is
  * drained, the others read it by themselves. */
 void keeper_reload(struct keeper *keeper);
+/* Says that it is over, when it is: all pools have read it, and new ones have started. */
+void keeper_tend_reload(struct keeper *keeper);

@@ -92,12 +92,14 @@ static void pass_on(struct keeper *keeper)
         bool stays = pools_find(keeper->pools, unit->name) != NULL;
 
         if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) && stays) {
+            unit->reloading = true;
             process_signal(&unit->process, SIGHUP);
         } else if (!stays && keeper->drained[i]) {
             keeper->drained[i] = false;
         } else if (!stays && unit->state != UNIT_SPARE) {
             log_info("pool %s is not in the new configuration: it is drained",
                      unit->name);
+            unit->reloading = false;
             process_signal(&unit->process, SIGUSR2);
             lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
         }
@@ -137,5 +139,27 @@ void keeper_reload(struct keeper *keeper)
     if (keeper_publish(keeper) < 0) {
         log_warning("unable to write the pool file in %s", keeper->runtime.path);
     }
-    notify_say(&keeper->notify, "READY=1");
+    keeper->reloading = true;
+}
+
+/* A pool that has failed once is not waited for. */
+static bool is_at_it(const struct unit *unit)
+{
+    bool starts = unit->state == UNIT_OFF || unit->state == UNIT_STARTING;
+
+    return unit->kind == UNIT_POOL &&
+           (unit->reloading || (starts && unit->failures == 0 && !unit->hopeless));
+}
+
+void keeper_tend_reload(struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES && keeper->reloading; i++) {
+        if (is_at_it(&keeper->units[i])) {
+            return;
+        }
+    }
+    if (keeper->reloading) {
+        keeper->reloading = false;
+        notify_say(&keeper->notify, "READY=1");
+    }
 }

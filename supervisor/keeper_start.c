@@ -65,8 +65,8 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     struct process process = PROCESS_INIT;
     int ends[2], error = spawn_open_own(argv[0], &binary, NULL, why);
 
-    if (error == 0 &&
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    if (error == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                 0, ends) != 0) { /* each word of its own */
         error = -errno;
     }
     if (error < 0) {

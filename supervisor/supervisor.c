@@ -151,6 +151,7 @@ enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 struct watch {
     struct pool *pool;
     struct command_line *line;
+    bool reloading; /* whoever started us is told when that is over */
 };
 
 static void end_now(void *context)
@@ -190,9 +191,20 @@ static void end(void *context)
 
 static void read_again(void *context)
 {
-    const struct watch *watch = context;
+    struct watch *watch = context;
 
+    watch->reloading = true;
     reload(watch->pool, watch->line);
+}
+
+static void tell_reloaded(struct watch *watch)
+{
+    const struct pool *pool = watch->pool;
+
+    if (watch->reloading && pool->reload == RELOAD_NONE && !pool->reload_again) {
+        watch->reloading = false;
+        command_line_say_reloaded(watch->line);
+    }
 }
 
 static const struct signal_row signal_rows[] = {
@@ -265,7 +277,7 @@ static void on_running(struct watch *watch)
 static void loop(struct pool *pool, struct command_line *line, int signals)
 {
     static struct pollfd fds[POLL_UNITS + 2 * POOL_UNITS];
-    struct watch watch = {pool, line};
+    struct watch watch = {.pool = pool, .line = line};
     bool announced = false;
 
     while (!pool_is_over(pool)) {
@@ -292,6 +304,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
         }
         pool_service(pool, fds + POLL_UNITS);
         reload_tend(pool, line);
+        tell_reloaded(&watch);
         mind_the_end(pool, line);
         if (!announced && pool->phase == POOL_RUNNING) {
             announced = true;

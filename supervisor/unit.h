@@ -46,6 +46,7 @@ struct unit {
     enum unit_state state;
     struct process process;
     bool busy;              /* a relay: has a job, as it was seen last */
+    bool reloading;         /* a pool: was told to, and has not said that it is over */
     bool again;             /* a relay that is RETIRING: is followed by another */
     uint32_t generation;    /* of a relay: of which configuration (pool.h) */
     uint32_t groups;        /* of a zygote: its set of control groups; 0: none */

@@ -380,13 +380,22 @@ class Pools(unittest.TestCase):
                 said += manager.recv(4096).decode().split("\n")
             self.assertEqual(said.count("READY=1"), 1)
             self.reload(FILE, ["exercises/supervisor", "nothing has changed"])
+            while said.count("READY=1") < 2:
+                said += manager.recv(4096).decode().split("\n")
+            self.write(FILE.replace("hash_seed = 7", "hash_seed = 8") + THIRD)
+            self.pool.process.send_signal(signal.SIGHUP)
+            while said.count("READY=1") < 3:
+                said += manager.recv(4096).decode().split("\n")
+            log = self.pool.read_log()
+            self.assertIn("reloaded: the new configuration is in force", log)  # by then
+            self.assertIn("pool ready queue=third", log)
             self.pool.stop()
             manager.settimeout(1)
             with contextlib.suppress(TimeoutError):
                 while True:
                     said += manager.recv(4096).decode().split("\n")
-            self.assertEqual(len([line for line in said if line.startswith("RELOADING=1")]), 1, said)
-            self.assertEqual((said.count("READY=1"), said.count("STOPPING=1")), (2, 1), said)
+            self.assertEqual(len([line for line in said if line.startswith("RELOADING=1")]), 2, said)
+            self.assertEqual((said.count("READY=1"), said.count("STOPPING=1")), (3, 1), said)
 
 
 class BadInput(unittest.TestCase):
