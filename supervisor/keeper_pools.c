@@ -134,6 +134,7 @@ void keeper_reload(struct keeper *keeper)
                (long long)clock_now_us());
     keep_whole(&fresh->common, &keeper->pools->common);
     *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
+    log_open("supervisor", config_log(&keeper->pools->common));
     pass_on(keeper);
     keeper_want_pools(keeper, true);
     if (keeper_publish(keeper) < 0) {

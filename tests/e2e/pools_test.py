@@ -163,6 +163,21 @@ class Pools(unittest.TestCase):
             self.assertEqual([line["pool"] for line in lines if "verdict=ok" in line["message"]], ["competition"])
             self.assertEqual([line.get("pool") for line in lines if "pools ready" in line["message"]], [None])
 
+    def test_how_it_is_logged_is_read_again(self):
+        """By the supervisor of all, too."""
+        self.serve(FILE + THIRD, log_level=None)
+        self.reload(FILE.replace("[pool]\n", "[pool]\nlog_format = json\n"), ["third is not in the new configuration"])
+        line = next(line for line in self.pool.read_log().splitlines() if "third is not in the new configuration" in line)
+        self.assertEqual(json.loads(line)["role"], "supervisor")
+        quiet = FILE.replace("[pool]\n", "[pool]\nlog_level = error\n")
+        self.reload(quiet + THIRD, ["log_level is another one"])
+        pool.wait_until(lambda: self.supervisor("third"), "the third one is there")
+        before = len(self.pool.read_log())
+        self.write(quiet)
+        self.pool.process.send_signal(signal.SIGHUP)
+        pool.wait_until(lambda: self.supervisor("third") is None, "its pool is over")
+        self.assertNotIn("third is not in the new configuration", self.pool.read_log()[before:])
+
     def test_a_pool_that_is_added_changed_and_taken_out(self):
         """The file is read again: the others have no part in it, and what runs goes on."""
         self.serve()
