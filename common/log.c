@@ -30,19 +30,35 @@ void log_open(const char *role, struct log_manner manner)
 
 /* ---- as text ---- */
 
+/* Appends the character at `bytes`, escaped where it would not be seen as what it is;
+ * returns how many bytes it took. A backslash is left alone: some have been escaped
+ * before. */
+static size_t add_seen(struct buffer *line, const char *bytes, size_t size)
+{
+    unsigned char first = (unsigned char)bytes[0];
+    int length = utf8_sequence(bytes, size);
+
+    if (first == '\n' || first == '\t') {
+        buffer_add_text(line, first == '\n' ? "\\n" : "\\t");
+    } else if (length <= 0 || first < 0x20 || first == 0x7f) {
+        buffer_printf(line, "\\x%02x", first);
+    } else if (utf8_moves(bytes, (size_t)length) || utf8_hides(bytes, (size_t)length)) {
+        buffer_printf(line, "\\u%04x", utf8_decode(bytes, (size_t)length));
+    } else {
+        buffer_add(line, bytes, (size_t)length);
+    }
+    return length > 0 ? (size_t)length : 1;
+}
+
 static void add_text(struct buffer *line, enum log_level level, const char *message)
 {
-    char clean[LIMIT_LOG_LINE];
-    size_t size = utf8_copy_clean(clean, sizeof(clean), message, strlen(message));
+    size_t size = strlen(message);
 
-    for (size_t i = 0; i < size; i++) {
-        if (clean[i] == '\n') {
-            clean[i] = ' ';
-        }
-    }
     buffer_printf(line, "%s %s%s%s[%d] ", names[level], state.manner.pool,
                   state.manner.pool[0] != '\0' ? "/" : "", state.role, (int)getpid());
-    buffer_add(line, clean, size);
+    for (size_t i = 0; i < size;) {
+        i += add_seen(line, message + i, size - i);
+    }
 }
 
 /* ---- as JSON ---- */
@@ -63,6 +79,26 @@ static bool is_number(const char *name, size_t name_size, const char *value, siz
            (size == 1 || value[0] != '0');
 }
 
+/* What nobody sees is seen as its escape by who reads the text, too. */
+static void add_string(struct buffer *line, const char *text, size_t size)
+{
+    char shown[4 * LIMIT_LOG_LINE];
+    struct buffer buffer = BUFFER_OVER(shown);
+
+    for (size_t i = 0; i < size;) {
+        int length = utf8_sequence(text + i, size - i);
+        size_t takes = length > 0 ? (size_t)length : 1;
+
+        if (length > 0 && utf8_hides(text + i, takes)) {
+            (void)add_seen(&buffer, text + i, takes);
+        } else {
+            buffer_add(&buffer, text + i, takes);
+        }
+        i += takes;
+    }
+    buffer_add_json_string(line, shown, buffer.size);
+}
+
 static void add_fact(struct buffer *line, const char *word, size_t size)
 {
     size_t name = strspn(word, NAME_CHARACTERS);
@@ -75,7 +111,7 @@ static void add_fact(struct buffer *line, const char *word, size_t size)
     if (is_number(word, name, value, size - name - 1)) {
         buffer_add(line, value, size - name - 1);
     } else {
-        buffer_add_json_string(line, value, size - name - 1);
+        add_string(line, value, size - name - 1);
     }
 }
 
@@ -114,7 +150,7 @@ static void add_json(struct buffer *line, enum log_level level, const char *mess
     }
     buffer_printf(line, ",\"role\":\"%s\",\"pid\":%d,\"message\":", state.role,
                   (int)getpid());
-    buffer_add_json_string(line, message, strlen(message));
+    add_string(line, message, strlen(message));
     add_facts(line, message);
     buffer_add_char(line, '}');
 }
@@ -149,7 +185,9 @@ void log_event(enum log_level level, const char *format, ...)
         return;
     }
     va_start(args, format);
-    (void)vsnprintf(message, sizeof(message), format, args);
+    if (vsnprintf(message, sizeof(message), format, args) >= (int)sizeof(message)) {
+        message[utf8_whole(message, sizeof(message) - 1)] = '\0';
+    }
     va_end(args);
     write_line(level, message);
 }

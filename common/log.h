@@ -5,7 +5,8 @@
  * `pool`, `role`, `pid`, `message` and the facts of the message. Called
  * from main-level code only; library code (common/, importer/) returns errors instead.
  * Text that comes from a client or a program is escaped and capped before it gets here or
- * by log_event itself: control characters and invalid UTF-8 never reach the log.
+ * by log_event itself: as \n, \t, \xNN or \uNNNN control characters, what moves or hides
+ * text, and invalid UTF-8.
  *
  * Grammar: "unable to X: reason"; facts as `key=value`, before any text of others: where
  * a word ends in a colon facts end, too. A fact is a number in JSON where it is one, but

@@ -131,27 +131,51 @@ size_t utf8_characters(const char *bytes, size_t size)
 }
 
 /* Above ASCII; the range of their last byte. */
-static const struct {
+struct utf8_range {
     const char *lead;
     unsigned char first, last;
-} moving[] = {
+};
+
+static const struct utf8_range moving[] = {
     {"\xc2", 0x80, 0x9f},     /* C1 controls */
     {"\xe2\x80", 0xa8, 0xae}, /* separators, embeddings and overrides */
     {"\xe2\x81", 0xa6, 0xa9}, /* isolates */
 };
 
-bool utf8_moves(const char *bytes, size_t length)
-{
-    for (size_t i = 0; i < array_size(moving); i++) {
-        size_t lead = strlen(moving[i].lead);
+static const struct utf8_range hidden[] = {
+    {"\xc2", 0xad, 0xad},         /* soft hyphen */
+    {"\xd8", 0x9c, 0x9c},         /* Arabic letter mark */
+    {"\xe1\xa0", 0x8e, 0x8e},     /* Mongolian vowel separator */
+    {"\xe2\x80", 0x8b, 0x8f},     /* zero-width space and joiners, marks of direction */
+    {"\xe2\x81", 0xa0, 0xa4},     /* word joiner, operators that are not seen */
+    {"\xef\xbb", 0xbf, 0xbf},     /* byte order mark */
+    {"\xf3\xa0\x80", 0x80, 0xbf}, /* tags */
+    {"\xf3\xa0\x81", 0x80, 0xbf},
+};
 
-        if (length == lead + 1 && memcmp(bytes, moving[i].lead, lead) == 0 &&
-            (unsigned char)bytes[lead] >= moving[i].first &&
-            (unsigned char)bytes[lead] <= moving[i].last) {
+static bool is_among(const struct utf8_range *ranges, size_t count, const char *bytes,
+                     size_t length)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t lead = strlen(ranges[i].lead);
+
+        if (length == lead + 1 && memcmp(bytes, ranges[i].lead, lead) == 0 &&
+            (unsigned char)bytes[lead] >= ranges[i].first &&
+            (unsigned char)bytes[lead] <= ranges[i].last) {
             return true;
         }
     }
     return false;
+}
+
+bool utf8_moves(const char *bytes, size_t length)
+{
+    return is_among(moving, array_size(moving), bytes, length);
+}
+
+bool utf8_hides(const char *bytes, size_t length)
+{
+    return is_among(hidden, array_size(hidden), bytes, length);
 }
 
 static bool is_control(unsigned char c)

@@ -34,9 +34,13 @@ size_t utf8_characters(const char *bytes, size_t size);
  * writing. */
 bool utf8_moves(const char *bytes, size_t length);
 
+/* Is it one that nobody sees, though it makes a word another one? (Some have their place
+ * in what people write, as in the names of families of emoji.) */
+bool utf8_hides(const char *bytes, size_t length);
+
 /* Copies `size` bytes of `from` as a NUL-terminated string into `to` (`room` bytes, > 0):
  * invalid bytes (utf8_replaced), control characters other than tab and newline, and
  * characters that move others (utf8_moves) become '?', and a text that is too long is cut
  * between characters. Returns the length of the result. Whatever a program said goes
- * through this on its way into a sentence, a claim or a line of the log. */
+ * through this on its way into a sentence or a claim. */
 size_t utf8_copy_clean(char *to, size_t room, const char *from, size_t size);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: what a line makes of a text that somebody else chose. Standard error is a pipe
+ * here. Run by ctest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is written for a text, from the beginning of its message on. */
+static const char *written(enum log_format format, const char *text)
+{
+    static char line[16 * LIMIT_LOG_LINE];
+    int ends[2], kept = dup(STDERR_FILENO);
+    ssize_t size;
+
+    assert_true(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    log_open("test", (struct log_manner){LOG_INFO, format, ""});
+    log_info("%s", text);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    size = read(ends[0], line, sizeof(line) - 1);
+    close_fd(&ends[0]);
+    close_fd(&ends[1]);
+    close_fd(&kept);
+    assert_true(size > 1 && line[size - 1] == '\n');
+    line[size - 1] = '\0';
+    return format == LOG_TEXT ? strchr(line, ']') + 2 : strstr(line, "\"message\":") + 10;
+}
+
+/* clang-format off */
+static const struct {
+    const char *text, *line, *json;
+} rows[] = {
+    {"plain", "plain", "\"plain\"}"},
+    {"two\nlines\tand \\n", "two\\nlines\\tand \\n", "\"two\\nlines\\tand \\\\n\"}"},
+    {"\x1b[31mred\x7f\r", "\\x1b[31mred\\x7f\\x0d", "\"\\u001b[31mred\\u007f\\r\"}"},
+    {"caf\xc3\xa9 \xf0\x9f\xa4\x96", "caf\xc3\xa9 \xf0\x9f\xa4\x96", "\"caf\xc3\xa9 \xf0\x9f\xa4\x96\"}"},
+    {"a\xff\xe2\x82z", "a\\xff\\xe2\\x82z", "\"a\xef\xbf\xbd\xef\xbf\xbdz\"}"},
+    /* what moves others: U+0085, U+202E, U+2066 */
+    {"a\xc2\x85\xe2\x80\xae\xe2\x81\xa6", "a\\u0085\\u202e\\u2066", "\"a\\u0085\\u202e\\u2066\"}"},
+    /* what nobody sees: U+200B, U+200E, U+200F, U+061C, U+FEFF, U+00AD, U+E0041 */
+    {"a\xe2\x80\x8b\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c\xef\xbb\xbf\xc2\xad\xf3\xa0\x81\x81",
+     "a\\u200b\\u200e\\u200f\\u061c\\ufeff\\u00ad\\ue0041",
+     "\"a\\\\u200b\\\\u200e\\\\u200f\\\\u061c\\\\ufeff\\\\u00ad\\\\ue0041\"}"},
+};
+/* clang-format on */
+
+static void what_others_chose_is_seen_as_what_it_is(void **state)
+{
+    for (size_t i = 0; i < array_size(rows); i++) {
+        assert_string_equal(written(LOG_TEXT, rows[i].text), rows[i].line);
+        assert_string_equal(written(LOG_JSON, rows[i].text), rows[i].json);
+    }
+}
+
+/* Also where every byte is one that is escaped. */
+static void a_long_line_is_cut_between_characters(void **state)
+{
+    char text[3 * LIMIT_LOG_LINE + 1];
+    const char *line;
+
+    for (size_t i = 0; i + 3 < sizeof(text); i += 3) {
+        memcpy(text + i, "\xe2\x82\xac", 3);
+    }
+    text[sizeof(text) - 1] = '\0';
+    line = written(LOG_TEXT, text);
+    assert_int_equal(strlen(line), (LIMIT_LOG_LINE - 1) / 3 * 3);
+    assert_null(strchr(line, '\\'));
+    memset(text, 1, sizeof(text) - 1);
+    assert_int_equal(strlen(written(LOG_TEXT, text)), 4 * (LIMIT_LOG_LINE - 1));
+    assert_int_equal(strlen(written(LOG_JSON, text)), 6 * (LIMIT_LOG_LINE - 1) + 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_others_chose_is_seen_as_what_it_is),
+        cmocka_unit_test(a_long_line_is_cut_between_characters),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
