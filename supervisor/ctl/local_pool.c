@@ -40,6 +40,45 @@ int local_pool_board(const struct args *args, struct scoreboard **ret, struct bu
     return error;
 }
 
+/* ---- the supervisor ---- */
+
+static bool is_supervisor(pid_t pid)
+{
+    static const char expected[] = "paddock-supervi\n"; /* as much as the kernel keeps */
+    char path[64], name[32] = "";
+    autoclose int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, expected) == 0;
+}
+
+/* A pool that was killed leaves its number, which may be another's by now: the fd is of
+ * one process, and that is a supervisor. Returns 0, -ESRCH where it is gone, or a
+ * negative errno. */
+static int open_supervisor(const struct scoreboard *board, int *ret_fd)
+{
+    pid_t pid = atomic_load(&board->head.supervisor);
+    autoclose int fd = -1;
+    int error = pid > 0 ? fd_pidfd_open(pid, &fd) : -ESRCH;
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+
+    if (error == 0 && (!is_supervisor(pid) || poll(&end, 1, 0) != 0)) {
+        error = -ESRCH;
+    }
+    if (error == 0) {
+        *ret_fd = steal_fd(&fd);
+    }
+    return error;
+}
+
+bool local_pool_is_gone(const struct scoreboard *board)
+{
+    autoclose int fd = -1;
+
+    return open_supervisor(board, &fd) == -ESRCH;
+}
+
 /* ---- drain ---- */
 
 #define PERIOD_MS 200
@@ -57,28 +96,11 @@ static unsigned count_busy(struct scoreboard *board)
     return busy;
 }
 
-static bool is_supervisor(pid_t pid)
-{
-    static const char expected[] = "paddock-supervi\n"; /* as much as the kernel keeps */
-    char path[64], name[32] = "";
-    autoclose int fd = -1;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, expected) == 0;
-}
-
-/* A pool that was killed leaves its number, which may be another's by now: the fd is of
- * one process, and that is a supervisor. */
 static int ask(struct scoreboard *board, int *ret_supervisor, struct buffer *why)
 {
     pid_t pid = atomic_load(&board->head.supervisor);
-    int error = pid > 0 ? fd_pidfd_open(pid, ret_supervisor) : -ESRCH;
-    struct pollfd end = {.fd = *ret_supervisor, .events = POLLIN};
+    int error = open_supervisor(board, ret_supervisor);
 
-    if (error == 0 && (!is_supervisor(pid) || poll(&end, 1, 0) != 0)) {
-        error = -ESRCH;
-    }
     if (error == 0) {
         error = fd_pidfd_send_signal(*ret_supervisor, SIGUSR1);
     }

@@ -12,6 +12,9 @@
 int local_pool_board(const struct args *args, struct scoreboard **ret,
                      struct buffer *why) must_check;
 
+/* Is the supervisor that a scoreboard names no more? */
+bool local_pool_is_gone(const struct scoreboard *board);
+
 /* paddock drain: lets running jobs end, gives back what does not within drain_s, and
  * waits until the pool is over. */
 struct command;

@@ -180,6 +180,8 @@ static void take(struct top *top, struct top_sample *sample)
         ask_queue(top, &sample->queues[i]);
     }
     top_take(sample, top->board, clock_now_ms());
+    sample->gone = top->board != NULL && atomic_load(&top->board->head.supervisor) != 0 &&
+                   local_pool_is_gone(top->board);
 }
 
 static int repeat(struct top *top, int signals)

@@ -135,6 +135,11 @@ static void add_pool(const struct top_sample *now, struct buffer *to)
         buffer_add_text(to, "ended\n");
         return;
     }
+    if (now->gone) {
+        buffer_printf(to, "KILLED: its supervisor, process %d, is gone\n",
+                      atomic_load(&head->supervisor));
+        return;
+    }
     buffer_add_text(to, atomic_load(&head->draining) != 0 ? "draining, up " : "up ");
     add_time(to, now->now_ms - atomic_load(&head->started_ms));
     buffer_printf(to, ", workers %u", atomic_load(&head->workers));
@@ -404,6 +409,7 @@ static void json_pool(const struct top_sample *now, struct buffer *to)
     const struct scoreboard_head *head = &now->board->head;
 
     json_value(to, "supervisor", atomic_load(&head->supervisor));
+    json_value(to, "gone", now->gone);
     json_value(to, "zygote", atomic_load(&head->zygote));
     json_value(to, "redis", atomic_load(&head->redis));
     json_value(to, "up_ms", now->now_ms - atomic_load(&head->started_ms));

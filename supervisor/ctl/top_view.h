@@ -30,6 +30,7 @@ struct top_queue {
 struct top_sample {
     int64_t now_ms;
     const struct scoreboard *board; /* NULL: there is none here */
+    bool gone; /* the supervisor that the board names is no more, and did not say so */
     struct scoreboard_work slots[LIMIT_WORKERS];
     struct scoreboard_counts all; /* sum of the slots */
     size_t count;                 /* of queues */

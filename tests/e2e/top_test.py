@@ -79,6 +79,20 @@ class Top(Command):
             os.kill(relay, signal.SIGCONT)
             pool.wait_until(lambda: " idle " in self.top(p).stdout, "it goes on")
 
+    def test_a_supervisor_that_was_killed(self):
+        """Nobody was left to say so: it is seen all the same, and that another one is there then."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as p:
+            self.assertEqual(self.look(p)["gone"], 0)
+            p.process.kill()
+            self.assertIsNotNone(p.process.wait())
+            shown = self.top(p)
+            self.check(shown, 0)
+            self.assertIn(f"queue {p.queue}, KILLED: its supervisor, process {p.process.pid}, is gone\n", shown.stdout)
+            self.assertNotIn("zygote ready", shown.stdout)
+            self.assertEqual(self.look(p)["gone"], 1)
+            p.start()
+            self.assertIn("zygote ready", self.top(p).stdout)
+
     def test_without_redis(self):
         with FarRedis() as server:
             with pool.Pool(workers=1, redis=server.address) as p:
