@@ -55,6 +55,10 @@ static int choose_isolation(struct pool *pool)
     };
     autobuffer struct buffer why = BUFFER_INIT(1024);
 
+    if (pool->config.isolation == CONFIG_RANGE && geteuid() != 0) {
+        log_error("isolation = range: only root can map 65,536 ids");
+        return -EPERM;
+    }
     if (pool->config.isolation == CONFIG_AUTO) {
         pool->isolation = spawn_best_isolation(pool->config.uid_first, &why);
     } else if (pool->config.isolation == CONFIG_NONE) {
@@ -321,11 +325,10 @@ static int run_check(struct pool *pool, struct command_line *line)
     autoclose int signals = -1;
     bool whole;
 
-    if (signals_open(signal_rows, array_size(signal_rows), &signals) < 0 ||
-        choose_isolation(pool) < 0) {
+    if (signals_open(signal_rows, array_size(signal_rows), &signals) < 0) {
         return ROLE_EXIT_SYSTEM;
     }
-    if (choose_groups(pool) < 0) {
+    if (choose_isolation(pool) < 0 || choose_groups(pool) < 0) {
         return ROLE_EXIT_CONFIG;
     }
     pool_init(pool, true);

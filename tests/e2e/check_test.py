@@ -154,11 +154,11 @@ class Broken(unittest.TestCase):
         self.assertIn("a sandbox cannot be ended here: it outlives a SIGKILL", done.stderr)
 
     def test_a_child_without_ids_ends_by_itself(self):
-        """One that is started in a way that is not granted."""
+        """One that is started in a way that is not granted: by root of a namespace that has but one id."""
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
             pool.copy_programs(os.path.join(folder, "bin"))
-            done = subprocess.run([os.path.join(folder, "bin", "paddock-supervisor"), "--check-sandbox", "--isolation=range"],
+            done = subprocess.run(["unshare", "-Ur", os.path.join(folder, "bin", "paddock-supervisor"), "--check-sandbox", "--isolation=range"],
                                   capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE, user=pool.STRANGER,
                                   group=pool.STRANGER, extra_groups=[], preexec_fn=lambda: pool.lie("kill", None, False))
         self.assertEqual(done.returncode, 125, done)

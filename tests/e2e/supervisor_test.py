@@ -296,6 +296,20 @@ class Ways(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("unable to start zygote 0: unable to make a process: Operation not permitted", done.stderr)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
+    def test_ids_that_only_root_can_map(self):
+        """is wrong configuration, and nothing is left of it."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o777)
+            pool.copy_programs(os.path.join(folder, "bin"))
+            for more in ((), ("--check-sandbox",)):
+                done = subprocess.run([os.path.join(folder, "bin", "paddock-supervisor"), f"--runtime-dir={folder}/run", "--isolation=range", *more],
+                                      capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=pool.PATIENCE, user=pool.STRANGER,
+                                      group=pool.STRANGER, extra_groups=[])
+                self.assertEqual(done.returncode, 100, done)
+                self.assertIn("isolation = range: only root can map 65,536 ids\n", done.stderr)
+                self.assertFalse(os.path.exists(f"{folder}/run"))
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to have groups")
     def test_no_groups(self):
         for isolation in ("range", "single", "none"):
