@@ -82,17 +82,22 @@ const struct option_row *option_find(const struct option_table *table, const cha
 /* The name of the table that is nearest to a mistyped one, or NULL if none is near. */
 const char *option_nearest(const struct option_table *table, const char *name);
 
+#define OPTION_ROWS 256 /* of a table, at most */
+
+/* What a file has beside the values. */
 struct option_parts {
     const char *kind;   /* of section [KIND NAME] */
     const char *wanted; /* the part whose options count; NULL: none's do, nor are their
                            values looked at */
     uint32_t count;     /* found in the file, in its order */
     char names[LIMIT_POOLS][LIMIT_POOL + 1]; /* letters, digits, _ and - */
+    uint32_t
+        lines[OPTION_ROWS]; /* where each value comes from, by its row; 0: not from it */
 };
 
 /* Reads a file's text of `size` bytes. `file` names it in messages. `parts` (NULL: there
- * can be none) says which part is wanted, and gets their names. Returns 0, or -EINVAL
- * with "file:line: sentence" in `why`; stops at the first error. */
+ * can be none) says which part is wanted, and gets their names and the lines. Returns 0,
+ * or -EINVAL with "file:line: sentence" in `why`; stops at the first error. */
 int option_parse(const struct option_table *table, void *values, const char *file,
                  const char *text, size_t size, struct option_parts *parts,
                  struct buffer *why) must_check;

@@ -24,8 +24,8 @@ struct parser {
     int line;
     const char *section; /* of the table; NULL before the first one, and in a part */
     const char *part;    /* where we are in one */
-    uint64_t seen[2]
-                 [4]; /* options of the table that are set: in the file, in this part */
+    uint64_t seen[2][OPTION_ROWS / 64]; /* options of the table that are set: in the file,
+                                           in this part */
 };
 
 static int refuse(struct parser *parser, const char *format, ...) printf_like(2, 3);
@@ -183,6 +183,11 @@ static int set(struct parser *parser, const char *name, const char *value)
 
     if (option_set(parser->table, parser->values, name, value, &why) < 0) {
         return refuse(parser, "%s", why.data != NULL ? why.data : "a bad value");
+    }
+    if (parser->parts != NULL) {
+        size_t row = (size_t)(option_find(parser->table, name) - parser->table->rows);
+
+        parser->parts->lines[row] = (uint32_t)parser->line;
     }
     return 0;
 }

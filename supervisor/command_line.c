@@ -196,6 +196,7 @@ static int apply_option(const struct reading *reading, const char *name,
     }
     error = option_set(&config_table, reading->config, option, value, &why);
     if (error == 0) {
+        reading->parts->lines[option_find(&config_table, option) - config_table.rows] = 0;
         return ROLE_EXIT_OK;
     }
     return refuse(reading, error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG,
@@ -257,6 +258,7 @@ static int read_config(const struct reading *reading, const struct command_line 
 {
     int code = ROLE_EXIT_OK;
 
+    *reading->parts = (struct option_parts){0};
     option_defaults(&config_table, reading->config);
     if (line->config_file != NULL && config_read(reading->config, line->config_file, pool,
                                                  reading->parts, reading->why) < 0) {
@@ -266,7 +268,8 @@ static int read_config(const struct reading *reading, const struct command_line 
         code = parse_all(reading, line->argc, line->argv, false);
     }
     config_complete(reading->config);
-    if (code == ROLE_EXIT_OK && config_check(reading->config, reading->why) < 0) {
+    if (code == ROLE_EXIT_OK && config_check(reading->config, line->config_file,
+                                             reading->parts, reading->why) < 0) {
         code = ROLE_EXIT_CONFIG;
     }
     return code;

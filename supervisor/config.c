@@ -215,9 +215,50 @@ int config_read(struct config *config, const char *path, const char *pool,
     return error;
 }
 
-int config_check(const struct config *config, struct buffer *why)
+/* Of the first of two options that stands in the file. */
+static void say_line(const char *file, const struct option_parts *parts,
+                     const char *first, const char *second, struct buffer *why)
 {
+    uint32_t line = parts->lines[option_find(&config_table, first) - rows];
+
+    line = line != 0 ? line : parts->lines[option_find(&config_table, second) - rows];
+    if (line != 0) {
+        buffer_printf(why, "%s:%" PRIu32 ": ", file, line);
+    }
+}
+
+int config_check_redis(const struct config *config, const char *file,
+                       const struct option_parts *parts, struct buffer *why)
+{
+    static const char *const names[] = {"data_dir", "maxmemory_mb"};
+    static struct config usual;
+
+    option_defaults(&config_table, &usual);
+    for (size_t i = 0; i < array_size(names); i++) {
+        if (!option_same(option_find(&config_table, names[i]), config, &usual)) {
+            say_line(file, parts, names[i], "redis", why);
+            buffer_printf(why,
+                          "%s is for a Redis that Paddock starts itself, and redis names "
+                          "another one",
+                          names[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+int config_check(const struct config *config, const char *file,
+                 const struct option_parts *parts, struct buffer *why)
+{
+    bool is_alone =
+        parts->count == 0; /* of several, another one may have a private one */
+
+    if (config->redis[0] != '\0' && is_alone &&
+        config_check_redis(config, file, parts, why) < 0) {
+        return -EINVAL;
+    }
     if (config->max_workers != 0 && config->max_workers < config->workers) {
+        say_line(file, parts, "max_workers", "workers", why);
         buffer_printf(why, "max_workers (%" PRId64 ") is less than workers (%" PRId64 ")",
                       config->max_workers, config->workers);
         return -EINVAL;

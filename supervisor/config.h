@@ -60,6 +60,11 @@ void config_complete(struct config *config);
 int config_read(struct config *config, const char *path, const char *pool,
                 struct option_parts *parts, struct buffer *why) must_check;
 
-/* What no single option shows. Returns 0, or -EINVAL with a sentence in `why` that names
- * the options. */
-int config_check(const struct config *config, struct buffer *why) must_check;
+/* What no single option shows, of one pool. Returns 0, or -EINVAL with a sentence in
+ * `why` that names the options, behind "file:line: " where one of them stands in the
+ * file. */
+int config_check(const struct config *config, const char *file,
+                 const struct option_parts *parts, struct buffer *why) must_check;
+/* The same of what is for a private Redis, where there is none. */
+int config_check_redis(const struct config *config, const char *file,
+                       const struct option_parts *parts, struct buffer *why) must_check;

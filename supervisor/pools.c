@@ -102,6 +102,10 @@ static int read_all(const struct command_line *line, struct pools *pools,
     for (uint32_t i = 0; i < parts.count && code == ROLE_EXIT_OK; i++) {
         code = read_one(line, parts.names[i], &pools->each[pools->count++], why);
     }
+    if (code == ROLE_EXIT_OK && pools->count > 0 && !pools_need_redis(pools) &&
+        config_check_redis(&pools->common, line->config_file, &parts, why) < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
     return code == ROLE_EXIT_OK && pools->count > 0 ? check_all(pools, why) : code;
 }
 

@@ -30,6 +30,7 @@ hash_seed = 7
 queue = competition
 workers = 2
 """
+FAR = FILE.replace("[redis]\nmaxmemory_mb = 64\n", "")  # for a Redis that is not theirs
 THIRD = "[pool third]\nqueue = third\n"
 
 
@@ -242,7 +243,7 @@ class Pools(unittest.TestCase):
         self.serve()
         for words, said in ((FILE + "[pool x]\nworkers = none\n", ":15: workers = none: takes a whole number"),
                             (FILE.replace("workers = 2", "workers = 4\nmax_workers = 3"),
-                             "pool competition: max_workers (3) is less than workers (4)"),
+                             "paddock.conf:14: max_workers (3) is less than workers (4)"),
                             ("[pool]\nworkers = 3\n", "it has no [pool NAME] any more"),
                             (FILE + "[pool exercises]\n", "section [pool exercises] is there twice")):
             with self.subTest(said):
@@ -328,7 +329,7 @@ class Pools(unittest.TestCase):
     def test_the_keeper_is_killed(self):
         """All go with it; the next one, in the same folder, finds what they have left."""
         server = self.enterContext(pool.RedisServer())
-        self.serve(FILE, redis=server.address)
+        self.serve(FAR, redis=server.address)
         self.assertEqual(self.servers(), [])
         job = self.client("exercises").begin("import time\nprint('begun', flush=True)\ntime.sleep(2)\n")
         before = list(pool.children_of(self.pool.process.pid))
@@ -346,7 +347,7 @@ class Pools(unittest.TestCase):
         for signals, state in ([signal.SIGTERM], b"done"), ([signal.SIGTERM, signal.SIGTERM], b"queued"), \
                 ([signal.SIGQUIT], b"queued"):
             with self.subTest(signals), contextlib.ExitStack() as stack:
-                self.write(FILE)
+                self.write(FAR)
                 self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, redis=server.address))
                 jobs = {queue: self.client(queue).begin(source) for queue in ("exercises", "competition")}
                 for i, number in enumerate(signals):
@@ -438,14 +439,17 @@ class BadInput(unittest.TestCase):
              "metrics = 127.0.0.1:9: the pools a and b cannot have the same one"),
             ("[pool]\nowner = me\n[pool a]\n[pool b]\n", "owner = me: the pools a and b cannot have the same one"),
             ("[sandbox]\nuid_first = 4294836224\n[pool a]\n", "uid_first = 4294836224: with several pools it is at most"),
-            ("[pool a]\nmax_workers = 1\nworkers = 2\n", "pool a: max_workers (1) is less than workers (2)"),
+            ("[pool a]\nmax_workers = 1\nworkers = 2\n", "f.conf:2: max_workers (1) is less than workers (2)"),
+            ("[pool]\nworkers = 3\n[pool a]\nmax_workers = 2\n", "pool a: {file}:4: max_workers (2) is less than workers (3)"),
+            ("[redis]\nmaxmemory_mb = 64\n[pool a]\nredis = h:1\n[pool b]\nredis = h:2\n",
+             "f.conf:2: maxmemory_mb is for a Redis that Paddock starts itself, and redis names another one"),
         ]
         for words, said in rows:
             for options in ((), ("--check-config",)):
                 with self.subTest(said, options=options):
                     done = self.start(words, *options)
                     self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (100, "", 1), done.stderr)
-                    self.assertIn(said, done.stderr)
+                    self.assertIn(said.format(file=self.file) if "{file}" in said else said, done.stderr)
                     self.assertFalse(os.path.exists(f"{self.folder}/run"))
 
     def test_a_pool_that_is_none(self):

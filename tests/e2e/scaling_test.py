@@ -141,7 +141,7 @@ class Configured(unittest.TestCase):
         """Each keeps the old configuration and says why, where and which."""
         for text, sentence in (("[pool]\nworkers = none\n", f"{self.file}:2: workers = none: takes a whole number"),
                                ("[pool]\nzork = 1\n", f"{self.file}:2: there is no option"),
-                               ("[pool]\nworkers = 4\nmax_workers = 3\n", "max_workers (3) is less than workers (4)")):
+                               ("[pool]\nworkers = 4\nmax_workers = 3\n", f"{self.file}:3: max_workers (3) is less than workers (4)")):
             self.reload(text, "the configuration stays as it was: " + sentence)
         os.unlink(self.file)
         self.pool.process.send_signal(signal.SIGHUP)

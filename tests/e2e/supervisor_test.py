@@ -45,6 +45,10 @@ class Configuration(unittest.TestCase):
         self.check_file("workers = 1\n", "1: 'workers' belongs into section [pool]")
         self.check_file("[pool]\nworkers\n", "2: expected NAME = VALUE")
         self.check_file("[pool]\nworkers = 1\nworkers = 2\n", "3: 'workers' is set twice")
+        self.check_file("[pool]\nworkers = 4\nmax_workers = 2\n", "3: max_workers (2) is less than workers (4)")
+        self.check_file("[pool]\nworkers = 4\nredis = h:1\n[redis]\nmaxmemory_mb = 64\n",
+                        "5: maxmemory_mb is for a Redis that Paddock starts itself, and redis names another one")
+        self.check_file("[pool]\ndata_dir = /tmp\nredis = h:1\n", "2: data_dir is for a Redis that Paddock starts itself, and redis names another one")
         self.check_file("[sandbox]\nisolation = some\n", "2: isolation = some: takes one of: auto range single none")
 
         self.check_file("[pool]\nworkers = 1\0\nworkers = 0\n", "2: a NUL byte has no place in this file")
@@ -69,6 +73,19 @@ class Configuration(unittest.TestCase):
                 self.assertEqual(done.returncode, code)
                 self.assertIn(sentence, done.stderr)
                 self.assertNotIn("secret", done.stderr)
+
+    def test_an_option_of_the_command_line_over_the_file_s(self):
+        """What is said of both names the line that is still in force."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("[pool]\nworkers = 4\nmax_workers = 8\n")
+            file.flush()
+            for words, said in ((["--max-workers=2"], f"{file.name}:2: max_workers (2) is less than workers (4)"),
+                                (["--workers=9"], f"{file.name}:3: max_workers (8) is less than workers (9)"),
+                                (["--workers=9", "--max-workers=2"], "paddock-supervisor: max_workers (2) is less than workers (9)"),
+                                (["--redis=h:1", "--data-dir=/tmp"], "paddock-supervisor: data_dir is for a Redis that Paddock starts itself")):
+                done = supervisor("--config", file.name, *words)
+                self.assertEqual(done.returncode, 100, done)
+                self.assertIn(said, done.stderr)
 
     def test_no_file(self):
         done = supervisor("--config", "/nowhere.conf")
