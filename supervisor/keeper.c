@@ -364,14 +364,19 @@ static int open_all(struct keeper *keeper, struct buffer *why)
         buffer_add_text(why, "unable to wait for signals");
         return ROLE_EXIT_SYSTEM;
     }
-    return runtime_open(&keeper->runtime, &keeper->pools->common, why) < 0
-               ? ROLE_EXIT_CONFIG
-               : ROLE_EXIT_OK;
+    if (runtime_open(&keeper->runtime, &keeper->pools->common, why) < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
+    runtime_sweep(&keeper->runtime, &keeper->line->parts);
+    return ROLE_EXIT_OK;
 }
 
 static void close_all(struct keeper *keeper)
 {
     cgroup_close(&keeper->cgroup);
+    if (keeper->runtime.lock >= 0) {
+        runtime_sweep(&keeper->runtime, NULL);
+    }
     runtime_close(&keeper->runtime);
     notify_close(&keeper->notify);
     close_fd(&keeper->signals);

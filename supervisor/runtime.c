@@ -9,6 +9,7 @@
 #include "common/share.h"
 #include "common/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -132,6 +133,55 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
     }
     return error;
 }
+
+/* ---- what pools have left ---- */
+
+/* A lock that is a file says that it is one of a pool: others may lie beside them. */
+static bool is_of_pool(const char *folder)
+{
+    char path[LIMIT_PATH];
+    struct stat status;
+
+    return (size_t)snprintf(path, sizeof(path), "%s/lock", folder) < sizeof(path) &&
+           lstat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* As its heir would, who ends at once. */
+static void remove_left(const char *folder)
+{
+    static struct config config;
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    struct runtime left = RUNTIME_INIT;
+
+    (void)snprintf(config.runtime_dir, sizeof(config.runtime_dir), "%s", folder);
+    if (runtime_open(&left, &config, &why) == 0) {
+        runtime_close(&left);
+    }
+    close_fd(&left.lock);
+}
+
+void runtime_sweep(const struct runtime *runtime, const struct option_parts *parts)
+{
+    DIR *folder = opendir(runtime->path);
+    const struct dirent *entry;
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        char path[LIMIT_PATH];
+        bool is_whole = (size_t)snprintf(path, sizeof(path), "%s/%s", runtime->path,
+                                         entry->d_name) < sizeof(path);
+        bool is_kept = parts != NULL && option_has_part(parts, entry->d_name);
+
+        if (is_whole && option_part_valid(entry->d_name) && !is_kept &&
+            is_of_pool(path)) {
+            remove_left(path);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+}
+
+/* ---- what others find there ---- */
 
 /* A copy of the folder, on this machine or on a clone of it, is not the folder. */
 void runtime_owner(const struct runtime *runtime, const struct config *config,

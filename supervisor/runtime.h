@@ -29,6 +29,9 @@ struct runtime {
  * or a negative errno with a sentence in `why` (-EBUSY: another supervisor has it). */
 int runtime_open(struct runtime *runtime, const struct config *config,
                  struct buffer *why) must_check;
+/* Removes the folders in it of pools that are not among these (NULL: of all) and whose
+ * supervisor is gone: somebody killed it, and nobody followed it. */
+void runtime_sweep(const struct runtime *runtime, const struct option_parts *parts);
 /* By which name the queue is to know the pool: the configured one, or one that the folder
  * gives. That is the same for a pool that follows one that was killed, and so takes back
  * at once what that had; it is another one for every other pool, as one of the same name

@@ -104,6 +104,7 @@ static int open_runtime(struct pool *pool)
     int error = runtime_open(&pool->runtime, &pool->config, &why);
 
     if (error == 0) {
+        runtime_sweep(&pool->runtime, NULL);
         runtime_owner(&pool->runtime, &pool->config, pool->owner);
         error = board_open(pool, &why);
     }

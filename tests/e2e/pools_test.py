@@ -340,6 +340,23 @@ class Pools(unittest.TestCase):
         ended = self.client("exercises").wait(job)
         self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"), ended.result)
 
+    def test_what_a_killed_keeper_left_of_a_pool_that_is_none_any_more(self):
+        """is removed by whoever follows it, several pools or one, and nothing else that lies there."""
+        server = self.enterContext(pool.RedisServer())
+        self.serve(FAR, redis=server.address)
+        runtime, other = self.pool.runtime, os.path.join(self.pool.runtime, "notes")
+        os.mkdir(other, 0o700)
+        for words, left in ((FAR[:FAR.index("[pool competition]")], {"exercises"}), ("[pool]\nworkers = 1\n", set())):
+            before = list(pool.children_of(self.pool.process.pid))
+            self.pool.process.kill()
+            self.pool.process.wait()
+            pool.wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in before), "all are gone")
+            self.write(words)
+            self.pool.start()
+            self.assertEqual({name for name in os.listdir(runtime) if os.path.isdir(os.path.join(runtime, name))}, left | {"notes"})
+            self.assertEqual(os.listdir(other), [])
+        os.rmdir(other)
+
     def test_ends(self):
         """SIGTERM lets jobs end, a second one does not, nor does SIGQUIT."""
         server = self.enterContext(pool.RedisServer())
