@@ -18,6 +18,7 @@
 #include "supervisor/unit.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 
 enum pool_phase {
     POOL_STARTING, /* not everything has been READY once: a death now is final */
@@ -45,6 +46,7 @@ struct pool {
     char owner[RUNTIME_OWNER]; /* of jobs that are claimed here */
     struct notify notify;
     enum pool_phase phase;
+    struct stat libraries[UNIT_ZYGOTES]; /* Python's, as each zygote was given it */
     enum isolation isolation;
     struct cgroup cgroup;
     struct decoy decoy;         /* while a zygote starts */

@@ -10,6 +10,7 @@
 #include "common/role.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/linking.h"
+#include "supervisor/starting.h"
 #include "supervisor/workers.h"
 
 /* ---- what is new ---- */
@@ -58,12 +59,14 @@ static bool has_host_modules(const struct config *fresh)
     return fresh->host_modules[0] != '\0';
 }
 
-/* A zygote has room for the workers that there could be when it was started. */
-static bool has_room(struct pool *pool, const struct config *fresh)
+/* A zygote has room for the workers that there could be when it was started, and Python's
+ * library as it was then: it is made anew where Python is updated. */
+static bool will_do(struct pool *pool, const struct config *fresh)
 {
     const struct unit *zygote = linking_server(pool);
 
-    return zygote != NULL && zygote->sandboxes >= workers_sandboxes(fresh);
+    return zygote != NULL && zygote->sandboxes >= workers_sandboxes(fresh) &&
+           !starting_library_changed(zygote, pool, fresh);
 }
 
 static const char *not_now(const struct pool *pool)
@@ -97,7 +100,7 @@ void reload(struct pool *pool, const struct command_line *line)
     notify_say(&pool->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
     changes = compare(fresh, &pool->config);
-    if (changes.renewal || has_host_modules(fresh) || !has_room(pool, fresh)) {
+    if (changes.renewal || has_host_modules(fresh) || !will_do(pool, fresh)) {
         pool->reload = RELOAD_WANTED;
         log_info("reloading: a zygote of the new configuration is started");
         return;

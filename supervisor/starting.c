@@ -133,6 +133,21 @@ static int open_library(const struct config *config, int *ret_fd, char path[LIMI
     return 0;
 }
 
+bool starting_library_changed(const struct unit *zygote, const struct pool *pool,
+                              const struct config *config)
+{
+    const struct stat *before = &pool->libraries[zygote->slot];
+    autobuffer struct buffer why = BUFFER_INIT(4096);
+    char path[LIMIT_PATH];
+    autoclose int library = -1;
+    struct stat now;
+
+    return open_library(config, &library, path, &why) == 0 && fstat(library, &now) == 0 &&
+           (now.st_dev != before->st_dev || now.st_ino != before->st_ino ||
+            now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+            now.st_mtim.tv_nsec != before->st_mtim.tv_nsec);
+}
+
 /* Without groups a zygote does as well as it can. */
 static void prepare_groups(struct pool *pool, struct unit *unit,
                            struct message_setup *setup)
@@ -168,6 +183,9 @@ static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why
     int peer = -1, fds[2];
     int error = open_library(config, &library, setup.library, why);
 
+    if (error == 0 && fstat(library, &pool->libraries[unit->slot]) != 0) {
+        error = -errno;
+    }
     if (error == 0) {
         error = loading_open(&unit->loading);
     }

@@ -24,5 +24,10 @@ int starting_open_groups(struct cgroup *cgroup, const char *wanted);
 /* Starts the unit's process. Returns 0, or a negative errno with a sentence in `why`. */
 int starting_start(struct pool *pool, struct unit *unit, struct buffer *why) must_check;
 
+/* Whether the archive of Python's library is another file, or has been written anew,
+ * since this zygote was started. */
+bool starting_library_changed(const struct unit *zygote, const struct pool *pool,
+                              const struct config *config);
+
 /* After a zygote's death: its set of control groups goes. */
 void starting_remove_groups(struct pool *pool, struct unit *unit);

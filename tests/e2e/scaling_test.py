@@ -3,6 +3,7 @@
 while jobs run."""
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -158,6 +159,20 @@ class Configured(unittest.TestCase):
         self.assertEqual((self.pool.zygotes(), len(self.pool.relays())), ([zygote], 2))
         self.reload("[pool]\nworkers = 3\n", "reloaded: the new configuration is in force")
         self.count(3)
+
+    def test_a_library_that_was_made_anew(self):
+        """As where Debian has updated Python: a reload takes it, whatever the configuration is."""
+        text = "[pool]\nworkers = 2\n[sandbox]\nlibrary = {}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            library = os.path.join(folder, "library.zip")
+            for again in range(2):
+                before = self.pool.zygotes()
+                shutil.copy(pool.program("python-library.zip"), library + ".new")
+                os.rename(library + ".new", library)
+                self.reload(text.format(library), "reloaded: the new configuration is in force")
+                pool.wait_until(lambda: len(self.pool.zygotes()) == 1 and self.pool.zygotes() != before, "the zygote is another one")
+            self.reload(text.format(library), "reloaded: nothing has changed")
 
     def test_what_only_a_restart_changes(self):
         self.reload("[pool]\nworkers = 2\nredis = redis://:secret@localhost:1\n[sandbox]\nisolation = none\n",
