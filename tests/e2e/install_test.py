@@ -14,7 +14,8 @@ INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-
              "libexec/paddock/paddock-relay", "share/man/man1/paddock.1", "share/man/man8/paddock-supervisor.8",
              "share/man/man8/paddock-library.8", "sbin/paddock-library", "libexec/paddock/python-library.zip",
              "lib/python3.11/dist-packages/paddock_importer.cpython-311-x86_64-linux-gnu.so",
-             "share/doc/paddock/README.md", "share/doc/paddock/PROTOCOL.md",
+             "lib/systemd/system/paddock.service", "lib/systemd/system/paddock-redis.service", "lib/sysusers.d/paddock.conf",
+             "lib/tmpfiles.d/paddock.conf", "etc/paddock/redis.conf", "share/doc/paddock/README.md", "share/doc/paddock/PROTOCOL.md",
              "share/doc/paddock/examples/robot2010/robot.py", "etc/paddock/paddock.conf",
              *(f"share/paddock/clients/{name}" for name in ("paddock.py", "paddock.js", "paddock.php", "package.json", "follow.sh")),
              *(f"share/doc/paddock/examples/gateway/{name}" for name in ("server.js", "index.html", "paddock.js", "recording.js"))]
