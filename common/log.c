@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/utf8.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 static struct {
     const char *role;
     struct log_manner manner;
-} state = {"paddock", {LOG_INFO, LOG_TEXT, ""}};
+    unsigned long long lost; /* lines, since the last one that was written */
+} state = {"paddock", {LOG_INFO, LOG_TEXT, ""}, 0};
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
 
@@ -115,6 +117,16 @@ static void add_fact(struct buffer *line, const char *word, size_t size)
     }
 }
 
+/* A tenant's own name may end in a colon: facts go on behind it where one follows. */
+static bool is_last_fact(const char *word, size_t size)
+{
+    const char *next = word + size + strspn(word + size, " ");
+    bool is_tenant = strncmp(word, "tenant=", strlen("tenant=")) == 0;
+
+    return size > 0 && word[size - 1] == ':' &&
+           !(is_tenant && next[strspn(next, NAME_CHARACTERS)] == '=');
+}
+
 static void add_facts(struct buffer *line, const char *message)
 {
     bool ends = false;
@@ -122,7 +134,7 @@ static void add_facts(struct buffer *line, const char *message)
     while (!ends && *message != '\0') {
         size_t size = strcspn(message, " ");
 
-        ends = size > 0 && message[size - 1] == ':';
+        ends = is_last_fact(message, size);
         add_fact(line, message, size - (ends ? 1 : 0));
         message += size + strspn(message + size, " ");
     }
@@ -164,7 +176,7 @@ static void (*const writers[])(struct buffer *line, enum log_level level,
 };
 
 /* One write per line, so that lines of several processes do not mix. */
-static void write_line(enum log_level level, const char *message)
+static void put_line(enum log_level level, const char *message)
 {
     char bytes[16 * LIMIT_LOG_LINE]; /* JSON has much of it twice, and escapes it */
     struct buffer line = BUFFER_OVER(bytes);
@@ -174,6 +186,34 @@ static void write_line(enum log_level level, const char *message)
     if (write(STDERR_FILENO, line.data, line.size) < 0) {
         return; /* nobody is left to be told */
     }
+}
+
+#define PATIENCE_MS 10 /* before the first line that is left out */
+
+/* Who reads the log and stands still is not waited for: a relay that did would give no
+ * sign of life, and a supervisor would replace nobody. */
+static bool is_read(void)
+{
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&log, 1, state.lost == 0 ? PATIENCE_MS : 0) != 0;
+}
+
+static void write_line(enum log_level level, const char *message)
+{
+    if (!is_read()) {
+        state.lost++;
+        return;
+    }
+    if (state.lost > 0) {
+        char words[96];
+
+        (void)snprintf(words, sizeof(words),
+                       "%llu lines of the log are lost: nobody has read it", state.lost);
+        state.lost = 0;
+        put_line(LOG_WARNING, words);
+    }
+    put_line(level, message);
 }
 
 void log_event(enum log_level level, const char *format, ...)

@@ -8,6 +8,9 @@
  * by log_event itself: as \n, \t, \xNN or \uNNNN control characters, what moves or hides
  * text, and invalid UTF-8.
  *
+ * Nobody waits for who reads the log: what it does not take is left out, and counted in
+ * the next line that it takes.
+ *
  * Grammar: "unable to X: reason"; facts as `key=value`, before any text of others: where
  * a word ends in a colon facts end, too. A fact is a number in JSON where it is one, but
  * names of jobs and queues never are.

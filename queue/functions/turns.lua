@@ -7,8 +7,8 @@
 -- Who comes takes a place where the round has come to: as much as all of its members were served on the mean, and no less than who
 -- was served last, but between the first of them and one turn of his own behind (virtual time of fair queueing: Demers, Keshav and
 -- Shenker, 1989; of who is being served: Goyal, Vin and Cheng, 1996). So each turn puts those
--- who come after it behind those who wait, however many come: at the place of the first they would be before it, by their
--- names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
+-- who come after it behind those who wait, however many come (but behind a burst once, within two turns of each): at the place of
+-- the first they would be before it, by their names, for ever. A round that has begun is shared among as many as it began with (`of:`): however many come meanwhile, it
 -- comes to its end, and to those who wait for their next turn. It never comes further than one turn beyond the first of them:
 -- who is gone after a single turn would else have it run ahead, the more of them the further. Who has nothing more to run leaves,
 -- and `turns_had` holds what it was served until the round has come so far, of at most HAD_AT_MOST: else who left and returned

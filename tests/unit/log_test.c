@@ -46,6 +46,9 @@ static const struct {
     {"\x1b[31mred\x7f\r", "\\x1b[31mred\\x7f\\x0d", "\"\\u001b[31mred\\u007f\\r\"}"},
     {"caf\xc3\xa9 \xf0\x9f\xa4\x96", "caf\xc3\xa9 \xf0\x9f\xa4\x96", "\"caf\xc3\xa9 \xf0\x9f\xa4\x96\"}"},
     {"a\xff\xe2\x82z", "a\\xff\\xe2\\x82z", "\"a\xef\xbf\xbd\xef\xbf\xbdz\"}"},
+    {"tenant=a: wall_ms=5: b=6", "tenant=a: wall_ms=5: b=6", "\"tenant=a: wall_ms=5: b=6\",\"tenant\":\"a:\",\"wall_ms\":5}"},
+    {"tenant=a:: b c=6", "tenant=a:: b c=6", "\"tenant=a:: b c=6\",\"tenant\":\"a:\"}"},
+    {"job=a: b=6", "job=a: b=6", "\"job=a: b=6\",\"job\":\"a\"}"},
     /* what moves others: U+0085, U+202E, U+2066 */
     {"a\xc2\x85\xe2\x80\xae\xe2\x81\xa6", "a\\u0085\\u202e\\u2066", "\"a\\u0085\\u202e\\u2066\"}"},
     /* what nobody sees: U+200B, U+200E, U+200F, U+061C, U+FEFF, U+00AD, U+E0041 */
@@ -81,10 +84,44 @@ static void a_long_line_is_cut_between_characters(void **state)
     assert_int_equal(strlen(written(LOG_JSON, text)), 6 * (LIMIT_LOG_LINE - 1) + 3);
 }
 
+/* Who reads nothing is not waited for, and learns how much it has missed. */
+static void nobody_waits_for_who_reads_it(void **state)
+{
+    static char read_at_last[1 << 20];
+    char text[LIMIT_LOG_LINE / 2];
+    int ends[2], kept = dup(STDERR_FILENO);
+    const char *last;
+    ssize_t size;
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_true(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    log_open("test", (struct log_manner){LOG_INFO, LOG_TEXT, ""});
+    for (int i = 0; i < 1000; i++) {
+        log_info("%s", text);
+    }
+    size = read(ends[0], read_at_last, sizeof(read_at_last) - 1);
+    log_info("and then");
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    assert_true(size > 0 && size < 1000 * (ssize_t)strlen(text));
+    read_at_last[size] = '\0';
+    assert_null(strstr(read_at_last, "lost"));
+    size = read(ends[0], read_at_last, sizeof(read_at_last) - 1);
+    assert_true(size > 0);
+    read_at_last[size] = '\0';
+    last = strstr(read_at_last, " lines of the log are lost: nobody has read it\n");
+    assert_non_null(last);
+    assert_non_null(strstr(last, "] and then\n"));
+    close_fd(&ends[0]);
+    close_fd(&ends[1]);
+    close_fd(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_chose_is_seen_as_what_it_is),
+        cmocka_unit_test(nobody_waits_for_who_reads_it),
         cmocka_unit_test(a_long_line_is_cut_between_characters),
     };
 
