@@ -5,7 +5,7 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK and TEXT (report.h), LOADING (host_loading.h),
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK (report.h), LOADING (host_loading.h),
 ALLOW_CTYPES and what imports.py defines as NOTES, and reads back `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c
 call. What it raises as SystemExit is for the operator to read.
 """
@@ -252,19 +252,6 @@ def _class(value):
     return type("", (SyntaxError if issubclass(kind, SyntaxError) else Exception,), named)
 
 
-def _text(value, what, func=str, _str=str, _other=traceback._safe_string):
-    """traceback._safe_string, for whoever prints an exception; one whose text hangs costs no more."""
-    if func is not _str or type(value) is _Said:
-        return _other(value, what, func)
-    try:
-        return TEXT(value)
-    except:
-        return f"<{what} str() failed>"
-
-
-traceback._safe_string = _text
-
-
 def _name(value):
     """Its class's, as a traceback has it."""
     kind = _class(value)
@@ -283,11 +270,11 @@ class _Told(traceback.TracebackException):
         self.__suppress_context__ = False
         self.__cause__ = self.__context__ = self.exceptions = None
 
-    def format_exception_only(self, _only=traceback.TracebackException, **how):
+    def format_exception_only(self, _only=traceback.TracebackException, _text=traceback._safe_string, **how):
         value = self._value
 
-        def lines(text, notes):
-            told = _only(_class(value), _Said(value, text, notes), None, _seen=set())
+        def lines(*said):
+            told = _only(_class(value), _Said(value, *said) if said else value, None, _seen=set())
             if issubclass(type(value), SyntaxError):
                 _points(told)
             meant = SUGGESTION(value)
@@ -364,8 +351,8 @@ def _print_unraisable(args):
     print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
     value = args.exc_value
 
-    def lines(text, notes):
-        return [traceback._format_final_exc_line(_name(value), _Said(value, text, None))]
+    def lines(*said):
+        return [f"{_name(value)}: {traceback._safe_string(_Said(value, *said) if said else value, 'exception')}\n"]
 
     if args.exc_traceback is not None:
         print("Traceback (most recent call last):", file=sys.stderr)

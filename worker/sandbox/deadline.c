@@ -1,163 +1,104 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines. Runs in the sandbox, in the threads that ask and in one of its own, which
- * has Python's lock only for as long as it takes to interrupt others; trusts nothing that
- * the program may have made of signals. Who holds Python's lock may wait for ours, and
- * nobody who holds ours waits for Python's.
+ * Deadlines. Runs in the sandbox, in the main thread and in one of its own, which knows
+ * no Python; trusts nothing that the program may have made of signals.
  */
 #include "worker/sandbox/deadline.h"
 
-#include "common/cleanup.h"
 #include "common/clock.h"
 
+#include <Python.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
-#include <unistd.h>
 
+#define FIRST_MS 300
+#define LEAST_MS 10
 #define AGAIN_MS 20 /* for who has caught it */
 #define SIGNAL   SIGPWR
 #define STACK    (64 << 10)
 
-static const struct {
-    int64_t first_ms, least_ms;
-} times[] = {
-    [DEADLINE_ENDING] = {300, 10},
-    [DEADLINE_RUNNING] = {2000, 1000},
-};
-
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t change;
-    struct deadline *first;
-    bool tried, watches;                /* there is a thread, or there was to be */
-    bool in_main;                       /* of these one is the main thread's */
-    int64_t next_ms[array_size(times)]; /* 0: none has passed yet */
-    PyObject *set_signal, *interrupt;   /* functions */
-} all = {
+    pthread_t main;
+    bool tried, watches; /* there is a thread, or there was to be */
+    int64_t due_ms;      /* 0: there is no deadline */
+    int64_t next_ms;     /* what the next one has */
+    bool passed;
+} deadline = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .change = PTHREAD_COND_INITIALIZER,
+    .next_ms = FIRST_MS,
 };
-
-static _Thread_local bool runs;
-
-/* ---- the thread that watches ---- */
-
-/* Whoever is not in the list any more has come back. */
-static void interrupt_threads(void)
-{
-    PyGILState_STATE state = PyGILState_Ensure();
-
-    (void)pthread_mutex_lock(&all.lock);
-    for (struct deadline *one = all.first; one != NULL; one = one->next) {
-        if (one->passed && !one->is_main) {
-            (void)PyThreadState_SetAsyncExc(one->ident, PyExc_KeyboardInterrupt);
-        }
-    }
-    (void)pthread_mutex_unlock(&all.lock);
-    PyGILState_Release(state);
-}
-
-/* Returns whether threads are to be interrupted that no signal interrupts. */
-static bool pass(int64_t now_ms)
-{
-    bool others = false;
-
-    for (struct deadline *one = all.first; one != NULL; one = one->next) {
-        if (now_ms >= one->due_ms) {
-            one->passed = true;
-            one->due_ms = now_ms + AGAIN_MS;
-            others |= !one->is_main;
-            if (one->is_main) {
-                (void)pthread_kill(one->thread, SIGNAL);
-            }
-        }
-    }
-    return others;
-}
-
-static int64_t next_due_ms(void)
-{
-    int64_t due_ms = INT64_MAX;
-
-    for (const struct deadline *one = all.first; one != NULL; one = one->next) {
-        due_ms = one->due_ms < due_ms ? one->due_ms : due_ms;
-    }
-    return due_ms;
-}
 
 static void *watch(void *unused)
 {
-    (void)pthread_mutex_lock(&all.lock);
+    (void)pthread_mutex_lock(&deadline.lock);
     for (;;) {
-        int64_t due_ms = next_due_ms(), now_ms = clock_now_ms();
+        if (deadline.due_ms == 0) {
+            (void)pthread_cond_wait(&deadline.change, &deadline.lock);
+        } else if (clock_now_ms() < deadline.due_ms) {
+            const struct timespec until = {deadline.due_ms / 1000,
+                                           deadline.due_ms % 1000 * 1000000};
 
-        if (all.first == NULL) {
-            (void)pthread_cond_wait(&all.change, &all.lock);
-        } else if (now_ms < due_ms) {
-            const struct timespec until = {due_ms / 1000, due_ms % 1000 * 1000000};
-
-            (void)pthread_cond_clockwait(&all.change, &all.lock, CLOCK_MONOTONIC, &until);
-        } else if (pass(now_ms)) {
-            (void)pthread_mutex_unlock(&all.lock);
-            interrupt_threads();
-            (void)pthread_mutex_lock(&all.lock);
+            (void)pthread_cond_clockwait(&deadline.change, &deadline.lock,
+                                         CLOCK_MONOTONIC, &until);
+        } else {
+            deadline.passed = true;
+            deadline.due_ms += AGAIN_MS;
+            (void)pthread_kill(deadline.main, SIGNAL);
         }
     }
     return NULL;
+}
+
+static PyObject *interrupt(PyObject *self, PyObject *args)
+{
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    return NULL;
+}
+
+static PyMethodDef handler = {"interrupt", interrupt, METH_VARARGS, NULL};
+
+/* By Python's own way: its handler in C says so to whatever waits. */
+static bool handle_signal(void)
+{
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *function = PyCFunction_New(&handler, NULL);
+    PyObject *before = module != NULL && function != NULL
+                           ? PyObject_CallMethod(module, "signal", "iO", SIGNAL, function)
+                           : NULL;
+    bool done = before != NULL;
+
+    PyErr_Clear();
+    Py_XDECREF(before);
+    Py_XDECREF(function);
+    Py_XDECREF(module);
+    return done;
 }
 
 /* All signals are the program's, and come to its threads. */
 static bool start_thread(void)
 {
     pthread_attr_t attributes;
-    sigset_t every, before;
+    sigset_t all, before;
     pthread_t thread;
     bool done;
 
     if (pthread_attr_init(&attributes) != 0) {
         return false;
     }
-    (void)sigfillset(&every);
-    (void)sigdelset(&every, SIGSYS);
-    (void)pthread_sigmask(SIG_SETMASK, &every, &before);
+    (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGSYS);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     done = pthread_attr_setstacksize(&attributes, STACK) == 0 &&
            pthread_create(&thread, &attributes, watch, NULL) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attributes);
     return done;
-}
-
-/* ---- the signal ---- */
-
-/* One that comes late is to reach nothing of the program's. */
-static PyObject *interrupt(PyObject *self, PyObject *args)
-{
-    if (!all.in_main) {
-        return Py_NewRef(Py_None);
-    }
-    PyErr_SetNone(PyExc_KeyboardInterrupt);
-    return NULL;
-}
-
-int deadline_prepare(void)
-{
-    static PyMethodDef method = {"interrupt", interrupt, METH_VARARGS, NULL};
-    PyObject *module = PyImport_ImportModule("_signal");
-
-    all.set_signal = module != NULL ? PyObject_GetAttrString(module, "signal") : NULL;
-    all.interrupt = PyCFunction_New(&method, NULL);
-    Py_XDECREF(module);
-    return all.set_signal != NULL && all.interrupt != NULL ? 0 : -1;
-}
-
-/* By Python's own way: its handler in C says so to whatever waits. Returns what there was
- * (new), or NULL. */
-static PyObject *handle_signal(PyObject *handler)
-{
-    PyObject *before = PyObject_CallFunction(all.set_signal, "iO", SIGNAL, handler);
-
-    PyErr_Clear();
-    return before;
 }
 
 static void let_through(void)
@@ -169,88 +110,43 @@ static void let_through(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &one, NULL);
 }
 
-/* ---- who asks ---- */
-
-static int64_t *next_ms(enum deadline_kind kind)
+static void set_due(int64_t due_ms)
 {
-    if (all.next_ms[kind] == 0) {
-        all.next_ms[kind] = times[kind].first_ms;
-    }
-    return &all.next_ms[kind];
+    (void)pthread_mutex_lock(&deadline.lock);
+    deadline.due_ms = due_ms;
+    (void)pthread_cond_signal(&deadline.change);
+    (void)pthread_mutex_unlock(&deadline.lock);
 }
 
-bool deadline_runs(void)
+void deadline_begin(void)
 {
-    return runs;
-}
-
-void deadline_begin(struct deadline *deadline, enum deadline_kind kind)
-{
-    *deadline = (struct deadline){
-        .kind = kind,
-        .is_main = gettid() == getpid(),
-        .thread = pthread_self(),
-        .ident = PyThread_get_thread_ident(),
-    };
-    if (!all.tried) {
-        all.tried = true;
-        all.watches = start_thread();
-    }
-    if (!all.watches || runs) {
-        return;
-    }
-    runs = true;
-    if (deadline->is_main) {
-        all.in_main = true;
+    if (!deadline.tried) {
+        deadline.tried = true;
+        deadline.main = pthread_self();
         let_through();
-        deadline->before = handle_signal(all.interrupt);
+        deadline.watches = handle_signal() && start_thread();
     }
-    (void)pthread_mutex_lock(&all.lock);
-    deadline->due_ms = clock_now_ms() + *next_ms(kind);
-    deadline->link = &all.first;
-    deadline->next = all.first;
-    if (deadline->next != NULL) {
-        deadline->next->link = &deadline->next;
-    }
-    all.first = deadline;
-    (void)pthread_cond_signal(&all.change);
-    (void)pthread_mutex_unlock(&all.lock);
-}
-
-/* What is under way still is stopped: it is not to reach what follows. */
-static void stop_interrupts(struct deadline *deadline)
-{
-    if (!deadline->is_main) {
-        (void)PyThreadState_SetAsyncExc(deadline->ident, NULL);
-    } else if (PyErr_CheckSignals() < 0) {
-        PyErr_Clear(); /* the program's own, which has come at the same time */
+    if (deadline.watches) {
+        set_due(clock_now_ms() + deadline.next_ms);
     }
 }
 
-bool deadline_end(struct deadline *deadline)
+/* One that came at the last moment is not to reach what follows. */
+bool deadline_end(void)
 {
-    if (deadline->link == NULL) {
+    bool passed;
+
+    if (!deadline.watches) {
         return false;
     }
-    (void)pthread_mutex_lock(&all.lock);
-    *deadline->link = deadline->next;
-    if (deadline->next != NULL) {
-        deadline->next->link = deadline->link;
+    set_due(0);
+    if (PyErr_CheckSignals() < 0) {
+        PyErr_Clear();
     }
-    if (deadline->passed && *next_ms(deadline->kind) > times[deadline->kind].least_ms) {
-        *next_ms(deadline->kind) /= 2;
+    passed = deadline.passed;
+    deadline.passed = false;
+    if (passed && deadline.next_ms > LEAST_MS) {
+        deadline.next_ms /= 2;
     }
-    (void)pthread_mutex_unlock(&all.lock);
-    runs = false;
-    if (deadline->is_main) {
-        all.in_main = false;
-    }
-    if (deadline->passed) {
-        stop_interrupts(deadline);
-    }
-    if (deadline->before != NULL) {
-        Py_XDECREF(handle_signal(deadline->before));
-        Py_CLEAR(deadline->before);
-    }
-    return deadline->passed;
+    return passed;
 }

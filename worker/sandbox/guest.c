@@ -392,12 +392,11 @@ static void add_hint(PyObject *exception, const struct program *program,
                      struct buffer *to)
 {
     autobuffer struct buffer hint = BUFFER_INIT(1024);
-    struct deadline deadline;
 
-    deadline_begin(&deadline, DEADLINE_ENDING); /* it looks at texts */
+    deadline_begin(); /* it looks at texts */
     importer_hint(exception, program->root, program->inbox->limits.live_input != 0,
                   report_said, &hint);
-    (void)deadline_end(&deadline);
+    (void)deadline_end();
     if (report_is_nested_too_deep(exception)) {
         buffer_add_text(&hint,
                         "It is nested too deep, or too long, for Python's compiler: "

@@ -202,13 +202,6 @@ static PyObject *ask(PyObject *self, PyObject *args)
 
 static PyMethodDef ask_method = {"ask", ask, METH_VARARGS, NULL};
 
-static PyObject *text_in_time(PyObject *self, PyObject *object)
-{
-    return report_text_in_time(object);
-}
-
-static PyMethodDef text_method = {"text", text_in_time, METH_O, NULL};
-
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
                                PyObject *notes, const char *added)
@@ -237,7 +230,6 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"LOADING", host_loading_function()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},
-            {"TEXT", PyCFunction_New(&text_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 

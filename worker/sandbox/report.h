@@ -25,13 +25,10 @@ void report_record(void);
 void report_done(void);
 /* Whoever prints on stderr says that it has shown the frames of this one (borrowed), and
  * all that comes before it, and asks for its text now. Returns a list of lines: those
- * that `print` makes of its text and its notes (None where one could not be made), or
- * what is known where they have not come in time. */
+ * that `print` makes, which is called without arguments, or what is known where the text
+ * has not come in time. NULL with the exception of `print`: this one is not being told.
+ */
 PyObject *report_ask(PyObject *exception, PyObject *print);
-/* What str() makes of it: a new reference, or NULL with an exception, for who prints an
- * exception, or a note, while the program runs. One that does not come in time is
- * interrupted (deadline.h), and words of ours stand in its place. */
-PyObject *report_text_in_time(PyObject *object);
 /* What an exception has said, or says now: a new reference, or NULL without an exception.
  */
 PyObject *report_said(PyObject *exception);

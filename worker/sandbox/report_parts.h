@@ -8,7 +8,6 @@
 #pragma once
 
 #include "common/wire.h"
-#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/report.h"
 
 #include <frameobject.h>
@@ -107,7 +106,6 @@ void report_for_all(PyObject *exception,
 /* An exception, or what stands for some that are left out. */
 struct report_told {
     PyObject *exception;         /* owned; NULL: `left_out` are */
-    enum deadline_kind kind;     /* of those by which it is asked */
     struct report_frames frames; /* as they were before anything was asked */
     /* owned: list of what it said, and its notes, None where that could not be made;
      * NULL: not asked */

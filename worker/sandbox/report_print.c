@@ -14,7 +14,7 @@ int report_print_prepare(PyObject *print_exception)
 {
     print_function = Py_NewRef(print_exception);
     original_hook = Py_XNewRef(PySys_GetObject("__excepthook__"));
-    return original_hook != NULL ? deadline_prepare() : -1;
+    return original_hook != NULL ? 0 : -1;
 }
 
 struct search {

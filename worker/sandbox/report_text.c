@@ -4,7 +4,6 @@
  * every length is capped, and what cannot be had is left out.
  */
 #include "common/utf8.h"
-#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/report_parts.h"
 
 #include <string.h>
@@ -92,38 +91,6 @@ PyObject *report_text_of(PyObject *object)
     PyErr_Clear();
     Py_XDECREF(text);
     return shortened(plain);
-}
-
-/* ---- while the program runs ---- */
-
-static bool needs_no_code(PyObject *object)
-{
-    return PyExceptionInstance_Check(object) ? report_is_plain(object)
-                                             : PyUnicode_CheckExact(object);
-}
-
-static PyObject *interruptible_text_of(PyObject *object)
-{
-    PyObject *type, *value, *traceback, *text;
-    struct deadline deadline;
-
-    deadline_begin(&deadline, DEADLINE_RUNNING);
-    text = PyObject_Str(object);
-    PyErr_Fetch(&type, &value, &traceback);
-    if (deadline_end(&deadline) && text == NULL) {
-        Py_CLEAR(type);
-        Py_CLEAR(value);
-        Py_CLEAR(traceback);
-        return PyUnicode_FromString(REPORT_NO_TEXT);
-    }
-    PyErr_Restore(type, value, traceback);
-    return text;
-}
-
-PyObject *report_text_in_time(PyObject *object)
-{
-    return needs_no_code(object) || deadline_runs() ? PyObject_Str(object)
-                                                    : interruptible_text_of(object);
 }
 
 /* ---- lines of them ---- */

@@ -8,6 +8,7 @@
 #include "worker/sandbox/report_parts.h"
 
 #include "common/cleanup.h"
+#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/last_words.h"
 #include "worker/sandbox/recorder.h"
 
@@ -89,12 +90,11 @@ static void lay_down(void);
 
 static PyObject *timed_text_of(struct report_told *one, PyObject *part)
 {
-    struct deadline deadline;
     PyObject *text;
 
-    deadline_begin(&deadline, one->kind);
+    deadline_begin();
     text = report_text_of(part);
-    one->late |= deadline_end(&deadline);
+    one->late |= deadline_end();
     return text;
 }
 
@@ -109,7 +109,7 @@ static Py_ssize_t ask_part(struct report_told *one, PyObject *part, Py_ssize_t i
 
     PyErr_Clear();
     Py_XDECREF(text);
-    if (is_kept && !plain && one->kind == DEADLINE_ENDING) {
+    if (is_kept && !plain) {
         lay_down();
     }
     return length;
@@ -350,12 +350,10 @@ static PyObject *print_said(const struct report_told *one, PyObject *print)
     PyObject *lines = NULL;
 
     if (notes != NULL) {
-        struct deadline deadline;
-
-        deadline_begin(&deadline, one->kind);
+        deadline_begin();
         lines = PyObject_CallFunction(print, "OO", PyList_GET_ITEM(one->texts, 0), notes);
         PyErr_Clear();
-        (void)deadline_end(&deadline);
+        (void)deadline_end();
     }
     PyErr_Clear();
     Py_XDECREF(notes);
@@ -377,28 +375,12 @@ static PyObject *lines_of(struct report_told *one, PyObject *print)
     return lines;
 }
 
-/* One that is printed while the program runs, and no more. A program may call for it with
- * something that is no exception. */
-static PyObject *ask_running(PyObject *exception, PyObject *print)
-{
-    struct report_told one = {.exception = exception, .kind = DEADLINE_RUNNING};
-    PyObject *lines;
-
-    if (!PyExceptionInstance_Check(exception)) {
-        return PyObject_CallFunction(print, "NO", report_text_of(exception), Py_None);
-    }
-    ask(&one);
-    lines = report_shorten(lines_of(&one, print));
-    Py_XDECREF(one.texts);
-    return lines;
-}
-
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
     struct report_told *one = find(exception);
 
     if (one == NULL) {
-        return ask_running(exception, print);
+        return report_shorten(PyObject_CallNoArgs(print));
     }
     if (*one->relation == '\0') {
         recorder_tell_last();
