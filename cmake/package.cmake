@@ -16,6 +16,7 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # The library's archive is made of Python's when the package is installed.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "redis-server (>= 5:7.0), libpython3.11-stdlib, tzdata, init-system-helpers, \
 systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS python3-redis) # for paddock-loadtest
 set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/package_files.cmake)
 set(maintainer_scripts ${PROJECT_SOURCE_DIR}/deploy/package)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

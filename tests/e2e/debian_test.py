@@ -96,6 +96,13 @@ class Debian(unittest.TestCase):
             checked = self.machine.run("systemd-analyze", "verify", "--man=no", unit)
             self.assertEqual((checked.stdout, checked.stderr), ("", ""))
 
+    def test_the_load_test(self):
+        """As an operator would before a competition."""
+        self.apt("install", "python3-redis")
+        done = self.machine.run("paddock-loadtest", "smoke")
+        self.assertRegex(done.stdout, "^smoke: 24 of 24 jobs of 4 tenants")
+        self.assertIn("lost        0, double 0, wrong 0", done.stdout)
+
     def test_the_queue_is_for_the_group(self):
         """A backend is no root; whoever is not in the group reaches nothing, and nobody reads the configuration."""
         self.machine.run("useradd", "--groups", "paddock", "backend")

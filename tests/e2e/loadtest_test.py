@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""deploy/loadtest at real pools: what it measures is there, and what goes wrong is found."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import unittest
+
+import pool
+
+LOADTEST = os.path.join(pool.ROOT, "deploy", "loadtest")
+
+
+def where(p):
+    return "--redis", f"unix:{p.runtime}/redis.sock", "--queue", p.queue
+
+
+class LoadTest(pool.TestCase):
+    OPTIONS = {"workers": 2, "max_wall_ms": 60_000}
+
+    def run_it(self, *words, p=None, **options):
+        p = p or self.pool
+        return subprocess.run([LOADTEST, *words, *where(p)], capture_output=True, text=True, timeout=pool.PATIENCE, **options)
+
+    def report(self, *words, code=0, p=None):
+        done = self.run_it(*words, "--json", p=p)
+        self.assertEqual((done.returncode, done.stderr), (code, ""), done.stdout)
+        return json.loads(done.stdout)
+
+    def test_smoke(self):
+        """Each kind of program ends as it must, whatever it is beside."""
+        report = self.report("smoke")
+        self.assertEqual((report["submitted"], report["done"], report["lost"], report["double"], report["wrong"], report["missed"]),
+                         (24, 24, [], [], [], []))
+        self.assertEqual({tuple(row.values()) for row in report["verdicts"].values()}, {(2,)})
+        self.assertEqual(report["tenants"], 4)
+        for name in "wait_ms", "start_ms", "result_ms":
+            values = list(report[name].values())
+            self.assertEqual(values, sorted(values))
+        self.assertLess(report["wait_ms"]["p50"], report["start_ms"]["p50"])
+        self.assertLess(report["start_ms"]["p50"], report["result_ms"]["p50"])
+        self.assertEqual(self.client.redis.zcard(self.client.key("open")), 0)
+
+    def test_loops(self):
+        for words in (["--students", "3", "--think-s", "0"], ["--rate", "20"], ["--rate", "0"]):
+            with self.subTest(words):
+                report = self.report("lesson", "--jobs", "12", "--mix", "short", *words)
+                self.assertEqual((report["done"], report["verdicts"]), (12, {"short": {"ok": 12}}))
+
+    def test_a_queue_that_is_full(self):
+        """What is refused is submitted again, and counted."""
+        self.client.redis.hset(self.client.key("conf"), "max_jobs", 3)
+        self.addCleanup(self.client.redis.delete, self.client.key("conf"))
+        report = self.report("deadline", "--jobs", "12", "--mix", "short=1")
+        self.assertEqual(report["done"], 12)
+        self.assertGreater(report["refusals"], 0)
+
+    def test_thresholds(self):
+        done = self.run_it("--jobs", "4", "--mix", "short", "--max-result-p95", "0.001", "--min-fairness", "1.5", "--min-rate", "0")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(re.findall(r"missed      --(\S+) (\S+):", done.stdout), [("max-result-p95", "0.001"), ("min-fairness", "1.5")])
+        self.assertRegex(done.stdout, r"smoke: 4 of 4 jobs of 4 tenants in .*\nms +p50 +p90 +p95 +p99 +max\nwait .*\nstart .*\nresult .*\n"
+                                      r"verdicts    short: 4 ok\nfairness    [01].*\nrefused     0 .*\nlost        0, double 0, wrong 0, ")
+
+    def test_jobs_that_end_as_they_must_not(self):
+        with pool.Pool(workers=1, max_cpu_ms=10) as p:
+            report = self.report("--jobs", "2", "--mix", "long", p=p, code=1)
+        self.assertEqual([line.partition(": ")[2] for line in report["wrong"]], ["long ended as cpu_limit"] * 2)
+        self.assertEqual(len(report["missed"]), 1)
+
+    def test_jobs_that_are_lost(self):
+        """Nobody takes them."""
+        self.client.redis.execute_command("FCALL", "paddock_pause", 1, self.client.key("open"), "")
+        self.addCleanup(self.client.redis.execute_command, "FCALL", "paddock_resume", 1, self.client.key("open"))
+        report = self.report("--jobs", "3", "--mix", "short", "--patience-s", "0.5", code=1)
+        self.assertEqual((report["done"], len(report["lost"]), report["wait_ms"], report["fairness"]), (0, 3, None, None))
+        self.assertIn("--max-lost 0: 3", report["missed"][0])
+
+    def test_progress(self):
+        """Where somebody looks, on one line that is gone in the end."""
+        ours, theirs = pty.openpty()
+        done = subprocess.run([LOADTEST, "--jobs", "4", "--mix", "short", *where(self.pool)],
+                              stdout=subprocess.DEVNULL, stderr=theirs, timeout=pool.PATIENCE)
+        os.close(theirs)
+        shown = os.read(ours, 1 << 16).decode()
+        os.close(ours)
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(shown, r"^\r\x1b\[Ksmoke: \d of 4 submitted, \d done, \d open, [0-9.]+ jobs/s")
+        self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+
+    def test_wrong_usage(self):
+        for words, sentence in ((["zork"], "there is no scenario 'zork'; there are smoke"), (["--mix", "zork=1"], "--mix zork=1: there is no program"),
+                                (["--mix", "short=none"], "--mix short=none: the share is a number"), (["--jobs", "0"], "--jobs 0: takes a number"),
+                                (["--rate", "-1"], "--rate -1: takes a number")):
+            with self.subTest(words):
+                done = self.run_it(*words)
+                self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
+                self.assertIn("paddock-loadtest: " + sentence, done.stderr)
+        done = subprocess.run([LOADTEST, "--redis", "unix:/nowhere/redis.sock"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
+        self.assertIn("paddock-loadtest: unix:/nowhere/redis.sock: ", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
