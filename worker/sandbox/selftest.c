@@ -174,9 +174,10 @@ static int run_attacker(const struct target *target, bool filtered)
 
 /* ---- limits that are kept from outside ---- */
 
-#define CPU_MS   20   /* what the one that computes may have, */
-#define SPIN_MS  1000 /* and takes where nobody stops it */
-#define SLEEP_MS 3000 /* likewise the one that sleeps */
+#define CPU_MS   20      /* what the one that computes may have, */
+#define SPIN_MS  1000    /* and takes where nobody stops it; */
+#define LOOKS    1000000 /* a machine that stands still takes time, but no looks at it */
+#define SLEEP_MS 3000    /* likewise the one that sleeps */
 
 /* Locked, and deaf: not even asked where it is it would end. Whoever waits hears that it
  * is so far. */
@@ -200,7 +201,8 @@ static _Noreturn void compute(const struct target *target, bool unused)
 
     become_deaf(target);
     end_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + SPIN_MS * 1000000ll;
-    while (clock_ns(CLOCK_PROCESS_CPUTIME_ID) < end_ns) {
+    for (long looks = 0; clock_ns(CLOCK_PROCESS_CPUTIME_ID) < end_ns || looks < LOOKS;
+         looks++) {
     }
     _exit(0);
 }
