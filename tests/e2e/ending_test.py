@@ -389,6 +389,26 @@ class Ending(pool.TestCase):
                     self.assertTrue(all(f[-1]["file"] == "/robot/robot.py" and f[-1]["source"] for f in frames), frames)
                     self.assert_shown(recording.text(records, "err"), errors, frames)
 
+    def test_others_print_what_is_being_told(self):
+        """Another thread, or what is being asked, prints an exception of the chain meanwhile: each is told as if nobody did."""
+        good = "    def __str__(self):\n        time.sleep(0.1)\n        return 'good'\n"
+        begin = ("import sys, threading, time\nclass G(Exception):\n" + good + "class H(Exception):\n    def __str__(self):\n        {}\n"
+                 "        while True: pass\n")
+        chain = "try:\n    try:\n        raise first\n    except G: raise H\nexcept H: raise G\n"
+        told = [("G", "good"), ("H", NO_TEXT), ("G", "good")]
+        for source, errors in ((begin.format("sys.excepthook(G, first, None)") + "first = G()\n" + chain, told),
+                               (begin.format("d = D(); del d") + "first = G()\nclass D:\n    def __del__(self): raise first\n" + chain, told),
+                               (begin.format("pass") + "def f():\n    time.sleep(0.05)\n    raise first\nfirst = G()\n"
+                                "threading.Thread(target=f).start()\n" + chain, told),
+                               (begin.format("pass") + "first = G()\ndef f(): raise first\nthreading.Timer(0.05, f).start()\nf()\n", [("G", "good")])):
+            with self.subTest(source):
+                job = self.client.run(source, wall_ms=600_000, cpu_ms=600_000)
+                records = recording.decode(job.recording)
+                self.assertEqual([(r["type"], r["message"]) for r in records if r["kind"] == "error"], errors)
+                self.assertEqual((job.verdict, job.result.get("detail", "")), ("exception", ""), job.result)
+                self.assertIn("G: good (robot.py, line", job.result["sentence"])
+                self.assertGreaterEqual(recording.text(records, "err").count("G: good\n"), len(errors) - errors.count(("H", NO_TEXT)))
+
     def assert_shown(self, text, errors, frames):
         """All frames with their source lines, each once."""
         *shown, last = text.splitlines()

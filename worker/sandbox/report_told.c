@@ -21,6 +21,7 @@
 static struct report_told told[TOLD_MAX];
 static size_t told_count;
 static unsigned shown; /* of what was laid down: all that is for stderr */
+static bool asks;      /* somebody is being asked, and runs code of the program's */
 
 /* ---- texts ---- */
 
@@ -88,13 +89,25 @@ static PyObject *message_of(const struct report_told *one)
 
 static void lay_down(void);
 
+static void begin_asking(void)
+{
+    asks = true;
+    deadline_begin();
+}
+
+static bool end_asking(void)
+{
+    asks = false;
+    return deadline_end();
+}
+
 static PyObject *timed_text_of(struct report_told *one, PyObject *part)
 {
     PyObject *text;
 
-    deadline_begin();
+    begin_asking();
     text = report_text_of(part);
-    one->late |= deadline_end();
+    one->late |= end_asking();
     return text;
 }
 
@@ -350,10 +363,10 @@ static PyObject *print_said(const struct report_told *one, PyObject *print)
     PyObject *lines = NULL;
 
     if (notes != NULL) {
-        deadline_begin();
+        begin_asking();
         lines = PyObject_CallFunction(print, "OO", PyList_GET_ITEM(one->texts, 0), notes);
         PyErr_Clear();
-        (void)deadline_end();
+        (void)end_asking();
     }
     PyErr_Clear();
     Py_XDECREF(notes);
@@ -375,9 +388,17 @@ static PyObject *lines_of(struct report_told *one, PyObject *print)
     return lines;
 }
 
+/* The main thread tells of the exception that ended the program, one question after the
+ * other. Whoever else prints one of its chain meanwhile, another thread or what is being
+ * asked, prints it as any: the deadline is not his. */
+static struct report_told *told_here(PyObject *exception)
+{
+    return recorder_thread() == 0 && !asks ? find(exception) : NULL;
+}
+
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
-    struct report_told *one = find(exception);
+    struct report_told *one = told_here(exception);
 
     if (one == NULL) {
         return report_shorten(PyObject_CallNoArgs(print));
