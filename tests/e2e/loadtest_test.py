@@ -29,6 +29,7 @@ class LoadTest(pool.TestCase):
         self.assertEqual((done.returncode, done.stderr), (code, ""), done.stdout)
         return json.loads(done.stdout)
 
+    @unittest.skipIf(pool.SANITIZED, "memory cannot be limited with AddressSanitizer")
     def test_smoke(self):
         """Each kind of program ends as it must, whatever it is beside."""
         report = self.report("smoke")
