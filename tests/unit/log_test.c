@@ -17,21 +17,34 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Standard error, and what it was before. */
+static int ends[2], kept;
+
+static void open_log(enum log_format format)
+{
+    kept = dup(STDERR_FILENO);
+    assert_true(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    log_open("test", (struct log_manner){LOG_INFO, format, ""});
+}
+
+static void close_log(void)
+{
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close_fd(&ends[0]);
+    close_fd(&ends[1]);
+    close_fd(&kept);
+}
+
 /* What is written for a text, from the beginning of its message on. */
 static const char *written(enum log_format format, const char *text)
 {
     static char line[16 * LIMIT_LOG_LINE];
-    int ends[2], kept = dup(STDERR_FILENO);
     ssize_t size;
 
-    assert_true(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
-    log_open("test", (struct log_manner){LOG_INFO, format, ""});
+    open_log(format);
     log_info("%s", text);
-    assert_true(dup2(kept, STDERR_FILENO) >= 0);
     size = read(ends[0], line, sizeof(line) - 1);
-    close_fd(&ends[0]);
-    close_fd(&ends[1]);
-    close_fd(&kept);
+    close_log();
     assert_true(size > 1 && line[size - 1] == '\n');
     line[size - 1] = '\0';
     return format == LOG_TEXT ? strchr(line, ']') + 2 : strstr(line, "\"message\":") + 10;
@@ -89,20 +102,17 @@ static void nobody_waits_for_who_reads_it(void **state)
 {
     static char read_at_last[1 << 20];
     char text[LIMIT_LOG_LINE / 2];
-    int ends[2], kept = dup(STDERR_FILENO);
     const char *last;
     ssize_t size;
 
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
-    assert_true(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
-    log_open("test", (struct log_manner){LOG_INFO, LOG_TEXT, ""});
+    open_log(LOG_TEXT);
     for (int i = 0; i < 1000; i++) {
         log_info("%s", text);
     }
     size = read(ends[0], read_at_last, sizeof(read_at_last) - 1);
     log_info("and then");
-    assert_true(dup2(kept, STDERR_FILENO) >= 0);
     assert_true(size > 0 && size < 1000 * (ssize_t)strlen(text));
     read_at_last[size] = '\0';
     assert_null(strstr(read_at_last, "lost"));
@@ -112,9 +122,7 @@ static void nobody_waits_for_who_reads_it(void **state)
     last = strstr(read_at_last, " lines of the log are lost: nobody has read it\n");
     assert_non_null(last);
     assert_non_null(strstr(last, "] and then\n"));
-    close_fd(&ends[0]);
-    close_fd(&ends[1]);
-    close_fd(&kept);
+    close_log();
 }
 
 int main(void)
