@@ -187,6 +187,8 @@ PRINTED = [
     THREAD.format("logging.error('within'); return 'said'", "pass"),
     "import signal, traceback\nsignal.signal(signal.SIGPWR, lambda *a: print('mine'))\nclass E(Exception):\n    def __str__(self): return 'said'\n"
     "try: raise E\nexcept E: traceback.print_exc()\nsignal.raise_signal(signal.SIGPWR)\n",
+    "import atexit, signal\nsignal.signal(signal.SIGPWR, lambda *a: print('mine'))\nclass E(Exception):\n    def __str__(self): return 'said'\n"
+    "@atexit.register\ndef late(): signal.raise_signal(signal.SIGPWR)\nraise E\n",
     "import sys\nsys.excepthook(ValueError, ValueError('x'), None)\n",
     "class D:\n    def __del__(self): raise ValueError\nd = D(); del d\n",
     "class D:\n    def __del__(self):\n        try: 1 / 0\n        except ZeroDivisionError:\n            e = ValueError('x')\n"
@@ -215,6 +217,9 @@ HANGS = [
     (E.format("while True: pass") + "try: 1 / 0\nexcept ZeroDivisionError: raise E\n",
      [("ZeroDivisionError", "division by zero"), ("E", NO_TEXT)]),
     (E.format("while True: pass") + "try: raise E\nexcept E: raise KeyError('later')\n", [("E", NO_TEXT), ("KeyError", "'later'")]),
+    *(("import signal\n" + E.format(f"if self is e: return 'said' if signal.{out} else ''\n        import time; time.sleep(1000)") +
+       "e = E()\ntry: raise e\nexcept E: raise E\n", [("E", "said"), ("E", NO_TEXT)])
+      for out in ("signal(signal.SIGPWR, signal.SIG_IGN) is not None", "pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPWR}) is not None")),
     (E.format("while True: pass") + "def f(n):\n    if n == 0: raise E\n    f(n - 1)\nf(2)\n", [("E", NO_TEXT)]),
     ("class E(Exception):\n    @property\n    def __notes__(self):\n        while True: pass\nraise E('mine')\n", [("E", "mine")]),
     ("class E(SyntaxError):\n    @property\n    def text(self):\n        while True: pass\nraise E('x')\n", [("E", "x")]),
@@ -539,6 +544,15 @@ class Ending(pool.TestCase):
             with self.subTest(code):
                 job = self.client.run(quit.format(code, argument))
                 self.assertEqual((job.verdict, job.result["exit_code"]), (verdict, exit_code), job.result)
+
+    def test_a_text_of_exit_that_hangs(self):
+        source = "class H:\n    def __str__(self):\n        {}\nimport atexit\natexit.register(print, 'late')\nraise SystemExit(H())\n"
+        for text, err in (("while True: pass", "\n"), ("1 / 0", "\n"), ("return 'said'", "said\n")):
+            with self.subTest(text):
+                job = self.client.run(source.format(text), wall_ms=600_000, cpu_ms=600_000)
+                records = recording.decode(job.recording)
+                self.assertEqual((job.verdict, job.result["exit_code"], job.result.get("detail", "")), ("exit", 1, ""), job.result)
+                self.assertEqual((recording.text(records), recording.text(records, "err")), ("late\n", err))
 
     def test_what_runs_late_is_traced(self):
         job = self.client.run(pool.make_zip(MODULES["objects"]), trace="calls")

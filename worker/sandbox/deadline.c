@@ -25,8 +25,10 @@ static struct {
     pthread_cond_t change;
     pthread_t main;
     bool tried, watches; /* there is a thread, or there was to be */
-    int64_t due_ms;      /* 0: there is no deadline */
-    int64_t next_ms;     /* what the next one has */
+    PyObject *function;  /* ours for the signal, and the program's, while one runs */
+    PyObject *before;
+    int64_t due_ms;  /* 0: there is no deadline */
+    int64_t next_ms; /* what the next one has */
     bool passed;
 } deadline = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -63,21 +65,18 @@ static PyObject *interrupt(PyObject *self, PyObject *args)
 
 static PyMethodDef handler = {"interrupt", interrupt, METH_VARARGS, NULL};
 
-/* By Python's own way: its handler in C says so to whatever waits. */
-static bool handle_signal(void)
+/* By Python's own way: its handler in C says so to whatever waits. Returns what was the
+ * signal's before, None where Python does not know, or NULL. */
+static PyObject *handle_signal(PyObject *function)
 {
     PyObject *module = PyImport_ImportModule("_signal");
-    PyObject *function = PyCFunction_New(&handler, NULL);
     PyObject *before = module != NULL && function != NULL
                            ? PyObject_CallMethod(module, "signal", "iO", SIGNAL, function)
                            : NULL;
-    bool done = before != NULL;
 
     PyErr_Clear();
-    Py_XDECREF(before);
-    Py_XDECREF(function);
     Py_XDECREF(module);
-    return done;
+    return before;
 }
 
 /* All signals are the program's, and come to its threads. */
@@ -101,6 +100,7 @@ static bool start_thread(void)
     return done;
 }
 
+/* One that is under way arrives at once. */
 static void let_through(void)
 {
     sigset_t one;
@@ -118,15 +118,21 @@ static void set_due(int64_t due_ms)
     (void)pthread_mutex_unlock(&deadline.lock);
 }
 
+/* Each time: what was asked before may have kept the signal out. */
 void deadline_begin(void)
 {
     if (!deadline.tried) {
         deadline.tried = true;
         deadline.main = pthread_self();
-        let_through();
-        deadline.watches = handle_signal() && start_thread();
+        deadline.function = PyCFunction_New(&handler, NULL);
+        deadline.watches = start_thread();
     }
-    if (deadline.watches) {
+    if (!deadline.watches) {
+        return;
+    }
+    let_through();
+    Py_XSETREF(deadline.before, handle_signal(deadline.function));
+    if (deadline.before != NULL) {
         set_due(clock_now_ms() + deadline.next_ms);
     }
 }
@@ -136,13 +142,18 @@ bool deadline_end(void)
 {
     bool passed;
 
-    if (!deadline.watches) {
+    if (deadline.before == NULL) {
         return false;
     }
     set_due(0);
+    let_through();
     if (PyErr_CheckSignals() < 0) {
         PyErr_Clear();
     }
+    if (deadline.before != Py_None) {
+        Py_XDECREF(handle_signal(deadline.before));
+    }
+    Py_CLEAR(deadline.before);
     passed = deadline.passed;
     deadline.passed = false;
     if (passed && deadline.next_ms > LEAST_MS) {

@@ -3,7 +3,8 @@
  * A deadline for code of the program's that answers a question of ours: past it the main
  * thread gets a signal, and again and again until it has come back, whose handler raises
  * KeyboardInterrupt in whatever Python runs, sleeps or waits. Code in C that heeds no
- * signal is not stopped: the relay's grace is (worker/relay/run.c).
+ * signal, or code that keeps this one out, is not stopped: the relay's grace is
+ * (worker/relay/run.c). The program's own handler of that signal is put back behind it.
  *
  * Deadlines share some half of that grace: each that passes halves those that follow.
  */

@@ -369,22 +369,35 @@ static void judge(PyObject *result, struct outcome *outcome)
 }
 
 /* To C's stderr where the program has none. */
-static void print_exit_text(PyObject *exception)
+static void print_text(PyObject *text)
 {
-    PyObject *code = Py_XNewRef(exit_code_of(exception));
     PyObject *errors = Py_XNewRef(PySys_GetObject("stderr"));
 
-    if (code != NULL && code != Py_None && !PyLong_Check(code)) {
-        if (errors != NULL && errors != Py_None) {
-            (void)PyFile_WriteObject(code, errors, Py_PRINT_RAW);
-        } else {
-            (void)PyObject_Print(code, stderr, Py_PRINT_RAW);
-        }
-        PyErr_Clear();
-        PySys_WriteStderr("\n");
+    if (errors != NULL && errors != Py_None) {
+        (void)PyFile_WriteObject(text, errors, Py_PRINT_RAW);
+    } else {
+        (void)PyObject_Print(text, stderr, Py_PRINT_RAW);
     }
     PyErr_Clear();
     Py_XDECREF(errors);
+}
+
+static void print_exit_text(PyObject *exception)
+{
+    PyObject *code = Py_XNewRef(exit_code_of(exception)), *text;
+
+    if (code != NULL && code != Py_None && !PyLong_Check(code)) {
+        deadline_begin();
+        text = PyObject_Str(code);
+        PyErr_Clear();
+        (void)deadline_end();
+        if (text != NULL) {
+            print_text(text);
+        }
+        PySys_WriteStderr("\n");
+        Py_XDECREF(text);
+    }
+    PyErr_Clear();
     Py_XDECREF(code);
 }
 
