@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The README's code works as it stands: readme_test.py BIN ROOT NAME=VALUE... Its Python and its redis-cli lines are run
-against a real pool; only the path of the socket is another. The variables are what Python needs to import
-paddock_importer."""
+against a real pool; only the path of the socket is another. Its terminal recording is typed anew. The variables are what
+Python needs to import paddock_importer."""
 
 import os
 import re
 import subprocess
 import sys
 import tempfile
+
+import console
 
 PROGRAM = "print('hello from the README')\n"
 # What each line of the shell block must answer, in order.
@@ -34,6 +36,17 @@ def run_shell(text, folder):
             yield f"{line}\nanswers: {done.stdout}"
 
 
+def run_recording(text, binaries, folder):
+    """What it shows with `cat` is there before."""
+    for commands, outputs in console.recordings(text):
+        for command, output in zip(commands, outputs):
+            if command.startswith("cat "):
+                with open(os.path.join(folder, command.split()[1]), "w", encoding="utf-8") as file:
+                    file.writelines(output)
+    found, differing = console.differences(text, binaries, folder)
+    return differing if found else ["no terminal recording"]
+
+
 def main():
     binaries, root = sys.argv[1:3]
     environment = dict(variable.split("=", 1) for variable in sys.argv[3:])
@@ -45,8 +58,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder, pool.Pool(workers=1, queue="default") as p:
         with open(os.path.join(folder, "robot.zip"), "wb") as file:
             file.write(pool.make_zip(PROGRAM))
-        text = text.replace("/run/paddock/redis.sock", os.path.join(p.runtime, "redis.sock"))
-        breaches = [*run_python(text, folder, environment), *run_shell(text, folder)]
+        text = re.sub(r"(?m)^\$ paddock (submit|follow|trace)", rf"$ paddock \1 --runtime-dir {p.runtime}", text)
+        text = text.replace("/run/paddock-redis/redis.sock", os.path.join(p.runtime, "redis.sock"))
+        breaches = [*run_python(text, folder, environment), *run_shell(text, folder), *run_recording(text, binaries, folder)]
     for breach in breaches:
         print(breach)
     sys.exit(1 if breaches else 0)
