@@ -38,7 +38,8 @@ local ATTEMPTS_AT_MOST = 1000000
 local DEAD_S = 7 * 86400
 local DEAD_SHOWN = 100         -- dead letters per call
 local WAKE_TOKENS = 64
-local UNTOLD = {at_most = 5000, at_once = 100, keep_s = 86400} -- ends that no relay has fetched yet; per call; how long they are kept
+local UNTOLD = {at_most = 5000, of_tenant = 1000, at_once = 100, keep_s = 86400} -- ends that no relay has fetched yet; per call; how long they are kept
+local EVERYBODY = "*"          -- among tenants' names, which have no such character
 local REASON_AT_MOST = 256     -- bytes
 local INPUT_AT_MOST = 65536    -- bytes of live input per call
 local INPUTS_AT_MOST = 1048576 -- and per job

@@ -133,16 +133,38 @@ end
 
 local tend
 do
+  -- How many there were more of each verdict: rows without an id, with a number in the place of the attempt.
+  local function append_more(P, queue, flat)
+    local more = force("HGETALL", P .. "untold_more")
+    for i = 1, #more, 2 do
+      for _, word in ipairs({queue, "", whole(counted(more[i + 1])), more[i], "", "too many to name each"}) do
+        flat[#flat + 1] = word
+      end
+    end
+    redis.call("UNLINK", P .. "untold_more")
+  end
+
   -- {queue, id, attempt, verdict, tenant, detail ...} of what relays are still to say, and whether there is more.
   local function untold(P)
-    local texts, flat = force("RPOP", P .. "untold", 5 * UNTOLD.at_once) or {}, {}
+    local texts = force("RPOP", P .. "untold", 5 * UNTOLD.at_once) or {}
+    local queue, flat, by = string.match(P, "{(.*)}"), {}, {[EVERYBODY] = math.floor(#texts / 5)}
     for i = 1, #texts - 4, 5 do
-      flat[#flat + 1] = string.match(P, "{(.*)}")
+      flat[#flat + 1] = queue
       for k = i, i + 4 do
         flat[#flat + 1] = texts[k]
       end
+      by[texts[i + 3]] = (by[texts[i + 3]] or 0) + 1
     end
-    return flat, #texts == 5 * UNTOLD.at_once
+    local more = #texts == 5 * UNTOLD.at_once
+    if more then
+      for name, number in pairs(by) do
+        count(P, "untold_by", name, -number)
+      end
+    else
+      redis.call("UNLINK", P .. "untold_by") -- nobody has any, whatever was made of it
+    end
+    append_more(P, queue, flat)
+    return flat, more
   end
 
   -- {"idle_ms", MS}, or {} where nothing will be due; with "untold" as a second argument also what is to be said.

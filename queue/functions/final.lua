@@ -23,14 +23,20 @@ local function close(P, id, state, tenant, attempt, bytes, keep_s, now)
 end
 
 -- What no relay hears as the answer to a word of its own: jobs that ended while they waited, and attempts whose relay is gone.
--- `verdict`: "" where the job runs again. One relay of each pool fetches these and says them (paddock_tend).
+-- `verdict`: "" where the job runs again. One relay of each pool fetches these and says them (paddock_tend). Where there are
+-- more of a tenant's, or of all, than are kept, the others are counted, by their verdict.
 local function note_untold(P, id, attempt, verdict, tenant, detail)
   local name = string.gsub(tenant, "[^%w_.:-]", "?")
-  local length = force("LPUSH", P .. "untold", id, whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))
-  if length == 5 then
+  local all, own = force("HINCRBY", P .. "untold_by", EVERYBODY, 1), force("HINCRBY", P .. "untold_by", name, 1)
+  if all > UNTOLD.at_most or own > UNTOLD.of_tenant then
+    count(P, "untold_by", EVERYBODY, -1)
+    count(P, "untold_by", name, -1)
+    force("HINCRBY", P .. "untold_more", verdict, 1)
+    redis.call("EXPIRE", P .. "untold_more", UNTOLD.keep_s)
+  else
+    force("LPUSH", P .. "untold", id, whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))
     redis.call("EXPIRE", P .. "untold", UNTOLD.keep_s)
-  elseif length > 5 * UNTOLD.at_most then
-    redis.call("LTRIM", P .. "untold", 0, 5 * UNTOLD.at_most - 1)
+    redis.call("EXPIRE", P .. "untold_by", UNTOLD.keep_s)
   end
 end
 

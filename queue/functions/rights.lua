@@ -13,16 +13,17 @@
 local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE own:", "GET pace", "HDEL kept",
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HLEN recordings_size",
                "HMGET conf", "HSET job:", "INCRBY recordings_bytes", "INFO", "LPUSH wake", "LTRIM wake",
-               "MEMORY USAGE frames:", "RPOP t0:", "RPOP untold", "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead",
-               "TYPE paused", "UNLINK bytes", "UNLINK ctl:", "XADD frames:", "XREVRANGE frames:", "XTRIM frames:",
-               "ZADD later:", "ZADD turns", "ZCARD delayed", "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:",
-               "ZRANGE recordings", "ZREM capped", "ZREM lease", "ZSCORE waits", "ZUNIONSTORE open"}
+               "MEMORY USAGE frames:", "RPOP t0:", "RPOP untold", "HGETALL untold_more", "UNLINK untold_by",
+               "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
+               "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
+               "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease",
+               "ZSCORE waits", "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
                 "HEXISTS recordings_size", "HGET topen", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:",
-                "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH untold", "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:",
-                "RENAME up: zip:", "SET bytes", "STRLEN up:", "TYPE job:", "UNLINK zip:", "XADD frames:",
-                "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:", "ZADD turns", "ZADD turns0", "ZADD turns_had0", "ZCARD delayed",
-                "ZCARD lease", "ZCARD open",
+                "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH untold", "HINCRBY untold_by", "HINCRBY untold_more",
+                "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "RENAME up: zip:", "SET bytes", "STRLEN up:",
+                "TYPE job:", "UNLINK zip:", "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:",
+                "ZADD turns", "ZADD turns0", "ZADD turns_had0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
 local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes",
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}

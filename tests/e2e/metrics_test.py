@@ -122,6 +122,17 @@ class Metrics(Command):
             self.assertRegex(log, "(?m)^[a-z]+ relay.* queue=test job=" + job + " " + line.replace("(", "\\(").replace(")", "\\)") + "$")
             self.assertEqual(log.count(f"job={job} attempt="), 1, log)
 
+    def test_what_ends_in_great_numbers(self):
+        """in the queue is counted as a number, where there is no room to name each."""
+        with pool.Pool(workers=1, metrics=self.address) as p:
+            for verdict, number in (("expired", 700), ("cancelled", 80), ("", 9), ("no such", 1)):
+                p.client.redis.hincrby(p.client.key("untold_more"), verdict, number)
+            names = *(f'paddock_jobs_total{{verdict="{verdict}"}}' for verdict in ("expired", "cancelled")), "paddock_attempts_lost_total"
+            pool.wait_until(lambda: [self.figures()[name] for name in names] == [700, 80, 10], "all are counted")
+            log = p.read_log()
+        for line in ("count=700 verdict=expired", "count=80 verdict=cancelled", "count=9 lost"):
+            self.assertRegex(log, f"(?m)^warning relay.* queue=test {line}: too many to name each$")
+
     def test_health(self):
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address, drain_s=60) as p:
             self.wait_for_health(200, "ok")

@@ -153,7 +153,7 @@ class Queue:
     def keys(self, name=""):
         """All but the mark of the audit, which is gone after a minute, and what relays are to say."""
         found = sorted(text(k)[len(self.prefix):] for k in store.scan_iter(self.prefix + name + "*"))
-        return [key for key in found if key not in ("audited", "untold")]
+        return [key for key in found if key not in ("audited", "untold", "untold_by")]
 
     def make_due(self, name, job):
         """Time passes for one job: its score in lease (and its owner was missed), waits, delayed or dead lies in the past."""
@@ -1226,23 +1226,55 @@ class GivenBack(Test):
         store.flushall()
 
     def test_nobody_fetches_it(self):
-        """There is a day's of it at most, and a bounded number."""
+        """There is a day's of it at most, and a bounded number: the others are counted, and nobody takes more than his share."""
+        q, full = self.q, {"*": 5000, "many": 999}
+        for name in ("a", "b", "c", "d", "e"):
+            q.enqueue(name, tenant="many" if name in "ab" else "few")
+        store.hset(q.key("untold_by"), mapping=full)
+        self.assertEqual([q.call("cancel", name) for name in "ac"], ["cancelled"] * 2)  # all have too many
+        self.assertEqual(store.hgetall(q.key("untold_by")), {b"*": b"5000", b"many": b"999"})
+        self.assertTrue(0 < store.ttl(q.key("untold_more")) <= 86400)
+        store.hset(q.key("untold_by"), "*", 4999 - 2)
+        q.enqueue("f", tenant="many")
+        self.assertEqual([q.call("cancel", name) for name in "bfd"], ["cancelled"] * 3)
+        self.assertEqual(store.hgetall(q.key("untold_by")), {b"*": b"4999", b"many": b"1000", b"few": b"1"})
+        for key in ("untold", "untold_by"):
+            self.assertTrue(0 < store.ttl(q.key(key)) <= 86400)
+        q.make_due("waits", "e")
+        more = (QUEUE, "", "3", "cancelled", "", "too many to name each")
+        self.assertEqual([row if row == more else row[1] for row in self.untold()], ["b", "d", "e", more])
+        self.assertEqual(store.exists(q.key("untold"), q.key("untold_by"), q.key("untold_more")), 0)
+        q.enqueue("g")
+        store.hset(q.key("untold_by"), mapping=full)
+        q.make_due("waits", "g")
+        self.assertEqual(self.untold(), [(QUEUE, "", "1", "expired", "", "too many to name each")])
+
+    def test_its_shares_are_free_again(self):
         q = self.q
-        for name in ("a", "b", "c", "d"):
+        for i in range(150):
+            q.enqueue(f"a{i}", tenant="even" if i % 2 == 0 else "odd")
+            q.call("cancel", f"a{i}")
+        self.assertEqual([row[1] for row in self.untold()], [f"a{i}" for i in range(100)])
+        self.assertEqual(store.hgetall(q.key("untold_by")), {b"*": b"50", b"even": b"25", b"odd": b"25"})
+        self.assertEqual([row[1] for row in self.untold()], [f"a{i}" for i in range(100, 150)])
+        self.assertEqual(store.exists(q.key("untold_by")), 0)
+
+    def test_somebody_damages_it(self):
+        q = self.q
+        for name in "abc":
             q.enqueue(name)
+        for key in ("untold", "untold_by", "untold_more"):
+            store.set(q.key(key), "damage")
         q.call("cancel", "a")
-        self.assertTrue(0 < store.ttl(q.key("untold")) <= 86400)
-        store.rpush(q.key("untold"), *["x"] * (5 * 5000 - 5))
+        self.assertEqual([row[1] for row in self.untold()], ["a"])
+        store.hset(q.key("untold_by"), "*", "x")
+        store.rpush(q.key("untold"), *["x"] * 9)
         q.call("cancel", "b")
-        self.assertEqual(store.llen(q.key("untold")), 5 * 5000)
-        store.rpush(q.key("untold"), "x")
-        q.make_due("waits", "c")
-        self.assertEqual(len(self.untold()), 100)
-        store.ltrim(q.key("untold"), 0, 9)
-        self.assertEqual([row[1] for row in self.untold()], ["b", "c"])
-        store.set(q.key("untold"), "damage")
-        q.call("cancel", "d")
-        self.assertEqual([row[1] for row in self.untold()], ["d"])
+        self.assertEqual(len(self.untold()), 2)
+        store.hset(q.key("untold_by"), "*", 5000)
+        store.set(q.key("untold_more"), "damage")
+        q.call("cancel", "c")
+        self.assertEqual(self.untold(), [(QUEUE, "", "1", "cancelled", "", "too many to name each")])
 
     def test_the_zip_outlives_run_and_wait(self):
         q = self.q

@@ -321,7 +321,7 @@ def left_in_redis(client, jobs):
     """What should not be there when all jobs are final: sentences."""
     keys = {key.decode()[len(client.prefix):] for key in client.redis.scan_iter(client.prefix + "*", count=1000)}
     expected = {f"{kind}{job}" for job, *_ in jobs for kind in ("job:", "frames:")}
-    lasting = {"wake", "kept", "audited", "untold"}  # bounded, or for seconds
+    lasting = {"wake", "kept", "audited", "untold", "untold_by", "untold_more"}  # bounded, or for seconds
     for name in sorted(keys - expected - lasting):
         kind = client.redis.type(client.key(name))
         value = client.redis.get(client.key(name)) if kind == b"string" else kind

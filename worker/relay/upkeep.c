@@ -20,16 +20,17 @@
 enum untold_word {
     UNTOLD_QUEUE,
     UNTOLD_JOB,
-    UNTOLD_ATTEMPT,
+    UNTOLD_NUMBER,
     UNTOLD_VERDICT,
     UNTOLD_TENANT,
     UNTOLD_DETAIL,
     UNTOLD_WORDS
 };
 
-/* What somebody wrote there himself may be anything. */
+/* What somebody wrote there himself may be anything. Without a job the number is how many
+ * there were more than are named; else it is the attempt. */
 static bool read_words(struct redisReply *const *words, const char **ret,
-                       int64_t *ret_attempt)
+                       int64_t *ret_number)
 {
     for (int i = 0; i < UNTOLD_WORDS; i++) {
         if (words[i]->type != REDIS_REPLY_STRING) {
@@ -37,8 +38,23 @@ static bool read_words(struct redisReply *const *words, const char **ret,
         }
         ret[i] = words[i]->str;
     }
-    return queue_name_valid(ret[UNTOLD_QUEUE]) && queue_id_valid(ret[UNTOLD_JOB]) &&
-           number_parse(ret[UNTOLD_ATTEMPT], 0, UINT32_MAX, ret_attempt) == 0;
+    return queue_name_valid(ret[UNTOLD_QUEUE]) &&
+           (ret[UNTOLD_JOB][0] == '\0' || queue_id_valid(ret[UNTOLD_JOB])) &&
+           number_parse(ret[UNTOLD_NUMBER], 0, UINT32_MAX, ret_number) == 0;
+}
+
+static void tell_more(struct relay *relay, const char *const *words, int64_t number,
+                      enum verdict verdict)
+{
+    if (verdict == VERDICT_NONE) {
+        relay->board.work.counts.lost += (uint64_t)number;
+        log_warning("queue=%s count=%" PRId64 " lost: %s", words[UNTOLD_QUEUE], number,
+                    words[UNTOLD_DETAIL]);
+    } else {
+        relay->board.work.counts.verdicts[verdict] += (uint64_t)number;
+        log_warning("queue=%s count=%" PRId64 " verdict=%s: %s", words[UNTOLD_QUEUE],
+                    number, words[UNTOLD_VERDICT], words[UNTOLD_DETAIL]);
+    }
 }
 
 static void tell_lost(struct relay *relay, const char *const *words, int64_t attempt)
@@ -67,21 +83,23 @@ static void tell_ended(struct relay *relay, const char *const *words, int64_t at
 static void tell_untold(struct relay *relay, const struct redisReply *list)
 {
     const char *words[UNTOLD_WORDS];
-    int64_t attempt;
+    int64_t number;
 
     for (size_t i = 0;
          list->type == REDIS_REPLY_ARRAY && i + UNTOLD_WORDS <= list->elements;
          i += UNTOLD_WORDS) {
         enum verdict verdict;
 
-        if (!read_words(list->element + i, words, &attempt)) {
+        if (!read_words(list->element + i, words, &number)) {
             continue;
         }
         verdict = verdict_by_name(words[UNTOLD_VERDICT]);
-        if (verdict == VERDICT_NONE) {
-            tell_lost(relay, words, attempt);
+        if (words[UNTOLD_JOB][0] == '\0') {
+            tell_more(relay, words, number, verdict);
+        } else if (verdict == VERDICT_NONE) {
+            tell_lost(relay, words, number);
         } else {
-            tell_ended(relay, words, attempt, verdict);
+            tell_ended(relay, words, number, verdict);
         }
     }
 }
