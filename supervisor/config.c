@@ -247,6 +247,19 @@ int config_check_redis(const struct config *config, const char *file,
     return 0;
 }
 
+static int check_metrics(const struct config *config, const char *file,
+                         const struct option_parts *parts, struct buffer *why)
+{
+    autobuffer struct buffer sentence = BUFFER_INIT(1024);
+
+    if (config->metrics[0] != '\0' && listening_check(config->metrics, &sentence) < 0) {
+        say_line(file, parts, "metrics", "metrics", why);
+        buffer_printf(why, "%s", sentence.data != NULL ? sentence.data : "");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int config_check(const struct config *config, const char *file,
                  const struct option_parts *parts, struct buffer *why)
 {
@@ -263,5 +276,5 @@ int config_check(const struct config *config, const char *file,
                       config->max_workers, config->workers);
         return -EINVAL;
     }
-    return config->metrics[0] != '\0' ? listening_check(config->metrics, why) : 0;
+    return check_metrics(config, file, parts, why);
 }

@@ -50,6 +50,7 @@ class Configuration(unittest.TestCase):
                         "5: maxmemory_mb is for a Redis that Paddock starts itself, and redis names another one")
         self.check_file("[pool]\ndata_dir = /tmp\nredis = h:1\n", "2: data_dir is for a Redis that Paddock starts itself, and redis names another one")
         self.check_file("[sandbox]\nisolation = some\n", "2: isolation = some: takes one of: auto range single none")
+        self.check_file("[pool]\nmetrics = 9464\n", "2: metrics 9464: takes HOST:PORT, for example 127.0.0.1:9464")
 
         self.check_file("[pool]\nworkers = 1\0\nworkers = 0\n", "2: a NUL byte has no place in this file")
         self.check_file("[pool]\nredis = http://:secret@x\n", "2: redis: takes unix:/PATH, HOST:PORT or")
