@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Configuration by one table: name, type, range, default and help of every option.
- * Parsing (INI file and
- * --name=value), `--help`, the commented sample file and the man page's list follow it.
+ * Parsing (INI file and --name=value), `--help`, the commented sample file and the list
+ * of paddock.conf(5) follow it.
  *
  * A file may have parts, each for one of several of a kind: what stands in a section
  * [KIND NAME], options of any section, goes over the rest of the file for that one alone.

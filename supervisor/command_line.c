@@ -49,6 +49,7 @@ static int print_config(const struct command_line *line)
 {
     autobuffer struct buffer text = BUFFER_INIT(MIB(1));
 
+    buffer_add_text(&text, "# paddock.conf(5) describes this file.\n\n");
     option_sample(&config_table, &text);
     buffer_add_text(&text,
                     "\n# [pool NAME]\n"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""paddock(1) has all that the command's own tables have: every command, every option, every word that a field takes. So has
-paddock-supervisor(8): every option, in its section, with what it takes and its default, and whether a reload changes it.
+"""paddock(1) has all that the command's own tables have: every command, every option, every word that a field takes;
+paddock-supervisor(8) has every argument; paddock.conf(5) every option, in its section, with the words of --help for what it
+takes, whether it reloads and its default, and examples that are good.
 man_test.py PADDOCK SUPERVISOR TABLES SOURCE"""
 
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 PADDOCK, SUPERVISOR, TABLES, SOURCE = sys.argv[1:5]
 
@@ -38,33 +40,46 @@ def settings(page):
     return found
 
 
-def facts(text):
-    """What a page must say of an option: its range, its words, its default where that is a word or a number."""
-    default = re.search(r"default: (\S+)(?=$|, for | \()", text)
-    words = re.search(r"one of: ([a-z ]+);", text)
-    return {*re.findall(r"\d+", (re.search(r"from \d+ to \d+", text) or [""])[0]), *(words[1].split() if words else []),
-            *([default[1].rstrip(",")] if default and default[1] != "none" else [])}
+def takes(lines):
+    """The sentence that ends what --help says of an option: its type, unit and range, whether it reloads, its default."""
+    return "Takes " + " ".join(lines.split()).rpartition(" Takes ")[2] + "."
+
+
+def configuration_lacks():
+    page, printed = read("paddock.conf.5"), said(SUPERVISOR, "--print-config")
+    known, sections = settings(page), {}
+    for section, body in re.findall(r"^\[(\w+)\]\n((?:(?!\[).*\n)*)", printed, re.M):
+        sections |= dict.fromkeys(re.findall(r"^(\w+) =", body, re.M), section)
+    for name, lines in re.findall(r"^  --([a-z_]+)=VALUE\n((?:        .*\n)*)", said(SUPERVISOR, "--help"), re.M):
+        section, text = known.pop(name, ("", ""))
+        if section != sections[name]:
+            yield f"{name}, in section [{sections[name]}]"
+        if not text.endswith(f" .br {takes(lines)}"):
+            yield f"{name}: {takes(lines)}"
+    yield from (f"an option for {name}" for name in known)
+    whole = re.search(r"^Options of the whole file are\n((?:.*\n)*?)they are errors", page, re.M)[1]
+    if set(re.findall(r"\b[a-z_]+\b", whole)) - {"and"} != set(re.search(r"but for: (.*)", printed)[1].split()):
+        yield "which options are the whole file's"
+    yield from wrong_examples(page.partition(".Sh EXAMPLES\n")[2])
+
+
+def wrong_examples(text):
+    """A reader copies them."""
+    examples = re.findall(r"^\.Bd -literal.*\n((?:(?!\.Ed).*\n)*)", text, re.M)
+    yield from () if examples else ["examples"]
+    for example in examples:
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write(example)
+            file.flush()
+            done = subprocess.run([SUPERVISOR, "--config", file.name, "--check-config"], capture_output=True, text=True)
+        if done.returncode != 0:
+            yield f"a good example: {done.stderr.strip()}"
 
 
 def supervisor_lacks():
     page, text = read("paddock-supervisor.8"), said(SUPERVISOR, "--help")
-    known, sections = settings(page), {}
-    for section, body in re.findall(r"^\[(\w+)\]\n((?:(?!\[).*\n)*)", said(SUPERVISOR, "--print-config"), re.M):
-        sections |= dict.fromkeys(re.findall(r"^(\w+) =", body, re.M), section)
-    restart = set(re.findall(r"[a-z_]+", re.search(r"Options that only a restart changes\n((?:.*\n)*?)are named", page)[1]))
-    options = re.findall(r"^  --([a-z_]+)=VALUE\n((?:        .*\n)*)", text, re.M)
     flags = re.findall(r"--([a-z-]+)", text.partition("Options:")[0])
     yield from (f"--{flag}" for flag in flags if not re.search(rf"Fl -{flag}\b", page))
-    for name, lines in options:
-        about = " ".join(lines.split())
-        section, words = known.pop(name, ("", ""))
-        if section != sections[name]:
-            yield f"{name}, in section [{sections[name]}]"
-        plain = re.sub(r"(?<=\d),(?=\d)", "", words)
-        yield from (f"{name}: {fact}" for fact in sorted(facts(about)) if not re.search(rf"\b{fact}\b", plain))
-        if ("; reloads" in about) == (name in restart):
-            yield f"{name}: whether only a restart changes it"
-    yield from (f"an option for {name}" for name in known)
 
 
 def main():
@@ -76,7 +91,7 @@ def main():
             missing.append(f"{command}, in the synopsis")
         if command not in known:
             missing.append(command)
-        if command != "up":  # whose options are paddock-supervisor(8)'s
+        if command != "up":  # whose options are paddock.conf(5)'s
             options = re.findall(r"^  (--[a-z_-]+)", said(PADDOCK, command, "--help"), re.M)
             missing += [name for name in (option.replace("_", "-") for option in options)
                         if name not in known and f"\n.Fl {name[1:]}\n" not in "\n" + known.get(command, "")]
@@ -85,6 +100,7 @@ def main():
         missing += [f"{option} {word}" for word in words.split() if not re.search(rf"\b{word}\b", known.get(option, ""))]
     lacking = [f"docs/man/paddock.1 lacks {what}" for what in dict.fromkeys(missing)]
     lacking += [f"docs/man/paddock-supervisor.8 lacks {what}" for what in supervisor_lacks()]
+    lacking += [f"docs/man/paddock.conf.5 lacks {what}" for what in configuration_lacks()]
     print(*lacking, sep="\n", end="\n" * bool(lacking))
     sys.exit(bool(lacking))
 

@@ -14,7 +14,8 @@ import pool
 NEW_VERSION = "0.1.0+next"
 HELLO = "/usr/share/doc/paddock/examples/hello.py"
 FILES = ["/etc/paddock/paddock.conf", "/etc/paddock/redis.conf", "/usr/bin/paddock", "/usr/sbin/paddock-supervisor",
-         "/lib/systemd/system/paddock.service", "/usr/share/man/man1/paddock.1", "/usr/libexec/paddock/python-library.zip"]
+         "/lib/systemd/system/paddock.service", "/usr/share/man/man1/paddock.1", "/usr/share/man/man5/paddock.conf.5",
+         "/usr/libexec/paddock/python-library.zip"]
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep({})\nprint('done')\n"
 
 

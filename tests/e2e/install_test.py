@@ -11,7 +11,8 @@ import pool
 MULTIARCH = "x86_64-linux-gnu"
 BUILD = os.path.dirname(pool.BIN)
 INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-zygote",
-             "libexec/paddock/paddock-relay", "share/man/man1/paddock.1", "share/man/man8/paddock-supervisor.8",
+             "libexec/paddock/paddock-relay", "share/man/man1/paddock.1", "share/man/man5/paddock.conf.5",
+             "share/man/man8/paddock-supervisor.8",
              "share/man/man8/paddock-library.8", "share/man/man1/paddock-loadtest.1", "bin/paddock-loadtest", "share/paddock/clients/paddock.py", "sbin/paddock-library", "libexec/paddock/python-library.zip",
              "lib/python3.11/dist-packages/paddock_importer.cpython-311-x86_64-linux-gnu.so",
              "lib/systemd/system/paddock.service", "lib/systemd/system/paddock-redis.service", "lib/sysusers.d/paddock.conf",
