@@ -143,17 +143,17 @@ struct reading {
     struct buffer *why;
 };
 
-/* Returns the exit code `code`. */
-static int refuse(const struct reading *reading, int code, const char *format, ...)
-    printf_like(3, 4);
-static int refuse(const struct reading *reading, int code, const char *format, ...)
+/* The command line is configuration, as the file is. */
+static int refuse(const struct reading *reading, const char *format, ...)
+    printf_like(2, 3);
+static int refuse(const struct reading *reading, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     buffer_vprintf(reading->why, format, args);
     va_end(args);
-    return code;
+    return ROLE_EXIT_CONFIG;
 }
 
 static const struct flag *find_flag(const char *name)
@@ -176,32 +176,34 @@ static int apply_flag(const struct reading *reading, const struct flag *flag,
     }
     line->instead = flag->instead != NULL ? flag->instead : line->instead;
     if (flag->take != NULL && flag->take(line, value) < 0) {
-        return refuse(reading, ROLE_EXIT_USAGE, "--%s: a bad value: %s", flag->name,
+        return refuse(reading, "--%s: a bad value: %s", flag->name,
                       value != NULL ? value : "");
     }
     return ROLE_EXIT_OK;
 }
 
-/* As all that follow, returns ROLE_EXIT_OK or the code to end with, with a sentence: an
- * option that is not there is wrong usage, a bad value is wrong configuration. */
+/* As all that follow, returns ROLE_EXIT_OK or the code to end with, with a sentence.
+ * value: NULL where the command line ends behind the name. */
 static int apply_option(const struct reading *reading, const char *name,
                         const char *value)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
+    const struct option_row *row;
     char option[64];
-    int error;
 
     (void)snprintf(option, sizeof(option), "%s", name);
     for (char *c = option; *c != '\0'; c++) {
         *c = *c == '-' ? '_' : *c;
     }
-    error = option_set(&config_table, reading->config, option, value, &why);
-    if (error == 0) {
-        reading->parts->lines[option_find(&config_table, option) - config_table.rows] = 0;
-        return ROLE_EXIT_OK;
+    row = option_find(&config_table, option);
+    if (row != NULL && value == NULL) {
+        return refuse(reading, "--%s needs a value", name);
     }
-    return refuse(reading, error == -ENOENT ? ROLE_EXIT_USAGE : ROLE_EXIT_CONFIG,
-                  "--%s: %s", name, why.data);
+    if (option_set(&config_table, reading->config, option, value, &why) < 0) {
+        return refuse(reading, "--%s: %s", name, why.data);
+    }
+    reading->parts->lines[row - config_table.rows] = 0;
+    return ROLE_EXIT_OK;
 }
 
 /* The name in --name or --name=value. Returns where the = is, or NULL. */
@@ -224,8 +226,7 @@ static int parse_one(const struct reading *reading, char **argv, int *index, boo
     const struct flag *flag;
 
     if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
-        return refuse(reading, ROLE_EXIT_USAGE, "'%s' is no option; see --help",
-                      argument);
+        return refuse(reading, "'%s' is no option; see --help", argument);
     }
     equals = take_name(argument, name);
     value = equals != NULL ? equals + 1 : argv[*index + 1];
@@ -233,8 +234,8 @@ static int parse_one(const struct reading *reading, char **argv, int *index, boo
     if (flag != NULL && flag->alone) {
         return first ? apply_flag(reading, flag, NULL) : ROLE_EXIT_OK;
     }
-    if (value == NULL) {
-        return refuse(reading, ROLE_EXIT_USAGE, "--%s needs a value", name);
+    if (flag != NULL && value == NULL) {
+        return refuse(reading, "--%s needs a value", name);
     }
     *index += equals == NULL;
     if (flag != NULL) {
@@ -286,13 +287,13 @@ int command_line_read(struct command_line *line, int argc, char **argv,
     line->argv = argv;
     code = parse_all(&reading, argc, argv, true);
     if (code == ROLE_EXIT_OK && line->pool != NULL && line->config_file == NULL) {
-        code = refuse(&reading, ROLE_EXIT_USAGE, "--pool goes with --config");
+        code = refuse(&reading, "--pool goes with --config");
     }
     if (code == ROLE_EXIT_OK) {
         code = read_config(&reading, line, line->pool);
     }
     if (code == ROLE_EXIT_OK && line->json && !line->check) {
-        code = refuse(&reading, ROLE_EXIT_USAGE, "--json goes with --check-sandbox");
+        code = refuse(&reading, "--json goes with --check-sandbox");
     }
     return code;
 }
