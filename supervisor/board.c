@@ -77,7 +77,7 @@ void board_show(struct pool *pool)
     atomic_store(&head->least, (unsigned)pool->config.workers);
     atomic_store(&head->most, workers_most(&pool->config));
     atomic_store(&head->draining, pool->phase >= POOL_DRAINING);
-    atomic_store(&head->reloads, pool->generation);
+    atomic_store(&head->reloads, pool->reloads);
 }
 
 enum scoreboard_process board_process(enum unit_kind kind)

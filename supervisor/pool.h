@@ -42,6 +42,7 @@ struct pool {
     bool reload_again;   /* once more, when that, or the start, is over */
     bool was_worn;       /* the zygote that serves, before the reload */
     uint32_t generation; /* of the configuration: what relays are of */
+    uint32_t reloads;    /* how often it was read again, and is in force */
     struct runtime runtime;
     char owner[RUNTIME_OWNER]; /* of jobs that are claimed here */
     struct notify notify;

@@ -76,6 +76,14 @@ static const char *not_now(const struct pool *pool)
                                           : NULL;
 }
 
+static void put_in_force(struct pool *pool, const struct config *config)
+{
+    pool->config = *config;
+    pool->reloads++;
+    pool->look_ms = 0;
+    notify_say(&pool->notify, "READY=1");
+}
+
 void reload(struct pool *pool, const struct command_line *line)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
@@ -105,9 +113,7 @@ void reload(struct pool *pool, const struct command_line *line)
         log_info("reloading: a zygote of the new configuration is started");
         return;
     }
-    pool->config = *fresh;
-    pool->look_ms = 0;
-    notify_say(&pool->notify, "READY=1");
+    put_in_force(pool, fresh);
     log_info("reloaded: %s",
              changes.any ? "the new configuration is in force" : "nothing has changed");
 }
@@ -139,10 +145,8 @@ void reload_done(struct pool *pool)
 {
     if (pool->reload == RELOAD_STARTED) {
         pool->reload = RELOAD_NONE;
-        pool->config = pool->next;
         pool->generation++;
-        pool->look_ms = 0;
-        notify_say(&pool->notify, "READY=1");
+        put_in_force(pool, &pool->next);
         log_open("supervisor", config_log(&pool->config));
         log_info("reloaded: the new configuration is in force");
     }
