@@ -66,12 +66,14 @@ uint32_t workers_wanted(const struct pool *pool)
     return wanted;
 }
 
+/* Of a queue that is paused no job could begin. */
 static void look_at_queue(const struct scoreboard_queue *queue, int64_t now_ms,
                           struct scaling_view *view)
 {
     int64_t oldest_ms = atomic_load(&queue->oldest_ms);
 
-    if (now_ms - atomic_load(&queue->told_ms) < STALE_MS) {
+    if (now_ms - atomic_load(&queue->told_ms) < STALE_MS &&
+        atomic_load(&queue->paused) == 0) {
         view->waiting += atomic_load(&queue->waiting);
         view->oldest_ms = oldest_ms > view->oldest_ms ? oldest_ms : view->oldest_ms;
     }
@@ -99,15 +101,28 @@ static struct scaling_view look(struct pool *pool, int64_t now_ms)
 
 /* ---- what is done ---- */
 
-static void add(struct pool *pool)
+static struct unit *find_unwanted(struct pool *pool, enum unit_state state)
 {
     for (size_t i = 0; i < pool->count; i++) {
         struct unit *unit = &pool->units[i];
 
-        if (unit->kind == UNIT_RELAY && unit->state == UNIT_SPARE) {
-            lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
-            return;
+        if (unit->kind == UNIT_RELAY && unit->state == state && !is_wanted(unit)) {
+            return unit;
         }
+    }
+    return NULL;
+}
+
+/* Where each slot has a worker, one that is on its way out is followed by another. */
+static void add(struct pool *pool)
+{
+    struct unit *spare = find_unwanted(pool, UNIT_SPARE);
+    struct unit *leaving = find_unwanted(pool, UNIT_RETIRING);
+
+    if (spare != NULL) {
+        lifecycle_handle(spare, NULL, LIFECYCLE_WANTED, 0);
+    } else if (leaving != NULL) {
+        leaving->again = true;
     }
 }
 

@@ -33,6 +33,17 @@ class Scaling(unittest.TestCase):
             self.count(2, "when nothing is to be done")
             self.check([self.client.enqueue(pool.make_zip("print(1)")) for _ in range(20)])
 
+    def test_a_paused_queue(self):
+        """Its jobs could not begin, however many workers there were."""
+        with pool.Pool(workers=1, max_workers=4, scale_up_ms=100, scale_down_s=1, spare_memory_mb=0) as self.pool:
+            self.client = self.pool.client
+            jobs = [self.client.enqueue(SLEEP) for _ in range(12)]
+            self.count(4, "while jobs wait")
+            self.client.redis.execute_command("FCALL", "paddock_pause", 1, self.client.key("open"))
+            self.count(1, "while those that wait could not begin")
+            self.client.redis.execute_command("FCALL", "paddock_resume", 1, self.client.key("open"))
+            self.check(jobs)
+
     def test_a_worker_that_is_lost_on_its_way_out(self):
         """Killed with its last job: that is its successor's to give back, and is run."""
         with pool.Pool(workers=1, max_workers=2, scale_up_ms=100, scale_down_s=1, spare_memory_mb=0) as self.pool:
@@ -95,8 +106,10 @@ class Configured(unittest.TestCase):
         return stop
 
     def check(self, jobs):
-        """Some may have been given back before they began, by a worker on its way out."""
-        self.assertEqual({self.client.wait(job).verdict for job in jobs}, {"ok"})
+        """Some may have been given back before they began, by a worker on its way out: there is no slice of that attempt."""
+        ended = [self.client.wait(job) for job in jobs]
+        self.assertEqual({job.verdict for job in ended}, {"ok"})
+        self.assertEqual({len({entry[b"a"] for entry in job.entries if entry[b"k"] == b"slice"}) for job in ended}, {1})
         self.assertEqual({self.client.job(job).get("lost", b"0") for job in jobs}, {b"0"})
 
     def test_workers(self):
@@ -118,6 +131,21 @@ class Configured(unittest.TestCase):
         self.check(stop())
         self.reload("[pool]\nworkers = 2\n", "reloaded: the new configuration is in force")
         self.count(2)
+
+    def test_none_is_free_for_more(self):
+        """Each that is wanted again is on its way out: it is followed by another, and that is said once."""
+        jobs = [self.client.enqueue(pool.make_zip("input()"), live_input=1, wall_ms=100000) for _ in range(2)]
+        pool.wait_until(lambda: [self.client.job(job)["state"] for job in jobs] == [b"running"] * 2, "both run")
+        self.reload("[pool]\nworkers = 1\n", "workers=1 were=2")
+        before = len(self.pool.read_log())
+        self.reload("[pool]\nworkers = 2\n", "workers=2 were=1")
+        for _ in range(3):  # each looks at the workers again
+            self.reload("[pool]\nworkers = 2\n", "reloaded: nothing has changed")
+        for job in jobs:
+            self.client.redis.execute_command("FCALL", "paddock_input", 1, self.client.key("open"), job, "\n")
+        self.check(jobs)
+        self.count(2)
+        self.assertEqual(self.pool.read_log()[before:].count("were="), 1)
 
     def test_limits(self):
         """What runs goes on with what it began with; what begins later has the new limit."""
