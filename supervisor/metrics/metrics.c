@@ -29,7 +29,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CONNECTIONS 32
+#define CONNECTIONS 128
+#define OF_ONE      8 /* address: who holds his open shuts out nobody else */
 #define TIMEOUT_S   10
 #define ANSWER_MAX  MIB(1)
 #define NOBODY      65534
@@ -174,11 +175,11 @@ static int give_up_rights(void)
 
 static struct MHD_Daemon *serve(int listener, struct scoreboard *board)
 {
-    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request,
-                            board, MHD_OPTION_LISTEN_SOCKET, listener,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-                            MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, board,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)OF_ONE,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_END);
 }
 
 static void wait_for_end(void)

@@ -2,12 +2,14 @@
 """Figures and health of a real pool over HTTP: right, green only when a job could run, and told by a process that can do
 nothing else."""
 
+import contextlib
 import http.client
 import os
 import re
 import signal
 import socket
 import subprocess
+import threading
 import unittest
 
 import pool
@@ -114,6 +116,7 @@ class Metrics(Command):
             self.assertEqual([p.client.wait(job).verdict for job in (lost, last)], ["fault", "ok"])
             pool.wait_until(lambda: [self.figures()[f'paddock_jobs_total{{verdict="{name}"}}'] for name in
                                      ("expired", "cancelled", "fault", "ok")] == [1, 2, 1, 1], "all are counted")
+            self.assertEqual(self.figures()["paddock_attempts_lost_total"], 1)
             log = p.read_log()
         for job, line in ((expired, "attempt=0 verdict=expired tenant=b: Your program waited too long .*(waited longer than max_wait_s)"),
                           (cancelled, "attempt=0 verdict=cancelled tenant=c: The run was cancelled. (cancelled while it waited)"),
@@ -132,6 +135,39 @@ class Metrics(Command):
             log = p.read_log()
         for line in ("count=700 verdict=expired", "count=80 verdict=cancelled", "count=9 lost"):
             self.assertRegex(log, f"(?m)^warning relay.* queue=test {line}: too many to name each$")
+
+    def test_reloads_are_counted(self):
+        """With a zygote of their own and without."""
+        config = self.path("pool.conf", "")
+        with pool.Pool(config=config, workers=1, metrics=self.address) as p:
+            for number, text in enumerate(("", "[pool]\nscale_up_ms = 100\n", "[sandbox]\nhash_seed = 1\n"), 1):
+                self.path("pool.conf", text)
+                p.process.send_signal(signal.SIGHUP)
+                pool.wait_until(lambda: p.read_log().count("reloaded: ") == number, "it is in force")
+                pool.wait_until(lambda: self.figures()["paddock_reloads_total"] == number, "it is counted")
+
+    def test_who_says_nothing(self):
+        """much, and holds as many connections as he gets, shuts out nobody else."""
+        with pool.Pool(workers=1, metrics=self.address), contextlib.ExitStack() as held:
+            connections, told = [held.enter_context(socket.socket()) for _ in range(100)], threading.Event()
+            for connection in connections:
+                connection.bind(("127.0.0.2", 0))
+                connection.connect(("127.0.0.1", self.port))
+                connection.send(b"GET /health HTTP/1.1\r\n")
+
+            def say_little():
+                while not told.wait(1):
+                    for connection in connections:
+                        with contextlib.suppress(OSError):
+                            connection.send(b"X: y\r\n")
+
+            thread = threading.Thread(target=say_little)
+            thread.start()
+            try:
+                self.wait_for_health(200)
+            finally:
+                told.set()
+                thread.join()
 
     def test_health(self):
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address, drain_s=60) as p:

@@ -62,7 +62,7 @@ static void stop(struct relay *relay)
     if (relay->mode == RELAY_STOPPING) {
         return;
     }
-    log_info("the supervisor is gone");
+    log_info("stopping: the supervisor has closed its end, or is gone");
     relay->mode = RELAY_STOPPING;
     relay->stop_ms = clock_now_ms() + STOP_MS;
     run_stop(relay);

@@ -64,7 +64,8 @@ static void tell_lost(struct relay *relay, const char *const *words, int64_t att
                 words[UNTOLD_JOB], attempt, words[UNTOLD_DETAIL]);
 }
 
-/* It ended in the queue, and counts as one of this slot, but is none that it ran. */
+/* It ended in the queue, and counts as one of this slot, but is none that it ran. A
+ * program that had begun ends with a fault when its last attempt was lost. */
 static void tell_ended(struct relay *relay, const char *const *words, int64_t attempt,
                        enum verdict verdict)
 {
@@ -72,6 +73,7 @@ static void tell_ended(struct relay *relay, const char *const *words, int64_t at
     struct buffer sentence autobuffer = BUFFER_INIT(KIB(4));
 
     relay->board.work.counts.verdicts[verdict]++;
+    relay->board.work.counts.lost += verdict == VERDICT_FAULT && attempt > 0;
     verdict_sentence(verdict, &figures, &sentence);
     log_event(verdict == VERDICT_FAULT ? LOG_WARNING : LOG_INFO,
               "queue=%s job=%s attempt=%" PRId64 " verdict=%s tenant=%s: %s (%s)",
