@@ -260,6 +260,15 @@ class Limits(pool.TestCase):
         with pool.Pool(workers=1) as p:
             self.assertRegex(p.client.run(pool.make_zip(files), cpu_ms=200).result["where"], "^modul_ü/größe.py, line [23]$")
 
+    def test_where_it_was_between_lines(self):
+        """Much of what handles an exception, or goes on with a generator, is of no line."""
+        for code, last in (("while True:\n    try:\n        n = int('x')\n        break\n    except ValueError:\n        pass\n", 6),
+                           ("d = {}\nwhile True:\n    try: d[1]\n    except KeyError: pass\n", 4),
+                           ("def g():\n    yield 1\n\nwhile True: next(g())\n", 4)):
+            jobs = [self.client.enqueue(pool.make_zip(code), cpu_ms=100 + i, trace=("off", "calls", "lines")[i % 3]) for i in range(60)]
+            places = {self.client.wait(job).result.get("where") for job in jobs}
+            self.assertLessEqual(places, {f"robot.py, line {i + 1}" for i in range(last)}, code)
+
     def test_where_it_was_on_a_busy_machine(self):
         """Threads that give way to each other, where the next one's turn comes late, and use up time meanwhile."""
         code = ("import threading\ndef f():\n    n = 0\n    while True: n += 1\nthreads = [threading.Thread(target=f) for _ in range(4)]\n"

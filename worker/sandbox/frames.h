@@ -100,18 +100,35 @@ static inline frame *frames_back(const frame *of)
     return frames_pass_over(of->previous);
 }
 
-/* The line that runs; takes no memory. */
-static inline int frames_line(const frame *of)
+/* The number of the instruction that runs. */
+static inline int frames_at(const frame *of)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     const _Py_CODEUNIT *at = of->instr_ptr;
 #else
     const _Py_CODEUNIT *at = of->prev_instr;
 #endif
-    PyCodeObject *code = frames_code(of);
 
-    return PyCode_Addr2Line(code,
-                            (int)(at - _PyCode_CODE(code)) * (int)sizeof(_Py_CODEUNIT));
+    return (int)(at - _PyCode_CODE(frames_code(of)));
+}
+
+/* The line that runs, or -1; takes no memory. */
+static inline int frames_line(const frame *of)
+{
+    return PyCode_Addr2Line(frames_code(of), frames_at(of) * (int)sizeof(_Py_CODEUNIT));
+}
+
+/* Likewise where what runs has no line of its own, as between an exception and the code
+ * that handles it, or before a generator's first: the nearest that stands before it. */
+static inline int frames_line_near(const frame *of)
+{
+    PyCodeObject *code = frames_code(of);
+    int line = -1;
+
+    for (int at = frames_at(of); at >= 0 && line <= 0; at--) {
+        line = PyCode_Addr2Line(code, at * (int)sizeof(_Py_CODEUNIT));
+    }
+    return line > 0 ? line : code->co_firstlineno;
 }
 
 /* The first link of an exception's traceback; borrowed, NULL: none. */

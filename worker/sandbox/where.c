@@ -63,7 +63,7 @@ static bool say_of(const PyThreadState *thread)
 
     for (int i = 0; at != NULL && i < FRAMES_MAX; i++, at = frames_back(at)) {
         if (copy_path(frames_code(at), path, sizeof(path))) {
-            ring_writer_where(ring, path, frames_line(at));
+            ring_writer_where(ring, path, frames_line_near(at));
             return true;
         }
     }
