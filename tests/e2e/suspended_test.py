@@ -55,6 +55,12 @@ PROGRAMS = {
                         "    async with asyncio.Lock(): mark(await asyncio.sleep(0), mark())\nasyncio.run(main())\n",
     "thrown into finally": "def mark(*_): return 1\ndef f():\n    try:\n        mark((yield 1))\n    finally:\n        mark()\n        mark((yield 2))\n"
                            "        x = 1\ng = f()\nnext(g)\ntry:\n    g.throw(KeyError())\n    g.throw(ValueError())\nexcept ValueError: mark()\n",
+    "thrown into finally, late": "def mark(*_): return 1\ndef f(first):\n    try:\n        try: [][1]\n        finally:\n            yield 1\n            x = yield 2\n"
+                                 "    finally: mark()\nfor nexts in 1, 2:\n    g = f(nexts)\n    for _ in range(nexts): next(g)\n    try: g.throw(KeyError)\n"
+                                 "    except KeyError: mark()\n",
+    "cancelled in finally": "import asyncio\ndef mark(*_): return 1\nasync def f():\n    try:\n        try: [][1]\n        finally:\n            await asyncio.sleep(0)\n"
+                            "            x = await asyncio.sleep(9)\n    finally: mark()\nasync def main():\n    t = asyncio.create_task(f())\n"
+                            "    for _ in range(4): await asyncio.sleep(0)\n    t.cancel()\n    try: await t\n    except asyncio.CancelledError: mark()\nasyncio.run(main())\n",
     "expressions": "def mark(*_): return 1\ng = (mark(x) for x in (1, 2, 3))\nfor _ in g: mark()\nh = (x\n     for x in (1, 2)\n     if mark())\nprint(list(h))\n"
                    "i = (mark(x)\n     for x in (1, 2))\nnext(i)\ntry: i.throw(KeyError())\nexcept KeyError: mark()\n",
 }

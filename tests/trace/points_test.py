@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points  # of the program
 from programs import EXCEPTIONS, PROGRAMS, random_program
 
-CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN, RERAISE = (1 << i for i in range(10))
+CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN, RERAISE, BACK = (1 << i for i in range(11))
 ALL = 127 | RERAISE
 ITSELF, NUMBER = 1, 2  # how an exception is told
 FILE = "/robot/robot.py"
@@ -62,6 +62,8 @@ def settled(log):
             if what & ELSEWHERE and line.get(function) == number:
                 continue
             line[function] = number
+        elif what == BACK:
+            continue
         elif what == AGAIN:
             line[function] = number
             continue

@@ -463,7 +463,8 @@ static int on_exception(PyObject *self, PyObject *exception)
     }
     look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) &&
-        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
+        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES &&
+        point->what != POINT_BACK) {
         tell_exception(exception);
     }
     if (point->what == POINT_UNWIND) {
