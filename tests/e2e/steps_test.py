@@ -40,7 +40,18 @@ class Steps(pool.TestCase):
                 ("None", "NoneType", "None"), ("'it\\'s\\n'", "str", "'it\\'s\\n'"), ("'é€😀\\x1b\\u202e'", "str", "'é€😀\\x1b\\u202e'"),
                 ("'\\ud800'", "str", "'\\ud800'"), ("'x' * 100", "str", "'" + "x" * 40 + "'..."), ("b'a\\0'", "bytes", "b'a\\x00'"),
                 ("[1, 2]", "list", "[1, 2]"), ("(1,)", "tuple", "(1,)"), ("()", "tuple", "()"), ("(1, 2)", "tuple", "(1, 2)"), ("{'a': 1}", "dict", "{'a': 1}"), ("{5}", "set", "{5}"),
-                ("list(range(100))", "list", "[0, 1, 2, 3, 96, 97, 98, 99, ... 100 in all]"), ("[[1, [2]]]", "list", "[[1, ...]]"),
+                ("list(range(100))", "list", "[0, 1, 2, 3, 4, 5, 6, 7, ... 84 more, 92, 93, 94, 95, 96, 97, 98, 99]"),
+                ("list(range(16))", "list", "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]"), ("[[1, [2]]]", "list", "[[1, ...]]"),
+                ("dict.fromkeys(range(20))", "dict", "{" + ", ".join(f"{i}: None" for i in range(16)) + ", ... 4 more}"),
+                ("[[0] * 8] * 8", "list", str([[0] * 8] * 8)), ("frozenset({1})", "frozenset", "frozenset({1})"), ("set()", "set", "{}"),
+                ("__import__('collections').Counter('aa')", "Counter", "Counter({'a': 2})"),
+                ("__import__('collections').OrderedDict(a=1)", "collections.OrderedDict", "OrderedDict({'a': 1})"),
+                ("__import__('collections').defaultdict(int, a=1)", "collections.defaultdict", "defaultdict({'a': 1})"),
+                ("__import__('collections').deque([1, [2]])", "collections.deque", "deque([1, [2]])"),
+                ("__import__('collections').deque(range(20))", "collections.deque",
+                 "deque([0, 1, 2, 3, 4, 5, 6, 7, ... 4 more, 12, 13, 14, 15, 16, 17, 18, 19])"),
+                ("__import__('collections').namedtuple('T', 'a')(1)", "T", "T(1)"), ("type('L', (list,), {})([1])", "L", "L([1])"),
+                ("type('deque', (), {'__module__': 'collections'})()", "deque", "<deque>"),
                 ("10 ** 40", "int", "an integer of 133 bits"), ("3j", "complex", "<complex>"), ("range(3)", "range", "<range>"),
                 ("object()", "object", "<object>")):
             with self.subTest(value):
@@ -55,6 +66,26 @@ class Steps(pool.TestCase):
             (2, "t", "str", "'2'"), (3, "i", "gone", "")])
         self.assertEqual(self.changes("s = ''\nfor _ in range(2):\n    s += 'ab'\n")[2::2], [
             (3, "s", "str", "'ab'"), (3, "s", "str", "'abab'")])
+
+    def test_what_changes_within(self):
+        """What is shown counts; what is not does not."""
+        begin = "import collections\nx = {}\n"
+        for value, change, kind, shown in (
+                ("[False] * 10", "x[5] = True", "list", str([False] * 5 + [True] + [False] * 4)), ("[[0] * 9, [1]]", "x[0][4] = 5", "list", "[[0, 0, 0, 0, 5, 0, 0, 0, 0], [1]]"),
+                ("collections.Counter()", "x['a'] += 1", "Counter", "Counter({'a': 1})"), ("collections.deque()", "x.append(1)", "collections.deque", "deque([1])"),
+                ("type('L', (list,), {})()", "x.append(1)", "L", "L([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
+            with self.subTest(value):
+                self.assertEqual(self.changes(begin.format(value) + change + "\n")[1:], [(3, "x", kind, shown)] if shown else [])
+
+    def test_what_is_a_function_now(self):
+        """or a class or a module, and was something else: that is told, and where it is gone."""
+        for body, kind, shown in (("lambda: 1", "function", "<function>"), ("int", "type", "<class int>"), ("sys", "module", "<module>")):
+            told = [("x", "int", "1"), ("x", kind, shown), ("x", "gone", ""), ("x", "int", "2")]
+            lines = f"x = {body}\nx = 1\nx = {body}\nx = {body}\ndel x\nx = 2\n"
+            within = "import sys\ndef f():\n" + "".join(f"    {line}\n" for line in lines.splitlines()) + "f()\n"
+            for source in "import sys\n" + lines, within:
+                with self.subTest(source):
+                    self.assertEqual([change[1:] for change in self.changes(source)], told)
 
     def test_instances_and_closures(self):
         code = ("class Robot:\n    wheels = 4\n    def __init__(self): self.x = 1\n    def go(self):\n        self.x += 1\nr = Robot()\nr.go()\n"

@@ -37,6 +37,13 @@ static bool is_told(PyObject *name)
              PyUnicode_READ_CHAR(name, 1) == '_');
 }
 
+static uint64_t print_of(PyObject *value)
+{
+    return value == NULL              ? 0
+           : variables_is_data(value) ? variables_fingerprint(value)
+                                      : VARIABLES_OPAQUE;
+}
+
 struct places {
     int count;
     uint64_t prints[]; /* fingerprints */
@@ -64,14 +71,23 @@ static void tell_places(struct known *known, const frame *of, uint32_t thread)
 
     for (int i = 0; places != NULL && i < places->count; i++) {
         PyObject *value = frames_local(of, i);
-        uint64_t print =
-            value != NULL && variables_is_data(value) ? variables_fingerprint(value) : 0;
+        uint64_t print = print_of(value);
 
+        if (print == VARIABLES_OPAQUE && places->prints[i] == 0) {
+            continue;
+        }
         if (print != places->prints[i] && is_told(frames_local_name(of, i))) {
-            tell(frames_local_name(of, i), print != 0 ? value : NULL, thread);
+            tell(frames_local_name(of, i), value, thread);
         }
         places->prints[i] = print;
     }
+}
+
+static bool is_known(PyObject *known, PyObject *name)
+{
+    PyObject *before = PyDict_GetItemWithError(known, name);
+
+    return before != NULL && before != Py_None;
 }
 
 /* Returns whether it was another one before, and remembers it. */
@@ -79,7 +95,8 @@ static bool has_changed(PyObject *known, PyObject *name, uint64_t print)
 {
     PyObject *before = PyDict_GetItemWithError(known, name);
     PyObject *now;
-    bool changed = before == NULL || PyLong_AsUnsignedLongLongMask(before) != print;
+    bool changed = before == NULL || before == Py_None ||
+                   PyLong_AsUnsignedLongLongMask(before) != print;
 
     if (changed) {
         now = PyLong_FromUnsignedLongLong(print);
@@ -115,9 +132,10 @@ static void tell_names(struct known *known, PyObject *names, uint32_t thread)
         known->names = PyDict_New();
     }
     while (known->names != NULL && PyDict_Next(names, &at, &name, &value)) {
-        if (PyUnicode_CheckExact(name) && is_told(name) && variables_is_data(value)) {
+        if (PyUnicode_CheckExact(name) && is_told(name) &&
+            (variables_is_data(value) || is_known(known->names, name))) {
             count++;
-            if (has_changed(known->names, name, variables_fingerprint(value))) {
+            if (has_changed(known->names, name, print_of(value))) {
                 tell(name, value, thread);
             }
         }

@@ -14,13 +14,54 @@
 #include <string.h>
 
 #define DEPTH      2  /* levels below a value */
-#define ENDS       4  /* elements of a container's beginning, and of its end */
-#define MEMBERS    8  /* of a dict, a set or an instance */
+#define ENDS       8  /* elements of a sequence's beginning, and of its end */
+#define MEMBERS    16 /* of a dict, a set or an instance */
 #define CHARACTERS 40 /* of a text within */
 
 /* ---- elements ---- */
 
 typedef void see(void *context, PyObject *name, PyObject *value);
+
+/* What Python's own code keeps in it is there in classes derived from it, too. No class
+ * of a program's can be immutable, whatever it calls itself. */
+static bool is_deque(PyObject *value)
+{
+    const PyTypeObject *type = Py_TYPE(value);
+
+    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0 &&
+           strcmp(type->tp_name, "collections.deque") == 0;
+}
+
+static bool is_sequence(PyObject *value)
+{
+    return PyList_Check(value) || PyTuple_Check(value) || is_deque(value);
+}
+
+static bool is_braced(PyObject *value)
+{
+    return PyDict_Check(value) || PyAnySet_Check(value);
+}
+
+static Py_ssize_t size_of(PyObject *value)
+{
+    return is_sequence(value)      ? Py_SIZE(value)
+           : PyDict_Check(value)   ? PyDict_GET_SIZE(value)
+           : PyAnySet_Check(value) ? PySet_GET_SIZE(value)
+                                   : 0;
+}
+
+static void show_element(PyObject *value, Py_ssize_t i, see *saw, void *context)
+{
+    PyObject *element = PyList_Check(value)    ? Py_NewRef(PyList_GET_ITEM(value, i))
+                        : PyTuple_Check(value) ? Py_NewRef(PyTuple_GET_ITEM(value, i))
+                                               : PySequence_GetItem(value, i);
+
+    if (element != NULL) {
+        saw(context, NULL, element);
+        Py_DECREF(element); /* the value has it */
+    }
+    PyErr_Clear();
+}
 
 /* Shows the elements that count. Returns false for what has none to show. */
 static bool walk(PyObject *value, see *saw, void *context)
@@ -29,24 +70,24 @@ static bool walk(PyObject *value, see *saw, void *context)
     Py_ssize_t at = 0;
     Py_hash_t hash;
 
-    if (PyList_CheckExact(value) || PyTuple_CheckExact(value)) {
-        Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
+    if (is_sequence(value)) {
+        Py_ssize_t size = Py_SIZE(value);
 
         for (Py_ssize_t i = 0; i < size; i++) {
             if (i == ENDS && size > 2 * ENDS) {
                 i = size - ENDS;
             }
-            saw(context, NULL, PySequence_Fast_GET_ITEM(value, i));
+            show_element(value, i, saw, context);
         }
         return true;
     }
-    if (PyDict_CheckExact(value)) {
+    if (PyDict_Check(value)) {
         for (int i = 0; i < MEMBERS && PyDict_Next(value, &at, &key, &element); i++) {
             saw(context, key, element);
         }
         return true;
     }
-    if (PyAnySet_CheckExact(value)) {
+    if (PyAnySet_Check(value)) {
         for (int i = 0; i < MEMBERS && _PySet_NextEntry(value, &at, &key, &hash); i++) {
             saw(context, NULL, key);
         }
@@ -56,14 +97,6 @@ static bool walk(PyObject *value, see *saw, void *context)
         saw(context, key, element);
     }
     return at > 0;
-}
-
-static Py_ssize_t size_of(PyObject *value)
-{
-    return PyList_CheckExact(value) || PyTuple_CheckExact(value) ? Py_SIZE(value)
-           : PyDict_CheckExact(value)                            ? PyDict_GET_SIZE(value)
-           : PyAnySet_CheckExact(value)                          ? PySet_GET_SIZE(value)
-                                                                 : 0;
 }
 
 /* ---- fingerprints ---- */
@@ -167,8 +200,9 @@ bool variables_is_data(PyObject *value)
 struct writing {
     struct buffer *to;
     int depth;
-    int written; /* elements of this container */
-    bool names;  /* "name=value" rather than "name: value" */
+    int written;     /* elements of this container */
+    Py_ssize_t more; /* that are not shown in the middle of a sequence */
+    bool names;      /* "name=value" rather than "name: value" */
 };
 
 static bool is_full(const struct writing *writing)
@@ -284,6 +318,9 @@ static void write_element(void *context, PyObject *name, PyObject *value)
         return;
     }
     buffer_add_text(writing->to, written > 0 ? ", " : "");
+    if (written == ENDS && writing->more > 0) {
+        buffer_printf(writing->to, "... %zd more, ", writing->more);
+    }
     if (name != NULL && writing->names && PyUnicode_CheckExact(name)) {
         const char *text = PyUnicode_AsUTF8(name);
 
@@ -305,40 +342,37 @@ static const char *short_name(const PyTypeObject *type)
 
 static void write_opaque(PyObject *value, struct buffer *to)
 {
-    const char *kind = PyType_Check(value)       ? "class "
-                       : PyFunction_Check(value) ? "function "
-                       : PyModule_Check(value)   ? "module "
-                                                 : "";
-
-    buffer_printf(to, "<%s%.60s>", kind,
+    buffer_printf(to, "<%s%.60s>", PyType_Check(value) ? "class " : "",
                   PyType_Check(value) ? short_name((PyTypeObject *)value)
                                       : short_name(Py_TYPE(value)));
 }
 
+/* As Python writes it: in the brackets of what it is or is derived from, behind the name
+ * of its class where that is none of these. */
 static void write_container(struct writing *writing, PyObject *value)
 {
-    struct buffer *to = writing->to;
-    bool is_list = PyList_CheckExact(value), is_tuple = PyTuple_CheckExact(value);
-    bool is_braced = PyDict_CheckExact(value) || PyAnySet_CheckExact(value);
-    struct writing inner = {.to = to,
-                            .depth = writing->depth + 1,
-                            .names = !is_list && !is_tuple && !is_braced};
+    static const char *const manners[2][3][2] = {
+        {{"[", "]"}, {"(", ")"}, {"{", "}"}},
+        {{"([", "])"}, {"(", ")"}, {"({", "})"}},
+    };
+    bool braced = is_braced(value), named = !braced && !is_sequence(value);
+    bool round = PyTuple_Check(value) || named;
+    bool exact = PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
+                 PyDict_CheckExact(value) || PySet_CheckExact(value);
+    const char *const *manner = manners[!exact][round ? 1 : braced ? 2 : 0];
     Py_ssize_t size = size_of(value);
-    Py_ssize_t shown = is_braced ? MEMBERS : 2 * ENDS;
+    struct writing inner = {.to = writing->to,
+                            .depth = writing->depth + 1,
+                            .more = braced ? 0 : size - 2 * ENDS,
+                            .names = named};
 
-    if (inner.names) {
-        buffer_printf(to, "%.60s(", short_name(Py_TYPE(value)));
-    } else {
-        buffer_add_char(to, is_list ? '[' : is_tuple ? '(' : '{');
-    }
+    buffer_printf(writing->to, "%.60s%s", exact ? "" : short_name(Py_TYPE(value)),
+                  manner[0]);
     (void)walk(value, write_element, &inner);
-    if (size > shown) {
-        buffer_printf(to, ", ... %zd in all", size);
+    if (braced && size > MEMBERS) {
+        buffer_printf(writing->to, ", ... %zd more", size - MEMBERS);
     }
-    buffer_add_text(to, is_list                   ? "]"
-                        : is_tuple && size == 1   ? ",)"
-                        : is_tuple || inner.names ? ")"
-                                                  : "}");
+    buffer_printf(writing->to, "%s%s", exact && round && size == 1 ? "," : "", manner[1]);
 }
 
 static bool has_elements(PyObject *value)
@@ -346,8 +380,7 @@ static bool has_elements(PyObject *value)
     Py_ssize_t at = 0;
     PyObject *name, *element;
 
-    return PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
-           PyDict_CheckExact(value) || PyAnySet_CheckExact(value) ||
+    return is_sequence(value) || is_braced(value) ||
            (variables_is_data(value) && frames_attribute(value, &at, &name, &element));
 }
 
