@@ -10,10 +10,12 @@
 #include "supervisor/listening.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define AT(member) offsetof(struct config, member)
@@ -194,16 +196,38 @@ void config_complete(struct config *config)
     }
 }
 
+/* It is read by each pool, and by every reload: a pipe would be empty the second time,
+ * and a FIFO may never have a writer. */
+static int read_regular(const char *path, char **ret_text, size_t *ret_size,
+                        struct buffer *why)
+{
+    autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat status;
+    int error = fd < 0 || fstat(fd, &status) != 0 ? -errno : 0;
+
+    if (error == -ENXIO || (error == 0 && !S_ISREG(status.st_mode))) {
+        buffer_printf(why, "%s: is no regular file, and it is read more than once", path);
+        return -EINVAL;
+    }
+    if (error == 0) {
+        error = fd_read_all(fd, MIB(1), ret_text, ret_size);
+    }
+    if (error < 0) {
+        buffer_printf(why, "%s: %s", path, strerror(-error));
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int config_read(struct config *config, const char *path, const char *pool,
                 struct option_parts *parts, struct buffer *why)
 {
     autofree char *text = NULL;
     size_t size;
-    int error = fd_read_file(path, MIB(1), &text, &size);
+    int error = read_regular(path, &text, &size, why);
 
     if (error < 0) {
-        buffer_printf(why, "%s: %s", path, strerror(-error));
-        return -EINVAL;
+        return error;
     }
     *parts = (struct option_parts){.kind = "pool", .wanted = pool};
     error = option_parse(&config_table, config, path, text, size, parts, why);

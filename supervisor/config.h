@@ -54,9 +54,9 @@ struct log_manner config_log(const struct config *config);
 /* The default that depends on the machine and the user: runtime_dir. */
 void config_complete(struct config *config);
 
-/* Reads a file over the defaults: that of a pool of the name `pool`, or what is the same
- * for all of its pools (NULL). `parts` gets the names of all. Returns 0, or -EINVAL with
- * "file:line: sentence" in `why`. */
+/* Reads a regular file over the defaults: that of a pool of the name `pool`, or what is
+ * the same for all of its pools (NULL). `parts` gets the names of all. Returns 0, or
+ * -EINVAL with "file:line: sentence" in `why`; waits for nothing. */
 int config_read(struct config *config, const char *path, const char *pool,
                 struct option_parts *parts, struct buffer *why) must_check;
 

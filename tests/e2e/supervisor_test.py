@@ -93,6 +93,39 @@ class Configuration(unittest.TestCase):
         self.assertEqual(done.returncode, 100)
         self.assertIn("/nowhere.conf: No such file", done.stderr)
 
+    def test_what_is_no_regular_file(self):
+        """A pipe would be empty when it is read again, and a FIFO has nobody who writes."""
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            ours, theirs = os.pipe()
+            os.write(theirs, b"[pool]\nworkers = 3\n")
+            os.close(theirs)
+            os.mkfifo(folder + "/fifo")
+            listener.bind(folder + "/socket")
+            for path in f"/dev/fd/{ours}", folder + "/fifo", folder + "/socket", folder:
+                for words in (["--check-config"], []):
+                    with self.subTest(path, words=words):
+                        done = supervisor("--config", path, *words, pass_fds=[ours])
+                        self.assertEqual((done.returncode, done.stdout, done.stderr), (
+                            100, "", f"paddock-supervisor: {path}: is no regular file, and it is read more than once\n"))
+            os.close(ours)
+
+    def test_a_file_that_becomes_a_fifo(self):
+        """The configuration stays, and the supervisor goes on to do as it is told."""
+        for words in "[pool]\nworkers = 1\n", "[pool]\nworkers = 1\n[pool a]\n":
+            with self.subTest(words), tempfile.TemporaryDirectory() as folder:
+                path = folder + "/paddock.conf"
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(words)
+                os.chmod(folder, 0o755)
+                with pool.Pool(config=path, workers=None, queue=None) as served:
+                    os.unlink(path)
+                    os.mkfifo(path)
+                    served.process.send_signal(signal.SIGHUP)
+                    pool.wait_until(lambda: "the configuration stays as it was: " in served.read_log(), "it is said")
+                    self.assertIn(f"{path}: is no regular file", served.read_log())
+                    served.process.send_signal(signal.SIGTERM)
+                    self.assertEqual(served.process.wait(pool.PATIENCE), 0)
+
     def test_data_dir_that_will_not_do(self):
         """What the private redis-server says of it is said."""
         with tempfile.TemporaryDirectory() as folder:
