@@ -267,6 +267,11 @@ static void service(struct keeper *keeper, const struct pollfd *fds)
     enforce_end(keeper);
 }
 
+void keeper_say_serving(const struct keeper *keeper)
+{
+    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools->count);
+}
+
 static void announce(struct keeper *keeper)
 {
     int error = keeper_publish(keeper);
@@ -278,7 +283,7 @@ static void announce(struct keeper *keeper)
     keeper->phase = POOL_RUNNING;
     keeper->asked_ms = clock_now_ms();
     log_info("pools ready count=%u", keeper->pools->count);
-    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools->count);
+    keeper_say_serving(keeper);
     if (command_line_say_ready(keeper->line) < 0) {
         stop(keeper);
     }

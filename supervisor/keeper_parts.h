@@ -32,6 +32,8 @@ struct keeper {
 
 /* All of it ends, with that exit code, or the one of whatever was first. */
 void keeper_give_up(struct keeper *keeper, int code);
+/* To the service manager: that they serve, and how many there are. */
+void keeper_say_serving(const struct keeper *keeper);
 
 /* ---- keeper_start.c ---- */
 

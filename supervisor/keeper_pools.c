@@ -161,6 +161,6 @@ void keeper_tend_reload(struct keeper *keeper)
     }
     if (keeper->reloading) {
         keeper->reloading = false;
-        notify_say(&keeper->notify, "READY=1");
+        keeper_say_serving(keeper);
     }
 }

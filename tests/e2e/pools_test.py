@@ -419,6 +419,8 @@ class Pools(unittest.TestCase):
             self.pool.process.send_signal(signal.SIGHUP)
             while said.count("READY=1") < 3:
                 said += manager.recv(4096).decode().split("\n")
+            self.assertEqual([line for line in said if line.startswith("STATUS=")],
+                             ["STATUS=serving 2 pools"] * 2 + ["STATUS=serving 3 pools"])
             log = self.pool.read_log()
             self.assertIn("reloaded: the new configuration is in force", log)  # by then
             self.assertIn("pool ready queue=third", log)
