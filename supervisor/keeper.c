@@ -147,7 +147,16 @@ static bool is_word(const char *words, size_t size, const char *word)
     return size == strlen(word) && memcmp(words, word, size) == 0;
 }
 
-static void take_words(struct unit *unit)
+/* It may serve another queue or Redis than the one before it, which died. */
+static void on_ready(const struct keeper *keeper, struct unit *unit)
+{
+    lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
+    if (keeper->phase == POOL_RUNNING) {
+        keeper_publish(keeper);
+    }
+}
+
+static void take_words(const struct keeper *keeper, struct unit *unit)
 {
     char words[256];
     ssize_t size;
@@ -156,7 +165,7 @@ static void take_words(struct unit *unit)
         unit->silent_ms = 0;
         unit->reloading &= !is_word(words, (size_t)size, COMMAND_LINE_RELOADED "\n");
         if (unit->state == UNIT_STARTING) { /* the first is READY */
-            lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
+            on_ready(keeper, unit);
         }
     }
     if (size == 0) {
@@ -253,7 +262,7 @@ static void service(struct keeper *keeper, const struct pollfd *fds)
         struct unit *unit = &keeper->units[i];
 
         if (fds[2 * i + 1].revents != 0 && unit->peer >= 0) {
-            take_words(unit);
+            take_words(keeper, unit);
         }
         if (fds[2 * i].revents != 0 && process_reap(&unit->process, &status) == 1) {
             on_death(keeper, unit, status);
@@ -274,12 +283,7 @@ void keeper_say_serving(const struct keeper *keeper)
 
 static void announce(struct keeper *keeper)
 {
-    int error = keeper_publish(keeper);
-
-    if (error < 0) {
-        (void)log_failure(error, "unable to write the pool file in %s",
-                          keeper->runtime.path);
-    }
+    keeper_publish(keeper);
     keeper->phase = POOL_RUNNING;
     keeper->asked_ms = clock_now_ms();
     log_info("pools ready count=%u", keeper->pools->count);

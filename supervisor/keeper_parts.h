@@ -48,8 +48,10 @@ int keeper_open_redis(struct keeper *keeper);
 /* What the configuration has and nobody serves is started; `drained`: also what somebody
  * has drained. */
 void keeper_want_pools(struct keeper *keeper, bool drained);
-/* Writes the file by which the command finds the pools. Returns 0 or a negative errno. */
-int keeper_publish(const struct keeper *keeper);
+/* Writes the file by which the command finds the pools, or logs why not. */
+void keeper_publish(const struct keeper *keeper);
+/* One of them is started, and reads the file as that is by now: so do we. */
+void keeper_read_for(struct keeper *keeper, const struct unit *unit);
 /* Reads the configuration again: a pool that is new is started, one that is gone is
  * drained, the others read it by themselves. */
 void keeper_reload(struct keeper *keeper);

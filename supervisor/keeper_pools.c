@@ -57,18 +57,40 @@ void keeper_want_pools(struct keeper *keeper, bool drained)
     }
 }
 
-int keeper_publish(const struct keeper *keeper)
+void keeper_publish(const struct keeper *keeper)
 {
     autobuffer struct buffer names = BUFFER_INIT(KIB(1));
     const struct config *first = &keeper->pools->each[0];
     char redis[LIMIT_PATH + 16];
+    int error;
 
     (void)snprintf(redis, sizeof(redis), "unix:%s/redis.sock", keeper->runtime.path);
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
         buffer_printf(&names, "%s%s", i > 0 ? " " : "", keeper->pools->each[i].pool);
     }
-    return runtime_publish(&keeper->runtime, first,
-                           first->redis[0] != '\0' ? first->redis : redis, names.data);
+    error = runtime_publish(&keeper->runtime, first,
+                            first->redis[0] != '\0' ? first->redis : redis, names.data);
+    if (error < 0) {
+        (void)log_failure(error, "unable to write the pool file in %s",
+                          keeper->runtime.path);
+    }
+}
+
+/* Where the file is bad by now it does not start, and says why. */
+void keeper_read_for(struct keeper *keeper, const struct unit *unit)
+{
+    static struct config fresh;
+    autobuffer struct buffer why = BUFFER_INIT(KIB(4));
+
+    for (uint32_t i = 0; i < keeper->pools->count; i++) {
+        struct config *config = &keeper->pools->each[i];
+
+        if (strcmp(config->pool, unit->name) == 0 &&
+            command_line_read_again(keeper->line, unit->name, &fresh, NULL, &why) ==
+                ROLE_EXIT_OK) {
+            *config = fresh;
+        }
+    }
 }
 
 /* ---- a reload ---- */
@@ -79,6 +101,35 @@ static void keep_whole(struct config *fresh, const struct config *old)
     for (size_t i = 0; i < config_table.count; i++) {
         if (config_table.rows[i].scope == OPTION_WHOLE) {
             reload_put_back(&config_table.rows[i], fresh, old);
+        }
+    }
+}
+
+static bool is_running(const struct keeper *keeper, const char *name)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        const struct unit *unit = &keeper->units[i];
+
+        if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) &&
+            strcmp(unit->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As a pool that runs does, which says so itself: until it is started again it serves
+ * what it was started with. */
+static void keep_at_start(const struct keeper *keeper, struct config *fresh)
+{
+    const struct config *old = pools_find(keeper->pools, fresh->pool);
+
+    if (old == NULL || !is_running(keeper, fresh->pool)) {
+        return;
+    }
+    for (size_t i = 0; i < config_table.count; i++) {
+        if (config_table.rows[i].reload == OPTION_AT_START) {
+            option_copy(&config_table.rows[i], fresh, old);
         }
     }
 }
@@ -133,13 +184,14 @@ void keeper_reload(struct keeper *keeper)
     notify_say(&keeper->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
     keep_whole(&fresh->common, &keeper->pools->common);
+    for (uint32_t i = 0; i < fresh->count; i++) {
+        keep_at_start(keeper, &fresh->each[i]);
+    }
     *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
     log_open("supervisor", config_log(&keeper->pools->common));
     pass_on(keeper);
     keeper_want_pools(keeper, true);
-    if (keeper_publish(keeper) < 0) {
-        log_warning("unable to write the pool file in %s", keeper->runtime.path);
-    }
+    keeper_publish(keeper);
     keeper->reloading = true;
 }
 

@@ -75,6 +75,7 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     ours = ends[0];
     theirs = ends[1];
     told.count = 0;
+    keeper_read_for(keeper, unit);
     tell_all(keeper, unit, &told);
     for (size_t i = 0; i < told.count; i++) {
         argv[count++] = told.words[i];

@@ -251,6 +251,51 @@ class Pools(unittest.TestCase):
         self.assertEqual((len(self.workers("exercises")), len(self.workers("competition"))), (1, 2))
         self.assertEqual(self.client("exercises").run("print(1)").verdict, "ok")
 
+    def published(self):
+        """What stands in the file by which the command finds them, and which one it is."""
+        with open(os.path.join(self.pool.runtime, "pool"), encoding="ascii") as file:
+            return dict(line.split("=", 1) for line in file.read().splitlines()), os.fstat(file.fileno()).st_ino
+
+    def reload_published(self, words, said):
+        before = self.published()[1]
+        self.reload(words, said)
+        pool.wait_until(lambda: self.published()[1] != before, "the file is written anew")
+        return self.published()[0]
+
+    def submit(self):
+        """A job for whoever serves the first queue of the first pool."""
+        program = os.path.join(self.folder, "hello.py")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write("print('hello')")
+        done = self.command("submit", program, "--follow")
+        self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
+
+    def test_a_queue_that_only_a_restart_changes(self):
+        """Jobs go where the pool serves, before and after."""
+        self.serve()
+        other = FILE.replace("queue = exercises:3 homework", "queue = other")
+        found = self.reload_published(other, ["queue is another one in the new configuration: only a restart changes it"])
+        self.assertEqual(found["queue"], "exercises")
+        self.submit()
+        os.kill(self.supervisor("exercises"), signal.SIGKILL)
+        pool.wait_until(lambda: self.published()[0]["queue"] == "other", "it is found by its new queue")
+        self.submit()
+
+    def test_a_redis_that_only_a_restart_changes(self):
+        """Nor is a private one started that nobody uses; the restart of one pool is enough for its own."""
+        first, second = (self.enterContext(pool.RedisServer()) for _ in range(2))
+        words = FAR.replace("[pool]\n", "[pool]\nredis = {}\n", 1)
+        self.serve(words.format(first.address))
+        for other in words.format(second.address), FAR:
+            found = self.reload_published(other, ["redis is another one in the new configuration: only a restart changes it"])
+            self.assertEqual((found["redis"], self.servers()), (first.address, []))
+            self.submit()
+        os.kill(self.supervisor("exercises"), signal.SIGKILL)
+        private = f"unix:{self.pool.runtime}/redis.sock"
+        pool.wait_until(lambda: self.published()[0]["redis"] == private, "it is found in its new Redis")
+        self.assertEqual(len(self.servers()), 1)
+        self.submit()
+
     def test_twice_in_a_row(self):
         """What is read again while that is under way is read once more."""
         self.serve()
