@@ -521,7 +521,7 @@ class BadInput(unittest.TestCase):
         self.assertEqual(done.returncode, 100)
         self.assertIn("f.conf: there is no section [pool b]", done.stderr)
         done = subprocess.run([pool.program("paddock-supervisor"), "--pool=b"], capture_output=True, text=True)
-        self.assertEqual((done.returncode, done.stderr), (2, "paddock-supervisor: --pool goes with --config\n"))
+        self.assertEqual((done.returncode, done.stderr), (100, "paddock-supervisor: --pool goes with --config\n"))
 
     def test_one_that_cannot_start_ends_all(self):
         with socket.socket() as taken:
