@@ -33,6 +33,7 @@ static int print_help(const struct command_line *line)
         "                   with --json in JSON, one object per layer\n"
         "  --print-config   print the commented default configuration, and end\n"
         "  --ready-fd N     write \"ready\" to this socket; stop when it is closed\n"
+        "  --hold           take no job until \"go\" can be read from it\n"
         "  --help, --version\n\nOptions:\n");
     option_help(&config_table, &text);
     (void)fputs(text.data != NULL ? text.data : "", stdout);
@@ -118,6 +119,12 @@ static int take_ready_fd(struct command_line *line, const char *value)
     return 0;
 }
 
+static int take_hold(struct command_line *line, const char *value)
+{
+    line->hold = true;
+    return 0;
+}
+
 static const struct flag {
     const char *name;
     bool alone;                                      /* takes no value */
@@ -130,6 +137,7 @@ static const struct flag {
     {"check-config", true, check_config, NULL},
     {"check-sandbox", true, NULL, take_check},
     {"json", true, NULL, take_json},
+    {"hold", true, NULL, take_hold},
     {"config", false, NULL, take_config},
     {"pool", false, NULL, take_pool},
     {"ready-fd", false, NULL, take_ready_fd},
@@ -295,6 +303,10 @@ int command_line_read(struct command_line *line, int argc, char **argv,
     if (code == ROLE_EXIT_OK && line->json && !line->check) {
         code = refuse(&reading, "--json goes with --check-sandbox");
     }
+    if (code == ROLE_EXIT_OK && line->hold &&
+        (line->pool == NULL || line->ready_fd < 0)) {
+        code = refuse(&reading, "--hold goes with --pool and --ready-fd");
+    }
     return code;
 }
 
@@ -335,6 +347,16 @@ int command_line_say_ready(struct command_line *line)
     }
     line->alive_ms = clock_now_ms() + HEALTH_ASK_MS;
     return fd_write_full(line->ready_fd, word, strlen(word));
+}
+
+bool command_line_hear_go(const struct command_line *line)
+{
+    static const char go[] = COMMAND_LINE_GO "\n";
+    char word[sizeof(go)];
+
+    return recv(line->ready_fd, word, sizeof(word), MSG_DONTWAIT) ==
+               (ssize_t)strlen(go) &&
+           memcmp(word, go, strlen(go)) == 0;
 }
 
 static void say(const struct command_line *line, const char *word)

@@ -15,6 +15,7 @@ struct command_line {
     const char *pool;          /* the one of the file that is to run; NULL: all */
     struct option_parts parts; /* the pools of the file; none: one without a name */
     int ready_fd;              /* -1: none */
+    bool hold;                 /* no job is taken until GO has come from there */
     bool check;       /* attack a sandbox and say what held, instead of running a pool */
     bool json;        /* say it in JSON */
     int64_t end_ms;   /* when a check is given up */
@@ -27,6 +28,8 @@ struct command_line {
 #define COMMAND_LINE_READY    "ready"
 #define COMMAND_LINE_ALIVE    "alive"
 #define COMMAND_LINE_RELOADED "reloaded"
+/* And what is read from it, where that is waited for. */
+#define COMMAND_LINE_GO "go"
 
 #define COMMAND_LINE_INIT                                                                \
     ((struct command_line){                                                              \
@@ -51,6 +54,8 @@ size_t command_line_options(const struct command_line *line, const char **to,
 
 /* Says READY to whoever asked for it. Returns 0, or a negative errno where he is gone. */
 int command_line_say_ready(struct command_line *line) must_check;
+/* Has GO come? Takes it; whatever else is there, and the end, is no GO. */
+bool command_line_hear_go(const struct command_line *line);
 /* And from then on ALIVE, at alive_ms. Nobody need read it. */
 void command_line_say_alive(struct command_line *line, int64_t now_ms);
 void command_line_say_reloaded(const struct command_line *line);

@@ -9,6 +9,7 @@
  * - a pool has one of LIMIT_POOLS places, from which its ids follow; it is READY when its
  *   supervisor says so over the socket that is its --ready-fd, and says there, too, that
  *   it is alive; when that socket is closed it stops, and it is killed if we are
+ * - at the start no pool takes a job before all are READY: one that cannot start ends all
  * - a pool that dies is started again, by unit.h's rules; one that ends by itself, since
  *   somebody has drained it, is left to the next reload
  * - Redis comes first and goes last
@@ -173,12 +174,23 @@ static void take_words(const struct keeper *keeper, struct unit *unit)
     }
 }
 
+/* All of them are up: jobs may be taken. One that is gone by now is started again, and is
+ * not held then. */
+static void let_go(const struct keeper *keeper)
+{
+    static const char word[] = COMMAND_LINE_GO "\n";
+
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        (void)send(keeper->units[i].peer, word, strlen(word), MSG_NOSIGNAL);
+    }
+}
+
 /* At the start every failure is final, so that whoever started us sees it. */
 static void on_failed_start(struct keeper *keeper, struct unit *unit, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : ROLE_EXIT_PERMANENT;
 
-    log_error("%s did not start", unit_label(unit).text);
+    unit_say_not_started(unit, status);
     lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
     keeper_give_up(keeper, code != 0 ? code : ROLE_EXIT_PERMANENT);
 }
@@ -285,6 +297,7 @@ static void announce(struct keeper *keeper)
 {
     keeper_publish(keeper);
     keeper->phase = POOL_RUNNING;
+    let_go(keeper);
     keeper->asked_ms = clock_now_ms();
     log_info("pools ready count=%u", keeper->pools->count);
     keeper_say_serving(keeper);

@@ -45,6 +45,9 @@ static void tell_all(const struct keeper *keeper, const struct unit *unit,
     tell(told, "--config=%s", keeper->file);
     tell(told, "--pool=%s", unit->name);
     tell(told, "--ready-fd=%d", ROLE_PEER);
+    if (keeper->phase == POOL_STARTING) {
+        tell(told, "--hold");
+    }
     tell(told, "--runtime-dir=%s/%s", keeper->runtime.path, unit->name);
     tell(told, "--uid-first=%" PRId64,
          common->uid_first + (int64_t)unit->slot * SPAWN_IDS);

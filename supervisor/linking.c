@@ -42,7 +42,7 @@ static void make_link(struct unit *zygote, struct unit *relay)
 
 void linking_tend(struct pool *pool)
 {
-    struct unit *zygote = linking_server(pool);
+    struct unit *zygote = pool->held ? NULL : linking_server(pool);
 
     for (size_t i = 0; zygote != NULL && i < pool->count; i++) {
         struct unit *unit = &pool->units[i];

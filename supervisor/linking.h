@@ -10,7 +10,8 @@
 /* The zygote that serves, NULL if there is none now. */
 struct unit *linking_server(struct pool *pool);
 
-/* Makes every link that is due. A zygote or relay that does not take it is killed. */
+/* Makes every link that is due, if the pool is not held: without one no relay takes a
+ * job. A zygote or relay that does not take it is killed. */
 void linking_tend(struct pool *pool);
 /* A zygote says that a slot's link is closed and its sandboxes reaped. */
 void linking_undo(struct pool *pool, const struct unit *zygote, uint32_t slot);

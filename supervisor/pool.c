@@ -306,7 +306,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
         on_failed_zygote(pool, unit);
     }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
-        log_error("%s did not start", unit_label(unit).text);
+        unit_say_not_started(unit, status);
         give_up(pool, loaded ? ROLE_EXIT_CONFIG : pool_code(status));
     } else if (unit->hopeless && is_hopeless(pool, unit->kind)) {
         log_error("no %s is left that could serve", unit_kind_name(unit->kind));

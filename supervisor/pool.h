@@ -47,6 +47,7 @@ struct pool {
     char owner[RUNTIME_OWNER]; /* of jobs that are claimed here */
     struct notify notify;
     enum pool_phase phase;
+    bool held; /* no link is made: whoever started us waits for other pools */
     struct stat libraries[UNIT_ZYGOTES]; /* Python's, as each zygote was given it */
     enum isolation isolation;
     struct cgroup cgroup;

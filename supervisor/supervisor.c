@@ -115,7 +115,7 @@ static int open_runtime(struct pool *pool)
 }
 
 /* Of several pools: another one, which is not in the file any more, may be about to give
- * the port up. */
+ * the port up; not where all of them start. */
 #define PORT_MS   2000
 #define PORT_STEP 20
 
@@ -133,12 +133,12 @@ static int open_port(struct pool *pool, int64_t end_ms, struct buffer *why)
 
 static int open_listener(struct pool *pool, const struct command_line *line)
 {
-    bool is_one_of_several = line->pool != NULL && line->ready_fd >= 0;
+    bool is_added = line->pool != NULL && line->ready_fd >= 0 && !line->hold;
     autobuffer struct buffer why = BUFFER_INIT(1024);
     int error = 0;
 
     if (pool->config.metrics[0] != '\0') {
-        error = open_port(pool, is_one_of_several ? clock_now_ms() + PORT_MS : 0, &why);
+        error = open_port(pool, is_added ? clock_now_ms() + PORT_MS : 0, &why);
     }
     if (error < 0) {
         log_error("%s", why.data != NULL ? why.data : strerror(-error));
@@ -228,6 +228,16 @@ static void on_starter(struct pool *pool, struct command_line *line)
     pool_stop(pool);
 }
 
+/* Of one who says nothing it is the end. */
+static void hear_starter(struct pool *pool, struct command_line *line)
+{
+    if (pool->held && command_line_hear_go(line)) {
+        pool->held = false;
+    } else {
+        on_starter(pool, line);
+    }
+}
+
 /* Says once that the pool is up, to the runtime folder and to whoever asked. */
 static void announce(struct pool *pool, struct command_line *line)
 {
@@ -305,7 +315,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             signals_service(signals, signal_rows, array_size(signal_rows), &watch);
         }
         if (fds[POLL_STARTER].revents != 0) {
-            on_starter(pool, line);
+            hear_starter(pool, line);
         }
         pool_service(pool, fds + POLL_UNITS);
         reload_tend(pool, line);
@@ -358,6 +368,7 @@ static int run(struct pool *pool, struct command_line *line)
     }
     notify_open(&pool->notify);
     pool_init(pool, false);
+    pool->held = line->hold;
     error = choose_isolation(pool);
     if (error == 0) {
         error = choose_groups(pool);

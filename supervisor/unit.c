@@ -134,6 +134,14 @@ static void log_death(const struct unit *unit, int status)
     }
 }
 
+void unit_say_not_started(const struct unit *unit, int status)
+{
+    bool has_said_why = WIFEXITED(status) && WEXITSTATUS(status) != ROLE_EXIT_OK;
+
+    log_event(has_said_why ? LOG_INFO : LOG_ERROR, "%s did not start",
+              unit_label(unit).text);
+}
+
 /* Whoever had been ready is likely to be so again, and jobs wait for it: what counts is
  * that it is not started all the time, so its delay began when it was ready. */
 static int64_t next_start(struct unit *unit, int64_t now)

@@ -94,3 +94,5 @@ void unit_failed(struct unit *unit);
 /* After process_reap, with its exit status: says when it may be started again
  * (`start_ms`), and whether there is hope in that. */
 void unit_died(struct unit *unit, int status);
+/* Of one that did not start: an error that it has said itself is not one more. */
+void unit_say_not_started(const struct unit *unit, int status);

@@ -446,6 +446,25 @@ class Pools(unittest.TestCase):
         self.assertEqual(self.client("competition").run("print(1)").verdict, "ok")
         self.assertEqual((self.pool.processes("paddock-superv"), len(self.pool.relays())), ([], 2))
 
+    def test_one_that_is_held(self):
+        """It is up, and takes no job until it is let go; by any other word it ends."""
+        for word in b"go\n", b"begin\n":
+            with self.subTest(word), contextlib.ExitStack() as stack:
+                server = stack.enter_context(pool.RedisServer())
+                self.write(FAR)
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, pool="competition", hold="",
+                                                          redis=server.address))
+                client = self.client("competition")
+                job = client.enqueue(pool.make_zip("print(1)"))
+                self.assertEqual(self.pool.ready.recv(6), b"alive\n")
+                self.assertEqual(self.pool.sandboxes(), [])
+                self.pool.ready.send(word)
+                if word == b"go\n":
+                    self.assertEqual(client.wait(job).verdict, "ok")
+                else:
+                    self.assertEqual(self.pool.process.wait(pool.PATIENCE), 0)
+                    self.assertEqual(client.job(job)["state"], b"queued")
+
     def test_word_to_the_service_manager(self):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -524,15 +543,27 @@ class BadInput(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (100, "paddock-supervisor: --pool goes with --config\n"))
 
     def test_one_that_cannot_start_ends_all(self):
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            port = taken.getsockname()[1]
-            done = self.start(f"[pool]\nworkers = 1\n[pool a]\nqueue = a\n[pool b]\nqueue = b\nmetrics = 127.0.0.1:{port}\n")
-        self.assertEqual(done.returncode, 100, done.stderr)
-        self.assertIn(f"127.0.0.1:{port}", done.stderr)
-        self.assertIn("pool b did not start", done.stderr)
-        self.assertFalse(os.path.exists(f"{self.folder}/run"))
+        """One error, which names the pool and what it lacks; and no other pool has taken a job."""
+        server = self.enterContext(pool.RedisServer())
+        client = pool.Client(pool.connect(server.address), "a")
+        subprocess.run([PADDOCK, "submit", "--redis", server.address, "--queue", "a", "--id", "waiting", "-"], input="print(1)",
+                       text=True, check=True, capture_output=True)
+        taken = self.enterContext(socket.socket())
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for words, said in ((f"metrics = 127.0.0.1:{port}", rf"b/supervisor\[\d+\] metrics 127.0.0.1:{port}: Address already in use"),
+                            (f"redis = unix:{self.folder}/none", rf"b/relay-0\[\d+\] unable to use Redis: .* at unix:{self.folder}/none: "),
+                            ("host_modules = nosuch", r"b/zygote\[\d+\] unable to load the host module nosuch: ")):
+            with self.subTest(words):
+                done = self.start(f"[pool]\nworkers = 1\nredis = {server.address}\n[pool a]\nqueue = a\n[pool b]\nqueue = b\n{words}\n")
+                self.assertEqual((done.returncode, done.stdout), (100, ""), done.stderr)
+                self.assertEqual(client.job("waiting")["state"], b"queued", done.stderr)
+                errors = [line for line in done.stderr.splitlines() if line.startswith("error ")]
+                self.assertEqual(len(errors), 1, done.stderr)
+                self.assertRegex(errors[0], said)
+                self.assertIn("pool b did not start", done.stderr)
+                self.assertFalse(os.path.exists(f"{self.folder}/run"))
 
     def test_what_it_adds_up_to(self):
         done = self.start("[pool]\nworkers = 3\n[limits]\nmax_memory_mb = 92\n[pool a]\n[pool b]\nmax_workers = 5\n"

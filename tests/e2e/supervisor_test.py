@@ -66,6 +66,7 @@ class Configuration(unittest.TestCase):
                 (["--config"], "--config needs a value"), (["run"], "is no option"), (["--ready-fd", "x"], "a bad value"),
                 (["--workers", "0"], "takes a whole number"), (["--queue", "{x}"], "queue = {x}: takes at most 8 different names"),
                 (["--runtime-dir", "x"], "takes an absolute path"), (["--pool", "x"], "--pool goes with --config"),
+                (["--hold"], "--hold goes with --pool and --ready-fd"),
                 (["--workers", "4", "--max-workers", "2"], "max_workers (2) is less than workers (4)"),
                 (["--data-dir", "/dev/null/x"], "data_dir = /dev/null/x: takes the absolute path of a folder"),
                 (["--redis", "http://:secret@x"], "--redis: redis: takes unix:/PATH")):
