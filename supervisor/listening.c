@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,10 +68,38 @@ static int listen_at(const struct addrinfo *at, int *ret_fd)
     return 0;
 }
 
-int listening_open(const char *address, int *ret_fd, struct buffer *why)
+static int find(const struct place *place, struct addrinfo **ret)
 {
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                                    .ai_socktype = SOCK_STREAM};
+
+    return getaddrinfo(place->host, place->port, &hints, ret);
+}
+
+bool listening_same(const char *one, const char *other)
+{
+    autobuffer struct buffer unused = BUFFER_INIT(1024);
+    struct addrinfo *first = NULL, *second = NULL;
+    struct place places[2];
+    bool same = false;
+
+    if (split(one, &places[0], &unused) == 0 && split(other, &places[1], &unused) == 0 &&
+        strcmp(places[0].port, places[1].port) == 0 && find(&places[0], &first) == 0 &&
+        find(&places[1], &second) == 0) {
+        same = first->ai_addrlen == second->ai_addrlen &&
+               memcmp(first->ai_addr, second->ai_addr, first->ai_addrlen) == 0;
+    }
+    if (first != NULL) {
+        freeaddrinfo(first);
+    }
+    if (second != NULL) {
+        freeaddrinfo(second);
+    }
+    return same;
+}
+
+int listening_open(const char *address, int *ret_fd, struct buffer *why)
+{
     struct addrinfo *found = NULL;
     struct place place;
     int error = split(address, &place, why);
@@ -80,7 +107,7 @@ int listening_open(const char *address, int *ret_fd, struct buffer *why)
     if (error < 0) {
         return error;
     }
-    error = getaddrinfo(place.host, place.port, &hints, &found);
+    error = find(&place, &found);
     if (error != 0) {
         buffer_printf(why, "metrics %s: %s", address, gai_strerror(error));
         return -EADDRNOTAVAIL;

@@ -5,8 +5,13 @@
 
 #include "common/buffer.h"
 
+#include <stdbool.h>
+
 /* `address` is HOST:PORT, with a name or a number ([::1]:9464 of IPv6). Returns 0,
  * -EINVAL for what is no address, or a negative errno, with a sentence in `why`. */
 int listening_open(const char *address, int *ret_fd, struct buffer *why) must_check;
 /* The same, but only looks whether it is an address. */
 int listening_check(const char *address, struct buffer *why) must_check;
+/* Are they the same address and port, however they are written? What is no address, or
+ * is not found, is no other's. */
+bool listening_same(const char *one, const char *other);

@@ -4,6 +4,7 @@
 #include "supervisor/pools.h"
 
 #include "common/role.h"
+#include "supervisor/listening.h"
 #include "supervisor/spawn.h"
 
 #include <inttypes.h>
@@ -53,6 +54,26 @@ static bool check_apart(const struct pools *pools, const struct option_row *row,
     return true;
 }
 
+/* However it is written: localhost:9464 may be 127.0.0.1:9464. */
+static bool check_ports(const struct pools *pools, struct buffer *why)
+{
+    for (uint32_t i = 0; i < pools->count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            const struct config *one = &pools->each[j], *other = &pools->each[i];
+
+            if (listening_same(one->metrics, other->metrics)) {
+                buffer_printf(
+                    why,
+                    "metrics = %s: the pools %s and %s cannot have the same one, and %s "
+                    "is the same",
+                    other->metrics, one->pool, other->pool, one->metrics);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Each gets SPAWN_IDS of them, and a reload may bring as many pools as there can be. */
 static bool check_ids(const struct pools *pools, struct buffer *why)
 {
@@ -76,6 +97,7 @@ static int check_all(const struct pools *pools, struct buffer *why)
         good = config_table.rows[i].scope != OPTION_APART ||
                check_apart(pools, &config_table.rows[i], why);
     }
+    good = good && check_ports(pools, why);
     return good ? ROLE_EXIT_OK : ROLE_EXIT_CONFIG;
 }
 

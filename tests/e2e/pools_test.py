@@ -520,6 +520,8 @@ class BadInput(unittest.TestCase):
             ("[limits a]\n", "f.conf:1: there is no section [limits a]"),
             ("[pool a]\nmetrics = 127.0.0.1:9\n[pool b]\nmetrics = 127.0.0.1:9\n",
              "metrics = 127.0.0.1:9: the pools a and b cannot have the same one"),
+            ("[pool a]\nmetrics = 127.0.0.1:9\n[pool b]\n[pool c]\nmetrics = 127.1:9\n",
+             "metrics = 127.1:9: the pools a and c cannot have the same one, and 127.0.0.1:9 is the same"),
             ("[pool]\nowner = me\n[pool a]\n[pool b]\n", "owner = me: the pools a and b cannot have the same one"),
             ("[sandbox]\nuid_first = 4294836224\n[pool a]\n", "uid_first = 4294836224: with several pools it is at most"),
             ("[pool a]\nmax_workers = 1\nworkers = 2\n", "f.conf:2: max_workers (1) is less than workers (2)"),
