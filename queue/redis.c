@@ -36,7 +36,8 @@ struct redis {
     size_t sent;
     struct pending pending[PENDING]; /* a ring, oldest first */
     size_t first, count;
-    unsigned failures; /* connects in a row that failed */
+    unsigned failures; /* connects in a row that failed, or did not last */
+    int64_t up_ms;     /* since when it is logged in; 0: it is not */
     unsigned seed;
     int down_error; /* why it went down */
     struct redis_task task;
@@ -116,10 +117,20 @@ static void close_now(struct redis *redis)
     close_fd(&redis->fd);
 }
 
+/* One that is cut as soon as it is there is no better than none. */
+static void note_end(struct redis *redis)
+{
+    if (redis->up_ms != 0 && clock_now_ms() - redis->up_ms >= REDIS_LASTS_MS) {
+        redis->failures = 0;
+    }
+    redis->up_ms = 0;
+}
+
 void redis_drop(struct redis *redis)
 {
     size_t count = redis->count;
 
+    note_end(redis);
     close_now(redis);
     if (redis->reader != NULL) {
         redisReaderFree(redis->reader);
@@ -150,7 +161,7 @@ void redis_task_end(struct redis *redis, int error, const struct buffer *why)
 
     redis->task = (struct redis_task){0};
     if (error == 0) {
-        redis->failures = 0;
+        redis->up_ms = clock_now_ms();
     }
     if (task.done != NULL) {
         task.done(task.context, error, why);
@@ -233,6 +244,11 @@ int redis_connect_begin(struct redis *redis, int timeout_ms, redis_done *done,
 bool redis_is_up(const struct redis *redis)
 {
     return redis->fd >= 0;
+}
+
+bool redis_lasted(const struct redis *redis)
+{
+    return redis->failures == 0;
 }
 
 int redis_retry_ms(struct redis *redis)

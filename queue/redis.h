@@ -53,6 +53,9 @@ bool redis_looks_up(const struct redis *redis);
 /* Milliseconds to wait before the next redis_connect: jittered exponential backoff, 20 ms
  * to 1 s. */
 int redis_retry_ms(struct redis *redis);
+/* Of one that is down: whether it had been up for REDIS_LASTS_MS. */
+#define REDIS_LASTS_MS 1000
+bool redis_lasted(const struct redis *redis);
 /* Takes the connection down. */
 void redis_drop(struct redis *redis);
 

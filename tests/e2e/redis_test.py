@@ -5,6 +5,7 @@ when Redis is well again all workers work, without a process having been started
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -494,6 +495,78 @@ class Connections(unittest.TestCase):
             jobs += [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(WORKERS)]
             self.check_load(watched, jobs)
             over.set()
+
+    def test_no_wait_can_be_made_again(self):
+        """No new connection can be had, as where the server has no room for more: who cannot be told looks by himself, for
+        work that is new, that was put off, for input, and for a cancel."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            over, client = threading.Event(), watched.client
+
+            def close_to_new_ones(moment, words):
+                if moment == "before" and words[0] == "BLPOP":
+                    raise proxy.Torn
+                if moment == "after" and words[0] == "PING":
+                    over.wait()
+
+            proxied.hook = close_to_new_ones
+            self.check_load(watched, [client.enqueue(pool.make_zip("print(1)")) for _ in range(2 * WORKERS)])  # ends what waits
+            jobs = [client.enqueue(pool.make_zip("print(1)"), delay_ms=delay) for delay in ("0", "2000") for _ in range(WORKERS)]
+            self.assertEqual({client.wait(job).verdict for job in jobs}, {"ok"})
+            job = client.enqueue(pool.make_zip("print(input())\nwhile True: pass\n"), live_input="1", wall_ms="600000", cpu_ms="60000")
+            pool.wait_until(lambda: client.job(job).get("state") == b"running", "it runs")
+            client.redis.execute_command("FCALL", "paddock_input", 1, client.key("open"), job, "heard\n")
+            next(entry for entry in client.entries(job) if entry[b"k"] == b"slice" and b"heard" in entry[b"d"])
+            client.cancel(job)
+            self.assertEqual(client.wait(job).verdict, "cancelled")
+            over.set()
+
+    def test_connections_that_do_not_last(self):
+        """Those that are cut as soon as they wait are said to be, once, and so is that they last again. Meanwhile jobs run."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            def cut_waits(moment, words):
+                if moment == "before" and words[0] == "BLPOP":
+                    raise proxy.Torn
+
+            proxied.hook = cut_waits
+            cuts = re.compile(r"(?m)^warning .* cuts connections that it has taken \(waiting\)$")
+            pool.wait_until(lambda: len(cuts.findall(watched.pool.read_log())) == WORKERS, "each says so")
+            jobs = [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(20)]
+            self.assertEqual({watched.client.wait(job).verdict for job in jobs}, {"ok"})
+            proxied.hook = None
+            pool.wait_until(lambda: watched.pool.read_log().count("connected to Redis again (waiting)") == WORKERS, "all is well again")
+            self.assertEqual(len(cuts.findall(watched.pool.read_log())), WORKERS)
+            watched.check_all_work()
+
+    def test_a_cancel_while_the_program_is_fetched(self):
+        """It ends at once, and not behind its ZIP, which takes long to come, or does not."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            fetched, over = [], threading.Event()
+
+            def hold(moment, words):
+                if moment == "after" and words[0] == "GETRANGE":
+                    fetched.append(words)
+                    over.wait()
+
+            proxied.hook = hold
+            job = watched.client.enqueue(pool.make_zip("print(1)"))
+            pool.wait_until(lambda: fetched, "it is fetched")
+            self.assertEqual(watched.client.cancel(job), b"requested")
+            self.assertEqual(watched.client.wait(job).verdict, "cancelled")
+            self.assertEqual(len(fetched), 1)
+            proxied.hook = None
+            over.set()
+            watched.check_all_work()
+
+    def test_a_job_that_is_no_more(self):
+        """Redis was emptied: that is noticed by what the program prints, long before a sign of life is due."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied, lease_ms=60_000) as watched:
+            slices = []
+            job = watched.client.enqueue(pool.make_zip("import time\nwhile True:\n    print(1)\n    time.sleep(0.01)\n"), wall_ms="600000", cpu_ms="60000")
+            next(entry for entry in watched.client.entries(job) if entry[b"k"] == b"slice")
+            proxied.hook = lambda moment, words: slices.append(words) if moment == "after" and words[0] == "XADD" else None
+            watched.client.redis.flushall()
+            pool.wait_until(lambda: "not ours any more" in watched.pool.read_log(), "it is given up")
+            self.assertLess(len(slices), 50)
 
     def test_an_answer_that_is_lost(self):
         """Who does not hear that its job was settled asks again, hears that it is not its own any more, and knows why: the job

@@ -852,6 +852,26 @@ static void test_retry_backs_off(void **state)
     redis_free(redis);
 }
 
+/* They come up, but are no better than those that do not. */
+static void test_retry_backs_off_from_what_does_not_last(void **state)
+{
+    struct redis *redis = NULL;
+
+    assert_int_equal(redis_new(common.address, &redis, NULL), 0);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(redis_connect(redis, PATIENCE_MS, NULL), 0);
+        redis_drop(redis);
+        assert_false(redis_lasted(redis));
+    }
+    assert_in_range(redis_retry_ms(redis), 500, 1000);
+    assert_int_equal(redis_connect(redis, PATIENCE_MS, NULL), 0);
+    (void)poll(NULL, 0, REDIS_LASTS_MS + 100);
+    redis_drop(redis);
+    assert_true(redis_lasted(redis));
+    assert_in_range(redis_retry_ms(redis), 10, 20);
+    redis_free(redis);
+}
+
 static void test_not_there(void **state)
 {
     char port[8], address[64];
@@ -1124,6 +1144,7 @@ int main(void)
         cmocka_unit_test(test_kill_in_the_middle_of_a_large_value),
         cmocka_unit_test(test_free_answers_too),
         cmocka_unit_test(test_retry_backs_off),
+        cmocka_unit_test(test_retry_backs_off_from_what_does_not_last),
         cmocka_unit_test(test_not_there),
         cmocka_unit_test(test_another_kind_of_server),
         cmocka_unit_test(test_password),

@@ -159,6 +159,11 @@ struct redis *broker_commands(struct relay *relay)
     return relay->broker.lines[BROKER_COMMANDS].redis;
 }
 
+void broker_commands_drop(struct relay *relay)
+{
+    relay->broker.lines[BROKER_COMMANDS].drop = true;
+}
+
 /* ---- coming back ---- */
 
 static const char *const line_names[BROKER_LINES] = {"commands", "waiting"};
@@ -169,6 +174,13 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
 
     line->up = false;
     line->retry_ms = now_ms + redis_retry_ms(line->redis);
+    if (!redis_lasted(line->redis) && !line->own) {
+        log_event(line->complained ? LOG_DEBUG : LOG_WARNING,
+                  "Redis, or what is before it, cuts connections that it has taken (%s)",
+                  line_names[name]);
+        line->complained = true;
+    }
+    line->own = false;
     if (name == BROKER_WAITING) {
         watch_down(relay);
     }
@@ -181,15 +193,26 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     line->up = true;
     relay->board.work.counts.connections++;
     line->reaching = false;
-    if (line->complained) {
-        log_info("connected to Redis again (%s)", line_names[name]);
-    }
-    line->complained = false;
+    line->up_ms = clock_now_ms();
     if (name == BROKER_WAITING) {
         watch_up(relay);
     } else {
         lease_hurry(relay);
         run_redis_is_back(relay);
+    }
+}
+
+/* That it is there again is said when it lasts. */
+static int64_t all_clear_ms(const struct broker_line *line)
+{
+    return line->up && line->complained ? line->up_ms + REDIS_LASTS_MS : CLOCK_NEVER;
+}
+
+static void give_all_clear(struct broker_line *line, int64_t now_ms)
+{
+    if (now_ms >= all_clear_ms(line)) {
+        log_info("connected to Redis again (%s)", line_names[line->name]);
+        line->complained = false;
     }
 }
 
@@ -337,6 +360,7 @@ void broker_tend(struct relay *relay, int64_t now_ms)
 
         if (line->drop) {
             line->drop = false;
+            line->own = line->up;
             redis_drop(line->redis);
         }
         if (line->up && !redis_is_up(line->redis)) {
@@ -345,6 +369,7 @@ void broker_tend(struct relay *relay, int64_t now_ms)
         if (!line->up && !line->reaching && now_ms >= line->retry_ms) {
             try_again(line);
         }
+        give_all_clear(line, now_ms);
     }
     tend_library(relay, now_ms);
 }
@@ -366,6 +391,7 @@ int64_t broker_deadline(const struct relay *relay)
         if (line->drop || (line->up && !redis_is_up(line->redis))) {
             return 0; /* broker_tend has not seen it yet */
         }
+        next = all_clear_ms(line) < next ? all_clear_ms(line) : next;
         deadline = next < deadline ? next : deadline;
     }
     return deadline;

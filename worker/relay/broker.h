@@ -22,6 +22,8 @@ struct broker_line {
     bool reaching;       /* it is about to come up */
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
+    bool own;            /* it goes down because we wanted it */
+    int64_t up_ms;       /* since when it is up */
     int64_t retry_ms;    /* when to connect again */
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
     bool away;           /* the last answer was an error that says how Redis is */
@@ -56,6 +58,8 @@ bool broker_ready(const struct relay *relay, int64_t now_ms);
  * an error of one command is no absence. */
 bool broker_is_away(const struct relay *relay);
 struct redis *broker_commands(struct relay *relay);
+/* What is under way there is no longer wanted: it is made anew. */
+void broker_commands_drop(struct relay *relay);
 /* The same for the other connection, which waits. */
 bool broker_can_wait(const struct relay *relay, int64_t now_ms);
 /* When a command that is due at `due_ms` can be sent: CLOCK_NEVER while the connection is

@@ -191,13 +191,18 @@ static void note_refusal(struct forward *forward, const struct redisReply *reply
     pop(forward);
 }
 
-static void note_taken(struct forward *forward, const struct redisReply *reply)
+/* Where there is no such Stream any more, there is no such job either, as it seems: a
+ * beat says so, before somebody enqueues another by the same id. */
+static void note_taken(struct relay *relay, const struct redisReply *reply)
 {
+    struct forward *forward = &relay->forward;
+
     drop_refused(forward);
     if (reply->type == REDIS_REPLY_STRING) {
         (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
     } else {
-        forward->dropped++; /* there is no such Stream any more */
+        forward->dropped++;
+        lease_hurry(relay);
     }
     pop(forward);
 }
@@ -218,7 +223,7 @@ static void on_published(void *context, const struct redisReply *reply)
         return;
     }
     if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply)) {
-        note_taken(forward, reply);
+        note_taken(relay, reply);
     } else {
         note_refusal(forward, reply);
     }

@@ -383,8 +383,12 @@ static void lose_early(struct relay *relay, const void *unused)
     forget(relay, NULL);
 }
 
+/* Its end is not to wait behind a ZIP that nobody wants any more. */
 static void cancel_early(struct relay *relay, const void *unused)
 {
+    if (relay->fetch.asked) {
+        broker_commands_drop(relay);
+    }
     settle_verdict(relay, VERDICT_CANCELLED, "");
     settle(relay);
 }

@@ -18,6 +18,10 @@
 #define WATCH_MS 5000
 #define LATE_MS  2000 /* a wait may end so much later than it said */
 
+/* How often it looks by itself, for work, or word of its job. */
+#define LOOK_WAKE_MS    1000
+#define LOOK_CONTROL_MS 200
+
 /* Most jobs are over sooner than this: they are not worth two commands. A cancel that
  * came earlier is in the list. */
 #define SHORT_JOB_MS 25
@@ -161,16 +165,22 @@ static void end(struct relay *relay)
                         "UNBLOCK", relay->watch.client, NULL) == 0;
 }
 
-/* When the running job is no longer a short one. */
+/* The job can be cancelled, also while its ZIP is fetched. */
+static bool has_control(const struct relay *relay)
+{
+    return relay->run.state == RUN_FETCHING || relay->run.state == RUN_RUNNING;
+}
+
+/* When it is no longer a short one. */
 static int64_t control_ms(const struct relay *relay)
 {
-    return relay->run.started_us / 1000 + SHORT_JOB_MS;
+    return relay->run.entered_ms + SHORT_JOB_MS;
 }
 
 static enum watch_on wanted(const struct relay *relay, int64_t now_ms)
 {
-    if (relay->run.state == RUN_RUNNING && now_ms >= control_ms(relay)) {
-        return WATCH_CONTROL;
+    if (has_control(relay)) {
+        return now_ms >= control_ms(relay) ? WATCH_CONTROL : WATCH_NOTHING;
     }
     return run_wants_wake(relay) ? WATCH_WAKE : WATCH_NOTHING;
 }
@@ -181,13 +191,34 @@ static bool is_right(const struct relay *relay, enum watch_on want)
            (want != WATCH_CONTROL || is_of_job(relay, &relay->watch.job));
 }
 
+/* Where it cannot wait to be told: a beat hears of a cancel. */
+static void look(struct relay *relay, enum watch_on want, int64_t now_ms)
+{
+    struct watch *watch = &relay->watch;
+
+    if (now_ms < watch->look_ms || !broker_ready(relay, now_ms)) {
+        return;
+    }
+    if (want == WATCH_WAKE) {
+        watch->look_ms = now_ms + claims_pause_ms(watch->idle_ms, LOOK_WAKE_MS);
+        run_wake(relay, QUEUES_NONE);
+    } else {
+        watch->look_ms = now_ms + LOOK_CONTROL_MS;
+        lease_hurry(relay);
+        input_hear(relay);
+    }
+}
+
 void watch_tend(struct relay *relay, int64_t now_ms)
 {
     struct watch *watch = &relay->watch;
     enum watch_on want = wanted(relay, now_ms);
 
-    if (want == WATCH_NOTHING || is_right(relay, want) ||
-        !broker_can_wait(relay, now_ms)) {
+    if (want == WATCH_NOTHING || is_right(relay, want)) {
+        return;
+    }
+    if (!broker_can_wait(relay, now_ms)) {
+        look(relay, want, now_ms);
         return;
     }
     if (watch->on == WATCH_NOTHING) {
@@ -201,12 +232,17 @@ void watch_tend(struct relay *relay, int64_t now_ms)
 int64_t watch_deadline(const struct relay *relay)
 {
     const struct watch *watch = &relay->watch;
-    bool later = relay->run.state == RUN_RUNNING && !is_right(relay, WATCH_CONTROL) &&
-                 !watch->ending && relay->broker.lines[BROKER_WAITING].up;
-    int64_t deadline = later ? control_ms(relay) : CLOCK_NEVER;
+    int64_t now_ms = clock_now_ms(), deadline = CLOCK_NEVER;
 
+    if (has_control(relay) && !is_right(relay, WATCH_CONTROL) && !watch->ending &&
+        control_ms(relay) > now_ms) {
+        return control_ms(relay);
+    }
+    if (wanted(relay, now_ms) != WATCH_NOTHING && !broker_can_wait(relay, now_ms)) {
+        deadline = broker_when(relay, watch->look_ms);
+    }
     /* Once it has passed, the loop is woken by what is still missing. */
-    return deadline > clock_now_ms() ? deadline : CLOCK_NEVER;
+    return deadline > now_ms ? deadline : CLOCK_NEVER;
 }
 
 void watch_up(struct relay *relay)

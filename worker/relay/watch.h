@@ -3,7 +3,8 @@
  * The connection that always waits: for work (BLPOP on the wake lists) while the relay
  * has none, for word about the running job (BLPOP on its control list) while it has one.
  * That each wait ends within WATCH_MS is the proof that the relay can be woken; a
- * connection that does not is taken down.
+ * connection that does not is taken down. While there is none, and none can be made, the
+ * relay looks by itself, over the other.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ struct watch {
     bool ending;          /* the other connection was told to end this wait */
     char client[24];      /* the connection's number; "": not known yet */
     int64_t idle_ms;      /* when to look for work again: 0, as late as can be */
+    int64_t look_ms;      /* without that connection: when to look by itself */
 };
 
 /* Waits for what the relay's state asks for. */
