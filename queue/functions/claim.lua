@@ -93,7 +93,7 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms)}
 end
 
--- What most claims find nothing of, by one look. Returns whether the queue is paused.
+-- What most calls find nothing of, by one look. Returns whether the queue is paused.
 local function tend_rarities(P, now, cap)
   if redis.call("EXISTS", P .. "delayed", P .. "capped", P .. "dead", P .. "recordings_until", P .. "paused",
                 P .. "rr0", P .. "rr1", P .. "rr2") == 0 then
@@ -174,6 +174,7 @@ do
       return redis.error_reply("BADCALL takes the lease in ms")
     end
     look_around(P, now, lease_ms)
+    tend_rarities(P, now, configured(P, "max_tenant_running"))
     if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
       redis.call("UNLINK", P .. "wake")
     end
@@ -182,7 +183,7 @@ do
     if args[2] == "untold" then
       told, more_told = untold(P)
     end
-    local answer = (more or more_told) and {"idle_ms", "1"} or idle(P, now, "lease", "waits")
+    local answer = (more or more_told) and {"idle_ms", "1"} or idle(P, now, "delayed", "lease", "waits")
     if told[1] then
       answer[#answer + 1], answer[#answer + 2] = "untold", told
     end

@@ -18,6 +18,9 @@ class Scaling(unittest.TestCase):
     def count(self, number, what):
         pool.wait_until(lambda: len(self.pool.relays()) == number, f"{number} workers {what}")
 
+    def wait_for_slice(self, job, attempt):
+        self.assertIn((b"slice", attempt), ((entry[b"k"], entry[b"a"]) for entry in self.client.entries(job)))
+
     def check(self, jobs):
         ended = [self.client.wait(job) for job in jobs]
         self.assertEqual({(job.verdict, job.attempt) for job in ended}, {("ok", b"1")})
@@ -43,6 +46,24 @@ class Scaling(unittest.TestCase):
             self.count(1, "while those that wait could not begin")
             self.client.redis.execute_command("FCALL", "paddock_resume", 1, self.client.key("open"))
             self.check(jobs)
+
+    def test_a_job_that_was_put_off(self):
+        """All workers have a job when it is due: from then on it could run. So could one that rests after it was lost."""
+        with pool.Pool(workers=1, max_workers=2, scale_up_ms=100, spare_memory_mb=0) as self.pool:
+            self.client = self.pool.client
+            lost = self.client.begin()
+            for attempt in b"1", b"2":
+                self.wait_for_slice(lost, attempt)
+                os.kill(self.pool.sandboxes()[0], signal.SIGKILL)
+            pool.wait_until(lambda: self.client.job(lost)["lost"] == b"2", "it rests")
+            long = self.client.begin()
+            self.wait_for_slice(lost, b"3")
+            self.client.cancel(lost)
+            self.assertEqual(self.client.run("print(1)", delay_ms=1000).verdict, "ok")
+            self.assertEqual(self.client.job(long)["state"], b"running")
+            for job in lost, long:
+                self.client.cancel(job)
+                self.assertEqual(self.client.wait(job).verdict, "cancelled")
 
     def test_a_worker_that_is_lost_on_its_way_out(self):
         """Killed with its last job: that is its successor's to give back, and is run."""

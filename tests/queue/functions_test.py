@@ -808,6 +808,29 @@ class Claim(Test):
         self.assertEqual(q.claim()["id"], "a")
         self.assertIsNone(store.zscore(q.key("delayed"), "a"))
 
+    def test_who_is_due_while_all_workers_have_a_job(self):
+        """No claim comes then: whoever looks around is told when, and has him in line by then, to be seen by all."""
+        q = self.q
+        q.enqueue("long")
+        q.claim()
+        q.enqueue("a", delay_ms=5000)
+        self.assertTrue(0 < int(q.call("tend", LEASE_MS)[1]) <= 5001)
+        q.make_due("delayed", "a")
+        q.call("tend", LEASE_MS)
+        self.assertEqual(q.call("depth")[:4], [1, 1, q.call("depth")[2], 0])
+        self.assertEqual(q.call("position", "a"), [0, 0])
+        self.assertEqual(q.claim()["id"], "a")
+
+    def test_more_are_due_than_one_call_takes(self):
+        q = self.q
+        for i in range(150):
+            q.enqueue(f"j{i}", delay_ms=5000)
+        q.end_delays()
+        self.assertEqual(q.call("tend", LEASE_MS), ["idle_ms", "1"])
+        self.assertEqual(store.zcard(q.key("delayed")), 50)
+        self.assertGreater(int(q.call("tend", LEASE_MS)[1]), 1)
+        self.assertEqual(store.zcard(q.key("delayed")), 0)
+
     def test_waits_in_the_queue_are_told(self):
         q = self.q
         q.enqueue("a")
@@ -2230,6 +2253,15 @@ class Cap(Test):
             q.configure(max_tenant_running=cap)
             self.assertEqual([q.claim() is not None for _ in range(more)], [True] * more)
             self.assertIsNone(q.claim())
+
+    def test_raised_while_all_workers_have_a_job(self):
+        """No claim comes then: whoever looks around has them counted among those that could run."""
+        q = self.q
+        self.fill(4)
+        self.assertEqual([q.claim() is not None for _ in range(3)], [True, True, False])
+        q.configure(max_tenant_running=3)
+        q.call("tend", LEASE_MS)
+        self.assertEqual((q.call("depth")[0], q.status()["capped"]), (2, 0))
 
     def test_lowered_it_counts_from_then_on(self):
         q = self.q
