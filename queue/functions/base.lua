@@ -85,6 +85,13 @@ local CHECKS = {
   end,
 }
 
+-- Of a job whose fields are each as they should be: which of them does not go with the others, and why not; or nil.
+local function misfit(job)
+  if job.encoding == "json" and job.trace ~= "off" and job.trace ~= "calls" then
+    return "encoding: json goes with trace off or calls"
+  end
+end
+
 -- A command on a key that somebody may have damaged. Returns its reply, or nil if what the key holds does not allow it.
 -- All other errors (an ACL that is too narrow) are the caller's to see, and nothing is repaired for their sake.
 local DAMAGE = {"WRONGTYPE", "not an integer", "overflow", "equal or smaller", "exhausted"}

@@ -21,10 +21,8 @@ local function read_fields(args)
     end
     job[name] = value
   end
-  if job.encoding == "json" and job.trace ~= "off" and job.trace ~= "calls" then
-    return nil, "BADFIELD encoding: json goes with trace off or calls"
-  end
-  return job
+  local problem = misfit(job)
+  return not problem and job or nil, problem and "BADFIELD " .. problem
 end
 
 local function has_no_room(P, size)

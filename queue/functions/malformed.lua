@@ -58,6 +58,10 @@ do
         return nil, "its field " .. name .. " takes " .. row.takes
       end
     end
+    local problem = misfit(job)
+    if problem then
+      return nil, "its field " .. problem
+    end
     if job.tenant ~= tenant or CLASSES[job.priority] ~= class or (job.line or line) ~= line then
       return nil, "its tenant or priority is not the one it has waited with"
     end
@@ -66,7 +70,7 @@ do
         return nil, "its field " .. name .. " takes a whole number up to " .. ATTEMPTS_AT_MOST
       end
     end
-    local problem = examine_texts(P, id, job.live_input, job.bytes)
+    problem = examine_texts(P, id, job.live_input, job.bytes)
     return not problem and job or nil, problem
   end
 end

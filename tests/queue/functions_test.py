@@ -2875,6 +2875,14 @@ class Malformed(Test):
                 else:
                     self.damage(lambda q: store.hset(q.key("job:", "a"), name, value), reason)
 
+    def test_fields_that_do_not_go_together(self):
+        """What an enqueue refuses, too, in the same words."""
+        words = "encoding: json goes with trace off or calls"
+        for trace in "lines", "steps":
+            together = {"encoding": "json", "trace": trace}
+            self.refuse("BADFIELD " + words, "other", **together)
+            self.damage(lambda q: store.hset(q.key("job:", "a"), mapping=together), "its field " + words)
+
     def test_numbers_of_the_queue_itself(self):
         for name in ("attempt", "lost"):
             self.damage(lambda q: store.hset(q.key("job:", "a"), name, "5000000000"), f"its field {name} takes")
