@@ -75,11 +75,12 @@ local function input_from(P, args)
   return {bytes, more and 1 or 0, (not more and field(P, id, "input_eof")) and 1 or 0}
 end
 
+-- Jobs that an owner knows nothing of. Why says the caller; the version before said so of a process that follows another.
 local function recover(P, args)
-  local owner, found = args[1], {}
+  local owner, why, found = args[1], args[2] or "its worker process ended", {}
   for _, id in ipairs(redis.call("ZRANGE", P .. "lease", 0, -1)) do
     if field(P, id, "owner") == owner then
-      give_back(P, id, "its worker process ended")
+      give_back(P, id, why)
       found[#found + 1] = id
     end
   end

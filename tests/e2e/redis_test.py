@@ -588,6 +588,19 @@ class Connections(unittest.TestCase):
             self.assertEqual(json.loads(done.stdout)["verdicts"], {"ok": 8 + WORKERS - 1, "cancelled": 1})
             self.assertNotIn("not ours any more", watched.pool.read_log())
 
+    def test_claims_whose_answers_are_lost(self):
+        """Each time, until the job is a dead letter: that says why, and no worker is blamed, for none has ended."""
+        with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:
+            def tear(moment, words):
+                if moment == "after" and words[:2] == ["FCALL", "paddock_claim"] and watched.client.redis.exists(watched.client.key("lease")):
+                    raise proxy.Torn
+
+            proxied.hook = tear
+            ended = watched.client.wait(watched.client.enqueue(pool.make_zip("print(1)")))
+            self.assertEqual((ended.verdict, ended.result["detail"]),
+                             ("fault", "lost 3 times, last: the answer to its claim was lost"))
+            self.assertEqual(watched.trusted(), watched.pids)
+
     def test_a_cancel_waits_for_no_sign_of_life(self):
         """A relay hears of it at once: while none gives a sign of life, which would tell it, too, and is due every few seconds."""
         with proxy.Proxy(self.server.socket) as proxied, self.through(proxied, lease_ms=60_000) as watched:

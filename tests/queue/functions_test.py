@@ -1189,8 +1189,8 @@ class GivenBack(Test):
         q = self.q
         q.enqueue("a")
         q.claim("w1", most=1)
-        self.assertEqual(q.call("recover", "w1"), ["a"])
-        self.check_final("a", "dead", "fault")
+        self.assertEqual(q.call("recover", "w1", "the answer to its claim was lost"), ["a"])
+        self.assertEqual(self.check_final("a", "dead", "fault")["detail"], "lost 1 times, last: the answer to its claim was lost")
 
     def untold(self, *queues):
         """What a relay is to say of these queues: {queue, id, attempt, verdict, tenant, detail} each."""

@@ -143,7 +143,7 @@ int claims_recover(struct relay *relay)
     struct route route = route_to_all(relay);
 
     return call(relay, lease_on_recovered, relay, &route, "FCALL", "paddock_recover",
-                relay->setup.owner, NULL);
+                relay->setup.owner, relay->lease.recover, NULL);
 }
 
 int claims_settle(struct relay *relay, const char *function, int argc,

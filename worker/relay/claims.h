@@ -69,7 +69,7 @@ int claims_beat(struct relay *relay);
 /* What time demands of all queues; answered as a claim that brings no job
  * -> upkeep_on_answer */
 int claims_tend(struct relay *relay);
-/* Of all queues -> lease_on_recovered */
+/* Of all queues, for the reason that the lease has -> lease_on_recovered */
 int claims_recover(struct relay *relay);
 /* A function with the job's id and token and `argc` more arguments -> settle_on_answer */
 int claims_settle(struct relay *relay, const char *function, int argc,

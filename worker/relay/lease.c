@@ -103,7 +103,7 @@ static void recover(struct relay *relay, int64_t now_ms)
 {
     struct lease *lease = &relay->lease;
 
-    if (lease->recover && !lease->recover_asked && relay->run.state == RUN_IDLE &&
+    if (lease->recover != NULL && !lease->recover_asked && relay->run.state == RUN_IDLE &&
         sandbox_link_is_up(relay) && broker_ready(relay, now_ms)) {
         lease->recover_asked = claims_recover(relay) == 0;
     }
@@ -117,13 +117,13 @@ void lease_on_recovered(void *context, const struct redisReply *reply)
     if (!broker_accept(relay, BROKER_COMMANDS, "give back old jobs", reply)) {
         return;
     }
-    relay->lease.recover = false;
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
         if (reply->element[i]->type == REDIS_REPLY_STRING) {
-            log_warning("job=%s was left behind, and is given back",
-                        reply->element[i]->str);
+            log_warning("job=%s was left behind, and is given back: %s",
+                        reply->element[i]->str, relay->lease.recover);
         }
     }
+    relay->lease.recover = NULL;
 }
 
 /* ---- time ---- */

@@ -13,12 +13,12 @@
 struct relay;
 
 struct lease {
-    int64_t until_ms; /* before that nobody else can have the job */
-    int64_t beat_ms;  /* when to beat next */
-    int64_t sent_ms;  /* when the last beat was sent */
-    bool asked;       /* and it is not answered */
-    bool recover; /* there may be jobs that we know nothing of: before any claim they are
-                     given back */
+    int64_t until_ms;    /* before that nobody else can have the job */
+    int64_t beat_ms;     /* when to beat next */
+    int64_t sent_ms;     /* when the last beat was sent */
+    bool asked;          /* and it is not answered */
+    const char *recover; /* NULL, or why there may be jobs that we know nothing of: before
+                            any claim they are given back, with that as the reason */
     bool recover_asked;
 };
 

@@ -398,7 +398,8 @@ static int answer(const char *word)
 int main(int argc, char **argv)
 {
     /* A relay before this one may have left jobs behind. */
-    static struct relay relay = {.peer = ROLE_PEER, .lease = {.recover = true}};
+    static struct relay relay = {.peer = ROLE_PEER,
+                                 .lease = {.recover = "its worker process ended"}};
 
     if (fd_open_standard() < 0) {
         return ROLE_EXIT_SYSTEM;

@@ -99,7 +99,7 @@ static bool may_claim(const struct relay *relay)
     const struct run *run = &relay->run;
 
     return relay->mode == RELAY_SERVING && sandbox_link_ready(relay) &&
-           !relay->lease.recover && !run->claim_asked &&
+           relay->lease.recover == NULL && !run->claim_asked &&
            (run->state == RUN_IDLE || run->state == RUN_SETTLING);
 }
 
@@ -149,7 +149,9 @@ void run_on_claim(void *context, const struct redisReply *reply)
     run->refused =
         reply != NULL && reply->type == REDIS_REPLY_ERROR ? run->refused + 1 : 0;
     if (!broker_accept(relay, BROKER_COMMANDS, "claim a job", reply)) {
-        relay->lease.recover |= reply == NULL; /* it may have been carried out */
+        if (reply == NULL) { /* it may have been carried out */
+            relay->lease.recover = "the answer to its claim was lost";
+        }
         run->wanted = true;
         handle(relay, RUN_EVENT_NO_JOB, NULL);
         return;
@@ -180,7 +182,7 @@ static void stray(struct relay *relay, const void *job)
 
     log_warning("job=%s came while another is not settled", copy.id);
     claims_job_done(&copy);
-    relay->lease.recover = true;
+    relay->lease.recover = "its worker was not rid of another";
 }
 
 /* The library has checked the fields: what its checks let pass, or what was written
