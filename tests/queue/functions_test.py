@@ -804,6 +804,9 @@ class Claim(Test):
         self.assertEqual(ahead, 0)
         self.assertTrue(0 < wait <= 3600000)
         self.assertTrue(4200 < store.ttl(q.key("zip:", "a")))
+        q.enqueue("b", delay_ms="1000")
+        self.assertTrue(7100 < store.ttl(q.key("later:default")) <= 7200, "as long as the last of them")
+        q.call("cancel", "b")
         q.make_due("delayed", "a")
         self.assertEqual(q.claim()["id"], "a")
         self.assertIsNone(store.zscore(q.key("delayed"), "a"))
@@ -820,6 +823,12 @@ class Claim(Test):
         self.assertEqual(q.call("depth")[:4], [1, 1, q.call("depth")[2], 0])
         self.assertEqual(q.call("position", "a"), [0, 0])
         self.assertEqual(q.claim()["id"], "a")
+
+    def test_who_sleeps_until_another_is_due_is_woken_for_one_that_is_due_before(self):
+        q = self.q
+        for job, delay_ms, woken in (("a", 5000, 1), ("b", 9000, 1), ("c", 1000, 2)):
+            q.enqueue(job, delay_ms=delay_ms)
+            self.assertEqual(store.llen(q.key("wake")), woken, job)
 
     def test_more_are_due_than_one_call_takes(self):
         q = self.q
@@ -1751,6 +1760,7 @@ class Leftovers(Test):
         self.assertIsNone(q.claim())
         self.assertEqual(q.keys(), ["kept", "pace", "recordings_bytes", "wake"])
         self.assertGreater(store.ttl(q.key("audited")), 0)
+        self.assertTrue(0 < store.ttl(q.key("pace")) <= 86400, "how long jobs ran that nobody runs any more")
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
         self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"of:turns1", b"turns:1", b"turns"], "of each class, and of each round")
 
@@ -2315,6 +2325,8 @@ class Cap(Test):
             q.finish(job)
         self.assertIsNone(q.claim())
         self.assertEqual([key for key in q.keys() if key.startswith(("turns", "line", "capped"))], [])
+        self.assertEqual(q.keys("own:"), ["own:a"])
+        self.assertTrue(0 < store.ttl(q.key("own:a")) <= 3600, "there may be any number of tenants")
 
 
 class Replace(Test):
