@@ -186,6 +186,22 @@ class Rollout(unittest.TestCase):
             self.assertEqual(len([1 for _, e in self.client.redis.xrange(self.client.key("frames:", job)) if e[b"k"] == b"result"]), 1)
         self.check_nothing_is_left()
 
+    def test_while_redis_is_full(self):
+        """There is no room for the functions of today: the pool does not start, and says why. The old ones go on; once there is
+        room it starts beside them."""
+        load(self.client.redis)
+        self.enqueue(self.client)
+        self.client.redis.config_set("maxmemory", 1)
+        refused = pool.Pool(workers=1, redis=self.server.address)
+        with self.assertRaisesRegex(AssertionError, "refuses the queue's functions: OOM"):
+            refused.__enter__()
+        self.assertEqual((refused.process.returncode, self.version()), (100, 4))
+        self.assertEqual(finish(self.client, claim(self.client)), b"done")
+        self.client.redis.config_set("maxmemory", 0)
+        with pool.Pool(workers=1, redis=self.server.address) as p:
+            self.assertGreater(self.version(), 4)
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
     def test_a_later_library_stays(self):
         """What is true of an old relay that comes back to ours: to it, this pool is the old one."""
         with pool.Pool(workers=1, redis=self.server.address) as p:
