@@ -262,12 +262,14 @@ class Limits(pool.TestCase):
 
     def test_where_it_was_between_lines(self):
         """Much of what handles an exception, or goes on with a generator, is of no line."""
-        for code, last in (("while True:\n    try:\n        n = int('x')\n        break\n    except ValueError:\n        pass\n", 6),
-                           ("d = {}\nwhile True:\n    try: d[1]\n    except KeyError: pass\n", 4),
-                           ("def g():\n    yield 1\n\nwhile True: next(g())\n", 4)):
-            jobs = [self.client.enqueue(pool.make_zip(code), cpu_ms=100 + i, trace=("off", "calls", "lines")[i % 3]) for i in range(60)]
+        for code, lines in (("while True:\n    try:\n        n = int('x')\n        break\n    except ValueError:\n        pass\n", (1, 2, 3, 5, 6)),
+                            ("d = {}\nwhile True:\n    try: d[1]\n    except KeyError: pass\n    else: print('never')\n", (2, 3, 4)),
+                            ("d = {}\nwhile True:\n    try:\n        try: d[1]\n        finally: d\n        print('never')\n    except KeyError as error:\n"
+                             "        try: error.x\n        except: pass\n        else: print('never')\n    else: print('never')\n", (2, 3, 4, 5, 7, 8, 9)),
+                            ("def g():\n    yield 1\n\nwhile True: next(g())\n", (1, 2, 4))):
+            jobs = [self.client.enqueue(pool.make_zip(code), cpu_ms=20 + i, trace=("off", "calls", "lines", "steps")[i % 4]) for i in range(100)]
             places = {self.client.wait(job).result.get("where") for job in jobs}
-            self.assertLessEqual(places, {f"robot.py, line {i + 1}" for i in range(last)}, code)
+            self.assertLessEqual(places, {f"robot.py, line {line}" for line in lines}, code)
 
     def test_where_it_was_on_a_busy_machine(self):
         """Threads that give way to each other, where the next one's turn comes late, and use up time meanwhile."""

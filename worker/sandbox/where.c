@@ -55,6 +55,50 @@ static bool copy_path(PyCodeObject *code, char *to, size_t room)
     return true;
 }
 
+/* ---- a line ---- */
+
+/* Of an exception table (CPython's Objects/exception_handling_notes.txt): from where on
+ * the line of what runs at `at` is sure to be one that ran. That is the beginning of its
+ * handler; or, of what puts things in order behind one, the beginning of what it covers.
+ * -1: it is in no handler. */
+static int begin_of_handler(PyCodeObject *code, int at)
+{
+    const unsigned char *byte =
+        (unsigned char *)PyBytes_AS_STRING(code->co_exceptiontable);
+    const unsigned char *end = byte + PyBytes_GET_SIZE(code->co_exceptiontable);
+    int target = -1, begin = -1;
+
+    while (byte < end) {
+        int values[4] = {0}; /* start, length, target, depth and lasti */
+
+        for (int i = 0; i < 4 && byte < end; i++) {
+            do { /* the highest bits come first */
+                values[i] = values[i] << 6 | (*byte & 63);
+            } while ((*byte++ & 64) != 0 && byte < end);
+        }
+        if (values[2] <= at && values[2] > target) {
+            target = values[2];
+            begin = (values[3] & 1) != 0 ? values[0] : target;
+        }
+    }
+    return begin;
+}
+
+/* What comes between an exception and the code that handles it has no line, nor has a
+ * generator before its first. */
+static int line_of(const frame *of)
+{
+    PyCodeObject *code = frames_code(of);
+    int units = (int)(_PyCode_NBYTES(code) / sizeof(_Py_CODEUNIT));
+    int line = frames_line(of),
+        at = line > 0 ? -1 : begin_of_handler(code, frames_at(of));
+
+    for (; at >= 0 && at < units && line <= 0; at++) {
+        line = PyCode_Addr2Line(code, at * (int)sizeof(_Py_CODEUNIT));
+    }
+    return line > 0 ? line : code->co_firstlineno;
+}
+
 /* Returns false where the thread is nowhere in the program. */
 static bool say_of(const PyThreadState *thread)
 {
@@ -63,7 +107,7 @@ static bool say_of(const PyThreadState *thread)
 
     for (int i = 0; at != NULL && i < FRAMES_MAX; i++, at = frames_back(at)) {
         if (copy_path(frames_code(at), path, sizeof(path))) {
-            ring_writer_where(ring, path, frames_line_near(at));
+            ring_writer_where(ring, path, line_of(at));
             return true;
         }
     }
