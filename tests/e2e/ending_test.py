@@ -220,6 +220,8 @@ HANGS = [
     *(("import signal\n" + E.format(f"if self is e: return 'said' if signal.{out} else ''\n        import time; time.sleep(1000)") +
        "e = E()\ntry: raise e\nexcept E: raise E\n", [("E", "said"), ("E", NO_TEXT)])
       for out in ("signal(signal.SIGPWR, signal.SIG_IGN) is not None", "pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPWR}) is not None")),
+    *((f"import {name} as m, sys, time\n{how}\n" + E.format("while True: pass") + "raise E\n", [("E", NO_TEXT)])
+      for name, how in (("_signal", "m.signal = lambda *_: time.sleep(100)"), ("signal", "del sys.modules['_signal']"))),
     (E.format("while True: pass") + "def f(n):\n    if n == 0: raise E\n    f(n - 1)\nf(2)\n", [("E", NO_TEXT)]),
     ("class E(Exception):\n    @property\n    def __notes__(self):\n        while True: pass\nraise E('mine')\n", [("E", "mine")]),
     ("class E(SyntaxError):\n    @property\n    def text(self):\n        while True: pass\nraise E('x')\n", [("E", "x")]),

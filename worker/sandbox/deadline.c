@@ -25,7 +25,8 @@ static struct {
     pthread_cond_t change;
     pthread_t main;
     bool tried, watches; /* there is a thread, or there was to be */
-    PyObject *function;  /* ours for the signal, and the program's, while one runs */
+    PyObject *set;       /* Python's own way to say who handles a signal */
+    PyObject *function;  /* ours for it, and the program's, while a deadline runs */
     PyObject *before;
     int64_t due_ms;  /* 0: there is no deadline */
     int64_t next_ms; /* what the next one has */
@@ -65,17 +66,23 @@ static PyObject *interrupt(PyObject *self, PyObject *args)
 
 static PyMethodDef handler = {"interrupt", interrupt, METH_VARARGS, NULL};
 
-/* By Python's own way: its handler in C says so to whatever waits. Returns what was the
- * signal's before, None where Python does not know, or NULL. */
-static PyObject *handle_signal(PyObject *function)
+int deadline_prepare(void)
 {
     PyObject *module = PyImport_ImportModule("_signal");
-    PyObject *before = module != NULL && function != NULL
-                           ? PyObject_CallMethod(module, "signal", "iO", SIGNAL, function)
-                           : NULL;
+
+    deadline.set = module != NULL ? PyObject_GetAttrString(module, "signal") : NULL;
+    deadline.function = PyCFunction_New(&handler, NULL);
+    Py_XDECREF(module);
+    return deadline.set != NULL && deadline.function != NULL ? 0 : -1;
+}
+
+/* Its handler in C says so to whatever waits. Returns what was the signal's before, None
+ * where Python does not know, or NULL. */
+static PyObject *handle_signal(PyObject *function)
+{
+    PyObject *before = PyObject_CallFunction(deadline.set, "iO", SIGNAL, function);
 
     PyErr_Clear();
-    Py_XDECREF(module);
     return before;
 }
 
@@ -124,7 +131,6 @@ void deadline_begin(void)
     if (!deadline.tried) {
         deadline.tried = true;
         deadline.main = pthread_self();
-        deadline.function = PyCFunction_New(&handler, NULL);
         deadline.watches = start_thread();
     }
     if (!deadline.watches) {

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+/* In the zygote, before any program. Returns 0, or -1 with an exception. */
+int deadline_prepare(void);
 /* In the main thread, which must have no exception. Where there is no thread to watch,
  * there is no deadline. */
 void deadline_begin(void);

@@ -64,7 +64,8 @@ int guest_prepare(PyObject *globals)
     code_name = PyUnicode_InternFromString("code");
     hosts_prepare(globals);
     if (print_exception == NULL || ending_prepare(globals) != 0 || rehearsal == NULL ||
-        startup_modules == NULL || returned == NULL || code_name == NULL) {
+        startup_modules == NULL || returned == NULL || code_name == NULL ||
+        deadline_prepare() != 0) {
         return -1;
     }
     return report_prepare(print_exception);
