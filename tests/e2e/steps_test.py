@@ -52,7 +52,14 @@ class Steps(pool.TestCase):
                  "deque([0, 1, 2, 3, 4, 5, 6, 7, ... 4 more, 12, 13, 14, 15, 16, 17, 18, 19])"),
                 ("__import__('collections').namedtuple('T', 'a')(1)", "T", "T(1)"), ("type('L', (list,), {})([1])", "L", "L([1])"),
                 ("type('deque', (), {'__module__': 'collections'})()", "deque", "<deque>"),
-                ("10 ** 40", "int", "an integer of 133 bits"), ("3j", "complex", "<complex>"), ("range(3)", "range", "<range>"),
+                ("type('D', (__import__('collections').deque,), {'__getitem__': None, '__len__': None})([1])", "D", "D([1])"),
+                ("__import__('enum').IntEnum('Level', 'LOW').LOW", "Level", "Level(1)"), ("type('S', (str,), {'__str__': None})('x')", "S", "S('x')"),
+                ("__import__('decimal').Decimal('1.50')", "decimal.Decimal", "Decimal('1.50')"), ("KeyError('x', 1)", "KeyError", "KeyError('x', 1)"),
+                ("__import__('datetime').date(2026, 1, 2)", "datetime.date", "datetime.date(2026, 1, 2)"),
+                ("__import__('dataclasses').make_dataclass('P', ['x', 'y'], slots=True)(1, [2])", "P", "P(x=1, y=[2])"),
+                ("type('Q', (type('P', (), {'__slots__': 'a'}),), {'__slots__': ('b', 'c')})()", "Q", "<Q>"),
+                ("__import__('dataclasses').make_dataclass('漢' * 40, ['漢' * 40])(1)", "漢" * 40, "漢" * 20 + "(" + "漢" * 20 + "=1)"),
+                ("10 ** 40", "int", "an integer of 133 bits"), ("1 + 3j", "complex", "(1+3j)"), ("range(3)", "range", "range(0, 3)"),
                 ("object()", "object", "<object>")):
             with self.subTest(value):
                 self.assertEqual(self.changes(f"x = {value}\n"), [(1, "x", kind, text)])
@@ -73,7 +80,8 @@ class Steps(pool.TestCase):
         for value, change, kind, shown in (
                 ("[False] * 10", "x[5] = True", "list", str([False] * 5 + [True] + [False] * 4)), ("[[0] * 9, [1]]", "x[0][4] = 5", "list", "[[0, 0, 0, 0, 5, 0, 0, 0, 0], [1]]"),
                 ("collections.Counter()", "x['a'] += 1", "Counter", "Counter({'a': 1})"), ("collections.deque()", "x.append(1)", "collections.deque", "deque([1])"),
-                ("type('L', (list,), {})()", "x.append(1)", "L", "L([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
+                ("type('L', (list,), {})()", "x.append(1)", "L", "L([1])"), ("{1000: 'a'}", "x[1001] = x.pop(1000)", "dict", "{1001: 'a'}"),
+                ("type('P', (), {'__slots__': 'a'})()", "x.a = 5", "P", "P(a=5)"), ("type('D', (collections.deque,), {})()", "x.append(1)", "D", "D([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
             with self.subTest(value):
                 self.assertEqual(self.changes(begin.format(value) + change + "\n")[1:], [(3, "x", kind, shown)] if shown else [])
 
@@ -107,6 +115,21 @@ class Steps(pool.TestCase):
         records = recording.decode(job.recording)
         self.assertEqual(recording.text(records).partition("begin\n")[2], "end\n", job.result)
         self.assertIn((4, "a", "Liar", "Liar(x=1)"), changes(records))
+
+    def test_keys_that_lie(self):
+        """Among the names of a module stand keys of the program's: they are not asked, and what they would do is not done."""
+        code = ("armed = []\ndef deep(n):\n    if n: deep(n - 1)\njunk = []\nclass Evil:\n    def __hash__(s): return hash('x')\n"
+                "    def __eq__(s, o):\n        print('asked')\n        if armed:\n            armed.clear(); deep(900)\n"
+                "            junk.append([bytes(b'A' * k) for k in range(1000, 60000, 1000)])\n        return False\n"
+                "globals()[Evil()] = 1\nx = 5\ndel x; armed.append(1)\ny = 1\nz = 2\nprint('end')\n")
+        said = {(job.verdict, recording.text(recording.decode(job.recording))) for job in (self.client.run(code, trace=trace) for trace in ("off", "steps"))}
+        self.assertEqual(len(said), 1, said)
+        self.assertEqual({verdict for verdict, _ in said}, {"ok"})
+
+    def test_keys_at_one_address(self):
+        """Each has it after the one before: they are told apart by what they are."""
+        said = self.changes("d = {1000: 'a'}\nfor k in range(1000, 1006):\n    d[k + 1] = d.pop(k)\n")
+        self.assertEqual([value for _, name, _, value in said if name == "d"], [f"{{{k}: 'a'}}" for k in range(1000, 1007)])
 
     def test_nothing_lives_longer(self):
         code = ("import sys\nclass D:\n    def __del__(self): print('gone')\ndef f():\n    d = D()\n    d = None\n    print('after')\n"

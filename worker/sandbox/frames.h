@@ -15,6 +15,7 @@
 #include <internal/pycore_object.h>
 #include <internal/pycore_pystate.h>
 #include <internal/pycore_runtime.h>
+#include <structmember.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -116,19 +117,6 @@ static inline int frames_at(const frame *of)
 static inline int frames_line(const frame *of)
 {
     return PyCode_Addr2Line(frames_code(of), frames_at(of) * (int)sizeof(_Py_CODEUNIT));
-}
-
-/* Likewise where what runs has no line of its own, as between an exception and the code
- * that handles it, or before a generator's first: the nearest that stands before it. */
-static inline int frames_line_near(const frame *of)
-{
-    PyCodeObject *code = frames_code(of);
-    int line = -1;
-
-    for (int at = frames_at(of); at >= 0 && line <= 0; at--) {
-        line = PyCode_Addr2Line(code, at * (int)sizeof(_Py_CODEUNIT));
-    }
-    return line > 0 ? line : code->co_firstlineno;
 }
 
 /* The first link of an exception's traceback; borrowed, NULL: none. */
@@ -272,6 +260,45 @@ static inline bool frames_attribute(PyObject *object, Py_ssize_t *at, PyObject *
         *ret_value = values->values[(*at)++];
         if (*ret_value != NULL) {
             return true;
+        }
+    }
+    return false;
+}
+
+/* The values in the slots of an instance's class, and of those that it is derived from,
+ * one by one from {NULL, 0}, borrowed. */
+struct frames_slots {
+    const PyTypeObject *type;
+    Py_ssize_t at;
+};
+
+static inline const PyMemberDef *frames_members(const PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyObject_GetItemData((PyObject *)type);
+#else
+    return _PyHeapType_GET_MEMBERS((PyHeapTypeObject *)type);
+#endif
+}
+
+static inline bool frames_slot(PyObject *object, struct frames_slots *slots,
+                               PyObject **ret_name, PyObject **ret_value)
+{
+    const PyTypeObject *type = slots->type != NULL ? slots->type : Py_TYPE(object);
+
+    for (; type != NULL; type = type->tp_base, slots->at = 0) {
+        bool heap = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+        PyObject *names = heap ? ((PyHeapTypeObject *)type)->ht_slots : NULL;
+
+        slots->type = type;
+        while (names != NULL && slots->at < PyTuple_GET_SIZE(names)) {
+            Py_ssize_t offset = frames_members(type)[slots->at].offset;
+
+            *ret_name = PyTuple_GET_ITEM(names, slots->at++);
+            *ret_value = *(PyObject **)((char *)object + offset);
+            if (*ret_value != NULL) {
+                return true;
+            }
         }
     }
     return false;

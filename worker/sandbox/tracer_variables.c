@@ -108,18 +108,34 @@ static bool has_changed(PyObject *known, PyObject *name, uint64_t print)
     return changed;
 }
 
-static void tell_gone(struct known *known, PyObject *names, uint32_t thread)
+/* The names that there are. To ask the program's dict would be to ask its keys. */
+static PyObject *present_names(PyObject *names)
 {
-    PyObject *name, *print;
+    PyObject *present = PySet_New(NULL), *name, *value;
     Py_ssize_t at = 0;
 
-    while (PyDict_Next(known->names, &at, &name, &print)) {
-        if (print != Py_None && !PyDict_Contains(names, name)) {
+    while (present != NULL && PyDict_Next(names, &at, &name, &value)) {
+        if (PyUnicode_CheckExact(name)) {
+            (void)PySet_Add(present, name);
+        }
+    }
+    PyErr_Clear();
+    return present;
+}
+
+static void tell_gone(struct known *known, PyObject *names, uint32_t thread)
+{
+    PyObject *present = present_names(names), *name, *print;
+    Py_ssize_t at = 0;
+
+    while (present != NULL && PyDict_Next(known->names, &at, &name, &print)) {
+        if (print != Py_None && PySet_Contains(present, name) == 0) {
             tell(name, NULL, thread);
             (void)PyDict_SetItem(known->names, name,
                                  Py_None); /* no new key: no new order */
         }
     }
+    Py_XDECREF(present);
     PyErr_Clear();
 }
 
@@ -146,14 +162,20 @@ static void tell_names(struct known *known, PyObject *names, uint32_t thread)
     PyErr_Clear();
 }
 
+/* Nothing of the program's may run meanwhile, as a collection of garbage would have it.
+ */
 void known_tell(struct known *known, const frame *of, uint32_t thread)
 {
     PyObject *names = frames_names(of);
+    int collects = PyGC_Disable();
 
     if (names != NULL) {
         tell_names(known, names, thread);
     } else {
         tell_places(known, of, thread);
+    }
+    if (collects != 0) {
+        (void)PyGC_Enable();
     }
 }
 

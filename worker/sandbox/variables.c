@@ -22,19 +22,38 @@
 
 typedef void see(void *context, PyObject *name, PyObject *value);
 
-/* What Python's own code keeps in it is there in classes derived from it, too. No class
- * of a program's can be immutable, whatever it calls itself. */
-static bool is_deque(PyObject *value)
+/* No class of a program's can be immutable, whatever it calls itself. */
+static bool is_named(const PyTypeObject *type, const char *name)
+{
+    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0 &&
+           strcmp(type->tp_name, name) == 0;
+}
+
+/* What Python's own code keeps in it is there in classes derived from it, too. Returns
+ * the deque that it is or is derived from, or NULL. */
+static const PyTypeObject *deque_of(PyObject *value)
 {
     const PyTypeObject *type = Py_TYPE(value);
 
-    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0 &&
-           strcmp(type->tp_name, "collections.deque") == 0;
+    while (type != NULL && !is_named(type, "collections.deque")) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* Of an exception, what it was made of. */
+static PyObject *arguments_of(PyObject *value)
+{
+    PyObject *arguments =
+        PyExceptionInstance_Check(value) ? ((PyBaseExceptionObject *)value)->args : NULL;
+
+    return arguments != NULL && PyTuple_Check(arguments) ? arguments : NULL;
 }
 
 static bool is_sequence(PyObject *value)
 {
-    return PyList_Check(value) || PyTuple_Check(value) || is_deque(value);
+    return PyList_Check(value) || PyTuple_Check(value) || arguments_of(value) != NULL ||
+           deque_of(value) != NULL;
 }
 
 static bool is_braced(PyObject *value)
@@ -44,7 +63,10 @@ static bool is_braced(PyObject *value)
 
 static Py_ssize_t size_of(PyObject *value)
 {
-    return is_sequence(value)      ? Py_SIZE(value)
+    PyObject *arguments = arguments_of(value);
+
+    return arguments != NULL       ? PyTuple_GET_SIZE(arguments)
+           : is_sequence(value)    ? Py_SIZE(value)
            : PyDict_Check(value)   ? PyDict_GET_SIZE(value)
            : PyAnySet_Check(value) ? PySet_GET_SIZE(value)
                                    : 0;
@@ -52,9 +74,12 @@ static Py_ssize_t size_of(PyObject *value)
 
 static void show_element(PyObject *value, Py_ssize_t i, see *saw, void *context)
 {
-    PyObject *element = PyList_Check(value)    ? Py_NewRef(PyList_GET_ITEM(value, i))
-                        : PyTuple_Check(value) ? Py_NewRef(PyTuple_GET_ITEM(value, i))
-                                               : PySequence_GetItem(value, i);
+    PyObject *arguments = arguments_of(value);
+    PyObject *tuple = arguments != NULL ? arguments : value;
+    PyObject *element = PyTuple_Check(tuple) ? Py_NewRef(PyTuple_GET_ITEM(tuple, i))
+                        : PyList_Check(value)
+                            ? Py_NewRef(PyList_GET_ITEM(value, i))
+                            : deque_of(value)->tp_as_sequence->sq_item(value, i);
 
     if (element != NULL) {
         saw(context, NULL, element);
@@ -63,40 +88,53 @@ static void show_element(PyObject *value, Py_ssize_t i, see *saw, void *context)
     PyErr_Clear();
 }
 
-/* Shows the elements that count. Returns false for what has none to show. */
-static bool walk(PyObject *value, see *saw, void *context)
+static void walk_sequence(PyObject *value, see *saw, void *context)
+{
+    Py_ssize_t size = size_of(value);
+
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (i == ENDS && size > 2 * ENDS) {
+            i = size - ENDS;
+        }
+        show_element(value, i, saw, context);
+    }
+}
+
+static void walk_attributes(PyObject *value, see *saw, void *context)
+{
+    struct frames_slots slots = {NULL, 0};
+    PyObject *name, *element;
+    Py_ssize_t at = 0;
+
+    for (int i = 0; i < MEMBERS && frames_attribute(value, &at, &name, &element); i++) {
+        saw(context, name, element);
+    }
+    for (int i = 0; at == 0 && i < MEMBERS && frames_slot(value, &slots, &name, &element);
+         i++) {
+        saw(context, name, element);
+    }
+}
+
+/* Shows the elements that count. */
+static void walk(PyObject *value, see *saw, void *context)
 {
     PyObject *key, *element;
     Py_ssize_t at = 0;
     Py_hash_t hash;
 
     if (is_sequence(value)) {
-        Py_ssize_t size = Py_SIZE(value);
-
-        for (Py_ssize_t i = 0; i < size; i++) {
-            if (i == ENDS && size > 2 * ENDS) {
-                i = size - ENDS;
-            }
-            show_element(value, i, saw, context);
-        }
-        return true;
-    }
-    if (PyDict_Check(value)) {
+        walk_sequence(value, saw, context);
+    } else if (PyDict_Check(value)) {
         for (int i = 0; i < MEMBERS && PyDict_Next(value, &at, &key, &element); i++) {
             saw(context, key, element);
         }
-        return true;
-    }
-    if (PyAnySet_Check(value)) {
+    } else if (PyAnySet_Check(value)) {
         for (int i = 0; i < MEMBERS && _PySet_NextEntry(value, &at, &key, &hash); i++) {
             saw(context, NULL, key);
         }
-        return true;
+    } else {
+        walk_attributes(value, saw, context);
     }
-    for (int i = 0; i < MEMBERS && frames_attribute(value, &at, &key, &element); i++) {
-        saw(context, key, element);
-    }
-    return at > 0;
 }
 
 /* ---- fingerprints ---- */
@@ -124,28 +162,46 @@ static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t size)
     return sum;
 }
 
+/* Of Python's own in C, never changed, and made of nothing that is a program's: what they
+ * say of themselves they say alone. */
+static bool is_plain(PyObject *value)
+{
+    static const char *const names[] = {"complex", "range", "decimal.Decimal",
+                                        "datetime.date", "datetime.timedelta"};
+
+    for (size_t i = 0; i < array_size(names); i++) {
+        if (is_named(Py_TYPE(value), names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What has a value of its own: its address tells nothing, for the next one may have it.
  */
 static bool mix_scalar(PyObject *value, uint64_t *sum)
 {
-    if (PyLong_CheckExact(value)) {
+    if (PyLong_Check(value)) {
         size_t digits = (size_t)Py_ABS(Py_SIZE(value));
 
         *sum = mix_bytes(mix(*sum, (uint64_t)Py_SIZE(value)),
                          ((PyLongObject *)value)->ob_digit,
                          (digits < 8 ? digits : 8) * sizeof(digit));
-    } else if (PyFloat_CheckExact(value)) {
+    } else if (PyFloat_Check(value)) {
         *sum = mix_bytes(*sum, &((PyFloatObject *)value)->ob_fval, sizeof(double));
-    } else if (PyUnicode_CheckExact(value) && PyUnicode_IS_READY(value)) {
+    } else if (PyUnicode_Check(value) && PyUnicode_IS_READY(value)) {
         size_t size = (size_t)PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value);
 
         *sum = mix_bytes(mix(*sum, size), PyUnicode_DATA(value), size < 64 ? size : 64);
-    } else if (PyBytes_CheckExact(value) || PyByteArray_CheckExact(value)) {
+    } else if (PyBytes_Check(value) || PyByteArray_Check(value)) {
         size_t size = (size_t)Py_SIZE(value);
-        const char *bytes = PyBytes_CheckExact(value) ? PyBytes_AS_STRING(value)
-                                                      : PyByteArray_AS_STRING(value);
+        const char *bytes = PyBytes_Check(value) ? PyBytes_AS_STRING(value)
+                                                 : PyByteArray_AS_STRING(value);
 
         *sum = mix_bytes(mix(*sum, size), bytes, size < 64 ? size : 64);
+    } else if (is_plain(value)) {
+        *sum = mix(*sum, (uint64_t)PyObject_Hash(value));
+        PyErr_Clear();
     } else {
         return false;
     }
@@ -163,7 +219,9 @@ static void sum_element(void *context, PyObject *name, PyObject *value)
 {
     struct summing *summing = context;
 
-    summing->sum = mix(summing->sum, (uintptr_t)name);
+    if (name != NULL) {
+        sum_up(summing, name); /* one that is gone may have had its address */
+    }
     sum_up(summing, value);
 }
 
@@ -176,7 +234,7 @@ static void sum_up(struct summing *summing, PyObject *value)
     summing->sum = mix(mix(summing->sum, (uintptr_t)value), (uint64_t)size_of(value));
     if (summing->depth < DEPTH) {
         summing->depth++;
-        (void)walk(value, sum_element, summing);
+        walk(value, sum_element, summing);
         summing->depth--;
     }
 }
@@ -266,8 +324,8 @@ static void write_string(PyObject *value, struct buffer *to)
 
 static void write_bytes(PyObject *value, struct buffer *to)
 {
-    const char *bytes = PyBytes_CheckExact(value) ? PyBytes_AS_STRING(value)
-                                                  : PyByteArray_AS_STRING(value);
+    const char *bytes =
+        PyBytes_Check(value) ? PyBytes_AS_STRING(value) : PyByteArray_AS_STRING(value);
     Py_ssize_t size = Py_SIZE(value);
 
     buffer_add_text(to, "b'");
@@ -292,12 +350,38 @@ static const struct {
     PyTypeObject *type;
     void (*write)(PyObject *value, struct buffer *to);
 } scalars[] = {
+    {&_PyNone_Type, write_name},      {&PyBool_Type, write_name},
     {&PyLong_Type, write_long},       {&PyFloat_Type, write_float},
     {&PyUnicode_Type, write_string},  {&PyBytes_Type, write_bytes},
-    {&PyByteArray_Type, write_bytes}, {&PyBool_Type, write_name},
-    {&_PyNone_Type, write_name},
+    {&PyByteArray_Type, write_bytes},
 };
 
+static void write_plain(PyObject *value, struct buffer *to)
+{
+    PyObject *text = PyObject_Repr(value);
+    const char *bytes = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
+
+    buffer_add_text(to, bytes != NULL ? bytes : "?");
+    PyErr_Clear();
+    Py_XDECREF(text);
+}
+
+/* At most 60 bytes, of whole characters. */
+static void write_cut(struct buffer *to, const char *text)
+{
+    size_t size = strlen(text);
+
+    buffer_add(to, text, size > 60 ? utf8_whole(text, 60) : size);
+}
+
+static const char *short_name(const PyTypeObject *type)
+{
+    const char *dot = strrchr(type->tp_name, '.');
+
+    return dot != NULL ? dot + 1 : type->tp_name;
+}
+
+/* Of a class derived from one of these, behind its name. */
 static bool write_scalar(PyObject *value, struct buffer *to)
 {
     for (size_t i = 0; i < array_size(scalars); i++) {
@@ -305,6 +389,17 @@ static bool write_scalar(PyObject *value, struct buffer *to)
             scalars[i].write(value, to);
             return true;
         }
+        if (PyType_IsSubtype(Py_TYPE(value), scalars[i].type)) {
+            write_cut(to, short_name(Py_TYPE(value)));
+            buffer_add_char(to, '(');
+            scalars[i].write(value, to);
+            buffer_add_char(to, ')');
+            return true;
+        }
+    }
+    if (is_plain(value)) {
+        write_plain(value, to);
+        return true;
     }
     return false;
 }
@@ -325,7 +420,8 @@ static void write_element(void *context, PyObject *name, PyObject *value)
         const char *text = PyUnicode_AsUTF8(name);
 
         PyErr_Clear();
-        buffer_printf(writing->to, "%.40s=", text != NULL ? text : "?");
+        write_cut(writing->to, text != NULL ? text : "?");
+        buffer_add_char(writing->to, '=');
     } else if (name != NULL) {
         write_value(writing, name);
         buffer_add_text(writing->to, ": ");
@@ -333,18 +429,19 @@ static void write_element(void *context, PyObject *name, PyObject *value)
     write_value(writing, value);
 }
 
-static const char *short_name(const PyTypeObject *type)
-{
-    const char *dot = strrchr(type->tp_name, '.');
-
-    return dot != NULL ? dot + 1 : type->tp_name;
-}
-
 static void write_opaque(PyObject *value, struct buffer *to)
 {
-    buffer_printf(to, "<%s%.60s>", PyType_Check(value) ? "class " : "",
-                  PyType_Check(value) ? short_name((PyTypeObject *)value)
-                                      : short_name(Py_TYPE(value)));
+    bool is_class = PyType_Check(value);
+
+    buffer_add_text(to, is_class ? "<class " : "<");
+    write_cut(to, short_name(is_class ? (PyTypeObject *)value : Py_TYPE(value)));
+    buffer_add_char(to, '>');
+}
+
+static bool is_exact(PyObject *value)
+{
+    return PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
+           PyDict_CheckExact(value) || PySet_CheckExact(value);
 }
 
 /* As Python writes it: in the brackets of what it is or is derived from, behind the name
@@ -355,33 +452,36 @@ static void write_container(struct writing *writing, PyObject *value)
         {{"[", "]"}, {"(", ")"}, {"{", "}"}},
         {{"([", "])"}, {"(", ")"}, {"({", "})"}},
     };
-    bool braced = is_braced(value), named = !braced && !is_sequence(value);
-    bool round = PyTuple_Check(value) || named;
-    bool exact = PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
-                 PyDict_CheckExact(value) || PySet_CheckExact(value);
-    const char *const *manner = manners[!exact][round ? 1 : braced ? 2 : 0];
+    bool exact = is_exact(value), braced = is_braced(value);
+    bool square = PyList_Check(value) || deque_of(value) != NULL;
+    const char *const *manner = manners[!exact][braced ? 2 : square ? 0 : 1];
     Py_ssize_t size = size_of(value);
     struct writing inner = {.to = writing->to,
                             .depth = writing->depth + 1,
                             .more = braced ? 0 : size - 2 * ENDS,
-                            .names = named};
+                            .names = !braced && !is_sequence(value)};
 
-    buffer_printf(writing->to, "%.60s%s", exact ? "" : short_name(Py_TYPE(value)),
-                  manner[0]);
-    (void)walk(value, write_element, &inner);
+    write_cut(writing->to, exact ? "" : short_name(Py_TYPE(value)));
+    buffer_add_text(writing->to, manner[0]);
+    walk(value, write_element, &inner);
     if (braced && size > MEMBERS) {
         buffer_printf(writing->to, ", ... %zd more", size - MEMBERS);
     }
-    buffer_printf(writing->to, "%s%s", exact && round && size == 1 ? "," : "", manner[1]);
+    if (PyTuple_CheckExact(value) && size == 1) {
+        buffer_add_char(writing->to, ',');
+    }
+    buffer_add_text(writing->to, manner[1]);
 }
 
 static bool has_elements(PyObject *value)
 {
+    struct frames_slots slots = {NULL, 0};
     Py_ssize_t at = 0;
     PyObject *name, *element;
 
     return is_sequence(value) || is_braced(value) ||
-           (variables_is_data(value) && frames_attribute(value, &at, &name, &element));
+           (variables_is_data(value) && (frames_attribute(value, &at, &name, &element) ||
+                                         frames_slot(value, &slots, &name, &element)));
 }
 
 static void write_value(struct writing *writing, PyObject *value)
