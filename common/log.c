@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/utf8.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,16 +176,35 @@ static void (*const writers[])(struct buffer *line, enum log_level level,
     [LOG_JSON] = add_json,
 };
 
-/* One write per line, so that lines of several processes do not mix. */
-static void put_line(enum log_level level, const char *message)
+/* Returns whether it fits. */
+static bool write_whole(enum log_level level, const char *message)
 {
-    char bytes[16 * LIMIT_LOG_LINE]; /* JSON has much of it twice, and escapes it */
+    char bytes[PIPE_BUF];
     struct buffer line = BUFFER_OVER(bytes);
 
     writers[state.manner.format](&line, level, message);
     buffer_add_char(&line, '\n');
-    if (write(STDERR_FILENO, line.data, line.size) < 0) {
-        return; /* nobody is left to be told */
+    if (buffer_error(&line) == 0) {
+        ssize_t written = write(STDERR_FILENO, line.data, line.size);
+
+        (void)written; /* or nobody is left to be told */
+    }
+    return buffer_error(&line) == 0;
+}
+
+/* One write per line, of what a pipe takes at once or not at all (pipe(7), PIPE_BUF): so
+ * lines of several processes do not mix, and a pipe that has any room is not waited for.
+ * Escaped, and in JSON much of it twice, a message may be longer: it is cut. */
+static void put_line(enum log_level level, const char *message)
+{
+    char cut[LIMIT_LOG_LINE];
+    size_t size = strlen(message);
+
+    while (!write_whole(level, message) && size > 0) {
+        size = utf8_whole(message, size * 3 / 4);
+        memmove(cut, message, size);
+        cut[size] = '\0';
+        message = cut;
     }
 }
 

@@ -144,13 +144,28 @@ static const struct utf8_range moving[] = {
 
 static const struct utf8_range hidden[] = {
     {"\xc2", 0xad, 0xad},         /* soft hyphen */
+    {"\xcd", 0x8f, 0x8f},         /* combining grapheme joiner */
     {"\xd8", 0x9c, 0x9c},         /* Arabic letter mark */
-    {"\xe1\xa0", 0x8e, 0x8e},     /* Mongolian vowel separator */
+    {"\xe1\x85", 0x9f, 0xa0},     /* Hangul fillers */
+    {"\xe1\x9e", 0xb4, 0xb5},     /* Khmer inherent vowels */
+    {"\xe1\xa0", 0x8b, 0x8f},     /* Mongolian variation selectors, vowel separator */
     {"\xe2\x80", 0x8b, 0x8f},     /* zero-width space and joiners, marks of direction */
     {"\xe2\x81", 0xa0, 0xa4},     /* word joiner, operators that are not seen */
+    {"\xe2\x81", 0xaa, 0xaf},     /* deprecated format characters */
+    {"\xe2\xa0", 0x80, 0x80},     /* Braille blank */
+    {"\xe3\x85", 0xa4, 0xa4},     /* Hangul filler */
+    {"\xef\xb8", 0x80, 0x8f},     /* variation selectors */
     {"\xef\xbb", 0xbf, 0xbf},     /* byte order mark */
+    {"\xef\xbe", 0xa0, 0xa0},     /* halfwidth Hangul filler */
+    {"\xef\xbf", 0xb9, 0xbb},     /* interlinear annotation */
+    {"\xf0\x9b\xb2", 0xa0, 0xa3}, /* shorthand format controls */
+    {"\xf0\x9d\x85", 0xb3, 0xba}, /* musical format controls */
     {"\xf3\xa0\x80", 0x80, 0xbf}, /* tags */
     {"\xf3\xa0\x81", 0x80, 0xbf},
+    {"\xf3\xa0\x84", 0x80, 0xbf}, /* more variation selectors */
+    {"\xf3\xa0\x85", 0x80, 0xbf},
+    {"\xf3\xa0\x86", 0x80, 0xbf},
+    {"\xf3\xa0\x87", 0x80, 0xaf},
 };
 
 static bool is_among(const struct utf8_range *ranges, size_t count, const char *bytes,

@@ -3,6 +3,7 @@
  * The log: what a line makes of a text that somebody else chose. Standard error is a pipe
  * here. Run by ctest.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,6 +69,9 @@ static const struct {
     {"a\xe2\x80\x8b\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c\xef\xbb\xbf\xc2\xad\xf3\xa0\x81\x81",
      "a\\u200b\\u200e\\u200f\\u061c\\ufeff\\u00ad\\ue0041",
      "\"a\\\\u200b\\\\u200e\\\\u200f\\\\u061c\\\\ufeff\\\\u00ad\\\\ue0041\"}"},
+    /* U+3164, U+FE0F, U+E01EF, U+1D173 */
+    {"a\xe3\x85\xa4\xef\xb8\x8f\xf3\xa0\x87\xaf\xf0\x9d\x85\xb3", "a\\u3164\\ufe0f\\ue01ef\\u1d173",
+     "\"a\\\\u3164\\\\ufe0f\\\\ue01ef\\\\u1d173\"}"},
 };
 /* clang-format on */
 
@@ -93,8 +97,9 @@ static void a_long_line_is_cut_between_characters(void **state)
     assert_int_equal(strlen(line), (LIMIT_LOG_LINE - 1) / 3 * 3);
     assert_null(strchr(line, '\\'));
     memset(text, 1, sizeof(text) - 1);
-    assert_int_equal(strlen(written(LOG_TEXT, text)), 4 * (LIMIT_LOG_LINE - 1));
-    assert_int_equal(strlen(written(LOG_JSON, text)), 6 * (LIMIT_LOG_LINE - 1) + 3);
+    for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
+        assert_in_range(strlen(written(format, text)), PIPE_BUF / 2, PIPE_BUF);
+    }
 }
 
 /* Who reads nothing is not waited for, and learns how much it has missed. */
@@ -125,11 +130,44 @@ static void nobody_waits_for_who_reads_it(void **state)
     close_log();
 }
 
+/* Also where it is escaped, and there is a page of the pipe left. */
+static void no_line_is_longer_than_a_pipe_takes(void **state)
+{
+    static char page[PIPE_BUF], all[1 << 20];
+    const enum log_format formats[] = {LOG_TEXT, LOG_JSON};
+    char text[LIMIT_LOG_LINE];
+
+    for (size_t i = 0; i < sizeof(text) - 1; i++) {
+        text[i] = i % 2 == 0 ? '\xc2' : '\xad';
+    }
+    text[sizeof(text) - 2] = text[sizeof(text) - 1] = '\0';
+    for (size_t format = 0; format < array_size(formats); format++) {
+        ssize_t size, filled = 0;
+        char *line;
+
+        open_log(formats[format]);
+        while (filled < 15 * (ssize_t)sizeof(page)) {
+            filled += write(STDERR_FILENO, page, sizeof(page));
+        }
+        (void)alarm(60); /* it is not waited for */
+        log_info("job=a %s", text);
+        (void)alarm(0);
+        size = read(ends[0], all, sizeof(all) - 1);
+        line = all + filled;
+        assert_in_range(size - filled, PIPE_BUF / 2, PIPE_BUF);
+        all[size] = '\0';
+        assert_non_null(strstr(line, "job=a \\"));
+        assert_string_equal(all + size - 2, formats[format] == LOG_JSON ? "}\n" : "d\n");
+        close_log();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_chose_is_seen_as_what_it_is),
         cmocka_unit_test(nobody_waits_for_who_reads_it),
+        cmocka_unit_test(no_line_is_longer_than_a_pipe_takes),
         cmocka_unit_test(a_long_line_is_cut_between_characters),
     };
 
