@@ -249,7 +249,7 @@ static void announce(struct pool *pool, struct command_line *line)
     }
     log_info("pool ready queue=%s workers=%lld", pool->config.queue,
              (long long)pool->config.workers);
-    notify_say(&pool->notify, "READY=1\nSTATUS=serving queue %s", pool->config.queue);
+    workers_say(pool, "READY=1\n");
     if (command_line_say_ready(line) < 0) {
         on_starter(pool, line);
     }

@@ -36,14 +36,15 @@ static uint32_t count_slots(const struct pool *pool)
     return slots;
 }
 
+/* With those that there are from the start on; more are added as others are. */
 void workers_make_slots(struct pool *pool)
 {
-    uint32_t most = workers_most(&pool->config);
+    uint32_t most = workers_most(&pool->config), slot = count_slots(pool);
+    uint32_t wanted = slot == 0 ? (uint32_t)pool->config.workers : 0;
 
-    for (uint32_t slot = count_slots(pool); slot < most; slot++) {
+    for (; slot < most; slot++) {
         unit_init(&pool->units[pool->count], UNIT_RELAY, slot);
-        pool->units[pool->count++].state =
-            slot < (uint32_t)pool->config.workers ? UNIT_OFF : UNIT_SPARE;
+        pool->units[pool->count++].state = slot < wanted ? UNIT_OFF : UNIT_SPARE;
     }
 }
 
@@ -217,10 +218,15 @@ void workers_tend(struct pool *pool, int64_t now_ms)
                  (uint32_t)((int)view.workers + difference), view.workers,
                  (unsigned long long)view.waiting, (long long)view.oldest_ms, view.idle,
                  reasons[reason]);
-        notify_say(&pool->notify, "STATUS=serving queue %s with %d workers",
-                   pool->config.queue, (int)view.workers + difference);
         change(pool, difference);
+        workers_say(pool, "");
     }
+}
+
+void workers_say(struct pool *pool, const char *before)
+{
+    notify_say(&pool->notify, "%sSTATUS=serving queue %s with %u workers", before,
+               pool->config.queue, workers_wanted(pool));
 }
 
 int64_t workers_next_ms(const struct pool *pool)

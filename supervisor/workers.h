@@ -14,13 +14,15 @@ uint32_t workers_most(const struct config *config);
 /* And sandboxes: each worker's current one and its next, and some that are dying. */
 uint32_t workers_sandboxes(const struct config *config);
 
-/* There is a slot for each that there can be; of new ones those are wanted that there are
- * at least. (Not for all that there could ever be: poll(2) takes no more fds than a
- * process may have.) */
+/* There is a slot for each that there can be; of the first ones those are wanted that
+ * there are at least. (Not for all that there could ever be: poll(2) takes no more fds
+ * than a process may have.) */
 void workers_make_slots(struct pool *pool);
 
 /* How many serve, or will. */
 uint32_t workers_wanted(const struct pool *pool);
+/* Says so to the service manager, behind what it is to be told before. */
+void workers_say(struct pool *pool, const char *before);
 
 /* Renews those of a configuration that is no longer in force, and looks whether there are
  * to be more or fewer, when it is time. */

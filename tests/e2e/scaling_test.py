@@ -5,6 +5,7 @@ while jobs run."""
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import unittest
@@ -152,6 +153,31 @@ class Configured(unittest.TestCase):
         self.check(stop())
         self.reload("[pool]\nworkers = 2\n", "reloaded: the new configuration is in force")
         self.count(2)
+
+    def test_each_change_is_said(self):
+        """To the log and to the service manager, also where there never were so many; and at the start how many there are."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, tempfile.TemporaryDirectory() as folder:
+            manager.bind(os.path.join(folder, "notify"))
+            manager.settimeout(pool.PATIENCE)
+            os.chmod(manager.getsockname(), 0o777)
+            config = os.path.join(folder, "paddock.conf")
+            said = []
+
+            def wait_for(status):
+                while status not in said:
+                    said.extend(line for line in manager.recv(4096).decode().splitlines() if line.startswith("STATUS="))
+
+            with open(config, "w") as file:
+                file.write("[pool]\nworkers = 3\n")
+            with pool.Pool(config=config, workers=None, born={"env": {**os.environ, "NOTIFY_SOCKET": manager.getsockname()}}) as p:
+                for before, number in ((None, 3), (3, 2), (2, 6), (6, 3)):
+                    if before is not None:
+                        with open(config, "w") as file:
+                            file.write(f"[pool]\nworkers = {number}\n")
+                        p.process.send_signal(signal.SIGHUP)
+                        pool.wait_until(lambda: f"workers={number} were={before} " in p.read_log(), "it is logged")
+                    wait_for(f"STATUS=serving queue test with {number} workers")
+                    said.clear()
 
     def test_none_is_free_for_more(self):
         """Each that is wanted again is on its way out: it is followed by another, and that is said once."""

@@ -226,7 +226,7 @@ class Life(unittest.TestCase):
 
             environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
             with pool.Pool(workers=1, drain_s=600, born={"env": environment}) as p:
-                self.assertIn("STATUS=serving queue test", heard("READY=1"))
+                self.assertIn("STATUS=serving queue test with 1 workers", heard("READY=1"))
                 for _ in range(3):
                     heard("WATCHDOG=1")
                 with open(f"/proc/{p.zygote()}/environ", "rb") as file:
