@@ -245,7 +245,7 @@ void scoreboard_add(struct scoreboard_counts *sum, const struct scoreboard_count
     sum->slices += one->slices;
     sum->slice_bytes += one->slice_bytes;
     sum->slices_dropped += one->slices_dropped;
-    sum->connections += one->connections;
+    sum->reconnects += one->reconnects;
     sum->cpu_ms += one->cpu_ms;
     sum_histogram(&sum->waits, &one->waits);
     sum_histogram(&sum->runs, &one->runs);

@@ -71,7 +71,7 @@ struct scoreboard_counts {
     uint64_t sandboxes;               /* that were forked for it */
     uint64_t slices, slice_bytes;     /* of recordings, sent to Redis */
     uint64_t slices_dropped;
-    uint64_t connections;              /* to Redis that came up */
+    uint64_t reconnects;               /* connections to Redis that came up again */
     uint64_t cpu_ms;                   /* of programs */
     struct scoreboard_histogram waits; /* of jobs in the queue, until they were claimed */
     struct scoreboard_histogram runs;  /* of programs, by the wall clock */

@@ -72,7 +72,8 @@ bool sizing_add_up(const struct pools *pools, struct buffer *to)
         buffer_printf(to, " + %" PRId64 " MB of Redis", common->maxmemory_mb);
         sum += common->maxmemory_mb;
     }
-    buffer_printf(to, " = %" PRId64 " MB", sum);
+    buffer_printf(to, " = %" PRId64 " MB%s", sum,
+                  own_redis ? "" : ", and what its Redis may have where that runs here");
     if (total > 0) {
         buffer_printf(to, "; this machine has %" PRId64 " MB", total);
     }

@@ -31,7 +31,9 @@ local function note_untold(P, id, attempt, verdict, tenant, detail)
   if all > UNTOLD.at_most or own > UNTOLD.of_tenant then
     count(P, "untold_by", EVERYBODY, -1)
     count(P, "untold_by", name, -1)
-    force("HINCRBY", P .. "untold_more", verdict, 1)
+    for _, word in ipairs(verdict == "fault" and attempt > 0 and {verdict, ""} or {verdict}) do -- its last attempt was lost, too
+      force("HINCRBY", P .. "untold_more", word, 1)
+    end
     redis.call("EXPIRE", P .. "untold_more", UNTOLD.keep_s)
   else
     force("LPUSH", P .. "untold", id, whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))

@@ -233,12 +233,12 @@ static void add_faults(const struct top_sample *now, struct buffer *to)
     buffer_printf(to,
                   "faults: attempts lost %" PRIu64 ", given back %" PRIu64
                   ", died: relays %llu, zygotes %llu, redis %llu; slices dropped %" PRIu64
-                  ", sandboxes %" PRIu64 ", connections %" PRIu64 "\n",
+                  ", sandboxes %" PRIu64 ", reconnects %" PRIu64 "\n",
                   all->lost, all->given_back,
                   atomic_load(&head->deaths[SCOREBOARD_RELAY]),
                   atomic_load(&head->deaths[SCOREBOARD_ZYGOTE]),
                   atomic_load(&head->deaths[SCOREBOARD_REDIS]), all->slices_dropped,
-                  all->sandboxes, all->connections);
+                  all->sandboxes, all->reconnects);
 }
 
 /* One that stands still does nothing of what it has said last. */
@@ -459,7 +459,7 @@ static void json_rates(const struct top_sample *now, const struct top_sample *be
     json_value(to, "slices", (int64_t)all->slices);
     json_value(to, "slice_bytes", (int64_t)all->slice_bytes);
     json_value(to, "slices_dropped", (int64_t)all->slices_dropped);
-    json_value(to, "connections", (int64_t)all->connections);
+    json_value(to, "reconnects", (int64_t)all->reconnects);
     json_value(to, "cpu_ms", (int64_t)all->cpu_ms);
 }
 

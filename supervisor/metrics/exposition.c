@@ -193,9 +193,8 @@ static const struct {
     {"slices_total", "Slices of recordings sent to Redis.", COUNT(slices), 1},
     {"slice_bytes_total", "Bytes of these.", COUNT(slice_bytes), 1},
     {"slices_dropped_total", "Slices that did not get there.", COUNT(slices_dropped), 1},
-    {"redis_connections_total",
-     "Connections to Redis that came up: two for each worker, and more after losses.",
-     COUNT(connections), 1},
+    {"redis_reconnects_total", "Connections to Redis that were lost and came up again.",
+     COUNT(reconnects), 1},
 #undef COUNT
 };
 

@@ -136,6 +136,14 @@ class Metrics(Command):
         for line in ("count=700 verdict=expired", "count=80 verdict=cancelled", "count=9 lost"):
             self.assertRegex(log, f"(?m)^warning relay.* queue=test {line}: too many to name each$")
 
+    def test_reconnects_are_counted(self):
+        """Not the first connections, of which each worker has two."""
+        with pool.Pool(workers=2, metrics=self.address) as p:
+            p.client.run("print(1)")
+            self.assertEqual(self.figures()["paddock_redis_reconnects_total"], 0)
+            p.client.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            pool.wait_until(lambda: self.figures()["paddock_redis_reconnects_total"] == 4, "all are counted")
+
     def test_reloads_are_counted(self):
         """With a zygote of their own and without."""
         config = self.path("pool.conf", "")

@@ -1281,6 +1281,15 @@ class GivenBack(Test):
         q.make_due("waits", "g")
         self.assertEqual(self.untold(), [(QUEUE, "", "1", "expired", "", "too many to name each")])
 
+    def test_a_loss_that_is_not_named(self):
+        """makes a dead letter, and is counted as a loss, too."""
+        q = self.q
+        q.enqueue("a")
+        q.claim("w1", most=1)
+        store.hset(q.key("untold_by"), "*", 5000)
+        q.make_due("lease", "a")
+        self.assertEqual(sorted(self.untold()), [(QUEUE, "", "1", "", "", "too many to name each"), (QUEUE, "", "1", "fault", "", "too many to name each")])
+
     def test_its_shares_are_free_again(self):
         q = self.q
         for i in range(150):

@@ -191,7 +191,8 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = true;
-    relay->board.work.counts.connections++;
+    relay->board.work.counts.reconnects += line->before;
+    line->before = true;
     line->reaching = false;
     line->up_ms = clock_now_ms();
     if (name == BROKER_WAITING) {
