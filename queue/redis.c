@@ -150,6 +150,12 @@ void redis_drop(struct redis *redis)
     }
 }
 
+void redis_leave(struct redis *redis)
+{
+    redis->failures = 0;
+    redis_drop(redis);
+}
+
 struct redis_task *redis_task(struct redis *redis)
 {
     return &redis->task;

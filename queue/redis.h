@@ -58,6 +58,9 @@ int redis_retry_ms(struct redis *redis);
 bool redis_lasted(const struct redis *redis);
 /* Takes the connection down. */
 void redis_drop(struct redis *redis);
+/* The same for one that is as good as any, and only not wanted any more: that is no
+ * failure. */
+void redis_leave(struct redis *redis);
 
 /* Queues a command. `timeout_ms` counts from now; a blocking command adds its own.
  * `answer` may be NULL. Returns 0, -ENOTCONN when it is down, -ENOBUFS when more than 64

@@ -548,11 +548,12 @@ class Connections(unittest.TestCase):
                     over.wait()
 
             proxied.hook = hold
-            job = watched.client.enqueue(pool.make_zip("print(1)"))
-            pool.wait_until(lambda: fetched, "it is fetched")
-            self.assertEqual(watched.client.cancel(job), b"requested")
-            self.assertEqual(watched.client.wait(job).verdict, "cancelled")
-            self.assertEqual(len(fetched), 1)
+            for number in range(1, 9):
+                job = watched.client.enqueue(pool.make_zip("print(1)"))
+                pool.wait_until(lambda: len(fetched) == number, "it is fetched")
+                self.assertEqual(watched.client.cancel(job), b"requested")
+                self.assertEqual(watched.client.wait(job).verdict, "cancelled")
+            self.assertEqual(len(fetched), number)
             proxied.hook = None
             over.set()
             watched.check_all_work()

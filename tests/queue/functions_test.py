@@ -824,6 +824,27 @@ class Claim(Test):
         self.assertEqual(q.call("position", "a"), [0, 0])
         self.assertEqual(q.claim()["id"], "a")
 
+    def test_what_expires_while_all_workers_have_a_job(self):
+        """Dead letters, recordings that count, and what the version before has left: whoever looks around sees to it."""
+        q = self.q
+        for job in "ab":
+            q.enqueue(job)
+        claimed = q.claim(most=1)
+        q.record("a", 10000)
+        self.assertEqual(q.call("lost", "a", claimed["token"], "x"), "dead")
+        claimed = q.claim()
+        q.record("b", 10000)
+        q.finish(claimed)
+        self.assertIsNotNone(store.zscore(q.key("recordings_until"), "b"))
+        q.make_due("dead", "a")
+        store.zadd(q.key("recordings_until"), {"b": 1})
+        q.enqueue("old")
+        store.delete(*[q.key(key) for key in q.keys("line")])
+        store.lpush(q.key("t1:"), "old")
+        store.zadd(q.key("rr1"), {"": 1})
+        q.call("tend", LEASE_MS)
+        self.assertEqual((store.zcard(q.key("dead")), store.zscore(q.key("recordings_until"), "b"), store.exists(q.key("t1:"))), (0, None, 0))
+
     def test_who_sleeps_until_another_is_due_is_woken_for_one_that_is_due_before(self):
         q = self.q
         for job, delay_ms, woken in (("a", 5000, 1), ("b", 9000, 1), ("c", 1000, 2)):
@@ -3382,7 +3403,7 @@ class Model:
         self.old_delayed = set()  # what a version without later:TENANT has put off
         self.steps = [self.enqueue] * 6 + [self.claim] * 8 + [self.finish] * 4 + [
             self.beat, self.lost, self.lost, self.requeue, self.cancel, self.cancel, self.recover, self.input,
-            self.lease_ends, self.wait_ends, self.delay_ends, self.delay_ends, self.duplicate, self.pause,
+            self.tend, self.tend, self.lease_ends, self.wait_ends, self.delay_ends, self.delay_ends, self.duplicate, self.pause,
             self.replace, self.set_cap, self.set_weights, self.record, self.share, self.recording_expires,
             self.dead_requeue, self.dead_drop, self.letter_ends, self.clock_jumps]
 
@@ -3469,6 +3490,11 @@ class Model:
             for key in self.q.keys("line"):
                 active = int(store.hget(self.q.key("tact"), key.split(":")[1]) or 0)
                 self.test.assertTrue(0 < self.cap <= active, f"{key} is left waiting")
+
+    def tend(self):
+        """Whoever was due is in line."""
+        self.q.call("tend", LEASE_MS)
+        self.test.assertEqual(store.zcount(self.q.key("delayed"), "-inf", now_ms() - 1000), 0)
 
     def attempt(self):
         return self.random.choice(self.attempts[-12:]) if self.attempts else {"id": "none", "token": "none"}
@@ -3624,6 +3650,7 @@ class Model:
             self.q.finish(claimed)
         self.check()
         self.test.assertEqual(self.members("open"), set())
+        self.test.assertEqual([name for name in store.hkeys(self.q.key("kept")) if re.match(rb"turns\d:", name)], [], "no tenant's place is kept")
 
 
 class Random(Test):

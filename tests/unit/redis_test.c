@@ -865,6 +865,9 @@ static void test_retry_backs_off_from_what_does_not_last(void **state)
     }
     assert_in_range(redis_retry_ms(redis), 500, 1000);
     assert_int_equal(redis_connect(redis, PATIENCE_MS, NULL), 0);
+    redis_leave(redis);
+    assert_in_range(redis_retry_ms(redis), 10, 20);
+    assert_int_equal(redis_connect(redis, PATIENCE_MS, NULL), 0);
     (void)poll(NULL, 0, REDIS_LASTS_MS + 100);
     redis_drop(redis);
     assert_true(redis_lasted(redis));

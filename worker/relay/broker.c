@@ -174,13 +174,12 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
 
     line->up = false;
     line->retry_ms = now_ms + redis_retry_ms(line->redis);
-    if (!redis_lasted(line->redis) && !line->own) {
+    if (!redis_lasted(line->redis)) {
         log_event(line->complained ? LOG_DEBUG : LOG_WARNING,
                   "Redis, or what is before it, cuts connections that it has taken (%s)",
                   line_names[name]);
         line->complained = true;
     }
-    line->own = false;
     if (name == BROKER_WAITING) {
         watch_down(relay);
     }
@@ -361,8 +360,7 @@ void broker_tend(struct relay *relay, int64_t now_ms)
 
         if (line->drop) {
             line->drop = false;
-            line->own = line->up;
-            redis_drop(line->redis);
+            (line->up ? redis_leave : redis_drop)(line->redis);
         }
         if (line->up && !redis_is_up(line->redis)) {
             notice_down(relay, name, now_ms);

@@ -22,7 +22,6 @@ struct broker_line {
     bool reaching;       /* it is about to come up */
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
-    bool own;            /* it goes down because we wanted it */
     bool before;         /* it has been up before */
     int64_t up_ms;       /* since when it is up */
     int64_t retry_ms;    /* when to connect again */

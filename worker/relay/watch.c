@@ -196,9 +196,11 @@ static void look(struct relay *relay, enum watch_on want, int64_t now_ms)
 {
     struct watch *watch = &relay->watch;
 
-    if (now_ms < watch->look_ms || !broker_ready(relay, now_ms)) {
+    if ((watch->looked == want && now_ms < watch->look_ms) ||
+        !broker_ready(relay, now_ms)) {
         return;
     }
+    watch->looked = want;
     if (want == WATCH_WAKE) {
         watch->look_ms = now_ms + claims_pause_ms(watch->idle_ms, LOOK_WAKE_MS);
         run_wake(relay, QUEUES_NONE);
@@ -233,13 +235,14 @@ int64_t watch_deadline(const struct relay *relay)
 {
     const struct watch *watch = &relay->watch;
     int64_t now_ms = clock_now_ms(), deadline = CLOCK_NEVER;
+    enum watch_on want = wanted(relay, now_ms);
 
     if (has_control(relay) && !is_right(relay, WATCH_CONTROL) && !watch->ending &&
         control_ms(relay) > now_ms) {
         return control_ms(relay);
     }
-    if (wanted(relay, now_ms) != WATCH_NOTHING && !broker_can_wait(relay, now_ms)) {
-        deadline = broker_when(relay, watch->look_ms);
+    if (want != WATCH_NOTHING && !broker_can_wait(relay, now_ms)) {
+        deadline = broker_when(relay, watch->looked == want ? watch->look_ms : now_ms);
     }
     /* Once it has passed, the loop is woken by what is still missing. */
     return deadline > now_ms ? deadline : CLOCK_NEVER;

@@ -23,7 +23,8 @@ struct watch {
     bool ending;          /* the other connection was told to end this wait */
     char client[24];      /* the connection's number; "": not known yet */
     int64_t idle_ms;      /* when to look for work again: 0, as late as can be */
-    int64_t look_ms;      /* without that connection: when to look by itself */
+    enum watch_on looked; /* without that connection: what it looks for by itself, */
+    int64_t look_ms;      /* and when it does so again */
 };
 
 /* Waits for what the relay's state asks for. */
