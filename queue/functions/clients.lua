@@ -151,18 +151,39 @@ do
   end
 end
 
+-- {tenant = how many of its jobs wait} of those that run as many as they may: a claim has noted some in `capped`, but none comes
+-- while all workers have a job.
+local function at_cap(P)
+  local found, cap = {}, configured(P, "max_tenant_running")
+  local function note(tenant)
+    local waiting = 0
+    for class = 0, 2 do
+      waiting = waiting + (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
+    end
+    found[tenant] = waiting > 0 and waiting or nil
+  end
+  for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
+    note(tenant)
+  end
+  local running = cap > 0 and try("HGETALL", P .. "tact") or {}
+  for i = 1, #running, 2 do
+    if counted(running[i + 1]) >= cap then
+      note(running[i])
+    end
+  end
+  return found
+end
+
 -- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}. Lines have those in front that have waited longest, and
 -- rounds the tenants that were served least.
 local function depth(P)
-  local waiting, first = jobs_waiting(P), math.huge
-  for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
-    for class = 0, 2 do
-      waiting = waiting - (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
-    end
+  local waiting, first, capped = jobs_waiting(P), math.huge, at_cap(P)
+  for _, jobs in pairs(capped) do
+    waiting = waiting - jobs
   end
   for class = 0, waiting > 0 and 2 or -1 do
     for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
-      local id = (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
+      local id = not capped[tenant] and (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
       local since = id and fields(P, id, "enqueued_ms", "delay_ms") or {}
       first = since[1] and math.min(first, counted(since[1]) + counted(since[2])) or first
     end
@@ -178,7 +199,12 @@ local function status(P)
   for i, name in ipairs({"waiting", "running", "oldest_ms"}) do
     answer[#answer + 1], answer[#answer + 2] = name, depths[i]
   end
-  for _, name in ipairs({"delayed", "capped", "dead"}) do
+  local capped = 0
+  for _ in pairs(at_cap(P)) do
+    capped = capped + 1
+  end
+  answer[#answer + 1], answer[#answer + 2] = "capped", capped
+  for _, name in ipairs({"delayed", "dead"}) do
     answer[#answer + 1], answer[#answer + 2] = name, redis.call("ZCARD", P .. name)
   end
   for _, name in ipairs({"bytes", "recordings_bytes"}) do

@@ -2303,6 +2303,16 @@ class Cap(Test):
         q.call("tend", LEASE_MS)
         self.assertEqual((q.call("depth")[0], q.status()["capped"]), (2, 0))
 
+    def test_it_is_seen_while_all_workers_have_a_job(self):
+        """No claim has come upon it yet: its jobs could not run all the same."""
+        q = self.q
+        self.fill(4)
+        self.assertEqual([q.claim() is not None for _ in range(2)], [True, True])
+        depth = q.call("depth")
+        self.assertEqual((depth[0], depth[1], depth[2], q.status()["capped"]), (0, 2, 0, 1))
+        self.fill(1, "b")
+        self.assertEqual((q.call("depth")[0], q.status()["capped"]), (1, 1))
+
     def test_lowered_it_counts_from_then_on(self):
         q = self.q
         self.fill(9)
