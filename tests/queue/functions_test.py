@@ -2549,6 +2549,20 @@ class Dead(Test):
         self.assertIsNotNone(store.zscore(q.key("dead"), "a0"))
         self.assertIsNone(store.zscore(q.key("dead"), "old53"))
 
+    def test_who_has_had_its_turn_has_had_it(self):
+        """Its letter waits for the next one, as any of its jobs."""
+        q = self.q
+        q.bury("letter", tenant="a")
+        for i in range(9):
+            q.enqueue(f"j{i}", tenant="bcd"[i % 3])
+        for i in range(2):
+            q.enqueue(f"a{i}", tenant="a")
+        while store.zscore(q.key("turns_had1"), "a") is None:
+            self.assertIsNotNone(q.claim())
+        self.assertRegex(q.call("dead_requeue", "letter"), "^queued")
+        self.assertIsNone(store.zscore(q.key("turns_had1"), "a"))
+        self.assertNotEqual(q.claim()["tenant"], "a")
+
     def test_for_a_week(self):
         q = self.q
         q.bury("a", keep_s="50")
