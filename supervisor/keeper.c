@@ -235,6 +235,9 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
     } else {
         lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
     }
+    if (keeper->phase == POOL_RUNNING) {
+        keeper_want_pools(keeper, false); /* it may have been waited for */
+    }
     if (keeper->phase == POOL_RUNNING && !any_left(keeper)) {
         keeper_give_up(keeper, any_hopeless(keeper) ? ROLE_EXIT_PERMANENT : ROLE_EXIT_OK);
     }

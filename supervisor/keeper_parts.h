@@ -9,6 +9,11 @@
 
 enum { PLACE_REDIS, PLACE_POOLS, PLACES = PLACE_POOLS + LIMIT_POOLS };
 
+/* What the process of a place was started with. */
+struct given {
+    char owner[RUNTIME_OWNER]; /* empty: one that no other has */
+};
+
 struct keeper {
     struct command_line *line;
     char file[LIMIT_PATH]; /* the configuration's absolute path, links and all */
@@ -25,7 +30,8 @@ struct keeper {
     int exit_code;
     int signals;
     struct unit units[PLACES]; /* SPARE: not in use, or */
-    bool drained[PLACES];      /* by somebody: its place is kept until a reload */
+    struct given given[PLACES];
+    bool drained[PLACES]; /* by somebody: its place is kept until a reload */
 };
 
 /* ---- keeper.c ---- */
@@ -45,11 +51,15 @@ int keeper_open_redis(struct keeper *keeper);
 
 /* ---- keeper_pools.c ---- */
 
-/* What the configuration has and nobody serves is started; `drained`: also what somebody
- * has drained. */
+/* What the configuration has and nobody serves is started, one that has the owner of
+ * another that runs when that is over; `drained`: also what somebody has drained. */
 void keeper_want_pools(struct keeper *keeper, bool drained);
 /* Writes the file by which the command finds the pools, or logs why not. */
 void keeper_publish(const struct keeper *keeper);
+/* Which other pool's process has that owner, or NULL: two of one would take each other's
+ * jobs. */
+const struct unit *keeper_find_owner(const struct keeper *keeper, const char *pool,
+                                     const char *owner);
 /* One of them is started, and reads the file as that is by now: so do we. */
 void keeper_read_for(struct keeper *keeper, const struct unit *unit);
 /* Reads the configuration again: a pool that is new is started, one that is gone is

@@ -37,19 +37,42 @@ static size_t place_for(const struct keeper *keeper, const char *name)
     return found;
 }
 
+const struct unit *keeper_find_owner(const struct keeper *keeper, const char *pool,
+                                     const char *owner)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES && *owner != '\0'; i++) {
+        const struct unit *unit = &keeper->units[i];
+
+        if (unit->process.pid != 0 && strcmp(unit->name, pool) != 0 &&
+            strcmp(keeper->given[i].owner, owner) == 0) {
+            return unit;
+        }
+    }
+    return NULL;
+}
+
+static void want_pool(struct keeper *keeper, const struct config *config, size_t place)
+{
+    struct unit *unit = &keeper->units[place];
+
+    keeper->drained[place] = false;
+    if (unit->state == UNIT_SPARE &&
+        keeper_find_owner(keeper, config->pool, config->owner) != NULL) {
+        return;
+    }
+    memcpy(unit->name, config->pool, sizeof(unit->name));
+    lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
+}
+
 /* What had been taken out and put in again is started once it is over. */
 void keeper_want_pools(struct keeper *keeper, bool drained)
 {
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
-        const char *name = keeper->pools->each[i].pool;
-        size_t place = place_for(keeper, name);
+        const struct config *config = &keeper->pools->each[i];
+        size_t place = place_for(keeper, config->pool);
 
         if (place < PLACES && (drained || !keeper->drained[place])) {
-            struct unit *unit = &keeper->units[place];
-
-            keeper->drained[place] = false;
-            memcpy(unit->name, name, sizeof(unit->name));
-            lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
+            want_pool(keeper, config, place);
         }
     }
     if (pools_need_redis(keeper->pools)) {
@@ -157,11 +180,49 @@ static void pass_on(struct keeper *keeper)
     }
 }
 
+/* What will be in force has to be good, too, not the file alone. */
+static int read_fresh(const struct keeper *keeper, struct pools **ret, struct buffer *why)
+{
+    autobuffer struct buffer sentence = BUFFER_INIT(KIB(4));
+    int code = pools_read(keeper->line, ret, why);
+
+    if (code != ROLE_EXIT_OK) {
+        return code;
+    }
+    if ((*ret)->count == 0) {
+        buffer_add_text(why, "it has no [pool NAME] any more, which takes a restart");
+        return ROLE_EXIT_CONFIG;
+    }
+    for (uint32_t i = 0; i < (*ret)->count; i++) {
+        keep_at_start(keeper, &(*ret)->each[i]);
+    }
+    code = pools_check(*ret, &sentence);
+    if (code != ROLE_EXIT_OK) {
+        buffer_printf(why, "a pool that runs keeps what only a restart changes: %s",
+                      sentence.data != NULL ? sentence.data : "");
+    }
+    return code;
+}
+
+/* Whoever waits for another to end is said once. */
+static void say_waiting(const struct keeper *keeper)
+{
+    for (uint32_t i = 0; i < keeper->pools->count; i++) {
+        const struct config *config = &keeper->pools->each[i];
+        const struct unit *before =
+            keeper_find_owner(keeper, config->pool, config->owner);
+
+        if (before != NULL) {
+            log_info("pool %s starts when pool %s is over: its owner is the same",
+                     config->pool, before->name);
+        }
+    }
+}
+
 void keeper_reload(struct keeper *keeper)
 {
     autofree struct pools *fresh = NULL;
     autobuffer struct buffer why = BUFFER_INIT(KIB(4));
-    int code = ROLE_EXIT_CONFIG;
 
     if (keeper->phase != POOL_RUNNING) {
         keeper->reload_again = keeper->phase == POOL_STARTING;
@@ -171,12 +232,7 @@ void keeper_reload(struct keeper *keeper)
         return;
     }
     keeper->reload_again = false;
-    code = pools_read(keeper->line, &fresh, &why);
-    if (code == ROLE_EXIT_OK && fresh->count == 0) {
-        buffer_add_text(&why, "it has no [pool NAME] any more, which takes a restart");
-        code = ROLE_EXIT_CONFIG;
-    }
-    if (code != ROLE_EXIT_OK) {
+    if (read_fresh(keeper, &fresh, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
         return;
@@ -184,12 +240,10 @@ void keeper_reload(struct keeper *keeper)
     notify_say(&keeper->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
     keep_whole(&fresh->common, &keeper->pools->common);
-    for (uint32_t i = 0; i < fresh->count; i++) {
-        keep_at_start(keeper, &fresh->each[i]);
-    }
     *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
     log_open("supervisor", config_log(&keeper->pools->common));
     pass_on(keeper);
+    say_waiting(keeper);
     keeper_want_pools(keeper, true);
     keeper_publish(keeper);
     keeper->reloading = true;

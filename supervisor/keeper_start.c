@@ -58,6 +58,22 @@ static void tell_all(const struct keeper *keeper, const struct unit *unit,
     }
 }
 
+/* The file may have been changed without a reload, and this be another pool's owner. */
+static int take_owner(struct keeper *keeper, const struct unit *unit, struct buffer *why)
+{
+    const struct config *config = pools_find(keeper->pools, unit->name);
+    const struct unit *other = keeper_find_owner(keeper, unit->name, config->owner);
+    struct given *given = &keeper->given[unit - keeper->units];
+
+    if (other != NULL) {
+        buffer_printf(why, "owner = %s: pool %s has it until it is started again",
+                      config->owner, other->name);
+        return -EBUSY;
+    }
+    (void)snprintf(given->owner, sizeof(given->owner), "%s", config->owner);
+    return 0;
+}
+
 static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *why)
 {
     static struct told told;
@@ -66,8 +82,13 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     autoclose int binary = -1, ours = -1, theirs = -1;
     struct spawn spawn = {.argv = argv, .input = -1, .output = -1};
     struct process process = PROCESS_INIT;
-    int ends[2], error = spawn_open_own(argv[0], &binary, NULL, why);
+    int ends[2], error;
 
+    keeper_read_for(keeper, unit);
+    error = take_owner(keeper, unit, why);
+    if (error == 0) {
+        error = spawn_open_own(argv[0], &binary, NULL, why);
+    }
     if (error == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
                                  0, ends) != 0) { /* each word of its own */
         error = -errno;
@@ -78,7 +99,6 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     ours = ends[0];
     theirs = ends[1];
     told.count = 0;
-    keeper_read_for(keeper, unit);
     tell_all(keeper, unit, &told);
     for (size_t i = 0; i < told.count; i++) {
         argv[count++] = told.words[i];

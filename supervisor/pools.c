@@ -42,11 +42,12 @@ static bool check_apart(const struct pools *pools, const struct option_row *row,
             const char *value = (const char *)&pools->each[i] + row->offset;
 
             if (*value != '\0' && option_same(row, &pools->each[i], &pools->each[j])) {
-                buffer_printf(
-                    why,
-                    "%s = %s: the pools %s and %s cannot have the same one; say "
-                    "it in their sections, or not at all",
-                    row->name, value, pools->each[j].pool, pools->each[i].pool);
+                buffer_printf(why,
+                              "%s = %s: the pools %s and %s cannot have the same one%s",
+                              row->name, value, pools->each[j].pool, pools->each[i].pool,
+                              option_same(row, &pools->common, &pools->each[i])
+                                  ? "; say it in their sections, or not at all"
+                                  : "");
                 return false;
             }
         }
@@ -89,7 +90,7 @@ static bool check_ids(const struct pools *pools, struct buffer *why)
     return true;
 }
 
-static int check_all(const struct pools *pools, struct buffer *why)
+int pools_check(const struct pools *pools, struct buffer *why)
 {
     bool good = check_ids(pools, why);
 
@@ -128,7 +129,7 @@ static int read_all(const struct command_line *line, struct pools *pools,
         config_check_redis(&pools->common, line->config_file, &parts, why) < 0) {
         return ROLE_EXIT_CONFIG;
     }
-    return code == ROLE_EXIT_OK && pools->count > 0 ? check_all(pools, why) : code;
+    return code == ROLE_EXIT_OK && pools->count > 0 ? pools_check(pools, why) : code;
 }
 
 int pools_read(const struct command_line *line, struct pools **ret, struct buffer *why)

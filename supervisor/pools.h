@@ -18,6 +18,10 @@ struct pools {
  * has one pool does without it.) */
 int pools_read(const struct command_line *line, struct pools **ret, struct buffer *why);
 
+/* The same of what is in force instead, where that is another. Returns ROLE_EXIT_OK, or
+ * the code and a sentence in `why`. */
+int pools_check(const struct pools *pools, struct buffer *why);
+
 /* The one of that name, or NULL. */
 const struct config *pools_find(const struct pools *pools, const char *name);
 /* Does any need a private Redis? */

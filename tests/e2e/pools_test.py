@@ -215,6 +215,49 @@ class Pools(unittest.TestCase):
         self.client("competition").cancel(job)
         pool.wait_until(lambda: self.supervisor("competition") is None, "its pool is over")
 
+    def test_one_that_has_the_owner_of_another(self):
+        """which runs: it takes nothing back that is not lost. It begins when that is over, also where that was the only one; and
+        where that keeps its owner, the file is refused."""
+        server = self.enterContext(pool.RedisServer())
+        one = "[pool]\nworkers = 1\ndrain_s = 60\n[pool one]\nqueue = q\nowner = me\n"
+        self.serve(one, redis=server.address)
+        source = "import time\nprint('begun', flush=True)\ntime.sleep(4)\n"
+        job = self.client("q").begin(source)
+        self.reload(one.replace("owner = me", "owner = you") + "[pool two]\nqueue = q\nowner = me\n",
+                    ["the configuration stays as it was: a pool that runs keeps what only a restart changes: "
+                     "owner = me: the pools one and two cannot have the same one\n"])
+        self.reload(one.replace("pool one", "pool two"), ["pool two starts when pool one is over: its owner is the same"])
+        after = self.client("q").enqueue(pool.make_zip("print(2)"))
+        for each in job, after:
+            ended = self.client("q").wait(each)
+            self.assertEqual((ended.verdict, ended.attempt), ("ok", b"1"), ended.result)
+        self.assertIsNone(self.supervisor("one"))
+        self.assertIsNotNone(self.supervisor("two"))
+        self.assertNotIn("left behind", self.pool.read_log())
+
+    def test_an_owner_that_is_taken_without_a_reload(self):
+        """A pool that is started again reads the file as it is by then: what it says there may be another's that runs."""
+        server = self.enterContext(pool.RedisServer())
+        words = "[pool]\nworkers = 1\n[pool one]\nqueue = one\nowner = {}\n[pool two]\nqueue = two\nowner = {}\n"
+        self.serve(words.format("me", "you"), redis=server.address)
+        self.write(words.format("you", "me"))
+        os.kill(self.supervisor("one"), signal.SIGKILL)
+        pool.wait_until(lambda: "unable to start pool one: owner = you: pool two has it until it is started again"
+                        in self.pool.read_log(), "it is said")
+        self.assertEqual(self.client("two").run("print(1)").verdict, "ok")
+        self.write(words.format("we", "me"))
+        self.assertEqual(self.client("one").run("print(1)").verdict, "ok")
+
+    def test_a_port_that_another_keeps(self):
+        """Only a restart changes it there, so no other can have it."""
+        port = pool.free_port()
+        words = FILE + f"metrics = 127.0.0.1:{port}\n"
+        self.serve(words)
+        self.reload(words.replace(str(port), str(pool.free_port())) + THIRD + f"metrics = 127.1:{port}\n",
+                    ["the configuration stays as it was: a pool that runs keeps what only a restart changes: "
+                     f"metrics = 127.1:{port}: the pools competition and third cannot have the same one, and 127.0.0.1:{port} is"])
+        self.assertIsNone(self.supervisor("third"))
+
     def test_a_link_that_is_switched_to_another_file(self):
         """As by what looks after a machine's configuration: it is read by the name that was given, by a pool that stays, one that
         is new, and one that is started again."""
