@@ -68,14 +68,17 @@ void keeper_give_up(struct keeper *keeper, int code)
     stop(keeper);
 }
 
+/* Of those that are there, be they in the file or not. */
 static int64_t longest_drain_ms(const struct keeper *keeper)
 {
     int64_t longest_s = 0;
 
-    for (uint32_t i = 0; i < keeper->pools->count; i++) {
-        int64_t drain_s = keeper->pools->each[i].drain_s;
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        int64_t drain_s = keeper->given[i].drain_s;
 
-        longest_s = drain_s > longest_s ? drain_s : longest_s;
+        if (keeper->units[i].process.pid != 0 && drain_s > longest_s) {
+            longest_s = drain_s;
+        }
     }
     return longest_s * 1000;
 }
@@ -111,6 +114,18 @@ static void end(void *context)
     (keeper->phase < POOL_DRAINING ? drain : end_now)(context);
 }
 
+static void kill_pools(struct keeper *keeper)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        if (keeper->units[i].process.pid != 0) {
+            log_error("%s has not ended in its time: it is killed",
+                      unit_label(&keeper->units[i]).text);
+        }
+    }
+    signal_pools(keeper, SIGKILL);
+    keeper->end_ms = CLOCK_NEVER;
+}
+
 /* Pools, then Redis; by force what takes too long. */
 static void enforce_end(struct keeper *keeper)
 {
@@ -121,7 +136,7 @@ static void enforce_end(struct keeper *keeper)
     }
     if (any_alive(keeper, UNIT_POOL)) {
         if (late) {
-            signal_pools(keeper, SIGKILL);
+            kill_pools(keeper);
         }
         return;
     }

@@ -9,9 +9,10 @@
 
 enum { PLACE_REDIS, PLACE_POOLS, PLACES = PLACE_POOLS + LIMIT_POOLS };
 
-/* What the process of a place was started with. */
+/* What the process of a place was given. */
 struct given {
-    char owner[RUNTIME_OWNER]; /* empty: one that no other has */
+    char owner[RUNTIME_OWNER]; /* at its start; empty: one that no other has */
+    int64_t drain_s;           /* the most ever: it may have kept that */
 };
 
 struct keeper {

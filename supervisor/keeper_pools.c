@@ -157,6 +157,15 @@ static void keep_at_start(const struct keeper *keeper, struct config *fresh)
     }
 }
 
+/* It has the new time, or keeps the old one where it cannot do the whole of it. */
+static void give_time(struct keeper *keeper, size_t place)
+{
+    const struct config *config = pools_find(keeper->pools, keeper->units[place].name);
+    struct given *given = &keeper->given[place];
+
+    given->drain_s = config->drain_s > given->drain_s ? config->drain_s : given->drain_s;
+}
+
 /* A pool that stays reads the file again by itself. One that goes gives up its port,
  * which may be that of a new one. */
 static void pass_on(struct keeper *keeper)
@@ -167,6 +176,7 @@ static void pass_on(struct keeper *keeper)
 
         if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) && stays) {
             unit->reloading = true;
+            give_time(keeper, i);
             process_signal(&unit->process, SIGHUP);
         } else if (!stays && keeper->drained[i]) {
             keeper->drained[i] = false;

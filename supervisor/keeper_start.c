@@ -71,6 +71,7 @@ static int take_owner(struct keeper *keeper, const struct unit *unit, struct buf
         return -EBUSY;
     }
     (void)snprintf(given->owner, sizeof(given->owner), "%s", config->owner);
+    given->drain_s = config->drain_s;
     return 0;
 }
 

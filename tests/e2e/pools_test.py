@@ -464,6 +464,28 @@ class Pools(unittest.TestCase):
                     self.assertEqual(self.client(queue).job(job)["state"], state)
                     self.client(queue).cancel(job)
 
+    def test_each_has_its_own_time_to_end(self):
+        """At the end of all, too: one that was taken out before, and one that keeps its time as it cannot do what is new."""
+        server = self.enterContext(pool.RedisServer())
+        rest = "[pool]\nworkers = 1\ndrain_s = 0\n[pool one]\nqueue = one\n"
+        long = "import time\nprint('begun', flush=True)\ntime.sleep(16)\n"
+        for after, said in (("", "pool two is not in the new configuration"),
+                            ("[pool two]\nqueue = two\nhost_modules = nosuch\n", "no zygote starts with the new one")):
+            with self.subTest(said), contextlib.ExitStack() as stack:
+                self.write(rest + "[pool two]\nqueue = two\ndrain_s = 60\n")
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, redis=server.address))
+                job = self.client("two").begin(long)
+                self.reload(rest + after, [said])
+                self.assertEqual(self.pool.stop(), 0)
+                self.assertEqual(self.client("two").job(job)["state"], b"done")
+
+    def test_one_that_does_not_end_is_killed(self):
+        """Beyond all times, and it is said."""
+        self.serve(FILE.replace("drain_s = 60", "drain_s = 0"))
+        os.kill(self.supervisor("competition"), signal.SIGSTOP)
+        self.assertEqual(self.pool.stop(), 0)
+        self.assertEqual(self.pool.read_log().count("pool competition has not ended in its time: it is killed"), 1)
+
     def test_under_load(self):
         """Pools come, change and go, all the time: no job is lost, and none has two results."""
         self.serve()
