@@ -163,16 +163,39 @@ static bool is_word(const char *words, size_t size, const char *word)
     return size == strlen(word) && memcmp(words, word, size) == 0;
 }
 
-/* It may serve another queue or Redis than the one before it, which died. */
-static void on_ready(const struct keeper *keeper, struct unit *unit)
+void keeper_say_serving(const struct keeper *keeper, bool ready)
 {
-    lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
-    if (keeper->phase == POOL_RUNNING) {
-        keeper_publish(keeper);
+    uint32_t all = keeper->pools->count;
+    char of_all[16] = "";
+
+    if (keeper->serving < all) {
+        (void)snprintf(of_all, sizeof(of_all), " of %u", all);
+    }
+    notify_say(&keeper->notify, "%sSTATUS=serving %u%s pools", ready ? "READY=1\n" : "",
+               keeper->serving, of_all);
+}
+
+/* A pool begins or ceases to serve. */
+static void publish_change(struct keeper *keeper)
+{
+    uint32_t before = keeper->serving;
+
+    keeper_publish(keeper);
+    if (keeper->serving != before && !keeper->reloading) {
+        keeper_say_serving(keeper, false);
     }
 }
 
-static void take_words(const struct keeper *keeper, struct unit *unit)
+/* It may serve another queue or Redis than the one before it, which died. */
+static void on_ready(struct keeper *keeper, struct unit *unit)
+{
+    lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
+    if (keeper->phase == POOL_RUNNING) {
+        publish_change(keeper);
+    }
+}
+
+static void take_words(struct keeper *keeper, struct unit *unit)
 {
     char words[256];
     ssize_t size;
@@ -252,6 +275,7 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
     }
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
+        publish_change(keeper);
     }
     if (keeper->phase == POOL_RUNNING && !any_left(keeper)) {
         keeper_give_up(keeper, any_hopeless(keeper) ? ROLE_EXIT_PERMANENT : ROLE_EXIT_OK);
@@ -306,11 +330,6 @@ static void service(struct keeper *keeper, const struct pollfd *fds)
     enforce_end(keeper);
 }
 
-void keeper_say_serving(const struct keeper *keeper)
-{
-    notify_say(&keeper->notify, "READY=1\nSTATUS=serving %u pools", keeper->pools->count);
-}
-
 static void announce(struct keeper *keeper)
 {
     keeper_publish(keeper);
@@ -318,7 +337,7 @@ static void announce(struct keeper *keeper)
     let_go(keeper);
     keeper->asked_ms = clock_now_ms();
     log_info("pools ready count=%u", keeper->pools->count);
-    keeper_say_serving(keeper);
+    keeper_say_serving(keeper, true);
     if (command_line_say_ready(keeper->line) < 0) {
         stop(keeper);
     }

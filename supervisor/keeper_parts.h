@@ -25,6 +25,7 @@ struct keeper {
     enum pool_phase phase;
     bool reload_again; /* when all have started */
     bool reloading;    /* the pools are at it */
+    uint32_t serving;  /* how many are published */
     bool redis_ends;   /* it was told to: the pools are over */
     int64_t end_ms;    /* of draining or stopping: then by force */
     int64_t asked_ms;
@@ -39,8 +40,8 @@ struct keeper {
 
 /* All of it ends, with that exit code, or the one of whatever was first. */
 void keeper_give_up(struct keeper *keeper, int code);
-/* To the service manager: that they serve, and how many there are. */
-void keeper_say_serving(const struct keeper *keeper);
+/* To the service manager: how many serve, and that this is so from now on. */
+void keeper_say_serving(const struct keeper *keeper, bool ready);
 
 /* ---- keeper_start.c ---- */
 
@@ -55,8 +56,9 @@ int keeper_open_redis(struct keeper *keeper);
 /* What the configuration has and nobody serves is started, one that has the owner of
  * another that runs when that is over; `drained`: also what somebody has drained. */
 void keeper_want_pools(struct keeper *keeper, bool drained);
-/* Writes the file by which the command finds the pools, or logs why not. */
-void keeper_publish(const struct keeper *keeper);
+/* Writes the file by which the command finds the pools that serve, or logs why not; where
+ * none does it stays as it is. */
+void keeper_publish(struct keeper *keeper);
 /* Which other pool's process has that owner, or NULL: two of one would take each other's
  * jobs. */
 const struct unit *keeper_find_owner(const struct keeper *keeper, const char *pool,

@@ -60,6 +60,10 @@ static void want_pool(struct keeper *keeper, const struct config *config, size_t
         keeper_find_owner(keeper, config->pool, config->owner) != NULL) {
         return;
     }
+    if (unit->state == UNIT_SPARE) {
+        unit_init(unit, UNIT_POOL, unit->slot); /* nothing is left of who was there */
+        unit->state = UNIT_SPARE;
+    }
     memcpy(unit->name, config->pool, sizeof(unit->name));
     lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
 }
@@ -80,17 +84,45 @@ void keeper_want_pools(struct keeper *keeper, bool drained)
     }
 }
 
-void keeper_publish(const struct keeper *keeper)
+/* Does it, or will it at once again? */
+static bool serves(const struct unit *unit)
+{
+    bool starts = unit->state == UNIT_OFF || unit->state == UNIT_STARTING;
+    bool has_served = unit->ready_ms != 0 && unit->failures == 0 && !unit->hopeless;
+
+    return unit->state == UNIT_READY || (starts && has_served);
+}
+
+static bool is_served(const struct keeper *keeper, const char *name)
+{
+    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
+        if (serves(&keeper->units[i]) && strcmp(keeper->units[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void keeper_publish(struct keeper *keeper)
 {
     autobuffer struct buffer names = BUFFER_INIT(KIB(1));
-    const struct config *first = &keeper->pools->each[0];
+    const struct config *first = NULL;
     char redis[LIMIT_PATH + 16];
     int error;
 
-    (void)snprintf(redis, sizeof(redis), "unix:%s/redis.sock", keeper->runtime.path);
+    keeper->serving = 0;
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
-        buffer_printf(&names, "%s%s", i > 0 ? " " : "", keeper->pools->each[i].pool);
+        const struct config *config = &keeper->pools->each[i];
+
+        if (is_served(keeper, config->pool)) {
+            first = first != NULL ? first : config;
+            buffer_printf(&names, "%s%s", keeper->serving++ > 0 ? " " : "", config->pool);
+        }
     }
+    if (first == NULL) {
+        return;
+    }
+    (void)snprintf(redis, sizeof(redis), "unix:%s/redis.sock", keeper->runtime.path);
     error = runtime_publish(&keeper->runtime, first,
                             first->redis[0] != '\0' ? first->redis : redis, names.data);
     if (error < 0) {
@@ -277,6 +309,6 @@ void keeper_tend_reload(struct keeper *keeper)
     }
     if (keeper->reloading) {
         keeper->reloading = false;
-        keeper_say_serving(keeper);
+        keeper_say_serving(keeper, true);
     }
 }

@@ -313,6 +313,32 @@ class Pools(unittest.TestCase):
         done = self.command("submit", program, "--follow")
         self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
 
+    def manager(self):
+        """A socket as the service manager's, and an environment that names it."""
+        path = os.path.join(self.folder, "notify")
+        manager = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(path)
+        manager.settimeout(pool.PATIENCE)
+        return manager, {**os.environ, "NOTIFY_SOCKET": path}
+
+    def test_those_that_serve_are_found(self):
+        """Not one that does not start, nor one that was drained; the service manager is told, too."""
+        manager, environment = self.manager()
+        self.serve(born={"env": environment})
+        taken = self.enterContext(socket.socket())
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        first = f"[pool first]\nqueue = first\nmetrics = 127.0.0.1:{taken.getsockname()[1]}\n" + FILE
+        self.reload(first, ["Address already in use", "pool first ended with exit code 100"])
+        while (said := manager.recv(4096).decode()) != "READY=1\nSTATUS=serving 2 of 3 pools":
+            self.assertNotEqual(said, "READY=1\nSTATUS=serving 3 pools")
+        self.assertEqual((self.published()[0]["queue"], self.published()[0]["pools"]), ("exercises", "exercises competition"))
+        self.submit()
+        self.assertEqual(self.command("drain", "--pool", "exercises").returncode, 0)
+        self.assertEqual(manager.recv(4096).decode(), "STATUS=serving 1 of 3 pools")
+        self.assertEqual((self.published()[0]["queue"], self.published()[0]["pools"]), ("competition", "competition"))
+        self.submit()
+
     def test_a_queue_that_only_a_restart_changes(self):
         """Jobs go where the pool serves, before and after."""
         self.serve()
