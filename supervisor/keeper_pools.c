@@ -210,9 +210,11 @@ static void pass_on(struct keeper *keeper)
             unit->reloading = true;
             give_time(keeper, i);
             process_signal(&unit->process, SIGHUP);
-        } else if (!stays && keeper->drained[i]) {
+        } else if (stays) {
+            lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
+        } else if (keeper->drained[i]) {
             keeper->drained[i] = false;
-        } else if (!stays && unit->state != UNIT_SPARE) {
+        } else if (unit->state != UNIT_SPARE) {
             log_info("pool %s is not in the new configuration: it is drained",
                      unit->name);
             unit->reloading = false;

@@ -25,6 +25,13 @@ static void call(struct unit *one, struct unit *other, int unused)
     one->start_ms = 0;
 }
 
+static void forgive(struct unit *one, struct unit *other, int unused)
+{
+    one->start_ms = 0;
+    one->failures = one->deaths = 0;
+    one->hopeless = false;
+}
+
 static void dismiss(struct unit *one, struct unit *other, int unused)
 {
     one->state = UNIT_SPARE;
@@ -115,6 +122,7 @@ static lifecycle_handler *const handlers[UNIT_STATES][LIFECYCLE_EVENTS] = {
         },
     [UNIT_OFF] =
         {
+            [LIFECYCLE_MENDED] = forgive,
             [LIFECYCLE_UNWANTED] = dismiss,
             [LIFECYCLE_FAILED] = fail,
         },

@@ -10,6 +10,7 @@
 
 enum lifecycle_event {
     LIFECYCLE_WANTED,   /* it is to be started, and at once */
+    LIFECYCLE_MENDED,   /* what it died of may be so: it is tried again at once */
     LIFECYCLE_UNWANTED, /* it is to end when it has nothing more to do, or not to start */
     LIFECYCLE_FAILED,   /* it could not be started */
     LIFECYCLE_READY,    /* it can serve */

@@ -39,7 +39,7 @@ void runtime_sweep(const struct runtime *runtime, const struct option_parts *par
 void runtime_owner(const struct runtime *runtime, const struct config *config,
                    char owner[RUNTIME_OWNER]);
 /* Of several queues the first is the one that the command uses where none is named; so it
- * does of several pools, whose names `pools` has (NULL: there is but this). */
+ * does of several pools that serve, whose names `pools` has (NULL: there is but this). */
 int runtime_publish(const struct runtime *runtime, const struct config *config,
                     const char *redis, const char *pools) must_check;
 /* Removes what we put there, and the folder if we made it. */

@@ -334,8 +334,15 @@ class Pools(unittest.TestCase):
             self.assertNotEqual(said, "READY=1\nSTATUS=serving 3 pools")
         self.assertEqual((self.published()[0]["queue"], self.published()[0]["pools"]), ("exercises", "exercises competition"))
         self.submit()
+        taken.close()
+        self.pool.process.send_signal(signal.SIGHUP)
+        self.assertIn("RELOADING=1\n", manager.recv(4096).decode())
+        self.assertEqual(manager.recv(4096).decode(), "READY=1\nSTATUS=serving 3 pools", "it is tried again, and waited for")
+        self.reload(FILE, ["pool first is not in the new configuration"])
+        while manager.recv(4096).decode() != "READY=1\nSTATUS=serving 2 pools":
+            pass
         self.assertEqual(self.command("drain", "--pool", "exercises").returncode, 0)
-        self.assertEqual(manager.recv(4096).decode(), "STATUS=serving 1 of 3 pools")
+        self.assertEqual(manager.recv(4096).decode(), "STATUS=serving 1 of 2 pools")
         self.assertEqual((self.published()[0]["queue"], self.published()[0]["pools"]), ("competition", "competition"))
         self.submit()
 

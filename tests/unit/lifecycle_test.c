@@ -13,6 +13,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/role.h"
 #include "supervisor/lifecycle.h"
 
 #include <signal.h>
@@ -115,12 +116,25 @@ static void who_gets_ready_too_late(void **state)
     assert_int_equal(relay.state, UNIT_SPARE);
 }
 
+/* However often it has failed. */
+static void what_may_be_mended(void **state)
+{
+    struct unit pool = in(UNIT_POOL, UNIT_STARTING);
+
+    lifecycle_handle(&pool, NULL, LIFECYCLE_DIED, ROLE_EXIT_CONFIG << 8);
+    assert_true(pool.hopeless && pool.failures == 1 && pool.start_ms > 0);
+    lifecycle_handle(&pool, NULL, LIFECYCLE_MENDED, 0);
+    assert_true(!pool.hopeless && pool.failures == 0 && pool.start_ms == 0);
+    assert_int_equal(pool.state, UNIT_OFF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair),
         cmocka_unit_test(who_was_to_end),
         cmocka_unit_test(who_gets_ready_too_late),
+        cmocka_unit_test(what_may_be_mended),
     };
 
     log_open("test", (struct log_manner){LOG_ERROR, LOG_TEXT, ""});
