@@ -87,6 +87,7 @@ const char *option_nearest(const struct option_table *table, const char *name);
 /* What a file has beside the values. */
 struct option_parts {
     const char *kind;   /* of section [KIND NAME] */
+    const char *taken;  /* names that none can have, separated by spaces; NULL: all can */
     const char *wanted; /* the part whose options count; NULL: none's do, nor are their
                            values looked at */
     uint32_t count;     /* found in the file, in its order */

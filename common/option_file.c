@@ -77,6 +77,21 @@ bool option_part_valid(const char *name)
     return size > 0 && size <= LIMIT_POOL && name[size] == '\0';
 }
 
+static bool is_taken(const struct option_parts *parts, const char *name)
+{
+    const char *taken = parts->taken != NULL ? parts->taken : "";
+
+    while (*taken != '\0') {
+        size_t size = strcspn(taken, " ");
+
+        if (size == strlen(name) && memcmp(taken, name, size) == 0) {
+            return true;
+        }
+        taken += size + strspn(taken + size, " ");
+    }
+    return false;
+}
+
 /* The name in KIND NAME, or NULL: that is none. */
 static char *part_in(const struct parser *parser, char *section)
 {
@@ -102,6 +117,10 @@ static int enter_part(struct parser *parser, const char *name)
         return refuse(parser,
                       "[%s %s]: a %s has a name of at most %d letters, digits, _ and -",
                       parts->kind, name, parts->kind, LIMIT_POOL);
+    }
+    if (is_taken(parts, name)) {
+        return refuse(parser, "[%s %s]: no %s can have this name, as a file has it",
+                      parts->kind, name, parts->kind);
     }
     if (option_has_part(parts, name)) {
         return refuse(parser, "section [%s %s] is there twice", parts->kind, name);

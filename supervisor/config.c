@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/text.h"
 #include "supervisor/listening.h"
+#include "supervisor/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -229,7 +230,8 @@ int config_read(struct config *config, const char *path, const char *pool,
     if (error < 0) {
         return error;
     }
-    *parts = (struct option_parts){.kind = "pool", .wanted = pool};
+    *parts =
+        (struct option_parts){.kind = "pool", .taken = RUNTIME_FILES, .wanted = pool};
     error = option_parse(&config_table, config, path, text, size, parts, why);
     if (error == 0 && pool != NULL && !option_has_part(parts, pool)) {
         buffer_printf(why, "%s: there is no section [pool %s]", path, pool);

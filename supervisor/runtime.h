@@ -20,6 +20,10 @@ struct runtime {
 
 #define RUNTIME_SCOREBOARD "scoreboard"
 
+/* Those that lie beside the pools' folders: none of them can have such a name. (Others
+ * are called what no pool can be.) */
+#define RUNTIME_FILES "pool lock " RUNTIME_SCOREBOARD
+
 #define RUNTIME_OWNER 97 /* bytes of an owner, with its NUL */
 
 #define RUNTIME_INIT ((struct runtime){NULL, -1, false, ""})

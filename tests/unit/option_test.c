@@ -256,7 +256,8 @@ static void parts(void **state)
     autobuffer struct buffer why = BUFFER_INIT(1024);
 
     for (size_t i = 0; i < array_size(rows); i++) {
-        struct option_parts found = {.kind = "part", .wanted = rows[i].wanted};
+        struct option_parts found = {
+            .kind = "part", .taken = "a-12 bb", .wanted = rows[i].wanted};
         struct values values = fresh();
 
         assert_int_equal(
@@ -281,6 +282,8 @@ static void parts_that_are_none(void **state)
         {"[part a]\n[part a]\n", "f:2: section [part a] is there twice"},
         {"[part a.b]\n", "f:1: [part a.b]: a part has a name of at most 32 letters"},
         {"[part ]\n", "f:1: [part ]: a part has a name"},
+        {"[part a]\n[part lock]\n", "f:2: [part lock]: no part can have this name"},
+        {"[part pool]\n", "f:1: [part pool]: no part can have this name"},
         {"[part 012345678901234567890123456789012]\n", "a part has a name"},
         {"[part a]\nnumber = 1\nnumber = 1\n", "f:3: 'number' is set twice"},
         {"[first]\nnumber = 1\n[part a]\nnumber = 1\n[first]\nnumber = 1\n",
@@ -292,7 +295,7 @@ static void parts_that_are_none(void **state)
 
     for (size_t i = 0; i < array_size(rows); i++) {
         autobuffer struct buffer why = BUFFER_INIT(1024);
-        struct option_parts found = {.kind = "part", .wanted = "a"};
+        struct option_parts found = {.kind = "part", .taken = "lock pool", .wanted = "a"};
         struct values values = fresh();
 
         assert_int_equal(option_parse(&table, &values, "f", rows[i].text,
