@@ -84,6 +84,20 @@ static void put_in_force(struct pool *pool, const struct config *config)
     notify_say(&pool->notify, "READY=1");
 }
 
+/* Who runs one pool alone reads the file for that one, NULL where it has no name. */
+static int read_fresh(const struct command_line *line, struct config *fresh,
+                      struct buffer *why)
+{
+    static struct option_parts parts;
+    int code = command_line_read_again(line, line->pool, fresh, &parts, why);
+
+    if (code == ROLE_EXIT_OK && line->pool == NULL && parts.count > 0) {
+        buffer_printf(why, "it has [pool %s] now, which takes a restart", parts.names[0]);
+        code = ROLE_EXIT_CONFIG;
+    }
+    return code;
+}
+
 void reload(struct pool *pool, const struct command_line *line)
 {
     autobuffer struct buffer why = BUFFER_INIT(4096);
@@ -100,7 +114,7 @@ void reload(struct pool *pool, const struct command_line *line)
         pool->reload_again = true;
         return;
     }
-    if (command_line_read_again(line, line->pool, fresh, NULL, &why) != ROLE_EXIT_OK) {
+    if (read_fresh(line, fresh, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
         return;

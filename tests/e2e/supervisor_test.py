@@ -110,6 +110,21 @@ class Configuration(unittest.TestCase):
                             100, "", f"paddock-supervisor: {path}: is no regular file, and it is read more than once\n"))
             os.close(ours)
 
+    def test_a_file_that_gets_pools_of_its_own(self):
+        """As the other way round, that takes a restart: what is said outside of their sections is not in force alone."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/paddock.conf"
+            os.chmod(folder, 0o755)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("[pool]\nworkers = 1\n")
+            served = self.enterContext(pool.Pool(config=path, workers=None, queue=None))
+            with open(path, "a", encoding="ascii") as file:
+                file.write("[limits]\n[pool a]\nworkers = 2\n")
+            served.process.send_signal(signal.SIGHUP)
+            pool.wait_until(lambda: "the configuration stays as it was: it has [pool a] now, which takes a restart"
+                            in served.read_log(), "it is said")
+            self.assertEqual(len(served.relays()), 1)
+
     def test_a_file_that_becomes_a_fifo(self):
         """The configuration stays, and the supervisor goes on to do as it is told."""
         for words in "[pool]\nworkers = 1\n", "[pool]\nworkers = 1\n[pool a]\n":
