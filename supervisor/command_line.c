@@ -381,7 +381,11 @@ void command_line_say_reloaded(const struct command_line *line)
 
 int command_line_complain(int code, const struct buffer *why)
 {
-    (void)fprintf(stderr, "paddock-supervisor: %s\n", why->data != NULL ? why->data : "");
+    autobuffer struct buffer visible = BUFFER_INIT(KIB(16)); /* the file's bytes, too */
+
+    buffer_add_visible(&visible, why->data != NULL ? why->data : "", why->size);
+    (void)fprintf(stderr, "paddock-supervisor: %s\n",
+                  visible.data != NULL ? visible.data : "");
     return code;
 }
 

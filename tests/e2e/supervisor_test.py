@@ -59,6 +59,19 @@ class Configuration(unittest.TestCase):
         self.check_file("[pool]\n\ndata_dir = /dev/null/x\n", "3: data_dir = /dev/null/x: takes the absolute path of a folder")
         self.check_file("[sandbox]\nlibrary = /dev/null/x\n", "2: library = /dev/null/x: takes the absolute path of a file")
 
+    def test_what_a_bad_file_holds_is_seen(self):
+        """and does nothing to a terminal."""
+        for bad, seen in ((b"queue = \x1b[31m", "queue = \\x1b[31m: takes"), (b"queue = a\xe2\x80\xaeb", "queue = a\\xe2\\x80\\xaeb: takes"),
+                          (b"queue = \xff", "queue = \\xff: takes"), (b"[p\x07]", "there is no section [p\\x07]")):
+            with self.subTest(seen), tempfile.NamedTemporaryFile("wb", suffix=".conf") as file:
+                file.write(b"[pool]\n" + bad + b"\n")
+                file.flush()
+                for words in ["--check-config"], []:
+                    done = subprocess.run([SUPERVISOR, "--config", file.name, *words], capture_output=True, stdin=subprocess.DEVNULL,
+                                          timeout=pool.PATIENCE)
+                    self.assertEqual(done.returncode, 100)
+                    self.assertIn(f"{file.name}:2: {seen}".encode(), done.stderr)
+
     def test_bad_options(self):
         """The command line is configuration, as the file is."""
         for words, sentence in (
