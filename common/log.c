@@ -232,6 +232,10 @@ static void write_line(enum log_level level, const char *message)
                        "%llu lines of the log are lost: nobody has read it", state.lost);
         state.lost = 0;
         put_line(LOG_WARNING, words);
+        if (!is_read()) { /* that was all the room */
+            state.lost++;
+            return;
+        }
     }
     put_line(level, message);
 }

@@ -162,12 +162,38 @@ static void no_line_is_longer_than_a_pipe_takes(void **state)
     }
 }
 
+/* Who has missed lines is told so first: that may take all the room that there is. */
+static void what_is_lost_is_told_where_there_is_room(void **state)
+{
+    static char page[PIPE_BUF], all[1 << 20];
+    char text[1008]; /* nearly PIPE_BUF, escaped */
+
+    memset(text, 1, sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    open_log(LOG_TEXT);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(write(STDERR_FILENO, page, sizeof(page)), sizeof(page));
+    }
+    log_info("one");
+    assert_int_equal(read(ends[0], page, sizeof(page)), sizeof(page));
+    (void)alarm(60); /* it is not waited for */
+    log_info("%s", text);
+    (void)alarm(0);
+    assert_true(read(ends[0], all, sizeof(all) - 1) > 0);
+    log_info("two");
+    all[read(ends[0], all, sizeof(all) - 1)] = '\0';
+    assert_non_null(strstr(all, "1 lines of the log are lost"));
+    assert_non_null(strstr(all, "] two\n"));
+    close_log();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_chose_is_seen_as_what_it_is),
         cmocka_unit_test(nobody_waits_for_who_reads_it),
         cmocka_unit_test(no_line_is_longer_than_a_pipe_takes),
+        cmocka_unit_test(what_is_lost_is_told_where_there_is_room),
         cmocka_unit_test(a_long_line_is_cut_between_characters),
     };
 
