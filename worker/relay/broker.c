@@ -161,7 +161,9 @@ struct redis *broker_commands(struct relay *relay)
 
 void broker_commands_drop(struct relay *relay)
 {
-    relay->broker.lines[BROKER_COMMANDS].drop = true;
+    struct broker_line *line = &relay->broker.lines[BROKER_COMMANDS];
+
+    line->drop = line->leave = true;
 }
 
 /* ---- coming back ---- */
@@ -174,7 +176,7 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
 
     line->up = false;
     line->retry_ms = now_ms + redis_retry_ms(line->redis);
-    if (!redis_lasted(line->redis)) {
+    if (!redis_lasted(line->redis) && line->errors == 0) { /* else that was said */
         log_event(line->complained ? LOG_DEBUG : LOG_WARNING,
                   "Redis, or what is before it, cuts connections that it has taken (%s)",
                   line_names[name]);
@@ -359,8 +361,8 @@ void broker_tend(struct relay *relay, int64_t now_ms)
         struct broker_line *line = &relay->broker.lines[name];
 
         if (line->drop) {
-            line->drop = false;
-            (line->up ? redis_leave : redis_drop)(line->redis);
+            (line->leave ? redis_leave : redis_drop)(line->redis);
+            line->drop = line->leave = false;
         }
         if (line->up && !redis_is_up(line->redis)) {
             notice_down(relay, name, now_ms);

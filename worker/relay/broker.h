@@ -23,6 +23,7 @@ struct broker_line {
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
     bool before;         /* it has been up before */
+    bool leave;          /* take it down, though it is as good as any */
     int64_t up_ms;       /* since when it is up */
     int64_t retry_ms;    /* when to connect again */
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
