@@ -23,6 +23,12 @@ local function take(P, id, class, tenant, now)
   return job
 end
 
+local function leave_empty(P, class, tenant)
+  if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 0 then
+    leave(P, class, tenant)
+  end
+end
+
 local function next_in_line(P, class, tenant)
   local line = P .. "line" .. class .. ":" .. tenant
   local popped = try("ZPOPMIN", line)
@@ -63,12 +69,13 @@ local function next_job(P, now, cap, weights)
         if own then
           serve(P, "own:" .. tenant, line, weights[line])
         end
-        if redis.call("EXISTS", P .. "line" .. line .. ":" .. tenant) == 0 then
-          leave(P, line, tenant)
-        end
+      end
+      leave_empty(P, line, tenant) -- also where its last job was none, or was over
+      if line ~= class then
+        leave_empty(P, class, tenant)
+      end
+      if job then
         return id, job
-      elseif not id and line == class then
-        leave(P, class, tenant)
       end
     end
   end

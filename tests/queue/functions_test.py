@@ -2303,6 +2303,30 @@ class Cap(Test):
         q.call("tend", LEASE_MS)
         self.assertEqual((q.call("depth")[0], q.status()["capped"]), (2, 0))
 
+    def test_who_has_no_job_in_a_class_has_no_turns_of_it(self):
+        """Its last ones there were over before their turn: those of another class are not served in their place."""
+        q = self.q
+        self.fill(3, priority="batch")
+        held = [q.claim() for _ in range(3)]
+        self.assertIsNone(held.pop())
+        for job in held:
+            q.finish(job)
+        q.finish(q.claim())
+        self.assertTrue(store.exists(q.key("own:", "a")))
+        for i in range(60):
+            for tenant in "ab":
+                q.enqueue(f"{tenant}-batch{i}", tenant=tenant, priority="batch")
+        for i in range(30):
+            q.enqueue(f"a-soon{i}", tenant="a", priority="interactive")
+        for i in range(30):
+            q.make_due("waits", f"a-soon{i}")
+        tenants = []
+        for _ in range(40):
+            job = q.claim()
+            tenants.append(job["tenant"])
+            q.finish(job)
+        self.assertTrue(18 <= tenants.count("b") <= 22, tenants)
+
     def test_it_is_seen_while_all_workers_have_a_job(self):
         """No claim has come upon it yet: its jobs could not run all the same."""
         q = self.q
