@@ -54,7 +54,7 @@ class Steps(pool.TestCase):
                 ("type('deque', (), {'__module__': 'collections'})()", "deque", "<deque>"),
                 ("type('D', (__import__('collections').deque,), {'__getitem__': None, '__len__': None})([1])", "D", "D([1])"),
                 ("__import__('enum').IntEnum('Level', 'LOW').LOW", "Level", "Level(1)"), ("type('S', (str,), {'__str__': None})('x')", "S", "S('x')"),
-                ("__import__('decimal').Decimal('1.50')", "decimal.Decimal", "Decimal('1.50')"), ("KeyError('x', 1)", "KeyError", "KeyError('x', 1)"),
+                ("__import__('decimal').Decimal('1.50')", "decimal.Decimal", "<Decimal>"), ("KeyError('x', 1)", "KeyError", "KeyError('x', 1)"),
                 ("__import__('datetime').date(2026, 1, 2)", "datetime.date", "datetime.date(2026, 1, 2)"),
                 ("__import__('dataclasses').make_dataclass('P', ['x', 'y'], slots=True)(1, [2])", "P", "P(x=1, y=[2])"),
                 ("type('Q', (type('P', (), {'__slots__': 'a'}),), {'__slots__': ('b', 'c')})()", "Q", "<Q>"),
@@ -81,6 +81,10 @@ class Steps(pool.TestCase):
                 ("[False] * 10", "x[5] = True", "list", str([False] * 5 + [True] + [False] * 4)), ("[[0] * 9, [1]]", "x[0][4] = 5", "list", "[[0, 0, 0, 0, 5, 0, 0, 0, 0], [1]]"),
                 ("collections.Counter()", "x['a'] += 1", "Counter", "Counter({'a': 1})"), ("collections.deque()", "x.append(1)", "collections.deque", "deque([1])"),
                 ("type('L', (list,), {})()", "x.append(1)", "L", "L([1])"), ("{1000: 'a'}", "x[1001] = x.pop(1000)", "dict", "{1001: 'a'}"),
+                ("'я' * 39", "x = 'я' * 35 + 'а' * 4", "str", repr("я" * 35 + "а" * 4)), ("'-N'", "x = '中'", "str", "'中'"),
+                ("range(0, 10, 3)", "x = range(0, 12, 3)", "range", "range(0, 12, 3)"), ("complex(-1)", "x = complex(-2)", "complex", "(-2+0j)"),
+                ("1 << 300", "x = 1 << 301", "int", "an integer of 302 bits"),
+                ("type('B', (type('A', (), {'__slots__': 'a'}),), {})()", "x.y = 1; del x.y; x.a = 5", "B", "B(a=5)"),
                 ("type('P', (), {'__slots__': 'a'})()", "x.a = 5", "P", "P(a=5)"), ("type('D', (collections.deque,), {})()", "x.append(1)", "D", "D([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
             with self.subTest(value):
                 self.assertEqual(self.changes(begin.format(value) + change + "\n")[1:], [(3, "x", kind, shown)] if shown else [])

@@ -13,10 +13,11 @@
 
 #include <string.h>
 
-#define DEPTH      2  /* levels below a value */
-#define ENDS       8  /* elements of a sequence's beginning, and of its end */
-#define MEMBERS    16 /* of a dict, a set or an instance */
-#define CHARACTERS 40 /* of a text within */
+#define DEPTH      2   /* levels below a value */
+#define ENDS       8   /* elements of a sequence's beginning, and of its end */
+#define MEMBERS    16  /* of a dict, a set or an instance */
+#define CHARACTERS 40  /* of a text within */
+#define SEEN       160 /* bytes of these, at most */
 
 /* ---- elements ---- */
 
@@ -105,12 +106,12 @@ static void walk_attributes(PyObject *value, see *saw, void *context)
     struct frames_slots slots = {NULL, 0};
     PyObject *name, *element;
     Py_ssize_t at = 0;
+    int shown = 0;
 
-    for (int i = 0; i < MEMBERS && frames_attribute(value, &at, &name, &element); i++) {
+    for (; shown < MEMBERS && frames_attribute(value, &at, &name, &element); shown++) {
         saw(context, name, element);
     }
-    for (int i = 0; at == 0 && i < MEMBERS && frames_slot(value, &slots, &name, &element);
-         i++) {
+    for (; shown < MEMBERS && frames_slot(value, &slots, &name, &element); shown++) {
         saw(context, name, element);
     }
 }
@@ -166,8 +167,8 @@ static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t size)
  * say of themselves they say alone. */
 static bool is_plain(PyObject *value)
 {
-    static const char *const names[] = {"complex", "range", "decimal.Decimal",
-                                        "datetime.date", "datetime.timedelta"};
+    static const char *const names[] = {"complex", "range", "datetime.date",
+                                        "datetime.timedelta"};
 
     for (size_t i = 0; i < array_size(names); i++) {
         if (is_named(Py_TYPE(value), names[i])) {
@@ -177,6 +178,18 @@ static bool is_plain(PyObject *value)
     return false;
 }
 
+static void mix_repr(PyObject *value, uint64_t *sum)
+{
+    PyObject *text = PyObject_Repr(value);
+
+    if (text != NULL) {
+        *sum = mix_bytes(*sum, PyUnicode_DATA(text),
+                         (size_t)PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text));
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+}
+
 /* What has a value of its own: its address tells nothing, for the next one may have it.
  */
 static bool mix_scalar(PyObject *value, uint64_t *sum)
@@ -184,7 +197,7 @@ static bool mix_scalar(PyObject *value, uint64_t *sum)
     if (PyLong_Check(value)) {
         size_t digits = (size_t)Py_ABS(Py_SIZE(value));
 
-        *sum = mix_bytes(mix(*sum, (uint64_t)Py_SIZE(value)),
+        *sum = mix_bytes(mix(*sum, (uint64_t)Py_SIZE(value) + _PyLong_NumBits(value)),
                          ((PyLongObject *)value)->ob_digit,
                          (digits < 8 ? digits : 8) * sizeof(digit));
     } else if (PyFloat_Check(value)) {
@@ -192,16 +205,16 @@ static bool mix_scalar(PyObject *value, uint64_t *sum)
     } else if (PyUnicode_Check(value) && PyUnicode_IS_READY(value)) {
         size_t size = (size_t)PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value);
 
-        *sum = mix_bytes(mix(*sum, size), PyUnicode_DATA(value), size < 64 ? size : 64);
+        *sum = mix_bytes(mix(mix(*sum, size), PyUnicode_KIND(value)),
+                         PyUnicode_DATA(value), size < SEEN ? size : SEEN);
     } else if (PyBytes_Check(value) || PyByteArray_Check(value)) {
         size_t size = (size_t)Py_SIZE(value);
         const char *bytes = PyBytes_Check(value) ? PyBytes_AS_STRING(value)
                                                  : PyByteArray_AS_STRING(value);
 
-        *sum = mix_bytes(mix(*sum, size), bytes, size < 64 ? size : 64);
+        *sum = mix_bytes(mix(*sum, size), bytes, size < SEEN ? size : SEEN);
     } else if (is_plain(value)) {
-        *sum = mix(*sum, (uint64_t)PyObject_Hash(value));
-        PyErr_Clear();
+        mix_repr(value, sum);
     } else {
         return false;
     }
@@ -361,7 +374,11 @@ static void write_plain(PyObject *value, struct buffer *to)
     PyObject *text = PyObject_Repr(value);
     const char *bytes = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
 
-    buffer_add_text(to, bytes != NULL ? bytes : "?");
+    if (bytes == NULL) {
+        buffer_add_char(to, '?');
+    } else { /* as ASCII: it has no longer characters */
+        buffer_add(to, bytes, strnlen(bytes, VARIABLES_TEXT + 1));
+    }
     PyErr_Clear();
     Py_XDECREF(text);
 }
