@@ -146,13 +146,13 @@ class Lines(pool.TestCase):
         with self.assertRaisesRegex(Exception, "BADFIELD encoding: takes one of: binary json$"):
             self.client.run("pass\n", encoding="xml")
 
-    def test_a_job_of_another_making_is_traced_by_its_calls(self):
+    def test_a_job_of_another_making_is_none(self):
         """What enqueue would have refused."""
         job = self.client.enqueue(pool.make_zip("def f(): pass\nf()\n"), trace="calls", encoding="json", delay_ms=400)
         self.client.redis.hset(self.client.key("job:", job), "trace", "steps")
-        records = objects(self.client.wait(job))
-        self.assertEqual([r["kind"] for r in records if r["kind"] in ("call", "line", "return")],
-                         ["call", "call", "return", "return"])
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.result["state"]), ("fault", "dead"))
+        self.assertIn("json goes with trace off or calls", ended.result["detail"])
 
     def paddock(self, *words, **options):
         return subprocess.run([pool.program("paddock"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
