@@ -54,7 +54,7 @@ bool redis_looks_up(const struct redis *redis);
  * to 1 s. */
 int redis_retry_ms(struct redis *redis);
 /* Of one that is down: whether it had been up for REDIS_LASTS_MS. */
-#define REDIS_LASTS_MS 1000
+#define REDIS_LASTS_MS 250
 bool redis_lasted(const struct redis *redis);
 /* Takes the connection down. */
 void redis_drop(struct redis *redis);
