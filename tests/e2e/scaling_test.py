@@ -200,6 +200,7 @@ class Configured(unittest.TestCase):
         pool.wait_until(lambda: self.client.job(sleeper)["state"] == b"running", "it runs")
         relays, zygotes = self.pool.relays(), self.pool.zygotes()
         self.reload("[pool]\nworkers = 2\n[limits]\nmax_wall_ms = 1000\n", "max_wall_ms is another one", "reloaded: the new")
+        pool.wait_until(lambda: set(self.pool.relays()) - set(relays), "who had nothing to do is followed by another")
         late = self.client.run("import time\ntime.sleep(3)\n", wall_ms=20000)
         self.assertEqual(late.verdict, "wall_limit", late.result)
         self.assertEqual(self.client.wait(sleeper).verdict, "ok")
