@@ -8,6 +8,7 @@
 #include "worker/sandbox/bytecode_parts.h"
 
 #include "common/cleanup.h"
+#include "worker/sandbox/exception_table.h"
 
 /* ---- taking it apart ---- */
 
@@ -191,39 +192,28 @@ static bool resolve_jumps(struct code *code, const int *numbers, Py_ssize_t unit
 
 static bool read_handlers(struct code *code, const int *numbers, Py_ssize_t units)
 {
-    PyObject *table = code->object->co_exceptiontable;
-    struct reader reader = {(unsigned char *)PyBytes_AS_STRING(table), NULL};
+    struct exception_table table = exception_table_of(code->object);
+    struct exception_range range;
 
     /* At most one for every four bytes; and between any two, and around them, one more.
      */
     code->handlers =
-        PyMem_Calloc((size_t)PyBytes_GET_SIZE(table) + 2, sizeof(*code->handlers));
+        PyMem_Calloc((size_t)(table.end - table.at) + 2, sizeof(*code->handlers));
     if (code->handlers == NULL) {
         return false;
     }
-    reader.end = reader.at + PyBytes_GET_SIZE(table);
-    while (reader.at < reader.end) {
-        struct handler *handler = &code->handlers[code->handler_count];
-        unsigned values[4];
+    while (exception_table_next(&table, &range)) {
+        unsigned end = range.start + range.size;
 
-        for (int i = 0; i < 4; i++) {
-            unsigned byte, value = 0;
-
-            do { /* the highest bits come first here */
-                byte = (unsigned)read_byte(&reader);
-                value = value << 6 | (byte & 63);
-            } while ((byte & 64) != 0);
-            values[i] = value;
-        }
-        if (values[0] + values[1] > (unsigned)units || values[2] >= (unsigned)units) {
+        if (end > (unsigned)units || range.target >= (unsigned)units) {
             return false;
         }
-        *handler = (struct handler){.start = numbers[values[0]],
-                                    .end = numbers[values[0] + values[1]],
-                                    .target = numbers[values[2]],
-                                    .depth = (int)(values[3] >> 1),
-                                    .lasti = (int)(values[3] & 1)};
-        code->handler_count++;
+        code->handlers[code->handler_count++] =
+            (struct handler){.start = numbers[range.start],
+                             .end = numbers[end],
+                             .target = numbers[range.target],
+                             .depth = (int)range.depth,
+                             .lasti = range.lasti};
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "worker/sandbox/where.h"
 
 #include "common/utf8.h"
+#include "worker/sandbox/exception_table.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/texts.h"
@@ -57,28 +58,19 @@ static bool copy_path(PyCodeObject *code, char *to, size_t room)
 
 /* ---- a line ---- */
 
-/* Of an exception table (CPython's Objects/exception_handling_notes.txt): from where on
- * the line of what runs at `at` is sure to be one that ran. That is the beginning of its
- * handler; or, of what puts things in order behind one, the beginning of what it covers.
- * -1: it is in no handler. */
-static int begin_of_handler(PyCodeObject *code, int at)
+/* From where on the line of what runs at `at` is sure to be one that ran. That is the
+ * beginning of its handler; or, of what puts things in order behind one, the beginning of
+ * what it covers. -1: it is in no handler. */
+static int begin_of_handler(const PyCodeObject *code, int at)
 {
-    const unsigned char *byte =
-        (unsigned char *)PyBytes_AS_STRING(code->co_exceptiontable);
-    const unsigned char *end = byte + PyBytes_GET_SIZE(code->co_exceptiontable);
+    struct exception_table table = exception_table_of(code);
+    struct exception_range range;
     int target = -1, begin = -1;
 
-    while (byte < end) {
-        int values[4] = {0}; /* start, length, target, depth and lasti */
-
-        for (int i = 0; i < 4 && byte < end; i++) {
-            do { /* the highest bits come first */
-                values[i] = values[i] << 6 | (*byte & 63);
-            } while ((*byte++ & 64) != 0 && byte < end);
-        }
-        if (values[2] <= at && values[2] > target) {
-            target = values[2];
-            begin = (values[3] & 1) != 0 ? values[0] : target;
+    while (exception_table_next(&table, &range)) {
+        if ((int)range.target <= at && (int)range.target > target) {
+            target = (int)range.target;
+            begin = range.lasti ? (int)range.start : target;
         }
     }
     return begin;
