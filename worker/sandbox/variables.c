@@ -178,16 +178,28 @@ static bool is_plain(PyObject *value)
     return false;
 }
 
+static void mix_text(PyObject *text, size_t most, uint64_t *sum)
+{
+    size_t size = (size_t)PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text);
+
+    *sum = mix_bytes(mix(mix(*sum, size), PyUnicode_KIND(text)), PyUnicode_DATA(text),
+                     size < most ? size : most);
+}
+
 static void mix_repr(PyObject *value, uint64_t *sum)
 {
     PyObject *text = PyObject_Repr(value);
 
     if (text != NULL) {
-        *sum = mix_bytes(*sum, PyUnicode_DATA(text),
-                         (size_t)PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text));
+        mix_text(text, SIZE_MAX, sum);
     }
     PyErr_Clear();
     Py_XDECREF(text);
+}
+
+static const char *bytes_of(PyObject *value)
+{
+    return PyBytes_Check(value) ? PyBytes_AS_STRING(value) : PyByteArray_AS_STRING(value);
 }
 
 /* What has a value of its own: its address tells nothing, for the next one may have it.
@@ -203,16 +215,11 @@ static bool mix_scalar(PyObject *value, uint64_t *sum)
     } else if (PyFloat_Check(value)) {
         *sum = mix_bytes(*sum, &((PyFloatObject *)value)->ob_fval, sizeof(double));
     } else if (PyUnicode_Check(value) && PyUnicode_IS_READY(value)) {
-        size_t size = (size_t)PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value);
-
-        *sum = mix_bytes(mix(mix(*sum, size), PyUnicode_KIND(value)),
-                         PyUnicode_DATA(value), size < SEEN ? size : SEEN);
+        mix_text(value, SEEN, sum);
     } else if (PyBytes_Check(value) || PyByteArray_Check(value)) {
         size_t size = (size_t)Py_SIZE(value);
-        const char *bytes = PyBytes_Check(value) ? PyBytes_AS_STRING(value)
-                                                 : PyByteArray_AS_STRING(value);
 
-        *sum = mix_bytes(mix(*sum, size), bytes, size < SEEN ? size : SEEN);
+        *sum = mix_bytes(mix(*sum, size), bytes_of(value), size < SEEN ? size : SEEN);
     } else if (is_plain(value)) {
         mix_repr(value, sum);
     } else {
@@ -337,8 +344,7 @@ static void write_string(PyObject *value, struct buffer *to)
 
 static void write_bytes(PyObject *value, struct buffer *to)
 {
-    const char *bytes =
-        PyBytes_Check(value) ? PyBytes_AS_STRING(value) : PyByteArray_AS_STRING(value);
+    const char *bytes = bytes_of(value);
     Py_ssize_t size = Py_SIZE(value);
 
     buffer_add_text(to, "b'");
