@@ -93,10 +93,17 @@ static bool serves(const struct unit *unit)
     return unit->state == UNIT_READY || (starts && has_served);
 }
 
-static bool is_served(const struct keeper *keeper, const char *name)
+static bool runs(const struct unit *unit)
+{
+    return unit->state == UNIT_READY || unit->state == UNIT_STARTING;
+}
+
+/* Is there one of that name that is so? */
+static bool is_there(const struct keeper *keeper, const char *name,
+                     bool (*is_so)(const struct unit *unit))
 {
     for (size_t i = PLACE_POOLS; i < PLACES; i++) {
-        if (serves(&keeper->units[i]) && strcmp(keeper->units[i].name, name) == 0) {
+        if (is_so(&keeper->units[i]) && strcmp(keeper->units[i].name, name) == 0) {
             return true;
         }
     }
@@ -114,7 +121,7 @@ void keeper_publish(struct keeper *keeper)
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
         const struct config *config = &keeper->pools->each[i];
 
-        if (is_served(keeper, config->pool)) {
+        if (is_there(keeper, config->pool, serves)) {
             first = first != NULL ? first : config;
             buffer_printf(&names, "%s%s", keeper->serving++ > 0 ? " " : "", config->pool);
         }
@@ -160,26 +167,13 @@ static void keep_whole(struct config *fresh, const struct config *old)
     }
 }
 
-static bool is_running(const struct keeper *keeper, const char *name)
-{
-    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
-        const struct unit *unit = &keeper->units[i];
-
-        if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) &&
-            strcmp(unit->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* As a pool that runs does, which says so itself: until it is started again it serves
  * what it was started with. */
 static void keep_at_start(const struct keeper *keeper, struct config *fresh)
 {
     const struct config *old = pools_find(keeper->pools, fresh->pool);
 
-    if (old == NULL || !is_running(keeper, fresh->pool)) {
+    if (old == NULL || !is_there(keeper, fresh->pool, runs)) {
         return;
     }
     for (size_t i = 0; i < config_table.count; i++) {
@@ -206,7 +200,7 @@ static void pass_on(struct keeper *keeper)
         struct unit *unit = &keeper->units[i];
         bool stays = pools_find(keeper->pools, unit->name) != NULL;
 
-        if ((unit->state == UNIT_READY || unit->state == UNIT_STARTING) && stays) {
+        if (runs(unit) && stays) {
             unit->reloading = true;
             give_time(keeper, i);
             process_signal(&unit->process, SIGHUP);
