@@ -151,57 +151,60 @@ do
   end
 end
 
--- {tenant = how many of its jobs wait} of those that run as many as they may: a claim has noted some in `capped`, but none comes
--- while all workers have a job.
-local function at_cap(P)
-  local found, cap = {}, configured(P, "max_tenant_running")
-  local function note(tenant)
-    local waiting = 0
-    for class = 0, 2 do
-      waiting = waiting + (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
+local look_at_depth
+do
+  -- {tenant = how many of its jobs wait} of those that run as many as they may: a claim has noted some in `capped`, but none comes
+  -- while all workers have a job.
+  local function at_cap(P)
+    local found, cap = {}, configured(P, "max_tenant_running")
+    local function note(tenant)
+      local waiting = 0
+      for class = 0, 2 do
+        waiting = waiting + (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
+      end
+      found[tenant] = waiting > 0 and waiting or nil
     end
-    found[tenant] = waiting > 0 and waiting or nil
-  end
-  for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
-    note(tenant)
-  end
-  local running = cap > 0 and try("HGETALL", P .. "tact") or {}
-  for i = 1, #running, 2 do
-    if counted(running[i + 1]) >= cap then
-      note(running[i])
+    for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
+      note(tenant)
     end
+    local running = cap > 0 and try("HGETALL", P .. "tact") or {}
+    for i = 1, #running, 2 do
+      if counted(running[i + 1]) >= cap then
+        note(running[i])
+      end
+    end
+    return found
   end
-  return found
+
+  -- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}, and how many tenants
+  -- are at their cap. Lines have those in front that have waited longest, and rounds the tenants that were served least.
+  function look_at_depth(P)
+    local waiting, first, capped, tenants = jobs_waiting(P), math.huge, at_cap(P), 0
+    for _, jobs in pairs(capped) do
+      waiting, tenants = waiting - jobs, tenants + 1
+    end
+    for class = 0, waiting > 0 and 2 or -1 do
+      for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
+        local id = not capped[tenant] and (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
+        local since = id and fields(P, id, "enqueued_ms", "delay_ms") or {}
+        first = since[1] and math.min(first, counted(since[1]) + counted(since[2])) or first
+      end
+    end
+    return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),
+            first < math.huge and math.max(now_ms() - first, 0) or 0, redis.call("ZCARD", P .. "delayed"),
+            redis.call("ZCARD", P .. "dead"), redis.call("EXISTS", P .. "paused")}, tenants
+  end
 end
 
--- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}. Lines have those in front that have waited longest, and
--- rounds the tenants that were served least.
 local function depth(P)
-  local waiting, first, capped = jobs_waiting(P), math.huge, at_cap(P)
-  for _, jobs in pairs(capped) do
-    waiting = waiting - jobs
-  end
-  for class = 0, waiting > 0 and 2 or -1 do
-    for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
-      local id = not capped[tenant] and (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
-      local since = id and fields(P, id, "enqueued_ms", "delay_ms") or {}
-      first = since[1] and math.min(first, counted(since[1]) + counted(since[2])) or first
-    end
-  end
-  return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),
-          first < math.huge and math.max(now_ms() - first, 0) or 0, redis.call("ZCARD", P .. "delayed"),
-          redis.call("ZCARD", P .. "dead"), redis.call("EXISTS", P .. "paused")}
+  return (look_at_depth(P))
 end
 
 -- {name, value ...}: how full the queue is, and what is in the way of its jobs.
 local function status(P)
-  local answer, depths = {"queue", string.match(P, "{(.*)}")}, depth(P)
+  local answer, depths, capped = {"queue", string.match(P, "{(.*)}")}, look_at_depth(P)
   for i, name in ipairs({"waiting", "running", "oldest_ms"}) do
     answer[#answer + 1], answer[#answer + 2] = name, depths[i]
-  end
-  local capped = 0
-  for _ in pairs(at_cap(P)) do
-    capped = capped + 1
   end
   answer[#answer + 1], answer[#answer + 2] = "capped", capped
   for _, name in ipairs({"delayed", "dead"}) do
