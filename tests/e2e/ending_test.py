@@ -416,6 +416,20 @@ class Ending(pool.TestCase):
                 self.assertIn("G: good (robot.py, line", job.result["sentence"])
                 self.assertGreaterEqual(recording.text(records, "err").count("G: good\n"), len(errors) - errors.count(("H", NO_TEXT)))
 
+    def test_texts_of_errors_that_are_left_out(self):
+        """Of a chain that is too long for the record; on stderr they cost their own text alone, too."""
+        source = ("import time\nclass G(Exception):\n    def __str__(self): return 'good'\nclass E(Exception):\n    def __str__(self): {}\n"
+                  "def f(n):\n    try:\n        if n: f(n - 1)\n    finally: raise (E if n == 4 else G)\nf(11)\n")
+        for how, text in (("time.sleep(1000)", "<exception str() failed>"), ("return 'said'", "said")):
+            with self.subTest(how):
+                job = self.client.run(source.format(how), wall_ms=600_000, cpu_ms=600_000)
+                self.assertEqual((job.verdict, job.result.get("detail", "")), ("exception", ""), job.result)
+                records = recording.decode(job.recording)
+                told = [r for r in records if r["kind"] == "error"]
+                self.assertEqual([(r["type"], r["message"]) for r in told], [("G", "good")] * 4 + [("...", "4 more exceptions")] + [("G", "good")] * 4)
+                lines = recording.text(records, "err").splitlines()
+                self.assertEqual([line for line in lines if line[:3] in ("G: ", "E: ")], ["G: good"] * 4 + ["E: " + text] + ["G: good"] * 7)
+
     def assert_shown(self, text, errors, frames):
         """All frames with their source lines, each once."""
         *shown, last = text.splitlines()

@@ -391,17 +391,36 @@ static PyObject *lines_of(struct report_told *one, PyObject *print)
 /* The main thread tells of the exception that ended the program, one question after the
  * other. Whoever else prints one of its chain meanwhile, another thread or what is being
  * asked, prints it as any: the deadline is not his. */
-static struct report_told *told_here(PyObject *exception)
+static bool tells(void)
 {
-    return recorder_thread() == 0 && !asks ? find(exception) : NULL;
+    return told_count > 0 && recorder_thread() == 0 && !asks;
+}
+
+/* One that is not recorded, for there are too many, is asked by `print` alone. */
+static PyObject *print_left_out(PyObject *exception, PyObject *print)
+{
+    autobuffer struct buffer line = BUFFER_INIT(PRINT_MAX);
+    PyObject *lines;
+
+    begin_asking();
+    lines = PyObject_CallNoArgs(print);
+    PyErr_Clear();
+    (void)end_asking();
+    if (lines == NULL) {
+        report_add_class(exception, &line);
+        buffer_add_text(&line, ": " REPORT_NO_TEXT "\n");
+        lines = Py_BuildValue("[s]", line.data != NULL ? line.data : "");
+    }
+    return lines;
 }
 
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
-    struct report_told *one = told_here(exception);
+    struct report_told *one = tells() ? find(exception) : NULL;
 
     if (one == NULL) {
-        return report_shorten(PyObject_CallNoArgs(print));
+        return report_shorten(tells() ? print_left_out(exception, print)
+                                      : PyObject_CallNoArgs(print));
     }
     if (*one->relation == '\0') {
         recorder_tell_last();
