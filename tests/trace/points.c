@@ -8,10 +8,12 @@
  * type, or None, or with a `how` of 1 itself, or of 2 the number that the tracer gives
  * it. points.frames(): [(function, line)] of all frames, the innermost first.
  * points.variables(): {name: value} of the frame that asks.
- * points.attributes(object): {name: value}.
+ * points.attributes(object): {name: value}. points.line(code, at), of Python 3.11: the
+ * line that a call is on at that byte of its code.
  */
 #include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
 
+#include "worker/sandbox/bytecode_lines.h"
 #include "worker/sandbox/points.h"
 #include "worker/sandbox/tracer_parts.h"
 
@@ -195,10 +197,25 @@ static PyObject *attributes(PyObject *self, PyObject *object)
     return dict;
 }
 
+#if PY_VERSION_HEX < 0x030C0000
+static PyObject *find_line(PyObject *self, PyObject *args)
+{
+    PyCodeObject *code;
+    int at;
+
+    return PyArg_ParseTuple(args, "O!i", &PyCode_Type, &code, &at)
+               ? PyLong_FromLong(bytecode_line(code, at / (int)sizeof(_Py_CODEUNIT)))
+               : NULL;
+}
+#endif
+
 static PyMethodDef methods[] = {{"instrument", instrument, METH_VARARGS, NULL},
                                 {"frames", list_frames, METH_NOARGS, NULL},
                                 {"variables", variables, METH_NOARGS, NULL},
                                 {"attributes", attributes, METH_O, NULL},
+#if PY_VERSION_HEX < 0x030C0000
+                                {"line", find_line, METH_VARARGS, NULL},
+#endif
                                 {0}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "points",
                                         .m_size = -1, .m_methods = methods};

@@ -223,6 +223,75 @@ class Points(unittest.TestCase):
                 self.assertGreater(len(code.co_code), 0)
 
 
+class Lines:
+    """A trace function that asks for the line at each instruction of a program, beside the lines that have run."""
+
+    def __init__(self):
+        self.ran, self.next, self.wrong, self.without = {}, {}, [], 0
+
+    def trace(self, frame, event, argument):
+        code = frame.f_code
+        if code.co_filename != FILE:
+            return None
+        frame.f_trace_opcodes = True
+        ran = self.ran.setdefault(frame, {code.co_firstlineno})
+        if event == "line":
+            ran.add(frame.f_lineno)
+            self.wrong += [told for told in self.next.pop(frame, ()) if told[1] != frame.f_lineno]
+        elif event == "opcode":
+            own = frame.f_lineno
+            line = points.line(code, frame.f_lasti)
+            self.without += not own
+            if own and line != own:
+                self.wrong.append((frame.f_lasti, line))
+            elif line not in ran:
+                self.next.setdefault(frame, []).append((frame.f_lasti, line))
+        return self.trace
+
+    def check(self, test, code):
+        run(code, self.trace)
+        test.assertEqual((self.wrong, list(self.next.values())), ([], []))
+
+
+@unittest.skipIf(sys.version_info >= (3, 12), "bytecode_lines.c is for 3.11")
+class WithoutLine(unittest.TestCase):
+    """Where the call is when its instruction has no line: on one that has run, or a handler's that runs next."""
+
+    def check(self, programs):
+        without = 0
+        for source in programs:
+            for what in (0, CALL | RETURN | UNWIND, ALL):
+                with self.subTest(source, what=what):
+                    code = compile_program(source)
+                    lines = Lines()
+                    lines.check(self, points.instrument(code, what, []) if what else code)
+                    without += lines.without
+        return without
+
+    def test_each_statement(self):
+        self.assertGreater(self.check({**PROGRAMS, **EXCEPTIONS}.values()), 1000)
+
+    def test_statements_within_each_other(self):
+        self.assertGreater(self.check(map(random_program, range(100))), 1000)
+
+    def test_where_ways_meet(self):
+        for source, line in (("x = 0\ntry:\n    pass\nexcept ValueError:\n    print()\ntry:\n    [0] if x else [1]\nexcept KeyError: pass\n", 7),
+                             ("def f(x):\n    print(x)\n    [0] if x else [1]\n    return 1\n", 3)):
+            code = compile_program(source)
+            code = next((c for c in code.co_consts if isinstance(c, types.CodeType)), code)
+            told = [points.line(code, at * 2) for at, position in enumerate(code.co_positions()) if position[0] is None]
+            self.assertIn(line, told)
+
+    def test_code_of_any_size(self):
+        """Jumps that are far, and so many that it is given up."""
+        body = "".join(f"    a[{i}] if a else b\n" for i in range(3000))
+        for source in (f"a = [0] * 3000\nb = 1\nfor i in 0, 1:\n{body}print(i)\n", f"a = ()\nb = 1\ntry:\n{body}except KeyError: pass\n"):
+            code = compile_program(source)
+            for at, position in enumerate(code.co_positions()):
+                if position[0] is None and at % 37 == 0:
+                    self.assertLessEqual(abs(points.line(code, at * 2)), 3004)
+
+
 class Plain:
     def __init__(self, x):
         self.x = x

@@ -91,11 +91,6 @@ static void read_positions(PyCodeObject *object, struct position *to, Py_ssize_t
     }
 }
 
-static bool jumps(unsigned char opcode)
-{
-    return (_PyOpcode_Jump[opcode >> 5] >> (opcode & 31) & 1) != 0;
-}
-
 /* Jumps back, and what jumps ahead likewise. */
 static const struct {
     unsigned char back, ahead;
@@ -118,9 +113,12 @@ unsigned char bytecode_ahead(unsigned char opcode)
     return opcode;
 }
 
-static bool jumps_back(unsigned char opcode)
+int bytecode_target(unsigned char opcode, uint32_t argument, int next)
 {
-    return bytecode_ahead(opcode) != opcode;
+    bool jumps = (_PyOpcode_Jump[opcode >> 5] >> (opcode & 31) & 1) != 0;
+    bool back = bytecode_ahead(opcode) != opcode;
+
+    return jumps ? next + (back ? -(int)argument : (int)argument) : NOWHERE;
 }
 
 bool bytecode_always_jumps(unsigned char opcode)
@@ -153,7 +151,6 @@ static void read_instructions(struct code *code, const unsigned char *bytes,
         *instruction =
             (struct instruction){.opcode = bytes[2 * unit],
                                  .argument = argument << 8 | bytes[2 * unit + 1],
-                                 .target = NOWHERE,
                                  .position = positions[unit],
                                  .exception = NOWHERE,
                                  .line = NOWHERE,
@@ -162,11 +159,8 @@ static void read_instructions(struct code *code, const unsigned char *bytes,
                                  .after = NOWHERE,
                                  .stub = NOWHERE};
         unit += 1 + _PyOpcode_Caches[instruction->opcode];
-        if (jumps(instruction->opcode)) {
-            instruction->target = (int)unit + (jumps_back(instruction->opcode)
-                                                   ? -(int)instruction->argument
-                                                   : (int)instruction->argument);
-        }
+        instruction->target =
+            bytecode_target(instruction->opcode, instruction->argument, (int)unit);
         for (Py_ssize_t i = start; i < unit && i < units; i++) {
             numbers[i] = code->count;
         }

@@ -2,7 +2,7 @@
 /*
  * The parts of points.h's rewriting, private to them: code that is taken apart
  * (bytecode.c), gets its points (bytecode_points.c) and is put together again
- * (bytecode_write.c).
+ * (bytecode_write.c). What an opcode does is for bytecode_lines.c, too.
  *
  * Instructions know their jump's target by number, so that points can be put in between.
  * An edge is a way from one instruction to the next. An instruction with a point before
@@ -78,6 +78,8 @@ struct code {
 
 /* Returns the opcode that jumps ahead in the place of this one. */
 unsigned char bytecode_ahead(unsigned char opcode);
+/* Where its jump goes, or NOWHERE; in code units, as is the `next` instruction. */
+int bytecode_target(unsigned char opcode, uint32_t argument, int next);
 /* Its jump is always taken. */
 bool bytecode_always_jumps(unsigned char opcode);
 /* The next instruction may follow it. */

@@ -9,7 +9,7 @@
 #include "worker/sandbox/where.h"
 
 #include "common/utf8.h"
-#include "worker/sandbox/exception_table.h"
+#include "worker/sandbox/bytecode_lines.h"
 #include "worker/sandbox/interpreter.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/texts.h"
@@ -56,41 +56,6 @@ static bool copy_path(PyCodeObject *code, char *to, size_t room)
     return true;
 }
 
-/* ---- a line ---- */
-
-/* From where on the line of what runs at `at` is sure to be one that ran. That is the
- * beginning of its handler; or, of what puts things in order behind one, the beginning of
- * what it covers. -1: it is in no handler. */
-static int begin_of_handler(const PyCodeObject *code, int at)
-{
-    struct exception_table table = exception_table_of(code);
-    struct exception_range range;
-    int target = -1, begin = -1;
-
-    while (exception_table_next(&table, &range)) {
-        if ((int)range.target <= at && (int)range.target > target) {
-            target = (int)range.target;
-            begin = range.lasti ? (int)range.start : target;
-        }
-    }
-    return begin;
-}
-
-/* What comes between an exception and the code that handles it has no line, nor has a
- * generator before its first. */
-static int line_of(const frame *of)
-{
-    PyCodeObject *code = frames_code(of);
-    int units = (int)(_PyCode_NBYTES(code) / sizeof(_Py_CODEUNIT));
-    int line = frames_line(of),
-        at = line > 0 ? -1 : begin_of_handler(code, frames_at(of));
-
-    for (; at >= 0 && at < units && line <= 0; at++) {
-        line = PyCode_Addr2Line(code, at * (int)sizeof(_Py_CODEUNIT));
-    }
-    return line > 0 ? line : code->co_firstlineno;
-}
-
 /* Returns false where the thread is nowhere in the program. */
 static bool say_of(const PyThreadState *thread)
 {
@@ -99,7 +64,7 @@ static bool say_of(const PyThreadState *thread)
 
     for (int i = 0; at != NULL && i < FRAMES_MAX; i++, at = frames_back(at)) {
         if (copy_path(frames_code(at), path, sizeof(path))) {
-            ring_writer_where(ring, path, line_of(at));
+            ring_writer_where(ring, path, bytecode_line(frames_code(at), frames_at(at)));
             return true;
         }
     }
