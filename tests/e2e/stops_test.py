@@ -196,6 +196,23 @@ class ForGood(unittest.TestCase):
             self.check_service(p)
             self.assertIn("relay 0 has not answered for 10 s: it is killed and replaced", p.read_log())
 
+    def test_all_relays(self):
+        """Nobody is left who looks after the queue: what ran runs again, and what waited is not forgotten."""
+        with pool.Pool(workers=2, lease_ms=LEASE_MS) as p:
+            running = [self.begin(p.client, wall_ms=600000) for _ in range(2)]
+            waiting = p.client.enqueue(pool.make_zip("print(1)"))
+            put_off = p.client.enqueue(pool.make_zip("print(1)"), delay_ms=500)
+            relays = p.relays()
+            for relay in relays:
+                os.kill(relay, signal.SIGSTOP)
+            pool.wait_until(lambda: len(p.relays()) == 2 and not {*relays} & {*p.relays()}, "there are others")
+            pool.wait_until(lambda: all(p.client.job(job)["attempt"] == b"2" for job in running), "they run again")
+            for job in running:
+                p.client.cancel(job)
+            self.assertEqual([self.end(p.client, job) for job in running], [(2, "cancelled")] * 2)
+            self.assertEqual([self.end(p.client, job) for job in (waiting, put_off)], [(1, "ok")] * 2)
+            self.check_service(p)
+
     def test_held_up(self):
         """A supervisor that stood still blames nobody; nor is a zygote blamed that somebody has looked into."""
         with pool.Pool(workers=2) as p:
