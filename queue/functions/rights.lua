@@ -10,12 +10,12 @@
 -- believed for a second: of the relay that says who it is when it begins an attempt, and else of whoever calls that function.
 -- If one of them has not what another had, or has no more, one call stops in the middle, which an audit sees to; from then on
 -- it is looked each time, for a minute after the last that was refused.
-local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE own:", "GET pace", "HDEL kept",
+local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE own:", "GET pace", "GETRANGE in:", "HDEL kept",
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HLEN recordings_size",
                "HMGET conf", "HSET job:", "INCRBY recordings_bytes", "INFO", "LPUSH wake", "LTRIM wake",
                "MEMORY USAGE frames:", "RPOP t0:", "RPOP untold", "HGETALL untold_more", "UNLINK untold_by",
                "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
-               "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
+               "XADD frames:", "XRANGE frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
                "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease",
                "ZSCORE waits", "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",

@@ -10,11 +10,29 @@ local function of_attempt(P, args, refusal, step)
   return redis.status_reply(holds(P, id, token) and step(id) or refusal)
 end
 
-local function beat(P, args)
-  return of_attempt(P, args, "lost", function(id)
-    hold(P, id, now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST))
-    return field(P, id, "cancel") and "cancel" or "ok"
-  end)
+local beat
+do
+  -- What Redis has lost of the attempt that runs: it has come back with older data than it had. `slice` was the last that it took;
+  -- `sum` is of the last 64 of the bytes of live input that the program was given (worker/relay/input.h). Returns false, or the answer.
+  local function forgotten(P, id, slice, fed, sum)
+    if slice ~= "" and not (try("XRANGE", P .. "frames:" .. id, slice, slice) or {})[1] then
+      return "forgotten a part of its recording"
+    end
+    local is, last = 0, fed > 0 and redis.call("GETRANGE", P .. "in:" .. id, whole(math.max(fed - 64, 0)), whole(fed - 1)) or ""
+    for i = 1, #last do
+      is = (is * 31 + string.byte(last, i)) % 2 ^ 32
+    end
+    return (#last ~= math.min(fed, 64) or is ~= sum) and "forgotten input that it was given"
+  end
+
+  -- The first on a connection says what the attempt had from the one before.
+  function beat(P, args)
+    return of_attempt(P, args, "lost", function(id)
+      hold(P, id, now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST))
+      return args[4] and forgotten(P, id, args[4], within(args[5], 0, 1e12, 0), within(args[6], 0, 1e12, 0))
+             or field(P, id, "cancel") and "cancel" or "ok"
+    end)
+  end
 end
 
 local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,

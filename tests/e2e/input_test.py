@@ -69,6 +69,13 @@ class Live(Case):
             self.check(job, "ok", shown + "Hello Ada\n")
             self.assertEqual(self.kinds(job).count("?"), 1)
 
+    def test_word_of_it_that_is_lost(self):
+        """As where it went to who had the job before: with the next beat it is looked for."""
+        job = self.enqueue(ASK)
+        self.wait_for_wait(job)
+        self.client.redis.append(self.client.key("in:", job), "Ada\n")
+        self.check(job, "ok", "Who? Hello Ada\n")
+
     def test_a_thread_that_waits(self):
         """It is that one that does, and no longer does, while another one runs: as long as the trace is kept, and then."""
         job = self.enqueue("import threading\nthread = threading.Thread(target=lambda: print(input('> ')))\nthread.start()\n"

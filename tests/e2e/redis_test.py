@@ -425,6 +425,80 @@ class Answers(unittest.TestCase):
                 self.assertEqual(watched.client.redis.exists(watched.client.key("frames:", watched.held.id)), 0)
 
 
+class OlderData(unittest.TestCase):
+    """Redis comes back with what it had a while ago: as after a power cut, or from another copy. Each recording is of one attempt,
+    and whole, whatever of the attempt was forgotten."""
+
+    PROGRAM = ("import os, time\nname = os.urandom(4).hex()\nfor i in range(4000):\n    print(name, i, flush=i < 10)\n"
+               "    if i % 40 == 0: time.sleep(0.02)\n")
+
+    def setUp(self):
+        self.server = self.enterContext(pool.RedisServer())
+        self.pool = self.enterContext(pool.Pool(workers=3, redis=self.server.address))
+        self.client = self.pool.client
+
+    def call(self, function, *words):
+        return self.client.redis.execute_command("FCALL", f"paddock_{function}", 1, self.client.key("open"), *words)
+
+    def go_back(self):
+        """To what was saved."""
+        self.server.process.kill()
+        self.server.process.wait()
+        self.server.start()
+
+    def wait_for_slices(self, jobs, count):
+        pool.wait_until(lambda: all(self.client.redis.xlen(self.client.key("frames:", job)) > count for job in jobs), "they run")
+
+    def check(self, job, attempts):
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.result["frames_dropped"]), ("ok", 0), ended.result)
+        self.assertIn(ended.result["attempt"], attempts)
+        lines = recording.text(recording.decode(ended.recording)).splitlines()
+        self.assertEqual(len({line.split()[0] for line in lines}), 1, "one process")
+        self.assertEqual([line.split()[1] for line in lines], [str(i) for i in range(4000)])
+
+    def test_a_claim_is_forgotten(self):
+        for _ in range(2):
+            self.call("pause")
+            jobs = [self.client.enqueue(pool.make_zip(self.PROGRAM)) for _ in range(2)]
+            self.client.redis.save()
+            self.call("resume")
+            self.wait_for_slices(jobs, 3)
+            self.go_back()
+            self.call("resume")
+            for job in jobs:
+                self.check(job, {1})
+
+    def test_slices_are_forgotten(self):
+        jobs = [self.client.enqueue(pool.make_zip(self.PROGRAM)) for _ in range(2)]
+        self.wait_for_slices(jobs, 3)
+        self.client.redis.save()
+        self.wait_for_slices(jobs, 10)
+        self.go_back()
+        for job in jobs:
+            self.check(job, {2})
+            self.assertIn(f"job={job} attempt=1 lost: Redis has forgotten a part of its recording", self.pool.read_log())
+
+    def test_input_is_forgotten(self):
+        """Also where as much has come since."""
+        echo = "print('begun', flush=True)\nfor line in iter(input, 'end'): print(line, flush=True)\n"
+        for later in "bb", "bbbb", "bbbbbb":
+            with self.subTest(later):
+                job = self.client.enqueue(pool.make_zip(echo), live_input=1)
+                self.wait_for_slices([job], 1)
+                self.client.redis.save()
+                self.call("input", job, "aaaa\n")
+                pool.wait_until(lambda: b"aaaa" in b"".join(entry.get(b"d", b"") for _, entry in
+                                                            self.client.redis.xrange(self.client.key("frames:", job))), "it has read")
+                self.go_back()
+                self.call("input", job, later + "\n")
+                pool.wait_until(lambda: self.client.job(job)["attempt"] == b"2", "it runs again")
+                self.call("input", job, "end\n")
+                ended = self.client.wait(job)
+                self.assertEqual(ended.verdict, "ok", ended.result)
+                self.assertEqual(recording.text(recording.decode(ended.recording)), f"begun\n{later}\n")
+
+
 class Connections(unittest.TestCase):
     LOAD = 60
 

@@ -4,6 +4,7 @@ them in random order with what must hold of every job checked after each step. E
 deploy/redis-users.acl, so that all of this shows, too, that these users may do enough."""
 
 import collections
+import functools
 import json
 import os
 import random
@@ -1006,6 +1007,24 @@ class Beat(Test):
         job = q.claim()
         q.call("cancel", "a")
         self.assertEqual(q.call("beat", "a", job["token"], 1000), "cancel")
+
+    def test_what_was_forgotten(self):
+        """of an attempt that a relay has, who says so with the first beat on a connection."""
+        q, part, has_read = self.q, "forgotten a part of its recording", "forgotten input that it was given"
+        sum_of = lambda data: functools.reduce(lambda s, b: (s * 31 + b) % 2 ** 32, data[-64:], 0)  # noqa: E731
+        given = bytes(range(256)) * 2
+        for words, why in ((("", 0, 0), None), (("slice", 0, 0), None), (("1-1", 0, 0), part),
+                           (("", 512, sum_of(given)), None), (("", 3, sum_of(b"\0\1\2")), None), (("slice", 512, sum_of(given)), None),
+                           (("", 513, sum_of(given)), has_read), (("", 512, sum_of(given) + 1), has_read), (("", 3, sum_of(b"\0\1\3")), has_read)):
+            with self.subTest(words):
+                q.enqueue("a", live_input=1)
+                job = q.claim(most=9)
+                slice_id = store.xadd(q.key("frames:", "a"), {"k": "slice", "a": 1, "d": "x"})
+                self.assertEqual(q.call("input", "a", given), "ok")
+                answer = q.call("beat", "a", job["token"], 1000, *(slice_id if word == "slice" else word for word in words))
+                self.assertEqual(answer, why or "ok")
+                self.assertEqual(q.state("a"), "running")
+                self.begin_anew()
 
     def test_unknown_and_final(self):
         q = self.q

@@ -170,12 +170,21 @@ void broker_commands_drop(struct relay *relay)
 
 static const char *const line_names[BROKER_LINES] = {"commands", "waiting"};
 
+/* Leases that ran out while Redis was away are spared for half of one: by then their
+ * owners are to be back. */
+static int pause_before_retry_ms(const struct broker_line *line)
+{
+    int pause = redis_retry_ms(line->redis), most = line->relay->setup.lease_ms / 4;
+
+    return pause < most ? pause : most;
+}
+
 static void notice_down(struct relay *relay, enum broker_line_name name, int64_t now_ms)
 {
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = false;
-    line->retry_ms = now_ms + redis_retry_ms(line->redis);
+    line->retry_ms = now_ms + pause_before_retry_ms(line);
     if (!redis_lasted(line->redis) && line->errors == 0) { /* else that was said */
         log_event(line->complained ? LOG_DEBUG : LOG_WARNING,
                   "Redis, or what is before it, cuts connections that it has taken (%s)",
@@ -184,6 +193,8 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
     }
     if (name == BROKER_WAITING) {
         watch_down(relay);
+    } else {
+        lease_doubt(relay);
     }
 }
 
@@ -237,7 +248,7 @@ static void fail(struct broker_line *line, int error, const struct buffer *why)
 
     line->reaching = false;
     line->drop = true; /* we may be called by its going down */
-    line->retry_ms = clock_now_ms() + redis_retry_ms(line->redis);
+    line->retry_ms = clock_now_ms() + pause_before_retry_ms(line);
     if (relay->broker.unchecked && is_final(error)) {
         log_refusal(error, why);
         relay_break(relay, ROLE_EXIT_CONFIG);

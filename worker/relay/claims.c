@@ -127,7 +127,10 @@ int claims_beat(struct relay *relay)
     struct route route = route_to(job->queue);
 
     return call(relay, lease_on_beat, relay, &route, "FCALL", "paddock_beat", job->id,
-                job->token, number(relay->setup.lease_ms).text, NULL);
+                job->token, number(relay->setup.lease_ms).text,
+                relay->lease.doubted ? relay->forward.last_id : NULL,
+                number((int64_t)relay->input.fed).text,
+                number(input_sum(&relay->input)).text, NULL);
 }
 
 int claims_tend(struct relay *relay)

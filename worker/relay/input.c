@@ -17,15 +17,17 @@
 #define WORTH_ASKING                                                                     \
     (RING_INPUT / 2) /* whoever reads byte by byte has enough till then */
 
-void input_begin(struct relay *relay)
+void input_reset(struct relay *relay)
 {
     struct input *input = &relay->input;
 
-    *input = (struct input){
-        .open = relay->run.job.limits.live_input != 0,
-        .wanted = true, /* it may have come before the job's turn */
-        .strays = input->strays + (input->asked ? 1 : 0),
-    };
+    *input = (struct input){.strays = input->strays + (input->asked ? 1 : 0)};
+}
+
+void input_begin(struct relay *relay)
+{
+    relay->input.open = relay->run.job.limits.live_input != 0;
+    relay->input.wanted = true; /* it may have come before the job's turn */
 }
 
 void input_hear(struct relay *relay)
@@ -47,6 +49,24 @@ static bool is_answer(const struct redisReply *reply)
            reply->element[2]->type == REDIS_REPLY_INTEGER;
 }
 
+static void note_fed(struct input *input, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        input->last[input->fed++ % INPUT_LAST] = (unsigned char)bytes[i];
+    }
+}
+
+uint32_t input_sum(const struct input *input)
+{
+    uint64_t at = input->fed > INPUT_LAST ? input->fed - INPUT_LAST : 0;
+    uint32_t sum = 0;
+
+    for (; at < input->fed; at++) {
+        sum = sum * 31 + input->last[at % INPUT_LAST];
+    }
+    return sum;
+}
+
 /* A part for which there is no room after all is asked for again. */
 static void feed(struct relay *relay, const struct redisReply *reply)
 {
@@ -56,6 +76,7 @@ static void feed(struct relay *relay, const struct redisReply *reply)
     ssize_t fed = ring_reader_feed(ring, bytes->str, bytes->len);
     bool all = fed == (ssize_t)bytes->len;
 
+    note_fed(input, bytes->str, fed > 0 ? (size_t)fed : 0);
     input->open = fed >= 0;
     input->wanted = input->wanted || !all || reply->element[1]->integer != 0;
     if (all && reply->element[2]->integer != 0) {
@@ -111,7 +132,7 @@ static void ask(struct relay *relay, int64_t now_ms)
         return;
     }
     input->pause_ms = 0;
-    input->asked = claims_read_input(relay, ring->fed, (size_t)room, on_answer) == 0;
+    input->asked = claims_read_input(relay, input->fed, (size_t)room, on_answer) == 0;
     input->wanted = !input->asked;
     input->look_ms = input->asked ? now_ms : now_ms + RETRY_MS;
 }

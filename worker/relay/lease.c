@@ -17,6 +17,7 @@
 
 void lease_begin(struct relay *relay, int64_t sent_ms)
 {
+    relay->lease.doubted = false;
     relay->lease.until_ms = sent_ms + relay->setup.lease_ms;
     relay->lease.beat_ms = sent_ms + relay->setup.lease_ms / 3;
 }
@@ -24,6 +25,11 @@ void lease_begin(struct relay *relay, int64_t sent_ms)
 void lease_hurry(struct relay *relay)
 {
     relay->lease.beat_ms = 0;
+}
+
+void lease_doubt(struct relay *relay)
+{
+    relay->lease.doubted = true;
 }
 
 /* A relay's owner is its pool's, a dot, and its slot. */
@@ -36,16 +42,16 @@ static size_t pool_name_length(const char *owner)
 
 bool lease_holds(const struct relay *relay, int64_t now_ms)
 {
-    return run_has_job(relay) && now_ms < relay->lease.until_ms;
+    return run_has_job(relay) && now_ms < relay->lease.until_ms && !relay->lease.doubted;
 }
 
 /* Nobody takes a job whose lease holds but a pool of our own name, which believes that it
- * has left it behind. (Or the queue has lost its memory.) */
+ * has left it behind. */
 void lease_note_taken(const struct relay *relay, int64_t now_ms)
 {
     log_warning("job=%s attempt=%" PRIu32 " is not ours any more", relay->run.job.id,
                 relay->run.job.attempt);
-    if (now_ms < relay->lease.until_ms) {
+    if (lease_holds(relay, now_ms)) {
         log_warning("job=%s was taken from here although its lease holds: is there "
                     "another pool with the owner of this one, %.*s?",
                     relay->run.job.id, (int)pool_name_length(relay->setup.owner),
@@ -54,6 +60,9 @@ void lease_note_taken(const struct relay *relay, int64_t now_ms)
 }
 
 /* ---- beats ---- */
+
+/* "forgotten a part of its recording": what has no answer of its own is "ok". */
+static const char forgotten[] = "forgotten ";
 
 static bool beats(const struct relay *relay)
 {
@@ -89,9 +98,13 @@ void lease_on_beat(void *context, const struct redisReply *reply)
         run_lease_lost(relay);
         return;
     }
+    lease->doubted = false;
     lease->until_ms = lease->sent_ms + relay->setup.lease_ms;
+    input_hear(relay); /* the word of it may have gone to who had the job before */
     if (strcmp(reply->str, "cancel") == 0) {
         run_cancel(relay);
+    } else if (strncmp(reply->str, forgotten, sizeof(forgotten) - 1) == 0) {
+        run_forgotten(relay, reply->str);
     }
 }
 

@@ -16,6 +16,7 @@ struct lease {
     int64_t until_ms;    /* before that nobody else can have the job */
     int64_t beat_ms;     /* when to beat next */
     int64_t sent_ms;     /* when the last beat was sent */
+    bool doubted;        /* the connection is another than the one that said it is ours */
     bool asked;          /* and it is not answered */
     const char *recover; /* NULL, or why there may be jobs that we know nothing of: before
                             any claim they are given back, with that as the reason */
@@ -24,10 +25,13 @@ struct lease {
 
 /* A job is ours by a claim that was sent at that time. */
 void lease_begin(struct relay *relay, int64_t sent_ms);
-/* The connection is back: to be renewed at once. */
+/* To be renewed at once. */
 void lease_hurry(struct relay *relay);
-/* Beyond the lease somebody else may have the job: nothing is published until a beat has
- * said that it is still ours. */
+/* The connection is lost. Redis may come back with older data than it had, in which
+ * somebody else can have the job. */
+void lease_doubt(struct relay *relay);
+/* Beyond the lease somebody else may have the job, or where it is doubted: nothing is
+ * published or settled until a beat has said that it is still ours. */
 bool lease_holds(const struct relay *relay, int64_t now_ms);
 
 /* The queue says that the job is not ours. Says so, and more where that should not be. */

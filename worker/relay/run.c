@@ -32,6 +32,7 @@ enum run_event {
     RUN_EVENT_DEAD,       /* the sandbox is dead, by its pidfd */
     RUN_EVENT_UNHEARD,    /* and its zygote does not say so */
     RUN_EVENT_LEASE_LOST, /* the job is not ours any more */
+    RUN_EVENT_FORGOTTEN,  /* Redis does not have all of it any more */
     RUN_EVENT_CANCEL,
     RUN_EVENT_STOP, /* the supervisor is gone */
     RUN_EVENT_SETTLED,
@@ -69,6 +70,7 @@ static void forget(struct relay *relay, const void *unused)
     struct run *run = &relay->run;
 
     forward_reset(relay);
+    input_reset(relay);
     settlement_done(&relay->settlement);
     sandbox_link_forget(relay);
     enter(run, run->claim_asked ? RUN_CLAIMING : RUN_IDLE);
@@ -76,6 +78,7 @@ static void forget(struct relay *relay, const void *unused)
     run->killed = KILL_NONE;
     run->dead_ms = 0;
     run->forsaken = false;
+    run->lost[0] = '\0';
     run->started_us = run->begun_us = 0;
     run->wanted = run->wanted || !run->claim_asked;
 }
@@ -303,17 +306,23 @@ static void judge_end(struct relay *relay, const struct message_exited *exited)
                          });
 }
 
+/* `detail`: what the zygote says of it; NULL: nobody says anything. */
 static void exited(struct relay *relay, const void *detail)
 {
     const struct message_exited *evidence = detail;
+    bool is_fault = evidence == NULL || evidence->cause == KILL_FAULT;
 
     forward_drain(relay);
     if (relay->run.forsaken) {
         forget(relay, NULL);
         return;
     }
-    if (relay->mode == RELAY_STOPPING && evidence->cause == KILL_FAULT) {
+    if (relay->mode == RELAY_STOPPING && is_fault) {
         settle_give_back(relay);
+    } else if (relay->run.lost[0] != '\0') {
+        settle_lost(relay, relay->run.lost);
+    } else if (evidence == NULL) {
+        settle_lost(relay, "the sandbox's host process died");
     } else {
         judge_end(relay, evidence);
     }
@@ -356,20 +365,9 @@ static void reaped(struct relay *relay, const void *unused)
 {
     if (has_clear_end(relay)) {
         end_unheard(relay, NULL);
-        return;
-    }
-    forward_drain(relay);
-    if (relay->run.forsaken) {
-        forget(relay, NULL);
-        return;
-    }
-    if (relay->mode == RELAY_STOPPING) {
-        settle_give_back(relay);
     } else {
-        settle_lost(relay, "the sandbox's host process died");
+        exited(relay, NULL);
     }
-    sandbox_link_forget(relay);
-    settle(relay);
 }
 
 static void forsake(struct relay *relay, const void *unused)
@@ -377,6 +375,22 @@ static void forsake(struct relay *relay, const void *unused)
     lease_note_taken(relay, clock_now_ms());
     relay->run.forsaken = true;
     run_kill(relay, KILL_FAULT);
+}
+
+/* A recording with a hole cannot be read, and a program cannot be told that its input was
+ * another: it begins anew. */
+static void begin_anew(struct relay *relay, const void *what)
+{
+    (void)snprintf(relay->run.lost, sizeof(relay->run.lost), "Redis has %s",
+                   (const char *)what);
+    run_kill(relay, KILL_FAULT);
+}
+
+static void lose_end(struct relay *relay, const void *what)
+{
+    begin_anew(relay, what);
+    settle_lost(relay, relay->run.lost);
+    settle(relay);
 }
 
 static void lose_early(struct relay *relay, const void *unused)
@@ -453,6 +467,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
             [RUN_EVENT_UNHEARD] = end_unheard,
             [RUN_EVENT_LINK_LOST] = orphan,
             [RUN_EVENT_LEASE_LOST] = forsake,
+            [RUN_EVENT_FORGOTTEN] = begin_anew,
             [RUN_EVENT_CANCEL] = cancel,
             [RUN_EVENT_STOP] = stop,
         },
@@ -466,6 +481,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
         {
             [RUN_EVENT_JOB] = stray,
             [RUN_EVENT_LEASE_LOST] = lose_early,
+            [RUN_EVENT_FORGOTTEN] = lose_end,
             [RUN_EVENT_SETTLED] = forget,
         },
 };
@@ -487,6 +503,11 @@ void run_cancel(struct relay *relay)
 void run_lease_lost(struct relay *relay)
 {
     handle(relay, RUN_EVENT_LEASE_LOST, NULL);
+}
+
+void run_forgotten(struct relay *relay, const char *what)
+{
+    handle(relay, RUN_EVENT_FORGOTTEN, what);
 }
 
 void run_stop(struct relay *relay)

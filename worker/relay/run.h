@@ -30,6 +30,7 @@ struct run {
     int64_t dead_ms;        /* when its pidfd said that it is dead; 0: it has not */
     bool clear; /* for that reason it ends, whatever else befalls it: it was alive then */
     bool forsaken; /* somebody else has the job: nothing is published or settled */
+    char lost[96]; /* why the attempt is, whatever its end; "": it is not */
 };
 
 void run_init(struct run *run);
@@ -76,6 +77,8 @@ void run_redis_is_back(struct relay *relay);
 void run_wake(struct relay *relay, uint32_t popped);
 void run_cancel(struct relay *relay);
 void run_lease_lost(struct relay *relay);
+/* It is ours, but Redis has, as it says, "forgotten" a part of the attempt. */
+void run_forgotten(struct relay *relay, const char *what);
 void run_settled(struct relay *relay);
 redis_answer run_on_claim;
 

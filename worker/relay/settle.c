@@ -361,7 +361,7 @@ void settle_tend(struct relay *relay, int64_t now_ms)
 {
     struct settlement *settlement = &relay->settlement;
 
-    if (settlement->function == NULL || settlement->asked ||
+    if (settlement->function == NULL || settlement->asked || relay->lease.doubted ||
         !broker_ready(relay, now_ms) || !forward_all_settled(relay)) {
         return;
     }
