@@ -5,7 +5,9 @@
  * Each chunk is decodable by itself: it begins with `sync` and `dropped` records, and
  * each thread has a `sync` in it before anything that it does. When the newer one is full
  * the older one is begun anew, so that at any moment at least the last RING_CHUNK bytes
- * of records are there, also after a SIGKILL.
+ * of records are there, also after a SIGKILL. What is moved is written in its new place
+ * before it is taken from the old one, and by how much was written a reader knows which
+ * counts.
  */
 #pragma once
 
@@ -23,8 +25,22 @@ bool chunk_append(struct ring_shared *shared, const void *record, size_t size);
 void chunk_show(struct ring_shared *shared);
 /* Bytes that the newer chunk has left; 0 if there is none. */
 size_t chunk_room(const struct ring_shared *shared);
-/* As if no chunk had ever been begun. */
-void chunk_clear(struct ring_shared *shared);
+/* Moves what the chunks hold into the ring, by `put`, which takes whole records and may
+ * wait; they are then as if no chunk had ever been begun. */
+void chunk_move(struct ring_shared *shared,
+                void (*put)(void *context, const void *records, size_t size),
+                void *context);
+
+/* The open `repeat` stands behind what was written up to now. Its record is written
+ * first, and then it is closed: until then it is told by one of the two, and never by
+ * both. */
+void chunk_open_repeat(struct ring_shared *shared, uint64_t repeat);
+/* It counts more. */
+static inline void chunk_count_repeat(struct ring_shared *shared, uint64_t repeat)
+{
+    atomic_store_explicit(&shared->repeat, repeat, memory_order_relaxed);
+}
+void chunk_close_repeat(struct ring_shared *shared);
 
 /* Appends one record to what would be said next. Returns where it ends there; 0: there is
  * no room for it. */

@@ -98,6 +98,11 @@ struct ring_shared {
     _Atomic int64_t born_kb; /* memory that it had, nearly all of it shared */
     _Atomic int64_t born_ns; /* computing time that it had used; written last */
     _Atomic uint64_t repeat; /* RING_REPEAT; 0: none */
+    /* chunk_place() where it stands: what was written since has it */
+    _Atomic uint64_t repeat_at;
+    /* The head behind the older and the newer chunk, which are being moved into the ring:
+     * it has those that it is beyond. 0: they are not moved. */
+    _Atomic uint64_t moved[2];
     /* 1: Python was refused memory, and has not been granted as much since */
     _Atomic uint32_t starved;
     /* The first is made as soon as it is known how the program ended; the second, where

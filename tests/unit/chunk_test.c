@@ -107,14 +107,90 @@ static void full_to_the_last_byte(void **state)
     assert_int_equal(copy[2 * room], '#');
 }
 
-static void cleared(void **state)
+/* What is put into the ring, and what the tail is before and after each part. */
+struct moving {
+    char said[3][16];
+    int count;
+};
+
+static void note_tail(struct moving *moving)
 {
+    size_t size = chunk_tail(&shared, copy);
+
+    memcpy(moving->said[moving->count++], copy, size);
+}
+
+static void put(void *context, const void *records, size_t size)
+{
+    note_tail(context);
+    shared.head += size;
+    if (((struct moving *)context)->count == 2) {
+        note_tail(context);
+    }
+}
+
+/* At no time is a part in neither place, or in both. */
+static void moved(void **state)
+{
+    struct moving moving = {.count = 0};
+
+    shared.head = 1000;
     chunk_begin(&shared);
     assert_true(chunk_append(&shared, "abc", 3));
+    chunk_show(&shared);
     chunk_begin(&shared);
-    chunk_clear(&shared);
+    assert_true(chunk_append(&shared, "defg", 4));
+    chunk_show(&shared);
+    chunk_move(&shared, put, &moving);
+    assert_string_equal(moving.said[0], "abcdefg");
+    assert_string_equal(moving.said[1], "defg");
+    assert_string_equal(moving.said[2], "");
+    memset(copy, '#', sizeof(copy));
     none_has_no_room(state);
     one(state);
+}
+
+static void one_that_is_not_shown_is_not_moved(void **state)
+{
+    struct moving moving = {.count = 0};
+
+    chunk_move(&shared, put, &moving);
+    chunk_begin(&shared);
+    assert_true(chunk_append(&shared, "abc", 3));
+    chunk_move(&shared, put, &moving);
+    assert_int_equal(moving.count, 0);
+    none_has_no_room(state);
+}
+
+#define REPEAT_BYTES 4 /* kind, time, period, number */
+
+/* Its record may have been written, in the ring or in a chunk, before it is closed. */
+static void a_repeat_is_told_once(void **state)
+{
+    for (int in_chunk = 0; in_chunk < 2; in_chunk++) {
+        size_t before = in_chunk ? 1 : 0;
+
+        if (in_chunk) {
+            chunk_begin(&shared);
+            assert_true(chunk_append(&shared, "a", 1));
+            chunk_show(&shared);
+        }
+        chunk_open_repeat(&shared, RING_REPEAT(2, 1));
+        chunk_count_repeat(&shared, RING_REPEAT(2, 9));
+        assert_int_equal(chunk_tail(&shared, copy), before + REPEAT_BYTES);
+        assert_int_equal(copy[before + 3], 9);
+        if (in_chunk) {
+            assert_true(chunk_append(&shared, "r", 1));
+        } else {
+            shared.head += 1;
+        }
+        assert_int_equal(chunk_tail(&shared, copy), 2 * before);
+        chunk_close_repeat(&shared);
+        assert_int_equal(chunk_tail(&shared, copy), 2 * before);
+    }
+    chunk_open_repeat(&shared, RING_REPEAT(2, 1));
+    chunk_begin(&shared); /* as another thread's beginning would */
+    assert_int_equal(chunk_tail(&shared, copy), 2);
 }
 
 static void hostile_sizes_count_as_nothing(void **state)
@@ -177,7 +253,9 @@ int main(void)
         with_chunks(the_last_two_are_kept),
         with_chunks(a_beginning_is_shown_at_once),
         with_chunks(full_to_the_last_byte),
-        with_chunks(cleared),
+        with_chunks(moved),
+        with_chunks(one_that_is_not_shown_is_not_moved),
+        with_chunks(a_repeat_is_told_once),
         with_chunks(hostile_sizes_count_as_nothing),
         with_chunks(what_would_be_said_next),
     };

@@ -283,15 +283,13 @@ static bool is_brief(uint64_t symbol, uint64_t ticks)
            step <= WIRE_STEP_MAX && ticks - recorder.written_ticks < recorder.brief;
 }
 
-static void write_symbol(uint64_t symbol, uint64_t ticks)
+static void encode_symbol(struct wire_writer *record, uint64_t symbol, uint64_t ticks)
 {
-    struct wire_writer *record = &recorder.record;
     enum wire_kind kind = fold_kind(symbol);
 
     if (is_brief(symbol, ticks)) {
         record->bytes[0] = (unsigned char)(WIRE_SHORT_LINE + fold_step(symbol));
         record->size = 1;
-        publish_trace(record);
         return;
     }
     wire_begin(record, kind);
@@ -302,10 +300,31 @@ static void write_symbol(uint64_t symbol, uint64_t ticks)
     if (kind == WIRE_LINE || kind == WIRE_RESUME) {
         wire_signed(record, fold_step(symbol));
     }
-    publish_trace(record);
+}
+
+static void write_symbol(uint64_t symbol, uint64_t ticks)
+{
+    encode_symbol(&recorder.record, symbol, ticks);
+    publish_trace(&recorder.record);
 }
 
 #define REPEAT_MIN 4 /* fewer records are shorter by themselves */
+
+/* All at once, that a death leaves none out. */
+static void write_pending(const struct fold *fold)
+{
+    static struct wire_writer all;
+
+    all.size = 0;
+    for (uint32_t i = 0; i < fold->matched; i++) {
+        struct wire_writer *record = &recorder.record;
+
+        encode_symbol(record, fold_pending(fold, i), recorder.last_ticks);
+        memcpy(all.bytes + all.size, record->bytes, record->size);
+        all.size += record->size;
+    }
+    publish_trace(&all);
+}
 
 /* Writes what was counted: there is the room that the first of these had been given. It
  * may be of another thread, whose calls are not to be named from here. */
@@ -318,11 +337,8 @@ static void flush_repeat(void)
         return;
     }
     recorder.produced += matched;
-    atomic_store_explicit(&recorder.ring->shared->repeat, 0, memory_order_release);
     if (matched < REPEAT_MIN) {
-        for (uint32_t i = 0; i < matched; i++) {
-            write_symbol(fold_pending(fold, i), recorder.last_ticks);
-        }
+        write_pending(fold);
     } else {
         wire_begin(&recorder.record, WIRE_REPEAT);
         write_trace_time(&recorder.record, recorder.last_ticks);
@@ -330,14 +346,13 @@ static void flush_repeat(void)
         wire_unsigned(&recorder.record, matched);
         publish_trace(&recorder.record);
     }
+    chunk_close_repeat(recorder.ring->shared);
     fold->matched = fold->period = 0;
 }
 
-static void say_repeat(void)
+static uint64_t counted(void)
 {
-    atomic_store_explicit(&recorder.ring->shared->repeat,
-                          RING_REPEAT(recorder.fold.period, recorder.fold.matched),
-                          memory_order_relaxed);
+    return RING_REPEAT(recorder.fold.period, recorder.fold.matched);
 }
 
 /* Of the trace; what is remembered for a repeat is forgotten. */
@@ -390,7 +405,7 @@ static void add_event(uint64_t symbol, uint64_t ticks, uint32_t thread)
     name_thread(thread);
     if (recorder.encoding->folds &&
         fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
-        say_repeat();
+        chunk_open_repeat(recorder.ring->shared, counted());
         return;
     }
     recorder.produced++;
@@ -404,7 +419,7 @@ static bool goes_on(uint64_t symbol, uint64_t ticks, uint32_t thread)
         return false;
     }
     recorder.last_ticks = ticks;
-    say_repeat();
+    chunk_count_repeat(recorder.ring->shared, counted());
     return true;
 }
 
@@ -554,23 +569,10 @@ void recorder_level(enum job_trace level)
 
 /* ---- the end ---- */
 
-/* Records are cut at their boundaries by the chunks themselves; the ring takes at most
- * LIMIT_RECORD at once, and a chunk is no longer than that. */
-static void publish_chunks(void)
+/* The ring takes at most LIMIT_RECORD at once, and a chunk is no longer than that. */
+static void put_in_ring(void *ring, const void *records, size_t size)
 {
-    static unsigned char copy[CHUNK_TAIL_MAX];
-    size_t size = chunk_tail(recorder.ring->shared, copy);
-    size_t older = size > sizeof(recorder.ring->shared->chunks[0].data)
-                       ? sizeof(recorder.ring->shared->chunks[0].data)
-                       : size;
-
-    chunk_clear(recorder.ring->shared);
-    if (size > 0) {
-        ring_writer_put(recorder.ring, copy, older);
-    }
-    if (size > older) {
-        ring_writer_put(recorder.ring, copy + older, size - older);
-    }
+    ring_writer_put(ring, records, size);
 }
 
 void recorder_settle(void)
@@ -578,7 +580,7 @@ void recorder_settle(void)
     (void)recorder_enter();
     flush_repeat();
     if (recorder.in_chunks) {
-        publish_chunks();
+        chunk_move(recorder.ring->shared, put_in_ring, recorder.ring);
         /* That is where a reader's clock stands now. */
         recorder.ring_us = recorder.chunk_us;
         recorder.ring_level = recorder.level;
