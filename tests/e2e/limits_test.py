@@ -275,6 +275,18 @@ class Limits(pool.TestCase):
             self.assertLessEqual(places.count(None), 10, "a machine that is busy")
             self.assertLessEqual(set(places) - {None}, {f"robot.py, line {line}" for line in lines}, code)
 
+    def test_where_it_was_in_a_thread_that_computes_in_c(self):
+        """It holds no lock of the interpreter's, and others only wait for it, or wake up now and then."""
+        begin = ("import hashlib, threading, time\ndef compute():\n    while True: hashlib.sha512(data)\ndata = bytes(20_000_000)\n"
+                 "def doze():\n    while True: time.sleep(0.01)\nthread = threading.Thread(target=compute)\n")
+        for more in ("thread.start()\nthread.join()\n", "thread.start()\n", "threading.Thread(target=doze).start()\nthread.start()\ndoze()\n",
+                     "from concurrent.futures import ThreadPoolExecutor as T\nwith T(2) as pool: list(pool.map(lambda n: compute(), [1, 2]))\n"):
+            for limits in {"cpu_ms": 300}, {"wall_ms": 500, "cpu_ms": 20000}:
+                with self.subTest(more, **limits):
+                    jobs = [self.client.enqueue(pool.make_zip(begin + more), **limits) for _ in range(4)]
+                    places = [self.client.wait(job).result.get("where") for job in jobs]
+                    self.assertEqual(set(places) - {None}, {"robot.py, line 3"})
+
     def test_where_it_was_on_a_busy_machine(self):
         """Threads that give way to each other, where the next one's turn comes late, and use up time meanwhile."""
         code = ("import threading\ndef f():\n    n = 0\n    while True: n += 1\nthreads = [threading.Thread(target=f) for _ in range(4)]\n"

@@ -117,6 +117,7 @@ const struct probe probe_rows[] = {
     {SYS_tgkill, {1, 1, 0}, EPERM, false},
 
     {SYS_clock_gettime, {CLOCK_BOOTTIME, AT(page)}, 0, false},
+    {SYS_clock_gettime, {~UINT64_C(1), AT(page)}, 0, false}, /* the thread's own */
     {SYS_clock_getres, {CLOCK_MONOTONIC, AT(page)}, 0, false},
     {SYS_clock_nanosleep, {CLOCK_MONOTONIC, 0, AT(&no_time), 0}, 0, false},
     {SYS_nanosleep, {AT(&no_time), 0}, 0, false},

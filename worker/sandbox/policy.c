@@ -189,6 +189,8 @@ const struct policy_row policy_rows[] = {
     DENY("signals", pidfd_send_signal, EPERM, "a hold on another process", ANY)
 
     ALLOW("time", clock_gettime, "where the vDSO does not serve", AT_MOST(0, 7))
+    ALLOW("time", clock_gettime, "the clock of one of its own threads, and by the kernel's check of no other's",
+          MASKED(0, UINT64_C(0x80000007), UINT64_C(0x80000006)))
     ALLOW("time", clock_getres, "time.get_clock_info", AT_MOST(0, 7))
     ALLOW("time", clock_nanosleep, "time.sleep", AT_MOST(0, 1))
     ALLOW("time", nanosleep, "time.sleep", ANY)
