@@ -164,6 +164,8 @@ PRINTED = [
     "import sys\ndef hook(*a): raise KeyError\nsys.excepthook = hook\nint('x')\n",
     "import sys\nsys.stderr = None\nprint('result')\n1 / 0\n",
     "import sys\nsys.stderr = None\nsys.exit('bye')\n",
+    "import sys, threading\nsys.tracebacklimit = 2\ndef f(): g()\ndef g(): h()\ndef h(): 1 / 0\nt = threading.Thread(target=f, name='T')\n"
+    "t.start()\nt.join()\nf()\n",
     "import sys\nsys.exit('bye')\n",
     "import sys\nclass A:\n    def __del__(self): 1 / 0\nsys.stderr = None\nA()\nprint('x')\n",
     "import sys, threading\nsys.stderr = None\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n",
@@ -429,6 +431,15 @@ class Ending(pool.TestCase):
                 self.assertEqual([(r["type"], r["message"]) for r in told], [("G", "good")] * 4 + [("...", "4 more exceptions")] + [("G", "good")] * 4)
                 lines = recording.text(records, "err").splitlines()
                 self.assertEqual([line for line in lines if line[:3] in ("G: ", "E: ")], ["G: good"] * 4 + ["E: " + text] + ["G: good"] * 7)
+
+    def test_one_that_is_left_out_ends_the_process(self):
+        """What was shown before it is not shown again."""
+        source = ("import os\nclass E(Exception):\n    def __str__(self): os._exit(0)\n"
+                  "raise ExceptionGroup('all', [E() if i == 10 else ValueError(i) for i in range(12)])\n")
+        job = self.client.run(source)
+        self.assertEqual(job.verdict, "exception", job.result)
+        lines = recording.text(recording.decode(job.recording, partial=True), "err").splitlines()
+        self.assertEqual([line.strip("| ") for line in lines if "ValueError: " in line], [f"ValueError: {i}" for i in range(10)])
 
     def assert_shown(self, text, errors, frames):
         """All frames with their source lines, each once."""

@@ -136,6 +136,13 @@ class Trace(Reading):
                                 ("made.py", "g", 2), ("<string>", "<module>", 1), ("<string>", "<module>", 1), ("<string>", "<module>", 1),
                                 ("<string>", "<module>", 1)])
 
+    def test_names_that_are_no_utf8(self):
+        """are written as Python writes them to stderr."""
+        job = self.client.run("exec(compile('def f(): pass', 'a\\udc80b', 'exec'))\nf()\nglobals()['v\\ud800'] = 1\nx = 2\n", trace="steps")
+        events = self.read(job)
+        self.assertIn("a\\udc80b", {e.get("file") for e in events})
+        self.assertIn("v\\ud800", {e.get("name") for e in events if e["kind"] == "variable"})
+
     def test_lines_of_code_are_those_of_the_source(self):
         """And then come ranges of our own, in lines that are there anyway, and one without a line, as Python's code has them."""
         source = ("import types\ndef f(n):\n    for i in range(n):\n        while i: i -= 1\n    try: n\n    except E as e:\n        pass\n"

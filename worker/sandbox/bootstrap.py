@@ -312,7 +312,11 @@ def _tell(value, trace, limit):
 
 
 def _print_chain(value, trace, file, limit=None):
-    """As traceback.print_exception(), and with what the interpreter's own printing adds of names."""
+    """As traceback.print_exception(), and with what the interpreter's own printing adds of names; where sys.tracebacklimit says how
+    many frames, it shows the innermost."""
+    most = getattr(sys, "tracebacklimit", None)
+    if limit is None and type(most) is int and most > 0:
+        limit = -most
     _tell(value, trace, limit).print(file=file)
 
 

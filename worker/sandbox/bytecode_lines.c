@@ -12,8 +12,11 @@
 
 #include <internal/pycore_code.h>
 
-/* Instructions that are looked at before it is given up: some 10 ms. Somebody waits. */
-#define LOOKS_MAX (1 << 20)
+/* Instructions that are looked at before it is given up: some 20 ms. Somebody waits. */
+#define LOOKS_MAX (4 << 20)
+
+/* Code units of a handler before its first line, and its points with it. */
+#define BEGINNING_MAX 64
 
 static int units_of(const PyCodeObject *code)
 {
@@ -89,7 +92,8 @@ static int line_of_handler(PyCodeObject *code, int at)
     int line = 0;
 
     while (line <= 0 && exception_table_next(&table, &range)) {
-        if (!range.lasti && (int)range.target <= at) {
+        if (!range.lasti && (int)range.target <= at &&
+            at - (int)range.target < BEGINNING_MAX) {
             line = line_behind(code, (int)range.target, at);
         }
     }

@@ -112,7 +112,8 @@ struct report_told {
     PyObject *texts;
     bool late; /* one of these did not come in time */
     size_t left_out;
-    unsigned frames_shown; /* of what is laid down, when stderr has shown its frames */
+    unsigned frames_shown; /* of what is laid down, when stderr has shown its frames, */
+    unsigned shown;        /* and when all of it */
     char relation[REPORT_RELATION_MAX];
 };
 

@@ -22,6 +22,7 @@ static struct report_told told[TOLD_MAX];
 static size_t told_count;
 static unsigned shown; /* of what was laid down: all that is for stderr */
 static bool asks;      /* somebody is being asked, and runs code of the program's */
+static const struct report_told *latest; /* that stderr has shown */
 
 /* ---- texts ---- */
 
@@ -291,14 +292,14 @@ static void lay_down_shown(struct report_told *one)
     if (one->exception == NULL) {
         buffer_printf(&text, "... %zu more exception%s ...\n", one->left_out,
                       one->left_out == 1 ? "" : "s");
-        shown = lay_down_text(&text);
+        one->shown = shown = lay_down_text(&text);
         return;
     }
     report_frames_print(&one->frames, &text);
     one->frames_shown = lay_down_text(&text);
     add_last_line(one, &text);
     buffer_add_text(&text, link_text(one->relation));
-    shown = lay_down_text(&text);
+    one->shown = shown = lay_down_text(&text);
 }
 
 static void lay_down(void)
@@ -396,12 +397,20 @@ static bool tells(void)
     return told_count > 0 && recorder_thread() == 0 && !asks;
 }
 
+static bool shows_on_stderr(void)
+{
+    return PySys_GetObject("stderr") == PySys_GetObject("__stderr__");
+}
+
 /* One that is not recorded, for there are too many, is asked by `print` alone. */
 static PyObject *print_left_out(PyObject *exception, PyObject *print)
 {
     autobuffer struct buffer line = BUFFER_INIT(PRINT_MAX);
     PyObject *lines;
 
+    if (latest != NULL && shows_on_stderr()) {
+        last_words_strike(latest->shown);
+    }
     begin_asking();
     lines = PyObject_CallNoArgs(print);
     PyErr_Clear();
@@ -425,9 +434,10 @@ PyObject *report_ask(PyObject *exception, PyObject *print)
     if (*one->relation == '\0') {
         recorder_tell_last();
     }
-    if (PySys_GetObject("stderr") == PySys_GetObject("__stderr__")) {
+    if (shows_on_stderr()) {
         last_words_strike(one->frames_shown);
     }
+    latest = one;
     ask(one);
     return report_shorten(lines_of(one, print));
 }
@@ -452,4 +462,5 @@ void report_done(void)
         Py_CLEAR(told[i].texts);
     }
     told_count = 0;
+    latest = NULL;
 }

@@ -22,14 +22,11 @@ static struct {
 /* As much of a text as fits well into one record, in whole characters. */
 static void write_name(struct wire_writer *record, PyObject *text)
 {
-    Py_ssize_t size = 0;
-    const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
+    PyObject *encoded = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    const char *bytes = encoded != NULL ? PyBytes_AS_STRING(encoded) : "";
+    Py_ssize_t size = encoded != NULL ? PyBytes_GET_SIZE(encoded) : 0;
 
-    if (bytes == NULL) {
-        PyErr_Clear();
-        bytes = "";
-        size = 0;
-    }
+    PyErr_Clear();
     if (size > NAME_MAX_BYTES) {
         size = NAME_MAX_BYTES;
         while ((bytes[size] & 0xc0) == 0x80) { /* within a character */
@@ -37,6 +34,7 @@ static void write_name(struct wire_writer *record, PyObject *text)
         }
     }
     wire_bytes(record, bytes, (size_t)size);
+    Py_XDECREF(encoded);
 }
 
 /* The number of a text in a dict, from `first` on; *ret_new where it had none. */
