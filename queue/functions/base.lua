@@ -73,6 +73,7 @@ local function whole(number)
 end
 
 local CHECKS = {
+  id = function(_, value) return #value <= 64 and string.find(value, "^[%w_-]+$") ~= nil end,
   text = function(row, value) return #value <= row.max and not string.find(value, "%z") end,
   bytes = function(row, value) return #value <= row.max end,
   name = function(row, value)

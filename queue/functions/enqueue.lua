@@ -161,7 +161,7 @@ end
 
 local function enqueue(P, args)
   local id = args[1] or ""
-  if not string.match(id, "^[%w_-]+$") or #id > 64 then
+  if not CHECKS.id(nil, id) then
     return redis.error_reply("BADFIELD id: takes 1 to 64 letters, digits, _ and -")
   end
   if args[2] ~= "upload" or not string.match(args[3] or "", "^[%w_-]+$") then

@@ -24,9 +24,10 @@ end
 
 -- What no relay hears as the answer to a word of its own: jobs that ended while they waited, and attempts whose relay is gone.
 -- `verdict`: "" where the job runs again. One relay of each pool fetches these and says them (paddock_tend). Where there are
--- more of a tenant's, or of all, than are kept, the others are counted, by their verdict.
+-- more of a tenant's, or of all, than are kept, the others are counted, by their verdict. (What somebody wrote to Redis himself
+-- may have no id: by their tenant, which is never empty, relays tell it from such a count.)
 local function note_untold(P, id, attempt, verdict, tenant, detail)
-  local name = string.gsub(tenant, "[^%w_.:-]", "?")
+  local name = tenant == "" and "?" or string.gsub(tenant, "[^%w_.:-]", "?")
   local all, own = force("HINCRBY", P .. "untold_by", EVERYBODY, 1), force("HINCRBY", P .. "untold_by", name, 1)
   if all > UNTOLD.at_most or own > UNTOLD.of_tenant then
     count(P, "untold_by", EVERYBODY, -1)
@@ -36,7 +37,7 @@ local function note_untold(P, id, attempt, verdict, tenant, detail)
     end
     redis.call("EXPIRE", P .. "untold_more", UNTOLD.keep_s)
   else
-    force("LPUSH", P .. "untold", id, whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))
+    force("LPUSH", P .. "untold", string.sub(id, 1, REASON_AT_MOST), whole(attempt), verdict, name, utf8(string.sub(detail, 1, REASON_AT_MOST)))
     redis.call("EXPIRE", P .. "untold", UNTOLD.keep_s)
     redis.call("EXPIRE", P .. "untold_by", UNTOLD.keep_s)
   end

@@ -36,6 +36,9 @@ do
   -- Whether a job can be run, whatever was done to its keys. Returns its fields, those that came with a later version
   -- with their defaults; or nil and why not.
   function examine(P, id, class, tenant)
+    if not CHECKS.id(nil, id) then
+      return nil, "its id is none: it takes 1 to 64 letters, digits, _ and -"
+    end
     local flat, line = try("HGETALL", P .. "job:" .. id), line_of(tenant, class)
     if not flat or #flat == 0 then
       return nil, flat and "its fields are gone" or "what stands in its place is not a job"

@@ -17,11 +17,13 @@
 
 #define PAGE     100 /* what paddock_dead gives at once */
 #define LINE_MAX KIB(16)
+#define ID_SHOWN 256
 
 /* ---- list ---- */
 
 struct letter {
-    const char *id, *tenant, *detail;
+    const struct redisReply *id; /* may be none: what somebody wrote to Redis himself */
+    const char *tenant, *detail;
     int64_t time_ms;
 };
 
@@ -34,17 +36,23 @@ static bool read_letter(const struct redisReply *reply, struct letter *ret)
         field[2]->str == NULL || field[3]->str == NULL) {
         return false;
     }
-    *ret = (struct letter){.id = field[0]->str,
+    *ret = (struct letter){.id = field[0],
                            .time_ms = field[1]->integer,
                            .tenant = field[2]->str,
                            .detail = field[3]->str};
     return true;
 }
 
+/* Never another's: it does not end at a NUL, and where it is cut it is none, either. */
+static size_t shown(const struct redisReply *id)
+{
+    return id->len < ID_SHOWN ? id->len : ID_SHOWN;
+}
+
 static void add_json(const struct letter *letter, struct buffer *to)
 {
     buffer_add_text(to, "{\"kind\":\"dead\",\"id\":");
-    buffer_add_json_string(to, letter->id, strlen(letter->id));
+    buffer_add_json_string(to, letter->id->str, shown(letter->id));
     buffer_printf(to, ",\"time_ms\":%" PRId64 ",\"tenant\":", letter->time_ms);
     buffer_add_json_string(to, letter->tenant, strlen(letter->tenant));
     buffer_add_text(to, ",\"detail\":");
@@ -62,7 +70,7 @@ static void add_line(const struct letter *letter, struct buffer *to)
         (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &when);
     }
     buffer_printf(to, "%-19s  ", date);
-    buffer_add_visible(to, letter->id, strlen(letter->id));
+    buffer_add_visible(to, letter->id->str, shown(letter->id));
     buffer_add_text(to, "  ");
     buffer_add_visible(to, letter->tenant, strlen(letter->tenant));
     buffer_add_text(to, "  ");

@@ -125,6 +125,30 @@ class Metrics(Command):
             self.assertRegex(log, "(?m)^[a-z]+ relay.* queue=test job=" + job + " " + line.replace("(", "\\(").replace(")", "\\)") + "$")
             self.assertEqual(log.count(f"job={job} attempt="), 1, log)
 
+    def test_what_has_no_id(self):
+        """Somebody wrote it to Redis himself: it is told, so that it can be taken for no other, and counted as others are."""
+        shown = {"": "", "a b": "a\\x20b", "a/b": "a\\x2fb", "k\0z": "k\\x00z", "l\nf:": "l\\x0af\\x3a", "ü": "\\xc3\\xbc",
+                 "x" * 65: "x" * 65, "x" * 100000: "x" * 256}
+        with pool.Pool(workers=1, metrics=self.address) as p:
+            key, redis = p.client.key, p.client.redis
+            for number, job in enumerate(shown):
+                redis.hset(key("job:", job), mapping={"state": "queued", "tenant": "default", "priority": "normal"})
+                redis.set(key("zip:", job), pool.make_zip("print(1)"))
+                redis.zadd(key("waits"), {job: 1e15})
+                redis.zadd(key("open"), {job: number})
+                redis.zadd(key("line1:default"), {job: number})
+            redis.zadd(key("turns1"), {"default": 0})
+            redis.zadd(key("turns"), {"1": 0})
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            name = 'paddock_jobs_total{verdict="fault"}'
+            pool.wait_until(lambda: self.figures()[name] >= len(shown), "all are counted")
+            self.assertEqual((self.figures()[name], self.figures()["paddock_attempts_lost_total"]), (len(shown), 0))
+            log = p.read_log()
+        for job in shown.values():
+            line = f"queue=test job={job} attempt=0 verdict=fault tenant=default: "
+            self.assertEqual(log.count(line), 1, log)
+        self.assertEqual(log.count("(it cannot be run: its id is none: it takes 1 to 64 letters, digits, _ and -)\n"), len(shown), log)
+
     def test_what_ends_in_great_numbers(self):
         """in the queue is counted as a number, where there is no room to name each."""
         with pool.Pool(workers=1, metrics=self.address) as p:

@@ -72,5 +72,35 @@ class Tampered(pool.TestCase):
         self.check_service()
 
 
+class Cut(pool.TestCase):
+    OPTIONS = {"workers": 2, "lease_ms": 2000}
+
+    def test_an_id_that_begins_as_another(self):
+        """It is not cut to that one's, which would run a second time into its recording; also where the library lets it pass."""
+        redis, key = self.client.redis, self.client.key
+        listed = redis.execute_command("FUNCTION", "LIST", "LIBRARYNAME", "paddock", "WITHCODE")[0]
+        code = listed[listed.index(b"library_code") + 1]
+        self.addCleanup(redis.function_load, code, replace=True)
+        redis.function_load(code.replace(b"if not CHECKS.id(nil, id) then\n      return nil,", b"if false then\n      return nil,"), replace=True)
+        for job, other in (("k", "k\0z"), ("x" * 64, "x" * 65)):
+            with self.subTest(job):
+                self.client.begin(job=job)
+                for name in ("job:", "zip:"):
+                    redis.copy(key(name, job), key(name, other))
+                redis.hset(key("job:", other), "state", "queued")
+                redis.zadd(key("waits"), {other: 1e15})
+                redis.zadd(key("open"), {other: 0})
+                redis.zadd(key("line1:default"), {other: 0})
+                redis.zadd(key("turns1"), {"default": 0})
+                redis.zadd(key("turns"), {"1": 0})
+                redis.lpush(key("wake"), "1")
+                pool.wait_until(lambda: self.client.job(other)["lost"] == b"1", "its lease runs out")
+                redis.zrem(key("waits"), other)
+                redis.delete(key("job:", other))
+                self.client.cancel(job)
+                self.assertEqual({entry[b"a"] for entry in self.client.wait(job).entries}, {b"1"})
+                self.assertNotIn(f"job={job} attempt=2", self.pool.read_log())
+
+
 if __name__ == "__main__":
     unittest.main()

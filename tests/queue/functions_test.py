@@ -2945,9 +2945,10 @@ class Malformed(Test):
     """Whatever somebody did to a job's keys, a claim ends it, says why, and goes on with the next."""
 
     def damage(self, how, reason=None, job="a"):
+        """`job`: what it is called afterwards."""
         q = self.q
         self.begin_anew()
-        q.enqueue(job, tenant="t")
+        q.enqueue("a", tenant="t")
         q.enqueue("good", tenant="t")
         how(q)
         self.assertEqual(q.claim()["id"], "good")
@@ -2991,6 +2992,31 @@ class Malformed(Test):
             together = {"encoding": "json", "trace": trace}
             self.refuse("BADFIELD " + words, "other", **together)
             self.damage(lambda q: store.hset(q.key("job:", "a"), mapping=together), "its field " + words)
+
+    def test_ids_that_are_none(self):
+        """No enqueue takes one: somebody has written it to Redis himself. What relays are to say of it is cut."""
+        q = self.q
+        for job in ("", " ", "a b", "a/b", "l\nf", "k\0z", "ü", "x" * 65, "x" * 100000):
+            def rename(q):
+                for name in ("job:", "zip:"):
+                    store.rename(q.key(name, "a"), q.key(name, job))
+                for name in ("open", "waits", "line1:t"):
+                    store.zadd(q.key(name), {job: store.zscore(q.key(name), "a")})
+                    store.zrem(q.key(name), "a")
+
+            with self.subTest(job[:70]):
+                self.damage(rename, "it cannot be run: its id is none: it takes 1 to 64 letters, digits, _ and -", job)
+                told = q.call("tend", LEASE_MS, "untold")[-1]
+                self.assertEqual(told[:5], [QUEUE, text(job.encode()[:256]), "0", "fault", "t"])
+
+    def test_no_tenant(self):
+        """He is told of by a name all the same: with none it would be a number of jobs."""
+        q = self.q
+        store.zadd(q.key("line1:"), {"": 0})
+        store.zadd(q.key("turns1"), {"": 0})
+        store.zadd(q.key("turns"), {"1": 0})
+        self.assertIsNone(q.claim())
+        self.assertEqual(q.call("tend", LEASE_MS, "untold")[-1][:5], [QUEUE, "", "0", "fault", "?"])
 
     def test_numbers_of_the_queue_itself(self):
         for name in ("attempt", "lost"):

@@ -320,11 +320,14 @@ static int keep_part(struct claims_job *job, const char *name,
     return 0;
 }
 
+/* One that does not fit, or has a NUL, would be another's if it were cut. */
 static int keep_text(char *to, size_t room, const struct redisReply *value)
 {
-    int length = snprintf(to, room, "%s", value->str);
-
-    return length > 0 && (size_t)length < room ? 0 : -EPROTO;
+    if (value->len == 0 || value->len >= room || strlen(value->str) != value->len) {
+        return -EPROTO;
+    }
+    memcpy(to, value->str, value->len + 1);
+    return 0;
 }
 
 static int keep_queue(struct claims_job *job, const struct redisReply *value)

@@ -7,13 +7,15 @@
 
 #include "common/log.h"
 #include "common/number.h"
+#include "common/text.h"
 #include "queue/keys.h"
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
 
 #include <inttypes.h>
 
-#define MOST_MS 1000
+#define MOST_MS  1000
+#define ID_SHOWN 256 /* of one that is none */
 
 /* ---- what is still to be said ---- */
 
@@ -27,7 +29,7 @@ enum untold_word {
     UNTOLD_WORDS
 };
 
-/* What somebody wrote there himself may be anything. Without a job the number is how many
+/* What somebody wrote there himself may be anything. Of no tenant the number is how many
  * there were more than are named; else it is the attempt. */
 static bool read_words(struct redisReply *const *words, const char **ret,
                        int64_t *ret_number)
@@ -39,8 +41,27 @@ static bool read_words(struct redisReply *const *words, const char **ret,
         ret[i] = words[i]->str;
     }
     return queue_name_valid(ret[UNTOLD_QUEUE]) &&
-           (ret[UNTOLD_JOB][0] == '\0' || queue_id_valid(ret[UNTOLD_JOB])) &&
-           number_parse(ret[UNTOLD_NUMBER], 0, UINT32_MAX, ret_number) == 0;
+           number_parse(ret[UNTOLD_NUMBER], 0, INT64_MAX, ret_number) == 0;
+}
+
+/* An id that is none is taken for no other, and ends no fact: what no id has is escaped.
+ */
+static void show_id(const struct redisReply *id, struct buffer *to)
+{
+    size_t size = id->len < ID_SHOWN ? id->len : ID_SHOWN;
+
+    for (size_t i = 0; i < size;) {
+        size_t plain = text_name_length(id->str + i, "_-");
+
+        if (plain > 0) {
+            plain = plain < size - i ? plain : size - i;
+            buffer_add(to, id->str + i, plain);
+            i += plain;
+        } else {
+            buffer_printf(to, "\\x%02x", (unsigned char)id->str[i++]);
+        }
+    }
+    buffer_add_text(to, size < id->len ? "..." : "");
 }
 
 static void tell_more(struct relay *relay, const char *const *words, int64_t number,
@@ -90,13 +111,16 @@ static void tell_untold(struct relay *relay, const struct redisReply *list)
     for (size_t i = 0;
          list->type == REDIS_REPLY_ARRAY && i + UNTOLD_WORDS <= list->elements;
          i += UNTOLD_WORDS) {
+        struct buffer id autobuffer = BUFFER_INIT(KIB(4));
         enum verdict verdict;
 
         if (!read_words(list->element + i, words, &number)) {
             continue;
         }
+        show_id(list->element[i + UNTOLD_JOB], &id);
+        words[UNTOLD_JOB] = id.data != NULL ? id.data : "";
         verdict = verdict_by_name(words[UNTOLD_VERDICT]);
-        if (words[UNTOLD_JOB][0] == '\0') {
+        if (words[UNTOLD_JOB][0] == '\0' && words[UNTOLD_TENANT][0] == '\0') {
             tell_more(relay, words, number, verdict);
         } else if (verdict == VERDICT_NONE) {
             tell_lost(relay, words, number);
