@@ -176,18 +176,33 @@ do
     return found
   end
 
+  -- Since when the one waits that has waited longest in a line. In front stand those that were given back, each of whom waits anew:
+  -- so many more are looked at, up to one that was never begun. Returns also how many more may be.
+  local function longest_wait(P, line, room)
+    local since, rank, known = math.huge, 0
+    repeat
+      local id = (try("ZRANGE", line, rank, rank) or {})[1]
+      known = id and fields(P, id, "queued_ms", "enqueued_ms", "delay_ms", "attempt") or {}
+      local from = known[1] or known[2] and whole(counted(known[2]) + counted(known[3])) -- the version before had but these
+      since, rank = math.min(since, from and counted(from) or since), rank + 1
+    until counted(known[4]) == 0 or rank > room
+    return since, room - rank + 1
+  end
+
   -- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}, and how many tenants
-  -- are at their cap. Lines have those in front that have waited longest, and rounds the tenants that were served least.
+  -- are at their cap. Rounds have the tenants in front that were served least.
   function look_at_depth(P)
-    local waiting, first, capped, tenants = jobs_waiting(P), math.huge, at_cap(P), 0
+    local waiting, first, room, capped, tenants = jobs_waiting(P), math.huge, LOOK_AT_MOST, at_cap(P), 0
     for _, jobs in pairs(capped) do
       waiting, tenants = waiting - jobs, tenants + 1
     end
     for class = 0, waiting > 0 and 2 or -1 do
       for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
-        local id = not capped[tenant] and (try("ZRANGE", P .. "line" .. class .. ":" .. tenant, 0, 0) or {})[1]
-        local since = id and fields(P, id, "enqueued_ms", "delay_ms") or {}
-        first = since[1] and math.min(first, counted(since[1]) + counted(since[2])) or first
+        if not capped[tenant] then
+          local since
+          since, room = longest_wait(P, P .. "line" .. class .. ":" .. tenant, room)
+          first = math.min(first, since)
+        end
       end
     end
     return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),

@@ -1734,11 +1734,41 @@ class Look(Test):
         self.assertIsNone(q.claim())
         self.assertEqual(q.call("depth"), [0, 1, 0, 300, 0, 0])
         q.enqueue("waits", tenant="t")
-        store.hset(q.key("job:", "waits"), mapping={"enqueued_ms": now_ms() - 5000, "delay_ms": 2000})
+        store.hset(q.key("job:", "waits"), "queued_ms", now_ms() - 5000)
         waiting, running, oldest = q.call("depth")[:3]
         self.assertEqual((waiting, running), (1, 1))
-        self.assertGreaterEqual(oldest, 3000)
-        self.assertLess(oldest, 4900, "for the time that it was put off it did not wait")
+        self.assertGreaterEqual(oldest, 5000)
+
+    def test_the_oldest_wait_is_no_delay_and_no_attempt(self):
+        """It is what `queue_ms` will be: since when the job could run, this time."""
+        q = self.q
+        for job, waits in (("delayed", 1000000), ("lost", 0), ("drained", 0)):
+            store.flushall()
+            q.enqueue(job, delay_ms=waits and 4000000)
+            store.hset(q.key("job:", job), "enqueued_ms", now_ms() - 5000000)
+            if job == "delayed":
+                store.hset(q.key("job:", job), "queued_ms", now_ms() - waits)
+                q.end_delays()
+                q.call("tend", LEASE_MS)
+            else:
+                function = {"lost": "lost", "drained": "requeue"}[job]
+                self.assertEqual(q.call(function, job, q.claim()["token"], "x"), "queued")
+            with self.subTest(job):
+                found = [q.call("depth")[2], q.status()["oldest_ms"], int(q.claim()["queue_ms"])]
+                self.assertTrue(all(waits <= oldest < waits + 900000 for oldest in found), found)
+
+    def test_the_oldest_wait_behind_those_that_were_given_back(self):
+        """So many of them are looked at, and no more."""
+        q = self.q
+        for i in range(150):
+            q.enqueue(f"j{i}")
+        running = [q.claim() for _ in range(150)]
+        q.enqueue("waits")
+        store.hset(q.key("job:", "waits"), "queued_ms", now_ms() - 5000000)
+        for given_back, job in enumerate(running, 1):
+            q.call("requeue", job["id"], job["token"])
+            if given_back in (1, 50, 100, 101, 150):
+                self.assertEqual(q.call("depth")[2] >= 5000000, given_back <= 100, given_back)
 
     def test_position(self):
         q = self.q
@@ -1768,9 +1798,9 @@ class Look(Test):
         for i in range(5):
             q.enqueue(f"j{i}")
         for i in range(2):
-            store.hset(q.key("job:", f"j{i}"), "enqueued_ms", i)
+            store.hset(q.key("job:", f"j{i}"), "queued_ms", i)
         q.enqueue("later", delay_ms="100000")
-        store.hset(q.key("job:", "later"), "enqueued_ms", 0)
+        store.hset(q.key("job:", "later"), "queued_ms", 0)
         q.claim()
         waiting, running, oldest = q.call("depth")[:3]
         self.assertEqual((waiting, running), (4, 1))
@@ -2675,7 +2705,7 @@ class Pause(Test):
         q.claim()
         for i in range(30):
             q.enqueue(f"new-{i}", tenant=f"b{i:03}")
-            store.hincrby(q.key("job:", f"new-{i}"), "enqueued_ms", -5000)
+            store.hincrby(q.key("job:", f"new-{i}"), "queued_ms", -5000)
         self.assertGreaterEqual(q.call("depth")[2], 5000)
         self.assertEqual([q.call("position", f"new-{i}")[0] for i in (0, 15, 29)], [0, 15, 29])
         self.assertEqual(len(q.call("tenants")), 31)
