@@ -56,7 +56,7 @@ local CONF = {max_zip_mb = {10, 0, 1e12}, max_jobs = {100000, 0, 1e12}, max_mb =
 -- What the hash of a job holds beside the fields of FIELDS: what is told of its end, and what the queue needs.
 local RESULT = {"verdict", "exit_code", "sentence", "detail", "signal", "call", "where", "max_rss_kb", "shared_kb",
                 "memory_kb", "claim", "frames_dropped", "versions", "ended_ms", "started_ms", "queue_ms", "owner",
-                "token", "cancel", "held", "recording_cut"}
+                "token", "lease_ms", "cancel", "held", "recording_cut"}
 local OWN = {state = true, attempt = true, lost = true, bytes = true, enqueued_ms = true, queued_ms = true, max_deliveries = true,
              input_eof = true, line = true}
 

@@ -91,7 +91,7 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
              whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
-             whole(attempt))
+             whole(attempt), "lease_ms", whole(math.min(lease_ms, LEASE_AT_MOST)))
   tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
                                  "queue_ms", queue_ms})
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)

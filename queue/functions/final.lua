@@ -88,7 +88,7 @@ local function release(P, id, delay)
   redis.call("ZREM", P .. "lease", id)
   redis.call("ZADD", P .. "waits", whole(now + delay + asked("max_wait_s", known[1]) * 1000), id)
   redis.call("UNLINK", P .. "ctl:" .. id)
-  redis.call("HDEL", P .. "job:" .. id, "token", "owner")
+  redis.call("HDEL", P .. "job:" .. id, "token", "owner", "lease_ms")
   redis.call("HSET", P .. "job:" .. id, "state", "queued", "queued_ms", whole(now + delay))
   stopped(P, tenant)
   if delay > 0 then

@@ -28,9 +28,13 @@ do
   -- The first on a connection says what the attempt had from the one before.
   function beat(P, args)
     return of_attempt(P, args, "lost", function(id)
-      hold(P, id, now_ms(), within(args[3], 1, 1e9, LEASE_AT_MOST))
+      local lease_ms, known = math.min(within(args[3], 1, 1e9, LEASE_AT_MOST), LEASE_AT_MOST), fields(P, id, "cancel", "lease_ms")
+      hold(P, id, now_ms(), lease_ms)
+      if known[2] ~= whole(lease_ms) then -- the version before did not say it
+        redis.call("HSET", P .. "job:" .. id, "lease_ms", whole(lease_ms))
+      end
       return args[4] and forgotten(P, id, args[4], within(args[5], 0, 1e12, 0), within(args[6], 0, 1e12, 0))
-             or field(P, id, "cancel") and "cancel" or "ok"
+             or known[1] and "cancel" or "ok"
     end)
   end
 end

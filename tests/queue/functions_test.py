@@ -650,6 +650,36 @@ class Claim(Test):
         q.make_due("lease", "a")
         self.assertEqual(q.claim("w2")["attempt"], "2")
 
+    def test_a_lease_is_its_owners_whoever_misses_him(self):
+        """Pools of one queue may have leases of several lengths. Where nothing says the owner's, it is that of who misses him."""
+        q = self.q
+        q.enqueue("a")
+        job = q.claim(lease_ms=20000)
+
+        def miss(half_ms):
+            for how in (lambda: store.zadd(q.key("lease"), {"a": 1}), lambda: store.zadd(q.key("lease"), {"a": now_ms() + 3600000}),
+                        lambda: (store.zrem(q.key("lease"), "a"), load_library(0))):
+                how()
+                self.addCleanup(load_library)
+                self.assertIsNone(q.claim("w2", lease_ms=1000))
+                left = store.zscore(q.key("lease"), "a") - now_ms()
+                self.assertTrue(half_ms - 500 < left <= half_ms + 1, (half_ms, left))
+
+        miss(10000)
+        self.assertEqual(q.call("beat", "a", job["token"], 40000), "ok")
+        miss(20000)
+        for damaged in ("x", "0", "60001"):
+            store.hset(q.key("job:", "a"), "lease_ms", damaged)
+            miss(500)
+        store.hdel(q.key("job:", "a"), "lease_ms")
+        miss(500)
+        self.assertEqual(q.call("beat", "a", job["token"], 1e9), "ok")
+        miss(30000)
+        self.assertEqual(q.call("requeue", "a", job["token"]), "queued")
+        self.assertNotIn("lease_ms", q.job("a"))
+        q.claim(lease_ms=1e9)
+        miss(30000)
+
     def test_an_owner_that_was_missed_is_missed_again_after_a_jump(self):
         """The clock was put on: his time is over, and has not passed."""
         q = self.q
