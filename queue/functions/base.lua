@@ -17,7 +17,7 @@ local CLASSES = {interactive = 0, normal = 1, batch = 2}
 local QUEUE_AT_MOST = 64       -- characters of a queue's name
 local CLASS_OF = {["0"] = 0, ["1"] = 1, ["2"] = 2}
 local CLASS_NAMES = {[0] = "interactive", "normal", "batch"}
-local SPARE_S = 3600           -- how long the keys of a job that nobody tends outlive its times
+local SPARE_S = 86400          -- how long the keys of a job that nobody tends outlive its times, and by how much the clock may be put on
 local REAP_AT_MOST = 20        -- jobs whose time is over, per call and kind
 local PROMOTE_AT_MOST = 100    -- delayed jobs per call
 local SKIP_AT_MOST = 100       -- tenants without jobs or at their cap, and jobs that cannot run, passed over per claim

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Redis's clock, the only one of the queue, jumps: by an hour forward, and back. No job of an owner that is well is given to
+"""Redis's clock, the only one of the queue, jumps: by an hour forward, or six, and back. No job of an owner that is well is given to
 another, the jobs of one that is gone are, and nothing waits longer for it than it had to."""
 
 import os
@@ -81,6 +81,16 @@ class Jumps(unittest.TestCase):
         self.check(patient)
         self.check(later)
         self.check_runs_on(job)
+        self.check_empty()
+
+    def test_forward_by_hours_when_an_owner_is_gone(self):
+        """His job's program has not expired: it runs again."""
+        job = self.begin()
+        owner = self.pool.relays()[int(self.client.job(job)["owner"].rpartition(b".")[2])]
+        os.kill(owner, signal.SIGSTOP)
+        self.jump(6 * HOUR)
+        os.kill(owner, signal.SIGKILL)
+        self.check(job, attempt=b"2")
         self.check_empty()
 
     def test_back(self):
