@@ -197,8 +197,8 @@ export class Queue {
     }
 
     /**
-     * How many jobs have their turn before it and how long that may take, an estimate; zeros: it runs. null: it is final, or
-     * there is none.
+     * How many jobs have their turn before it and how long that may take, an estimate, in a paused queue from when it goes on;
+     * zeros: it runs, or is the next. null: it is final, or there is none.
      * @param {string} id
      */
     async position(id) {

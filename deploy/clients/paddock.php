@@ -262,8 +262,8 @@ final class Queue
     }
 
     /**
-     * How many jobs have their turn before it and how long that may take, an estimate; zeros: it runs. null: it is final, or
-     * there is none.
+     * How many jobs have their turn before it and how long that may take, an estimate, in a paused queue from when it goes on;
+     * zeros: it runs, or is the next. null: it is final, or there is none.
      */
     public function position(string $id): ?Position
     {

@@ -175,8 +175,8 @@ class Queue:
                 for name, value in ((_text(name), _text(value)) for name, value in pairs.items())}
 
     def position(self, job_id: str) -> Optional[Position]:
-        """How many jobs have their turn before it and how long that may take, an estimate; zeros: it runs. None: it is final,
-        or there is none."""
+        """How many jobs have their turn before it and how long that may take, an estimate, in a paused queue from when it goes on;
+        zeros: it runs, or is the next. None: it is final, or there is none."""
         ahead, wait_ms = self._function("FCALL_RO", "position", _checked(job_id))
         return Position(ahead, wait_ms) if ahead >= 0 else None
 

@@ -2717,6 +2717,21 @@ class Pause(Test):
         self.assertEqual(store.llen(q.key("wake")), 3, "one for each that waits")
         self.assertEqual(q.claim()["id"], "j1")
 
+    def test_places_are_those_that_jobs_have_when_it_goes_on(self):
+        q = self.q
+        for i in range(4):
+            q.enqueue(f"j{i}")
+        q.finish(q.claim(), wall_ms=2000)
+        running = q.claim()
+        q.call("pause")
+        self.assertEqual([q.call("position", f"j{i}") for i in (1, 2, 3)], [[0, 0], [0, 0], [1, 2000]])
+        q.finish(running, wall_ms=2000)
+        q.enqueue("urgent", priority="interactive")
+        said = {job: q.call("position", job) for job in ("urgent", "j2", "j3")}
+        self.assertEqual(said, {"urgent": [0, 0], "j2": [1, 2000], "j3": [2, 4000]})
+        q.call("resume")
+        self.assertEqual(q.order(3), sorted(said, key=said.get))
+
     def test_without_a_reason_and_with_a_bad_one(self):
         q = self.q
         self.assertEqual((q.call("pause"), q.status()["paused"]), ("paused", ""))
@@ -3235,7 +3250,7 @@ class Malformed(Test):
                                    lambda: store.zadd(key, {"x": 1}), lambda: store.hset(key, "x", "y")])()
                 elif action == 2:
                     names = ["tenant", "priority", "attempt", "lost", "bytes", "keep_s", "max_wait_s", "wall_ms",
-                             "max_deliveries", "enqueued_ms", "meta", "state", "token"]
+                             "max_deliveries", "enqueued_ms", "queued_ms", "lease_ms", "meta", "state", "token"]
                     if store.type(q.key("job:", job)) == b"hash":
                         store.hset(q.key("job:", job), choose.choice(names),
                                    choose.choice(["", "-1", "x", "1e999", "9" * 40, b"\xff\0{}"]))
