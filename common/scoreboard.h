@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
-#define SCOREBOARD_VERSION 4          /* bumped with any change below */
+#define SCOREBOARD_VERSION 5          /* bumped with any change below */
 
 /* Whoever has not turned his loop, or not answered, for so long stands still. All of them
  * are asked every 2 s (supervisor/health.h), so it is more than two questions: a machine
@@ -82,7 +82,7 @@ struct scoreboard_work {
     uint32_t state; /* enum scoreboard_state */
     int64_t since_ms;
     int64_t seen_ms;  /* when its loop turned last */
-    int64_t heard_ms; /* when Redis answered last */
+    int64_t taken_ms; /* when the queue took a claim, beat or result last */
     /* the job, while it has one */
     char queue[LIMIT_QUEUE + 1];
     char job[LIMIT_JOB_ID + 1];

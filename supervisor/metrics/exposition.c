@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* What Redis said longer ago is no longer believed: a relay waits for it at most 5 s, and
- * whatever it asks is answered within 2 s or the connection is given up. */
+/* What Redis said or took longer ago is no longer believed: a relay without a job claims
+ * one every 5 s at the latest, and one that has a job renews its lease more often. */
 #define STALE_MS 10000
 
 /* Between two jobs a sandbox is born, in milliseconds. */
@@ -28,7 +28,7 @@ struct view {
     struct scoreboard_counts all;
     uint64_t states[SCOREBOARD_STATES]; /* workers in each */
     uint64_t
-        able; /* workers that have a job or could take one, by what Redis last said */
+        able; /* workers that have a job or could take one, by what Redis last took */
     uint64_t still; /* workers that stand still */
 };
 
@@ -55,7 +55,7 @@ static void look(const struct scoreboard *board, int64_t now_ms, struct view *re
         stands = scoreboard_stands(&work, now_ms);
         ret->states[work.state]++;
         ret->able +=
-            is_ready(&work, now_ms) && !stands && now_ms - work.heard_ms < STALE_MS;
+            is_ready(&work, now_ms) && !stands && now_ms - work.taken_ms < STALE_MS;
         ret->still += stands;
     }
 }

@@ -261,6 +261,22 @@ class Metrics(Command):
             self.wait_for_health(200)
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
+    def test_a_redis_that_tells_and_takes_nothing(self):
+        """is none, also where a worker has a job already, whose questions it answers."""
+        obstacles = (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")), \
+                    (("ACL", "SETUSER", "default", "-zadd"), ("ACL", "SETUSER", "default", "+zadd")), \
+                    (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")), \
+                    (("CLIENT", "PAUSE", "600000", "WRITE"), ("CLIENT", "UNPAUSE"))
+        with FarRedis() as server, pool.Pool(workers=2, redis=server.address, metrics=self.address, lease_ms=60000) as p:
+            p.client.begin()  # one is busy, the other one is not
+            for there, gone in obstacles:
+                with self.subTest(there):
+                    self.wait_for_health(200)
+                    p.redis.execute_command(*there)
+                    self.wait_for_health(503, "no worker could take a job")
+                    p.redis.execute_command(*gone)
+            self.wait_for_health(200)
+
     def test_keys_that_are_damaged(self):
         """What the next claim mends is no reason to call a pool ill; who is refused each time is."""
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address) as p:

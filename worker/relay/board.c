@@ -56,9 +56,9 @@ void board_done(struct relay *relay)
     *board = (struct board){0};
 }
 
-void board_heard(struct relay *relay)
+void board_taken(struct relay *relay)
 {
-    relay->board.work.heard_ms = clock_now_ms();
+    relay->board.work.taken_ms = clock_now_ms();
 }
 
 /* ---- what is counted ---- */

@@ -33,8 +33,9 @@ int board_open(struct relay *relay, int fd);
 /* There is nobody in the slot any more. */
 void board_done(struct relay *relay);
 
-/* Redis has answered. */
-void board_heard(struct relay *relay);
+/* Redis has taken what no job runs without: a claim, a beat or a result. (What it takes
+ * besides, and what it tells, it does while it takes none of these, too.) */
+void board_taken(struct relay *relay);
 /* A job came, as it stands in relay->run. */
 void board_count_job(struct relay *relay);
 /* The queue took what stands in relay->settlement. */

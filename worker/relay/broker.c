@@ -103,7 +103,6 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     if (reply->type != REDIS_REPLY_ERROR) {
         line->errors = 0;
         line->away = false;
-        board_heard(relay);
         return true;
     }
     row = error_row(reply->str);

@@ -14,12 +14,21 @@
 #include <string.h>
 
 #define RETRY_MS 100
+/* At the latest: by beats it is known whether jobs could run, too. */
+#define BEAT_MS 3500
+
+static int64_t beat_every_ms(const struct relay *relay)
+{
+    int64_t third_ms = relay->setup.lease_ms / 3;
+
+    return third_ms < BEAT_MS ? third_ms : BEAT_MS;
+}
 
 void lease_begin(struct relay *relay, int64_t sent_ms)
 {
     relay->lease.doubted = false;
     relay->lease.until_ms = sent_ms + relay->setup.lease_ms;
-    relay->lease.beat_ms = sent_ms + relay->setup.lease_ms / 3;
+    relay->lease.beat_ms = sent_ms + beat_every_ms(relay);
 }
 
 void lease_hurry(struct relay *relay)
@@ -76,7 +85,7 @@ static void beat(struct relay *relay, int64_t now_ms)
     if (beats(relay) && now_ms >= lease->beat_ms && broker_ready(relay, now_ms)) {
         lease->asked = claims_beat(relay) == 0;
         lease->sent_ms = now_ms;
-        lease->beat_ms = now_ms + relay->setup.lease_ms / 3;
+        lease->beat_ms = now_ms + beat_every_ms(relay);
     }
 }
 
@@ -94,6 +103,7 @@ void lease_on_beat(void *context, const struct redisReply *reply)
         lease->beat_ms = clock_now_ms() + RETRY_MS;
         return;
     }
+    board_taken(relay);
     if (strcmp(reply->str, "lost") == 0) {
         run_lease_lost(relay);
         return;

@@ -159,6 +159,7 @@ void run_on_claim(void *context, const struct redisReply *reply)
         handle(relay, RUN_EVENT_NO_JOB, NULL);
         return;
     }
+    board_taken(relay);
     r = claims_read(relay, reply, &job);
     if (r < 0) {
         (void)log_failure(r, "unable to understand a claim; its lease runs out");

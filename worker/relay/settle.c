@@ -416,6 +416,7 @@ void settle_on_answer(void *context, const struct redisReply *reply)
     settlement->asked = false;
     settlement->unsure |= reply == NULL;
     if (broker_accept(relay, BROKER_COMMANDS, "settle a job", reply)) {
+        board_taken(relay);
         done(relay, reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING
                         ? reply->str
                         : "an answer that is not known");
