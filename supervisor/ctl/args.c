@@ -100,13 +100,15 @@ static const char *nearest(unsigned set, const char *name)
     return option_nearest(&table, name);
 }
 
-static int refuse_unknown(unsigned set, const char *name, struct buffer *why)
+/* It may have been meant as a name: clients make ids that begin with a dash. */
+static int refuse_unknown(unsigned set, const char *word, const char *near,
+                          struct buffer *why)
 {
-    const char *near = nearest(set, name);
-
-    buffer_printf(why, "there is no option --%s here", name);
+    buffer_printf(why, "there is no option %s here", word);
     if (near != NULL) {
         buffer_printf(why, "; did you mean --%s?", near);
+    } else if ((set & ARGS_NAMES) != 0) {
+        buffer_add_text(why, "; a name that begins with a dash stands behind --");
     }
     return -EINVAL;
 }
@@ -131,7 +133,7 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
     const char *equals = strchr(argv[*index], '=');
     const struct row *row;
     const char *value;
-    char name[64], field[64];
+    char name[64], field[64 + 2];
 
     (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(argv[*index] + 2, "="),
                    argv[*index] + 2);
@@ -140,7 +142,8 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
     row = find_row(set, name);
     if (row == NULL &&
         ((set & ARGS_FIELDS_OF_JOB) == 0 || job_field_by_name(field) == NULL)) {
-        return refuse_unknown(set, name, why);
+        (void)snprintf(field, sizeof(field), "--%s", name);
+        return refuse_unknown(set, field, nearest(set, name), why);
     }
     if (row != NULL && !row->takes_value) {
         *(bool *)((char *)ret + row->offset) = true;
@@ -169,13 +172,25 @@ static int parse_letter(unsigned set, const char *word, struct args *ret,
             return 0;
         }
     }
-    buffer_printf(why, "there is no option %s here", word);
-    return -EINVAL;
+    return refuse_unknown(set, word, NULL, why);
 }
 
 static bool is_letter(const char *word)
 {
     return word[0] == '-' && word[1] != '\0';
+}
+
+/* Behind "--" nothing is an option: names, or else what is a program's own. */
+static void take_rest(unsigned set, int argc, char **argv, struct args *ret)
+{
+    if ((set & ARGS_FIELDS_OF_JOB) != 0) {
+        ret->rest = argv;
+        ret->rest_count = argc;
+        return;
+    }
+    for (int i = 0; i < argc; i++) {
+        ret->words[ret->count++] = argv[i];
+    }
 }
 
 int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buffer *why)
@@ -185,8 +200,7 @@ int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buf
     *ret = (struct args){.words = argv};
     for (int i = 0; i < argc && error == 0; i++) {
         if (strcmp(argv[i], "--") == 0) {
-            ret->rest = argv + i + 1;
-            ret->rest_count = argc - i - 1;
+            take_rest(set, argc - i - 1, argv + i + 1, ret);
             break;
         }
         if (strncmp(argv[i], "--", 2) == 0) {

@@ -25,6 +25,7 @@ enum args_set {
     ARGS_EOF = 1 << 8,
     ARGS_ALL = 1 << 9,
     ARGS_ONCE = 1 << 10,
+    ARGS_NAMES = 1 << 11, /* no options: words that are names or texts */
 };
 
 struct args {
@@ -35,7 +36,7 @@ struct args {
     const char *fields[ARGS_FIELDS]; /* by the index in job_fields; NULL: not given */
     char **words;                    /* what is no option; borrowed from argv */
     int count;
-    char **rest; /* what stands behind "--" */
+    char **rest; /* what stands behind "--", where that is the program's */
     int rest_count;
 };
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -333,6 +334,37 @@ class Pools(Command):
             pool.wait_until(lambda: p.client.job("job-2").get("state") == b"running", "it runs")
             self.check(self.paddock("cancel", "job-2", *here), 0, "requested\n")
             self.check(self.paddock("follow", "job-2", *here), 90, err="The run was cancelled.")
+
+    def test_ids_that_begin_with_a_dash(self):
+        """stand behind "--", as clients make them whose ids are random texts."""
+        with pool.Pool(workers=1, max_deliveries=1) as p:
+            here = "--runtime-dir", p.runtime
+            file = self.path("x.py", "print(1)\n")
+            self.check(self.paddock("submit", file, "--id", "-abc", *here), 0, "-abc\n")
+            self.check(self.paddock("follow", *here, "--", "-abc"), 0, "1\n")
+            self.check(self.paddock("trace", *here, "--", "-abc"), 0)
+            self.check(self.paddock("save", *here, "--output", self.path("saved"), "--", "-abc"), 0)
+            for id in ("-abc", "--all", "--help", "-"):
+                self.check(self.paddock("status", *here, "--", id), 1 - (id == "-abc"))
+            self.assertIn("verdict", self.paddock("status", *here, "--", "-abc").stdout)
+            for words, sentence in ((["status", "-abc"], "no option -abc here; a name that begins with a dash stands behind --"),
+                                    (["cancel", "--abc"], "no option --abc here; a name that begins with a dash stands behind --"),
+                                    (["status", "--jsno"], "no option --jsno here; did you mean --json?"),
+                                    (["resume", "-abc"], "no option -abc here\n"), (["resume", "--", "-abc"], "usage: paddock resume"),
+                                    (["status", "a", "--", "b"], "usage: paddock status")):
+                with self.subTest(words):
+                    self.check(self.paddock(words[0], *here, *words[1:]), 2, "", sentence)
+            for id in ("--all", "-q", "-r"):
+                job = p.client.begin(job=id)
+                lost = len(p.client.redis.zrange(p.client.key("dead"), 0, -1))
+                os.kill(p.relays()[0], signal.SIGKILL)
+                pool.wait_until(lambda: p.client.redis.zcard(p.client.key("dead")) > lost, f"{job} is dead")
+            self.check(self.paddock("dead", "show", *here, "--", "-q"), 0)
+            self.check(self.paddock("dead", "drop", *here, "--", "--all"), 0, "dropped 1\n")
+            self.check(self.paddock("dead", *here, "--", "drop", "-r"), 0)
+            self.check(self.paddock("dead", "requeue", *here, "--", "-q"), 0)
+            self.check(self.paddock("cancel", *here, "--", "-q"), 0)
+            self.assertEqual(p.client.wait("-q").verdict, "cancelled")
 
     def test_pause_and_resume(self):
         with pool.Pool(workers=1) as p:
