@@ -107,6 +107,13 @@ static void drain(void *context)
     }
 }
 
+/* What a pool itself does by that is nothing beyond draining but to give up its port. */
+static void drain_for_good(void *context)
+{
+    drain(context);
+    signal_pools(context, SIGUSR2);
+}
+
 static void end(void *context)
 {
     const struct keeper *keeper = context;
@@ -304,8 +311,13 @@ static void reload(void *context)
 }
 
 static const struct signal_row signal_rows[] = {
-    {SIGTERM, end},   {SIGINT, end},    {SIGQUIT, end_now},
-    {SIGHUP, reload}, {SIGUSR1, drain}, {SIGPIPE, signals_pass_over},
+    {SIGTERM, end},
+    {SIGINT, end},
+    {SIGQUIT, end_now},
+    {SIGHUP, reload},
+    {SIGUSR1, drain},
+    {SIGUSR2, drain_for_good},
+    {SIGPIPE, signals_pass_over},
 };
 
 static void service(struct keeper *keeper, const struct pollfd *fds)

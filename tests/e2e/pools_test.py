@@ -497,6 +497,28 @@ class Pools(unittest.TestCase):
                     self.assertEqual(self.client(queue).job(job)["state"], state)
                     self.client(queue).cancel(job)
 
+    def test_one_that_lets_jobs_end_goes_to_all(self):
+        """However often, and also the one that a pool is mostly sent by its keeper: by that the port is given up meanwhile."""
+        def is_served(port):
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        server = self.enterContext(pool.RedisServer())
+        port = pool.free_port()
+        for number in signal.SIGUSR1, signal.SIGUSR2:
+            with self.subTest(number), contextlib.ExitStack() as stack:
+                self.write(FAR + f"metrics = 127.0.0.1:{port}\n")
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None, redis=server.address))
+                jobs = {queue: self.client(queue).begin() for queue in ("exercises", "competition")}
+                for _ in range(2):
+                    self.pool.process.send_signal(number)
+                    pool.wait_until(lambda: self.pool.read_log().count("draining: running jobs may end, within 60 s") == 2, "both drain")
+                pool.wait_until(lambda: is_served(port) == (number == signal.SIGUSR1), "the port is given up, or not")
+                for queue, job in jobs.items():
+                    self.client(queue).cancel(job)
+                    self.assertEqual(self.client(queue).wait(job).verdict, "cancelled")
+                self.assertEqual(self.pool.process.wait(pool.PATIENCE), 0)
+
     def test_each_has_its_own_time_to_end(self):
         """At the end of all, too: one that was taken out before, and one that keeps its time as it cannot do what is new."""
         server = self.enterContext(pool.RedisServer())
