@@ -130,7 +130,7 @@ size_t utf8_characters(const char *bytes, size_t size)
     return count;
 }
 
-/* Above ASCII; the range of their last byte. */
+/* Above ASCII; the range of the byte behind the lead, mostly the last one. */
 struct utf8_range {
     const char *lead;
     unsigned char first, last;
@@ -150,22 +150,20 @@ static const struct utf8_range hidden[] = {
     {"\xe1\x9e", 0xb4, 0xb5},     /* Khmer inherent vowels */
     {"\xe1\xa0", 0x8b, 0x8f},     /* Mongolian variation selectors, vowel separator */
     {"\xe2\x80", 0x8b, 0x8f},     /* zero-width space and joiners, marks of direction */
-    {"\xe2\x81", 0xa0, 0xa4},     /* word joiner, operators that are not seen */
+    {"\xe2\x81", 0xa0, 0xa5},     /* word joiner, operators that are not seen */
     {"\xe2\x81", 0xaa, 0xaf},     /* deprecated format characters */
     {"\xe2\xa0", 0x80, 0x80},     /* Braille blank */
     {"\xe3\x85", 0xa4, 0xa4},     /* Hangul filler */
     {"\xef\xb8", 0x80, 0x8f},     /* variation selectors */
     {"\xef\xbb", 0xbf, 0xbf},     /* byte order mark */
     {"\xef\xbe", 0xa0, 0xa0},     /* halfwidth Hangul filler */
-    {"\xef\xbf", 0xb9, 0xbb},     /* interlinear annotation */
+    {"\xef\xbf", 0xb0, 0xbb},     /* kept for such; interlinear annotation */
+    {"\xf0\x93\x90", 0xb0, 0xbf}, /* joiners of hieroglyphs */
+    {"\xf0\x96\xbf", 0xa4, 0xa4}, /* Khitan filler */
     {"\xf0\x9b\xb2", 0xa0, 0xa3}, /* shorthand format controls */
     {"\xf0\x9d\x85", 0xb3, 0xba}, /* musical format controls */
-    {"\xf3\xa0\x80", 0x80, 0xbf}, /* tags */
-    {"\xf3\xa0\x81", 0x80, 0xbf},
-    {"\xf3\xa0\x84", 0x80, 0xbf}, /* more variation selectors */
-    {"\xf3\xa0\x85", 0x80, 0xbf},
-    {"\xf3\xa0\x86", 0x80, 0xbf},
-    {"\xf3\xa0\x87", 0x80, 0xaf},
+    {"\xf3\xa0", 0x80, 0xbf},     /* tags, more variation selectors, and what is kept
+                                   for such */
 };
 
 static bool is_among(const struct utf8_range *ranges, size_t count, const char *bytes,
@@ -174,7 +172,7 @@ static bool is_among(const struct utf8_range *ranges, size_t count, const char *
     for (size_t i = 0; i < count; i++) {
         size_t lead = strlen(ranges[i].lead);
 
-        if (length == lead + 1 && memcmp(bytes, ranges[i].lead, lead) == 0 &&
+        if (length > lead && memcmp(bytes, ranges[i].lead, lead) == 0 &&
             (unsigned char)bytes[lead] >= ranges[i].first &&
             (unsigned char)bytes[lead] <= ranges[i].last) {
             return true;

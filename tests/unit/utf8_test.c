@@ -170,6 +170,41 @@ static void whole_characters(void **state)
     }
 }
 
+/* Unicode's Default_Ignorable_Code_Point, and what else nobody sees, or moves others. */
+static const struct {
+    uint32_t first, last;
+} unseen[] = {
+    {0x80, 0x9f},       {0xad, 0xad},       {0x34f, 0x34f},     {0x61c, 0x61c},
+    {0x115f, 0x1160},   {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},
+    {0x2028, 0x202e},   {0x2060, 0x206f},   {0x2800, 0x2800},   {0x3164, 0x3164},
+    {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xfffb},
+    {0x13430, 0x1343f}, {0x16fe4, 0x16fe4}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+    {0xe0000, 0xe0fff},
+};
+
+static bool is_unseen(uint32_t code)
+{
+    for (size_t i = 0; i < array_size(unseen); i++) {
+        if (code >= unseen[i].first && code <= unseen[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void what_nobody_sees(void **state)
+{
+    for (uint32_t code = 0x80; code < 0x110000; code++) {
+        char bytes[4];
+        size_t length = code < 0xd800 || code >= 0xe000 ? utf8_encode(code, bytes) : 0;
+
+        if (length > 0 &&
+            (utf8_moves(bytes, length) || utf8_hides(bytes, length)) != is_unseen(code)) {
+            fail_msg("U+%04X", code);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +216,7 @@ int main(void)
         cmocka_unit_test(empty_is_valid),
         cmocka_unit_test(copies_clean),
         cmocka_unit_test(whole_characters),
+        cmocka_unit_test(what_nobody_sees),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
