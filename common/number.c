@@ -15,7 +15,8 @@ int number_parse(const char *text, int64_t least, int64_t most, int64_t *ret)
     }
     errno = 0;
     number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < least || number > most) {
+    if (errno != 0 || end == text || *end != '\0' || number < least || number > most ||
+        (number == 0 && *text == '-')) { /* which the queue's functions take for none */
         return -EINVAL;
     }
     *ret = number;
