@@ -152,6 +152,10 @@ int local_pool_drain(const struct command *command, struct args *args)
         return complain(EXIT_USAGE, "--redis: drain is about a pool of this machine, "
                                     "which --runtime-dir names");
     }
+    if (args->queue != NULL) {
+        return complain(EXIT_USAGE, "--queue: drain is about a pool, with all of its "
+                                    "queues; --pool names one of several");
+    }
     if (local_pool_board(args, &board, &why) < 0 || ask(board, &supervisor, &why) < 0) {
         scoreboard_unmap(board);
         return complain_why(EXIT_CONFIG, &why);

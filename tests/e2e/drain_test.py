@@ -68,6 +68,7 @@ class Drain(Command):
 
     def test_bad_input(self):
         self.check(self.paddock("drain", "--redis", self.server.address), 2, err="--redis: drain is about a pool of this machine")
+        self.check(self.paddock("drain", "--queue", "test"), 2, err="--queue: drain is about a pool, with all of its queues")
         self.check(self.paddock("drain", "j"), 2, err="usage")
         self.check(self.paddock("drain", "--runtime-dir", self.path("empty/x", "")), 100, err="no pool runs here")
 
