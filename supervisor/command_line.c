@@ -27,6 +27,7 @@ static int print_help(const struct command_line *line)
         "usage: paddock-supervisor [--config FILE] [--OPTION=VALUE ...]\n"
         "Runs a pool of workers in the foreground.\n\n"
         "  --config FILE    read options from an INI file\n"
+        "  --config-fd N    as it stands there at the start; a reload reads FILE\n"
         "  --pool NAME      run that one alone of the file's pools, its [pool NAME]\n"
         "  --check-config   read the configuration, say whether it is good, and end\n"
         "  --check-sandbox  attack the sandbox layer by layer, say which hold, and end;\n"
@@ -102,6 +103,22 @@ static int take_config(struct command_line *line, const char *value)
     return 0;
 }
 
+static int take_fd(const char *value, int least, int *ret)
+{
+    int64_t fd;
+
+    if (number_parse(value, least, 65535, &fd) < 0 || fd_set_cloexec((int)fd, 1) < 0) {
+        return -EINVAL;
+    }
+    *ret = (int)fd;
+    return 0;
+}
+
+static int take_config_fd(struct command_line *line, const char *value)
+{
+    return take_fd(value, 0, &line->copy);
+}
+
 static int take_pool(struct command_line *line, const char *value)
 {
     line->pool = value;
@@ -110,13 +127,7 @@ static int take_pool(struct command_line *line, const char *value)
 
 static int take_ready_fd(struct command_line *line, const char *value)
 {
-    int64_t fd;
-
-    if (number_parse(value, 3, 65535, &fd) < 0 || fd_set_cloexec((int)fd, 1) < 0) {
-        return -EINVAL;
-    }
-    line->ready_fd = (int)fd;
-    return 0;
+    return take_fd(value, 3, &line->ready_fd);
 }
 
 static int take_hold(struct command_line *line, const char *value)
@@ -139,6 +150,7 @@ static const struct flag {
     {"json", true, NULL, take_json},
     {"hold", true, NULL, take_hold},
     {"config", false, NULL, take_config},
+    {"config-fd", false, NULL, take_config_fd},
     {"pool", false, NULL, take_pool},
     {"ready-fd", false, NULL, take_ready_fd},
 };
@@ -270,8 +282,9 @@ static int read_config(const struct reading *reading, const struct command_line 
 
     *reading->parts = (struct option_parts){0};
     option_defaults(&config_table, reading->config);
-    if (line->config_file != NULL && config_read(reading->config, line->config_file, pool,
-                                                 reading->parts, reading->why) < 0) {
+    if (line->config_file != NULL &&
+        config_read(reading->config, line->config_file, line->copy, pool, reading->parts,
+                    reading->why) < 0) {
         code = ROLE_EXIT_CONFIG;
     }
     if (code == ROLE_EXIT_OK) {
@@ -297,6 +310,9 @@ int command_line_read(struct command_line *line, int argc, char **argv,
     if (code == ROLE_EXIT_OK && line->pool != NULL && line->config_file == NULL) {
         code = refuse(&reading, "--pool goes with --config");
     }
+    if (code == ROLE_EXIT_OK && line->copy >= 0 && line->config_file == NULL) {
+        code = refuse(&reading, "--config-fd goes with --config");
+    }
     if (code == ROLE_EXIT_OK) {
         code = read_config(&reading, line, line->pool);
     }
@@ -307,6 +323,7 @@ int command_line_read(struct command_line *line, int argc, char **argv,
         (line->pool == NULL || line->ready_fd < 0)) {
         code = refuse(&reading, "--hold goes with --pool and --ready-fd");
     }
+    line->copy = -1; /* what follows is a reload */
     return code;
 }
 

@@ -12,6 +12,7 @@ struct command_line {
     int argc;
     char **argv; /* borrowed, and read again by a reload */
     const char *config_file;
+    int copy;                  /* of that file, read in its place; -1: none. Borrowed */
     const char *pool;          /* the one of the file that is to run; NULL: all */
     struct option_parts parts; /* the pools of the file; none: one without a name */
     int ready_fd;              /* -1: none */
@@ -33,7 +34,7 @@ struct command_line {
 
 #define COMMAND_LINE_INIT                                                                \
     ((struct command_line){                                                              \
-        .ready_fd = -1, .end_ms = CLOCK_NEVER, .alive_ms = CLOCK_NEVER})
+        .copy = -1, .ready_fd = -1, .end_ms = CLOCK_NEVER, .alive_ms = CLOCK_NEVER})
 
 /* Defaults, then the file, then the options. Returns ROLE_EXIT_OK, or the code to end
  * with and a sentence in `why`: an option that is not there is wrong usage, a bad value

@@ -220,12 +220,36 @@ static int read_regular(const char *path, char **ret_text, size_t *ret_size,
     return 0;
 }
 
-int config_read(struct config *config, const char *path, const char *pool,
+int config_copy(const char *path, int *ret_fd, struct buffer *why)
+{
+    autofree char *text = NULL;
+    autoclose int fd = -1;
+    size_t size;
+    int error = read_regular(path, &text, &size, why);
+
+    if (error < 0) {
+        return error;
+    }
+    error = fd_memfd_sealed("paddock-config", size, &fd);
+    error = error == 0 ? fd_write_full(fd, text, size) : error;
+    if (error < 0) {
+        buffer_printf(why, "%s: it cannot be kept: %s", path, strerror(-error));
+        return error;
+    }
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+int config_read(struct config *config, const char *path, int copy, const char *pool,
                 struct option_parts *parts, struct buffer *why)
 {
     autofree char *text = NULL;
+    char place[32];
     size_t size;
-    int error = read_regular(path, &text, &size, why);
+    int error;
+
+    (void)snprintf(place, sizeof(place), "/proc/self/fd/%d", copy);
+    error = read_regular(copy >= 0 ? place : path, &text, &size, why);
 
     if (error < 0) {
         return error;

@@ -54,10 +54,15 @@ struct log_manner config_log(const struct config *config);
 /* The default that depends on the machine and the user: runtime_dir. */
 void config_complete(struct config *config);
 
-/* Reads a regular file over the defaults: that of a pool of the name `pool`, or what is
- * the same for all of its pools (NULL). `parts` gets the names of all. Returns 0, or
- * -EINVAL with "file:line: sentence" in `why`; waits for nothing. */
-int config_read(struct config *config, const char *path, const char *pool,
+/* Copies a regular file into memory of its size: for config_read, and for other
+ * supervisors. Returns 0 and an fd that is the caller's, or a negative errno with a
+ * sentence in `why`; waits for nothing. */
+int config_copy(const char *path, int *ret_fd, struct buffer *why) must_check;
+/* Reads a regular file over the defaults, or, where `copy` is not -1, a copy of it: that
+ * of a pool of the name `pool`, or what is the same for all of its pools (NULL). `parts`
+ * gets the names of all. Returns 0, or -EINVAL with "file:line: sentence" in `why`; waits
+ * for nothing. */
+int config_read(struct config *config, const char *path, int copy, const char *pool,
                 struct option_parts *parts, struct buffer *why) must_check;
 
 /* What no single option shows, of one pool. Returns 0, or -EINVAL with a sentence in

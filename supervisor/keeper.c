@@ -425,7 +425,7 @@ static int name_file(struct keeper *keeper, struct buffer *why)
 
 static int open_all(struct keeper *keeper, struct buffer *why)
 {
-    int code = pools_read(keeper->line, &keeper->pools, why);
+    int code = keeper_read(keeper->line, &keeper->pools, &keeper->line->copy, why);
 
     code = code == ROLE_EXIT_OK ? name_file(keeper, why) : code;
     if (code != ROLE_EXIT_OK) {
@@ -451,6 +451,7 @@ static void close_all(struct keeper *keeper)
     runtime_close(&keeper->runtime);
     notify_close(&keeper->notify);
     close_fd(&keeper->signals);
+    close_fd(&keeper->line->copy);
     free(keeper->pools);
 }
 

@@ -18,7 +18,7 @@ struct given {
 struct keeper {
     struct command_line *line;
     char file[LIMIT_PATH]; /* the configuration's absolute path, links and all */
-    struct pools *pools;   /* in force; owned */
+    struct pools *pools; /* in force; owned, as is line->copy, the file as it was then */
     struct runtime runtime;
     struct notify notify;
     struct cgroup cgroup;
@@ -63,7 +63,11 @@ void keeper_publish(struct keeper *keeper);
  * jobs. */
 const struct unit *keeper_find_owner(const struct keeper *keeper, const char *pool,
                                      const char *owner);
-/* One of them is started, and reads the file as that is by now: so do we. */
+/* The file as it is by now, and what it says. Returns ROLE_EXIT_OK, or the code to end
+ * with and a sentence in `why`; both are the caller's. */
+int keeper_read(const struct command_line *line, struct pools **ret, int *ret_copy,
+                struct buffer *why);
+/* One of them is started, with all that the file said: so have we. */
 void keeper_read_for(struct keeper *keeper, const struct unit *unit);
 /* Reads the configuration again: a pool that is new is started, one that is gone is
  * drained, the others read it by themselves. */

@@ -138,7 +138,24 @@ void keeper_publish(struct keeper *keeper)
     }
 }
 
-/* Where the file is bad by now it does not start, and says why. */
+int keeper_read(const struct command_line *line, struct pools **ret, int *ret_copy,
+                struct buffer *why)
+{
+    struct command_line copied = *line;
+    autoclose int copy = -1;
+    int code;
+
+    if (config_copy(line->config_file, &copy, why) < 0) {
+        return ROLE_EXIT_CONFIG;
+    }
+    copied.copy = copy;
+    code = pools_read(&copied, ret, why);
+    if (code == ROLE_EXIT_OK) {
+        *ret_copy = steal_fd(&copy);
+    }
+    return code;
+}
+
 void keeper_read_for(struct keeper *keeper, const struct unit *unit)
 {
     static struct config fresh;
@@ -219,10 +236,11 @@ static void pass_on(struct keeper *keeper)
 }
 
 /* What will be in force has to be good, too, not the file alone. */
-static int read_fresh(const struct keeper *keeper, struct pools **ret, struct buffer *why)
+static int read_fresh(const struct keeper *keeper, struct pools **ret, int *ret_copy,
+                      struct buffer *why)
 {
     autobuffer struct buffer sentence = BUFFER_INIT(KIB(4));
-    int code = pools_read(keeper->line, ret, why);
+    int code = keeper_read(keeper->line, ret, ret_copy, why);
 
     if (code != ROLE_EXIT_OK) {
         return code;
@@ -261,6 +279,7 @@ void keeper_reload(struct keeper *keeper)
 {
     autofree struct pools *fresh = NULL;
     autobuffer struct buffer why = BUFFER_INIT(KIB(4));
+    autoclose int copy = -1;
 
     if (keeper->phase != POOL_RUNNING) {
         keeper->reload_again = keeper->phase == POOL_STARTING;
@@ -270,7 +289,7 @@ void keeper_reload(struct keeper *keeper)
         return;
     }
     keeper->reload_again = false;
-    if (read_fresh(keeper, &fresh, &why) != ROLE_EXIT_OK) {
+    if (read_fresh(keeper, &fresh, &copy, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
         return;
@@ -279,6 +298,8 @@ void keeper_reload(struct keeper *keeper)
                (long long)clock_now_us());
     keep_whole(&fresh->common, &keeper->pools->common);
     *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
+    close_fd(&keeper->line->copy);
+    keeper->line->copy = steal_fd(&copy);
     log_open("supervisor", config_log(&keeper->pools->common));
     pass_on(keeper);
     say_waiting(keeper);

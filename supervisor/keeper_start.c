@@ -15,9 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define WORDS 256 /* of a pool's command line */
-#define OVER  8   /* of them ours */
+#define OVER  9   /* of them ours */
 
 /* What a pool's supervisor is told over what was given to us. */
 struct told {
@@ -43,6 +44,7 @@ static void tell_all(const struct keeper *keeper, const struct unit *unit,
     const struct config *config = pools_find(keeper->pools, unit->name);
 
     tell(told, "--config=%s", keeper->file);
+    tell(told, "--config-fd=%d", STDIN_FILENO);
     tell(told, "--pool=%s", unit->name);
     tell(told, "--ready-fd=%d", ROLE_PEER);
     if (keeper->phase == POOL_STARTING) {
@@ -58,7 +60,7 @@ static void tell_all(const struct keeper *keeper, const struct unit *unit,
     }
 }
 
-/* The file may have been changed without a reload, and this be another pool's owner. */
+/* What only a restart changes may be another pool's owner, which keeps that till then. */
 static int take_owner(struct keeper *keeper, const struct unit *unit, struct buffer *why)
 {
     const struct config *config = pools_find(keeper->pools, unit->name);
@@ -81,7 +83,7 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     const char *argv[1 + WORDS + OVER + 1] = {"paddock-supervisor"};
     size_t count = 1 + command_line_options(keeper->line, argv + 1, WORDS);
     autoclose int binary = -1, ours = -1, theirs = -1;
-    struct spawn spawn = {.argv = argv, .input = -1, .output = -1};
+    struct spawn spawn = {.argv = argv, .input = keeper->line->copy, .output = -1};
     struct process process = PROCESS_INIT;
     int ends[2], error;
 

@@ -397,6 +397,21 @@ static void take_back_children(void)
     (void)sigaction(SIGCHLD, &usual, NULL);
 }
 
+/* One of several pools says it in their log, as far as it could be read how. */
+static int refuse(const struct command_line *line, const struct config *config, int code,
+                  const struct buffer *why)
+{
+    struct log_manner manner = config_log(config);
+
+    if (line->pool == NULL || line->ready_fd < 0) {
+        return command_line_complain(code, why);
+    }
+    (void)snprintf(manner.pool, sizeof(manner.pool), "%s", line->pool);
+    log_open("supervisor", manner);
+    log_error("%s", why->data != NULL ? why->data : "");
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     static struct pool pool = {.board_fd = -1,
@@ -417,7 +432,7 @@ int main(int argc, char **argv)
     }
     code = command_line_read(&line, argc, argv, &pool.config, &why);
     if (code != ROLE_EXIT_OK) {
-        return command_line_complain(code, &why);
+        return refuse(&line, &pool.config, code, &why);
     }
     if (line.instead != NULL) {
         return command_line_finish(line.instead(&line));

@@ -235,17 +235,17 @@ class Pools(unittest.TestCase):
         self.assertIsNotNone(self.supervisor("two"))
         self.assertNotIn("left behind", self.pool.read_log())
 
-    def test_an_owner_that_is_taken_without_a_reload(self):
-        """A pool that is started again reads the file as it is by then: what it says there may be another's that runs."""
+    def test_an_owner_that_another_keeps(self):
+        """A pool that is started again has all that the file says: that may be another's that runs."""
         server = self.enterContext(pool.RedisServer())
         words = "[pool]\nworkers = 1\n[pool one]\nqueue = one\nowner = {}\n[pool two]\nqueue = two\nowner = {}\n"
         self.serve(words.format("me", "you"), redis=server.address)
-        self.write(words.format("you", "me"))
+        self.reload(words.format("you", "me"), ["one/supervisor", "two/supervisor", "reloaded: nothing has changed"])
         os.kill(self.supervisor("one"), signal.SIGKILL)
         pool.wait_until(lambda: "unable to start pool one: owner = you: pool two has it until it is started again"
                         in self.pool.read_log(), "it is said")
         self.assertEqual(self.client("two").run("print(1)").verdict, "ok")
-        self.write(words.format("we", "me"))
+        self.reload(words.format("we", "me"), ["pool ready queue=one"])
         self.assertEqual(self.client("one").run("print(1)").verdict, "ok")
 
     def test_a_port_that_another_keeps(self):
@@ -293,6 +293,37 @@ class Pools(unittest.TestCase):
                 self.reload(words, ["the configuration stays as it was: ", said])
         self.assertEqual((len(self.workers("exercises")), len(self.workers("competition"))), (1, 2))
         self.assertEqual(self.client("exercises").run("print(1)").verdict, "ok")
+
+    def test_one_that_dies_while_a_bad_file_lies_there(self):
+        """or none: it has what is in force, also where it is the only one; and the log is as that has it."""
+        words = "[pool]\nworkers = 1\nlog_format = json\n[redis]\nmaxmemory_mb = 64\n[pool one]\nqueue = one\n"
+        for more in "", "[pool two]\nqueue = two\n":
+            with self.subTest(more), contextlib.ExitStack() as stack:
+                self.write(words + more)
+                self.pool = stack.enter_context(pool.Pool(config=self.file, workers=None, queue=None))
+                self.reload(words.replace("workers = 1", "workers = none"), ["the configuration stays as it was: "])
+                for _ in range(2):
+                    os.kill(self.supervisor("one"), signal.SIGKILL)
+                    pool.wait_until(lambda: self.supervisor("one"), "it is started again")
+                    self.assertEqual(self.client("one").run("print(1)").verdict, "ok")
+                    if os.path.exists(self.file):
+                        os.unlink(self.file)
+                self.reload(words.replace("workers = 1", "workers = 2") + more, ["reloaded: the new configuration is in force"])
+                pool.wait_until(lambda: len(self.workers("one")) == 2, "what is good again is read")
+                for line in self.pool.read_log().splitlines():
+                    self.assertIn("message", json.loads(line))
+
+    def test_why_one_of_them_does_not_start(self):
+        """is said in their log, as the other lines are."""
+        self.write("[pool]\nlog_format = json\nworkers = none\n[pool one]\n")
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            done = subprocess.run([pool.program("paddock-supervisor"), f"--config={self.file}", "--pool=one", f"--ready-fd={theirs.fileno()}"],
+                                  pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=pool.PATIENCE)
+        self.assertEqual((done.returncode, done.stdout), (100, ""))
+        said = json.loads(done.stderr)
+        self.assertEqual((said["level"], said["pool"], said["role"]), ("error", "one", "supervisor"))
+        self.assertIn(":3: workers = none: takes a whole number", said["message"])
 
     def published(self):
         """What stands in the file by which the command finds them, and which one it is."""

@@ -209,6 +209,7 @@ static void where_the_runtime_folder_is(void **state)
 static void files(void **state)
 {
     char path[] = "/tmp/config_test_XXXXXX";
+    autoclose int copy = -1;
     int fd = mkstemp(path);
     autobuffer struct buffer why = BUFFER_INIT(8192);
     struct option_parts parts;
@@ -218,13 +219,20 @@ static void files(void **state)
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     assert_int_equal(close(fd), 0);
     option_defaults(&config_table, &config);
-    assert_int_equal(config_read(&config, path, NULL, &parts, &why), -EINVAL);
+    assert_int_equal(config_read(&config, path, -1, NULL, &parts, &why), -EINVAL);
     assert_non_null(strstr(why.data, path));
     assert_non_null(strstr(why.data, ":4: maxmemory_mb = many: takes a whole number"));
     assert_int_equal(config.workers, 7);
+    assert_int_equal(config_copy(path, &copy, &why), 0);
     assert_int_equal(unlink(path), 0);
+    for (int i = 0; i < 2; i++) {
+        buffer_reset(&why);
+        assert_int_equal(config_read(&config, path, copy, NULL, &parts, &why), -EINVAL);
+        assert_non_null(strstr(why.data, path));
+        assert_non_null(strstr(why.data, ":4: maxmemory_mb = many"));
+    }
     buffer_reset(&why);
-    assert_int_equal(config_read(&config, path, NULL, &parts, &why), -EINVAL);
+    assert_int_equal(config_read(&config, path, -1, NULL, &parts, &why), -EINVAL);
     assert_non_null(strstr(why.data, "No such file"));
 }
 
