@@ -88,7 +88,7 @@ static void reset_signals(const struct birth *birth)
         (void)sigaction(signo, &usual, NULL);
     }
     (void)sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) != 0) {
+    if (!birth->spawn->waits && sigprocmask(SIG_SETMASK, &none, NULL) != 0) {
         give_up(birth, "reset signals");
     }
 }

@@ -26,6 +26,8 @@ struct spawn {
     enum isolation isolation;
     int64_t uid_first; /* on the host; what root maps */
     bool trial;        /* only tries its namespaces, and ends: there is no program */
+    bool waits;        /* signals that are blocked here are there, too, and come when it
+                          takes them: one of us, which blocks them before it does */
 };
 
 struct process {

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import pool
@@ -414,6 +415,17 @@ class Pools(unittest.TestCase):
         wanted = subprocess.run(["/usr/bin/python3", "-c", "print(hash('robot'))"], env={"PYTHONHASHSEED": "11"},
                                 capture_output=True, text=True, check=True).stdout
         pool.wait_until(lambda: text(self.client("exercises").run("print(hash('robot'))")) == wanted, "the last seed is in force")
+
+    def test_again_and_again_while_one_starts(self):
+        """What comes before it can take it waits for it, and does not end it."""
+        self.serve()
+        self.write(FILE + THIRD)
+        for _ in range(300):
+            self.pool.process.send_signal(signal.SIGHUP)
+            time.sleep(0.0002)
+        pool.wait_until(lambda: "pool ready queue=third" in self.pool.read_log(), "it serves")
+        self.assertNotIn("died of", self.pool.read_log())
+        self.assertEqual(self.client("third").run("print(1)").verdict, "ok")
 
     def test_one_that_was_drained(self):
         """It stays so until the file is read again; the other goes on."""
