@@ -378,7 +378,9 @@ bool command_line_hear_go(const struct command_line *line)
 
 static void say(const struct command_line *line, const char *word)
 {
-    (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (line->ready_fd >= 0) {
+        (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 void command_line_say_alive(struct command_line *line, int64_t now_ms)
@@ -391,9 +393,12 @@ void command_line_say_alive(struct command_line *line, int64_t now_ms)
 
 void command_line_say_reloaded(const struct command_line *line)
 {
-    if (line->ready_fd >= 0) {
-        say(line, COMMAND_LINE_RELOADED "\n");
-    }
+    say(line, COMMAND_LINE_RELOADED "\n");
+}
+
+void command_line_say_ending(const struct command_line *line)
+{
+    say(line, COMMAND_LINE_ENDING "\n");
 }
 
 int command_line_complain(int code, const struct buffer *why)

@@ -208,8 +208,12 @@ static void take_words(struct keeper *keeper, struct unit *unit)
     ssize_t size;
 
     while ((size = recv(unit->peer, words, sizeof(words), MSG_DONTWAIT)) > 0) {
+        bool ends = is_word(words, (size_t)size, COMMAND_LINE_ENDING "\n");
+
         unit->silent_ms = 0;
-        unit->reloading &= !is_word(words, (size_t)size, COMMAND_LINE_RELOADED "\n");
+        unit->reloading &=
+            !ends && !is_word(words, (size_t)size, COMMAND_LINE_RELOADED "\n");
+        keeper->again[unit - keeper->units] |= ends;
         if (unit->state == UNIT_STARTING) { /* the first is READY */
             on_ready(keeper, unit);
         }
@@ -263,23 +267,39 @@ static bool any_hopeless(const struct keeper *keeper)
     return false;
 }
 
-static void on_death(struct keeper *keeper, struct unit *unit, int status)
+/* What has come since it began to be drained it cannot have read: it may have been gone
+ * before it could say so. */
+static void on_drained(struct keeper *keeper, struct unit *unit, int status)
+{
+    size_t place = (size_t)(unit - keeper->units);
+    bool again = keeper->again[place] || unit->reloading;
+
+    log_info("%s was drained: %s", unit_label(unit).text,
+             again ? "it is started again, as a reload has come since"
+                   : "a reload starts it again");
+    keeper->drained[place] = !again;
+    lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
+    lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
+}
+
+static void take_death(struct keeper *keeper, struct unit *unit, int status)
 {
     bool ended = unit->kind == UNIT_POOL && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-
-    unit->reloading = false;
     if (keeper->phase >= POOL_DRAINING) {
         lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
     } else if (keeper->phase == POOL_STARTING && unit->state != UNIT_READY) {
         on_failed_start(keeper, unit, status);
     } else if (ended && unit->state != UNIT_RETIRING) {
-        log_info("%s was drained: a reload starts it again", unit_label(unit).text);
-        keeper->drained[unit - keeper->units] = true;
-        lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
-        lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
+        on_drained(keeper, unit, status);
     } else {
         lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
     }
+}
+
+static void on_death(struct keeper *keeper, struct unit *unit, int status)
+{
+    take_death(keeper, unit, status);
+    unit->reloading = keeper->again[unit - keeper->units] = false;
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
         publish_change(keeper);

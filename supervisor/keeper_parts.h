@@ -34,6 +34,7 @@ struct keeper {
     struct unit units[PLACES]; /* SPARE: not in use, or */
     struct given given[PLACES];
     bool drained[PLACES]; /* by somebody: its place is kept until a reload */
+    bool again[PLACES];   /* it is being drained, and a reload has come since */
 };
 
 /* ---- keeper.c ---- */

@@ -198,15 +198,21 @@ static void read_again(void *context)
 {
     struct watch *watch = context;
 
-    watch->reloading = true;
     reload(watch->pool, watch->line);
+    if (watch->pool->phase < POOL_DRAINING) {
+        watch->reloading = true;
+    } else {
+        command_line_say_ending(watch->line);
+    }
 }
 
+/* One that is under way when the pool begins to end is over, too. */
 static void tell_reloaded(struct watch *watch)
 {
     const struct pool *pool = watch->pool;
+    bool over = pool->reload == RELOAD_NONE && !pool->reload_again;
 
-    if (watch->reloading && pool->reload == RELOAD_NONE && !pool->reload_again) {
+    if (watch->reloading && (over || pool->phase >= POOL_DRAINING)) {
         watch->reloading = false;
         command_line_say_reloaded(watch->line);
     }

@@ -439,6 +439,24 @@ class Pools(unittest.TestCase):
         self.reload(FILE, ["exercises/supervisor"])
         self.assertEqual(self.client("exercises").wait(waiting).verdict, "ok")
 
+    def test_one_that_is_being_drained(self):
+        """The file is read again meanwhile: it is started again when it is over. A reload from before starts nobody again."""
+        self.serve()
+        job = self.client("exercises").begin()
+        with subprocess.Popen([PADDOCK, "drain", "--pool", "exercises", "--runtime-dir", self.pool.runtime],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as drain:
+            pool.wait_until(lambda: "draining: running jobs may end" in self.pool.read_log(), "it drains")
+            self.reload(FILE, ["not read again: the pool is ending", "nothing has changed"])
+            self.client("exercises").cancel(job)
+            self.assertEqual(drain.wait(pool.PATIENCE), 0)
+        self.assertEqual(self.client("exercises").run("print(1)").verdict, "ok")
+        self.assertIn("pool exercises was drained: it is started again, as a reload has come since", self.pool.read_log())
+        pool.wait_until(lambda: self.supervisor("exercises"), "it serves")
+        self.reload(FILE.replace("hash_seed = 7", "hash_seed = 8"), ["hash_seed is another one"])
+        self.assertEqual(self.command("drain", "--pool", "exercises").returncode, 0)
+        pool.wait_until(lambda: "pool exercises was drained: a reload starts it again" in self.pool.read_log(), "it is said")
+        self.assertIsNone(self.supervisor("exercises"))
+
     def test_when_all_were_drained_it_is_over(self):
         self.serve()
         for name in "exercises", "competition":
