@@ -10,13 +10,16 @@
 #include "common/number.h"
 #include "common/role.h"
 #include "supervisor/health.h"
+#include "supervisor/runtime.h"
 #include "supervisor/sizing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int print_help(const struct command_line *line)
 {
@@ -67,12 +70,43 @@ static int print_config(const struct command_line *line)
     return ROLE_EXIT_OK;
 }
 
+/* What a pool names on this machine, as far as that is seen without starting one, which
+ * says more. */
+static int try_names(const struct config *config, struct buffer *why)
+{
+    static const char zip[] = "PK\3\4";
+    autoclose int fd = open(config->library, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char found[sizeof(zip)] = "";
+
+    if (config->library[0] != '\0' && fd >= 0 &&
+        (read(fd, found, strlen(zip)) < 0 || strcmp(found, zip) != 0)) {
+        buffer_printf(
+            why, "library = %s: it is no library of Python: paddock-library makes one",
+            config->library);
+        return -EINVAL;
+    }
+    return runtime_try(config, why);
+}
+
+static int try_all(const struct pools *pools, struct buffer *why)
+{
+    int error = try_names(&pools->common, why);
+
+    for (uint32_t i = 0; i < pools->count && error == 0; i++) {
+        error = try_names(&pools->each[i], why);
+    }
+    return error;
+}
+
 static int check_config(const struct command_line *line)
 {
     autofree struct pools *pools = NULL;
     autobuffer struct buffer text = BUFFER_INIT(KIB(16)), why = BUFFER_INIT(KIB(4));
     int code = pools_read(line, &pools, &why);
 
+    if (code == ROLE_EXIT_OK && try_all(pools, &why) < 0) {
+        code = ROLE_EXIT_CONFIG;
+    }
     if (code != ROLE_EXIT_OK) {
         return command_line_complain(code, &why);
     }

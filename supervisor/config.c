@@ -16,7 +16,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define AT(member) offsetof(struct config, member)
@@ -310,6 +312,26 @@ static int check_metrics(const struct config *config, const char *file,
     return 0;
 }
 
+/* The private Redis listens in the runtime folder. What is the same for all of several
+ * pools does not show whether any needs one. */
+static int check_socket(const struct config *config, const char *file,
+                        const struct option_parts *parts, struct buffer *why)
+{
+    size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof("/redis.sock");
+
+    bool is_shared = parts->count > 0 && config->pool[0] == '\0';
+
+    if (config->redis[0] == '\0' && !is_shared && strlen(config->runtime_dir) > most) {
+        say_line(file, parts, "runtime_dir", "runtime_dir", why);
+        buffer_printf(why,
+                      "runtime_dir = %s: its sockets would have names that are too long: "
+                      "it may be %zu bytes long",
+                      config->runtime_dir, most);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int config_check(const struct config *config, const char *file,
                  const struct option_parts *parts, struct buffer *why)
 {
@@ -326,5 +348,7 @@ int config_check(const struct config *config, const char *file,
                       config->max_workers, config->workers);
         return -EINVAL;
     }
-    return check_metrics(config, file, parts, why);
+    return check_socket(config, file, parts, why) < 0
+               ? -EINVAL
+               : check_metrics(config, file, parts, why);
 }

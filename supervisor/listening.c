@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,18 +77,37 @@ static int find(const struct place *place, struct addrinfo **ret)
     return getaddrinfo(place->host, place->port, &hints, ret);
 }
 
-bool listening_same(const char *one, const char *other)
+/* Of IPv6 that is all of IPv4, too. */
+static bool is_everywhere(const struct addrinfo *at)
+{
+    const void *address = at->ai_addr;
+    const struct sockaddr_in *four = address;
+    const struct sockaddr_in6 *six = address;
+
+    return at->ai_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr)
+                                     : four->sin_addr.s_addr == INADDR_ANY;
+}
+
+/* Whether one takes what the other would listen at, both at one port. */
+static bool takes(const struct addrinfo *one, const struct addrinfo *other)
+{
+    return (one->ai_addrlen == other->ai_addrlen &&
+            memcmp(one->ai_addr, other->ai_addr, one->ai_addrlen) == 0) ||
+           (is_everywhere(one) &&
+            (one->ai_family == AF_INET6 || other->ai_family == AF_INET));
+}
+
+bool listening_clash(const char *one, const char *other)
 {
     autobuffer struct buffer unused = BUFFER_INIT(1024);
     struct addrinfo *first = NULL, *second = NULL;
     struct place places[2];
-    bool same = false;
+    bool clash = false;
 
     if (split(one, &places[0], &unused) == 0 && split(other, &places[1], &unused) == 0 &&
         strcmp(places[0].port, places[1].port) == 0 && find(&places[0], &first) == 0 &&
         find(&places[1], &second) == 0) {
-        same = first->ai_addrlen == second->ai_addrlen &&
-               memcmp(first->ai_addr, second->ai_addr, first->ai_addrlen) == 0;
+        clash = takes(first, second) || takes(second, first);
     }
     if (first != NULL) {
         freeaddrinfo(first);
@@ -95,7 +115,7 @@ bool listening_same(const char *one, const char *other)
     if (second != NULL) {
         freeaddrinfo(second);
     }
-    return same;
+    return clash;
 }
 
 int listening_open(const char *address, int *ret_fd, struct buffer *why)

@@ -12,6 +12,6 @@
 int listening_open(const char *address, int *ret_fd, struct buffer *why) must_check;
 /* The same, but only looks whether it is an address. */
 int listening_check(const char *address, struct buffer *why) must_check;
-/* Are they the same address and port, however they are written? What is no address, or
- * is not found, is no other's. */
-bool listening_same(const char *one, const char *other);
+/* Does one take the other's port: are they the same address, however they are written, or
+ * is one of them all addresses? What is no address, or is not found, takes no other's. */
+bool listening_clash(const char *one, const char *other);

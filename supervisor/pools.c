@@ -55,18 +55,19 @@ static bool check_apart(const struct pools *pools, const struct option_row *row,
     return true;
 }
 
-/* However it is written: localhost:9464 may be 127.0.0.1:9464. */
+/* However it is written: localhost:9464 may be 127.0.0.1:9464, and 0.0.0.0:9464 is there,
+ * too. */
 static bool check_ports(const struct pools *pools, struct buffer *why)
 {
     for (uint32_t i = 0; i < pools->count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             const struct config *one = &pools->each[j], *other = &pools->each[i];
 
-            if (listening_same(one->metrics, other->metrics)) {
+            if (listening_clash(one->metrics, other->metrics)) {
                 buffer_printf(
                     why,
                     "metrics = %s: the pools %s and %s cannot have the same one, and %s "
-                    "is the same",
+                    "is the same, or takes it in",
                     other->metrics, one->pool, other->pool, one->metrics);
                 return false;
             }

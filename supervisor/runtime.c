@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -27,6 +28,26 @@ void runtime_path(const struct runtime *runtime, const char *name, char to[LIMIT
     (void)snprintf(to, LIMIT_PATH, "%s/%s", runtime->path, name);
 }
 
+static int refuse(const char *path, struct buffer *why)
+{
+    buffer_printf(
+        why, "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
+        path);
+    return -EPERM;
+}
+
+static int refuse_making(const char *path, int error, struct buffer *why)
+{
+    buffer_printf(why, "unable to make runtime_dir %s: %s", path, strerror(-error));
+    return error;
+}
+
+static int check_place(const char *path, const struct stat *status, struct buffer *why)
+{
+    return S_ISDIR(status->st_mode) && (status->st_mode & 077) == 0 ? 0
+                                                                    : refuse(path, why);
+}
+
 static int check_folder(const char *path, struct buffer *why)
 {
     struct stat status;
@@ -35,15 +56,8 @@ static int check_folder(const char *path, struct buffer *why)
         buffer_printf(why, "runtime_dir %s: %s", path, strerror(errno));
         return -errno;
     }
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
-        (status.st_mode & 077) != 0) {
-        buffer_printf(
-            why,
-            "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
-            path);
-        return -EPERM;
-    }
-    return 0;
+    return status.st_uid == geteuid() ? check_place(path, &status, why)
+                                      : refuse(path, why);
 }
 
 /* The third line of the lock, where somebody has left one. */
@@ -112,6 +126,34 @@ static void clear(const struct runtime *runtime)
     }
 }
 
+/* The folder above it, in which it would be made. */
+static int check_above(const char *path)
+{
+    char above[LIMIT_PATH];
+    struct stat status;
+
+    (void)snprintf(above, sizeof(above), "%s", path);
+    if (stat(dirname(above), &status) != 0) {
+        return errno == EACCES ? 0 : -errno;
+    }
+    return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+}
+
+/* Whose it must be only he can say who starts the pool, and what we cannot see he may. */
+int runtime_try(const struct config *config, struct buffer *why)
+{
+    struct stat status;
+    int error = lstat(config->runtime_dir, &status) != 0 ? -errno : 0;
+
+    if (error == 0) {
+        return check_place(config->runtime_dir, &status, why);
+    }
+    error = error == -ENOENT ? check_above(config->runtime_dir) : error;
+    return error == 0 || error == -EACCES
+               ? 0
+               : refuse_making(config->runtime_dir, error, why);
+}
+
 int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why)
 {
     int error;
@@ -119,10 +161,7 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
     runtime->path = config->runtime_dir;
     runtime->made = mkdir(runtime->path, 0700) == 0;
     if (!runtime->made && errno != EEXIST) {
-        error = -errno;
-        buffer_printf(why, "unable to make runtime_dir %s: %s", runtime->path,
-                      strerror(-error));
-        return error;
+        return refuse_making(runtime->path, -errno, why);
     }
     error = check_folder(runtime->path, why);
     if (error == 0) {

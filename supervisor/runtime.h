@@ -28,6 +28,9 @@ struct runtime {
 
 #define RUNTIME_INIT ((struct runtime){NULL, -1, false, ""})
 
+/* Whether a supervisor could make or use it, as far as anybody can see. Returns 0, or a
+ * negative errno with a sentence in `why`. */
+int runtime_try(const struct config *config, struct buffer *why) must_check;
 /* Makes the folder where it is missing, takes the lock, and removes what a supervisor
  * that was killed left there; a folder that it had made counts as made by us. Returns 0,
  * or a negative errno with a sentence in `why` (-EBUSY: another supervisor has it). */

@@ -59,6 +59,32 @@ class Configuration(unittest.TestCase):
         self.check_file("[pool]\n\ndata_dir = /dev/null/x\n", "3: data_dir = /dev/null/x: takes the absolute path of a folder")
         self.check_file("[sandbox]\nlibrary = /dev/null/x\n", "2: library = /dev/null/x: takes the absolute path of a file")
 
+    def test_a_check_finds_what_would_not_start(self):
+        """as far as it can be seen without starting: in the same words, and nothing is made."""
+        with tempfile.TemporaryDirectory() as folder:
+            file, open_to_all = f"{folder}/f.conf", f"{folder}/open"
+            os.mkdir(open_to_all)
+            os.chmod(open_to_all, 0o755)
+            for words, said in ((f"[pool]\nruntime_dir = {folder}/none/x", f"unable to make runtime_dir {folder}/none/x: No such file"),
+                                (f"[pool]\nruntime_dir = {file}/x", f"unable to make runtime_dir {file}/x: Not a directory"),
+                                (f"[pool]\nruntime_dir = {file}", f"runtime_dir {file} must be a folder of yours"),
+                                (f"[pool]\nruntime_dir = {open_to_all}", f"runtime_dir {open_to_all} must be a folder of yours"),
+                                (f"[pool]\nruntime_dir = {folder}/{'x' * 100}", f"{file}:2: runtime_dir = {folder}/{'x' * 100}: its sockets")):
+                with open(file, "w", encoding="utf-8") as config:
+                    config.write(words)
+                for options in ["--check-config"], []:
+                    with self.subTest(said, options=options):
+                        done = supervisor("--config", file, *options)
+                        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (100, "", 1), done.stderr)
+                        self.assertIn(said, done.stderr)
+            self.assertEqual((sorted(os.listdir(folder)), os.listdir(open_to_all)), (["f.conf", "open"], []))
+            for words in "[sandbox]\nlibrary = /etc/passwd\n", "[pool a]\n[pool b]\nlibrary = /etc/passwd\n":
+                with open(file, "w", encoding="utf-8") as config:
+                    config.write(f"[pool]\nruntime_dir = {folder}/run\n" + words)
+                done = supervisor("--config", file, "--check-config")
+                self.assertEqual((done.returncode, done.stderr), (100, "paddock-supervisor: library = /etc/passwd: it is no library of "
+                                                                       "Python: paddock-library makes one\n"))
+
     def test_what_a_bad_file_holds_is_seen(self):
         """and does nothing to a terminal."""
         for bad, seen in ((b"queue = \x1b[31m", "queue = \\x1b[31m: takes"), (b"queue = a\xe2\x80\xaeb", "queue = a\\xe2\\x80\\xaeb: takes"),
