@@ -410,7 +410,7 @@ bool command_line_hear_go(const struct command_line *line)
            memcmp(word, go, strlen(go)) == 0;
 }
 
-static void say(const struct command_line *line, const char *word)
+void command_line_say(const struct command_line *line, const char *word)
 {
     if (line->ready_fd >= 0) {
         (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -421,18 +421,8 @@ void command_line_say_alive(struct command_line *line, int64_t now_ms)
 {
     if (now_ms >= line->alive_ms) {
         line->alive_ms = now_ms + HEALTH_ASK_MS;
-        say(line, COMMAND_LINE_ALIVE "\n");
+        command_line_say(line, COMMAND_LINE_ALIVE "\n");
     }
-}
-
-void command_line_say_reloaded(const struct command_line *line)
-{
-    say(line, COMMAND_LINE_RELOADED "\n");
-}
-
-void command_line_say_ending(const struct command_line *line)
-{
-    say(line, COMMAND_LINE_ENDING "\n");
 }
 
 int command_line_complain(int code, const struct buffer *why)

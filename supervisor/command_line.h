@@ -24,12 +24,13 @@ struct command_line {
     int (*instead)(const struct command_line *line);
 };
 
-/* What is written to ready_fd: READY once, then ALIVE every few seconds, RELOADED when
- * the configuration was read again, whatever came of it, or ENDING when it is not, as the
- * pool ends; each as a line. */
+/* What is written to ready_fd: READY once, then ALIVE every few seconds; when the
+ * configuration was read again RELOADED where that is in force, KEPT where the one before
+ * it is, or ENDING when it is not read, as the pool ends; each as a line. */
 #define COMMAND_LINE_READY    "ready"
 #define COMMAND_LINE_ALIVE    "alive"
 #define COMMAND_LINE_RELOADED "reloaded"
+#define COMMAND_LINE_KEPT     "kept"
 #define COMMAND_LINE_ENDING   "ending"
 /* And what is read from it, where that is waited for. */
 #define COMMAND_LINE_GO "go"
@@ -61,8 +62,8 @@ int command_line_say_ready(struct command_line *line) must_check;
 bool command_line_hear_go(const struct command_line *line);
 /* And from then on ALIVE, at alive_ms. Nobody need read it. */
 void command_line_say_alive(struct command_line *line, int64_t now_ms);
-void command_line_say_reloaded(const struct command_line *line);
-void command_line_say_ending(const struct command_line *line);
+/* Another of these words, with its end of line. */
+void command_line_say(const struct command_line *line, const char *word);
 
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);

@@ -202,18 +202,29 @@ static void on_ready(struct keeper *keeper, struct unit *unit)
     }
 }
 
+/* What came of a reload, if it is of that. */
+static void take_word(struct keeper *keeper, struct unit *unit, const char *word,
+                      size_t size)
+{
+    size_t place = (size_t)(unit - keeper->units);
+    bool reloaded = is_word(word, size, COMMAND_LINE_RELOADED "\n");
+    bool ends = is_word(word, size, COMMAND_LINE_ENDING "\n");
+
+    if (reloaded) {
+        keeper_give_file(keeper, place);
+    }
+    keeper->again[place] |= ends;
+    unit->reloading &= !reloaded && !ends && !is_word(word, size, COMMAND_LINE_KEPT "\n");
+}
+
 static void take_words(struct keeper *keeper, struct unit *unit)
 {
     char words[256];
     ssize_t size;
 
     while ((size = recv(unit->peer, words, sizeof(words), MSG_DONTWAIT)) > 0) {
-        bool ends = is_word(words, (size_t)size, COMMAND_LINE_ENDING "\n");
-
         unit->silent_ms = 0;
-        unit->reloading &=
-            !ends && !is_word(words, (size_t)size, COMMAND_LINE_RELOADED "\n");
-        keeper->again[unit - keeper->units] |= ends;
+        take_word(keeper, unit, words, (size_t)size);
         if (unit->state == UNIT_STARTING) { /* the first is READY */
             on_ready(keeper, unit);
         }
@@ -298,8 +309,13 @@ static void take_death(struct keeper *keeper, struct unit *unit, int status)
 
 static void on_death(struct keeper *keeper, struct unit *unit, int status)
 {
+    size_t place = (size_t)(unit - keeper->units);
+
+    if (unit->reloading) { /* it had not come to say what came of it */
+        keeper_give_file(keeper, place);
+    }
     take_death(keeper, unit, status);
-    unit->reloading = keeper->again[unit - keeper->units] = false;
+    unit->reloading = keeper->again[place] = false;
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
         publish_change(keeper);
@@ -472,6 +488,9 @@ static void close_all(struct keeper *keeper)
     notify_close(&keeper->notify);
     close_fd(&keeper->signals);
     close_fd(&keeper->line->copy);
+    for (size_t i = 0; i < PLACES; i++) {
+        close_fd(&keeper->given[i].copy);
+    }
     free(keeper->pools);
 }
 
@@ -489,6 +508,7 @@ int keeper_run(struct command_line *line)
         unit_init(&keeper.units[i], i == PLACE_REDIS ? UNIT_REDIS : UNIT_POOL,
                   i == PLACE_REDIS ? 0 : (uint32_t)(i - PLACE_POOLS));
         keeper.units[i].state = UNIT_SPARE;
+        keeper.given[i].copy = -1;
     }
     code = open_all(&keeper, &why);
     if (code != ROLE_EXIT_OK) {

@@ -13,6 +13,8 @@ enum { PLACE_REDIS, PLACE_POOLS, PLACES = PLACE_POOLS + LIMIT_POOLS };
 struct given {
     char owner[RUNTIME_OWNER]; /* at its start; empty: one that no other has */
     int64_t drain_s;           /* the most ever: it may have kept that */
+    int copy; /* of the file that it has in force, or will at its start; -1: ours. Owned
+               */
 };
 
 struct keeper {
@@ -68,6 +70,8 @@ const struct unit *keeper_find_owner(const struct keeper *keeper, const char *po
  * with and a sentence in `why`; both are the caller's. */
 int keeper_read(const struct command_line *line, struct pools **ret, int *ret_copy,
                 struct buffer *why);
+/* What we have is in force there, too. */
+void keeper_give_file(struct keeper *keeper, size_t place);
 /* One of them is started, with all that the file said: so have we. */
 void keeper_read_for(struct keeper *keeper, const struct unit *unit);
 /* Reads the configuration again: a pool that is new is started, one that is gone is

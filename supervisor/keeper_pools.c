@@ -11,6 +11,7 @@
 #include "supervisor/lifecycle.h"
 #include "supervisor/reload.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,14 @@ const struct unit *keeper_find_owner(const struct keeper *keeper, const char *po
     return NULL;
 }
 
+void keeper_give_file(struct keeper *keeper, size_t place)
+{
+    struct given *given = &keeper->given[place];
+
+    close_fd(&given->copy); /* where there is no other it is started with ours */
+    given->copy = fcntl(keeper->line->copy, F_DUPFD_CLOEXEC, ROLE_PEER + 1);
+}
+
 static void want_pool(struct keeper *keeper, const struct config *config, size_t place)
 {
     struct unit *unit = &keeper->units[place];
@@ -63,6 +72,7 @@ static void want_pool(struct keeper *keeper, const struct config *config, size_t
     if (unit->state == UNIT_SPARE) {
         unit_init(unit, UNIT_POOL, unit->slot); /* nothing is left of who was there */
         unit->state = UNIT_SPARE;
+        keeper_give_file(keeper, place);
     }
     memcpy(unit->name, config->pool, sizeof(unit->name));
     lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
@@ -160,12 +170,15 @@ void keeper_read_for(struct keeper *keeper, const struct unit *unit)
 {
     static struct config fresh;
     autobuffer struct buffer why = BUFFER_INIT(KIB(4));
+    struct command_line line = *keeper->line;
+    int copy = keeper->given[unit - keeper->units].copy;
 
+    line.copy = copy >= 0 ? copy : line.copy;
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
         struct config *config = &keeper->pools->each[i];
 
         if (strcmp(config->pool, unit->name) == 0 &&
-            command_line_read_again(keeper->line, unit->name, &fresh, NULL, &why) ==
+            command_line_read_again(&line, unit->name, &fresh, NULL, &why) ==
                 ROLE_EXIT_OK) {
             *config = fresh;
         }
@@ -222,6 +235,7 @@ static void pass_on(struct keeper *keeper)
             give_time(keeper, i);
             process_signal(&unit->process, SIGHUP);
         } else if (stays) {
+            keeper_give_file(keeper, i);
             lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
         } else if (keeper->drained[i]) {
             keeper->drained[i] = false;

@@ -83,8 +83,11 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     const char *argv[1 + WORDS + OVER + 1] = {"paddock-supervisor"};
     size_t count = 1 + command_line_options(keeper->line, argv + 1, WORDS);
     autoclose int binary = -1, ours = -1, theirs = -1;
-    struct spawn spawn = {
-        .argv = argv, .input = keeper->line->copy, .output = -1, .waits = true};
+    int copy = keeper->given[unit - keeper->units].copy;
+    struct spawn spawn = {.argv = argv,
+                          .input = copy >= 0 ? copy : keeper->line->copy,
+                          .output = -1,
+                          .waits = true};
     struct process process = PROCESS_INIT;
     int ends[2], error;
 

@@ -156,7 +156,8 @@ enum { POLL_SIGNALS, POLL_STARTER, POLL_UNITS };
 struct watch {
     struct pool *pool;
     struct command_line *line;
-    bool reloading; /* whoever started us is told when that is over */
+    bool reloading;  /* whoever started us is told when that is over, and whether */
+    uint32_t before; /* this many that are in force have become more */
 };
 
 static void end_now(void *context)
@@ -198,11 +199,12 @@ static void read_again(void *context)
 {
     struct watch *watch = context;
 
+    watch->before = watch->reloading ? watch->before : watch->pool->reloads;
     reload(watch->pool, watch->line);
     if (watch->pool->phase < POOL_DRAINING) {
         watch->reloading = true;
     } else {
-        command_line_say_ending(watch->line);
+        command_line_say(watch->line, COMMAND_LINE_ENDING "\n");
     }
 }
 
@@ -214,7 +216,9 @@ static void tell_reloaded(struct watch *watch)
 
     if (watch->reloading && (over || pool->phase >= POOL_DRAINING)) {
         watch->reloading = false;
-        command_line_say_reloaded(watch->line);
+        command_line_say(watch->line, pool->reloads != watch->before
+                                          ? COMMAND_LINE_RELOADED "\n"
+                                          : COMMAND_LINE_KEPT "\n");
     }
 }
 

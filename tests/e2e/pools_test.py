@@ -314,6 +314,17 @@ class Pools(unittest.TestCase):
                 for line in self.pool.read_log().splitlines():
                     self.assertIn("message", json.loads(line))
 
+    def test_one_that_dies_after_no_zygote_came_up(self):
+        """It still has what it kept, and the other one what is new."""
+        self.serve()
+        self.reload(FILE.replace("hash_seed = 7", "hash_seed = 8\nhost_modules = nosuch").replace("workers = 2", "workers = 3"),
+                    ["no zygote starts with the new one", "reloaded: the new configuration is in force"])
+        for name, count in ("exercises", 1), ("competition", 3):
+            os.kill(self.supervisor(name), signal.SIGKILL)
+            pool.wait_until(lambda: len(self.workers(name)) == count, "it is as it was")
+            self.assertEqual(self.client(name).run("print(1)").verdict, "ok")
+        self.reload(FILE, ["exercises/supervisor", "nothing has changed", "workers is another one"])
+
     def test_why_one_of_them_does_not_start(self):
         """is said in their log, as the other lines are."""
         self.write("[pool]\nlog_format = json\nworkers = none\n[pool one]\n")
