@@ -19,10 +19,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* For a manager who has not heard the last ones yet. */
+#define PATIENCE_S 3
+
 /* A path, or a name of the abstract kind behind an @. */
 static int open_socket(const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
     size_t size = strlen(name);
     autoclose int fd = -1;
 
@@ -33,8 +37,9 @@ static int open_socket(const char *name)
     if (name[0] == '@') {
         address.sun_path[0] = '\0';
     }
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0 ||
         connect(fd, (const struct sockaddr *)&address,
                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) != 0) {
         return -1;
@@ -72,6 +77,20 @@ void notify_close(struct notify *notify)
     close_fd(&notify->socket);
 }
 
+/* What is only to be read, or comes again, waits for nobody. */
+static int flags_of(const char *text)
+{
+    static const char *const unimportant[] = {"STATUS=", "WATCHDOG="};
+    int flags = MSG_NOSIGNAL;
+
+    for (size_t i = 0; i < array_size(unimportant); i++) {
+        if (strncmp(text, unimportant[i], strlen(unimportant[i])) == 0) {
+            flags |= MSG_DONTWAIT;
+        }
+    }
+    return flags;
+}
+
 void notify_say(const struct notify *notify, const char *format, ...)
 {
     char text[LIMIT_LOG_LINE];
@@ -85,7 +104,7 @@ void notify_say(const struct notify *notify, const char *format, ...)
     size = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (size > 0 && (size_t)size < sizeof(text)) {
-        (void)send(notify->socket, text, (size_t)size, MSG_NOSIGNAL);
+        (void)send(notify->socket, text, (size_t)size, flags_of(text));
     }
 }
 

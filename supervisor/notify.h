@@ -21,7 +21,9 @@ struct notify {
 void notify_open(struct notify *notify);
 void notify_close(struct notify *notify);
 
-/* Lines of NAME=value: "READY=1", "STATUS=...". One that is not taken is lost. */
+/* Lines of NAME=value: "READY=1", "STATUS=...". One that is not taken within a few
+ * seconds is lost; what only has a status, or is a sign of life, if it is not taken at
+ * once. */
 void notify_say(const struct notify *notify, const char *format, ...) printf_like(2, 3);
 
 /* That the end begins, and how long running jobs may take: the manager waits for as long

@@ -259,10 +259,10 @@ static void announce(struct pool *pool, struct command_line *line)
     }
     log_info("pool ready queue=%s workers=%lld", pool->config.queue,
              (long long)pool->config.workers);
-    workers_say(pool, "READY=1\n");
     if (command_line_say_ready(line) < 0) {
         on_starter(pool, line);
     }
+    workers_say(pool, "READY=1\n");
 }
 
 /* It takes a fraction of a second. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The supervisor: configuration, restarts, drain and stop, and what it leaves behind: nothing."""
 
+import contextlib
 import errno
 import os
 import re
@@ -279,6 +280,10 @@ class Life(unittest.TestCase):
                         return words
 
             environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others, contextlib.suppress(BlockingIOError):
+                others.setblocking(False)  # a manager who has much to hear does not miss it
+                while True:
+                    others.sendto(b"OTHERS=1", path)
             with pool.Pool(workers=1, drain_s=600, born={"env": environment}) as p:
                 self.assertIn("STATUS=serving queue test with 1 workers", heard("READY=1"))
                 for _ in range(3):
