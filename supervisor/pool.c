@@ -254,17 +254,22 @@ static int pool_code(int status)
                                                               : ROLE_EXIT_PERMANENT;
 }
 
-static bool is_hopeless(const struct pool *pool, enum unit_kind kind)
+static bool any_ready(const struct pool *pool, enum unit_kind kind)
 {
-    bool hopeless = kind != UNIT_METRICS; /* jobs run without it */
-
     for (size_t i = 0; i < pool->count; i++) {
-        const struct unit *unit = &pool->units[i];
-        bool serves = unit->state != UNIT_SPARE && unit->state != UNIT_RETIRING;
-
-        hopeless &= unit->kind != kind || !serves || unit->hopeless;
+        if (pool->units[i].kind == kind && pool->units[i].state == UNIT_READY) {
+            return true;
+        }
     }
-    return hopeless;
+    return false;
+}
+
+/* Once, until it is READY again. */
+static void say_hopeless(const struct pool *pool, const struct unit *unit)
+{
+    log_error("%s is tried again after a while; %s", unit_label(unit).text,
+              any_ready(pool, unit->kind) ? "the others go on"
+                                          : "there is no other that serves");
 }
 
 /* A relay that was to end has ended. */
@@ -285,11 +290,13 @@ static void on_failed_zygote(struct pool *pool, struct unit *unit)
     }
 }
 
-/* At the start every failure is final, so that whoever started us sees it. Later those
- * who still run jobs go on, whatever becomes of the others. */
+/* At the start every failure is final, so that whoever started us sees it. A pool that
+ * was ready once is not ended by any: what was good then may be so again, what runs goes
+ * on meanwhile, and /health says what is missing. */
 static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
+    bool was_hopeless = unit->hopeless;
     bool loaded = loading_died(&unit->loading, status);
 
     board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
@@ -308,12 +315,8 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         unit_say_not_started(unit, status);
         give_up(pool, loaded ? ROLE_EXIT_CONFIG : pool_code(status));
-    } else if (unit->hopeless && is_hopeless(pool, unit->kind)) {
-        log_error("no %s is left that could serve", unit_kind_name(unit->kind));
-        give_up(pool, pool_code(status));
-    } else if (unit->hopeless) {
-        log_error("%s is tried again after a while; the others go on",
-                  unit_label(unit).text);
+    } else if (unit->hopeless && !was_hopeless) {
+        say_hopeless(pool, unit);
     }
 }
 

@@ -215,16 +215,32 @@ class RedisAway(unittest.TestCase):
         self.lose_while_away("busy", b"2")
 
     def test_redis_that_will_not_do(self):
-        """A relay that refuses its Redis takes nobody with it; the last one ends the pool."""
+        """It did when the pool came up: whoever is started meanwhile waits for it, and says so once; what runs goes on."""
         job, busy, idle = self.begin()
         self.client.redis.config_set("maxmemory-policy", "allkeys-lru")
-        os.kill(self.pool.relays()[idle], signal.SIGKILL)
-        self.wait_for_log(f"relay {idle} is tried again after a while")
+        self.kill_relay(idle)
+        self.wait_for_log("Redis will not do, and is asked again (commands)")
         ended = self.client.wait(job)
         self.assertEqual((ended.verdict, ended.attempt), ("ok", b"1"))
-        os.kill(self.pool.relays()[0], signal.SIGKILL)
-        self.assertEqual(self.pool.process.wait(pool.PATIENCE), 100)
-        self.assertIn("no relay is left that could serve", self.pool.read_log())
+        self.kill_relay(0)
+        time.sleep(2)
+        self.assertFalse(self.ended(), self.pool.read_log())
+        self.assertEqual(self.pool.read_log().count("Redis will not do"), 2)
+        self.client.redis.config_set("maxmemory-policy", "noeviction")
+        self.check_all_work()
+
+    def test_a_password_that_is_another_one_for_a_moment(self):
+        """The only relay of a pool that was ready is killed in it."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as self.pool:
+            admin = server.connect()
+            admin.ping()
+            admin.config_set("requirepass", "other")
+            os.kill(self.pool.relays()[0], signal.SIGKILL)
+            self.wait_for_log("Redis will not do, and is asked again (commands)")
+            admin.config_set("requirepass", "")
+            self.assertEqual(self.pool.client.run("print(1)").verdict, "ok")
+            self.assertFalse(self.ended())
+            self.assertIn("it wants a password", self.pool.read_log())
 
 
 class RedisPaused(unittest.TestCase):

@@ -236,6 +236,18 @@ class Configured(unittest.TestCase):
         self.reload("[pool]\nworkers = 3\n", "reloaded: the new configuration is in force")
         self.count(3)
 
+    def test_while_redis_takes_nobody_new(self):
+        """Its password is another one: the new relays wait until it is ours again, and what runs goes on."""
+        job = self.client.enqueue(pool.make_zip("input()"), live_input=1, wall_ms=100000)
+        pool.wait_until(lambda: self.client.job(job)["state"] == b"running", "it runs")
+        self.client.redis.config_set("requirepass", "other")
+        self.reload("[pool]\nworkers = 2\n[sandbox]\nhash_seed = 1\n", "reloaded: the new", "Redis will not do, and is asked again")
+        self.assertIsNone(self.pool.process.poll())
+        self.client.redis.execute_command("FCALL", "paddock_input", 1, self.client.key("open"), job, "\n")
+        self.check([job])
+        self.client.redis.config_set("requirepass", "")
+        self.check([self.client.enqueue(pool.make_zip("print(1)")) for _ in range(4)])
+
     def test_a_library_that_was_made_anew(self):
         """As where Debian has updated Python: a reload takes it, whatever the configuration is."""
         text = "[pool]\nworkers = 2\n[sandbox]\nlibrary = {}\n"

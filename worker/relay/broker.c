@@ -8,7 +8,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/role.h"
 #include "queue/library.h"
 #include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
@@ -228,34 +227,32 @@ static void give_all_clear(struct broker_line *line, int64_t now_ms)
     }
 }
 
-/* Errors that time does not mend: what the server is, and what it thinks of our password.
- */
+/* Errors that time does not mend, but an operator: what the server is, and what it thinks
+ * of our password. At the start he is told by the pool's end. */
 static bool is_final(int error)
 {
     return error == -ENOTSUP || error == -EACCES || error == -EPERM || error == -EINVAL;
 }
 
-static void log_refusal(int error, const struct buffer *why)
+/* Once each time that it goes, and that it is another thing that it has against us. */
+static void complain(struct broker_line *line, int error, const struct buffer *why)
 {
-    log_error("unable to use Redis: %s",
-              why->data != NULL ? why->data : strerror(-error));
+    int refusal = is_final(error) ? error : 0;
+    bool said = line->complained && line->refusal == refusal;
+
+    log_event(said ? LOG_DEBUG : LOG_WARNING, "Redis %s (%s): %s",
+              refusal != 0 ? "will not do, and is asked again" : "is away",
+              line_names[line->name], why->data != NULL ? why->data : strerror(-error));
+    line->complained = true;
+    line->refusal = refusal;
 }
 
 static void fail(struct broker_line *line, int error, const struct buffer *why)
 {
-    struct relay *relay = line->relay;
-
     line->reaching = false;
     line->drop = true; /* we may be called by its going down */
     line->retry_ms = clock_now_ms() + pause_before_retry_ms(line);
-    if (relay->broker.unchecked && is_final(error)) {
-        log_refusal(error, why);
-        relay_break(relay, ROLE_EXIT_CONFIG);
-        return;
-    }
-    log_event(line->complained ? LOG_DEBUG : LOG_WARNING, "Redis is away (%s): %s",
-              line_names[line->name], why->data != NULL ? why->data : strerror(-error));
-    line->complained = true;
+    complain(line, error, why);
 }
 
 static void go_on(struct broker_line *line);
@@ -476,6 +473,12 @@ static int prepare(struct relay *relay, struct buffer *why)
         }
     }
     return 0;
+}
+
+static void log_refusal(int error, const struct buffer *why)
+{
+    log_error("unable to use Redis: %s",
+              why->data != NULL ? why->data : strerror(-error));
 }
 
 int broker_open(struct relay *relay, int patience_ms)

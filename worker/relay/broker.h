@@ -22,6 +22,7 @@ struct broker_line {
     bool reaching;       /* it is about to come up */
     bool drop;           /* take it down at the next turn */
     bool complained;     /* its loss has been logged */
+    int refusal;         /* the error that was logged, where time does not mend it; 0 */
     bool before;         /* it has been up before */
     bool leave;          /* take it down, though it is as good as any */
     int64_t up_ms;       /* since when it is up */
@@ -41,7 +42,8 @@ struct broker {
 
 /* Both connections, the server checked, the library loaded. Tries for at most
  * `patience_ms` where the server can not be reached, and for as long as it takes where it
- * loads its data. A relay that is set up to wait leaves all of that to broker_tend.
+ * loads its data. A relay that is set up to wait leaves all of that to broker_tend, which
+ * waits for a server that will not do, too: it did before.
  * Returns 0; -EINVAL for a server, or an address, that will not do, -EHOSTUNREACH for one
  * that was not there, both after logging the reason; -EPIPE when the supervisor is gone.
  */
