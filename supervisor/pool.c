@@ -385,14 +385,24 @@ static bool any_alive(const struct pool *pool, enum unit_kind kind)
     return units_are_alive(pool->units, pool->count, kind);
 }
 
+/* A zygote that starts runs no job, and may be in a host module, or in a test of its
+ * sandboxes that it would say has failed. */
+static void end_unit(struct unit *unit, int signo)
+{
+    if (unit->kind == UNIT_ZYGOTE && unit->state == UNIT_STARTING) {
+        starting_call_off(unit);
+    }
+    close_fd(&unit->peer);
+    if (signo != 0) {
+        process_signal(&unit->process, signo);
+    }
+}
+
 static void end_kind(struct pool *pool, enum unit_kind kind, int signo)
 {
     for (size_t i = 0; i < pool->count; i++) {
         if (pool->units[i].kind == kind) {
-            close_fd(&pool->units[i].peer);
-            if (signo != 0) {
-                process_signal(&pool->units[i].process, signo);
-            }
+            end_unit(&pool->units[i], signo);
         }
     }
 }
@@ -436,7 +446,7 @@ void pool_drain(struct pool *pool)
         struct unit *unit = &pool->units[i];
 
         if (unit->kind == UNIT_ZYGOTE && unit->state == UNIT_STARTING) {
-            close_fd(&unit->peer); /* no job will need it */
+            end_unit(unit, 0); /* no job will need it */
         } else if (unit->kind == UNIT_RELAY && unit->peer >= 0 &&
                    message_send(unit->peer, MESSAGE_DRAIN, &drain, NULL) < 0) {
             close_fd(&unit->peer);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,6 +173,12 @@ void starting_remove_groups(struct pool *pool, struct unit *unit)
         cgroup_remove_set(&pool->cgroup, unit->groups, unit->sandboxes);
         unit->groups = 0;
     }
+}
+
+void starting_call_off(struct unit *zygote)
+{
+    loading_close(&zygote->loading);
+    process_signal(&zygote->process, SIGKILL);
 }
 
 static int start_zygote(struct pool *pool, struct unit *unit, struct buffer *why)

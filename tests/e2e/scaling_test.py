@@ -269,6 +269,17 @@ class Configured(unittest.TestCase):
         self.assertNotIn("secret", self.pool.read_log())
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
 
+    def test_the_end_while_a_zygote_starts(self):
+        """It is in a host module that does not end: nobody waits for that, and nothing went wrong."""
+        os.chmod(self.folder, 0o755)
+        for name, code in ("talks", "print('here', flush=True)\n"), ("hangs", "while True: pass\n"):
+            with open(f"{self.folder}/{name}.py", "w") as file:
+                file.write(code)
+        self.reload(f"[pool]\nworkers = 2\n[sandbox]\nhost_path = {self.folder}\nhost_modules = talks hangs\n", "says: here")
+        self.assertEqual(self.pool.stop(signal.SIGTERM), 0)
+        for word in "error ", "warning ":
+            self.assertNotIn("\n" + word, self.pool.read_log())
+
     def test_quit(self):
         """Stops at once: what runs is given back."""
         job = self.client.enqueue(pool.make_zip("import time\ntime.sleep(60)\n"), wall_ms=100000)
