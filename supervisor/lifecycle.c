@@ -19,17 +19,18 @@ static bool is_in(const struct unit *unit, enum unit_state state)
     return unit != NULL && unit->state == state;
 }
 
-static void call(struct unit *one, struct unit *other, int unused)
-{
-    one->state = UNIT_OFF;
-    one->start_ms = 0;
-}
-
 static void forgive(struct unit *one, struct unit *other, int unused)
 {
     one->start_ms = 0;
     one->failures = one->deaths = 0;
     one->hopeless = false;
+}
+
+/* What befell whoever had the place before is no concern of this one. */
+static void call(struct unit *one, struct unit *other, int unused)
+{
+    forgive(one, other, unused);
+    one->state = UNIT_OFF;
 }
 
 static void dismiss(struct unit *one, struct unit *other, int unused)
@@ -81,7 +82,7 @@ static void rest_for_good(struct unit *one, int status)
 {
     if (status == 0) {
         log_info("%s is over", unit_label(one).text);
-    } else {
+    } else if (!one->called_off) {
         unit_died(one, status);
     }
     close_fd(&one->peer);

@@ -20,7 +20,8 @@ enum lifecycle_event {
     LIFECYCLE_EVENTS,
 };
 
-/* Something happened to `one`. `other` is the other place of a zygote (succession.h);
- * NULL for all others, and in a check. `status` is the exit status of one that died. */
+/* Something happened to `one`. `other` is the zygote besides it that serves, starts or is
+ * to be started (succession_other); NULL where there is none, and for all other kinds.
+ * `status` is the exit status of one that died. */
 void lifecycle_handle(struct unit *one, struct unit *other, enum lifecycle_event event,
                       int status);

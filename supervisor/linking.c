@@ -10,16 +10,6 @@
 
 #include <signal.h>
 
-struct unit *linking_server(struct pool *pool)
-{
-    for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == UNIT_ZYGOTE && pool->units[i].state == UNIT_READY) {
-            return &pool->units[i];
-        }
-    }
-    return NULL;
-}
-
 static void make_link(struct unit *zygote, struct unit *relay)
 {
     const struct message_link link = {.slot = relay->slot};
@@ -40,14 +30,17 @@ static void make_link(struct unit *zygote, struct unit *relay)
     }
 }
 
+/* A relay of a former configuration ends with the job that it has: it takes no part in a
+ * zygote that it would only hold. */
 void linking_tend(struct pool *pool)
 {
-    struct unit *zygote = pool->held ? NULL : linking_server(pool);
+    struct unit *zygote = pool->held ? NULL : succession_server(pool->units, pool->count);
 
     for (size_t i = 0; zygote != NULL && i < pool->count; i++) {
         struct unit *unit = &pool->units[i];
 
-        if (unit->kind == UNIT_RELAY && succession_may_link(zygote, unit)) {
+        if (unit->kind == UNIT_RELAY && unit->generation == pool->generation &&
+            succession_may_link(zygote, unit)) {
             make_link(zygote, unit);
         }
     }

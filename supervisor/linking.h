@@ -7,9 +7,6 @@
 
 #include "supervisor/pool.h"
 
-/* The zygote that serves, NULL if there is none now. */
-struct unit *linking_server(struct pool *pool);
-
 /* Makes every link that is due, if the pool is not held: without one no relay takes a
  * job. A zygote or relay that does not take it is killed. */
 void linking_tend(struct pool *pool);

@@ -38,16 +38,11 @@
 #define STOP_MS     3000  /* from the end of a socket to SIGKILL */
 #define PATIENCE_MS 60000 /* the most that a child may ask for */
 
-/* The other place of a zygote; NULL in a check, and for whoever is none. */
-static struct unit *other_place(struct pool *pool, const struct unit *one)
+static void handle(struct pool *pool, struct unit *unit, enum lifecycle_event event,
+                   int status)
 {
-    for (size_t i = 0; i < pool->count; i++) {
-        if (one->kind == UNIT_ZYGOTE && pool->units[i].kind == UNIT_ZYGOTE &&
-            &pool->units[i] != one) {
-            return &pool->units[i];
-        }
-    }
-    return NULL;
+    lifecycle_handle(unit, succession_other(pool->units, pool->count, unit), event,
+                     status);
 }
 
 void pool_init(struct pool *pool, bool check)
@@ -80,12 +75,34 @@ static void give_up(struct pool *pool, int exit_code)
 
 /* ---- starting ---- */
 
+/* It is not READY, and will not be: another one is to follow, or a reload has failed. */
+static void on_failed_heir(struct pool *pool, struct unit *heir)
+{
+    if (reload_failed(pool, heir)) {
+        return;
+    }
+    if (succession_server(pool->units, pool->count) != NULL) {
+        log_warning("the zygote could not be renewed: the old one goes on, and another "
+                    "is tried after a while");
+    } else if (heir->hopeless) {
+        log_error("no zygote serves: another is tried after a while, or at a reload");
+    }
+}
+
+static void on_started(struct pool *pool, const struct unit *unit)
+{
+    if (unit->kind == UNIT_ZYGOTE) {
+        reload_started(pool);
+    }
+}
+
 static void start_unit(struct pool *pool, struct unit *unit)
 {
     autobuffer struct buffer why = BUFFER_INIT(2048);
     int error = starting_start(pool, unit, &why);
 
     if (error == 0) {
+        on_started(pool, unit);
         return;
     }
     log_error("unable to start %s: %s", unit_label(unit).text,
@@ -94,16 +111,17 @@ static void start_unit(struct pool *pool, struct unit *unit)
         give_up(pool, ROLE_EXIT_PERMANENT);
         return;
     }
-    lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_FAILED, 0);
+    handle(pool, unit, LIFECYCLE_FAILED, 0);
+    if (unit->kind == UNIT_ZYGOTE && unit->state == UNIT_OFF) { /* else: when it dies */
+        on_failed_heir(pool, unit);
+    }
 }
 
-static void renew(struct pool *pool)
+static void call_heir(struct pool *pool)
 {
-    struct unit *zygote = linking_server(pool);
-
-    if (pool->phase == POOL_RUNNING && zygote != NULL) {
-        reload_call(pool, zygote, other_place(pool, zygote));
-        succession_call(zygote, other_place(pool, zygote));
+    if (pool->phase == POOL_RUNNING) {
+        reload_call(pool);
+        succession_tend(pool->units, pool->count);
     }
 }
 
@@ -111,7 +129,7 @@ void pool_start_due(struct pool *pool)
 {
     int64_t now = clock_now_ms();
 
-    renew(pool);
+    call_heir(pool);
     workers_tend(pool, now);
     health_tend(pool, now);
     residence_tend(pool, now);
@@ -152,6 +170,9 @@ static bool has_mandatory_layers(const struct message_ready *ready)
 static void on_zygote_ready(struct pool *pool, struct unit *unit,
                             const struct message_ready *ready)
 {
+    if (unit->state != UNIT_STARTING) { /* it was called off as it said so */
+        return;
+    }
     loading_close(&unit->loading);
     pool->sandbox = *ready;
     pool->sandbox.layers = decoy_take(&pool->decoy, ready->layers);
@@ -159,7 +180,7 @@ static void on_zygote_ready(struct pool *pool, struct unit *unit,
         log_info("zygote ready layers=0x%x landlock=%u modules=%u", pool->sandbox.layers,
                  ready->landlock_abi, ready->modules);
         board_count_zygote(pool);
-        lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_READY, 0);
+        handle(pool, unit, LIFECYCLE_READY, 0);
         reload_done(pool);
     } else if (pool->phase == POOL_STARTING) {
         give_up(pool, ROLE_EXIT_PERMANENT);
@@ -190,7 +211,7 @@ static void on_worn(struct pool *pool, struct unit *unit, const struct message *
 {
     log_info("zygote %u is to be renewed forks=%u", unit->slot,
              message->payload.WORN_.forks);
-    lifecycle_handle(unit, other_place(pool, unit), LIFECYCLE_WORN, 0);
+    handle(pool, unit, LIFECYCLE_WORN, 0);
 }
 
 static void on_unlinked(struct pool *pool, struct unit *unit,
@@ -254,40 +275,10 @@ static int pool_code(int status)
                                                               : ROLE_EXIT_PERMANENT;
 }
 
-static bool any_ready(const struct pool *pool, enum unit_kind kind)
-{
-    for (size_t i = 0; i < pool->count; i++) {
-        if (pool->units[i].kind == kind && pool->units[i].state == UNIT_READY) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Once, until it is READY again. */
-static void say_hopeless(const struct pool *pool, const struct unit *unit)
-{
-    log_error("%s is tried again after a while; %s", unit_label(unit).text,
-              any_ready(pool, unit->kind) ? "the others go on"
-                                          : "there is no other that serves");
-}
-
 /* A relay that was to end has ended. */
 static bool is_as_wanted(const struct unit *unit, enum unit_state before, int status)
 {
     return unit->kind == UNIT_RELAY && before == UNIT_RETIRING && status == 0;
-}
-
-/* Before it was READY, while another serves. */
-static void on_failed_zygote(struct pool *pool, struct unit *unit)
-{
-    struct unit *other = other_place(pool, unit);
-
-    if (!reload_failed(pool, unit, other) && other != NULL &&
-        other->state == UNIT_READY) {
-        log_warning("the zygote could not be renewed: the old one goes on, and another "
-                    "is tried after a while");
-    }
 }
 
 /* At the start every failure is final, so that whoever started us sees it. A pool that
@@ -296,27 +287,24 @@ static void on_failed_zygote(struct pool *pool, struct unit *unit)
 static void on_death(struct pool *pool, struct unit *unit, int status)
 {
     enum unit_state before = unit->state;
-    bool was_hopeless = unit->hopeless;
     bool loaded = loading_died(&unit->loading, status);
 
     board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
     linking_forget(pool, unit);
     starting_remove_groups(pool, unit);
-    lifecycle_handle(unit, other_place(pool, unit),
-                     pool->phase < POOL_DRAINING ? LIFECYCLE_DIED : LIFECYCLE_ENDED,
-                     status);
+    handle(pool, unit, pool->phase < POOL_DRAINING ? LIFECYCLE_DIED : LIFECYCLE_ENDED,
+           status);
     if (pool->phase >= POOL_DRAINING || is_as_wanted(unit, before, status)) {
         return;
-    }
-    if (unit->kind == UNIT_ZYGOTE && before == UNIT_STARTING &&
-        pool->phase == POOL_RUNNING) {
-        on_failed_zygote(pool, unit);
     }
     if (pool->phase == POOL_STARTING && before != UNIT_READY) {
         unit_say_not_started(unit, status);
         give_up(pool, loaded ? ROLE_EXIT_CONFIG : pool_code(status));
-    } else if (unit->hopeless && !was_hopeless) {
-        say_hopeless(pool, unit);
+    } else if (unit->kind == UNIT_ZYGOTE && before == UNIT_STARTING) {
+        on_failed_heir(pool, unit);
+    } else if (unit->state == UNIT_OFF && unit->hopeless) {
+        log_error("%s is tried again after a while; the others go on",
+                  unit_label(unit).text);
     }
 }
 

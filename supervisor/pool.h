@@ -4,7 +4,8 @@
  * one of them is started, speaks, or dies. The rules: a link between the zygote that
  * serves and a relay is made when both are there (linking.h); a zygote that died is
  * replaced only after it was reaped, which means that its PID namespace is empty; one
- * that is worn is followed by another (succession.h).
+ * that is worn, or of a configuration that is no longer wanted, is followed by another
+ * (succession.h).
  */
 #pragma once
 
@@ -29,18 +30,20 @@ enum pool_phase {
 
 enum pool_reload {
     RELOAD_NONE,
-    RELOAD_WANTED,  /* as soon as there is a place for a zygote */
-    RELOAD_STARTED, /* its zygote is not READY yet */
+    RELOAD_WANTED, /* as soon as there is a place for a zygote */
+    RELOAD_CALLED, /* its zygote is the heir (succession.h) */
 };
 
 #define POOL_UNITS (1 + 1 + UNIT_ZYGOTES + LIMIT_WORKERS)
 
 struct pool {
-    struct config config; /* in force */
+    struct config config; /* in force: while there is a reload, with what `next` has for
+                             the supervisor alone */
     struct config next;   /* to come, while there is a reload */
+    struct config former; /* what is in force again if that fails */
     enum pool_reload reload;
-    bool reload_again;   /* once more, when that, or the start, is over */
-    bool was_worn;       /* the zygote that serves, before the reload */
+    bool reload_again;   /* it is to be read again when the start is over */
+    bool reload_waits;   /* for a place, which was said */
     uint32_t generation; /* of the configuration: what relays are of */
     uint32_t reloads;    /* how often it was read again, and is in force */
     struct runtime runtime;

@@ -9,8 +9,8 @@
 #include "common/log.h"
 #include "common/role.h"
 #include "supervisor/lifecycle.h"
-#include "supervisor/linking.h"
 #include "supervisor/starting.h"
+#include "supervisor/succession.h"
 #include "supervisor/workers.h"
 
 /* ---- what is new ---- */
@@ -63,17 +63,10 @@ static bool has_host_modules(const struct config *fresh)
  * library as it was then: it is made anew where Python is updated. */
 static bool will_do(struct pool *pool, const struct config *fresh)
 {
-    const struct unit *zygote = linking_server(pool);
+    const struct unit *zygote = succession_server(pool->units, pool->count);
 
-    return zygote != NULL && zygote->sandboxes >= workers_sandboxes(fresh) &&
+    return zygote != NULL && workers_most(fresh) <= workers_room(pool) &&
            !starting_library_changed(zygote, pool, fresh);
-}
-
-static const char *not_now(const struct pool *pool)
-{
-    return pool->reload != RELOAD_NONE    ? "that is under way"
-           : pool->phase == POOL_STARTING ? "the pool is starting"
-                                          : NULL;
 }
 
 static void put_in_force(struct pool *pool, const struct config *config)
@@ -82,6 +75,56 @@ static void put_in_force(struct pool *pool, const struct config *config)
     pool->reloads++;
     pool->look_ms = 0;
     notify_say(&pool->notify, "READY=1");
+}
+
+/* What concerns the supervisor alone waits for no zygote. */
+static void put_in_force_at_once(struct pool *pool)
+{
+    pool->former = pool->config;
+    for (size_t i = 0; i < config_table.count; i++) {
+        if (config_table.rows[i].reload == OPTION_AT_ONCE) {
+            option_copy(&config_table.rows[i], &pool->config, &pool->next);
+        }
+    }
+    pool->look_ms = 0;
+}
+
+/* Nothing of it is in force any more. */
+static void end_reload(struct pool *pool)
+{
+    pool->reload = RELOAD_NONE;
+    pool->config = pool->former;
+    pool->look_ms = 0;
+}
+
+/* What is not running is tried again at once: what is wrong may have been mended. */
+static void try_all_again(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        lifecycle_handle(&pool->units[i], NULL, LIFECYCLE_MENDED, 0);
+    }
+}
+
+static void call_off_heir(struct pool *pool)
+{
+    struct unit *heir = succession_heir(pool->units, pool->count);
+
+    if (heir != NULL) {
+        starting_call_off(heir);
+        lifecycle_handle(heir, NULL, LIFECYCLE_UNWANTED, 0);
+    }
+}
+
+static void call_off_reload(struct pool *pool)
+{
+    if (pool->reload == RELOAD_NONE) {
+        return;
+    }
+    if (pool->reload == RELOAD_CALLED) {
+        call_off_heir(pool);
+    }
+    end_reload(pool);
+    log_info("the reload that is under way is called off: there is a newer one");
 }
 
 /* Who runs one pool alone reads the file for that one, NULL where it has no name. */
@@ -100,64 +143,98 @@ static int read_fresh(const struct command_line *line, struct config *fresh,
 
 void reload(struct pool *pool, const struct command_line *line)
 {
+    static struct config fresh;
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    struct config *fresh = &pool->next;
-    const char *obstacle = not_now(pool);
     struct changes changes;
 
     if (pool->phase >= POOL_DRAINING) {
         log_warning("the configuration is not read again: the pool is ending");
         return;
     }
-    if (obstacle != NULL) {
-        log_info("the configuration is read again after this: %s", obstacle);
+    if (pool->phase == POOL_STARTING) {
+        log_info("the configuration is read again after this: the pool is starting");
         pool->reload_again = true;
         return;
     }
-    if (read_fresh(line, fresh, &why) != ROLE_EXIT_OK) {
+    if (read_fresh(line, &fresh, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
         return;
     }
     notify_say(&pool->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
-    changes = compare(fresh, &pool->config);
-    if (changes.renewal || has_host_modules(fresh) || !will_do(pool, fresh)) {
+    call_off_reload(pool);
+    try_all_again(pool);
+    changes = compare(&fresh, &pool->config);
+    if (changes.renewal || has_host_modules(&fresh) || !will_do(pool, &fresh)) {
         pool->reload = RELOAD_WANTED;
-        log_info("reloading: a zygote of the new configuration is started");
+        pool->reload_waits = false;
+        pool->next = fresh;
+        put_in_force_at_once(pool);
         return;
     }
-    put_in_force(pool, fresh);
+    put_in_force(pool, &fresh);
     log_info("reloaded: %s",
              changes.any ? "the new configuration is in force" : "nothing has changed");
 }
 
 void reload_tend(struct pool *pool, const struct command_line *line)
 {
-    if (pool->reload_again && pool->phase == POOL_RUNNING &&
-        pool->reload == RELOAD_NONE) {
+    if (pool->reload_again && pool->phase == POOL_RUNNING) {
         pool->reload_again = false;
         reload(pool, line);
     }
 }
 
-void reload_call(struct pool *pool, struct unit *zygote, struct unit *other)
+/* A place is about to be free: whoever was called off in it is dying. */
+static bool is_called_off(const struct pool *pool)
 {
-    if (pool->reload == RELOAD_WANTED && other->state == UNIT_SPARE) {
-        pool->reload = RELOAD_STARTED;
-        pool->was_worn = zygote->worn;
-        zygote->worn = true;
+    for (size_t i = 0; i < pool->count; i++) {
+        if (pool->units[i].state == UNIT_RETIRING && pool->units[i].called_off) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void say_waits(struct pool *pool)
+{
+    if (!pool->reload_waits && !is_called_off(pool)) {
+        pool->reload_waits = true;
+        log_info("reloading: jobs run in %d former zygotes; a zygote of the new "
+                 "configuration is started when one of these is over",
+                 UNIT_ZYGOTES - 1);
+    }
+}
+
+void reload_call(struct pool *pool)
+{
+    if (pool->reload != RELOAD_WANTED) {
+        return;
+    }
+    call_off_heir(pool);
+    if (succession_call(pool->units, pool->count) != NULL) {
+        pool->reload = RELOAD_CALLED;
+    } else {
+        say_waits(pool);
     }
 }
 
 const struct config *reload_config(const struct pool *pool)
 {
-    return pool->reload == RELOAD_STARTED ? &pool->next : &pool->config;
+    return pool->reload == RELOAD_CALLED ? &pool->next : &pool->config;
+}
+
+void reload_started(const struct pool *pool)
+{
+    if (pool->reload == RELOAD_CALLED) {
+        log_info("reloading: a zygote of the new configuration is started");
+    }
 }
 
 void reload_done(struct pool *pool)
 {
-    if (pool->reload == RELOAD_STARTED) {
+    if (pool->reload == RELOAD_CALLED) {
         pool->reload = RELOAD_NONE;
         pool->generation++;
         put_in_force(pool, &pool->next);
@@ -166,17 +243,14 @@ void reload_done(struct pool *pool)
     }
 }
 
-bool reload_failed(struct pool *pool, struct unit *dead, struct unit *other)
+bool reload_failed(struct pool *pool, struct unit *heir)
 {
-    if (pool->reload != RELOAD_STARTED) {
+    if (pool->reload != RELOAD_CALLED) {
         return false;
     }
-    pool->reload = RELOAD_NONE;
+    end_reload(pool);
     notify_say(&pool->notify, "READY=1");
     log_error("the configuration stays as it was: no zygote starts with the new one");
-    if (other->state == UNIT_READY) {
-        other->worn = pool->was_worn;
-        lifecycle_handle(dead, other, LIFECYCLE_UNWANTED, 0);
-    }
+    lifecycle_handle(heir, NULL, LIFECYCLE_UNWANTED, 0);
     return true;
 }

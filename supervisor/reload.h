@@ -2,17 +2,18 @@
 /*
  * SIGHUP: the configuration is read again. A bad file changes nothing. What concerns the
  * supervisor alone is in force at once; for the rest a zygote of the new configuration is
- * started beside the one that serves, and when it is READY the relays are renewed, each
- * when it has finished its job (succession.h, workers.h). A zygote that does not get so
- * far takes the new configuration with it: the old one stays. What only a restart changes
- * is said.
+ * called (succession.h), and when it is READY the relays are renewed, each when it has
+ * finished its job (workers.h). A zygote that does not get so far takes the new
+ * configuration with it, all of it: the old one is in force again. What only a restart
+ * changes is said.
  */
 #pragma once
 
 #include "supervisor/command_line.h"
 #include "supervisor/pool.h"
 
-/* Where it cannot be done now, it is when that is over. */
+/* Where the pool starts it is done when that is over. One that is under way is called off
+ * by the next one whose file is good. */
 void reload(struct pool *pool, const struct command_line *line);
 void reload_tend(struct pool *pool, const struct command_line *line);
 
@@ -21,12 +22,14 @@ void reload_tend(struct pool *pool, const struct command_line *line);
 void reload_put_back(const struct option_row *row, struct config *fresh,
                      const struct config *old);
 
-/* Of pool.c. Calls a zygote of the new configuration, if one is wanted and its place is
- * free. */
-void reload_call(struct pool *pool, struct unit *zygote, struct unit *other);
-/* Of which configuration a zygote is that is started now. */
+/* Of pool.c. Calls a zygote of the new configuration in the place of any other heir, if
+ * one is wanted and a place is free. */
+void reload_call(struct pool *pool);
+/* Of which configuration an heir is that is started now. */
 const struct config *reload_config(const struct pool *pool);
-/* A zygote is READY, or has died before it was: perhaps the one that was called. */
+/* The heir was started; it is READY; it could not be started, or has died before it was:
+ * perhaps it is the one that was called. */
+void reload_started(const struct pool *pool);
 void reload_done(struct pool *pool);
-/* Returns whether it was. */
-bool reload_failed(struct pool *pool, struct unit *dead, struct unit *other);
+/* Returns whether it was: then it is given up, and its place is SPARE. */
+bool reload_failed(struct pool *pool, struct unit *heir);

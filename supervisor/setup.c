@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* No id is in both places: the sandboxes of two zygotes are alive at once. */
+/* No id is in two places: the sandboxes of several zygotes are alive at once. */
 void setup_zygote(const struct pool *pool, const struct config *config, uint32_t place,
                   struct message_setup *setup)
 {

@@ -4,7 +4,7 @@
 
 #include "supervisor/pool.h"
 
-/* For the zygote in one of the two places; what it takes beyond the configuration (the
+/* For the zygote in one of the places; what it takes beyond the configuration (the
  * library, groups) is the caller's. */
 void setup_zygote(const struct pool *pool, const struct config *config, uint32_t place,
                   struct message_setup *setup);

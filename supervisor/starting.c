@@ -178,6 +178,7 @@ void starting_remove_groups(struct pool *pool, struct unit *unit)
 void starting_call_off(struct unit *zygote)
 {
     loading_close(&zygote->loading);
+    zygote->called_off = true;
     process_signal(&zygote->process, SIGKILL);
 }
 

@@ -29,8 +29,8 @@ int starting_start(struct pool *pool, struct unit *unit, struct buffer *why) mus
 bool starting_library_changed(const struct unit *zygote, const struct pool *pool,
                               const struct config *config);
 
-/* A zygote that is not READY is no longer wanted: it is killed, wherever it is, and what
- * it would have said of that is no news. */
+/* A zygote that starts is no longer wanted: it is killed, wherever it is, and what it
+ * would have said of that is no news. */
 void starting_call_off(struct unit *zygote);
 /* After a zygote's death: its set of control groups goes. */
 void starting_remove_groups(struct pool *pool, struct unit *unit);

@@ -9,10 +9,60 @@
 
 #include <stddef.h>
 
-void succession_call(const struct unit *one, struct unit *other)
+/* ---- places ---- */
+
+/* Each has one bit. */
+#define IN(state)  (1u << (state))
+#define CALLED     (IN(UNIT_OFF) | IN(UNIT_STARTING))
+#define IN_ANY_USE (CALLED | IN(UNIT_READY) | IN(UNIT_RETIRING))
+
+/* A zygote in one of these states, but for `one`; NULL: none is. */
+static struct unit *find(struct unit *units, size_t count, unsigned states,
+                         const struct unit *one)
 {
-    if (one->state == UNIT_READY && one->worn && other != NULL) {
-        lifecycle_handle(other, NULL, LIFECYCLE_WANTED, 0);
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].kind == UNIT_ZYGOTE && (states & IN(units[i].state)) != 0 &&
+            &units[i] != one) {
+            return &units[i];
+        }
+    }
+    return NULL;
+}
+
+struct unit *succession_server(struct unit *units, size_t count)
+{
+    return find(units, count, IN(UNIT_READY), NULL);
+}
+
+struct unit *succession_heir(struct unit *units, size_t count)
+{
+    return find(units, count, CALLED, NULL);
+}
+
+struct unit *succession_other(struct unit *units, size_t count, const struct unit *one)
+{
+    return one->kind == UNIT_ZYGOTE ? find(units, count, CALLED | IN(UNIT_READY), one)
+                                    : NULL;
+}
+
+struct unit *succession_call(struct unit *units, size_t count)
+{
+    struct unit *place = find(units, count, IN(UNIT_SPARE), NULL);
+
+    if (place != NULL) {
+        lifecycle_handle(place, NULL, LIFECYCLE_WANTED, 0);
+    }
+    return place;
+}
+
+void succession_tend(struct unit *units, size_t count)
+{
+    const struct unit *server = succession_server(units, count);
+    bool due = server == NULL ||
+               (server->worn && find(units, count, IN_ANY_USE, server) == NULL);
+
+    if (due && succession_heir(units, count) == NULL) {
+        (void)succession_call(units, count);
     }
 }
 

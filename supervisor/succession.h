@@ -1,31 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How one zygote follows another without a pause. Two places take turns: in one a zygote
- * serves (READY), the other is SPARE. When the one that serves is worn, its successor is
- * started in the other place. From the moment at which that is READY it serves, every
- * relay is linked with it, and the one before is RETIRING: what runs in it goes on, and
- * when the last relay has left, it is ended, and its place is SPARE again. Until then
- * there is no further renewal. What an event means is in the table of all children
- * (lifecycle.h):
+ * How one zygote follows another without a pause. They have places, of which at most one
+ * has the zygote that serves (READY), at most one its heir, which is to be started or
+ * starts (OFF, STARTING); in the others former ones are RETIRING, or nobody is (SPARE).
  *
- * - the successor dies before it is READY: the one that serves goes on, and it is started
- *   again with the delays of unit.h
- * - the one that serves dies while its successor starts, or is to be started: the
- *   successor follows, at the latest when the dead one would have been started again
+ * An heir is called for one of three reasons: the one that serves is worn (it has forked
+ * often enough), there is none that serves, or a reload wants one of its configuration
+ * (reload.h). From the moment at which it is READY it serves, every relay is linked with
+ * it, and the one before is RETIRING: what runs in that goes on, and when the last relay
+ * has left, it is ended, and its place is SPARE again. Who is only worn waits for that:
+ * there is no second renewal until no place but its own is in use. A reload does not wait
+ * as long as one place is SPARE.
+ *
+ * What an event means is in the table of all children (lifecycle.h):
+ *
+ * - the heir dies before it is READY: the one that serves goes on, and it is started
+ *   again with the delays of unit.h; but an heir that a reload has called is given up,
+ *   and its configuration with it
+ * - a reload comes while there is an heir: that is called off, whatever it was called
+ *   for, and however long it would have been until it is tried again
+ * - the one that serves dies while there is an heir: the heir follows, at the latest when
+ *   the dead one would have been started again
  * - the one that serves dies otherwise: it is started again in its own place, also while
- *   another one is RETIRING
- * - the one that is RETIRING dies: its place is SPARE; what it ran is lost, as ever
- *
- * Why a zygote is worn is no concern of this: it has forked often enough, or (one day) it
- * is of a configuration that is no longer in force.
+ *   others are RETIRING
+ * - one that is RETIRING dies: its place is SPARE; what it ran is lost, as ever
  */
 #pragma once
 
 #include "supervisor/unit.h"
 
-/* Calls the successor of a zygote that is worn, if its place is free: it is to be started
- * at once. */
-void succession_call(const struct unit *one, struct unit *other);
+/* ---- places: of all units, those that are zygotes ---- */
+
+/* The one that serves, and its heir; NULL where there is none. */
+struct unit *succession_server(struct unit *units, size_t count);
+struct unit *succession_heir(struct unit *units, size_t count);
+/* Of these two the one that is not `one`. */
+struct unit *succession_other(struct unit *units, size_t count, const struct unit *one);
+
+/* Calls an heir, where there is none, into a place that is SPARE: it is to be started at
+ * once. Returns its place, NULL where all are in use. */
+struct unit *succession_call(struct unit *units, size_t count);
+/* The same, where one is due: none serves, or the one that does is worn. */
+void succession_tend(struct unit *units, size_t count);
 
 /* ---- links ---- */
 

@@ -6,7 +6,7 @@
  * with each failure in a row, to 400 ms where it had been ready, to 30 s where it had
  * not. Either kind is counted for itself. Exit codes 100 and 125 mean that it would end
  * the same way again, as long as nobody has changed something: it is hopeless, and gets
- * the longest delay. Zygotes have two places that take turns (succession.h).
+ * the longest delay. Zygotes have places that take turns (succession.h).
  */
 #pragma once
 
@@ -20,7 +20,8 @@
 
 enum unit_kind { UNIT_REDIS, UNIT_ZYGOTE, UNIT_RELAY, UNIT_METRICS, UNIT_POOL };
 
-#define UNIT_ZYGOTES 2
+/* The one that serves, or its heir, beside former ones that have jobs yet. */
+#define UNIT_ZYGOTES 4
 
 enum unit_state {
     UNIT_SPARE,    /* not running, and not wanted for now */
@@ -41,13 +42,14 @@ struct unit_links {
 
 struct unit {
     enum unit_kind kind;
-    uint32_t slot; /* of a relay; which of its two places, of a zygote; of a pool */
+    uint32_t slot; /* of a relay; which of its places, of a zygote; of a pool */
     char name[LIMIT_POOL + 1]; /* of a pool */
     enum unit_state state;
     struct process process;
     bool busy;              /* a relay: has a job, as it was seen last */
     bool reloading;         /* a pool: was told to, and has not said that it is over */
     bool again;             /* a relay that is RETIRING: is followed by another */
+    bool called_off;        /* a zygote: killed before it was READY: no news */
     uint32_t generation;    /* of a relay: of which configuration (pool.h) */
     uint32_t groups;        /* of a zygote: its set of control groups; 0: none */
     uint32_t sandboxes;     /* of a zygote: that can be alive at once */

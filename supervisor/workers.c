@@ -11,9 +11,11 @@
 #include "supervisor/board.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/sizing.h"
+#include "supervisor/succession.h"
 
 #define LOOK_MS  1000
 #define STALE_MS 5000 /* what was said of the queue is no longer believed */
+#define DYING    4    /* sandboxes, beside those that run and that wait */
 
 uint32_t workers_most(const struct config *config)
 {
@@ -23,7 +25,14 @@ uint32_t workers_most(const struct config *config)
 
 uint32_t workers_sandboxes(const struct config *config)
 {
-    return 2 * workers_most(config) + 4;
+    return 2 * workers_most(config) + DYING;
+}
+
+uint32_t workers_room(struct pool *pool)
+{
+    const struct unit *server = succession_server(pool->units, pool->count);
+
+    return server == NULL ? LIMIT_WORKERS : (server->sandboxes - DYING) / 2;
 }
 
 static uint32_t count_slots(const struct pool *pool)
@@ -190,11 +199,19 @@ static const char *const reasons[SCALING_REASONS] = {
     [SCALING_MEMORY] = "the machine's memory is short",
 };
 
+static uint32_t at_most(int64_t wanted, uint32_t room)
+{
+    return wanted < room ? (uint32_t)wanted : room;
+}
+
+/* More than the zygote that serves has room for wait for the one that the reload which
+ * wants them has called. */
 void workers_tend(struct pool *pool, int64_t now_ms)
 {
     const struct config *config = &pool->config;
-    const struct scaling_rules rules = {.least = (uint32_t)config->workers,
-                                        .most = workers_most(config),
+    uint32_t room = workers_room(pool);
+    const struct scaling_rules rules = {.least = at_most(config->workers, room),
+                                        .most = at_most(workers_most(config), room),
                                         .up_ms = config->scale_up_ms,
                                         .down_ms = config->scale_down_s * 1000,
                                         .spare_mb = config->spare_memory_mb};

@@ -14,6 +14,9 @@ uint32_t workers_most(const struct config *config);
 /* And sandboxes: each worker's current one and its next, and some that are dying. */
 uint32_t workers_sandboxes(const struct config *config);
 
+/* For how many the zygote that serves has room; without one, for any number. */
+uint32_t workers_room(struct pool *pool);
+
 /* There is a slot for each that there can be; of the first ones those are wanted that
  * there are at least. (Not for all that there could ever be: poll(2) takes no more fds
  * than a process may have.) */

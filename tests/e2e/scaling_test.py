@@ -10,6 +10,7 @@ import tempfile
 import threading
 import unittest
 
+import configured
 import pool
 
 SLEEP = pool.make_zip("import time\ntime.sleep(3)\n")
@@ -84,30 +85,7 @@ class Scaling(unittest.TestCase):
             self.assertNotIn("workers=2", self.pool.read_log())
 
 
-class Configured(unittest.TestCase):
-    """A pool with a file that can be written anew."""
-
-    def setUp(self):
-        self.folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.file = os.path.join(self.folder, "paddock.conf")
-        self.write("[pool]\nworkers = 2\n")
-        self.pool = self.enterContext(pool.Pool(config=self.file, workers=None))
-        self.client = self.pool.client
-
-    def write(self, text):
-        with open(self.file, "w") as file:
-            file.write(text)
-
-    def reload(self, text, *sentences):
-        """Writes it, and waits until all of that has been logged since."""
-        before = len(self.pool.read_log())
-        self.write(text)
-        self.pool.process.send_signal(signal.SIGHUP)
-        pool.wait_until(lambda: all(s in self.pool.read_log()[before:] for s in sentences), sentences)
-
-    def count(self, number):
-        pool.wait_until(lambda: len(self.pool.relays()) == number, f"{number} workers")
-
+class Reloaded(configured.Configured):
     def keep_busy(self, seconds, every):
         """Enqueues until it is stopped. Returns how to stop it, which returns the jobs."""
         ended, jobs, data = threading.Event(), [], pool.make_zip(f"import time\ntime.sleep({seconds})\n")
@@ -155,7 +133,8 @@ class Configured(unittest.TestCase):
         self.count(2)
 
     def test_each_change_is_said(self):
-        """To the log and to the service manager, also where there never were so many; and at the start how many there are."""
+        """To the log and to the service manager, also where there never were so many, for which there is to be another zygote; and
+        at the start how many there are."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, tempfile.TemporaryDirectory() as folder:
             manager.bind(os.path.join(folder, "notify"))
             manager.settimeout(pool.PATIENCE)
@@ -170,7 +149,7 @@ class Configured(unittest.TestCase):
             with open(config, "w") as file:
                 file.write("[pool]\nworkers = 3\n")
             with pool.Pool(config=config, workers=None, born={"env": {**os.environ, "NOTIFY_SOCKET": manager.getsockname()}}) as p:
-                for before, number in ((None, 3), (3, 2), (2, 6), (6, 3)):
+                for before, number in ((None, 3), (3, 2), (3, 6), (6, 3)):
                     if before is not None:
                         with open(config, "w") as file:
                             file.write(f"[pool]\nworkers = {number}\n")
@@ -233,6 +212,7 @@ class Configured(unittest.TestCase):
                     "the configuration stays as it was: no zygote starts with the new one")
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
         self.assertEqual((self.pool.zygotes(), len(self.pool.relays())), ([zygote], 2))
+        self.assertNotIn("tried again", self.pool.read_log())
         self.reload("[pool]\nworkers = 3\n", "reloaded: the new configuration is in force")
         self.count(3)
 
@@ -271,10 +251,8 @@ class Configured(unittest.TestCase):
 
     def test_the_end_while_a_zygote_starts(self):
         """It is in a host module that does not end: nobody waits for that, and nothing went wrong."""
-        os.chmod(self.folder, 0o755)
-        for name, code in ("talks", "print('here', flush=True)\n"), ("hangs", "while True: pass\n"):
-            with open(f"{self.folder}/{name}.py", "w") as file:
-                file.write(code)
+        self.write("print('here', flush=True)\n", "talks.py")
+        self.write("while True: pass\n", "hangs.py")
         self.reload(f"[pool]\nworkers = 2\n[sandbox]\nhost_path = {self.folder}\nhost_modules = talks hangs\n", "says: here")
         self.assertEqual(self.pool.stop(signal.SIGTERM), 0)
         for word in "error ", "warning ":

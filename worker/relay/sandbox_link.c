@@ -429,8 +429,9 @@ void sandbox_link_service(struct relay *relay, struct zygote_link *link)
     drop(relay, link);
 }
 
-/* There are never more than two zygotes: with a third link the one before is of a zygote
- * that is dead, even if we have not heard it yet. */
+/* Of zygotes that live we have links to two at most, the one that serves and one that
+ * did: with a third link the one before is of a zygote that is dead, even if we have not
+ * heard it yet. */
 void sandbox_link_add(struct relay *relay, int socket)
 {
     struct sandbox_link *link = &relay->link;
