@@ -190,6 +190,7 @@ class Long(Reload):
         """Its worker is of a configuration before the last, and is followed by one of the last: the job runs again, once."""
         job = self.begin_and_reload(1)
         self.seed(2, "reloaded: the new configuration is in force")
+        pool.wait_until(lambda: len(self.pool.zygotes()) == 2, "its worker holds none but its own zygote")
         os.kill(self.pool.zygote(), signal.SIGKILL)
         for entry in self.client.entries(job):
             if entry[b"k"] == b"slice" and entry[b"a"] == b"2":
