@@ -303,8 +303,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     } else if (unit->kind == UNIT_ZYGOTE && before == UNIT_STARTING) {
         on_failed_heir(pool, unit);
     } else if (unit->state == UNIT_OFF && unit->hopeless) {
-        log_error("%s is tried again after a while; the others go on",
-                  unit_label(unit).text);
+        log_error("%s is tried again after a while", unit_label(unit).text);
     }
 }
 

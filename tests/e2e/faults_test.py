@@ -2,6 +2,8 @@
 """kill -9 of each kind of process in the middle of a job: the job ends `ok` on a later attempt, the program of the
 lost attempt is gone before the next one starts, and the pool goes on."""
 
+import contextlib
+import http.client
 import os
 import signal
 import time
@@ -230,16 +232,24 @@ class RedisAway(unittest.TestCase):
         self.check_all_work()
 
     def test_a_password_that_is_another_one_for_a_moment(self):
-        """The only relay of a pool that was ready is killed in it."""
-        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as self.pool:
+        """The only relay of a pool that was ready is killed in it: its health says so until it is ours again."""
+        address = f"127.0.0.1:{pool.free_port()}"
+
+        def health():
+            with contextlib.closing(http.client.HTTPConnection(address, timeout=pool.PATIENCE)) as connection:
+                connection.request("GET", "/health")
+                return connection.getresponse().status
+
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address, metrics=address) as self.pool:
             admin = server.connect()
             admin.ping()
             admin.config_set("requirepass", "other")
             os.kill(self.pool.relays()[0], signal.SIGKILL)
             self.wait_for_log("Redis will not do, and is asked again (commands)")
+            pool.wait_until(lambda: health() == 503, "its health is red")
             admin.config_set("requirepass", "")
             self.assertEqual(self.pool.client.run("print(1)").verdict, "ok")
-            self.assertFalse(self.ended())
+            pool.wait_until(lambda: health() == 200, "its health is green")
             self.assertIn("it wants a password", self.pool.read_log())
 
 
