@@ -168,14 +168,22 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
 
 /* ---- other calls ---- */
 
-/* `asked`: a function's or a command's name, as an ACL has it. */
-static struct redisReply *check(struct redisReply *reply, const char *asked,
-                                struct buffer *why)
+void client_say_refused(const struct redisReply *reply, const char *asked,
+                        struct buffer *why)
 {
     if (reply == NULL) {
         buffer_add_text(why, "Redis does not answer");
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        buffer_printf(why, "Redis answers to %s: %s", asked, reply->str);
+    } else {
+        buffer_printf(why, "Redis answers to %s: %s", asked,
+                      reply->str != NULL ? reply->str : "?");
+    }
+}
+
+static struct redisReply *check(struct redisReply *reply, const char *asked,
+                                struct buffer *why)
+{
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        client_say_refused(reply, asked, why);
         freeReplyObject(reply);
         reply = NULL;
     }

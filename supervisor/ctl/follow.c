@@ -39,8 +39,9 @@ struct follow {
     bool cancels; /* who leaves takes the job along */
     bool cancelled;
     bool over;
-    bool lost;  /* Redis is gone */
+    bool lost;  /* Redis is gone, or refuses */
     int result; /* exit code, or a negative errno */
+    struct buffer *why;
 };
 
 /* ---- entries ---- */
@@ -102,6 +103,11 @@ static void on_entries(void *context, const struct redisReply *reply)
 
     follow->waiting = false;
     if (reply == NULL) {
+        follow->lost = true;
+        return;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) { /* it would say so again at once */
+        client_say_refused(reply, "XREAD", follow->why);
         follow->lost = true;
         return;
     }
@@ -179,16 +185,17 @@ static void on_lost_output(struct follow *follow)
 
 /* A job whose Stream stays silent may have expired. Asked between two reads, while
  * nothing is under way. */
-static void check_exists(struct follow *follow, struct buffer *why)
+static void check_exists(struct follow *follow)
 {
-    struct redisReply *job = client_job(follow->endpoint, follow->id, why);
+    struct redisReply *job = client_job(follow->endpoint, follow->id, follow->why);
 
     if (job == NULL) {
         follow->lost = true;
         return;
     }
     if (job->elements == 0) {
-        buffer_printf(why, "there is no job %s (it may have expired)", follow->id);
+        buffer_printf(follow->why, "there is no job %s (it may have expired)",
+                      follow->id);
         follow->over = true;
         follow->result = -ENOENT;
     } else if (strcmp(client_job_field(job, "state"), "queued") == 0) {
@@ -220,33 +227,47 @@ static void wait_once(struct follow *follow, int signals)
     redis_service(redis, fds[0].revents);
 }
 
-static int follow_to_end(struct follow *follow, int signals, struct buffer *why)
+static int say_lost(const struct follow *follow)
+{
+    if (follow->why->size == 0) {
+        buffer_add_text(follow->why, "the connection to Redis was lost");
+    }
+    return -ECONNRESET;
+}
+
+/* `before`: the last entry when it was asked last. */
+static void ask_on(struct follow *follow, char before[64])
+{
+    if (strcmp(before, follow->last) == 0) {
+        check_exists(follow);
+    }
+    if (!follow->over && !follow->lost) {
+        memcpy(before, follow->last, sizeof(follow->last));
+        read_more(follow);
+    }
+}
+
+static int follow_to_end(struct follow *follow, int signals)
 {
     char before[64] = "";
 
-    while (!follow->over) {
+    while (!follow->over && !follow->lost) {
         if (!follow->waiting) {
-            if (strcmp(before, follow->last) == 0) {
-                check_exists(follow, why);
-            }
-            if (follow->over) {
-                break;
-            }
-            (void)snprintf(before, sizeof(before), "%s", follow->last);
-            read_more(follow);
+            ask_on(follow, before);
         }
-        if (follow->lost) {
-            buffer_reset(why);
-            buffer_add_text(why, "the connection to Redis was lost");
-            return -ECONNRESET;
+        if (follow->over || follow->lost) {
+            break;
         }
         wait_once(follow, signals);
         if (render_error(follow->renderer) < 0) {
             on_lost_output(follow);
         }
     }
+    if (follow->lost && !follow->over) {
+        return say_lost(follow);
+    }
     if (render_error(follow->renderer) < 0) {
-        buffer_printf(why, "unable to write the output of job %s: %s", follow->id,
+        buffer_printf(follow->why, "unable to write the output of job %s: %s", follow->id,
                       strerror(-render_error(follow->renderer)));
         return render_error(follow->renderer);
     }
@@ -274,13 +295,14 @@ int follow_job(struct endpoint *endpoint, const char *id, unsigned how,
                             .id = id,
                             .renderer = new_renderer(id, how),
                             .cancels = (how & FOLLOW_CANCELS) != 0,
-                            .last = "0-0"};
+                            .last = "0-0",
+                            .why = why};
     autoclose int signals = interrupt_watch();
     int result = -ENOMEM;
 
     feed_init(&follow.feed, endpoint, id, (how & FOLLOW_FEEDS) != 0);
     if (follow.renderer != NULL && signals >= 0) {
-        result = follow_to_end(&follow, signals, why);
+        result = follow_to_end(&follow, signals);
     }
     if (follow.waiting) {
         redis_drop(endpoint->redis); /* its answer would come to what is gone by then */

@@ -136,9 +136,7 @@ static int walk_on(struct walk *walk, struct buffer *why)
                             walk->key.text, walk->from, to, "COUNT", PAGE, NULL);
 
         if (page == NULL || page->type != REDIS_REPLY_ARRAY) {
-            buffer_add_text(why, page == NULL || page->str == NULL
-                                     ? "Redis does not answer"
-                                     : page->str);
+            client_say_refused(page, walk->command, why);
             result = -ECONNRESET;
         } else {
             more = page->elements > 0;

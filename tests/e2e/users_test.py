@@ -179,6 +179,18 @@ class Users(Command):
         self.assertGreater(len(self.admin.acl_log()), 0)
         self.admin.acl_log_reset()
 
+    def test_who_may_not_follow(self):
+        """Is told so once, and asks no more."""
+        with self.pool(workers=1):
+            job = self.web.enqueue(pool.make_zip("print(1)"))
+            self.web.wait(job)
+            self.check(self.as_user(users.OPERATOR, "follow", job), 99, "", "paddock: Redis answers to XREAD: NOPERM ")
+            self.check(self.as_user(users.OPERATOR, "trace", job), 99, "", "paddock: Redis answers to XREVRANGE: NOPERM ")
+            self.admin.execute_command("ACL", "SETUSER", users.WEB, "-hgetall")
+            self.check(self.as_user(users.WEB, "follow", "nobody"), 99, "", "paddock: Redis answers to HGETALL: NOPERM ")
+        self.assertEqual([row["count"] for row in self.admin.acl_log()], [1, 1, 1])
+        self.admin.acl_log_reset()
+
 
 if __name__ == "__main__":
     unittest.main()
