@@ -80,6 +80,13 @@ int redis_new(const char *address, struct redis **ret, struct buffer *why)
     return 0;
 }
 
+const char *redis_user(const struct redis *redis)
+{
+    const char *user = redis->address.user;
+
+    return user[0] != '\0' ? user : "default";
+}
+
 int redis_new_like(const struct redis *other, struct redis **ret)
 {
     struct redis *redis = allocate();

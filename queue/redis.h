@@ -36,6 +36,8 @@ void redis_free(struct redis *redis);
  * the address says so. Returns 0, or a negative errno with a sentence in `why` (may be
  * NULL): -EACCES for a login that it refuses, -EBUSY while it loads its data. */
 int redis_connect(struct redis *redis, int timeout_ms, struct buffer *why) must_check;
+/* Whom the address logs in as; "default" where it says nobody. */
+const char *redis_user(const struct redis *redis);
 bool redis_is_up(const struct redis *redis);
 
 /* What has become of something that took several commands: 0, or a negative errno with a

@@ -52,6 +52,12 @@ static const struct option_row rows[] = {
     {"pool", "redis", OPTION_ADDRESS, AT(redis), 0, 1023, "", NULL, OPTION_AT_START,
      OPTION_EACH, "",
      "Where the queue is. Empty: the supervisor starts a private redis-server"},
+    {"pool", "redis_web", OPTION_ADDRESS, AT(redis_web), 0, 1023, "", NULL,
+     OPTION_AT_START, OPTION_EACH, "",
+     "The same Redis with the user as whom commands of this machine submit, follow and "
+     "cancel jobs. Empty: the pool's own"},
+    {"pool", "redis_operator", OPTION_ADDRESS, AT(redis_operator), 0, 1023, "", NULL,
+     OPTION_AT_START, OPTION_EACH, "", "Likewise for top, pause, resume and dead"},
     {"pool", "queue", OPTION_QUEUES, AT(queue), 1, CONFIG_QUEUES, "default", NULL,
      OPTION_AT_START, OPTION_EACH, "",
      "Names of the queues that are served, each with its weight: of exercises:3 "
@@ -299,6 +305,24 @@ int config_check_redis(const struct config *config, const char *file,
     return 0;
 }
 
+/* Users of a Redis that Paddock starts itself: it has none. */
+static int check_users(const struct config *config, const char *file,
+                       const struct option_parts *parts, struct buffer *why)
+{
+    static const char *const names[] = {"redis_web", "redis_operator"};
+    const char *values[] = {config->redis_web, config->redis_operator};
+
+    for (size_t i = 0; config->redis[0] == '\0' && i < array_size(names); i++) {
+        if (values[i][0] != '\0') {
+            say_line(file, parts, names[i], "redis", why);
+            buffer_printf(why, "%s is for the Redis that redis names, and that is empty",
+                          names[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 static int check_metrics(const struct config *config, const char *file,
                          const struct option_parts *parts, struct buffer *why)
 {
@@ -340,6 +364,9 @@ int config_check(const struct config *config, const char *file,
 
     if (config->redis[0] != '\0' && is_alone &&
         config_check_redis(config, file, parts, why) < 0) {
+        return -EINVAL;
+    }
+    if (is_alone && check_users(config, file, parts, why) < 0) {
         return -EINVAL;
     }
     if (config->max_workers != 0 && config->max_workers < config->workers) {

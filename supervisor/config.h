@@ -20,7 +20,7 @@
 struct config {
     char pool[LIMIT_POOL + 1]; /* whose [pool NAME] went over the rest; "": nobody's */
     /* [pool] */
-    char redis[1024];
+    char redis[1024], redis_web[1024], redis_operator[1024];
     char queue[CONFIG_QUEUES + 1];
     char owner[97];
     char runtime_dir[LIMIT_PATH];

@@ -253,21 +253,34 @@ int runtime_publish(const struct runtime *runtime, const struct config *config,
                     const char *redis, const char *pools)
 {
     struct share queues[LIMIT_QUEUES];
-    char path[LIMIT_PATH], fresh[LIMIT_PATH], text[2048];
+    const struct {
+        const char *name, *value; /* NULL or "": none */
+    } lines[] = {{"redis", redis},
+                 {"web", config->redis_web},
+                 {"operator", config->redis_operator},
+                 {"pools", pools}};
+    autobuffer struct buffer text = BUFFER_INIT(KIB(8));
+    char path[LIMIT_PATH], fresh[LIMIT_PATH];
     autoclose int fd = -1;
     int error;
 
     (void)share_read(config->queue, queues);
     runtime_path(runtime, "pool", path);
     runtime_path(runtime, "pool.new", fresh);
-    (void)snprintf(text, sizeof(text), "queue=%s\nredis=%s\n%s%s%s", queues[0].name,
-                   redis, pools != NULL ? "pools=" : "", pools != NULL ? pools : "",
-                   pools != NULL ? "\n" : "");
+    buffer_printf(&text, "queue=%s\n", queues[0].name);
+    for (size_t i = 0; i < array_size(lines); i++) {
+        if (lines[i].value != NULL && lines[i].value[0] != '\0') {
+            buffer_printf(&text, "%s=%s\n", lines[i].name, lines[i].value);
+        }
+    }
+    if (buffer_error(&text) < 0) {
+        return buffer_error(&text);
+    }
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;
     }
-    error = fd_write_full(fd, text, strlen(text));
+    error = fd_write_full(fd, text.data, text.size);
     if (error == 0 && rename(fresh, path) != 0) {
         error = -errno;
     }

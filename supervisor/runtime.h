@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runtime folder: ours alone (0700), held by a lock, with the file `pool` in it by
- * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`. Beside it
+ * which the command finds the pool: lines `queue=NAME` and `redis=ADDRESS`, and, where
+ * commands are users of their own there, `web=ADDRESS` and `operator=ADDRESS`. Beside it
  * lie Redis's socket, where the pool has a Redis of its own, and the scoreboard. Of
  * several pools (keeper.h) each has such a folder of its name in it, and a line
  * `pools=NAMES` says so.

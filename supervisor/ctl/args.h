@@ -32,7 +32,8 @@ struct args {
     const char *redis, *queue, *runtime_dir, *pool, *id, *config, *format,
         *output; /* NULL: not given */
     bool json, follow, policy, eof, all, once, help;
-    bool feeds; /* not an option: our standard input goes to the job while it runs */
+    bool operates; /* not an option: it does what the queue's operator may */
+    bool feeds;    /* not an option: our standard input goes to the job while it runs */
     const char *fields[ARGS_FIELDS]; /* by the index in job_fields; NULL: not given */
     char **words;                    /* what is no option; borrowed from argv */
     int count;

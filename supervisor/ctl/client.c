@@ -33,6 +33,24 @@ int client_make_id(const struct args *args, char id[65], struct buffer *why)
     return 0;
 }
 
+void client_say_refused(const struct endpoint *endpoint, const struct redisReply *reply,
+                        const char *asked, struct buffer *why)
+{
+    if (reply == NULL) {
+        buffer_add_text(why, "Redis does not answer");
+        return;
+    }
+    buffer_printf(why, "Redis answers to %s: %s", asked,
+                  reply->str != NULL ? reply->str : "?");
+    if (reply->str != NULL && strncmp(reply->str, "NOPERM", 6) == 0) {
+        buffer_printf(why,
+                      " (this is the user %s; redis_web and redis_operator in "
+                      "paddock.conf name others, or a file `pool` in a folder for "
+                      "--runtime-dir)",
+                      redis_user(endpoint->redis));
+    }
+}
+
 /* ---- enqueue ---- */
 
 struct words {
@@ -109,21 +127,19 @@ static enum enqueued say_answer(const struct answer *answer, const char *rest,
     return answer->what;
 }
 
-static enum enqueued judge_answer(const struct redisReply *reply, const struct pack *pack,
+static enum enqueued judge_answer(const struct endpoint *endpoint,
+                                  const struct redisReply *reply, const struct pack *pack,
                                   struct buffer *said)
 {
-    if (reply == NULL) {
-        buffer_add_text(said, "Redis does not answer");
-        return ENQUEUED_FAILED;
-    }
-    for (size_t i = 0; reply->str != NULL && i < array_size(answers); i++) {
+    for (size_t i = 0; reply != NULL && reply->str != NULL && i < array_size(answers);
+         i++) {
         size_t length = strlen(answers[i].prefix);
 
         if (strncmp(reply->str, answers[i].prefix, length) == 0) {
             return say_answer(&answers[i], reply->str + length, pack, said);
         }
     }
-    buffer_printf(said, "Redis answers: %s", reply->str != NULL ? reply->str : "?");
+    client_say_refused(endpoint, reply, "paddock_enqueue", said);
     return ENQUEUED_FAILED;
 }
 
@@ -159,7 +175,7 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
         return ENQUEUED_FAILED;
     }
     reply = send_enqueue(endpoint, args, id, pack);
-    what = judge_answer(reply, pack, said);
+    what = judge_answer(endpoint, reply, pack, said);
     if (reply != NULL) {
         freeReplyObject(reply);
     }
@@ -168,22 +184,11 @@ enum enqueued client_enqueue(struct endpoint *endpoint, const struct args *args,
 
 /* ---- other calls ---- */
 
-void client_say_refused(const struct redisReply *reply, const char *asked,
-                        struct buffer *why)
-{
-    if (reply == NULL) {
-        buffer_add_text(why, "Redis does not answer");
-    } else {
-        buffer_printf(why, "Redis answers to %s: %s", asked,
-                      reply->str != NULL ? reply->str : "?");
-    }
-}
-
-static struct redisReply *check(struct redisReply *reply, const char *asked,
-                                struct buffer *why)
+static struct redisReply *check(const struct endpoint *endpoint, struct redisReply *reply,
+                                const char *asked, struct buffer *why)
 {
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        client_say_refused(reply, asked, why);
+        client_say_refused(endpoint, reply, asked, why);
         freeReplyObject(reply);
         reply = NULL;
     }
@@ -211,6 +216,7 @@ struct redisReply *client_call(struct endpoint *endpoint, struct buffer *why,
     }
     va_end(args);
     return check(
+        endpoint,
         redis_call(endpoint->redis, TIMEOUT_MS, words.count, words.text, words.lengths),
         function, why);
 }
@@ -229,7 +235,8 @@ struct redisReply *client_input(struct endpoint *endpoint, const char *id,
     for (size_t i = 0; i < array_size(words); i++) {
         lengths[i] = words[i] == bytes ? size : strlen(words[i]);
     }
-    return check(redis_call(endpoint->redis, TIMEOUT_MS,
+    return check(endpoint,
+                 redis_call(endpoint->redis, TIMEOUT_MS,
                             (int)array_size(words) - (eof ? 0 : 1), words, lengths),
                  words[1], why);
 }
@@ -239,7 +246,8 @@ struct redisReply *client_job(struct endpoint *endpoint, const char *id,
 {
     struct queue_key key = queue_key(endpoint->queue, "job:", id);
 
-    return check(redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
+    return check(endpoint,
+                 redis_call_text(endpoint->redis, TIMEOUT_MS, "HGETALL", key.text, NULL),
                  "HGETALL", why);
 }
 

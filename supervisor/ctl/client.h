@@ -37,7 +37,8 @@ struct redisReply *client_job(struct endpoint *endpoint, const char *id,
                               struct buffer *why) must_check;
 /* A field of that reply, whose it is; "" where it has none of this name. */
 const char *client_job_field(const struct redisReply *job, const char *name);
-/* Says what Redis answered in the place of what was wanted, or that it does not (NULL).
- * `asked`: a function's or a command's name, as an ACL has it. */
-void client_say_refused(const struct redisReply *reply, const char *asked,
-                        struct buffer *why);
+/* Says what Redis answered in the place of what was wanted, or that it does not (NULL);
+ * of a right that is missing also whose, and where another user is named. `asked`: a
+ * function's or a command's name, as an ACL has it. */
+void client_say_refused(const struct endpoint *endpoint, const struct redisReply *reply,
+                        const char *asked, struct buffer *why);

@@ -202,6 +202,7 @@ int dead_command(const struct command *command, struct args *args)
     if (action == NULL) {
         return complain(EXIT_USAGE, "usage: paddock %s", DEAD_COMMAND_USAGE);
     }
+    args->operates = true;
     code = endpoint_find(args, &endpoint, &why) < 0 ? complain_why(EXIT_CONFIG, &why)
                                                     : action->run(&endpoint, args, &why);
     endpoint_done(&endpoint);

@@ -63,6 +63,7 @@ static void take_line(const char *text, const char *name, char *to, size_t room)
 
 struct pool_file {
     char redis[1100], queue[65];
+    char as_web[1100], as_operator[1100];       /* for commands; "": the same */
     char pools[LIMIT_POOLS * (LIMIT_POOL + 1)]; /* names, where several run */
     char folder[LIMIT_PATH];                    /* that it lies in */
 };
@@ -89,6 +90,8 @@ static int read_pool_file(const char *folder, struct pool_file *ret)
         return error == -EACCES ? -EACCES : -ENOENT;
     }
     take_line(text, "redis", ret->redis, sizeof(ret->redis));
+    take_line(text, "web", ret->as_web, sizeof(ret->as_web));
+    take_line(text, "operator", ret->as_operator, sizeof(ret->as_operator));
     take_line(text, "queue", ret->queue, sizeof(ret->queue));
     take_line(text, "pools", ret->pools, sizeof(ret->pools));
     (void)snprintf(ret->folder, sizeof(ret->folder), "%s", folder);
@@ -207,6 +210,17 @@ int endpoint_find_folder(const struct args *args, char folder[LIMIT_PATH],
     return error;
 }
 
+/* As whom the command does its work. */
+static const char *choose_address(const struct args *args, const struct pool_file *pool)
+{
+    const char *own = args->operates ? pool->as_operator : pool->as_web;
+
+    if (args->redis != NULL) {
+        return args->redis;
+    }
+    return own[0] != '\0' ? own : pool->redis;
+}
+
 int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *why)
 {
     struct pool_file pool = {.queue = "default"};
@@ -221,7 +235,7 @@ int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *
         buffer_printf(why, "--queue %s: takes letters, digits and _.-", ret->queue);
         return -EINVAL;
     }
-    return connect_to(args->redis != NULL ? args->redis : pool.redis, &ret->redis, why);
+    return connect_to(choose_address(args, &pool), &ret->redis, why);
 }
 
 /* ---- an own pool ---- */

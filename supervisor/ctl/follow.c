@@ -107,7 +107,7 @@ static void on_entries(void *context, const struct redisReply *reply)
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR) { /* it would say so again at once */
-        client_say_refused(reply, "XREAD", follow->why);
+        client_say_refused(follow->endpoint, reply, "XREAD", follow->why);
         follow->lost = true;
         return;
     }

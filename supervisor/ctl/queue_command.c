@@ -254,10 +254,12 @@ int queue_pause_command(const struct command *command, struct args *args)
     if (reason != NULL && strlen(reason) > REASON_MAX) {
         return complain(EXIT_USAGE, "a reason takes at most %d bytes", REASON_MAX);
     }
+    args->operates = true;
     return call_and_print(args, "pause", "paddock_pause", reason, false);
 }
 
 int queue_resume_command(const struct command *command, struct args *args)
 {
+    args->operates = true;
     return call_and_print(args, "resume", "paddock_resume", NULL, false);
 }

@@ -136,7 +136,7 @@ static int walk_on(struct walk *walk, struct buffer *why)
                             walk->key.text, walk->from, to, "COUNT", PAGE, NULL);
 
         if (page == NULL || page->type != REDIS_REPLY_ARRAY) {
-            client_say_refused(page, walk->command, why);
+            client_say_refused(walk->endpoint, page, walk->command, why);
             result = -ECONNRESET;
         } else {
             more = page->elements > 0;

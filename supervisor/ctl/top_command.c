@@ -211,6 +211,7 @@ int top_command(const struct command *command, struct args *args)
     autoclose int signals = interrupt_watch();
     int error;
 
+    args->operates = true;
     top = (struct top){.args = args, .endpoint = ENDPOINT_INIT};
     error = open_board(&top, &why);
     if (error < 0 && (error != -ENOENT || args->redis == NULL)) {

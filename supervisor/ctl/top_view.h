@@ -24,7 +24,7 @@ struct top_queue {
         int64_t waiting, running;
     } tenants[TOP_TENANTS];
     size_t count;
-    char why[256]; /* where it has not answered */
+    char why[512]; /* where it has not answered */
 };
 
 struct top_sample {

@@ -49,6 +49,7 @@ class Configuration(unittest.TestCase):
         self.check_file("[pool]\nworkers = 4\nmax_workers = 2\n", "3: max_workers (2) is less than workers (4)")
         self.check_file("[pool]\nworkers = 4\nredis = h:1\n[redis]\nmaxmemory_mb = 64\n",
                         "5: maxmemory_mb is for a Redis that Paddock starts itself, and redis names another one")
+        self.check_file("[pool]\nredis_web = redis://me:secret@h:1\n", "2: redis_web is for the Redis that redis names, and that is empty")
         self.check_file("[pool]\ndata_dir = /tmp\nredis = h:1\n", "2: data_dir is for a Redis that Paddock starts itself, and redis names another one")
         self.check_file("[sandbox]\nisolation = some\n", "2: isolation = some: takes one of: auto range single none")
         self.check_file("[pool]\nmetrics = 9464\n", "2: metrics 9464: takes HOST:PORT, for example 127.0.0.1:9464")

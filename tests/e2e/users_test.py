@@ -55,6 +55,10 @@ class Users(Command):
     def call(self, function, job, *words):
         return self.web.redis.execute_command("FCALL", "paddock_" + function, 1, self.web.key("open"), job, *words).decode()
 
+    def commands_own(self):
+        """What a pool's configuration says for the commands of its machine."""
+        return {"redis_web": self.address(users.WEB), "redis_operator": self.address(users.OPERATOR)}
+
     def as_user(self, name, *words, **options):
         """The command, with a `pool` file of this user."""
         path = self.path(f"{name}/pool", f"redis={self.address(name)}\nqueue={QUEUE}\n")
@@ -129,6 +133,29 @@ class Users(Command):
             self.check(self.as_user(users.OPERATOR, "dead", "list"), 0, "")
             self.check(self.as_user(users.OPERATOR, "status", "a"), 0)
 
+    def test_commands_of_this_machine(self):
+        """Are users of their own, as the pool's configuration says."""
+        file = self.path("robot.py", "print('hello')\n")
+        with self.pool(**self.commands_own()) as p:
+            def paddock(*words, out=None):
+                self.check(self.paddock(*words, "--runtime-dir", p.runtime), 0, out)
+
+            paddock("submit", file, "--id", "a", "--trace", "calls")
+            paddock("follow", "a", out="hello\n")
+            paddock("trace", "a")
+            paddock("save", "a", "--output", self.path("a"))
+            paddock("status", "a")
+            paddock("pause", "maintenance")
+            paddock("submit", file, "--id", "b")
+            paddock("cancel", "b", out="cancelled\n")
+            paddock("resume", out="resumed\n")
+            paddock("dead", "list", out="")
+            paddock("dead", "drop", "--all", out="dropped 0\n")
+            paddock("status")
+            done = self.paddock("top", "--once", "--json", "--runtime-dir", p.runtime)
+            self.check(done, 0)
+            self.assertEqual(json.loads(done.stdout)["queues"][0].get("waiting"), 0)
+
     def test_a_right_that_is_missing(self):
         """The relay says so, waits, and goes on when it has it."""
         for right in ("fcall|paddock_claim", "zrange"):
@@ -175,6 +202,9 @@ class Users(Command):
     def test_another_work_than_ones_own(self):
         with self.pool(workers=1):
             self.check(self.as_user(users.WEB, "pause"), 100, "", "Redis answers to paddock_pause: NOPERM this user has no permissions")
+            with self.pool(workers=1) as p:
+                done = self.paddock("pause", "--runtime-dir", p.runtime)
+                self.check(done, 100, "", "(this is the user paddock-worker; redis_web and redis_operator in paddock.conf name others, or a file `pool`")
             self.check(self.as_user(users.OPERATOR, "cancel", "a"), 100, "", "Redis answers to paddock_cancel: NOPERM this user has no permissions")
         self.assertGreater(len(self.admin.acl_log()), 0)
         self.admin.acl_log_reset()

@@ -170,6 +170,8 @@ static const struct {
     {"redis", "localhost", NULL},
     {"redis", "unix:/run/redis.sock", NULL},
     {"redis", "redis://me:secret@host:1/2", NULL},
+    {"redis_web", "redis://me:secret@host:1/2", NULL},
+    {"redis_operator", "http://x", "redis_operator: takes unix:/PATH"},
     {"redis", "http://x", "redis: takes unix:/PATH, HOST:PORT or redis://[USER:"},
     {"redis", "redis://me:secret@host:port", "redis: takes unix:/PATH"},
 };
