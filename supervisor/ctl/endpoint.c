@@ -69,7 +69,8 @@ struct pool_file {
 };
 
 /* A pool file of somebody else could name any Redis: only our own and root's are
- * believed. Returns 0, -ENOENT, -EACCES (it is not for us) or -EPERM (not believed). */
+ * believed. Returns 0, -ENOENT, -EACCES (it is not for us), -EPERM (not believed) or
+ * -EBADMSG (it is no such file). */
 static int read_pool_file(const char *folder, struct pool_file *ret)
 {
     char path[LIMIT_PATH + 8];
@@ -95,11 +96,18 @@ static int read_pool_file(const char *folder, struct pool_file *ret)
     take_line(text, "queue", ret->queue, sizeof(ret->queue));
     take_line(text, "pools", ret->pools, sizeof(ret->pools));
     (void)snprintf(ret->folder, sizeof(ret->folder), "%s", folder);
-    return ret->redis[0] != '\0' ? 0 : -ENOENT;
+    return ret->redis[0] != '\0' ? 0 : -EBADMSG;
 }
 
 static int refuse_pool(int error, const char *folder, struct buffer *why)
 {
+    if (error == -EBADMSG) {
+        buffer_printf(why,
+                      "%s/pool: no line begins with redis= and an address, and a file "
+                      "pool holds such lines alone, without a section or blanks",
+                      folder);
+        return error;
+    }
     if (error == -EACCES) {
         buffer_printf(why, "%s: this user may not use the pool there", folder);
     } else if (error == -EPERM) {

@@ -181,6 +181,13 @@ class BadInput(Command):
         if not os.path.exists("/run/paddock/pool") and not os.path.exists(f"/tmp/paddock-{os.geteuid()}/pool"):
             self.check(self.paddock("submit", file, env=empty), 100, "", "no pool runs here")
 
+    def test_a_pool_file_that_is_none(self):
+        for text in ("", "[pool]\nredis = unix:/nowhere\n", "redis = unix:/nowhere\n", "redis=\n", "queue=q\n"):
+            with self.subTest(text):
+                file = self.path("pool", text)
+                self.check(self.paddock("status", "--runtime-dir", self.folder.name), 100, "",
+                           f"paddock: {file}: no line begins with redis= and an address, ")
+
 
 class LostRedis(Command):
     def test_it_is_said_once(self):
