@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import tempfile
 import unittest
 
 import pool
@@ -102,6 +103,23 @@ class LoadTest(pool.TestCase):
         done = subprocess.run([LOADTEST, "--redis", "unix:/nowhere/redis.sock"], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr.count("\n")), (3, 1), done.stderr)
         self.assertIn("paddock-loadtest: unix:/nowhere/redis.sock: ", done.stderr)
+
+    def test_pools(self):
+        def run_it(folder):
+            done = subprocess.run([LOADTEST, "--jobs", "1", "--mix", "short", "--runtime-dir", folder], capture_output=True, text=True,
+                                  timeout=pool.PATIENCE)
+            return done.returncode, done.stderr
+
+        self.assertEqual(run_it(self.pool.runtime), (0, ""))
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pool")
+            self.assertEqual(run_it(folder), (3, f"paddock-loadtest: {path}: No such file or directory\n"))
+            with open(path, "w", encoding="ascii") as file:
+                file.write("[pool]\nredis = unix:/nowhere\n")
+            self.assertEqual(run_it(folder), (3, f"paddock-loadtest: {path}: no line begins with redis= and an address\n"))
+            if os.geteuid() == 0:
+                os.chown(path, 1234, 1234)
+                self.assertEqual(run_it(folder), (3, f"paddock-loadtest: {path}: it is another user's, and not believed\n"))
 
 
 if __name__ == "__main__":
