@@ -3,7 +3,7 @@
  * A client of Paddock for a backend (docs/PROTOCOL.md). Node 18 or later, and node-redis 4, 5 or 6 (npm's `redis`); nothing
  * else, but of node before 22 to be known as a module: by package.json, or as paddock.mjs.
  *
- *     const client = createClient({ socket: { path: "/run/paddock/redis.sock" } });
+ *     const client = createClient({ socket: { path: "/run/paddock-redis/redis.sock" } });
  *     client.on("error", console.error); // node-redis wants it, and connects again by itself
  *     const queue = new Queue(await client.connect(), "default");
  *     const job = await queue.enqueue(zip, { tenant: "team-7", trace: "calls", cpu_ms: 2000 });

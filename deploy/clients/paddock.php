@@ -5,7 +5,7 @@
  * nothing else.
  *
  *     $redis = new \Redis();
- *     $redis->connect('/run/paddock/redis.sock');
+ *     $redis->connect('/run/paddock-redis/redis.sock');
  *     $queue = new \Paddock\Queue($redis, 'default');
  *     $job = $queue->enqueue($zip, ['tenant' => 'team-7', 'encoding' => 'json', 'cpu_ms' => 2000]);
  *     foreach ($queue->follow($job->id) as $entry) {

@@ -2,7 +2,7 @@
 """A client of Paddock for a backend (docs/PROTOCOL.md). Python 3.9 or later, and redis-py 4 (Debian's python3-redis);
 nothing else.
 
-    queue = Queue(redis.Redis(unix_socket_path="/run/paddock/redis.sock"), "default")
+    queue = Queue(redis.Redis(unix_socket_path="/run/paddock-redis/redis.sock"), "default")
     job = queue.enqueue(zip_bytes, tenant="team-7", trace="calls", cpu_ms=2000)
     for entry in queue.follow(job.id):
         if entry.kind == "slice":
