@@ -28,16 +28,20 @@ ROOM = 1 << 24  # for an event
 COUNTS = "import time\nfor i in range(12):\n    print('step', i, flush=True)\n    time.sleep(0.02)\n"
 
 
+def start(redis_socket, stderr, **environment):
+    variables = {"REDIS_URL": "unix:" + redis_socket, "REDIS_USERNAME": users.WEB, "REDIS_PASSWORD": users.PASSWORD,
+                 "QUEUE": clients_test.QUEUE, "PORT": "0", **environment}
+    return subprocess.Popen(["node", "server.js"], cwd=FOLDER, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                            env={**os.environ, **variables})
+
+
 class Gateway:
     """The example as it stands, beside the pinned node-redis."""
 
     def __init__(self, server, **environment):
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.copytree(os.path.join(clients_test.ROOT, "deploy", "examples", "gateway"), FOLDER)
-        variables = {"REDIS_URL": "unix:" + server.socket, "REDIS_USERNAME": users.WEB, "REDIS_PASSWORD": users.PASSWORD,
-                     "QUEUE": clients_test.QUEUE, "PORT": "0", **environment}
-        self.process = subprocess.Popen(["node", "server.js"], cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                        text=True, env={**os.environ, **variables})
+        self.process = start(server.socket, stderr=subprocess.DEVNULL, **environment)
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
 
     def __enter__(self):
@@ -269,6 +273,28 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         await viewer.look()
         await viewer.go()
         await viewer.see_all()
+
+    async def test_redis_is_away_at_the_start(self):
+        """It listens, says so to who calls, ends when it is told to; and serves as soon as there is one."""
+        await self.in_thread(self.server.stop)
+        with Gateway(self.server) as gateway:
+            status, headers, _ = await self.in_thread(gateway.ask, "GET", "/jobs/nobody")
+            self.assertEqual((status, headers["Retry-After"]), (503, "1"))
+        with Gateway(self.server) as gateway:
+            await self.in_thread(self.start_again)
+            await self.in_thread(pool.wait_until, lambda: gateway.ask("GET", "/jobs/nobody")[0] == 404, "it has found it")
+
+    async def test_what_it_cannot_start_with(self):
+        taken = self.gateway.port
+        for variables, line in (({"PORT": str(taken)}, f"http://127.0.0.1:{taken}: listen EADDRINUSE: "),
+                                ({"REDIS_PASSWORD": "wrong"}, "Redis: WRONGPASS "), ({"REDIS_PASSWORD": ""}, "Redis: NOAUTH ")):
+            with self.subTest(line):
+                process = start(self.server.socket, subprocess.PIPE, **variables)
+                _, err = await self.in_thread(process.communicate, timeout=pool.PATIENCE)
+                self.assertEqual((process.returncode, err.count("\n")), (1, 1), err)
+                self.assertTrue(err.startswith(line), err)
+        self.assertEqual([(entry["username"], entry["object"]) for entry in self.admin.acl_log()], [(users.WEB, "AUTH")])
+        self.admin.acl_log_reset()
 
     async def test_heartbeats(self):
         """While nothing comes; and who goes is forgotten."""

@@ -19,6 +19,8 @@ const {
     MAX_ZIP_BYTES = String(10 * 1048576), MAX_VIEWERS = "2000", SLOW_MS = "30000", HEARTBEAT_MS = "15000",
 } = process.env;
 const INPUT_BYTES = 65536;
+const GRACE_MS = 5000; // for requests that are under way at the end
+const NOT_LET_IN = /^(WRONGPASS|NOAUTH|NOPERM) /;
 const FIELDS = ["entry", "source", "trace", "tabs", "live_input"]; // what who calls may choose
 const TOLD = ["state", "verdict", "exit_code", "sentence", "where", "cpu_ms", "wall_ms", "memory_kb", "attempt"]; // of a job
 const FILES = { "/": ["index.html", "text/html; charset=utf-8"], "/recording.js": ["recording.js", "text/javascript"] };
@@ -164,7 +166,7 @@ function refuse(response, error) {
     const seconds = error instanceof paddock.Full ? Math.ceil(error.retryMs / 1000) : 1;
     const later = status === 429 || status === 503 ? { "Retry-After": String(seconds) } : {};
     const isOurs = error.status === undefined && !(error instanceof paddock.PaddockError); // Redis is away, or a fault
-    if (isOurs) { console.error(error); }
+    if (isOurs && client.isReady) { console.error(error); } // else it is said already
     send(response, status, { error: isOurs ? "please try again" : error.message }, { ...later, ...error.headers });
 }
 
@@ -178,13 +180,39 @@ const heartbeat = setInterval(() => {
     }
 }, Number(HEARTBEAT_MS));
 
+/** In whatever state we are: nothing more comes in, and what is under way has a while. */
 process.once("SIGTERM", () => {
     clearInterval(heartbeat);
-    server.close(() => (client.isReady ? client.close() : client.destroy()));
+    setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
+    server.close(() => {
+        client.destroy();
+        process.exit(0);
+    });
     for (const response of viewers) { response.destroy(); }
     server.closeIdleConnections();
 });
 
-client.on("error", (error) => console.error(`Redis: ${error.message}`));
-await client.connect();
+function giveUp(what, error) {
+    console.error(`${what}: ${error.message}`);
+    process.exit(1);
+}
+
+server.on("error", (error) => giveUp(`http://${HOST}:${PORT}`, error));
 server.listen(Number(PORT), HOST, () => console.log(`listens on http://${HOST}:${server.address().port}`));
+
+/** Redis is tried again for as long as it is away; in vain, where it has never let us in. */
+let isKnown = false, said = "";
+
+function noteError(error) {
+    if (!isKnown && NOT_LET_IN.test(error.message)) { giveUp("Redis", error); }
+    const words = error.message || error.code;
+    if (words !== said) { console.error(`Redis: ${words}`); }
+    said = words;
+}
+
+client.on("error", noteError);
+client.on("ready", () => {
+    said = "";
+    client.ping().then(() => { isKnown = true; }, noteError);
+});
+client.connect().catch(() => {}); // by an end that comes first
