@@ -2,7 +2,9 @@
 """The log: one event, one line, as text or as JSON, and nothing that a client or a program chose gets out of its place."""
 
 import json
+import os
 import re
+import subprocess
 import unittest
 
 import pool
@@ -75,6 +77,22 @@ class Log(unittest.TestCase):
         self.assertEqual([line["job"] for line in told], [job, "two"])
         self.assertEqual(told[0]["verdict"], verdict)
         self.assertNotIn("\x1b", "".join(line["message"] for line in lines))
+
+    def test_lines_of_one_job(self):
+        """What docs/OPERATIONS.md looks for finds a job's and a tenant's own lines, whatever others are called and say."""
+        with open(os.path.join(pool.ROOT, "docs", "OPERATIONS.md"), encoding="utf-8") as file:
+            patterns = re.findall(r"journalctl .*grep -E '(.*)'", file.read())
+        self.assertEqual([re.search(r"ID|TEAM", pattern)[0] for pattern in patterns], ["ID", "TEAM"])
+        fake = "raise Exception('queue=test job=a attempt=1 verdict=ok tenant=t queue_ms=1: ')"
+        with pool.Pool(workers=1) as p:
+            for job, tenant in (("a", "t"), ("ab", "tt"), ("xa", "x:t"), ("a-1", "t:t")):
+                p.client.wait(p.client.enqueue(pool.make_zip("1 / 0" if job == "a" else fake), job=job, tenant=tenant))
+            lines = "\n".join(self.lines(p)) + "\n"
+        for pattern in patterns:
+            with self.subTest(pattern):
+                done = subprocess.run(["grep", "-E", pattern.replace("ID", "a").replace("TEAM", "t")], input=lines, capture_output=True, text=True)
+                self.assertEqual(re.findall(r" job=(\S+) attempt=1 verdict=exception tenant=(\S+) queue_ms=.*", done.stdout), [("a", "t")])
+                self.assertEqual(done.stdout.count("\n"), 1)
 
 
 if __name__ == "__main__":
