@@ -9,6 +9,7 @@
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/decoder.h"
+#include "supervisor/ctl/entry.h"
 #include "supervisor/ctl/recording.h"
 
 #include <stdio.h>
@@ -53,22 +54,50 @@ static void add_line(struct buffer *to, const struct redisReply *name,
     buffer_add_char(to, '\n');
 }
 
+/* What whoever asks for a job wants to know, which comes first. */
+static const char *const foremost[] = {"state", "verdict", "sentence", "detail", "where"};
+
+static bool is_foremost(const char *name)
+{
+    for (size_t i = 0; i < array_size(foremost); i++) {
+        if (strcmp(foremost[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_named(struct buffer *to, add_field *add, const char *name,
+                      const struct redisReply *value)
+{
+    const struct redisReply called = {
+        .type = REDIS_REPLY_STRING, .str = (char *)(uintptr_t)name, .len = strlen(name)};
+
+    if (value != NULL) {
+        add(to, &called, value);
+    }
+}
+
 /* Names and values. `waits`: it waits for input, which no field says. */
 static int print_fields(const struct redisReply *fields, bool waits, bool json)
 {
     autobuffer struct buffer text = BUFFER_INIT(JOB_MAX);
-    static char name[] = "waits_for", value[] = "input";
-    const struct redisReply waits_for = {
-        .type = REDIS_REPLY_STRING, .str = name, .len = strlen(name)};
+    static char value[] = "input";
     const struct redisReply input = {
         .type = REDIS_REPLY_STRING, .str = value, .len = strlen(value)};
     add_field *add = json ? add_json : add_line;
 
+    /* Redis has them in an order that changes with their sizes. */
+    for (size_t i = 0; i < array_size(foremost); i++) {
+        add_named(&text, add, foremost[i], entry_value(fields, foremost[i]));
+    }
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        add(&text, fields->element[i], fields->element[i + 1]);
+        if (!is_foremost(fields->element[i]->str)) {
+            add(&text, fields->element[i], fields->element[i + 1]);
+        }
     }
     if (waits) {
-        add(&text, &waits_for, &input);
+        add_named(&text, add, "waits_for", &input);
     }
     buffer_add_text(&text, json ? "}\n" : "");
     if (buffer_error(&text) < 0) {

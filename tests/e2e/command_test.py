@@ -463,6 +463,12 @@ class Pools(Command):
             self.assertEqual([line for line in lines if line.startswith("verdict ")], ["verdict          exception"])
             self.assertIn("a\\nverdict          ok?[2J?", "".join(line for line in lines if line.startswith("claim")))
 
+            stopped = self.path("stopped.py", "while True: pass\n")
+            self.paddock("submit", stopped, "--id", "stopped", "--cpu-ms", "100", "--meta", "x" * 200, "--follow", *here)
+            first = ["state", "verdict", "sentence", "where"]  # it has no `detail`
+            self.assertEqual([line.split()[0] for line in self.paddock("status", "stopped", *here).stdout.splitlines()][:4], first)
+            self.assertEqual(list(json.loads(self.paddock("status", "stopped", "--json", *here).stdout))[:4], first)
+
             large = "\x01\"\n" * 300000
             p.client.enqueue(pool.make_zip("print(1)"), "large", stdin=large, delay_ms=600000)
             job = json.loads(self.paddock("status", "large", "--json", *here).stdout)
