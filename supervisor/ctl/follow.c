@@ -27,6 +27,7 @@
 
 #define BLOCK_MS   "1000"
 #define TIMEOUT_MS 15000
+#define UNSERVED   2 /* times that it was still queued when nothing had come */
 
 struct follow {
     struct endpoint *endpoint;
@@ -35,6 +36,7 @@ struct follow {
     struct feed feed;
     char last[64]; /* id of the last entry that was read */
     int attempt;
+    int unbegun;  /* times that it was found to be queued */
     bool waiting; /* an XREAD is under way */
     bool cancels; /* who leaves takes the job along */
     bool cancelled;
@@ -183,6 +185,29 @@ static void on_lost_output(struct follow *follow)
     }
 }
 
+static int64_t figure(const struct redisReply *status, const char *name)
+{
+    const struct redisReply *value = entry_value(status, name);
+
+    return value != NULL ? value->integer : -1;
+}
+
+/* Said once: whoever waits for a pool that is not there would wait for ever. */
+static void note_unserved(struct follow *follow)
+{
+    autobuffer struct buffer why = BUFFER_INIT(KIB(4));
+    struct redisReply *status =
+        client_call(follow->endpoint, &why, "FCALL_RO", "paddock_status", NULL);
+
+    if (status != NULL && figure(status, "waiting") > 0 &&
+        figure(status, "running") == 0 && entry_value(status, "paused") == NULL) {
+        render_note(follow->renderer,
+                    "the job waits, and no job of its queue runs: it seems that no pool "
+                    "serves it");
+    }
+    freeReplyObject(status);
+}
+
 /* A job whose Stream stays silent may have expired. Asked between two reads, while
  * nothing is under way. */
 static void check_exists(struct follow *follow)
@@ -199,6 +224,9 @@ static void check_exists(struct follow *follow)
         follow->over = true;
         follow->result = -ENOENT;
     } else if (strcmp(client_job_field(job, "state"), "queued") == 0) {
+        if (++follow->unbegun == UNSERVED) {
+            note_unserved(follow);
+        }
         render_queued(follow->renderer);
     }
     freeReplyObject(job);

@@ -328,6 +328,12 @@ void render_cut(struct renderer *renderer)
     }
 }
 
+void render_note(struct renderer *renderer, const char *text)
+{
+    hide_line(renderer);
+    say(renderer, "%s", text);
+}
+
 void render_result(struct renderer *renderer, const char *json, size_t size)
 {
     autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));

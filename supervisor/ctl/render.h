@@ -31,6 +31,8 @@ void render_cut(struct renderer *renderer);
 void render_result(struct renderer *renderer, const char *json, size_t size);
 /* It has not begun: a terminal shows so at its foot until something comes. */
 void render_queued(struct renderer *renderer);
+/* A word of ours on the way. */
+void render_note(struct renderer *renderer, const char *text);
 /* A line was typed at the terminal: what is shown at its foot stands in the way. */
 void render_typed(struct renderer *renderer);
 /* 0, or the negative errno with which our own output could not be written: from there on

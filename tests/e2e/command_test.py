@@ -209,6 +209,31 @@ class LostRedis(Command):
             self.assertEqual((follow.returncode, out, err), (99, "", "paddock: the connection to Redis was lost\n"))
 
 
+class UnservedRedis(Command):
+    def test_it_is_said_once(self):
+        """Where no pool serves the queue; not of one that is paused."""
+        with pool.RedisServer() as server, server.connect() as connection:
+            def wait_for_reads():
+                before = connection.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
+                pool.wait_until(lambda: connection.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"] > before + 6, "they read")
+
+            words = ["--queue", "q", "--redis", f"unix:{server.socket}"]
+            self.check(self.paddock("pause", *words), 0)
+            self.check(self.paddock("submit", self.path("x.py", "print(1)"), "--id", "a", *words), 0)
+            follow = subprocess.Popen([PADDOCK, "follow", "a", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True)
+            wait_for_reads()
+            self.assertEqual(self.paddock("resume", *words).stdout, "resumed\n")
+            other = subprocess.Popen([PADDOCK, "follow", "a", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            self.assertEqual(other.stderr.readline(),
+                             "paddock: the job waits, and no job of its queue runs: it seems that no pool serves it\n")
+            wait_for_reads()
+            with pool.Pool(workers=1, queue="q", redis=f"unix:{server.socket}"):
+                self.assertEqual(follow.communicate(timeout=pool.PATIENCE), ("1\n", ""))
+                self.assertEqual(other.communicate(timeout=pool.PATIENCE), ("1\n", ""))
+
+
 class FarRedis(pool.RedisServer):
     """A real server with an address of a host and a port."""
 
