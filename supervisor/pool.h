@@ -63,6 +63,7 @@ struct pool {
     int64_t look_ms;      /* when it is to be scaled again */
     int64_t asked_ms;     /* when all were asked whether they are there (health.h) */
     int64_t residence_ms; /* when memory is to be looked at again (residence.h) */
+    bool is_warned;       /* of a Redis without a maximum */
     int64_t end_ms;       /* of draining or stopping: then by force */
     int exit_code;
     struct message_ready

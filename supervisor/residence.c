@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adding up what processes have. Runs in the supervisor. Sandboxes are the zygotes'
- * children, which the kernel lists; some may be gone, and their numbers another's, by the
- * time they are looked at: these are figures, and nothing is done about them. A process
- * costs some 10 us: of 64 workers that is a millisecond in ten seconds.
+ * Adding up what processes have, and a word about what Redis may. Runs in the supervisor.
+ * Sandboxes are the zygotes' children, which the kernel lists; some may be gone, and
+ * their numbers another's, by the time they are looked at: these are figures, and nothing
+ * is done about them. A process costs some 10 us: of 64 workers that is a millisecond in
+ * ten seconds.
  */
 #include "supervisor/residence.h"
 
@@ -76,10 +77,26 @@ static void look(struct pool *pool)
     }
 }
 
+/* Once. Relays ask for it. */
+static void warn_of_redis(struct pool *pool)
+{
+    const struct scoreboard_redis *redis = &pool->board->redis;
+
+    if (!pool->is_warned && atomic_load(&redis->memory) > 0 &&
+        atomic_load(&redis->memory_most) == 0) {
+        pool->is_warned = true;
+        log_warning("the Redis of the queue has no maxmemory: nothing is refused, and no "
+                    "recording cut, before the machine's memory is full");
+    }
+}
+
 void residence_tend(struct pool *pool, int64_t now_ms)
 {
-    if (pool->board != NULL && pool->phase == POOL_RUNNING &&
-        now_ms >= pool->residence_ms) {
+    if (pool->board == NULL || pool->phase != POOL_RUNNING) {
+        return;
+    }
+    warn_of_redis(pool);
+    if (now_ms >= pool->residence_ms) {
         pool->residence_ms = now_ms + LOOK_MS;
         look(pool);
     }

@@ -363,6 +363,15 @@ class Answers(unittest.TestCase):
             server.connect().config_set("maxmemory", "0")
             watched.check_all_work()
 
+    def test_memory_without_a_maximum(self):
+        """Is warned of, once."""
+        said = "the Redis of the queue has no maxmemory"
+        with pool.RedisServer("--maxmemory", "100mb") as bounded, pool.RedisServer() as server:
+            with pool.Pool(workers=1, redis=bounded.address) as quiet, pool.Pool(workers=2, redis=server.address) as p:
+                pool.wait_until(lambda: said in p.read_log(), "it is said")
+                p.client.run("import time\ntime.sleep(4)")
+                self.assertEqual((p.read_log().count(said), quiet.read_log().count(said)), (1, 0))
+
     def test_what_is_lost_is_counted(self):
         """Where there is no memory for a program's last words its result says so, whatever else is under way with them."""
         source = "import time\nprint('begun', flush=True)\ntime.sleep(0.3)\nprint('the result')\n"
