@@ -239,13 +239,17 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         self.assertEqual(ask("GET", "/jobs/nobody/events", headers={"Last-Event-ID": "x"})[0], 400)
         program = pool.make_zip("print(1)")
         self.assertEqual(ask("POST", "/jobs?trace=all", program)[0], 400)
+        status, _, told = ask("POST", "/jobs?trace=calls&cpu_ms=60000", program)
+        self.assertEqual((status, told["error"]), (400, "cpu_ms: is not for who calls; there are entry, source, trace, tabs, live_input"))
         self.assertEqual(ask("POST", "/jobs", b"x" * 100001)[0], 413)
         self.assertEqual(ask("POST", "/jobs", iter([b"x" * 60000] * 2))[0], 413)
         self.assertEqual(ask("POST", "/jobs", headers={"Content-Length": "400001"})[0], 413)  # of which nothing is waited for
         self.admin.execute_command("FCALL", "paddock_pause", 1, PREFIX + "open")
         self.addCleanup(self.operate, "resume")
         self.configure(max_jobs=1)
-        job = self.gateway.submit("print(1)", tenant="anybody", priority="interactive")
+        for name, value in (("tenant", "anybody"), ("priority", "interactive")):
+            self.assertEqual(ask("POST", f"/jobs?{name}={value}", program)[0], 400)
+        job = self.gateway.submit("print(1)")
         self.assertEqual(self.admin.hmget(PREFIX + "job:" + job, "tenant", "priority"), [b"default", b"normal"])
         status, headers, told = ask("POST", "/jobs", program)
         self.assertEqual((status, headers["Retry-After"]), (429, "1"), told)

@@ -72,7 +72,8 @@ function send(response, status, body, headers = {}) {
 
 async function submit(request, response, _, query) {
     const { tenant } = permit(request);
-    const fields = Object.fromEntries(FIELDS.filter((name) => query.has(name)).map((name) => [name, query.get(name)]));
+    const fields = Object.fromEntries(query), unknown = Object.keys(fields).find((name) => !FIELDS.includes(name));
+    if (unknown !== undefined) { throw new Answer(400, `${unknown}: is not for who calls; there are ${FIELDS.join(", ")}`); }
     const job = await queue.enqueue(await bodyOf(request, Number(MAX_ZIP_BYTES)), { ...fields, tenant });
     send(response, 202, job, { Location: "/jobs/" + job.id });
 }
