@@ -208,10 +208,10 @@ class Users(Command):
     def test_a_program_that_cannot_be_read(self):
         """Its job is not renewed for ever: it is lost, and runs when it can."""
         with self.pool(workers=1) as p:
-            self.admin.execute_command("ACL", "SETUSER", users.WORKER, "-getrange")
+            self.admin.execute_command("ACL", "SETUSER", users.WORKER, "-getrange", "(+getrange ~*:in:*)")
             job = self.web.enqueue(pool.make_zip("print(1)"))
             pool.wait_until(lambda: f"job={job} attempt=1 lost: its ZIP could not be read in time" in p.read_log(), "it is lost")
-            self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+getrange")
+            self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+getrange", "clearselectors")
             ended = self.web.wait(job)
             self.assertEqual((ended.verdict, ended.attempt), ("ok", b"2"))
         self.admin.acl_log_reset()
