@@ -275,6 +275,27 @@ class Limits(pool.TestCase):
             self.assertLessEqual(places.count(None), 10, "a machine that is busy")
             self.assertLessEqual(set(places) - {None}, {f"robot.py, line {line}" for line in lines}, code)
 
+    def test_where_it_was_as_c_calls_python(self):
+        """There is a moment at which the interpreter does not know its own frame."""
+        for code, line in (("from collections import deque\nfrom itertools import repeat\ndef f(x): pass\nwhile True:\n"
+                            "    deque(map(f, repeat(0)), 0)\n", "[345]"),
+                           ("d = [(i * 7919 % 1000,) for i in range(1000)]\nwhile True: d.sort(key=lambda p: p[0])\n", "2")):
+            jobs = [self.client.enqueue(pool.make_zip(code), cpu_ms=20 + i % 8) for i in range(200)]
+            ended = [self.client.wait(job).result for job in jobs]
+            self.assertEqual({result["signal"] for result in ended}, {signal.SIGKILL})
+            for result in ended:
+                self.assertRegex(result.get("where", ""), f"^(robot.py, line {line})?$")
+
+    def test_where_it_was_at_its_end(self):
+        """It waits for threads, but not for daemons, and can be in no line of the library's."""
+        begin = ("import threading, time\ndef beat():\n    while True: time.sleep(1)\ndef work():\n    time.sleep(100)\n"
+                 "threading.Thread(target=beat, daemon=True).start()\n")
+        work = "threading.Thread(target=work).start()\n"
+        for code, line in ((begin + work, 5), (begin + "threading.Timer(100, print).start()\n" + work, 5), (begin + "threading.Timer(100, print).start()\n", 3),
+                           (begin + "import concurrent.futures as c\nc.ThreadPoolExecutor(1).submit(work)\n", 5)):
+            job = self.client.run(code, wall_ms=600)
+            self.assertEqual((job.verdict, job.result.get("where")), ("wall_limit", f"robot.py, line {line}"), code)
+
     def test_where_it_was_in_a_thread_that_computes_in_c(self):
         """It holds no lock of the interpreter's, and others only wait for it, or wake up now and then."""
         begin = ("import hashlib, threading, time\ndef compute():\n    while True: hashlib.sha512(data)\ndata = bytes(20_000_000)\n"

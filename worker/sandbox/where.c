@@ -25,6 +25,7 @@
 static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
 static const PyThreadState *main_thread;
 static volatile sig_atomic_t asked; /* by another process */
+static PyObject *threads;           /* threading's own dict of them, by their numbers */
 
 #define FRAMES_MAX 2000
 
@@ -143,18 +144,64 @@ static bool ask(const PyThreadState *thread)
            0;
 }
 
+/* Of a Thread of Python's library. */
+static bool has_true(PyObject *object, const char *attribute)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+
+    while (frames_attribute(object, &at, &name, &value)) {
+        if (PyUnicode_Check(name) &&
+            PyUnicode_CompareWithASCIIString(name, attribute) == 0) {
+            return value == Py_True;
+        }
+    }
+    return false;
+}
+
+/* Nobody waits for it at the program's end: for daemons, and what is no Thread. */
+static bool is_left_behind(const PyThreadState *thread)
+{
+    PyObject *number, *object;
+    Py_ssize_t at = 0;
+
+    while (threads != NULL && PyDict_Next(threads, &at, &number, &object)) {
+        if (PyLong_CheckExact(number) &&
+            PyLong_AsUnsignedLongMask(number) == thread->thread_id) {
+            return has_true(object, "_daemonic");
+        }
+    }
+    return true;
+}
+
+/* Python has the youngest first. */
+static const PyThreadState *thread_before(const PyThreadState *one)
+{
+    const PyThreadState *older = PyInterpreterState_ThreadHead(main_thread->interp);
+
+    while (older != NULL && older->next != one) {
+        older = older->next;
+    }
+    return older;
+}
+
+static bool say_of_any(bool left_behind)
+{
+    for (const PyThreadState *one = thread_before(NULL); one != NULL;
+         one = thread_before(one)) {
+        if (one != main_thread && is_left_behind(one) == left_behind && say_of(one)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The main thread has come to its end, and waits for others, as it seems: of these the
  * one that began first. They wait as well, or one of them would run. */
 static void say_of_others(void)
 {
-    const PyThreadState *oldest = NULL;
-
-    for (const PyThreadState *one = PyInterpreterState_ThreadHead(main_thread->interp);
-         one != NULL; one = one->next) {
-        oldest = one != main_thread ? one : oldest;
-    }
-    if (oldest != NULL) {
-        (void)say_of(oldest);
+    if (!say_of_any(false)) {
+        (void)say_of_any(true);
     }
 }
 
@@ -200,6 +247,49 @@ static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
     return running == NULL || running == main_thread || !ask(running);
 }
 
+/* ---- where nothing can be said yet ---- */
+
+/* Where C calls Python, 3.11 makes the place of the innermost frame known first, and puts
+ * the frame there some instructions later (Python/ceval.c): what is there meanwhile is
+ * whatever that stack had before. They are at the beginning of this function, and none of
+ * them calls another. */
+#define BEGINNING 128
+#define TRAP_FLAG 0x100 /* of EFLAGS: a SIGTRAP behind the next instruction */
+
+static bool is_at_beginning(const ucontext_t *context)
+{
+    uintptr_t at = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+
+    return at - (uintptr_t)_PyEval_EvalFrameDefault < BEGINNING;
+}
+
+static void say_where(int signo, siginfo_t *info, void *context);
+
+static void on_step(int signo, siginfo_t *info, void *context)
+{
+    ucontext_t *at = context;
+
+    if (!is_at_beginning(at)) {
+        at->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+        say_where(signo, info, context);
+    }
+}
+
+/* Whatever the program has made of that signal: it is at its end. */
+static void go_on_by_steps(ucontext_t *context)
+{
+    struct sigaction action = {.sa_sigaction = on_step,
+                               .sa_flags = SA_RESTART | SA_SIGINFO};
+
+    (void)sigfillset(&action.sa_mask);
+    (void)sigdelset(&action.sa_mask, SIGSYS);
+    (void)sigaction(SIGTRAP, &action, NULL);
+    (void)sigdelset(&context->uc_sigmask, SIGTRAP);
+    context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+/* ---- the handler ---- */
+
 /* A signal of the program's own asks nothing. */
 static void say_where(int signo, siginfo_t *info, void *context)
 {
@@ -207,7 +297,9 @@ static void say_where(int signo, siginfo_t *info, void *context)
     int saved = errno;
 
     asked = asked || info->si_pid != getpid();
-    if (asked && own != NULL && is_its_own(own, context)) {
+    if (asked && own != NULL && is_at_beginning(context)) {
+        go_on_by_steps(context);
+    } else if (asked && own != NULL && is_its_own(own, context)) {
         say_of_all(own);
         end();
     }
@@ -241,6 +333,16 @@ int where_prepare(void)
 
 void where_watch(struct ring_writer *where)
 {
+    PyObject *name = PyUnicode_FromString("threading");
+    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
+
+    threads = module != NULL ? PyObject_GetAttrString(module, "_active") : NULL;
+    if (threads != NULL && !PyDict_CheckExact(threads)) {
+        Py_CLEAR(threads);
+    }
+    PyErr_Clear();
+    Py_XDECREF(module);
+    Py_XDECREF(name);
     ring = where;
     main_thread = frames_thread();
 }
