@@ -155,6 +155,6 @@ int keeper_open_redis(struct keeper *keeper)
 {
     return pools_need_redis(keeper->pools)
                ? starting_open_redis_unit(&keeper->pools->common, &keeper->runtime,
-                                          keeper->signals, &keeper->units[PLACE_REDIS])
+                                          &keeper->units[PLACE_REDIS])
                : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "supervisor/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -170,7 +171,7 @@ static int say_end(const struct config *config, int log, struct buffer *why)
 }
 
 static int await(const struct config *config, const struct runtime *runtime,
-                 int interrupt, struct process *process, int log, struct buffer *why)
+                 struct process *process, int log, struct buffer *why)
 {
     int64_t end = clock_now_ms() + START_MS;
     char socket[LIMIT_PATH];
@@ -179,16 +180,15 @@ static int await(const struct config *config, const struct runtime *runtime,
 
     runtime_path(runtime, "redis.sock", socket);
     while ((answer = ask(socket)) != ANSWER_PONG) {
-        struct pollfd fds[] = {{.fd = process->pidfd, .events = POLLIN},
-                               {.fd = interrupt, .events = POLLIN}};
+        struct pollfd end_of_it = {.fd = process->pidfd, .events = POLLIN};
 
         /* Sleeps until something happens or 10 ms have passed: a socket that is not bound
          * yet cannot be waited for. */
-        (void)poll(fds, array_size(fds), 10);
+        (void)poll(&end_of_it, 1, 10);
         if (process_reap(process, &status) == 1) {
             return say_end(config, log, why);
         }
-        if (fds[1].revents != 0) {
+        if (signals_ask_for_the_end()) {
             return -EINTR;
         }
         if (answer == ANSWER_LOADING) {
@@ -203,7 +203,7 @@ static int await(const struct config *config, const struct runtime *runtime,
 }
 
 int redis_server_open(const struct config *config, const struct runtime *runtime,
-                      int interrupt, struct process *ret, struct buffer *why)
+                      struct process *ret, struct buffer *why)
 {
     autoclose int log = -1, output = -1;
     int ends[2], error;
@@ -215,5 +215,5 @@ int redis_server_open(const struct config *config, const struct runtime *runtime
     output = ends[1];
     error = redis_server_start(config, runtime, output, ret, why);
     close_fd(&output); /* it alone holds it: its end is the end of its log */
-    return error < 0 ? error : await(config, runtime, interrupt, ret, log, why);
+    return error < 0 ? error : await(config, runtime, ret, log, why);
 }

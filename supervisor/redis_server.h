@@ -14,8 +14,8 @@
 int redis_server_start(const struct config *config, const struct runtime *runtime,
                        int output, struct process *ret, struct buffer *why) must_check;
 /* Starts it and waits until it answers: 10 s where it is silent, without end while it
- * says that it loads its data. Returns 0; -EINTR when the fd `interrupt` can be read; or
+ * says that it loads its data. Returns 0; -EINTR when a signal asks for the end; or
  * another negative errno, with a sentence in `why`, which is Redis's own where it ended.
  * *ret is the process in any case, if there is one. */
 int redis_server_open(const struct config *config, const struct runtime *runtime,
-                      int interrupt, struct process *ret, struct buffer *why) must_check;
+                      struct process *ret, struct buffer *why) must_check;

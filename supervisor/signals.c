@@ -23,6 +23,22 @@ int signals_open(const struct signal_row *rows, size_t count, int *ret_fd)
     return *ret_fd >= 0 ? 0 : -errno;
 }
 
+bool signals_ask_for_the_end(void)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+    sigset_t pending;
+
+    if (sigpending(&pending) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < array_size(ends); i++) {
+        if (sigismember(&pending, ends[i]) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void signals_service(int fd, const struct signal_row *rows, size_t count, void *context)
 {
     struct signalfd_siginfo info;

@@ -20,11 +20,11 @@
 #include <string.h>
 
 int starting_open_redis_unit(const struct config *config, const struct runtime *runtime,
-                             int signals, struct unit *unit)
+                             struct unit *unit)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
     struct process process = PROCESS_INIT;
-    int error = redis_server_open(config, runtime, signals, &process, &why);
+    int error = redis_server_open(config, runtime, &process, &why);
 
     unit_started(unit, process, -1);
     if (error == -EINTR) {
@@ -38,7 +38,7 @@ int starting_open_redis_unit(const struct config *config, const struct runtime *
     return 0;
 }
 
-int starting_open_redis(struct pool *pool, int signals)
+int starting_open_redis(struct pool *pool)
 {
     struct unit *unit = &pool->units[0];
 
@@ -48,7 +48,7 @@ int starting_open_redis(struct pool *pool, int signals)
     }
     (void)snprintf(pool->redis, sizeof(pool->redis), "unix:%s/redis.sock",
                    pool->runtime.path);
-    return starting_open_redis_unit(&pool->config, &pool->runtime, signals, unit);
+    return starting_open_redis_unit(&pool->config, &pool->runtime, unit);
 }
 
 int starting_redis_unit(const struct config *config, const struct runtime *runtime,

@@ -5,14 +5,14 @@
 
 #include "supervisor/pool.h"
 
-/* Starts the private Redis and waits for it, or until a signal can be read from the fd
- * `signals`; without a private one takes over the configured address. Returns 0 or a
+/* Starts the private Redis and waits for it, or until a signal asks for the end;
+ * without a private one takes over the configured address. Returns 0 or a
  * negative errno after logging. */
-int starting_open_redis(struct pool *pool, int signals);
+int starting_open_redis(struct pool *pool);
 
 /* The same of any unit, with the private Redis of that configuration. */
 int starting_open_redis_unit(const struct config *config, const struct runtime *runtime,
-                             int signals, struct unit *unit);
+                             struct unit *unit);
 /* Starts it again, without waiting. Returns 0, or a negative errno with a sentence in
  * `why`. */
 int starting_redis_unit(const struct config *config, const struct runtime *runtime,

@@ -328,13 +328,13 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             hear_starter(pool, line);
         }
         pool_service(pool, fds + POLL_UNITS);
-        reload_tend(pool, line);
-        tell_reloaded(&watch);
-        mind_the_end(pool, line);
         if (!announced && pool->phase == POOL_RUNNING) {
             announced = true;
             on_running(&watch);
         }
+        reload_tend(pool, line);
+        tell_reloaded(&watch);
+        mind_the_end(pool, line);
     }
 }
 
@@ -384,7 +384,7 @@ static int run(struct pool *pool, struct command_line *line)
         error = choose_groups(pool);
     }
     if (error == 0) {
-        error = starting_open_redis(pool, signals);
+        error = starting_open_redis(pool);
     }
     if (error < 0) {
         pool->exit_code = ROLE_EXIT_CONFIG;

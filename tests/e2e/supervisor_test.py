@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import pool
@@ -27,6 +28,20 @@ NONE = "no namespaces and one id: seccomp, Landlock and limits alone"
 def supervisor(*words, **options):
     return subprocess.run([SUPERVISOR, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           timeout=pool.PATIENCE, **options)
+
+
+class Hurried(pool.Pool):
+    """One that is told to reload as soon as its Redis has been started."""
+
+    def launch(self, command, **options):
+        process = super().launch(command, **options)
+
+        def reload():
+            pool.wait_until(lambda: any("redis" in name for name in pool.children_of(process.pid).values()), "it is started")
+            process.send_signal(signal.SIGHUP)
+
+        threading.Thread(target=reload).start()
+        return process
 
 
 class Configuration(unittest.TestCase):
@@ -266,6 +281,23 @@ class Life(unittest.TestCase):
             with pool.Pool(workers=1, queue="other", redis=address) as second:
                 self.assertEqual(second.processes("redis"), [])
                 self.assertEqual(second.client.run("print(1)").verdict, "ok")
+
+    def test_a_reload_while_redis_loads_its_data(self):
+        with tempfile.TemporaryDirectory() as data:
+            server = pool.RedisServer("--dir", data, "--appendonly", "yes", "--aof-use-rdb-preamble", "no")
+            with server:
+                for _ in range(10):
+                    pipe = server.connect().pipeline(transaction=False)
+                    for i in range(20000):
+                        pipe.set(f"other:{i}", "x" * 20)
+                    pipe.execute()
+                server.stop()
+            config = os.path.join(data, "paddock.conf")
+            with open(config, "w", encoding="utf-8"):
+                pass
+            with Hurried(workers=1, data_dir=data, config=config) as p:
+                pool.wait_until(lambda: "reloaded: nothing has changed" in p.read_log(), "it is reloaded")
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
     def test_the_service_manager_is_told(self):
         """What systemd hears of Type=notify and WatchdogSec=; no child of ours inherits its socket."""
