@@ -255,23 +255,14 @@ static void on_failed_start(struct keeper *keeper, struct unit *unit, int status
     keeper_give_up(keeper, code != 0 ? code : ROLE_EXIT_PERMANENT);
 }
 
-/* Has any a supervisor, or will it have one? */
+/* Has any a supervisor, or will it have one? What does not start any more is tried again:
+ * only the start of all ends with it. */
 static bool any_left(const struct keeper *keeper)
 {
     for (size_t i = PLACE_POOLS; i < PLACES; i++) {
         enum unit_state state = keeper->units[i].state;
 
-        if (state != UNIT_SPARE && state != UNIT_ENDED && !keeper->units[i].hopeless) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool any_hopeless(const struct keeper *keeper)
-{
-    for (size_t i = PLACE_POOLS; i < PLACES; i++) {
-        if (keeper->units[i].state == UNIT_OFF && keeper->units[i].hopeless) {
+        if (state != UNIT_SPARE && state != UNIT_ENDED) {
             return true;
         }
     }
@@ -321,7 +312,7 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
         publish_change(keeper);
     }
     if (keeper->phase == POOL_RUNNING && !any_left(keeper)) {
-        keeper_give_up(keeper, any_hopeless(keeper) ? ROLE_EXIT_PERMANENT : ROLE_EXIT_OK);
+        keeper_give_up(keeper, ROLE_EXIT_OK);
     }
 }
 

@@ -325,6 +325,18 @@ class Pools(unittest.TestCase):
             self.assertEqual(self.client(name).run("print(1)").verdict, "ok")
         self.reload(FILE, ["exercises/supervisor", "nothing has changed", "workers is another one"])
 
+    def test_none_of_them_starts_any_more(self):
+        """They are tried again, and Redis has what waits."""
+        self.serve()
+        renamed = FILE.replace("[pool exercises]", "[pool one]").replace("[pool competition]", "[pool two]")
+        self.reload(renamed.replace("[redis]", "[sandbox]\nhost_modules = nosuch\n[redis]"), ["pool one ended with exit code 100",
+                                                                                          "pool two ended with exit code 100"])
+        job = self.client("competition").enqueue(pool.make_zip("print(1)"))
+        time.sleep(2)
+        self.assertIsNone(self.pool.process.poll())
+        self.reload(renamed, ["one/supervisor", "two/supervisor", "pool ready queue=competition"])
+        self.assertEqual(self.client("competition").wait(job).verdict, "ok")
+
     def test_why_one_of_them_does_not_start(self):
         """is said in their log, as the other lines are."""
         self.write("[pool]\nlog_format = json\nworkers = none\n[pool one]\n")
