@@ -142,13 +142,19 @@ static int requeue(struct endpoint *endpoint, const struct args *args, struct bu
     return code;
 }
 
+/* To paddock_dead_drop; somebody may have written a letter of that id. */
+#define EVERY_ONE "*"
+
 static int drop(struct endpoint *endpoint, const struct args *args, struct buffer *why)
 {
-    const char *id = args->all ? "*" : args->words[1];
-    struct redisReply *reply =
-        client_call(endpoint, why, "FCALL", "paddock_dead_drop", id, NULL);
+    const char *id = args->all ? EVERY_ONE : args->words[1];
+    struct redisReply *reply;
     long long dropped;
 
+    if (!args->all && strcmp(id, EVERY_ONE) == 0) {
+        return complain(EXIT_USAGE, "%s is the id of no job, and goes with --all", id);
+    }
+    reply = client_call(endpoint, why, "FCALL", "paddock_dead_drop", id, NULL);
     if (reply == NULL) {
         return complain_why(EXIT_CONFIG, why);
     }

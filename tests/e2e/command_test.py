@@ -459,13 +459,15 @@ class Pools(Command):
         """What somebody wrote to Redis himself is listed, and as no other's."""
         with pool.Pool(workers=1) as p:
             here = ("--runtime-dir", p.runtime)
-            for when, job in enumerate(("k\0z", "x" * 100000, "a b"), 1):
+            for when, job in enumerate(("k\0z", "x" * 100000, "a b", "*"), 1):
                 p.redis.zadd(p.client.key("dead"), {job: p.redis.time()[0] * 1000 + when})
             letters = [json.loads(line) for line in self.paddock("dead", "list", "--json", *here).stdout.splitlines()]
-            self.assertEqual([letter["id"] for letter in letters], ["a b", "x" * 256, "k\0z"])
+            self.assertEqual([letter["id"] for letter in letters], ["*", "a b", "x" * 256, "k\0z"])
             lines = self.paddock("dead", "list", *here).stdout.splitlines()
-            self.assertEqual(len(lines), 3)
-            self.assertRegex(lines[2], r"  k\S+z  ")
+            self.assertEqual(len(lines), 4)
+            self.assertRegex(lines[3], r"  k\S+z  ")
+            self.check(self.paddock("dead", "drop", "*", *here), 2, "", "* is the id of no job, and goes with --all")
+            self.check(self.paddock("dead", "drop", "a b", *here), 0, "dropped 1\n")
             self.check(self.paddock("dead", "drop", "--all", *here), 0, "dropped 3\n")
 
     def test_replace(self):
