@@ -165,7 +165,9 @@ do
     local tenant, class = place_of(known[2], known[3], known[4])
     local missed = false
     if not redis.call("ZSCORE", P .. "waits", id) then
-      redis.call("ZADD", P .. "waits", whole(now + asked_field(P, id, "max_wait_s") * 1000), id)
+      local max_wait_s = asked_field(P, id, "max_wait_s")
+      redis.call("ZADD", P .. "waits", whole(now + max_wait_s * 1000), id)
+      guard(P, id, max_wait_s, true)
       missed = true
     end
     local due = redis.call("ZSCORE", P .. "delayed", id)
@@ -194,6 +196,9 @@ do
       return false
     end
     if not state and not known[2] and not known[3] then
+      if expire_forgotten(P, id, now) then
+        return true
+      end
       local tenant, class = place_of()
       local _, problem = examine(P, id, class, tenant)
       leave_line(P, id)

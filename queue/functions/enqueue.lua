@@ -122,14 +122,6 @@ local function cancel_queued(P, id, detail)
   finish_by_queue(P, id, "cancelled", "cancelled", detail)
 end
 
--- A leak guard, and no more: it is `waits` that ends a wait.
-local function guard(P, id, seconds, has_input)
-  redis.call("EXPIRE", P .. "zip:" .. id, seconds + SPARE_S)
-  if has_input then
-    redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
-  end
-end
-
 local function store(P, id, upload, job, size, now)
   local set = {"state", "queued", "attempt", "0", "lost", "0", "bytes", whole(size),
                "enqueued_ms", whole(now), "queued_ms", whole(now + job.delay_ms), "line", line_of(job.tenant, CLASSES[job.priority])}
@@ -140,8 +132,8 @@ local function store(P, id, upload, job, size, now)
   end
   redis.call("DEL", P .. "frames:" .. id, P .. "in:" .. id, P .. "job:" .. id)
   redis.call("RENAME", upload, P .. "zip:" .. id)
-  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000), false)
   redis.call("HSET", P .. "job:" .. id, unpack(set))
+  guard(P, id, tonumber(job.max_wait_s) + math.ceil(job.delay_ms / 1000), false)
 end
 
 -- The stored job begins to wait. `added`: bytes that the queue has not held before.

@@ -90,6 +90,7 @@ local function release(P, id, delay)
   redis.call("UNLINK", P .. "ctl:" .. id)
   redis.call("HDEL", P .. "job:" .. id, "token", "owner", "lease_ms")
   redis.call("HSET", P .. "job:" .. id, "state", "queued", "queued_ms", whole(now + delay))
+  guard(P, id, math.ceil(delay / 1000) + asked("max_wait_s", known[1]), true)
   stopped(P, tenant)
   if delay > 0 then
     put_off(P, id, now + delay, tenant)

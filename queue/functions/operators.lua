@@ -50,7 +50,6 @@ local function dead_requeue(P, args)
   end
   redis.call("UNLINK", P .. "frames:" .. id)
   forget_recording(P, id)
-  redis.call("PERSIST", P .. "job:" .. id)
   redis.call("HDEL", P .. "job:" .. id, unpack(RESULT))
   redis.call("HSET", P .. "job:" .. id, "state", "queued", "lost", "0", "delay_ms", "0", "enqueued_ms", whole(now),
              "queued_ms", whole(now), "line", line_of(tenant, class))

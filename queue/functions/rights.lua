@@ -29,7 +29,7 @@ local INPUT = {"APPEND in:", "EXPIRE ctl:", "GET audited", "GET bytes", "HINCRBY
                "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:", "UNLINK ctl:", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
                   "HGET recordings_size", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
-                  "LPUSH wake", "LTRIM wake", "PERSIST job:", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",
+                  "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",
                   "ZADD waits", "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings",
                   "ZREM recordings_until", "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}
 local NEEDS = {claim = RELAY, tend = RELAY, beat = RELAY, finish = RELAY, lost = RELAY, requeue = RELAY, recover = RELAY,

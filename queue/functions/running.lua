@@ -39,34 +39,37 @@ do
   end
 end
 
-local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,
-                 memory_kb = true, frames_dropped = true}
+local finish_running
+do
+  local NUMBERS = {exit_code = true, signal = true, cpu_ms = true, wall_ms = true, max_rss_kb = true, shared_kb = true,
+                   memory_kb = true, frames_dropped = true}
 
--- How long a job runs, of late: for paddock_position. In parts of a ms, else jobs that are a little shorter would not count.
-local function learn_pace(P, wall_ms)
-  local mean = within(try("GET", P .. "pace"), 0, 1e9, wall_ms)
-  redis.call("SET", P .. "pace", string.format("%.3f", mean + (wall_ms - mean) / 8), "EX", 86400)
-end
+  -- How long a job runs, of late: for paddock_position. In parts of a ms, else jobs that are a little shorter would not count.
+  local function learn_pace(P, wall_ms)
+    local mean = within(try("GET", P .. "pace"), 0, 1e9, wall_ms)
+    redis.call("SET", P .. "pace", string.format("%.3f", mean + (wall_ms - mean) / 8), "EX", 86400)
+  end
 
--- Beyond these no relay says anything: it may have lost its mind.
-local NUMBER_AT_MOST = 2 ^ 53
+  -- Beyond these no relay says anything: it may have lost its mind.
+  local NUMBER_AT_MOST = 2 ^ 53
 
-local function finish_running(P, args)
-  return of_attempt(P, args, "stale", function(id)
-    local result, state = {}, "done"
-    for i = 3, #args - 1, 2 do
-      result[#result + 1] = args[i]
-      result[#result + 1] = NUMBERS[args[i]] and within(args[i + 1], -NUMBER_AT_MOST, NUMBER_AT_MOST, 0) or args[i + 1]
-      if args[i] == "verdict" and args[i + 1] == "cancelled" then
-        state = "cancelled"
+  function finish_running(P, args)
+    return of_attempt(P, args, "stale", function(id)
+      local result, state = {}, "done"
+      for i = 3, #args - 1, 2 do
+        result[#result + 1] = args[i]
+        result[#result + 1] = NUMBERS[args[i]] and within(args[i + 1], -NUMBER_AT_MOST, NUMBER_AT_MOST, 0) or args[i + 1]
+        if args[i] == "verdict" and args[i + 1] == "cancelled" then
+          state = "cancelled"
+        end
+        if args[i] == "wall_ms" then
+          learn_pace(P, within(args[i + 1], 0, 1e9, 0))
+        end
       end
-      if args[i] == "wall_ms" then
-        learn_pace(P, within(args[i + 1], 0, 1e9, 0))
-      end
-    end
-    finish(P, id, state, result)
-    return "done"
-  end)
+      finish(P, id, state, result)
+      return "done"
+    end)
+  end
 end
 
 local function lost(P, args)

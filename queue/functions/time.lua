@@ -42,6 +42,18 @@ local function expire(P, id)
   finish_by_queue(P, id, "expired", "expired", "waited longer than max_wait_s")
 end
 
+-- A day after its times Redis itself lets a job go that nobody has tended: nothing is known of it then but that it has waited
+-- for too long. Returns whether it is so.
+local function expire_forgotten(P, id, now)
+  local wait = redis.call("ZSCORE", P .. "waits", id)
+  if not wait or wait + SPARE_S * 1000 > now or redis.call("EXISTS", P .. "zip:" .. id) == 1 then
+    return false
+  end
+  leave_line(P, id)
+  expire(P, id)
+  return true
+end
+
 -- A queued job's wait is over. Of one whose fields are gone nothing is known but the line that it stands in: a claim will
 -- come to it there.
 local function reap_waits(P, now)
@@ -51,7 +63,9 @@ local function reap_waits(P, now)
       leave_line(P, id)
       expire(P, id)
     elseif not known[1] and redis.call("ZSCORE", P .. "open", id) then
-      redis.call("ZADD", P .. "waits", whole(now + SPARE_S * 1000), id)
+      if not expire_forgotten(P, id, now) then
+        redis.call("ZADD", P .. "waits", whole(now + SPARE_S * 1000), id)
+      end
     else
       redis.call("ZREM", P .. "waits", id)
     end

@@ -57,6 +57,15 @@ local function leave_line(P, id)
   end
 end
 
+-- A leak guard, and no more: it is `waits` that ends a wait. Where a job's hash is gone its program is, too.
+local function guard(P, id, seconds, has_input)
+  redis.call("EXPIRE", P .. "zip:" .. id, seconds + SPARE_S)
+  redis.call("EXPIRE", P .. "job:" .. id, seconds + SPARE_S + 60)
+  if has_input then
+    redis.call("EXPIRE", P .. "in:" .. id, seconds + SPARE_S)
+  end
+end
+
 -- How many could run now.
 local function jobs_waiting(P)
   return redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - redis.call("ZCARD", P .. "delayed")

@@ -238,7 +238,7 @@ class Test(unittest.TestCase):
             return result
         self.assertEqual(store.exists(q.key("zip:", job), q.key("in:", job)), 0)
         self.assertEqual({"stdin", "argv", "host"} & set(q.job(job)), set())
-        keep_s = int(q.job(job)["keep_s"])
+        keep_s = int(q.job(job).get("keep_s", 3600))
         for name in ("job:", "frames:"):
             self.assertTrue(0 < store.ttl(q.key(name, job)) <= keep_s, name)
         return result
@@ -371,7 +371,7 @@ class Enqueue(Test):
         self.assertEqual(store.get(q.key("bytes")), b"104")
         self.assertEqual(store.hgetall(q.key("topen")), {b"t": b"1"})
         self.assertTrue(600 < store.ttl(q.key("zip:", "a")) <= 600 + DAY_S)
-        self.assertEqual(store.ttl(q.key("job:", "a")), -1)
+        self.assertTrue(600 < store.ttl(q.key("zip:", "a")) < store.ttl(q.key("job:", "a")) <= 660 + DAY_S)
 
     def test_fields_that_are_not_given_have_their_defaults(self):
         self.q.enqueue("a")
@@ -1874,6 +1874,69 @@ class Leftovers(Test):
         self.assertEqual(store.get(q.key("recordings_bytes")), b"0")
         self.assertEqual(store.hkeys(q.key("kept")), [b"turns1", b"of:turns1", b"turns:1", b"turns"], "of each class, and of each round")
 
+    def abandon(self):
+        """A job in each state that is not final, in a queue whose pool is gone: what they leave is gone a day after their times."""
+        q, jobs = self.q, ("running", "back", "waits", "delayed", "again")
+        for job in jobs:
+            q.enqueue(job, bytes(1000), tenant=job, live_input="1", stdin="x" * 1000, max_wait_s="50", wall_ms="7000",
+                      delay_ms="5000" if job == "delayed" else "0")
+            q.call("input", job, "x")
+        tokens = {job["id"]: job["token"] for job in [q.claim(most=2) for _ in range(3)]}
+        for job, how in (("again", "lost"), ("back", "requeue")):
+            self.assertEqual(q.call(how, job, tokens[job]), "queued")
+        q.make_due("lease", "running")
+        for job in jobs:
+            times = [store.ttl(q.key(name, job)) for name in ("zip:", "in:", "job:")]
+            self.assertTrue(DAY_S < min(times[:2]) and times[0] < times[2] <= DAY_S + 120, (job, times))
+        for key in q.keys():
+            if re.match("(job|zip|in|frames|ctl|later):", key):
+                self.assertGreater(store.ttl(q.key(key)), 0, key)
+                store.delete(q.key(key))
+        for name, late in ("waits", DAY_S + 61), ("delayed", DAY_S + 111):
+            for job in store.zrange(q.key(name), 0, -1):
+                store.zadd(q.key(name), {job: now_ms() - late * 1000})
+        return jobs
+
+    def test_nobody_tends_the_queue(self):
+        """A pool that comes after all ends what has waited: nobody is to look for a fault. What ran was lost."""
+        q = self.q
+        self.addCleanup(load_library)
+        for audit_ms in (NEVER_MS, 0):
+            with self.subTest(audit_ms):
+                load_library(audit_ms)
+                self.begin_anew()
+                jobs = self.abandon()
+                self.assertIsNone(q.claim())
+                load_library(0)
+                for _ in range(3):
+                    self.assertIsNone(q.claim())
+                for job in jobs:
+                    self.check_final(job, *("dead", "fault") if job == "running" else ("expired", "expired"))
+                self.assertEqual([key for key in q.keys() if re.match("open|waits|lease|delayed|line|topen|tact|bytes|in:|zip:", key)], [])
+
+    def test_nobody_tends_the_queue_but_clients_go_on(self):
+        """The first that comes ends them: they are in nobody's way."""
+        q = self.q
+        self.abandon()
+        q.configure(max_jobs=2)
+        self.assertRegex(q.enqueue("new"), "^queued")
+        self.check_final("delayed", "expired", "expired")
+        self.assertEqual(sorted(text(store.zrange(q.key("open"), 0, -1))), ["new", "running"])
+
+    def test_waits_that_are_gone_begin_anew(self):
+        """And with them the time that is left to what a job needs."""
+        q = self.q
+        q.enqueue("a", live_input="1", max_wait_s="5000")
+        q.call("input", "a", "x")
+        for key in ("job:a", "zip:a", "in:a"):
+            store.expire(q.key(key), 60)
+        store.delete(q.key("waits"))
+        self.addCleanup(load_library)
+        load_library(0)
+        q.call("pause")
+        self.assertIsNone(q.claim())
+        for key in ("job:a", "zip:a", "in:a"):
+            self.assertGreater(store.ttl(q.key(key)), DAY_S + 4000, key)
 
     def test_what_only_a_program_needs_goes_with_its_end(self):
         """It counts with the queue's bytes while the job is not final; then it counts nowhere, for as long as 30 days."""
@@ -2587,8 +2650,7 @@ class Dead(Test):
         self.assertEqual(set(q.job("a")) - set(fresh), {"max_deliveries"})
         self.assertEqual((q.job("a")["lost"], q.job("a")["state"]), (b"0", b"queued"))
         self.assertEqual(store.zcard(q.key("dead")), 0)
-        self.assertTrue(0 < store.ttl(q.key("zip:", "a")) < WEEK_S)
-        self.assertEqual(store.ttl(q.key("job:", "a")), -1, "however long it waits")
+        self.assertTrue(0 < store.ttl(q.key("zip:", "a")) < store.ttl(q.key("job:", "a")) < WEEK_S)
         self.assertEqual(store.get(q.key("bytes")), b"7", "the meta, too")
         self.assertEqual(q.order(2), ["b", "a"])
         self.assertEqual(self.check_final("a", "done", "ok")["attempt"], 2)
@@ -3570,6 +3632,7 @@ class Model:
         self.final = {}  # id: (state, result) as first seen
         self.cap = 0
         self.old_delayed = set()  # what a version without later:TENANT has put off
+        self.old = set()  # its jobs: their hashes do not expire before they have run
         self.steps = [self.enqueue] * 6 + [self.claim] * 8 + [self.finish] * 4 + [
             self.beat, self.lost, self.lost, self.requeue, self.cancel, self.cancel, self.recover, self.input,
             self.tend, self.tend, self.lease_ends, self.wait_ends, self.delay_ends, self.delay_ends, self.duplicate, self.pause,
@@ -3591,6 +3654,7 @@ class Model:
     def adopt(self):
         """What that version had put off is not found by replace=1; what it buried has no program."""
         self.old_delayed = self.members("delayed")
+        self.old = self.members("open")
         self.q.call("dead_drop", "*")
 
     def enqueue(self, **fields):
@@ -3711,7 +3775,7 @@ class Model:
         for key in map(self.q.key, times):
             for member, score in store.zrange(key, 0, -1, withscores=True):
                 store.zadd(key, {member: score - by})
-        for key in self.q.keys("job:") + self.q.keys("frames:") + self.q.keys("audited"):
+        for key in [key for name in ("job:", "frames:", "zip:", "audited") for key in self.q.keys(name)]:
             left = store.pttl(self.q.key(key))
             if left > 0:
                 store.pexpire(self.q.key(key), max(left - by, 0))
@@ -3769,8 +3833,9 @@ class Model:
             if state in FINAL:
                 for key in ("job:", "frames:"):
                     test.assertGreater(store.ttl(q.key(key, job)), 86400 if job in dead else 0, key + job)
-            else:
-                test.assertEqual(store.ttl(q.key("job:", job)), -1)
+            elif job not in self.old:
+                test.assertLess(600, store.ttl(q.key("zip:", job)), job)
+                test.assertLess(store.pttl(q.key("zip:", job)), store.pttl(q.key("job:", job)), job)
 
     def check_tenants(self):
         """What is told of each tenant, those with none left out."""
