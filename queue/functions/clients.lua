@@ -42,8 +42,12 @@ local function refuse_input(P, id, size)
   if field(P, id, "input_eof") then
     return "closed"
   end
-  if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST or size > 0 and has_no_room(P, size) then
+  if redis.call("STRLEN", P .. "in:" .. id) + size > INPUTS_AT_MOST then
     return "full"
+  end
+  if size > 0 and has_no_room(P, size) then
+    make_room(P, function(held) return has_no_room(P, size - held) end)
+    return has_no_room(P, size) and "full" or nil
   end
 end
 

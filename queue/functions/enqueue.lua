@@ -25,8 +25,8 @@ local function read_fields(args)
   return not problem and job or nil, problem and "BADFIELD " .. problem
 end
 
-local function has_no_room(P, size)
-  return counted(try("GET", P .. "bytes")) + size > configured(P, "max_mb") * 1048576
+local function has_no_room(P, size, mb)
+  return counted(try("GET", P .. "bytes")) + size > (mb or configured(P, "max_mb")) * 1048576
 end
 
 -- What is `spared` is about to be cancelled, and counts no more: {jobs, bytes}.
@@ -35,7 +35,7 @@ local function full(P, tenant, size, spared)
   if redis.call("ZCARD", P .. "open") - spared.jobs >= jobs then
     return "jobs"
   end
-  if counted(try("GET", P .. "bytes")) + size - spared.bytes > mb * 1048576 then
+  if has_no_room(P, size - spared.bytes, mb) then
     return "bytes"
   end
   if counted(try("HGET", P .. "topen", tenant)) - spared.jobs >= of_tenant then
@@ -43,13 +43,13 @@ local function full(P, tenant, size, spared)
   end
 end
 
--- Dead letters give way to jobs, the oldest first, and as many as it takes; none, where that would be too many.
-local function make_room(P, tenant, size, spared)
-  local most, room = select(2, configured(P, "max_jobs", "max_mb")), {jobs = spared.jobs, bytes = spared.bytes}
-  local letters = redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1)
+-- Dead letters give way to jobs and their input, the oldest first, and as many as it takes; none, where that would be too many.
+-- `lacks(bytes)`: whether there is no room where they gave way to so much.
+local function make_room(P, lacks)
+  local letters, held = redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1), 0
   for number, id in ipairs(letters) do
-    room.bytes = room.bytes + counted(field(P, id, "held"))
-    if not full(P, tenant, size, room) then
+    held = held + counted(field(P, id, "held"))
+    if not lacks(held) then
       for i = 1, number do
         drop_letter(P, letters[i], now_ms())
       end
@@ -192,7 +192,7 @@ local function enqueue(P, args)
   size = size + extra
   local reason = full(P, job.tenant, size, replaced)
   if reason == "bytes" then
-    make_room(P, job.tenant, size, replaced)
+    make_room(P, function(held) return full(P, job.tenant, size, {jobs = replaced.jobs, bytes = replaced.bytes + held}) end)
     reason = full(P, job.tenant, size, replaced)
   end
   if reason then

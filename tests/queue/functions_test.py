@@ -2759,6 +2759,27 @@ class Dead(Test):
             self.assertEqual(q.enqueue("more", bytes(600000)), "full bytes 1000")
             self.assertEqual(q.keys("zip:"), ["zip:j2", "zip:new"])
 
+    def test_they_give_way_to_input(self):
+        """The oldest, and no more than it takes; none for what does not fit all the same."""
+        q = self.q
+        q.configure(max_mb=1)
+        for i in range(3):
+            q.enqueue(f"j{i}", bytes(300000))
+            job = q.claim(most=1)
+            q.record(f"j{i}", 20000)
+            q.call("lost", f"j{i}", job["token"], "x")
+            store.zadd(q.key("dead"), {f"j{i}": now_ms() - 10 + i})
+        q.enqueue("live", b"", live_input="1")
+        room = 1048576 - 900000
+        for size, dead in ((60000, 3), (60000, 3), (room - 120000, 3), (1, 2)):
+            self.assertEqual(q.call("input", "live", "x" * size), "queued")
+            self.assertEqual(store.zcard(q.key("dead")), dead)
+        self.assertEqual(q.keys("zip:"), ["zip:j1", "zip:j2", "zip:live"])
+        self.assertEqual(int(store.get(q.key("bytes"))), 600000 + room + 1)
+        q.configure(max_mb=0)
+        self.assertEqual(q.call("input", "live", "x"), "full")
+        self.assertEqual(store.zcard(q.key("dead")), 2)
+
 
 class Pause(Test):
     def test_pause_and_resume(self):
