@@ -165,9 +165,12 @@ local function add(P, key, by)
   end
 end
 
-local function wake(P)
-  if force("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
-    redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+-- So many workers that are idle, or one.
+local function wake(P, workers)
+  for _ = 1, math.min(workers or 1, WAKE_TOKENS) do
+    if force("LPUSH", P .. "wake", "1") > WAKE_TOKENS then
+      redis.call("LTRIM", P .. "wake", 0, WAKE_TOKENS - 1)
+    end
   end
 end
 

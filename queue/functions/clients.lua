@@ -87,10 +87,6 @@ local function input(P, args)
   return redis.status_reply("ok")
 end
 
-local function length_of(P, class, tenant)
-  return try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0
-end
-
 local position -- what it alone uses is out of sight: a text of Lua has at most 200 names of its own
 do
   -- How many turns others of a round have before a member's: a sum over the others, of which `turns(other, lead, first)` says
@@ -164,7 +160,7 @@ do
     local function note(tenant)
       local waiting = 0
       for class = 0, 2 do
-        waiting = waiting + (try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0)
+        waiting = waiting + length_of(P, class, tenant)
       end
       found[tenant] = waiting > 0 and waiting or nil
     end

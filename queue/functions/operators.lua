@@ -14,9 +14,7 @@ local function resume(P)
   if redis.call("DEL", P .. "paused") == 0 then
     return redis.status_reply("running")
   end
-  for _ = 1, math.min(jobs_waiting(P), WAKE_TOKENS) do
-    wake(P)
-  end
+  wake(P, jobs_waiting(P))
   return redis.status_reply("resumed")
 end
 

@@ -135,23 +135,30 @@ local function join_class(P, class, tenant)
   join(P, "turns", class, weight_of_class)
 end
 
+local function running_of(P, tenant)
+  return counted(try("HGET", P .. "tact", tenant))
+end
+
+local function length_of(P, class, tenant)
+  return try("ZCARD", P .. "line" .. class .. ":" .. tenant) or 0
+end
+
 -- A tenant that has as many running as it may is in no round, but in `capped`, with that cap. It comes back as soon as
--- one of them ends.
+-- one of them ends, or it may run more: as many workers hear of it as can have a job of it.
 local function uncap(P, tenant)
   if redis.call("ZREM", P .. "capped", tenant) == 1 then
+    local cap, waiting = configured(P, "max_tenant_running"), 0
     for class = 0, 2 do
-      if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 1 then
+      local jobs = length_of(P, class, tenant)
+      waiting = waiting + jobs
+      if jobs > 0 then
         join_class(P, class, tenant)
       else
         redis.call("HDEL", P .. "kept", "turns" .. class .. ":" .. tenant)
       end
     end
-    wake(P)
+    wake(P, math.min(waiting, cap > 0 and cap - running_of(P, tenant) or waiting))
   end
-end
-
-local function running_of(P, tenant)
-  return counted(try("HGET", P .. "tact", tenant))
 end
 
 -- The operator has raised the cap, or taken it away.

@@ -2437,6 +2437,20 @@ class Cap(Test):
             self.assertEqual([q.claim() is not None for _ in range(more)], [True] * more)
             self.assertIsNone(q.claim())
 
+    def test_raised_or_taken_away_it_wakes_all_who_can_have_a_job(self):
+        """And nobody in vain. One relay of the pool looks around: the others sleep until they hear of it."""
+        q = self.q
+        for jobs, cap, woken in ((6, 5, 3), (4, 5, 2), (6, 0, 4), (200, 0, 64), (200, 150, 64)):
+            with self.subTest(jobs=jobs, cap=cap):
+                store.flushall()
+                q.configure(max_tenant_running=2)
+                self.fill(jobs)
+                self.assertEqual([q.claim() is not None for _ in range(3)], [True, True, False])
+                store.delete(q.key("wake"))
+                q.configure(max_tenant_running=cap)
+                q.call("tend", LEASE_MS)
+                self.assertEqual(store.llen(q.key("wake")), woken)
+
     def test_raised_while_all_workers_have_a_job(self):
         """No claim comes then: whoever looks around has them counted among those that could run."""
         q = self.q
