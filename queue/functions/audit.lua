@@ -148,7 +148,7 @@ do
     end
     local bytes = round.bytes
     for _, id in ipairs(redis.call("ZRANGE", P .. "dead", 0, COUNT_AT_MOST)) do
-      bytes = bytes + counted(field(P, id, "held"))
+      bytes = bytes + counted_bytes(field(P, id, "held"))
     end
     if bytes == 0 then
       redis.call("UNLINK", P .. "bytes")
@@ -212,7 +212,7 @@ do
     if state == "running" and token and not cancel then
       miss(P, id, now, lease_ms)
     elseif state ~= "running" and find_result(P, id) then
-      close(P, id, state, (place_of(known[2], known[3], known[4])), counted(field(P, id, "attempt")), counted(known[5]),
+      close(P, id, state, (place_of(known[2], known[3], known[4])), counted(field(P, id, "attempt")), counted_bytes(known[5]),
             asked_field(P, id, "keep_s"), now)
     else
       give_back(P, id, "the queue had lost sight of it")
@@ -246,7 +246,7 @@ do
       local known = try("HMGET", P .. "job:" .. found[i], "state", "line", "tenant", "priority", "bytes", "cancel", "token") or {}
       local missed = look_after(P, found[i], now, lease_ms, known)
       if not missed or redis.call("ZSCORE", P .. "open", found[i]) then
-        counts[#counts + 1] = {(place_of(known[2], known[3], known[4])), counted(known[5])}
+        counts[#counts + 1] = {(place_of(known[2], known[3], known[4])), counted_bytes(known[5])}
       end
       round.hurry = round.hurry or missed
     end

@@ -139,6 +139,14 @@ local function counted(value)
   return value and #value <= 15 and string.match(value, "^%d+$") and tonumber(value) or 0
 end
 
+-- What a job or a dead letter counts with: 0 where it says more than a program, with what is given to it, can take.
+local BYTES_AT_MOST = ZIP_MB_AT_MOST * 1048576 + INPUTS_AT_MOST + FIELDS.stdin.max + FIELDS.argv.max + FIELDS.host.max + FIELDS.meta.max
+
+local function counted_bytes(value)
+  local bytes = counted(value)
+  return bytes <= BYTES_AT_MOST and bytes or 0
+end
+
 -- A number that a client asked for; its default where it is damaged.
 local function asked(name, value)
   local row = FIELDS[name]

@@ -10,7 +10,7 @@ local function drop_letter(P, id, now)
   end
   redis.call("UNLINK", P .. "zip:" .. id, P .. "in:" .. id)
   if known[1] then
-    add(P, "bytes", -counted(known[1]))
+    add(P, "bytes", -counted_bytes(known[1]))
     redis.call("HDEL", P .. "job:" .. id, "held")
   end
   expire_after(P, id, asked("keep_s", known[2]), now, true)

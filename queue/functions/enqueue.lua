@@ -48,7 +48,7 @@ end
 local function make_room(P, lacks)
   local letters, held = redis.call("ZRANGE", P .. "dead", 0, REAP_AT_MOST - 1), 0
   for number, id in ipairs(letters) do
-    held = held + counted(field(P, id, "held"))
+    held = held + counted_bytes(field(P, id, "held"))
     if not lacks(held) then
       for i = 1, number do
         drop_letter(P, letters[i], now_ms())
@@ -107,7 +107,7 @@ local function replaced_by(P, job)
       if redis.call("ZSCORE", P .. "waits", id) then
         found.jobs = found.jobs + 1
         found.ids[found.jobs] = id
-        found.bytes = found.bytes + counted(field(P, id, "bytes"))
+        found.bytes = found.bytes + counted_bytes(field(P, id, "bytes"))
       else
         redis.call("ZREM", P .. name .. job.tenant, id)
       end

@@ -46,7 +46,7 @@ end
 -- result: {name, value ...} with numbers as numbers. Returns its attempt and its tenant.
 local function finish(P, id, state, result)
   local known, now = fields(P, id, "line", "attempt", "keep_s", "bytes", "queue_ms", "meta", "tenant", "priority"), now_ms()
-  local attempt, bytes = counted(known[2]), counted(known[4])
+  local attempt, bytes = counted(known[2]), counted_bytes(known[4])
   local tenant = place_of(known[1], known[7], known[8])
   local was_running = redis.call("ZREM", P .. "lease", id) == 1
   if was_running then

@@ -73,6 +73,9 @@ do
         return nil, "its field " .. name .. " takes a whole number up to " .. ATTEMPTS_AT_MOST
       end
     end
+    if job.bytes and not whole_within(job.bytes, 0, BYTES_AT_MOST) then
+      return nil, "its field bytes takes a whole number up to " .. whole(BYTES_AT_MOST)
+    end
     problem = examine_texts(P, id, job.live_input, job.bytes)
     return not problem and job or nil, problem
   end
@@ -80,8 +83,8 @@ end
 
 -- The job was counted with the tenant in whose line it stood, and with what its ZIP takes.
 local function bury_malformed(P, id, class, tenant, reason)
-  local bytes = fields(P, id, "bytes")[1] or whole(try("STRLEN", P .. "zip:" .. id) or 0)
-  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class], "bytes", bytes,
+  local bytes = whole_within(field(P, id, "bytes"), 0, BYTES_AT_MOST) or try("STRLEN", P .. "zip:" .. id) or 0
+  redis.call("HSET", P .. "job:" .. id, "tenant", tenant, "priority", CLASS_NAMES[class], "bytes", whole(bytes),
              "line", line_of(tenant, class))
   finish_by_queue(P, id, "dead", "fault", "it cannot be run: " .. reason)
 end

@@ -54,7 +54,7 @@ local function dead_requeue(P, args)
   local job = {tenant = tenant, priority = CLASS_NAMES[class], delay_ms = 0,
                max_wait_s = asked("max_wait_s", known[3])}
   guard(P, id, job.max_wait_s, true)
-  local answer = open(P, id, job, now, counted(known[4]), 0)
+  local answer = open(P, id, job, now, counted_bytes(known[4]), 0)
   redis.call("ZREM", P .. "dead", id)
   return redis.status_reply(answer)
 end

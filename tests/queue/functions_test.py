@@ -3195,6 +3195,27 @@ class Malformed(Test):
         for name in ("attempt", "lost"):
             self.damage(lambda q: store.hset(q.key("job:", "a"), name, "5000000000"), f"its field {name} takes")
 
+    def test_bytes_that_cannot_be(self):
+        """They are no reason to refuse others: neither while it waits, nor when it is a dead letter."""
+        for value in ("999999999999999", "9" * 40, "1e400", "-1", "", "x"):
+            with self.subTest(value):
+                self.damage(lambda q: store.hset(q.key("job:", "a"), "bytes", value), "its field bytes takes a whole number up to 5")
+        q = self.q
+        store.flushall()
+        self.addCleanup(load_library)
+        load_library(0)
+        for job in ("later", "dead"):
+            q.enqueue(job, b"12345", delay_ms="600000" if job == "later" else "0")
+        q.call("lost", "dead", q.claim(most=1)["token"], "x")
+        for job, name in (("later", "bytes"), ("dead", "held")):
+            store.hset(q.key("job:", job), name, "999999999999999")
+        for _ in range(3):
+            q.claim()
+        self.assertEqual(int(store.get(q.key("bytes")) or 0), 0)
+        self.assertEqual(q.enqueue("new", b"12345"), "queued 0")
+        self.assertEqual((q.call("cancel", "later"), q.call("dead_drop", "dead")), ("cancelled", 1))
+        self.assertEqual(int(store.get(q.key("bytes"))), 5, "of others nothing is taken away")
+
     def test_live_input_that_is_none(self):
         def how(q):
             store.hset(q.key("job:", "a"), "live_input", "1")
