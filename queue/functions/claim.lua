@@ -1,85 +1,88 @@
 -- SPDX-License-Identifier: MIT
 ---- claim ----
 
--- Takes an id that stood in line. Returns the job if it is to run.
-local function take(P, id, class, tenant, now)
-  local wait = redis.call("ZSCORE", P .. "waits", id)
-  local job, problem = examine(P, id, class, tenant)
-  local state = job and job.state or field(P, id, "state")
-  redis.call("ZREM", P .. "waits", id)
-  if not wait and state and state ~= "queued" then
-    return nil -- somebody else's doing: it stands where it did not wait
-  end
-  if wait and tonumber(wait) <= now then
-    expire(P, id)
-    return nil
-  end
-  if not job then
-    bury_malformed(P, id, class, tenant, problem)
-  elseif job.cancel then -- somebody was kept from saying more than that
-    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
-    return nil
-  end
-  return job
-end
-
-local function leave_empty(P, class, tenant)
-  if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 0 then
-    leave(P, class, tenant)
-  end
-end
-
-local function next_in_line(P, class, tenant)
-  local line = P .. "line" .. class .. ":" .. tenant
-  local popped = try("ZPOPMIN", line)
-  if not popped then
-    redis.call("UNLINK", line)
-  end
-  return popped and popped[1]
-end
-
--- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
-local function next_job(P, now, cap, weights)
-  for _ = 1, SKIP_AT_MOST do
-    local member = redis.call("ZRANGE", P .. "turns", 0, 0)[1]
-    if not member then
+local next_job
+do
+  -- Takes an id that stood in line. Returns the job if it is to run.
+  local function take(P, id, class, tenant, now)
+    local wait = redis.call("ZSCORE", P .. "waits", id)
+    local job, problem = examine(P, id, class, tenant)
+    local state = job and job.state or field(P, id, "state")
+    redis.call("ZREM", P .. "waits", id)
+    if not wait and state and state ~= "queued" then
+      return nil -- somebody else's doing: it stands where it did not wait
+    end
+    if wait and tonumber(wait) <= now then
+      expire(P, id)
       return nil
     end
-    local class = CLASS_OF[member]
-    local round = "turns" .. member
-    local tenant = class and redis.call("ZRANGE", P .. round, 0, 0)[1]
-    if not class then
-      redis.call("ZREM", P .. "turns", member)
-    elseif not tenant then
-      pass_over(P, "turns", class)
-    elseif cap > 0 and running_of(P, tenant) >= cap then
-      pass_over(P, round, tenant)
-      redis.call("ZADD", P .. "capped", whole(cap), tenant)
-      begin_own(P, tenant)
-    else
-      local line, own = class, false
-      if cap > 0 then
-        line, own = own_class(P, tenant, class)
-      end
-      local id = next_in_line(P, line, tenant)
-      local job = id and take(P, id, line, tenant, now)
-      if job then -- whose turn it was has had it, whichever of its jobs it is
-        serve_tenant(P, round, tenant, weight_of(P, tenant))
-        serve(P, "turns", class, weights[class])
-        if own then
-          serve(P, "own:" .. tenant, line, weights[line])
-        end
-      end
-      leave_empty(P, line, tenant) -- also where its last job was none, or was over
-      if line ~= class then
-        leave_empty(P, class, tenant)
-      end
-      if job then
-        return id, job
-      end
+    if not job then
+      bury_malformed(P, id, class, tenant, problem)
+    elseif job.cancel then -- somebody was kept from saying more than that
+      finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it waited")
+      return nil
+    end
+    return job
+  end
+
+  local function leave_empty(P, class, tenant)
+    if redis.call("EXISTS", P .. "line" .. class .. ":" .. tenant) == 0 then
+      leave(P, class, tenant)
     end
   end
-  wake(P) -- the rest is the next claim's
+
+  local function next_in_line(P, class, tenant)
+    local line = P .. "line" .. class .. ":" .. tenant
+    local popped = try("ZPOPMIN", line)
+    if not popped then
+      redis.call("UNLINK", line)
+    end
+    return popped and popped[1]
+  end
+
+  -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
+  function next_job(P, now, cap, weights)
+    for _ = 1, SKIP_AT_MOST do
+      local member = redis.call("ZRANGE", P .. "turns", 0, 0)[1]
+      if not member then
+        return nil
+      end
+      local class = CLASS_OF[member]
+      local round = "turns" .. member
+      local tenant = class and redis.call("ZRANGE", P .. round, 0, 0)[1]
+      if not class then
+        redis.call("ZREM", P .. "turns", member)
+      elseif not tenant then
+        pass_over(P, "turns", class)
+      elseif cap > 0 and running_of(P, tenant) >= cap then
+        pass_over(P, round, tenant)
+        redis.call("ZADD", P .. "capped", whole(cap), tenant)
+        begin_own(P, tenant)
+      else
+        local line, own = class, false
+        if cap > 0 then
+          line, own = own_class(P, tenant, class)
+        end
+        local id = next_in_line(P, line, tenant)
+        local job = id and take(P, id, line, tenant, now)
+        if job then -- whose turn it was has had it, whichever of its jobs it is
+          serve_tenant(P, round, tenant, weight_of(P, tenant))
+          serve(P, "turns", class, weights[class])
+          if own then
+            serve(P, "own:" .. tenant, line, weights[line])
+          end
+        end
+        leave_empty(P, line, tenant) -- also where its last job was none, or was over
+        if line ~= class then
+          leave_empty(P, class, tenant)
+        end
+        if job then
+          return id, job
+        end
+      end
+    end
+    wake(P) -- the rest is the next claim's
+  end
 end
 
 -- Returns the first fields of the claim's answer.

@@ -115,7 +115,7 @@ do
   local function jobs_ahead(P, id, tenant, class)
     local before = try("ZRANK", P .. "line" .. class .. ":" .. tenant, id)
     if not before then
-      return math.max(jobs_waiting(P), 0), 0
+      return (jobs_that_could_run(P)), 0
     end
     local beside = before + sum_of_others(P, "turns" .. class, tenant, function(other, lead, first)
       return math.min(length_of(P, class, other), turns_until(before + lead, first))
@@ -153,29 +153,6 @@ end
 
 local look_at_depth
 do
-  -- {tenant = how many of its jobs wait} of those that run as many as they may: a claim has noted some in `capped`, but none comes
-  -- while all workers have a job.
-  local function at_cap(P)
-    local found, cap = {}, configured(P, "max_tenant_running")
-    local function note(tenant)
-      local waiting = 0
-      for class = 0, 2 do
-        waiting = waiting + length_of(P, class, tenant)
-      end
-      found[tenant] = waiting > 0 and waiting or nil
-    end
-    for _, tenant in ipairs(redis.call("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1)) do
-      note(tenant)
-    end
-    local running = cap > 0 and try("HGETALL", P .. "tact") or {}
-    for i = 1, #running, 2 do
-      if counted(running[i + 1]) >= cap then
-        note(running[i])
-      end
-    end
-    return found
-  end
-
   -- Since when the one waits that has waited longest in a line. In front stand those that were given back, each of whom waits anew:
   -- so many more are looked at, up to one that was never begun. Returns also how many more may be.
   local function longest_wait(P, line, room)
@@ -192,9 +169,9 @@ do
   -- {jobs that could run now, jobs that run, oldest wait in ms, jobs put off, dead letters, 1 while paused}, and how many tenants
   -- are at their cap. Rounds have the tenants in front that were served least.
   function look_at_depth(P)
-    local waiting, first, room, capped, tenants = jobs_waiting(P), math.huge, LOOK_AT_MOST, at_cap(P), 0
-    for _, jobs in pairs(capped) do
-      waiting, tenants = waiting - jobs, tenants + 1
+    local first, room, tenants, waiting, capped = math.huge, LOOK_AT_MOST, 0, jobs_that_could_run(P)
+    for _ in pairs(capped) do
+      tenants = tenants + 1
     end
     for class = 0, waiting > 0 and 2 or -1 do
       for _, tenant in ipairs(redis.call("ZRANGE", P .. "turns" .. class, 0, LOOK_AT_MOST - 1)) do
@@ -205,7 +182,7 @@ do
         end
       end
     end
-    return {math.max(waiting, 0), redis.call("ZCARD", P .. "lease"),
+    return {waiting, redis.call("ZCARD", P .. "lease"),
             first < math.huge and math.max(now_ms() - first, 0) or 0, redis.call("ZCARD", P .. "delayed"),
             redis.call("ZCARD", P .. "dead"), redis.call("EXISTS", P .. "paused")}, tenants
   end

@@ -148,7 +148,8 @@ local function open(P, id, job, now, size, added)
   else
     put_in_line(P, id, false, job.tenant, CLASSES[job.priority])
   end
-  return "queued " .. whole(math.max(jobs_waiting(P) - (tonumber(job.delay_ms) > 0 and 0 or 1), 0))
+  local others, capped = jobs_that_could_run(P)
+  return "queued " .. whole(math.max(others - ((tonumber(job.delay_ms) > 0 or capped[job.tenant]) and 0 or 1), 0))
 end
 
 local function enqueue(P, args)

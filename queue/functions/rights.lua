@@ -19,7 +19,7 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE ow
                "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease",
                "ZSCORE waits", "ZUNIONSTORE open"}
 local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited", "GET recordings_bytes", "HDEL kept",
-                "HEXISTS recordings_size", "HGET topen", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:",
+                "HEXISTS recordings_size", "HGET topen", "HGETALL tact", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:",
                 "INCRBY recordings_bytes", "LPOS ctl:", "LPUSH untold", "HINCRBY untold_by", "HINCRBY untold_more",
                 "LPUSH wake", "LTRIM wake", "MEMORY USAGE frames:", "RENAME up: zip:", "SET bytes", "STRLEN up:",
                 "TYPE job:", "UNLINK zip:", "XADD frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD line0:",
@@ -29,7 +29,7 @@ local INPUT = {"APPEND in:", "EXPIRE ctl:", "EXPIRE frames:", "GET audited", "GE
                "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes", "LPOS ctl:", "RPUSH ctl:", "SET bytes",
                "STRLEN in:", "UNLINK ctl:", "UNLINK zip:", "ZADD recordings_until", "ZRANGE dead", "ZREM dead", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
-                  "HGET recordings_size", "HGET weights", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
+                  "HGET recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",
                   "ZADD waits", "ZCARD delayed", "ZCARD lease", "ZRANGE dead", "ZREM recordings",
                   "ZREM recordings_until", "ZSCORE capped", "ZSCORE turns", "ZSCORE turns0", "ZSCORE turns_had0"}

@@ -66,8 +66,40 @@ local function guard(P, id, seconds, has_input)
   end
 end
 
--- How many could run now.
+-- How many stand in line.
 local function jobs_waiting(P)
   return redis.call("ZCARD", P .. "open") - redis.call("ZCARD", P .. "lease") - redis.call("ZCARD", P .. "delayed")
+end
+
+local jobs_that_could_run
+do
+  -- {tenant = how many of its jobs stand in line} of those that run as many as they may: a claim has noted some in `capped`, but
+  -- none comes while all workers have a job.
+  local function at_cap(P)
+    local found, cap = {}, configured(P, "max_tenant_running")
+    local function note(tenant)
+      local waiting = length_of(P, 0, tenant) + length_of(P, 1, tenant) + length_of(P, 2, tenant)
+      found[tenant] = waiting > 0 and waiting or nil
+    end
+    for _, tenant in ipairs(try("ZRANGE", P .. "capped", 0, LOOK_AT_MOST - 1) or {}) do
+      note(tenant)
+    end
+    local running = cap > 0 and try("HGETALL", P .. "tact") or {}
+    for i = 1, #running, 2 do
+      if counted(running[i + 1]) >= cap then
+        note(running[i])
+      end
+    end
+    return found
+  end
+
+  -- How many, and at_cap: these could not.
+  function jobs_that_could_run(P)
+    local number, capped = jobs_waiting(P), at_cap(P)
+    for _, jobs in pairs(capped) do
+      number = number - jobs
+    end
+    return math.max(number, 0), capped
+  end
 end
 

@@ -384,6 +384,24 @@ class Enqueue(Test):
         self.q.claim()
         self.assertEqual(self.q.enqueue("j3"), "queued 2")
 
+    def test_who_is_at_its_cap_waits_ahead_of_nobody(self):
+        """Neither where a claim has noted it, nor where none has come; nor do those of a letter that is to run again."""
+        q = self.q
+        q.configure(max_tenant_running=1)
+        q.bury("letter", tenant="t")
+        for tenant in "ac":
+            q.enqueue(f"{tenant}0", tenant=tenant)
+            q.claim()
+        self.assertEqual([q.enqueue(f"a{i}", tenant="a") for i in (1, 2)], ["queued 0", "queued 0"])
+        self.assertEqual([q.enqueue(f"b{i}", tenant="b") for i in (1, 2)], ["queued 0", "queued 1"])
+        self.assertEqual(q.enqueue("later", tenant="d", delay_ms="100000"), "queued 2")
+        while q.claim():
+            pass
+        self.assertEqual(store.zrange(q.key("capped"), 0, -1), [b"a", b"b"])
+        self.assertEqual(q.call("dead_requeue", "letter"), "queued 0")
+        self.assertEqual((q.enqueue("a3", tenant="a"), q.enqueue("e", tenant="e")), ("queued 1", "queued 1"))
+        self.assertEqual((q.call("depth")[0], q.call("position", "later")[0]), (2, 2))
+
     def test_duplicate_says_the_state_and_keeps_the_first(self):
         q = self.q
         q.enqueue("a", b"first")
