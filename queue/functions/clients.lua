@@ -110,27 +110,60 @@ do
     return math.max(turns + (first and math.abs(turns - lead) < 1e-6 and 1 or 0), 0)
   end
 
+  -- How many of its tenant's own jobs begin before it where its lines take turns of their own (own_class), of which so many stand
+  -- before it in its own.
+  local function own_ahead(P, tenant, class, before, weights)
+    local flat, places, sum = try("ZRANGE", P .. "own:" .. tenant, 0, 2, "WITHSCORES") or {}, {}, before
+    for i = 1, #flat, 2 do
+      places[flat[i]] = tonumber(flat[i + 1])
+    end
+    for other = 0, 2 do
+      local lead = (places[whole(class)] or 0) - (places[whole(other)] or 0)
+      sum = sum + (other == class and 0 or math.min(length_of(P, other, tenant),
+                                                    turns_until((before / weights[class] + lead) * weights[other], other < class)))
+    end
+    return sum
+  end
+
+  -- How many begin before the turn of a tenant in a class that comes behind so many of its own. `left_out`: whose lines in other
+  -- classes are among these.
+  local function before_turn(P, tenant, class, own, weights, left_out)
+    local beside = own + sum_of_others(P, "turns" .. class, tenant, function(other, lead, first)
+      return math.min(length_of(P, class, other), turns_until(own + lead, first))
+    end)
+    return beside + sum_of_others(P, "turns", whole(class), function(other, lead, first)
+      local all = sum_of_others(P, "turns" .. other, left_out, function(line) return length_of(P, other, line) end)
+      return math.min(all, turns_until((beside / weights[class] + lead) * weights[CLASS_OF[other]], first))
+    end)
+  end
+
   -- How many begin before it, as the rounds stand: an estimate, for who comes meanwhile has turns, too, and what tenants weigh
-  -- is not looked at. Returns also how many of them stand in its own line.
+  -- is not looked at. Those of a tenant at its cap begin in the order of its own turns, whichever class brings them. Returns also
+  -- how many of them are its tenant's.
   local function jobs_ahead(P, id, tenant, class)
     local before = try("ZRANK", P .. "line" .. class .. ":" .. tenant, id)
     if not before then
       return (jobs_that_could_run(P)), 0
     end
-    local beside = before + sum_of_others(P, "turns" .. class, tenant, function(other, lead, first)
-      return math.min(length_of(P, class, other), turns_until(before + lead, first))
-    end)
-    local weights = {configured(P, "weight_interactive", "weight_normal", "weight_batch")}
-    return beside + sum_of_others(P, "turns", whole(class), function(other, lead, first)
-      local all = sum_of_others(P, "turns" .. other, "", function(line) return length_of(P, other, line) end)
-      return math.min(all, turns_until((beside / weights[class + 1] + lead) * weights[CLASS_OF[other] + 1], first))
-    end), before
+    local cap, interactive, normal, batch = configured(P, "max_tenant_running", "weight_interactive", "weight_normal", "weight_batch")
+    local weights = {[0] = interactive, normal, batch}
+    local own = cap > 0 and own_ahead(P, tenant, class, before, weights) or before
+    if cap == 0 or running_of(P, tenant) < cap then
+      return before_turn(P, tenant, class, before, weights, ""), own
+    end
+    local ahead = math.huge
+    for brings = 0, 2 do
+      if length_of(P, brings, tenant) > 0 then
+        ahead = math.min(ahead, before_turn(P, tenant, brings, own, weights, tenant))
+      end
+    end
+    return ahead, own
   end
 
-  -- How many rounds of its own jobs a tenant at its cap runs before this one, of which so many stand before it.
-  local function rounds_of_own(P, tenant, before)
+  -- How many rounds of its own jobs a tenant at its cap runs before this one, of which so many begin before it.
+  local function rounds_of_own(P, tenant, own)
     local cap = configured(P, "max_tenant_running")
-    return cap > 0 and math.max(math.ceil((before + running_of(P, tenant) - cap + 1) / cap), 0) or 0
+    return cap > 0 and math.max(math.ceil((own + running_of(P, tenant) - cap + 1) / cap), 0) or 0
   end
 
   -- {jobs ahead, expected wait in ms}; {-1, 0} for a job that is final or unknown.
@@ -143,8 +176,8 @@ do
       return {0, 0}
     end
     local tenant, class = place(P, id)
-    local ahead, before = jobs_ahead(P, id, tenant, class)
-    local rounds = math.max(ahead / math.max(redis.call("ZCARD", P .. "lease"), 1), rounds_of_own(P, tenant, before))
+    local ahead, own = jobs_ahead(P, id, tenant, class)
+    local rounds = math.max(ahead / math.max(redis.call("ZCARD", P .. "lease"), 1), rounds_of_own(P, tenant, own))
     local wait = math.ceil(rounds * within(try("GET", P .. "pace"), 0, 1e9, 0))
     local due = redis.call("ZSCORE", P .. "delayed", id)
     return {ahead, due and math.max(wait, tonumber(due) - now_ms()) or wait}

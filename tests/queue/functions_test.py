@@ -1746,6 +1746,35 @@ class Look(Test):
             pass
         self.assertEqual([q.call("position", f"a{i}")[1] for i in (0, 2, 3, 4, 9)], [0, 1000, 1000, 2000, 4000])
 
+    def test_the_lines_of_a_tenant_at_its_cap(self):
+        """They take turns of their own, whether a claim has noted that it is there or not; also where others have turns, too."""
+        q = self.q
+        for others in 0, 3:
+            with self.subTest(others=others):
+                store.flushall()
+                q.configure(max_tenant_running=1)
+                store.set(q.key("pace"), "1000")
+                q.enqueue("run", tenant="t")
+                running = q.claim()
+                jobs = [f"{priority[0]}{i}" for priority, count in (("interactive", 60), ("normal", 9), ("batch", 9)) for i in range(count)]
+                for job in jobs:
+                    q.enqueue(job, tenant="t", priority={"i": "interactive", "n": "normal", "b": "batch"}[job[0]])
+                for i in range(others):
+                    q.enqueue(f"other{i}", tenant=f"u{i}", priority="batch")
+                said = [{job: q.call("position", job) for job in jobs}]
+                held = [q.claim() for _ in range(others)]
+                self.assertIsNone(q.claim())
+                self.assertEqual(store.zrange(q.key("capped"), 0, -1), [b"t"])
+                said.append({job: q.call("position", job) for job in jobs})
+                for job in [*held, running]:
+                    q.finish(job)
+                order = q.order(len(jobs))
+                for answers, before in zip(said, (others, 0)):
+                    wrong = {job: (answers[job], order.index(job) + before) for job in jobs
+                             if abs(answers[job][0] - order.index(job) - before) > others}
+                    self.assertEqual(wrong, {})
+                self.assertEqual(said[1]["b8"][1], 1000 * (order.index("b8") + 1))
+
     def test_the_pace_follows_short_jobs(self):
         q = self.q
         for i in range(3):
