@@ -3,6 +3,7 @@
 when Redis is well again all workers work, without a process having been started anew."""
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -434,6 +435,26 @@ class Answers(unittest.TestCase):
                 self.assertEqual(watched.client.redis.exists(watched.client.key("frames:", watched.held.id)), 0)
 
 
+class Death:
+    """Of a process that is to be killed: it takes until it is let go."""
+
+    SEIZE, DETACH, AT_EXIT = 0x4206, 17, 0x40
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.call(self.SEIZE, self.AT_EXIT)
+
+    def call(self, request, data=0):
+        arguments = (ctypes.c_long(word) for word in (request, self.pid, 0, data))
+        assert ctypes.CDLL(None, use_errno=True).ptrace(*arguments) == 0, os.strerror(ctypes.get_errno())
+
+    def wait(self):
+        os.waitpid(self.pid, 0)
+
+    def let_go(self):
+        self.call(self.DETACH)
+
+
 class OlderData(unittest.TestCase):
     """Redis comes back with what it had a while ago: as after a power cut, or from another copy. Each recording is of one attempt,
     and whole, whatever of the attempt was forgotten."""
@@ -487,6 +508,31 @@ class OlderData(unittest.TestCase):
         for job in jobs:
             self.check(job, {2})
             self.assertIn(f"job={job} attempt=1 lost: Redis has forgotten a part of its recording", self.pool.read_log())
+
+    @unittest.skipUnless(os.geteuid() == 0, "takes root, to hold up a death")
+    def test_slices_are_forgotten_while_it_dies(self):
+        """It was killed for a limit, so its end is known although its zygote dies, too; its recording is not whole."""
+        self.pool.stop()
+        program = "import time\nfor i in range(10):\n    print(i, flush=True)\n    time.sleep(0.05)\ntime.sleep(60)\n"
+        with proxy.Proxy(self.server.socket) as proxied, pool.Pool(redis=proxied.address, lease_ms=2000, log_level="debug", workers=1) as p:
+            job = self.client.enqueue(pool.make_zip(program), wall_ms=2000)
+            self.wait_for_slices([job], 1)
+            self.client.redis.save()
+            self.wait_for_slices([job], 10)
+            death = Death(p.sandboxes()[0])
+            death.wait()
+            os.kill(p.zygote(), signal.SIGKILL)
+            pool.wait_until(lambda: "state=orphaned" in p.read_log(), "it is orphaned")
+            self.go_back()
+            beats = []
+            proxied.hook = lambda moment, words: beats.append(words) if moment == "before" and "paddock_beat" in words else None
+            pool.wait_until(lambda: len(beats) > 1, "the first is answered")
+            death.let_go()
+            ended = self.client.wait(job)
+            self.assertEqual((ended.verdict, ended.result["attempt"]), ("wall_limit", 2), ended.result)
+            lines = recording.text(recording.decode(ended.recording)).splitlines()
+            self.assertEqual(lines, [str(i) for i in range(10)])
+            self.assertIn(f"job={job} attempt=1 lost: Redis has forgotten a part of its recording", p.read_log())
 
     def test_input_is_forgotten(self):
         """Also where as much has come since."""

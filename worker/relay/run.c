@@ -477,6 +477,7 @@ static run_handler *const handlers[RUN_STATES][RUN_EVENTS] = {
             [RUN_EVENT_JOB] = stray,
             [RUN_EVENT_DEAD] = reaped,
             [RUN_EVENT_LEASE_LOST] = lose_early,
+            [RUN_EVENT_FORGOTTEN] = begin_anew,
         },
     [RUN_SETTLING] =
         {
