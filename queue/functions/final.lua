@@ -99,22 +99,30 @@ local function release(P, id, delay)
   end
 end
 
--- After the first loss none: most faults are over by then.
-local function mean_backoff(lost)
-  return lost < 2 and 0 or math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
+local backoff, longest_pause
+do
+  -- After the first loss none: most faults are over by then.
+  local function mean_backoff(lost)
+    return lost < 2 and 0 or math.min(BACKOFF_MS * 4 ^ math.min(lost - 2, 20), BACKOFF_MOST_MS)
+  end
+
+  -- Jobs that were lost together come back apart.
+  function backoff(lost)
+    local _, micros = now_ms()
+    return math.floor(mean_backoff(lost) * (0.75 + micros / 2000))
+  end
+
+  -- The longest that a job can be put off.
+  function longest_pause(P, id)
+    local known = fields(P, id, "lost", "delay_ms")
+    local lost = counted(known[1])
+    return lost > 0 and math.ceil(mean_backoff(lost) * 1.25) or asked("delay_ms", known[2])
+  end
 end
 
--- Jobs that were lost together come back apart.
-local function backoff(lost)
-  local _, micros = now_ms()
-  return math.floor(mean_backoff(lost) * (0.75 + micros / 2000))
-end
-
--- The longest that a job can be put off.
-local function longest_pause(P, id)
-  local known = fields(P, id, "lost", "delay_ms")
-  local lost = counted(known[1])
-  return lost > 0 and math.ceil(mean_backoff(lost) * 1.25) or asked("delay_ms", known[2])
+-- What is said of an end by the attempt that was the `lost`-th to be lost.
+local function ends_of(lost, detail)
+  return {cancelled = "cancelled while it ran; " .. detail, dead = "lost " .. whole(lost) .. " times, last: " .. detail}
 end
 
 -- An attempt was lost through no fault of the program. Returns queued, dead or cancelled.
@@ -123,11 +131,11 @@ local function give_back(P, id, detail, heard)
   local lost = counted(known[1]) + 1
   redis.call("HSET", P .. "job:" .. id, "lost", whole(lost))
   if known[2] then
-    finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran; " .. detail, heard)
+    finish_by_queue(P, id, "cancelled", "cancelled", ends_of(lost, detail).cancelled, heard)
     return "cancelled"
   end
   if lost >= math.max(counted(known[3]), 1) then
-    finish_by_queue(P, id, "dead", "fault", "lost " .. whole(lost) .. " times, last: " .. detail, heard)
+    finish_by_queue(P, id, "dead", "fault", ends_of(lost, detail).dead, heard)
     return "dead"
   end
   release(P, id, backoff(lost))

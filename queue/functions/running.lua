@@ -1,13 +1,23 @@
 -- SPDX-License-Identifier: MIT
 ---- while it runs ----
 
--- What the attempt that runs asks for; `refusal` is the answer to one that was given up.
-local function of_attempt(P, args, refusal, step)
-  local id, token = args[1], args[2]
-  if not token then
-    return redis.error_reply("BADCALL takes a job's id and token")
+local of_attempt
+do
+  -- What the attempt was told that ended the job by giving it back, for `ends` has what is said of that: who did not hear it asks
+  -- once more. What somebody else ended has other words.
+  local function told_before(P, id, token, ends)
+    local known = fields(P, id, "token", "state", "detail")
+    return known[1] == token and ends[known[2]] == known[3] and known[2]
   end
-  return redis.status_reply(holds(P, id, token) and step(id) or refusal)
+
+  -- What the attempt that runs asks for; `refusal` is the answer to one that was given up. `ends_by`: how the step ends a job.
+  function of_attempt(P, args, refusal, step, ends_by)
+    local id, token = args[1], args[2]
+    if not token then
+      return redis.error_reply("BADCALL takes a job's id and token")
+    end
+    return redis.status_reply(holds(P, id, token) and step(id) or ends_by and told_before(P, id, token, ends_by(id)) or refusal)
+  end
 end
 
 local beat
@@ -73,19 +83,25 @@ do
 end
 
 local function lost(P, args)
+  local detail = args[3] or "no reason given"
   return of_attempt(P, args, "stale", function(id)
-    return give_back(P, id, args[3] or "no reason given", true)
+    return give_back(P, id, detail, true)
+  end, function(id)
+    return ends_of(counted(field(P, id, "lost")), detail)
   end)
 end
 
 local function requeue(P, args)
+  local cancelled = "cancelled while it ran"
   return of_attempt(P, args, "stale", function(id)
     if field(P, id, "cancel") then
-      finish_by_queue(P, id, "cancelled", "cancelled", "cancelled while it ran", true)
+      finish_by_queue(P, id, "cancelled", "cancelled", cancelled, true)
       return "cancelled"
     end
     release(P, id, 0)
     return "queued"
+  end, function()
+    return {cancelled = cancelled}
   end)
 end
 

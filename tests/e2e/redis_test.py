@@ -40,6 +40,12 @@ def give_slot(server, slot, node):
     server.execute_command("CLUSTER", "SETSLOT", slot, "NODE", node)
 
 
+def verdicts(p):
+    """How many of each a pool has counted."""
+    done = subprocess.run([pool.program("paddock"), "top", "--once", "--json", "--runtime-dir", p.runtime], capture_output=True, check=True)
+    return json.loads(done.stdout)["verdicts"]
+
+
 def has_begun(client, job):
     entries = client.redis.xrange(client.key("frames:", job))
     return any(b"begun" in fields.get(b"d", b"") for _, fields in entries)
@@ -712,11 +718,40 @@ class Connections(unittest.TestCase):
             proxied.hook = tear
             self.check_load(watched, [watched.client.enqueue(pool.make_zip("print(1)")) for _ in range(8)])
             self.assertEqual(len(torn), 4)
-            done = subprocess.run([pool.program("paddock"), "top", "--once", "--json", "--runtime-dir", watched.pool.runtime],
-                                  capture_output=True, check=True)
             # with those by which it was seen that all work
-            self.assertEqual(json.loads(done.stdout)["verdicts"], {"ok": 8 + WORKERS - 1, "cancelled": 1})
+            self.assertEqual(verdicts(watched.pool), {"ok": 8 + WORKERS - 1, "cancelled": 1})
             self.assertNotIn("not ours any more", watched.pool.read_log())
+
+    def test_an_answer_that_is_lost_by_which_a_job_is_given_back(self):
+        """The job has ended by it: that is asked once more, for else nobody says it, and it counts nowhere."""
+        for function, verdict in (("lost", "fault"), ("lost", "cancelled"), ("requeue", "cancelled")):
+            with (self.subTest(function=function, verdict=verdict), proxy.Proxy(self.server.socket) as proxied,
+                  pool.Pool(workers=1, redis=proxied.address, max_deliveries=1) as p):
+                client = pool.Client(self.server.connect(), "test")
+                pool.wait_until(p.sandboxes, "one waits")
+                torn = []
+
+                def tear(moment, words):
+                    if moment == "after" and words[0] == "GETRANGE" and function == "requeue" and not torn:
+                        os.kill(p.sandboxes()[0], signal.SIGKILL)
+                        pool.wait_until(lambda: "it ended before its job" in p.read_log(), "its relay knows that")
+                    if words[:2] == ["FCALL", f"paddock_{function}"] and not torn:
+                        if moment == "before" and verdict == "cancelled":
+                            client.cancel(words[4])
+                        if moment == "after":
+                            torn.append(words)
+                            raise proxy.Torn
+
+                proxied.hook = tear
+                job = client.begin() if function == "lost" else client.enqueue(pool.make_zip("print(1)"))
+                if function == "lost":
+                    os.kill(p.sandboxes()[0], signal.SIGKILL)
+                self.assertEqual(client.wait(job).verdict, verdict)
+                line = f"job={job} attempt=1 verdict={verdict} "
+                pool.wait_until(lambda: line in p.read_log(), "it is said")
+                self.assertEqual(client.run("print(1)").verdict, "ok")
+                self.assertEqual((p.read_log().count(f"job={job} "), len(torn)), (1, 1))
+                self.assertEqual(verdicts(p), {verdict: 1, "ok": 1})
 
     def test_claims_whose_answers_are_lost(self):
         """Each time, until the job is a dead letter: that says why, and no worker is blamed, for none has ended."""

@@ -1290,6 +1290,33 @@ class GivenBack(Test):
         self.assertEqual(q.call("recover", "w1", "the answer to its claim was lost"), ["a"])
         self.assertEqual(self.check_final("a", "dead", "fault")["detail"], "lost 1 times, last: the answer to its claim was lost")
 
+    def test_who_gave_it_back_asks_once_more_what_became_of_it(self):
+        """Its answer was lost with its connection. Of an end that it has not made it is told nothing: another is."""
+        q = self.q
+        for end, words, most in (("dead", ("lost", "x"), 1), ("cancelled", ("lost", "x"), 3), ("cancelled", ("requeue",), 3)):
+            with self.subTest(words=words):
+                q.enqueue("a", keep_s=1)
+                job = q.claim(most=most)
+                self.assertEqual(q.call("cancel", "a") if end == "cancelled" else "", "requested" if end == "cancelled" else "")
+                call = words[0], "a", job["token"], *words[1:]
+                self.assertEqual(q.call(*call), end)
+                before = (q.job("a"), q.entries("a"))
+                self.assertEqual(q.call(*call), end)
+                self.assertEqual((q.job("a"), q.entries("a")), before)
+                for other in ("lost", "a", job["token"], "y"), ("lost", "a", "x", "x"), ("beat", "a", job["token"], LEASE_MS):
+                    self.assertIn(q.call(*other), ("stale", "lost"))
+                self.assertEqual(self.untold(), [])
+                q.call("dead_drop", "*")
+                store.delete(q.key("job:", "a"), q.key("frames:", "a"))
+
+    def test_another_has_ended_what_it_would_give_back(self):
+        q = self.q
+        q.enqueue("a")
+        job = q.claim(most=1)
+        q.make_due("lease", "a")
+        self.assertEqual([row[1:4] for row in self.untold()], [("a", "1", "fault")])
+        self.assertEqual([q.call("lost", "a", job["token"], "x"), q.call("requeue", "a", job["token"])], ["stale", "stale"])
+
     def untold(self, *queues):
         """What a relay is to say of these queues: {queue, id, attempt, verdict, tenant, detail} each."""
         keys = [q.key("open") for q in queues or [self.q]]

@@ -396,8 +396,9 @@ static void lose_end(struct relay *relay, const void *what)
 
 static void lose_early(struct relay *relay, const void *unused)
 {
-    settle_taken(relay);
-    forget(relay, NULL);
+    if (settle_taken(relay)) {
+        forget(relay, NULL);
+    }
 }
 
 /* Its end is not to wait behind a ZIP that nobody wants any more. */

@@ -373,7 +373,7 @@ void settle_tend(struct relay *relay, int64_t now_ms)
     }
 }
 
-void settle_taken(struct relay *relay)
+static void taken(struct relay *relay)
 {
     if (relay->settlement.unsure) {
         note_handed_back(relay, "");
@@ -382,6 +382,19 @@ void settle_taken(struct relay *relay)
         tell_loss(relay);
         lease_note_taken(relay, clock_now_ms());
     }
+}
+
+bool settle_taken(struct relay *relay)
+{
+    const struct settlement *settlement = &relay->settlement;
+
+    if (settlement->unsure && settlement->verdict == VERDICT_NONE) {
+        relay->lease.doubted = false; /* only of a job that is ours */
+        settle_tend(relay, clock_now_ms());
+        return false;
+    }
+    taken(relay);
+    return true;
 }
 
 static void taken_up(struct relay *relay, const char *answer)
@@ -397,7 +410,7 @@ static void done(struct relay *relay, const char *answer)
     log_event(stale ? LOG_WARNING : LOG_DEBUG, "job=%s %s: %s", relay->run.job.id,
               relay->settlement.function, answer);
     if (stale) {
-        settle_taken(relay);
+        taken(relay);
     } else {
         taken_up(relay, answer);
     }

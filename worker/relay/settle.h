@@ -40,5 +40,7 @@ void settle_give_back(struct relay *relay);
 void settle_tend(struct relay *relay, int64_t now_ms);
 redis_answer settle_on_answer;
 /* The job is not ours any more. Where the answer to our own word was lost, it is that
- * which was heard; else somebody has taken it, which is said. */
-void settle_taken(struct relay *relay);
+ * which was heard; else somebody has taken it, which is said. Returns whether that is
+ * all: a job that was given back may have ended by that, and the queue is asked once
+ * more. */
+bool settle_taken(struct relay *relay);
