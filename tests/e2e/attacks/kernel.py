@@ -150,7 +150,7 @@ CALLS = [
     Call("B36", "settimeofday", 164, "1, 0", "EPERM"),
     Call("B36", "adjtimex", 159, "at(size=512)", "EPERM"),
     Call("B36", "clock_gettime of another's", 228, "~PPID << 3 | 2, at()", "EPERM"),
-    Call("B36", "clock_gettime of another's thread", 228, "~PPID << 3 | 6, at()", "EINVAL"),
+    Call("B36", "clock_gettime of another's thread", 228, "~PPID << 3 | 6, at()", "EINVAL", same="threads of a process of its own alone"),
     Call("B36", "getrusage of children", 98, "-1, at()", "EPERM"),
     Call("B37", "999", 999, "", "EPERM"),
     Call("B37", "listmount", 458, "0, 0, 0, 0", "EPERM"),
