@@ -111,7 +111,7 @@ static rlim_t read_value(const char *text)
 /* Does a row of this name say so? What was lower before stays. */
 static bool table_says(const char *text, const char *name, rlim_t before, rlim_t set)
 {
-    char row[16], value[32];
+    char row[16], value[32] = ""; /* %24c ends no text */
 
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
         rlim_t said;
