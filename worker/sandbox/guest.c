@@ -65,7 +65,7 @@ int guest_prepare(PyObject *globals)
     hosts_prepare(globals);
     if (print_exception == NULL || ending_prepare(globals) != 0 || rehearsal == NULL ||
         startup_modules == NULL || returned == NULL || code_name == NULL ||
-        deadline_prepare() != 0) {
+        deadline_prepare() != 0 || where_find_threads() != 0) {
         return -1;
     }
     return report_prepare(print_exception);

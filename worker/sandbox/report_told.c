@@ -425,10 +425,11 @@ static PyObject *print_left_out(PyObject *exception, PyObject *print)
 
 PyObject *report_ask(PyObject *exception, PyObject *print)
 {
-    struct report_told *one = tells() ? find(exception) : NULL;
+    bool telling = tells();
+    struct report_told *one = telling ? find(exception) : NULL;
 
     if (one == NULL) {
-        return report_shorten(tells() ? print_left_out(exception, print)
+        return report_shorten(telling ? print_left_out(exception, print)
                                       : PyObject_CallNoArgs(print));
     }
     if (*one->relation == '\0') {

@@ -321,6 +321,15 @@ void where_was(const char *path, int line)
     ring = NULL;
 }
 
+int where_find_threads(void)
+{
+    PyObject *module = PyImport_ImportModule("threading");
+
+    threads = module != NULL ? PyObject_GetAttrString(module, "_active") : NULL;
+    Py_XDECREF(module);
+    return threads != NULL && PyDict_CheckExact(threads) ? 0 : -1;
+}
+
 int where_prepare(void)
 {
     struct sigaction action = {.sa_sigaction = say_where,
@@ -333,16 +342,6 @@ int where_prepare(void)
 
 void where_watch(struct ring_writer *where)
 {
-    PyObject *name = PyUnicode_FromString("threading");
-    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
-
-    threads = module != NULL ? PyObject_GetAttrString(module, "_active") : NULL;
-    if (threads != NULL && !PyDict_CheckExact(threads)) {
-        Py_CLEAR(threads);
-    }
-    PyErr_Clear();
-    Py_XDECREF(module);
-    Py_XDECREF(name);
     ring = where;
     main_thread = frames_thread();
 }

@@ -8,6 +8,9 @@
 
 #include "common/ring.h"
 
+/* In the zygote, before any program: Python's own table of threads, which a fork keeps.
+ * Returns 0, or -1 (with an exception where it is not there). */
+int where_find_threads(void) must_check;
 /* Before the filter, which lets nobody have the signal for himself. Returns 0 or a
  * negative errno. */
 int where_prepare(void) must_check;
