@@ -265,7 +265,7 @@ static void announce(struct pool *pool, struct command_line *line)
     workers_say(pool, "READY=1\n");
 }
 
-/* It takes a fraction of a second, or as long as the zygote waits for what does not end. */
+/* A fraction of a second, or as long as the zygote waits for what does not end. */
 #define CHECK_S 15
 
 static void mind_the_end(struct pool *pool, struct command_line *line)
