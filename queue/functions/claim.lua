@@ -155,7 +155,7 @@ do
   end
 
   -- {queue, id, attempt, verdict, tenant, detail ...} of what relays are still to say, and whether there is more.
-  local function untold(P)
+  local function fetch_untold(P)
     local texts = force("RPOP", P .. "untold", 5 * UNTOLD.at_once) or {}
     local queue, flat, by = string.match(P, "{(.*)}"), {}, {[EVERYBODY] = math.floor(#texts / 5)}
     for i = 1, #texts - 4, 5 do
@@ -177,7 +177,34 @@ do
     return flat, more
   end
 
-  -- {"idle_ms", MS}, or {} where nothing will be due; with "untold" as a second argument also what is to be said.
+  -- What a pool was given last, with a mark: {mark = MARK, words = WORDS}. Nil where there is nothing, or something else.
+  local function given_before(P, pool)
+    local done, given = pcall(cjson.decode, try("GET", P .. "told:" .. pool) or "")
+    return done and type(given) == "table" and type(given.words) == "table" and given or nil
+  end
+
+  -- The same for a pool, which is given it again, with another mark, until `heard` is the last. (A relay of the version before has no
+  -- mark: it hears what it is given, or nobody does.)
+  local function untold(P, pool, heard, mark)
+    if not mark then
+      return fetch_untold(P)
+    end
+    local given, words, more = given_before(P, pool), nil, true
+    if given and given.mark ~= heard then
+      words = given.words
+    else
+      words, more = fetch_untold(P)
+    end
+    if words[1] then
+      redis.call("SET", P .. "told:" .. pool, cjson.encode({mark = mark, words = words}), "EX", UNTOLD.keep_s)
+    else
+      redis.call("UNLINK", P .. "told:" .. pool)
+    end
+    return words, more
+  end
+
+  -- {"idle_ms", MS}, or {} where nothing will be due; with "untold" as a second argument also what is to be said. Behind that come
+  -- the name of the caller's pool, the mark of what it has heard last, and that of this call.
   function tend(P, args)
     local now, lease_ms = now_ms(), within(args[1], 1, 1e9)
     if not lease_ms then
@@ -191,7 +218,7 @@ do
     local _, more = share_recordings(P, now, nil, 0)
     local told, more_told = {}, false
     if args[2] == "untold" then
-      told, more_told = untold(P)
+      told, more_told = untold(P, args[3], args[4], args[5])
     end
     local answer = (more or more_told) and {"idle_ms", "1"} or idle(P, now, "delayed", "lease", "waits")
     if told[1] then

@@ -14,7 +14,7 @@ local RELAY = {"EXISTS recordings_until", "EXISTS rr0", "EXPIRE in:", "EXPIRE ow
                "HEXISTS recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HLEN recordings_size",
                "HMGET conf", "HSET job:", "INCRBY recordings_bytes", "INFO", "LPUSH wake", "LTRIM wake",
                "MEMORY USAGE frames:", "RPOP t0:", "RPOP untold", "HGETALL untold_more", "UNLINK untold_by",
-               "SET audited", "SET suspect", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
+               "SET audited", "SET suspect", "SET told:", "STRLEN zip:", "TYPE dead", "TYPE paused", "UNLINK bytes", "UNLINK ctl:",
                "XADD frames:", "XRANGE frames:", "XREVRANGE frames:", "XTRIM frames:", "ZADD later:", "ZADD turns", "ZCARD delayed",
                "ZADD turns0", "ZADD turns_had0", "ZPOPMIN line0:", "ZRANGE recordings", "ZREM capped", "ZREM lease",
                "ZSCORE waits", "ZUNIONSTORE open"}

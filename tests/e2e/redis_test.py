@@ -753,6 +753,77 @@ class Connections(unittest.TestCase):
                 self.assertEqual((p.read_log().count(f"job={job} "), len(torn)), (1, 1))
                 self.assertEqual(verdicts(p), {verdict: 1, "ok": 1})
 
+    def cancel_some(self, client):
+        """Jobs that wait."""
+        jobs = [client.enqueue(pool.make_zip("print(1)")) for _ in range(10)]
+        self.assertEqual({client.cancel(job) for job in jobs}, {b"cancelled"})
+        return jobs
+
+    def check_said(self, p, jobs, others):
+        """Each of the jobs is said and counted once."""
+        log = p.read_log()
+        self.assertEqual([log.count(f"job={job} attempt=0 verdict=cancelled ") for job in jobs], [1] * len(jobs))
+        self.assertEqual(verdicts(p)["cancelled"], len(jobs) + others)
+
+    def wait_until_said(self, p, jobs):
+        pool.wait_until(lambda: all(f"job={job} " in p.read_log() for job in jobs), "all are said")
+
+    def test_what_nobody_has_heard_is_lost_with_its_connection(self):
+        """Jobs that ended while they waited: they are told again, also to the relay that comes after who did not hear it. Who hears it
+        late, when another has said it, keeps it to himself."""
+        deeds = {"tear": 3, "kill": 3, "stop": 1}
+        for deed, times in deeds.items():
+            with self.subTest(deed), proxy.Proxy(self.server.socket) as proxied, pool.Pool(workers=2, redis=proxied.address) as p:
+                client = pool.Client(self.server.connect(), "test")
+                running, hit, ended = [client.begin() for _ in range(2)], [], threading.Event()
+
+                def strike(moment, words):
+                    if "paddock_tend" not in words:
+                        return
+                    ended.wait()
+                    if moment == "after" and (hit or not client.redis.exists(client.key("untold"))) and len(hit) < times:
+                        hit.append(proxied.here.connection.pid)
+                        if deed != "tear":
+                            os.kill(hit[-1], signal.SIGKILL if deed == "kill" else signal.SIGSTOP)
+                        if deed != "stop":
+                            raise proxy.Torn
+
+                proxied.hook = strike
+                jobs = self.cancel_some(client)
+                ended.set()
+                self.wait_until_said(p, jobs)
+                if deed == "stop":
+                    os.kill(hit[0], signal.SIGCONT)
+                for job in running:
+                    client.cancel(job)
+                self.check_said(p, jobs, sum(client.wait(job).verdict == "cancelled" for job in running))
+                self.assertEqual(len(hit), times)
+
+    def test_what_nobody_has_heard_comes_behind_a_program(self):
+        """Of a job that is cancelled, with whose ZIP, which takes long to come, the relay leaves what else is on its way."""
+        with proxy.Proxy(self.server.socket) as proxied, pool.Pool(workers=1, redis=proxied.address) as p:
+            client, fetched, ended, over = pool.Client(self.server.connect(), "test"), *(threading.Event() for _ in range(3))
+
+            def hold(moment, words):
+                if words[0] == "GETRANGE":
+                    fetched.set()
+                    if moment == "after":
+                        over.wait()
+                elif "paddock_tend" in words and moment == "before" and fetched.is_set():
+                    ended.wait()
+
+            proxied.hook = hold
+            slow = client.enqueue(pool.make_zip("print(1)"))
+            fetched.wait()
+            jobs = self.cancel_some(client)
+            ended.set()
+            pool.wait_until(lambda: not client.redis.exists(client.key("untold")), "they are on their way")
+            client.cancel(slow)
+            self.assertEqual(client.wait(slow).verdict, "cancelled")
+            self.wait_until_said(p, jobs)
+            self.check_said(p, jobs, 1)
+            over.set()
+
     def test_claims_whose_answers_are_lost(self):
         """Each time, until the job is a dead letter: that says why, and no worker is blamed, for none has ended."""
         with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:

@@ -1317,11 +1317,12 @@ class GivenBack(Test):
         self.assertEqual([row[1:4] for row in self.untold()], [("a", "1", "fault")])
         self.assertEqual([q.call("lost", "a", job["token"], "x"), q.call("requeue", "a", job["token"])], ["stale", "stale"])
 
-    def untold(self, *queues):
-        """What a relay is to say of these queues: {queue, id, attempt, verdict, tenant, detail} each."""
+    def untold(self, *queues, pool=()):
+        """What a relay is to say of these queues: {queue, id, attempt, verdict, tenant, detail} each. `pool`: its name, the mark of what
+        it has heard last, and that of this call."""
         keys = [q.key("open") for q in queues or [self.q]]
         connection = self.q.connection(users.WORKER) if len(keys) == 1 else store
-        flat = text(connection.execute_command("FCALL", "paddock_tend", len(keys), *keys, LEASE_MS, "untold"))
+        flat = text(connection.execute_command("FCALL", "paddock_tend", len(keys), *keys, LEASE_MS, "untold", *pool))
         words = dict(zip(flat[::2], flat[1::2])).get("untold", [])
         return [tuple(words[i:i + 6]) for i in range(0, len(words), 6)]
 
@@ -1372,6 +1373,64 @@ class GivenBack(Test):
         store.set(Queue("third").key("waits"), "damage")
         self.assertEqual([row[:2] for row in self.untold(self.q, Queue("third"), other)], [(QUEUE, "a"), ("other", "a")])
         store.flushall()
+
+    def cancel_each(self, *names, queue=None):
+        for name in names:
+            (queue or self.q).enqueue(name)
+            (queue or self.q).call("cancel", name)
+
+    def names(self, *pool):
+        return [row[1] for row in self.untold(pool=pool)]
+
+    def test_an_answer_that_is_not_heard(self):
+        """A pool is told it again, by whichever of its relays asks, until one says that it was heard."""
+        self.cancel_each("a", "b")
+        self.assertEqual(self.names("p", "0", "1"), ["a", "b"])
+        self.cancel_each("c")
+        self.assertEqual([self.names("p", "0", mark) for mark in "23"], [["a", "b"]] * 2)
+        self.assertEqual(self.names("p", "2", "4"), ["a", "b"], "2 was heard too late: the last is 3")
+        self.assertEqual(self.names("p", "4", "5"), ["c"])
+        self.assertTrue(0 < store.ttl(self.q.key("told:", "p")) <= 86400)
+        self.assertEqual(self.names("p", "5", "6"), [])
+        self.assertEqual(self.names("p", "5", "7"), [])
+        self.assertEqual(store.exists(self.q.key("told:", "p"), self.q.key("untold")), 0)
+
+    def test_what_was_not_heard_is_asked_for_at_once(self):
+        """Behind it there may be more."""
+        self.cancel_each(*(f"a{i}" for i in range(150)))
+        for heard, mark, names in (("0", "1", range(100)), ("0", "2", range(100)), ("2", "3", range(100, 150))):
+            flat = self.q.call("tend", LEASE_MS, "untold", "p", heard, mark)
+            answer = dict(zip(flat[::2], flat[1::2]))
+            self.assertEqual(answer["untold"][1::6], [f"a{i}" for i in names])
+            self.assertEqual(answer.get("idle_ms") == "1", mark != "3")
+
+    def test_two_pools_and_one_of_the_version_before(self):
+        """None is given what another has been given, heard or not."""
+        self.cancel_each("a")
+        self.assertEqual(self.names("p", "0", "1"), ["a"])
+        self.assertEqual([self.names("q", "0", "1"), self.names(), self.names("q", "1", "2")], [[]] * 3)
+        self.cancel_each("b")
+        self.assertEqual(self.names(), ["b"])
+        self.assertEqual(self.names(), [])
+        self.assertEqual(self.names("p", "0", "2"), ["a"])
+
+    def test_some_queues_have_told_and_others_not(self):
+        """One mark is for all."""
+        other = Queue("other")
+        self.cancel_each("a")
+        self.assertEqual([row[:2] for row in self.untold(self.q, other, pool=("p", "0", "1"))], [(QUEUE, "a")])
+        self.cancel_each("b", queue=other)
+        both = [(QUEUE, "a"), ("other", "b")]
+        self.assertEqual([row[:2] for row in self.untold(self.q, other, pool=("p", "0", "2"))], both)
+        self.assertEqual(self.untold(self.q, other, pool=("p", "2", "3")), [])
+
+    def test_numbers_that_were_not_heard(self):
+        q = self.q
+        q.enqueue("a")
+        store.hset(q.key("untold_by"), "*", 5000)
+        q.call("cancel", "a")
+        for _ in range(2):
+            self.assertEqual(self.untold(pool=("p", "0", "1")), [(QUEUE, "", "1", "cancelled", "", "too many to name each")])
 
     def test_nobody_fetches_it(self):
         """There is a day's of it at most, and a bounded number: the others are counted, and nobody takes more than his share."""
@@ -1432,6 +1491,19 @@ class GivenBack(Test):
         store.set(q.key("untold_more"), "damage")
         q.call("cancel", "c")
         self.assertEqual(self.untold(), [(QUEUE, "", "1", "cancelled", "", "too many to name each")])
+
+    def test_somebody_damages_what_was_not_heard(self):
+        """It is lost, and nothing else."""
+        key = self.q.key("told:", "p")
+        for number, damage in enumerate((lambda: store.set(key, "damage"), lambda: store.set(key, "[1]"), lambda: store.set(key, "7"),
+                                         lambda: store.rpush(key, "damage"), lambda: store.set(key, '{"mark": 1, "words": 2}'))):
+            store.delete(key)
+            damage()
+            self.cancel_each(f"a{number}")
+            self.assertEqual(self.names("p", "x", f"y{number}"), [f"a{number}"])
+        store.set(key, '{"words": [{"err": "x"}, 7, null, [[]]]}')
+        self.q.call("tend", LEASE_MS, "untold", "p", "x", "z")
+        self.assertEqual(self.names("p", "z", "z2"), [])
 
     def test_the_zip_outlives_run_and_wait(self):
         q = self.q

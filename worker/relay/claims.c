@@ -135,10 +135,16 @@ int claims_beat(struct relay *relay)
 
 int claims_tend(struct relay *relay)
 {
+    const struct upkeep *upkeep = &relay->upkeep;
+    const char *owner = relay->setup.owner;
     struct route route = route_to_all(relay);
+    char pool[sizeof(relay->setup.owner)];
 
+    (void)snprintf(pool, sizeof(pool), "%.*s", (int)lease_pool_length(owner), owner);
     return call(relay, upkeep_on_answer, relay, &route, "FCALL", "paddock_tend",
-                number(relay->setup.lease_ms).text, "untold", NULL);
+                number(relay->setup.lease_ms).text, "untold", pool,
+                number((int64_t)upkeep->heard).text, number((int64_t)upkeep->mark).text,
+                NULL);
 }
 
 int claims_recover(struct relay *relay)

@@ -41,8 +41,7 @@ void lease_doubt(struct relay *relay)
     relay->lease.doubted = true;
 }
 
-/* A relay's owner is its pool's, a dot, and its slot. */
-static size_t pool_name_length(const char *owner)
+size_t lease_pool_length(const char *owner)
 {
     const char *dot = strrchr(owner, '.');
 
@@ -63,7 +62,7 @@ void lease_note_taken(const struct relay *relay, int64_t now_ms)
     if (lease_holds(relay, now_ms)) {
         log_warning("job=%s was taken from here although its lease holds: is there "
                     "another pool with the owner of this one, %.*s?",
-                    relay->run.job.id, (int)pool_name_length(relay->setup.owner),
+                    relay->run.job.id, (int)lease_pool_length(relay->setup.owner),
                     relay->setup.owner);
     }
 }

@@ -8,6 +8,7 @@
 #include "queue/redis.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct relay;
@@ -33,6 +34,9 @@ void lease_doubt(struct relay *relay);
 /* Beyond the lease somebody else may have the job, or where it is doubted: nothing is
  * published or settled until a beat has said that it is still ours. */
 bool lease_holds(const struct relay *relay, int64_t now_ms);
+
+/* How much of a relay's owner is its pool's: behind it come a dot and its slot. */
+size_t lease_pool_length(const char *owner);
 
 /* The queue says that the job is not ours. Says so, and more where that should not be. */
 void lease_note_taken(const struct relay *relay, int64_t now_ms);

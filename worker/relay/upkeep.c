@@ -130,7 +130,23 @@ static void tell_untold(struct relay *relay, const struct redisReply *list)
     }
 }
 
+/* Whether it is for us to tell what came with the call's answer: another relay that took
+ * over meanwhile has been given the same. */
+static bool hear(struct relay *relay)
+{
+    struct scoreboard_redis *redis = &relay->board.scoreboard->redis;
+    unsigned long long heard = relay->upkeep.heard;
+
+    return atomic_compare_exchange_strong(&redis->heard, &heard, relay->upkeep.mark);
+}
+
 /* ---- in turn ---- */
+
+/* No other call's, of this relay or another. */
+static uint64_t new_mark(const struct relay *relay)
+{
+    return (uint64_t)clock_now_us() * LIMIT_WORKERS + relay->setup.slot % LIMIT_WORKERS;
+}
 
 void upkeep_on_answer(void *context, const struct redisReply *reply)
 {
@@ -139,7 +155,7 @@ void upkeep_on_answer(void *context, const struct redisReply *reply)
 
     const struct redisReply *untold = accepted ? claims_find(reply, "untold") : NULL;
 
-    if (untold != NULL) {
+    if (untold != NULL && hear(relay)) {
         tell_untold(relay, untold);
     }
     relay->upkeep.asked = false;
@@ -154,6 +170,8 @@ void upkeep_tend(struct relay *relay, int64_t now_ms)
 
     if (relay->board.asker && !upkeep->asked && now_ms >= upkeep->due_ms &&
         broker_ready(relay, now_ms)) {
+        upkeep->heard = atomic_load(&relay->board.scoreboard->redis.heard);
+        upkeep->mark = new_mark(relay);
         upkeep->asked = claims_tend(relay) == 0;
     }
 }

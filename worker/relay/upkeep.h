@@ -5,6 +5,10 @@
  * the answer comes what no relay has heard of: jobs that ended in the queue, and attempts
  * whose relay is gone, which are logged and counted here. One relay of the pool sees to
  * it, the one that asks for the queues' depth.
+ *
+ * An answer can be lost with its connection. So each call has a mark, and says which is
+ * that of the last whose answer told something and was heard, by whichever relay of the
+ * pool: what came with another one is told again. That stands in the scoreboard.
  */
 #pragma once
 
@@ -18,6 +22,8 @@ struct relay;
 struct upkeep {
     bool asked;     /* paddock_tend is not answered */
     int64_t due_ms; /* when it is to be called next */
+    /* of that call */
+    uint64_t heard, mark;
 };
 
 void upkeep_tend(struct relay *relay, int64_t now_ms);
