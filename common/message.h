@@ -27,6 +27,8 @@
  *   R>Z  START    its job begins: arm the CPU timer, set its group's limit
  *   R>Z  KILL     end it, for this cause
  *   Z>R  EXITED   reaped, with the evidence
+ *   S>S  RELOAD   +fd of a copy of the configuration: from the one that keeps several
+ *                 pools; the answer is a line (supervisor/command_line.h)
  *
  * EOF means that the peer is gone: a zygote kills the slot's sandboxes, a relay stops its
  * sandbox and gives back its lease, everybody exits when the supervisor is gone.
@@ -41,7 +43,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 14 /* bumped with any change below */
+#define MESSAGE_VERSION 15 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -76,7 +78,8 @@ enum group_fd {
     M(FORKED, struct message_forked, 1)                                                  \
     M(START, struct message_start, 0)                                                    \
     M(KILL, struct message_kill, 0)                                                      \
-    M(EXITED, struct message_exited, 0)
+    M(EXITED, struct message_exited, 0)                                                  \
+    M(RELOAD, struct message_reload, 1)
 
 enum message_type {
     MESSAGE_NONE,
@@ -270,6 +273,10 @@ struct message_exited {
     int64_t memory_kb;  /* most of its own, as its control group counts, else what it
                            grew by; 0: unknown */
     char call[32];      /* KILL_FORBIDDEN: name of the system call */
+};
+
+struct message_reload {
+    int64_t number; /* that is answered with */
 };
 
 union message_payload {

@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/fd.h"
+#include "common/message.h"
 #include "common/number.h"
 #include "common/role.h"
 #include "supervisor/health.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +32,7 @@ static int print_help(const struct command_line *line)
         "usage: paddock-supervisor [--config FILE] [--OPTION=VALUE ...]\n"
         "Runs a pool of workers in the foreground.\n\n"
         "  --config FILE    read options from an INI file\n"
-        "  --config-fd N    as it stands there at the start; a reload reads FILE\n"
+        "  --config-fd N    as it stands there; a reload comes from --ready-fd\n"
         "  --pool NAME      run that one alone of the file's pools, its [pool NAME]\n"
         "  --check-config   read the configuration, say whether it is good, and end\n"
         "  --check-sandbox  attack the sandbox layer by layer, say which hold, and end;\n"
@@ -332,6 +334,31 @@ static int read_config(const struct reading *reading, const struct command_line 
     return code;
 }
 
+/* What goes with what. */
+static int check_company(const struct reading *reading)
+{
+    const struct command_line *line = reading->line;
+    bool no_file = line->config_file == NULL, nobody = line->ready_fd < 0;
+    const struct {
+        bool is_given, is_alone;
+        const char *sentence;
+    } rules[] = {
+        {line->pool != NULL, no_file, "--pool goes with --config"},
+        {line->copy >= 0, no_file || nobody,
+         "--config-fd goes with --config and --ready-fd"},
+        {line->json, !line->check, "--json goes with --check-sandbox"},
+        {line->hold, line->pool == NULL || nobody,
+         "--hold goes with --pool and --ready-fd"},
+    };
+
+    for (size_t i = 0; i < array_size(rules); i++) {
+        if (rules[i].is_given && rules[i].is_alone) {
+            return refuse(reading, "%s", rules[i].sentence);
+        }
+    }
+    return ROLE_EXIT_OK;
+}
+
 int command_line_read(struct command_line *line, int argc, char **argv,
                       struct config *config, struct buffer *why)
 {
@@ -341,22 +368,9 @@ int command_line_read(struct command_line *line, int argc, char **argv,
     line->argc = argc;
     line->argv = argv;
     code = parse_all(&reading, argc, argv, true);
-    if (code == ROLE_EXIT_OK && line->pool != NULL && line->config_file == NULL) {
-        code = refuse(&reading, "--pool goes with --config");
-    }
-    if (code == ROLE_EXIT_OK && line->copy >= 0 && line->config_file == NULL) {
-        code = refuse(&reading, "--config-fd goes with --config");
-    }
-    if (code == ROLE_EXIT_OK) {
-        code = read_config(&reading, line, line->pool);
-    }
-    if (code == ROLE_EXIT_OK && line->json && !line->check) {
-        code = refuse(&reading, "--json goes with --check-sandbox");
-    }
-    if (code == ROLE_EXIT_OK && line->hold &&
-        (line->pool == NULL || line->ready_fd < 0)) {
-        code = refuse(&reading, "--hold goes with --pool and --ready-fd");
-    }
+    code = code == ROLE_EXIT_OK ? check_company(&reading) : code;
+    code = code == ROLE_EXIT_OK ? read_config(&reading, line, line->pool) : code;
+    line->kept = line->copy >= 0;
     line->copy = -1; /* what follows is a reload */
     return code;
 }
@@ -410,18 +424,42 @@ bool command_line_hear_go(const struct command_line *line)
            memcmp(word, go, strlen(go)) == 0;
 }
 
-void command_line_say(const struct command_line *line, const char *word)
+int command_line_hear_reload(struct command_line *line, int64_t *ret_number)
 {
-    if (line->ready_fd >= 0) {
-        (void)send(line->ready_fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct message message;
+    int result = message_receive(line->ready_fd, 1u << MESSAGE_RELOAD, &message);
+
+    if (result != 1 && result != -EMFILE) {
+        return 0;
     }
+    *ret_number = message.payload.RELOAD_.number;
+    if (result == 1) {
+        close_fd(&line->copy);
+        line->copy = message.fds[0];
+    }
+    return result;
+}
+
+void command_line_say(const struct command_line *line, const char *word, int64_t number)
+{
+    char text[64], of[32] = "";
+    int size;
+
+    if (line->ready_fd < 0) {
+        return;
+    }
+    if (number != 0) {
+        (void)snprintf(of, sizeof(of), " %" PRId64, number);
+    }
+    size = snprintf(text, sizeof(text), "%s%s\n", word, of);
+    (void)send(line->ready_fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void command_line_say_alive(struct command_line *line, int64_t now_ms)
 {
     if (now_ms >= line->alive_ms) {
         line->alive_ms = now_ms + HEALTH_ASK_MS;
-        command_line_say(line, COMMAND_LINE_ALIVE "\n");
+        command_line_say(line, COMMAND_LINE_ALIVE, 0);
     }
 }
 

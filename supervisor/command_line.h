@@ -12,7 +12,8 @@ struct command_line {
     int argc;
     char **argv; /* borrowed, and read again by a reload */
     const char *config_file;
-    int copy;                  /* of that file, read in its place; -1: none. Borrowed */
+    int copy;  /* of that file, read in its place; -1: none. Owned after a RELOAD */
+    bool kept; /* whoever started us has read the file, and reads it again for us */
     const char *pool;          /* the one of the file that is to run; NULL: all */
     struct option_parts parts; /* the pools of the file; none: one without a name */
     int ready_fd;              /* -1: none */
@@ -24,15 +25,17 @@ struct command_line {
     int (*instead)(const struct command_line *line);
 };
 
-/* What is written to ready_fd: READY once, then ALIVE every few seconds; when the
- * configuration was read again RELOADED where that is in force, KEPT where the one before
- * it is, or ENDING when it is not read, as the pool ends; each as a line. */
+/* What is written to ready_fd: READY once, then ALIVE every few seconds; once for each
+ * reload RELOADED where the configuration that was read is in force, KEPT where the one
+ * before it is, also where a newer reload has called that off, or ENDING when it is not
+ * read, as the pool ends; each as a line, the last three with the number of
+ * MESSAGE_RELOAD behind a space, if there was one. */
 #define COMMAND_LINE_READY    "ready"
 #define COMMAND_LINE_ALIVE    "alive"
 #define COMMAND_LINE_RELOADED "reloaded"
 #define COMMAND_LINE_KEPT     "kept"
 #define COMMAND_LINE_ENDING   "ending"
-/* And what is read from it, where that is waited for. */
+/* And what is read from it, where that is waited for; afterwards it is MESSAGE_RELOAD. */
 #define COMMAND_LINE_GO "go"
 
 #define COMMAND_LINE_INIT                                                                \
@@ -60,10 +63,14 @@ size_t command_line_options(const struct command_line *line, const char **to,
 int command_line_say_ready(struct command_line *line) must_check;
 /* Has GO come? Takes it; whatever else is there, and the end, is no GO. */
 bool command_line_hear_go(const struct command_line *line);
+/* Has MESSAGE_RELOAD come? Takes it: its copy of the file is what is read from now on.
+ * Returns 1, or -EMFILE with its number where there was no room for the copy; or 0 where
+ * it is anything else, or the end. */
+int command_line_hear_reload(struct command_line *line, int64_t *ret_number) must_check;
 /* And from then on ALIVE, at alive_ms. Nobody need read it. */
 void command_line_say_alive(struct command_line *line, int64_t now_ms);
-/* Another of these words, with its end of line. */
-void command_line_say(const struct command_line *line, const char *word);
+/* Another of these words, of the reload of that number; 0: it has none. */
+void command_line_say(const struct command_line *line, const char *word, int64_t number);
 
 /* Says on stderr why we end. Returns `code`. */
 int command_line_complain(int code, const struct buffer *why);

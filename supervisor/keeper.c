@@ -165,11 +165,6 @@ static bool is_over(const struct keeper *keeper)
 
 /* ---- what they say, and how they end ---- */
 
-static bool is_word(const char *words, size_t size, const char *word)
-{
-    return size == strlen(word) && memcmp(words, word, size) == 0;
-}
-
 void keeper_say_serving(const struct keeper *keeper, bool ready)
 {
     uint32_t all = keeper->pools->count;
@@ -202,30 +197,16 @@ static void on_ready(struct keeper *keeper, struct unit *unit)
     }
 }
 
-/* What came of a reload, if it is of that. */
-static void take_word(struct keeper *keeper, struct unit *unit, const char *word,
-                      size_t size)
-{
-    size_t place = (size_t)(unit - keeper->units);
-    bool reloaded = is_word(word, size, COMMAND_LINE_RELOADED "\n");
-    bool ends = is_word(word, size, COMMAND_LINE_ENDING "\n");
-
-    if (reloaded) {
-        keeper_give_file(keeper, place);
-    }
-    keeper->again[place] |= ends;
-    unit->reloading &= !reloaded && !ends && !is_word(word, size, COMMAND_LINE_KEPT "\n");
-}
-
 static void take_words(struct keeper *keeper, struct unit *unit)
 {
-    char words[256];
+    char word[256];
     ssize_t size;
 
-    while ((size = recv(unit->peer, words, sizeof(words), MSG_DONTWAIT)) > 0) {
+    while ((size = recv(unit->peer, word, sizeof(word) - 1, MSG_DONTWAIT)) > 0) {
+        word[size] = '\0'; /* each comes alone */
         unit->silent_ms = 0;
-        take_word(keeper, unit, words, (size_t)size);
-        if (unit->state == UNIT_STARTING) { /* the first is READY */
+        keeper_take_answer(keeper, (size_t)(unit - keeper->units), word);
+        if (unit->state == UNIT_STARTING && strcmp(word, COMMAND_LINE_READY "\n") == 0) {
             on_ready(keeper, unit);
         }
     }
@@ -306,7 +287,8 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
         keeper_give_file(keeper, place);
     }
     take_death(keeper, unit, status);
-    unit->reloading = keeper->again[place] = false;
+    keeper_forget(keeper, place);
+    keeper->again[place] = false;
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
         publish_change(keeper);
@@ -481,6 +463,7 @@ static void close_all(struct keeper *keeper)
     close_fd(&keeper->line->copy);
     for (size_t i = 0; i < PLACES; i++) {
         close_fd(&keeper->given[i].copy);
+        keeper_forget(keeper, i);
     }
     free(keeper->pools);
 }
@@ -500,6 +483,9 @@ int keeper_run(struct command_line *line)
                   i == PLACE_REDIS ? 0 : (uint32_t)(i - PLACE_POOLS));
         keeper.units[i].state = UNIT_SPARE;
         keeper.given[i].copy = -1;
+        for (size_t j = 0; j < KEEPER_HANDED; j++) {
+            keeper.given[i].handed[j].copy = -1;
+        }
     }
     code = open_all(&keeper, &why);
     if (code != ROLE_EXIT_OK) {

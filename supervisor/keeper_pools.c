@@ -11,7 +11,6 @@
 #include "supervisor/lifecycle.h"
 #include "supervisor/reload.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,14 +49,6 @@ const struct unit *keeper_find_owner(const struct keeper *keeper, const char *po
         }
     }
     return NULL;
-}
-
-void keeper_give_file(struct keeper *keeper, size_t place)
-{
-    struct given *given = &keeper->given[place];
-
-    close_fd(&given->copy); /* where there is no other it is started with ours */
-    given->copy = fcntl(keeper->line->copy, F_DUPFD_CLOEXEC, ROLE_PEER + 1);
 }
 
 static void want_pool(struct keeper *keeper, const struct config *config, size_t place)
@@ -148,43 +139,6 @@ void keeper_publish(struct keeper *keeper)
     }
 }
 
-int keeper_read(const struct command_line *line, struct pools **ret, int *ret_copy,
-                struct buffer *why)
-{
-    struct command_line copied = *line;
-    autoclose int copy = -1;
-    int code;
-
-    if (config_copy(line->config_file, &copy, why) < 0) {
-        return ROLE_EXIT_CONFIG;
-    }
-    copied.copy = copy;
-    code = pools_read(&copied, ret, why);
-    if (code == ROLE_EXIT_OK) {
-        *ret_copy = steal_fd(&copy);
-    }
-    return code;
-}
-
-void keeper_read_for(struct keeper *keeper, const struct unit *unit)
-{
-    static struct config fresh;
-    autobuffer struct buffer why = BUFFER_INIT(KIB(4));
-    struct command_line line = *keeper->line;
-    int copy = keeper->given[unit - keeper->units].copy;
-
-    line.copy = copy >= 0 ? copy : line.copy;
-    for (uint32_t i = 0; i < keeper->pools->count; i++) {
-        struct config *config = &keeper->pools->each[i];
-
-        if (strcmp(config->pool, unit->name) == 0 &&
-            command_line_read_again(&line, unit->name, &fresh, NULL, &why) ==
-                ROLE_EXIT_OK) {
-            *config = fresh;
-        }
-    }
-}
-
 /* ---- a reload ---- */
 
 /* What is the whole file's is in force until the end. */
@@ -222,8 +176,8 @@ static void give_time(struct keeper *keeper, size_t place)
     given->drain_s = config->drain_s > given->drain_s ? config->drain_s : given->drain_s;
 }
 
-/* A pool that stays reads the file again by itself. One that goes gives up its port,
- * which may be that of a new one. */
+/* A pool that stays is handed the file. One that goes gives up its port, which may be
+ * that of a new one. */
 static void pass_on(struct keeper *keeper)
 {
     for (size_t i = PLACE_POOLS; i < PLACES; i++) {
@@ -231,9 +185,8 @@ static void pass_on(struct keeper *keeper)
         bool stays = pools_find(keeper->pools, unit->name) != NULL;
 
         if (runs(unit) && stays) {
-            unit->reloading = true;
             give_time(keeper, i);
-            process_signal(&unit->process, SIGHUP);
+            keeper_hand_over(keeper, i);
         } else if (stays) {
             keeper_give_file(keeper, i);
             lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
@@ -242,7 +195,7 @@ static void pass_on(struct keeper *keeper)
         } else if (unit->state != UNIT_SPARE) {
             log_info("pool %s is not in the new configuration: it is drained",
                      unit->name);
-            unit->reloading = false;
+            keeper_forget(keeper, i);
             process_signal(&unit->process, SIGUSR2);
             lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
         }
@@ -314,6 +267,7 @@ void keeper_reload(struct keeper *keeper)
     *keeper->pools = *fresh; /* in its place: the runtime folder's path is borrowed */
     close_fd(&keeper->line->copy);
     keeper->line->copy = steal_fd(&copy);
+    keeper->reloads++;
     log_open("supervisor", config_log(&keeper->pools->common));
     pass_on(keeper);
     say_waiting(keeper);

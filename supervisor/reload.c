@@ -141,7 +141,7 @@ static int read_fresh(const struct command_line *line, struct config *fresh,
     return code;
 }
 
-void reload(struct pool *pool, const struct command_line *line)
+bool reload(struct pool *pool, const struct command_line *line)
 {
     static struct config fresh;
     autobuffer struct buffer why = BUFFER_INIT(4096);
@@ -149,17 +149,17 @@ void reload(struct pool *pool, const struct command_line *line)
 
     if (pool->phase >= POOL_DRAINING) {
         log_warning("the configuration is not read again: the pool is ending");
-        return;
+        return false;
     }
     if (pool->phase == POOL_STARTING) {
         log_info("the configuration is read again after this: the pool is starting");
         pool->reload_again = true;
-        return;
+        return true;
     }
     if (read_fresh(line, &fresh, &why) != ROLE_EXIT_OK) {
         log_error("the configuration stays as it was: %s",
                   why.data != NULL ? why.data : "");
-        return;
+        return false;
     }
     notify_say(&pool->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                (long long)clock_now_us());
@@ -171,18 +171,19 @@ void reload(struct pool *pool, const struct command_line *line)
         pool->reload_waits = false;
         pool->next = fresh;
         put_in_force_at_once(pool);
-        return;
+        return true;
     }
     put_in_force(pool, &fresh);
     log_info("reloaded: %s",
              changes.any ? "the new configuration is in force" : "nothing has changed");
+    return true;
 }
 
 void reload_tend(struct pool *pool, const struct command_line *line)
 {
     if (pool->reload_again && pool->phase == POOL_RUNNING) {
         pool->reload_again = false;
-        reload(pool, line);
+        (void)reload(pool, line);
     }
 }
 

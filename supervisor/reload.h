@@ -13,8 +13,9 @@
 #include "supervisor/pool.h"
 
 /* Where the pool starts it is done when that is over. One that is under way is called off
- * by the next one whose file is good. */
-void reload(struct pool *pool, const struct command_line *line);
+ * by the next one whose file is good. Returns whether it was, or is yet to be read; what
+ * comes of it shows in pool->reload and pool->reloads. */
+bool reload(struct pool *pool, const struct command_line *line);
 void reload_tend(struct pool *pool, const struct command_line *line);
 
 /* Where an option that only a restart changes is another one: says so, and puts it back.

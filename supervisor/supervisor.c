@@ -9,8 +9,9 @@
  * does can reach it.
  *
  * SIGTERM and SIGINT drain; a second one stops, and so does SIGQUIT. SIGHUP reads the
- * configuration again. When --ready-fd comes to its end, it
- * stops at once. When it is killed itself, its children die with it.
+ * configuration again, or, of one of several pools, its keeper hands over what he has
+ * read (MESSAGE_RELOAD). When --ready-fd comes to its end, it stops at once. When it is
+ * killed itself, its children die with it.
  */
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -157,6 +158,7 @@ struct watch {
     struct pool *pool;
     struct command_line *line;
     bool reloading;  /* whoever started us is told when that is over, and whether */
+    int64_t number;  /* of which one; 0: it has none */
     uint32_t before; /* this many that are in force have become more */
 };
 
@@ -195,16 +197,38 @@ static void end(void *context)
     (watch->pool->phase < POOL_DRAINING ? drain : end_now)(context);
 }
 
+/* A bad one leaves that which is under way as it is; a good one calls it off. */
+static void begin_reload(struct watch *watch, int64_t number)
+{
+    const struct pool *pool = watch->pool;
+    uint32_t before = pool->reloads;
+
+    if (!reload(watch->pool, watch->line)) {
+        command_line_say(watch->line,
+                         pool->phase >= POOL_DRAINING ? COMMAND_LINE_ENDING
+                                                      : COMMAND_LINE_KEPT,
+                         number);
+        return;
+    }
+    if (watch->reloading) {
+        command_line_say(watch->line, COMMAND_LINE_KEPT, watch->number);
+    }
+    watch->reloading = true;
+    watch->number = number;
+    watch->before = before;
+}
+
 static void read_again(void *context)
 {
     struct watch *watch = context;
 
-    watch->before = watch->reloading ? watch->before : watch->pool->reloads;
-    reload(watch->pool, watch->line);
-    if (watch->pool->phase < POOL_DRAINING) {
-        watch->reloading = true;
+    if (watch->line->kept) {
+        log_warning(
+            "the configuration is not read again: SIGHUP is for process %d, which "
+            "keeps all pools",
+            (int)getppid());
     } else {
-        command_line_say(watch->line, COMMAND_LINE_ENDING "\n");
+        begin_reload(watch, 0);
     }
 }
 
@@ -216,9 +240,10 @@ static void tell_reloaded(struct watch *watch)
 
     if (watch->reloading && (over || pool->phase >= POOL_DRAINING)) {
         watch->reloading = false;
-        command_line_say(watch->line, pool->reloads != watch->before
-                                          ? COMMAND_LINE_RELOADED "\n"
-                                          : COMMAND_LINE_KEPT "\n");
+        command_line_say(watch->line,
+                         pool->reloads != watch->before ? COMMAND_LINE_RELOADED
+                                                        : COMMAND_LINE_KEPT,
+                         watch->number);
     }
 }
 
@@ -239,12 +264,25 @@ static void on_starter(struct pool *pool, struct command_line *line)
 }
 
 /* Of one who says nothing it is the end. */
-static void hear_starter(struct pool *pool, struct command_line *line)
+static void hear_starter(struct watch *watch)
 {
-    if (pool->held && command_line_hear_go(line)) {
-        pool->held = false;
+    int64_t number;
+    int heard;
+
+    if (watch->pool->held && command_line_hear_go(watch->line)) {
+        watch->pool->held = false;
+        return;
+    }
+    heard = watch->pool->held ? 0 : command_line_hear_reload(watch->line, &number);
+    if (heard == 1) {
+        begin_reload(watch, number);
+    } else if (heard == -EMFILE) {
+        log_error(
+            "the configuration stays as it was: the limit on open files (ulimit -n) "
+            "leaves no room for it");
+        command_line_say(watch->line, COMMAND_LINE_KEPT, number);
     } else {
-        on_starter(pool, line);
+        on_starter(watch->pool, watch->line);
     }
 }
 
@@ -325,7 +363,7 @@ static void loop(struct pool *pool, struct command_line *line, int signals)
             signals_service(signals, signal_rows, array_size(signal_rows), &watch);
         }
         if (fds[POLL_STARTER].revents != 0) {
-            hear_starter(pool, line);
+            hear_starter(&watch);
         }
         pool_service(pool, fds + POLL_UNITS);
         if (!announced && pool->phase == POOL_RUNNING) {

@@ -39,7 +39,7 @@ def text(job):
     return recording.text(recording.decode(job.recording))
 
 
-class Pools(unittest.TestCase):
+class Serving(unittest.TestCase):
     def setUp(self):
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
         os.chmod(self.folder, 0o755)
@@ -87,6 +87,8 @@ class Pools(unittest.TestCase):
         self.pool.process.send_signal(signal.SIGHUP)
         pool.wait_until(lambda: all(one in self.pool.read_log()[before:] for one in said), f"the log says {said}")
 
+
+class Pools(Serving):
     def test_each_has_what_its_section_says(self):
         self.serve()
         self.assertEqual((len(self.workers("exercises")), len(self.workers("competition"))), (1, 2))
