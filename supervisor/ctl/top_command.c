@@ -33,10 +33,30 @@ struct top {
 /* ---- the scoreboard ---- */
 
 /* Of the pool of these options; -ENOENT where none of them names one here. */
-static int open_board(struct top *top, struct buffer *why)
+static int open_board(const struct args *args, struct scoreboard **ret,
+                      struct buffer *why)
 {
-    return top->args->redis == NULL ? local_pool_board(top->args, &top->board, why)
-                                    : -ENOENT;
+    return args->redis == NULL ? local_pool_board(args, ret, why) : -ENOENT;
+}
+
+/* A pool that has ended may be followed by another, which has a scoreboard of its own.
+ * The one before it is there until then: two samples of one address are of one board. */
+static void follow_board(struct top *top)
+{
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
+    struct scoreboard *next = NULL;
+
+    if (top->board == NULL || !local_pool_is_gone(top->board) ||
+        open_board(top->args, &next, &why) < 0) {
+        return;
+    }
+    if (!local_pool_is_gone(next)) {
+        struct scoreboard *before = top->board;
+
+        top->board = next;
+        next = before;
+    }
+    scoreboard_unmap(next);
 }
 
 /* ---- the queue ---- */
@@ -175,6 +195,7 @@ static bool is_ended(int signals, int64_t next_ms)
 
 static void take(struct top *top, struct top_sample *sample)
 {
+    follow_board(top);
     sample->count = choose_queues(top, sample->queues);
     for (size_t i = 0; i < sample->count; i++) {
         ask_queue(top, &sample->queues[i]);
@@ -213,7 +234,7 @@ int top_command(const struct command *command, struct args *args)
 
     args->operates = true;
     top = (struct top){.args = args, .endpoint = ENDPOINT_INIT};
-    error = open_board(&top, &why);
+    error = open_board(args, &top.board, &why);
     if (error < 0 && (error != -ENOENT || args->redis == NULL)) {
         return complain_why(EXIT_CONFIG, &why);
     }

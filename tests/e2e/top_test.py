@@ -3,6 +3,7 @@
 two is not there."""
 
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -92,6 +93,22 @@ class Top(Command):
             self.assertEqual(self.look(p)["gone"], 1)
             p.start()
             self.assertIn("zygote ready", self.top(p).stdout)
+
+    def test_of_a_pool_that_follows(self):
+        """It is shown as soon as it is there, by the one that is looked at already."""
+        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as p:
+            with subprocess.Popen([PADDOCK, "top", "--json", "--runtime-dir", p.runtime], stdout=subprocess.PIPE) as process:
+                self.addCleanup(process.kill)
+                self.assertEqual(json.loads(process.stdout.readline())["slots"][0]["pid"], p.relays()[0])
+                p.stop()
+                p.start()
+                p.client.run("print(1)")
+                for line in itertools.islice(process.stdout, 20):
+                    seen = json.loads(line)
+                    if [slot["pid"] for slot in seen["slots"]] == p.relays():
+                        break
+                self.assertEqual([slot["pid"] for slot in seen["slots"]], p.relays())
+                process.terminate()
 
     def test_without_redis(self):
         with FarRedis() as server:
