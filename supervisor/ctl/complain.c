@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Complaining. Runs in the `paddock` command. */
+/* Complaining. Runs in the `paddock` command. What is quoted may be anybody's: a terminal
+ * is told nothing by it. */
 #include "supervisor/ctl/complain.h"
 
 #include <stdarg.h>
@@ -7,17 +8,21 @@
 
 int complain(int code, const char *format, ...)
 {
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     va_list args;
 
-    (void)fputs("paddock: ", stderr);
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    buffer_vprintf(&why, format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
-    return code;
+    return complain_why(code, &why);
 }
 
 int complain_why(int code, const struct buffer *why)
 {
-    return complain(code, "%s", why->size > 0 ? why->data : "something went wrong");
+    autobuffer struct buffer visible = BUFFER_INIT(4 * WHY_MAX);
+
+    buffer_add_visible(&visible, why->data, why->size);
+    (void)fprintf(stderr, "paddock: %s\n",
+                  visible.size > 0 ? visible.data : "something went wrong");
+    return code;
 }

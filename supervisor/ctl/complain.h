@@ -21,6 +21,7 @@ enum {
  * takes 128 KB. */
 #define WHY_MAX KIB(256)
 
-/* Says it on stderr, behind our name. Returns `code`. */
+/* Says it on stderr, behind our name, on one line and made visible as in the log. Returns
+ * `code`. */
 int complain(int code, const char *format, ...) printf_like(2, 3);
 int complain_why(int code, const struct buffer *why);

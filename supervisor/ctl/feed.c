@@ -5,6 +5,7 @@
 
 #include "common/limits.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/complain.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -155,8 +156,8 @@ static void say_lost(struct feed *feed, int answer, struct buffer *why)
     const char *reason =
         why->data != NULL ? why->data : "the connection to Redis was lost";
 
-    (void)fprintf(stderr, "paddock: input for the program is lost: %s\n",
-                  answer >= 0 ? feed_answer_sentence((enum feed_answer)answer) : reason);
+    (void)complain(0, "input for the program is lost: %s",
+                   answer >= 0 ? feed_answer_sentence((enum feed_answer)answer) : reason);
     if (answer >= 0) {
         answer = send_piece(&feed->endpoint, feed->id, "", 0, true, why);
     }

@@ -6,6 +6,7 @@
 #include "common/fd.h"
 #include "common/limits.h"
 #include "common/text.h"
+#include "supervisor/ctl/complain.h"
 #include "supervisor/ctl/input.h"
 #include "supervisor/ctl/zip_writer.h"
 
@@ -78,8 +79,7 @@ static int visit(FTS *walk, FTSENT *entry, struct zip_writer *zip, size_t base,
     case FTS_F: return is_left_out(entry->fts_name) ? 0 : add_file(zip, entry, base, why);
     case FTS_SL:
     case FTS_SLNONE:
-        (void)fprintf(stderr, "paddock: %s: symbolic links are left out\n",
-                      entry->fts_path);
+        (void)complain(0, "%s: symbolic links are left out", entry->fts_path);
         return 0;
     case FTS_DNR:
     case FTS_ERR:

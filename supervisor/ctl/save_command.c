@@ -33,7 +33,7 @@ struct saving {
     uint64_t got, total;
     size_t halves;               /* files that are not whole */
     size_t refused;              /* of names that are no plain ones ... */
-    struct buffer first_refused; /* ... the first of them, as it can be shown */
+    struct buffer first_refused; /* ... the first of them */
     int error;                   /* of the first write that failed */
 };
 
@@ -76,9 +76,8 @@ static void end_file(struct saving *saving)
 static void refuse_file(struct saving *saving, const struct wire_field *name)
 {
     if (saving->refused++ == 0) {
-        buffer_add_visible(&saving->first_refused, name->bytes,
-                           name->size < sizeof(saving->name) ? name->size
-                                                             : sizeof(saving->name));
+        buffer_add(&saving->first_refused, name->bytes,
+                   name->size < sizeof(saving->name) ? name->size : sizeof(saving->name));
     }
 }
 
@@ -215,16 +214,20 @@ static void say_missing(size_t count, const char *one, const char *many)
 
 static void say_refused(const struct saving *saving)
 {
-    const char *first = saving->first_refused.size > 0 ? saving->first_refused.data : "";
+    autobuffer struct buffer text = BUFFER_INIT(WHY_MAX);
 
     if (saving->refused == 1) {
-        (void)complain(0, "1 of the files was not written: \"%s\" is no plain name",
-                       first);
-    } else if (saving->refused > 1) {
-        (void)complain(0,
-                       "%zu of the files were not written: their names are no plain "
-                       "ones, the first is \"%s\"",
-                       saving->refused, first);
+        buffer_add_text(&text, "1 of the files was not written: \"");
+    } else {
+        buffer_printf(&text,
+                      "%zu of the files were not written: their names are no plain ones, "
+                      "the first is \"",
+                      saving->refused);
+    }
+    buffer_add(&text, saving->first_refused.data, saving->first_refused.size);
+    buffer_add_text(&text, saving->refused == 1 ? "\" is no plain name" : "\"");
+    if (saving->refused > 0) {
+        (void)complain_why(0, &text);
     }
 }
 

@@ -123,6 +123,16 @@ class BadInput(Command):
             with self.subTest(words=words[1:]):
                 self.check(self.paddock(*words), 2, "", sentence)
 
+    def test_what_is_quoted_shows_as_what_it_is(self):
+        """A terminal is told nothing by it, and it is one line; what is no control character is left."""
+        for words in ["\33[2Jrum\n"], ["status", "--queue", "\33[2J\n"], ["run", self.path("\33[2J\n")], ["run", "--\33[2J\n"]:
+            with self.subTest(words):
+                done = self.paddock(*words)
+                self.assertNotIn("\33", done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn("\\x1b[2J", done.stderr)
+        self.assertIn("no command 'r\u00fcm'", self.paddock("r\u00fcm").stderr)
+
     def test_help(self):
         for words in (["status", "-h"], ["status", "--help"], ["status", "some-id", "-h"]):
             done = self.paddock(*words)
