@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -69,9 +70,11 @@ static int listen_at(const struct addrinfo *at, int *ret_fd)
     return 0;
 }
 
-static int find(const struct place *place, struct addrinfo **ret)
+/* `flags`: AI_NUMERICHOST where nobody is to be asked for a name, as he may not answer.
+ */
+static int find(const struct place *place, int flags, struct addrinfo **ret)
 {
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV | flags,
                                    .ai_socktype = SOCK_STREAM};
 
     return getaddrinfo(place->host, place->port, &hints, ret);
@@ -88,9 +91,13 @@ static bool is_everywhere(const struct addrinfo *at)
                                      : four->sin_addr.s_addr == INADDR_ANY;
 }
 
-/* Whether one takes what the other would listen at, both at one port. */
+/* Whether one takes what the other would listen at, both at one port. NULL: a name, which
+ * may be any address. */
 static bool takes(const struct addrinfo *one, const struct addrinfo *other)
 {
+    if (one == NULL || other == NULL) {
+        return one != NULL && is_everywhere(one) && one->ai_family == AF_INET6;
+    }
     return (one->ai_addrlen == other->ai_addrlen &&
             memcmp(one->ai_addr, other->ai_addr, one->ai_addrlen) == 0) ||
            (is_everywhere(one) &&
@@ -105,9 +112,11 @@ bool listening_clash(const char *one, const char *other)
     bool clash = false;
 
     if (split(one, &places[0], &unused) == 0 && split(other, &places[1], &unused) == 0 &&
-        strcmp(places[0].port, places[1].port) == 0 && find(&places[0], &first) == 0 &&
-        find(&places[1], &second) == 0) {
-        clash = takes(first, second) || takes(second, first);
+        strcmp(places[0].port, places[1].port) == 0) {
+        (void)find(&places[0], AI_NUMERICHOST, &first); /* else it is a name */
+        (void)find(&places[1], AI_NUMERICHOST, &second);
+        clash = strcasecmp(places[0].host, places[1].host) == 0 || takes(first, second) ||
+                takes(second, first);
     }
     if (first != NULL) {
         freeaddrinfo(first);
@@ -127,7 +136,7 @@ int listening_open(const char *address, int *ret_fd, struct buffer *why)
     if (error < 0) {
         return error;
     }
-    error = find(&place, &found);
+    error = find(&place, 0, &found);
     if (error != 0) {
         buffer_printf(why, "metrics %s: %s", address, gai_strerror(error));
         return -EADDRNOTAVAIL;

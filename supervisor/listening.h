@@ -12,6 +12,7 @@
 int listening_open(const char *address, int *ret_fd, struct buffer *why) must_check;
 /* The same, but only looks whether it is an address. */
 int listening_check(const char *address, struct buffer *why) must_check;
-/* Does one take the other's port: are they the same address, however they are written, or
- * is one of them all addresses? What is no address, or is not found, takes no other's. */
+/* Does one take the other's port: are they the same name, or the same number, however it
+ * is written, or is one of them all addresses? Nobody is asked where a name leads, so it
+ * returns at once; that shows when both listen. What is no address takes no other's. */
 bool listening_clash(const char *one, const char *other);

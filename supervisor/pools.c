@@ -55,8 +55,9 @@ static bool check_apart(const struct pools *pools, const struct option_row *row,
     return true;
 }
 
-/* However it is written: localhost:9464 may be 127.0.0.1:9464, and 0.0.0.0:9464 is there,
- * too. */
+/* However it is written: 127.1:9464 is 127.0.0.1:9464, and 0.0.0.0:9464 is there, too. A
+ * name may lead anywhere, and who knows that may not answer: the keeper waits for nobody.
+ */
 static bool check_ports(const struct pools *pools, struct buffer *why)
 {
     for (uint32_t i = 0; i < pools->count; i++) {

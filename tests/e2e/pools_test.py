@@ -750,6 +750,30 @@ class BadInput(unittest.TestCase):
                     self.assertIn(said.format(file=self.file) if "{file}" in said else said, done.stderr)
                     self.assertFalse(os.path.exists(f"{self.folder}/run"))
 
+    def test_nobody_is_asked_for_names(self):
+        """Who knows them may not answer, and all pools would wait: names are compared as they stand there."""
+        if os.geteuid() != 0:
+            self.skipTest("only root has a name server of his own")
+        server = self.enterContext(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        server.bind(("127.0.53.53", 53))
+        server.setblocking(False)
+        with open(os.path.join(self.folder, "resolv.conf"), "w", encoding="ascii") as file:
+            file.write("nameserver 127.0.53.53\noptions timeout:1 attempts:1\n")
+        words = "".join(f"[pool {name}]\nqueue = {name}\nmetrics = {host}:9464\n" for name, host in
+                        (("a", "one.internal"), ("b", "two.internal"), ("c", "127.0.0.1"), ("d", "{}")))
+        for host, code, said in (("three.internal", 0, ""), ("One.internal", 100, "the pools a and d cannot have the same one"),
+                                 ("[::]", 100, "the pools a and d cannot have the same one")):
+            with self.subTest(host):
+                with open(self.file, "w", encoding="utf-8") as file:
+                    file.write(words.format(host))
+                done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+                                       f"{self.folder}/resolv.conf", pool.program("paddock-supervisor"), "--config", self.file,
+                                       "--check-config"], capture_output=True, text=True, timeout=pool.PATIENCE)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(said, done.stderr)
+                with self.assertRaises(BlockingIOError):
+                    server.recv(512)
+
     def test_a_pool_that_is_none(self):
         done = self.start("[pool a]\n", "--pool=b")
         self.assertEqual(done.returncode, 100)
