@@ -173,6 +173,32 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
     return error;
 }
 
+/* It is left there: whoever removes a lock takes it from who waits for it. */
+int runtime_hold_data(struct runtime *runtime, const struct config *config,
+                      struct buffer *why)
+{
+    char path[LIMIT_PATH + 16];
+    autoclose int fd = -1;
+
+    if (config->data_dir[0] == '\0' || runtime->data >= 0) {
+        return 0;
+    }
+    (void)snprintf(path, sizeof(path), "%s/paddock.lock", config->data_dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return 0; /* Redis cannot write there either, and says why */
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        buffer_printf(why,
+                      "data_dir = %s: the Redis of another supervisor keeps its "
+                      "queue there",
+                      config->data_dir);
+        return -EBUSY;
+    }
+    runtime->data = steal_fd(&fd);
+    return 0;
+}
+
 /* ---- what pools have left ---- */
 
 /* A lock that is a file says that it is one of a pool: others may lie beside them. */
@@ -291,6 +317,7 @@ void runtime_close(struct runtime *runtime)
 {
     char path[LIMIT_PATH];
 
+    close_fd(&runtime->data);
     if (runtime->lock < 0) {
         return; /* nothing in there is ours */
     }

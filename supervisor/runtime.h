@@ -17,6 +17,7 @@ struct runtime {
     int lock;               /* fd, -1: not held */
     bool made;              /* we created the folder, or inherited it from whoever did */
     char name[RANDOM_NAME]; /* of whoever holds the lock; of who was killed, its heir's */
+    int data;               /* fd of the lock of data_dir, -1: not held */
 };
 
 #define RUNTIME_SCOREBOARD "scoreboard"
@@ -27,7 +28,7 @@ struct runtime {
 
 #define RUNTIME_OWNER 97 /* bytes of an owner, with its NUL */
 
-#define RUNTIME_INIT ((struct runtime){NULL, -1, false, ""})
+#define RUNTIME_INIT ((struct runtime){NULL, -1, false, "", -1})
 
 /* Whether a supervisor could make or use it, as far as anybody can see. Returns 0, or a
  * negative errno with a sentence in `why`. */
@@ -37,6 +38,11 @@ int runtime_try(const struct config *config, struct buffer *why) must_check;
  * or a negative errno with a sentence in `why` (-EBUSY: another supervisor has it). */
 int runtime_open(struct runtime *runtime, const struct config *config,
                  struct buffer *why) must_check;
+/* Where there is a data_dir, and that is not ours yet: takes its lock, for two Redis
+ * would write the same file. Returns 0, also where it cannot be locked at all, or -EBUSY
+ * with a sentence in `why`. */
+int runtime_hold_data(struct runtime *runtime, const struct config *config,
+                      struct buffer *why) must_check;
 /* Removes the folders in it of pools that are not among these (NULL: of all) and whose
  * supervisor is gone: somebody killed it, and nobody followed it. */
 void runtime_sweep(const struct runtime *runtime, const struct option_parts *parts);

@@ -19,13 +19,16 @@
 #include <stdio.h>
 #include <string.h>
 
-int starting_open_redis_unit(const struct config *config, const struct runtime *runtime,
+int starting_open_redis_unit(const struct config *config, struct runtime *runtime,
                              struct unit *unit)
 {
     autobuffer struct buffer why = BUFFER_INIT(1024);
     struct process process = PROCESS_INIT;
-    int error = redis_server_open(config, runtime, &process, &why);
+    int error = runtime_hold_data(runtime, config, &why);
 
+    if (error == 0) {
+        error = redis_server_open(config, runtime, &process, &why);
+    }
     unit_started(unit, process, -1);
     if (error == -EINTR) {
         return 0; /* the loop ends what has begun */
@@ -51,12 +54,15 @@ int starting_open_redis(struct pool *pool)
     return starting_open_redis_unit(&pool->config, &pool->runtime, unit);
 }
 
-int starting_redis_unit(const struct config *config, const struct runtime *runtime,
+int starting_redis_unit(const struct config *config, struct runtime *runtime,
                         struct unit *unit, struct buffer *why)
 {
     struct process process = PROCESS_INIT;
-    int error = redis_server_start(config, runtime, -1, &process, why);
+    int error = runtime_hold_data(runtime, config, why);
 
+    if (error == 0) {
+        error = redis_server_start(config, runtime, -1, &process, why);
+    }
     if (error == 0) {
         unit_started(unit, process, -1);
         lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);

@@ -11,11 +11,11 @@
 int starting_open_redis(struct pool *pool);
 
 /* The same of any unit, with the private Redis of that configuration. */
-int starting_open_redis_unit(const struct config *config, const struct runtime *runtime,
+int starting_open_redis_unit(const struct config *config, struct runtime *runtime,
                              struct unit *unit);
 /* Starts it again, without waiting. Returns 0, or a negative errno with a sentence in
  * `why`. */
-int starting_redis_unit(const struct config *config, const struct runtime *runtime,
+int starting_redis_unit(const struct config *config, struct runtime *runtime,
                         struct unit *unit, struct buffer *why) must_check;
 /* Finds what control groups there are, as `wanted` says (cgroup.h). Returns 0 or a
  * negative errno after logging. */

@@ -240,6 +240,19 @@ class Life(unittest.TestCase):
             self.assertIn(f"another supervisor (process {p.process.pid}) runs in {p.runtime}", done.stderr)
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
+    def test_a_second_one_on_the_same_data(self):
+        """Two Redis would write one file. When the first one is gone, by force too, the next one may."""
+        with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as other:
+            with pool.Pool(workers=1, data_dir=data) as p:
+                done = supervisor("--runtime-dir", other + "/run", "--data-dir", data, "--workers=1")
+                self.assertEqual((done.returncode, os.listdir(other)), (100, []), done.stderr)
+                self.assertIn(f"data_dir = {data}: the Redis of another supervisor keeps its queue there\n", done.stderr)
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
+                p.process.kill()
+                p.process.wait()
+                p.start()
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
     def test_every_process_is_replaced(self):
         with tempfile.TemporaryDirectory() as data, pool.Pool(workers=2, data_dir=data) as p:
             for command in ("paddock-relay", "paddock-zygote", "redis"):
