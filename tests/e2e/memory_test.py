@@ -5,6 +5,7 @@ import contextlib
 import glob
 import mmap
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -188,6 +189,24 @@ class Groups(unittest.TestCase):
         with pool.Pool(workers=1, user=pool.STRANGER) as p:
             self.assertIn("cgroup: none: ", p.read_log())
             self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_more_workers_than_files(self):
+        """A reload to more than the limit on open files has room for changes nothing, and says which limit that is."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("[pool]\nworkers = 1\nmax_workers = 4\n")
+            file.flush()
+            os.chmod(file.name, 0o644)
+            with pool.Pool(config=file.name, workers=None,
+                           born={"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))}) as p:
+                if not has_groups(p):
+                    self.skipTest("there are no control groups")
+                file.seek(0)
+                file.write("[pool]\nworkers = 1\nmax_workers = 200\n")
+                file.flush()
+                p.process.send_signal(signal.SIGHUP)
+                pool.wait_until(lambda: "the configuration stays as it was: no zygote starts" in p.read_log(), "it is given up")
+                self.assertIn("the limit on open files (ulimit -n), 1024, has no room for the files of ", p.read_log())
+                self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
     def test_a_path_that_is_none_is_refused(self):
         for path in ("/tmp", "/nowhere"):

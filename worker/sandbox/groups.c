@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- receiving ---- */
@@ -25,16 +26,33 @@ static int receive_one(struct control_group *group, int peer)
 {
     struct pollfd ready = {.fd = peer, .events = POLLIN};
     struct message message;
+    int result = poll(&ready, 1, 10000) == 1
+                     ? message_receive(peer, 1u << MESSAGE_GROUP, &message)
+                     : -ETIMEDOUT;
 
-    if (poll(&ready, 1, 10000) != 1 ||
-        message_receive(peer, 1u << MESSAGE_GROUP, &message) != 1) {
-        return -EPROTO;
+    if (result != 1) {
+        return result == -EMFILE ? result : -EPROTO;
     }
     *group = (struct control_group){0};
     for (size_t i = 0; i < GROUP_FDS; i++) {
         group->fds[i] = steal_fd(&message.fds[i]);
     }
     return 0;
+}
+
+static int say_missing(uint32_t number, uint32_t count, int error)
+{
+    struct rlimit limit = {0};
+
+    if (error != -EMFILE) {
+        return log_failure(error, "control group %u did not come", number);
+    }
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    log_error(
+        "the limit on open files (ulimit -n), %llu, has no room for the files of %u "
+        "control groups, which so many workers need",
+        (unsigned long long)limit.rlim_cur, count);
+    return error;
 }
 
 int groups_receive(struct groups *groups, const struct message_setup *setup, int peer)
@@ -44,7 +62,7 @@ int groups_receive(struct groups *groups, const struct message_setup *setup, int
         int error = receive_one(i == 0 ? &groups->tested : &groups->places[i - 1], peer);
 
         if (error < 0) {
-            return log_failure(error, "control group %u did not come", i);
+            return say_missing(i, setup->groups, error);
         }
         groups->count = i;
     }
