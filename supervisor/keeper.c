@@ -286,6 +286,7 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
     if (unit->reloading) { /* it had not come to say what came of it */
         keeper_give_file(keeper, place);
     }
+    starting_redis_ended(unit, status);
     take_death(keeper, unit, status);
     keeper_forget(keeper, place);
     keeper->again[place] = false;

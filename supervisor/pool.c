@@ -289,6 +289,7 @@ static void on_death(struct pool *pool, struct unit *unit, int status)
     enum unit_state before = unit->state;
     bool loaded = loading_died(&unit->loading, status);
 
+    starting_redis_ended(unit, status);
     board_death(pool, unit, pool->phase < POOL_DRAINING && before != UNIT_RETIRING);
     linking_forget(pool, unit);
     starting_remove_groups(pool, unit);

@@ -78,8 +78,8 @@ static int settings_pipe(const struct config *config, const char *socket, int *r
     return error;
 }
 
-int redis_server_start(const struct config *config, const struct runtime *runtime,
-                       int output, struct process *ret, struct buffer *why)
+static int start(const struct config *config, const struct runtime *runtime, int output,
+                 struct process *ret, struct buffer *why)
 {
     static const char *const argv[] = {"redis-server", "-", NULL};
     char socket[LIMIT_PATH];
@@ -103,6 +103,26 @@ int redis_server_start(const struct config *config, const struct runtime *runtim
     spawn.binary = binary;
     spawn.input = input;
     return spawn_start(&spawn, ret, why);
+}
+
+/* It alone holds the other end: its end is the end of its log. It never waits for who
+ * reads. */
+int redis_server_start(const struct config *config, const struct runtime *runtime,
+                       int *ret_log, struct process *ret, struct buffer *why)
+{
+    autoclose int log = -1, output = -1;
+    int ends[2], error;
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return -errno;
+    }
+    log = ends[0];
+    output = ends[1];
+    error = start(config, runtime, output, ret, why);
+    if (error == 0) {
+        *ret_log = steal_fd(&log);
+    }
+    return error;
 }
 
 /* ---- waiting for it ---- */
@@ -137,7 +157,7 @@ static enum answer ask(const char *socket)
 
 /* Its last line says why it ended; before it stand its pid, its role and the time, up to
  * one of the marks of its log levels. */
-static void add_last_words(int log, struct buffer *why)
+void redis_server_add_last_words(int log, struct buffer *why)
 {
     autobuffer struct buffer text = BUFFER_INIT(KIB(64));
     char part[4096], *line, *mark;
@@ -166,7 +186,7 @@ static int say_end(const struct config *config, int log, struct buffer *why)
         buffer_printf(why, ", with data_dir = %s,", config->data_dir);
     }
     buffer_add_text(why, " ended at once: ");
-    add_last_words(log, why);
+    redis_server_add_last_words(log, why);
     return -ECHILD;
 }
 
@@ -205,15 +225,8 @@ static int await(const struct config *config, const struct runtime *runtime,
 int redis_server_open(const struct config *config, const struct runtime *runtime,
                       struct process *ret, struct buffer *why)
 {
-    autoclose int log = -1, output = -1;
-    int ends[2], error;
+    autoclose int log = -1;
+    int error = redis_server_start(config, runtime, &log, ret, why);
 
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        return -errno;
-    }
-    log = ends[0];
-    output = ends[1];
-    error = redis_server_start(config, runtime, output, ret, why);
-    close_fd(&output); /* it alone holds it: its end is the end of its log */
     return error < 0 ? error : await(config, runtime, ret, log, why);
 }

@@ -9,10 +9,12 @@
 #include "supervisor/runtime.h"
 #include "supervisor/spawn.h"
 
-/* Starts it; it is not ready yet. `output` (-1: none) takes what it logs; it stays the
- * caller's. Returns 0, or a negative errno with a sentence in `why`. */
+/* Starts it; it is not ready yet. *ret_log takes what it logs, as far as there is room:
+ * nobody need read it. Returns 0, or a negative errno with a sentence in `why`. */
 int redis_server_start(const struct config *config, const struct runtime *runtime,
-                       int output, struct process *ret, struct buffer *why) must_check;
+                       int *ret_log, struct process *ret, struct buffer *why) must_check;
+/* Appends why it ended, in its own words. */
+void redis_server_add_last_words(int log, struct buffer *why);
 /* Starts it and waits until it answers: 10 s where it is silent, without end while it
  * says that it loads its data. Returns 0; -EINTR when a signal asks for the end; or
  * another negative errno, with a sentence in `why`, which is Redis's own where it ended.

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 int starting_open_redis_unit(const struct config *config, struct runtime *runtime,
                              struct unit *unit)
@@ -61,13 +62,26 @@ int starting_redis_unit(const struct config *config, struct runtime *runtime,
     int error = runtime_hold_data(runtime, config, why);
 
     if (error == 0) {
-        error = redis_server_start(config, runtime, -1, &process, why);
+        close_fd(&unit->words);
+        error = redis_server_start(config, runtime, &unit->words, &process, why);
     }
     if (error == 0) {
         unit_started(unit, process, -1);
         lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
     }
     return error;
+}
+
+void starting_redis_ended(struct unit *unit, int status)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(64));
+
+    if (unit->words >= 0 && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+        redis_server_add_last_words(unit->words, &text);
+        log_error("the private redis-server ended: %s",
+                  text.data != NULL ? text.data : "");
+    }
+    close_fd(&unit->words);
 }
 
 static int restart_redis(struct pool *pool, struct unit *unit, struct buffer *why)

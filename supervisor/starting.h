@@ -17,6 +17,8 @@ int starting_open_redis_unit(const struct config *config, struct runtime *runtim
  * `why`. */
 int starting_redis_unit(const struct config *config, struct runtime *runtime,
                         struct unit *unit, struct buffer *why) must_check;
+/* A unit has ended with that status: of such a one, says why, if it ended by itself. */
+void starting_redis_ended(struct unit *unit, int status);
 /* Finds what control groups there are, as `wanted` says (cgroup.h). Returns 0 or a
  * negative errno after logging. */
 int starting_open_groups(struct cgroup *cgroup, const char *wanted);

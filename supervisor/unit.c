@@ -86,7 +86,8 @@ void unit_init(struct unit *unit, enum unit_kind kind, uint32_t slot)
                           .state = UNIT_OFF,
                           .process = PROCESS_INIT,
                           .loading = LOADING_INIT,
-                          .peer = -1};
+                          .peer = -1,
+                          .words = -1};
 }
 
 void unit_started(struct unit *unit, struct process process, int peer)

@@ -55,10 +55,11 @@ struct unit {
     uint32_t sandboxes;     /* of a zygote: that can be alive at once */
     struct loading loading; /* of a zygote: host modules */
     int peer;               /* socket to it; -1: none; owned */
-    int64_t start_ms;       /* when it may be started */
-    int64_t ready_ms;       /* since when it is READY */
-    unsigned failures;      /* starts in a row of which it did not get READY */
-    unsigned deaths;        /* in a row of one that was READY, each soon after that */
+    int words;         /* of a Redis that follows another: its log; -1: none; owned */
+    int64_t start_ms;  /* when it may be started */
+    int64_t ready_ms;  /* since when it is READY */
+    unsigned failures; /* starts in a row of which it did not get READY */
+    unsigned deaths;   /* in a row of one that was READY, each soon after that */
     bool hopeless;     /* its last death was of such a kind, and it was not READY since */
     bool worn;         /* of a zygote: a successor is wanted */
     int64_t silent_ms; /* for so long it has not answered (health.h) */

@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import re
 import resource
@@ -252,6 +253,16 @@ class Life(unittest.TestCase):
                 p.process.wait()
                 p.start()
                 self.assertEqual(p.client.run("print(1)").verdict, "ok")
+
+    def test_a_redis_that_does_not_come_up_again(self):
+        """Why it does not is said, in its own words."""
+        with tempfile.TemporaryDirectory() as data, pool.Pool(workers=1, data_dir=data) as p:
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            file, = glob.glob(data + "/appendonlydir/*.incr.aof")
+            with open(file, "a") as file:
+                file.write("garbage\n")
+            os.kill(p.processes("redis")[0], signal.SIGKILL)
+            pool.wait_until(lambda: "the private redis-server ended: Bad file format reading the append only file" in p.read_log(), "it is said")
 
     def test_every_process_is_replaced(self):
         with tempfile.TemporaryDirectory() as data, pool.Pool(workers=2, data_dir=data) as p:
