@@ -175,9 +175,11 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
 
     async def test_who_takes_nothing(self):
         """Holds nobody up, is dropped, and goes on where he was."""
-        job = pool.Client(self.admin, clients_test.QUEUE).enqueue(pool.make_zip(NOISE), output_kb=20000)
+        job = pool.Client(self.admin, clients_test.QUEUE).enqueue(pool.make_zip("input()\n" + NOISE), output_kb=20000, live_input=1)
         slow, other = self.viewer(job), self.viewer(job)
         greedy = await self.in_thread(self.greedy, job)
+        await self.in_thread(pool.wait_until, lambda: len(self.connections()) == 2, "it looks on")
+        await self.in_thread(self.gateway.ask, "POST", f"/jobs/{job}/input?eof=1", b"\n")
         await other.see_all()
         self.check_events(other)
         await self.in_thread(pool.wait_until, lambda: len(self.connections()) == 1, "it is dropped")
