@@ -115,26 +115,27 @@ static const PyThreadState *busiest(const int64_t *before, int count, int64_t le
     return found;
 }
 
-/* On a busy machine one that computes gets its turn only now and then; and one that gives
- * way to another lets go of the interpreter's lock, which the other takes only when its
- * own comes. */
-#define LOOKS   10
+/* On a busy machine one that computes gets its turn only now and then, as long as the
+ * others of that machine take theirs. */
+#define LOOKS   50
 #define LOOK_NS 1000000
 
-static const PyThreadState *running_thread(void)
+/* One that gives way to another lets go of the interpreter's lock, which the other takes
+ * only when its own turn comes: who had it at any look is told by *holds, if not NULL. */
+static const PyThreadState *computing_thread(const PyThreadState **holds)
 {
     bool alone = PyInterpreterState_ThreadHead(main_thread->interp)->next == NULL;
     const struct timespec pause = {.tv_nsec = LOOK_NS};
-    const PyThreadState *found = NULL, *holds = frames_running(main_thread);
+    const PyThreadState *found = NULL;
     int64_t before[CLOCKS_MAX];
     int count = alone ? 0 : read_clocks(before);
 
     for (int i = 0; i < LOOKS && found == NULL && !alone; i++) {
         (void)nanosleep(&pause, NULL);
         found = busiest(before, count, LOOK_NS / 2);
-        holds = holds != NULL ? holds : frames_running(main_thread);
+        *holds = *holds != NULL ? *holds : frames_running(main_thread);
     }
-    return found != NULL ? found : holds;
+    return found;
 }
 
 /* A thread that runs can say it only by itself: its frames change. */
@@ -234,16 +235,21 @@ static bool was_in_kernel(const ucontext_t *context)
 }
 
 /* The thread that computes, if there is one, is what used up the time, with the lock or,
- * in C, without; or else the main thread is what the program waits in. Returns true where
- * the calling one is to say it. */
+ * in C, without; or else the main thread is what the program waits in. Where both do, it
+ * is who has used more: one that only wakes up now and then may be met awake. Returns
+ * true where the calling one is to say it. */
 static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
 {
-    const PyThreadState *running;
+    const PyThreadState *holds = frames_running(main_thread), *running;
 
-    if (own != main_thread || !was_in_kernel(context)) {
-        return true; /* asked by the main thread; or that computes */
+    if (own != main_thread) {
+        return true; /* asked by the main thread */
     }
-    running = running_thread();
+    running = computing_thread(&holds);
+    if (!was_in_kernel(context)) {
+        return running == NULL || used_ns(running) < used_ns(own) || !ask(running);
+    }
+    running = running != NULL ? running : holds;
     return running == NULL || running == main_thread || !ask(running);
 }
 
