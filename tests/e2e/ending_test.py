@@ -204,6 +204,27 @@ PRINTED = [
         "'mine', ('f.py', 'x', 2, 'text here', None, 3)", "'mine', ('f.py', 3, -2, 'abc', 3, 3)",
         "'mine', ('f.py', 3, 200, 'abc', 3, 10 ** 9)", "'mine', ('f.py', 3, 2, 'abc', 5, 1)", "'mine', (None, 3, 2, '  abc ', 5, 1)",
         "5, ('f.py', 3, 2, 'text\\nhere', 2, 3)")),
+    # What says how many frames, or nothing; a stream that fails at the end.
+    *(f"import sys\nsys.tracebacklimit = {limit}\ndef f(n):\n    if n: f(n - 1)\n    1 / 0\nf(3)\n"
+      for limit in ("True", "False", "'x'", "1.5", "2 ** 70", "-2 ** 70", "float('inf')", "type('I', (int,), {'__index__': None})(2)")),
+    "import sys\nclass S:\n    def write(self, text): pass\n    def flush(self): raise ValueError('full')\nsys.stdout = S()\n",
+    "import io, sys\nsys.stdout = io.StringIO()\nsys.stdout.close()\n",
+]
+
+# What was printed and not yet written when the error came: all that was shown, in its order.
+DOTS = "import os, sys\nfor i in range(5): print('.', end='')\n"
+UNWRITTEN = [
+    DOTS + "1 / 0\n",
+    DOTS + "sys.exit('bye')\n",
+    DOTS + "quit('bye')\n",
+    DOTS + "raise KeyboardInterrupt\n",
+    DOTS + "sys.stdout.reconfigure(line_buffering=False)\nprint('line')\n1 / 0\n",
+    DOTS + "sys.stdout = open(1, 'w', closefd=False)\nprint('line')\n1 / 0\n",
+    DOTS + "sys.stderr.write('E')\nsys.excepthook = lambda *e: sys.stderr.write('hooked')\n1 / 0\n",
+    "import sys\nsys.stderr.write('E')\nprint('z', end='')\nsys.excepthook = lambda *e: print('hooked')\n1 / 0\n",
+    DOTS + "class E(Exception):\n    def __str__(self): os._exit(1)\nsys.excepthook = lambda kind, e, trace: str(e)\nraise E\n",
+    "import sys\nsys.stdout = open(1, 'w', closefd=False)\nfor i in range(50): print('line', i)\nimport os\nsys.excepthook = lambda *e: os._exit(1)\n1 / 0\n",
+    DOTS + "import threading, time\ndef f():\n    time.sleep(0.1)\n    os.write(1, b'raw')\nthreading.Thread(target=f).start()\n",
 ]
 
 
@@ -329,7 +350,7 @@ TAKING = {
 }
 
 
-def run_python(files):
+def run_python(files, stderr=subprocess.PIPE):
     """(stdout, stderr) of python3, as if it had run in /robot."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
@@ -337,9 +358,9 @@ def run_python(files):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
-        done = subprocess.run(["/usr/bin/python3", os.path.join(folder, "robot.py")], cwd=folder, capture_output=True, text=True,
-                              timeout=pool.PATIENCE, env={"PYTHONDONTWRITEBYTECODE": "1"})
-        return done.stdout, done.stderr.replace(folder, "/robot")
+        done = subprocess.run(["/usr/bin/python3", os.path.join(folder, "robot.py")], cwd=folder, stdout=subprocess.PIPE, stderr=stderr,
+                              text=True, timeout=pool.PATIENCE, env={"PYTHONDONTWRITEBYTECODE": "1"})
+        return tuple(text and text.replace(folder, "/robot") for text in (done.stdout, done.stderr))
 
 
 def without_addresses(text):
@@ -381,6 +402,20 @@ class Ending(pool.TestCase):
                 records = recording.decode(self.client.run(source).recording)
                 self.assertEqual(recording.text(records), out)
                 self.assertEqual(without_addresses(recording.text(records, "err")), without_addresses(err))
+
+    def test_what_was_printed_comes_before_the_error(self):
+        for source in UNWRITTEN:
+            with self.subTest(source):
+                shown, _ = run_python({"robot.py": source}, stderr=subprocess.STDOUT)
+                records = recording.decode(self.client.run(source).recording, partial=True)
+                ours = "".join(recording.text([r], r["kind"]) for r in records if r["kind"] in ("out", "err"))
+                self.assertEqual(ours.partition("Traceback")[0] if "os._exit" in source else ours, shown)  # then ours tells it still
+
+    def test_a_stream_that_hangs_costs_no_error(self):
+        job = self.client.run("import sys\nclass S:\n    def write(self, text): pass\n    def flush(self):\n        while True: pass\n"
+                              "sys.stdout = S()\n1 / 0\n", wall_ms=600_000, cpu_ms=600_000)
+        self.assertEqual((job.verdict, job.result.get("detail")), ("exception", STILL), job.result)
+        self.assertTrue(recording.text(recording.decode(job.recording, partial=True), "err").endswith("ZeroDivisionError: division by zero\n"))
 
     def test_an_error_whose_telling_hangs(self):
         """It costs its own text alone, on stderr and in the record, also where C holds the interpreter: what answers to no
@@ -574,7 +609,7 @@ class Ending(pool.TestCase):
 
     def test_a_text_of_exit_that_hangs(self):
         source = "class H:\n    def __str__(self):\n        {}\nimport atexit\natexit.register(print, 'late')\nraise SystemExit(H())\n"
-        for text, err in (("while True: pass", "\n"), ("1 / 0", "\n"), ("return 'said'", "said\n")):
+        for text, err in (("while True: pass", NO_TEXT + "\n"), ("1 / 0", "\n"), ("return 'said'", "said\n")):
             with self.subTest(text):
                 job = self.client.run(source.format(text), wall_ms=600_000, cpu_ms=600_000)
                 records = recording.decode(job.recording)

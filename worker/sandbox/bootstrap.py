@@ -313,10 +313,12 @@ def _tell(value, trace, limit):
 
 def _print_chain(value, trace, file, limit=None):
     """As traceback.print_exception(), and with what the interpreter's own printing adds of names; where sys.tracebacklimit says how
-    many frames, it shows the innermost."""
+    many frames, it shows the innermost; what is no number says nothing."""
     most = getattr(sys, "tracebacklimit", None)
-    if limit is None and type(most) is int and most > 0:
-        limit = -most
+    if limit is None and not issubclass(type(most), int):
+        limit = sys.maxsize
+    elif limit is None and int.__gt__(most, 0):
+        limit = -min(int.__add__(most, 0), sys.maxsize)
     _tell(value, trace, limit).print(file=file)
 
 

@@ -9,6 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/ring.h"
+#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/texts.h"
 
 #include <dlfcn.h>
@@ -136,13 +137,6 @@ static bool has_threads(void)
     return has;
 }
 
-void ending_join_threads(void)
-{
-    if (has_threads()) {
-        call_and_forget(shutdown_threads);
-    }
-}
-
 static void flush(PyObject *file)
 {
     PyObject *result =
@@ -170,6 +164,28 @@ void ending_flush(void)
 {
     flush_both("stdout", "__stdout__");
     flush_both("stderr", "__stderr__");
+}
+
+void ending_flush_before_error(void)
+{
+    static const char *const names[] = {"stderr", "stdout"};
+
+    for (size_t i = 0; i < array_size(names); i++) {
+        PyObject *file = Py_XNewRef(PySys_GetObject(names[i]));
+
+        deadline_begin();
+        flush(file);
+        (void)deadline_end();
+        Py_XDECREF(file);
+    }
+}
+
+void ending_join_threads(void)
+{
+    if (has_threads()) {
+        ending_flush();
+        call_and_forget(shutdown_threads);
+    }
 }
 
 /* ---- modules ---- */
@@ -376,6 +392,32 @@ static void end_modules(void)
     ending_flush();
 }
 
+static bool is_closed(PyObject *file)
+{
+    PyObject *closed = PyObject_GetAttrString(file, "closed");
+    bool is = closed != NULL && PyObject_IsTrue(closed) == 1;
+
+    Py_XDECREF(closed);
+    PyErr_Clear();
+    return is;
+}
+
+/* As flush_std_files() of CPython's pylifecycle.c: what fails is said. */
+static void flush_loudly(void)
+{
+    PyObject *file = Py_XNewRef(PySys_GetObject("stdout")), *result;
+
+    if (file != NULL && file != Py_None && !is_closed(file)) {
+        result = PyObject_CallMethod(file, "flush", NULL);
+        if (result == NULL) {
+            PyErr_WriteUnraisable(file);
+        }
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(file);
+    ending_flush();
+}
+
 /* What modules that were loaded ahead would do is left out where a program gave them
  * nothing to do: it takes as long as the smallest program. */
 void ending_run(void)
@@ -385,6 +427,6 @@ void ending_run(void)
     if (has_changed(&handlers)) {
         call_and_forget(shutdown_logging);
     }
-    ending_flush();
+    flush_loudly();
     end_modules();
 }

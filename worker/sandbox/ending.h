@@ -20,7 +20,11 @@ void ending_read(const char *source, size_t size);
 
 /* The following run code of the program's, and swallow its errors as Python does. */
 
-/* Waits for the threads that Python waits for. The second time it does nothing. */
+/* What has been printed comes before the error that the program ends with (flush_io() of
+ * CPython's pythonrun.c). Each stream has a deadline. */
+void ending_flush_before_error(void);
+/* Waits for the threads that Python waits for, with what has been printed written before.
+ * The second time it does nothing. */
 void ending_join_threads(void);
 /* Has stdout and stderr written. */
 void ending_flush(void);

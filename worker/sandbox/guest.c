@@ -391,7 +391,9 @@ static void print_exit_text(PyObject *exception)
         deadline_begin();
         text = PyObject_Str(code);
         PyErr_Clear();
-        (void)deadline_end();
+        if (deadline_end() && text == NULL) {
+            text = PyUnicode_FromString(REPORT_NO_TEXT);
+        }
         if (text != NULL) {
             print_text(text);
         }
@@ -427,12 +429,13 @@ static void tell(const struct program *program, struct outcome *outcome)
     if (outcome->exception == NULL) {
         return;
     }
+    if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
+        (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
+    }
+    ending_flush_before_error();
     if (PyErr_GivenExceptionMatches(outcome->exception, PyExc_SystemExit)) {
         print_exit_text(outcome->exception);
         return;
-    }
-    if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
-        (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
     }
     report_watch(outcome->exception);
     recorder_tell(true);

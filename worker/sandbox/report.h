@@ -12,6 +12,8 @@
 #include <Python.h>
 #include <stdbool.h>
 
+#define REPORT_NO_TEXT "<its text could not be made>"
+
 /* In the zygote: looks up traceback and linecache. 0, or -1 with an exception. */
 int report_prepare(PyObject *print_exception);
 

@@ -28,8 +28,7 @@
 
 #define REPORT_FRAMES_MAX (REPORT_OUTERMOST + REPORT_INNERMOST)
 
-#define REPORT_CUT     "..."
-#define REPORT_NO_TEXT "<its text could not be made>"
+#define REPORT_CUT "..."
 
 /* ---- texts ---- */
 
