@@ -27,14 +27,17 @@ struct command_line {
 
 /* What is written to ready_fd: READY once, then ALIVE every few seconds; once for each
  * reload RELOADED where the configuration that was read is in force, KEPT where the one
- * before it is, also where a newer reload has called that off, or ENDING when it is not
- * read, as the pool ends; each as a line, the last three with the number of
- * MESSAGE_RELOAD behind a space, if there was one. */
+ * before it is, also where a newer reload has called that off; ENDING when it is not
+ * read, as the pool ends, or UNDONE where that end came before it was over; DRAINING
+ * where somebody has asked for that end. Each is a line, what is said of a reload with
+ * the number of MESSAGE_RELOAD behind a space, if there was one. */
 #define COMMAND_LINE_READY    "ready"
 #define COMMAND_LINE_ALIVE    "alive"
 #define COMMAND_LINE_RELOADED "reloaded"
 #define COMMAND_LINE_KEPT     "kept"
 #define COMMAND_LINE_ENDING   "ending"
+#define COMMAND_LINE_UNDONE   "undone"
+#define COMMAND_LINE_DRAINING "draining"
 /* And what is read from it, where that is waited for; afterwards it is MESSAGE_RELOAD. */
 #define COMMAND_LINE_GO "go"
 

@@ -34,7 +34,7 @@ static const int64_t patience_ms[][UNIT_STATES] = {
         {
             [UNIT_STARTING] = 300000, /* as its own children, one after the other */
             [UNIT_READY] = 30000,
-            [UNIT_RETIRING] = 0, /* it ends by itself, or at the end by force */
+            [UNIT_RETIRING] = 30000, /* whose loop turns until it is over */
         },
 };
 

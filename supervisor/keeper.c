@@ -192,6 +192,7 @@ static void publish_change(struct keeper *keeper)
 static void on_ready(struct keeper *keeper, struct unit *unit)
 {
     lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
+    keeper_prove_file(keeper, (size_t)(unit - keeper->units));
     if (keeper->phase == POOL_RUNNING) {
         publish_change(keeper);
     }
@@ -199,16 +200,18 @@ static void on_ready(struct keeper *keeper, struct unit *unit)
 
 static void take_words(struct keeper *keeper, struct unit *unit)
 {
+    size_t place = (size_t)(unit - keeper->units);
     char word[256];
     ssize_t size;
 
     while ((size = recv(unit->peer, word, sizeof(word) - 1, MSG_DONTWAIT)) > 0) {
         word[size] = '\0'; /* each comes alone */
         unit->silent_ms = 0;
-        keeper_take_answer(keeper, (size_t)(unit - keeper->units), word);
         if (unit->state == UNIT_STARTING && strcmp(word, COMMAND_LINE_READY "\n") == 0) {
             on_ready(keeper, unit);
         }
+        keeper->draining[place] |= strcmp(word, COMMAND_LINE_DRAINING "\n") == 0;
+        keeper_take_answer(keeper, place, word);
     }
     if (size == 0) {
         close_fd(&unit->peer);
@@ -234,6 +237,14 @@ static void on_failed_start(struct keeper *keeper, struct unit *unit, int status
     unit_say_not_started(unit, status);
     lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
     keeper_give_up(keeper, code != 0 ? code : ROLE_EXIT_PERMANENT);
+}
+
+void keeper_start_failed(struct keeper *keeper, struct unit *unit)
+{
+    if (unit->kind == UNIT_POOL && unit->state == UNIT_OFF &&
+        keeper_doubt_file(keeper, (size_t)(unit - keeper->units))) {
+        lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
+    }
 }
 
 /* Has any a supervisor, or will it have one? What does not start any more is tried again:
@@ -267,7 +278,10 @@ static void on_drained(struct keeper *keeper, struct unit *unit, int status)
 
 static void take_death(struct keeper *keeper, struct unit *unit, int status)
 {
-    bool ended = unit->kind == UNIT_POOL && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool drains = keeper->draining[unit - keeper->units];
+    bool ended = unit->kind == UNIT_POOL &&
+                 ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || drains);
+
     if (keeper->phase >= POOL_DRAINING) {
         lifecycle_handle(unit, NULL, LIFECYCLE_ENDED, status);
     } else if (keeper->phase == POOL_STARTING && unit->state != UNIT_READY) {
@@ -282,14 +296,15 @@ static void take_death(struct keeper *keeper, struct unit *unit, int status)
 static void on_death(struct keeper *keeper, struct unit *unit, int status)
 {
     size_t place = (size_t)(unit - keeper->units);
+    bool started = unit->state != UNIT_STARTING;
 
-    if (unit->reloading) { /* it had not come to say what came of it */
-        keeper_give_file(keeper, place);
-    }
     starting_redis_ended(unit, status);
     take_death(keeper, unit, status);
-    keeper_forget(keeper, place);
-    keeper->again[place] = false;
+    keeper_lose(keeper, place);
+    if (!started) {
+        keeper_start_failed(keeper, unit);
+    }
+    keeper->draining[place] = keeper->again[place] = false;
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
         publish_change(keeper);
@@ -463,7 +478,6 @@ static void close_all(struct keeper *keeper)
     close_fd(&keeper->signals);
     close_fd(&keeper->line->copy);
     for (size_t i = 0; i < PLACES; i++) {
-        close_fd(&keeper->given[i].copy);
         keeper_forget(keeper, i);
     }
     free(keeper->pools);
@@ -483,7 +497,7 @@ int keeper_run(struct command_line *line)
         unit_init(&keeper.units[i], i == PLACE_REDIS ? UNIT_REDIS : UNIT_POOL,
                   i == PLACE_REDIS ? 0 : (uint32_t)(i - PLACE_POOLS));
         keeper.units[i].state = UNIT_SPARE;
-        keeper.given[i].copy = -1;
+        keeper.given[i].proved = keeper.given[i].trial = -1;
         for (size_t j = 0; j < KEEPER_HANDED; j++) {
             keeper.given[i].handed[j].copy = -1;
         }

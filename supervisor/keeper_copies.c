@@ -36,39 +36,85 @@ int keeper_read(const struct command_line *line, struct pools **ret, int *ret_co
     return code;
 }
 
-void keeper_read_for(struct keeper *keeper, const struct unit *unit)
+int keeper_file_for(const struct keeper *keeper, size_t place)
+{
+    const struct given *given = &keeper->given[place];
+
+    return given->trial >= 0    ? given->trial
+           : given->proved >= 0 ? given->proved
+                                : keeper->line->copy;
+}
+
+void keeper_read_for(struct keeper *keeper, size_t place)
 {
     static struct config fresh;
     autobuffer struct buffer why = BUFFER_INIT(KIB(4));
     struct command_line line = *keeper->line;
-    int copy = keeper->given[unit - keeper->units].copy;
+    const char *name = keeper->units[place].name;
 
-    line.copy = copy >= 0 ? copy : line.copy;
+    line.copy = keeper_file_for(keeper, place);
     for (uint32_t i = 0; i < keeper->pools->count; i++) {
         struct config *config = &keeper->pools->each[i];
 
-        if (strcmp(config->pool, unit->name) == 0 &&
-            command_line_read_again(&line, unit->name, &fresh, NULL, &why) ==
-                ROLE_EXIT_OK) {
+        if (strcmp(config->pool, name) == 0 &&
+            command_line_read_again(&line, name, &fresh, NULL, &why) == ROLE_EXIT_OK) {
+            keeper_keep_at_start(keeper, &fresh);
             *config = fresh;
         }
     }
 }
 
-/* ---- handing it over ---- */
+/* ---- starting it with it ---- */
 
 static int copy_ours(const struct keeper *keeper)
 {
     return fcntl(keeper->line->copy, F_DUPFD_CLOEXEC, ROLE_PEER + 1);
 }
 
-void keeper_give_file(struct keeper *keeper, size_t place)
+void keeper_try_file(struct keeper *keeper, size_t place)
 {
     struct given *given = &keeper->given[place];
 
-    close_fd(&given->copy); /* where there is no other it is started with ours */
-    given->copy = copy_ours(keeper);
+    close_fd(&given->trial);
+    given->trial = copy_ours(keeper);
+    given->tried = false;
+    given->behind = false;
 }
+
+void keeper_prove_file(struct keeper *keeper, size_t place)
+{
+    struct given *given = &keeper->given[place];
+
+    if (given->trial >= 0) {
+        close_fd(&given->proved);
+        given->proved = steal_fd(&given->trial);
+    }
+    given->tried = false;
+}
+
+/* Once each: if neither starts, the reason may be another, and they take turns. */
+bool keeper_doubt_file(struct keeper *keeper, size_t place)
+{
+    struct given *given = &keeper->given[place];
+    bool was_tried = given->tried;
+
+    if (given->trial >= 0 && given->proved >= 0) {
+        log_warning("%s is started with the configuration that was in force there: with "
+                    "the new one it did not start",
+                    unit_label(&keeper->units[place]).text);
+        close_fd(&given->trial);
+        given->tried = given->behind = true;
+        return true;
+    }
+    if (given->behind) {
+        keeper_try_file(keeper, place);
+        given->tried = was_tried;
+        return !was_tried;
+    }
+    return false;
+}
+
+/* ---- handing it over ---- */
 
 static void look_whether_over(struct keeper *keeper, size_t place)
 {
@@ -117,13 +163,26 @@ static void drop(struct given *given, size_t at)
     }
 }
 
+void keeper_lose(struct keeper *keeper, size_t place)
+{
+    struct given *given = &keeper->given[place];
+
+    given->behind = given->behind || given->handed[0].copy >= 0 || given->undone ||
+                    keeper->again[place];
+    given->undone = false;
+    for (size_t i = 0; i < KEEPER_HANDED; i++) {
+        close_fd(&given->handed[i].copy);
+    }
+    look_whether_over(keeper, place);
+}
+
 void keeper_forget(struct keeper *keeper, size_t place)
 {
     struct given *given = &keeper->given[place];
 
-    for (size_t i = 0; i < KEEPER_HANDED; i++) {
-        close_fd(&given->handed[i].copy);
-    }
+    keeper_lose(keeper, place);
+    close_fd(&given->proved);
+    close_fd(&given->trial);
     given->behind = false;
     look_whether_over(keeper, place);
 }
@@ -131,11 +190,12 @@ void keeper_forget(struct keeper *keeper, size_t place)
 /* What a pool may answer. */
 static const struct answer {
     const char *word;
-    bool in_force, ends;
+    bool in_force, ends, undone;
 } answers[] = {
-    {COMMAND_LINE_RELOADED, true, false},
-    {COMMAND_LINE_KEPT, false, false},
-    {COMMAND_LINE_ENDING, false, true},
+    {.word = COMMAND_LINE_RELOADED, .in_force = true},
+    {.word = COMMAND_LINE_KEPT},
+    {.word = COMMAND_LINE_ENDING, .ends = true},
+    {.word = COMMAND_LINE_UNDONE, .undone = true},
 };
 
 /* The answer that it is, with the number behind it, or NULL. */
@@ -162,8 +222,8 @@ static void take_answer(struct given *given, const struct answer *answer, int64_
 
         if (handed->copy >= 0 && handed->number == number) {
             if (answer->in_force) {
-                close_fd(&given->copy);
-                given->copy = steal_fd(&handed->copy);
+                close_fd(&given->proved);
+                given->proved = steal_fd(&handed->copy);
             }
             drop(given, i);
             return;
@@ -179,6 +239,8 @@ void keeper_take_answer(struct keeper *keeper, size_t place, const char *word)
     if (answer != NULL) {
         take_answer(&keeper->given[place], answer, number);
         keeper->again[place] |= answer->ends;
+        keeper->given[place].undone |= answer->undone;
+        keeper_read_for(keeper, place);
     }
     if (keeper->given[place].behind) {
         keeper_hand_over(keeper, place);

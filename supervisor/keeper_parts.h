@@ -18,14 +18,18 @@ struct handed {
 /* One is under way, and the next calls it off: any that come meanwhile are one. */
 #define KEEPER_HANDED 2
 
-/* What the process of a place was given. */
+/* What the pool of a place was given. A pool that is started again has the file that was
+ * in force there, and is handed what has come since: a bad one is no reason not to serve.
+ * Where there is none, or it does not start with that, it is started with ours. */
 struct given {
     char owner[RUNTIME_OWNER]; /* at its start; empty: one that no other has */
     int64_t drain_s;           /* the most ever: it may have kept that */
-    int copy; /* of the file that it has in force, or will at its start; -1: ours. Owned
-               */
+    int proved; /* copy of the file that was in force there last; -1: none. Owned */
+    int trial;  /* of the one that it is started with instead; -1: none. Owned */
+    bool tried; /* it did not start with ours */
     struct handed handed[KEEPER_HANDED]; /* the older one first */
     bool behind;                         /* our file is still to be handed over */
+    bool undone;                         /* and was not over when the pool began to end */
 };
 
 struct keeper {
@@ -47,14 +51,17 @@ struct keeper {
     int signals;
     struct unit units[PLACES]; /* SPARE: not in use, or */
     struct given given[PLACES];
-    bool drained[PLACES]; /* by somebody: its place is kept until a reload */
-    bool again[PLACES];   /* it is being drained, and a reload has come since */
+    bool draining[PLACES]; /* it has said that somebody drains it */
+    bool drained[PLACES];  /* by somebody: its place is kept until a reload */
+    bool again[PLACES];    /* it is being drained, and a reload has come since */
 };
 
 /* ---- keeper.c ---- */
 
 /* All of it ends, with that exit code, or the one of whatever was first. */
 void keeper_give_up(struct keeper *keeper, int code);
+/* One that is not at the start of all: with the other file, if there is one. */
+void keeper_start_failed(struct keeper *keeper, struct unit *unit);
 /* To the service manager: how many serve, and that this is so from now on. */
 void keeper_say_serving(const struct keeper *keeper, bool ready);
 
@@ -72,15 +79,24 @@ int keeper_open_redis(struct keeper *keeper);
  * with and a sentence in `why`; both are the caller's. */
 int keeper_read(const struct command_line *line, struct pools **ret, int *ret_copy,
                 struct buffer *why);
-/* One of them is started, with all that the file said: so have we. */
-void keeper_read_for(struct keeper *keeper, const struct unit *unit);
-/* What we have is in force there, too. */
-void keeper_give_file(struct keeper *keeper, size_t place);
+/* The file that it is to be started with: not ours to close. */
+int keeper_file_for(const struct keeper *keeper, size_t place);
+/* One of them has that file, started with it or since a reload: so have we what it says
+ * of that pool, but for what is another one at its start alone. */
+void keeper_read_for(struct keeper *keeper, size_t place);
+/* It is to be started with ours. */
+void keeper_try_file(struct keeper *keeper, size_t place);
+/* It has started, with the file that it was to. */
+void keeper_prove_file(struct keeper *keeper, size_t place);
+/* It has not. Returns whether there is another one, which is to be tried at once. */
+bool keeper_doubt_file(struct keeper *keeper, size_t place);
 /* It is told to read what we have; later, when it has too much to answer for. */
 void keeper_hand_over(struct keeper *keeper, size_t place);
 /* It has said something: perhaps what came of that. */
 void keeper_take_answer(struct keeper *keeper, size_t place, const char *word);
-/* There is nobody any more who would, or nobody waits for it. */
+/* Its process is gone: what it has not answered to it has not read. */
+void keeper_lose(struct keeper *keeper, size_t place);
+/* The pool is in the configuration no more: nor is what it was given. */
 void keeper_forget(struct keeper *keeper, size_t place);
 
 /* ---- keeper_pools.c ---- */
@@ -88,6 +104,8 @@ void keeper_forget(struct keeper *keeper, size_t place);
 /* What the configuration has and nobody serves is started, one that has the owner of
  * another that runs when that is over; `drained`: also what somebody has drained. */
 void keeper_want_pools(struct keeper *keeper, bool drained);
+/* What a process has at its start alone it keeps: `fresh` is told so. */
+void keeper_keep_at_start(const struct keeper *keeper, struct config *fresh);
 /* Writes the file by which the command finds the pools that serve, or logs why not; where
  * none does it stays as it is. */
 void keeper_publish(struct keeper *keeper);

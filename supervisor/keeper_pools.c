@@ -61,9 +61,12 @@ static void want_pool(struct keeper *keeper, const struct config *config, size_t
         return;
     }
     if (unit->state == UNIT_SPARE) {
+        if (strcmp(unit->name, config->pool) != 0) {
+            keeper_forget(keeper, place);
+        }
         unit_init(unit, UNIT_POOL, unit->slot); /* nothing is left of who was there */
         unit->state = UNIT_SPARE;
-        keeper_give_file(keeper, place);
+        keeper_try_file(keeper, place);
     }
     memcpy(unit->name, config->pool, sizeof(unit->name));
     lifecycle_handle(unit, NULL, LIFECYCLE_WANTED, 0);
@@ -151,9 +154,9 @@ static void keep_whole(struct config *fresh, const struct config *old)
     }
 }
 
-/* As a pool that runs does, which says so itself: until it is started again it serves
- * what it was started with. */
-static void keep_at_start(const struct keeper *keeper, struct config *fresh)
+/* A pool that runs says so itself: until it is started again it serves what it was
+ * started with. */
+void keeper_keep_at_start(const struct keeper *keeper, struct config *fresh)
 {
     const struct config *old = pools_find(keeper->pools, fresh->pool);
 
@@ -186,9 +189,10 @@ static void pass_on(struct keeper *keeper)
 
         if (runs(unit) && stays) {
             give_time(keeper, i);
+            keeper->given[i].tried = false;
             keeper_hand_over(keeper, i);
         } else if (stays) {
-            keeper_give_file(keeper, i);
+            keeper_try_file(keeper, i);
             lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
         } else if (keeper->drained[i]) {
             keeper->drained[i] = false;
@@ -217,7 +221,7 @@ static int read_fresh(const struct keeper *keeper, struct pools **ret, int *ret_
         return ROLE_EXIT_CONFIG;
     }
     for (uint32_t i = 0; i < (*ret)->count; i++) {
-        keep_at_start(keeper, &(*ret)->each[i]);
+        keeper_keep_at_start(keeper, &(*ret)->each[i]);
     }
     code = pools_check(*ret, &sentence);
     if (code != ROLE_EXIT_OK) {
@@ -235,7 +239,11 @@ static void say_waiting(const struct keeper *keeper)
         const struct unit *before =
             keeper_find_owner(keeper, config->pool, config->owner);
 
-        if (before != NULL) {
+        if (place_for(keeper, config->pool) == PLACES) {
+            log_info("pool %s starts when one that is drained is over: %d is the most "
+                     "at a time",
+                     config->pool, LIMIT_POOLS);
+        } else if (before != NULL) {
             log_info("pool %s starts when pool %s is over: its owner is the same",
                      config->pool, before->name);
         }
@@ -282,7 +290,8 @@ static bool is_at_it(const struct unit *unit)
     bool starts = unit->state == UNIT_OFF || unit->state == UNIT_STARTING;
 
     return unit->kind == UNIT_POOL &&
-           (unit->reloading || (starts && unit->failures == 0 && !unit->hopeless));
+           ((unit->state == UNIT_READY && unit->reloading) ||
+            (starts && unit->failures == 0 && !unit->hopeless));
 }
 
 void keeper_tend_reload(struct keeper *keeper)

@@ -83,15 +83,15 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     const char *argv[1 + WORDS + OVER + 1] = {"paddock-supervisor"};
     size_t count = 1 + command_line_options(keeper->line, argv + 1, WORDS);
     autoclose int binary = -1, ours = -1, theirs = -1;
-    int copy = keeper->given[unit - keeper->units].copy;
+    size_t place = (size_t)(unit - keeper->units);
     struct spawn spawn = {.argv = argv,
-                          .input = copy >= 0 ? copy : keeper->line->copy,
+                          .input = keeper_file_for(keeper, place),
                           .output = -1,
                           .waits = true};
     struct process process = PROCESS_INIT;
     int ends[2], error;
 
-    keeper_read_for(keeper, unit);
+    keeper_read_for(keeper, place);
     error = take_owner(keeper, unit, why);
     if (error == 0) {
         error = spawn_open_own(argv[0], &binary, NULL, why);
@@ -134,6 +134,7 @@ static void start_unit(struct keeper *keeper, struct unit *unit)
             keeper_give_up(keeper, ROLE_EXIT_PERMANENT);
         } else {
             lifecycle_handle(unit, NULL, LIFECYCLE_FAILED, 0);
+            keeper_start_failed(keeper, unit);
         }
     }
 }

@@ -174,12 +174,14 @@ static void end_now(void *context)
 /* However often it is said. */
 static void drain(void *context)
 {
-    struct pool *pool = ((struct watch *)context)->pool;
+    const struct watch *watch = context;
+    struct pool *pool = watch->pool;
 
     if (pool->phase < POOL_DRAINING) {
         log_info("draining: running jobs may end, within %lld s",
                  (long long)pool->config.drain_s);
         notify_draining(&pool->notify, pool->config.drain_s * 1000);
+        command_line_say(watch->line, COMMAND_LINE_DRAINING, 0);
         pool_drain(pool);
     }
 }
@@ -232,17 +234,20 @@ static void read_again(void *context)
     }
 }
 
-/* One that is under way when the pool begins to end is over, too. */
+/* One that is under way when the pool begins to end is over, too: nobody knows whether it
+ * was good. */
 static void tell_reloaded(struct watch *watch)
 {
     const struct pool *pool = watch->pool;
     bool over = pool->reload == RELOAD_NONE && !pool->reload_again;
+    bool ends = pool->phase >= POOL_DRAINING;
 
-    if (watch->reloading && (over || pool->phase >= POOL_DRAINING)) {
+    if (watch->reloading && (over || ends)) {
         watch->reloading = false;
         command_line_say(watch->line,
                          pool->reloads != watch->before ? COMMAND_LINE_RELOADED
-                                                        : COMMAND_LINE_KEPT,
+                         : over                         ? COMMAND_LINE_KEPT
+                                                        : COMMAND_LINE_UNDONE,
                          watch->number);
     }
 }
