@@ -209,6 +209,21 @@ PRINTED = [
       for limit in ("True", "False", "'x'", "1.5", "2 ** 70", "-2 ** 70", "float('inf')", "type('I', (int,), {'__index__': None})(2)")),
     "import sys\nclass S:\n    def write(self, text): pass\n    def flush(self): raise ValueError('full')\nsys.stdout = S()\n",
     "import io, sys\nsys.stdout = io.StringIO()\nsys.stdout.close()\n",
+    "import sys\nsys.tracebacklimit = 2\ndef f(n):\n    if n: f(n - 1)\n    1 / 0\nclass D:\n    def __del__(self): f(3)\nd = D(); del d\n",
+    # Names of Python's that are the program's own by then.
+    *("import builtins, threading\nclass D:\n    def __del__(self): 1 / 0\n" + own + "\nd = D(); del d\n"
+      "t = threading.Thread(target=lambda: int('y'), name='T')\nt.start()\nt.join()\nint('x')\n"
+      for own in ("builtins.print = lambda *a, **k: None", "old = print\nbuiltins.print = lambda *a, **k: old('[log]', *a, **k)")),
+    # A hook of Python's that is called with what is no exception, and with another's traceback.
+    "import sys\nsys.excepthook(None, None, None)\nsys.excepthook(ValueError, ValueError('x'), 5)\nsys.excepthook(1, 2, 3)\n",
+    "import sys\ndef f(): g()\ndef g(): 1 / 0\nold = sys.excepthook\nsys.excepthook = lambda k, v, t: old(k, v, t.tb_next)\nf()\n",
+    # What a program's own function for traces and profiles is told.
+    *(f"import sys\ndef f(frame, event, arg):\n    print(event, frame.f_code.co_name)\n    return f\nsys.{hook}(f)\n{end}\n"
+      for hook in ("settrace", "setprofile") for end in ("x = 1", "sys.exit('bye')")),
+    # Streams as Python has them.
+    *("import io, sys\n" + line + "\nprint('fine')\nprint('bad', file=sys.stderr)\n" for line in (
+        "sys.stderr.reconfigure(errors='replace')", "sys.stderr = io.TextIOWrapper(sys.stderr.buffer, encoding='utf-8')",
+        "print(sys.stdout.seekable(), sys.stderr.seekable())")),
 ]
 
 # What was printed and not yet written when the error came: all that was shown, in its order.
@@ -224,6 +239,11 @@ UNWRITTEN = [
     "import sys\nsys.stderr.write('E')\nprint('z', end='')\nsys.excepthook = lambda *e: print('hooked')\n1 / 0\n",
     DOTS + "class E(Exception):\n    def __str__(self): os._exit(1)\nsys.excepthook = lambda kind, e, trace: str(e)\nraise E\n",
     "import sys\nsys.stdout = open(1, 'w', closefd=False)\nfor i in range(50): print('line', i)\nimport os\nsys.excepthook = lambda *e: os._exit(1)\n1 / 0\n",
+    "import sys\nprint('a', end='')\nsys.stderr.write('b')\n",
+    "import atexit, sys\nprint('a', end='')\nsys.stderr.write('b')\natexit.register(print, 'c', end='')\n",
+    "import sys, threading, time\nprint('a', end='')\nsys.stderr.write('b')\nthreading.Timer(0.1, print, 'T').start()\n",
+    "import sys\nclass S:\n    def write(self, text): return old.write(text)\n    def flush(self): old.write('F')\nold = sys.stdout\n"
+    "sys.stdout = S()\nprint('a')\n",
     DOTS + "import threading, time\ndef f():\n    time.sleep(0.1)\n    os.write(1, b'raw')\nthreading.Thread(target=f).start()\n",
 ]
 
@@ -412,10 +432,40 @@ class Ending(pool.TestCase):
                 self.assertEqual(ours.partition("Traceback")[0] if "os._exit" in source else ours, shown)  # then ours tells it still
 
     def test_a_stream_that_hangs_costs_no_error(self):
-        job = self.client.run("import sys\nclass S:\n    def write(self, text): pass\n    def flush(self):\n        while True: pass\n"
-                              "sys.stdout = S()\n1 / 0\n", wall_ms=600_000, cpu_ms=600_000)
-        self.assertEqual((job.verdict, job.result.get("detail")), ("exception", STILL), job.result)
-        self.assertTrue(recording.text(recording.decode(job.recording, partial=True), "err").endswith("ZeroDivisionError: division by zero\n"))
+        """Nor does one that ends the process."""
+        for how, detail in (("while True: pass", STILL), ("__import__('os')._exit(3)", "")):
+            with self.subTest(how):
+                job = self.client.run("import sys\nclass S:\n    def write(self, text): pass\n    def flush(self):\n        " + how
+                                      + "\nsys.stdout = S()\n1 / 0\n", wall_ms=600_000, cpu_ms=600_000)
+                self.assertEqual((job.verdict, job.result.get("detail", "")), ("exception", detail), job.result)
+                records = recording.decode(job.recording, partial=True)
+                self.assertEqual([r["type"] for r in records if r["kind"] == "error"], ["ZeroDivisionError"])
+                self.assertTrue(recording.text(records, "err").endswith("ZeroDivisionError: division by zero\n"))
+
+    def test_files_on_stdout_are_finished(self):
+        for source in ("import gzip, sys\ng = gzip.GzipFile(fileobj=sys.stdout.buffer, mode='wb', mtime=0)\ng.write(b'hello')\n",
+                       "import sys, zipfile\nz = zipfile.ZipFile(sys.stdout.buffer, 'w')\nz.writestr('a', 'b')\n",
+                       "import bz2, sys\nf = bz2.BZ2File(sys.stdout.buffer, 'w')\nf.write(b'hello')\n"):
+            with self.subTest(source):
+                with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+                    file.write(source)
+                    file.flush()
+                    expected = subprocess.run(["/usr/bin/python3", file.name], stdout=subprocess.PIPE, check=True).stdout
+                records = recording.decode(self.client.run(source).recording)
+                shown = b"".join(r["data"] for r in records if r["kind"] == "out")
+                self.assertEqual(len(shown), len(expected))
+
+    def test_an_error_is_printed_untraced(self):
+        """The program's own function for traces or profiles is told nothing of ours; python3 tells it how it reads the file."""
+        source = ("import sys, threading\ntold = []\ndef f(frame, *a):\n    told.append(frame.f_code.co_name)\n    return f\n"
+                  "class D:\n    def __del__(self): 1 / 0\nthreading.{0}(f)\nsys.{0}(f)\nd = D(); del d\nt = threading.Thread(target=D.__del__, args=[0])\n"
+                  "t.start()\nt.join()\ntry: 1 / 0\nexcept Exception: sys.excepthook(*sys.exc_info())\n"
+                  "import atexit\natexit.register(lambda: print({{*told}} & {{'_print_lines', 'format', '_print_chain', '__init__', 'hook'}}))\n1 / 0\n")
+        for hook in "settrace", "setprofile":
+            with self.subTest(hook):
+                records = recording.decode(self.client.run(source.format(hook)).recording)
+                self.assertEqual(recording.text(records).splitlines()[0], "{'__init__'}", "of Thread")
+                self.assertEqual(recording.text(records, "err").count("division by zero"), 4)
 
     def test_an_error_whose_telling_hangs(self):
         """It costs its own text alone, on stderr and in the record, also where C holds the interpreter: what answers to no

@@ -5,7 +5,7 @@ Run once, in the zygote, before its lock. Trusts nothing and knows no job. inter
 names), HOST_MODULES and HOST_PATH (the operator's modules, and folders in which they are), STARTUP (the modules that Python
 starts with), ADDED (packages that the library's archive offers beyond Python's own), REPLACED (modules in which refusals.c
 replaces something), MODULE and HOST (program_module.py and what it stands on), HOSTS_MODULE and HOSTS (the same of
-hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK (report.h), LOADING (host_loading.h),
+hosts/host_module.py), HOSTS_CLOCK (hosts/host_clock.py), SUGGESTION (hint.h), ASK (report.h), UNTRACED, LOADING (host_loading.h),
 ALLOW_CTYPES and what imports.py defines as NOTES, and reads back `loaded`, `missing`, `kept`, `links` and what guest.c and hosts.c
 call. What it raises as SystemExit is for the operator to read.
 """
@@ -311,24 +311,33 @@ def _tell(value, trace, limit):
     return first
 
 
-def _print_chain(value, trace, file, limit=None):
-    """As traceback.print_exception(), and with what the interpreter's own printing adds of names; where sys.tracebacklimit says how
-    many frames, it shows the innermost; what is no number says nothing."""
+def _limit():
+    """As the interpreter reads sys.tracebacklimit: it shows the innermost frames; what is no number says nothing."""
     most = getattr(sys, "tracebacklimit", None)
-    if limit is None and not issubclass(type(most), int):
-        limit = sys.maxsize
-    elif limit is None and int.__gt__(most, 0):
-        limit = -min(int.__add__(most, 0), sys.maxsize)
-    _tell(value, trace, limit).print(file=file)
+    if not issubclass(type(most), int):
+        return sys.maxsize
+    return -min(int.__add__(most, 0), sys.maxsize) if int.__gt__(most, 0) else None
 
 
+def _print_lines(lines, file, _print=print):
+    """A program may have made a `print` of its own."""
+    for line in lines:
+        _print(line, end="", file=file)
+
+
+def _print_chain(value, trace, file, limit=None):
+    """As traceback.print_exception(), and with what the interpreter's own printing adds of names."""
+    _print_lines(_tell(value, trace, _limit() if limit is None else limit).format(), file)
+
+
+@UNTRACED
 def _print_thread_exception(args):
     """threading.excepthook with source lines: the built-in one looks for them on the disk."""
     file = sys.stderr if sys.stderr is not None or args.thread is None else args.thread._stderr
     if args.exc_type is SystemExit or file is None:
         return
     name = args.thread.name if args.thread is not None else _thread.get_ident()
-    print(f"Exception in thread {name}:", file=file)
+    _print_lines([f"Exception in thread {name}:\n"], file)
     _print_chain(args.exc_value, args.exc_traceback, file)
 
 
@@ -344,6 +353,7 @@ def _bind(function, **modules):
 traceback._extract_caret_anchors_from_line_segment = _bind(traceback._extract_caret_anchors_from_line_segment, ast=ast)
 
 
+@UNTRACED
 def _print_unraisable(args):
     """sys.unraisablehook with source lines: of __del__, atexit and the like; that one alone, as the interpreter has it."""
     if sys.stderr is None:
@@ -354,27 +364,38 @@ def _print_unraisable(args):
             what = f": {args.object!r}"
         except Exception:
             what = ": <object repr() failed>"
-    print(f"{args.err_msg or 'Exception ignored in'}{what}", file=sys.stderr)
+    _print_lines([f"{args.err_msg or 'Exception ignored in'}{what}\n"], sys.stderr)
     value = args.exc_value
 
     def lines(*said):
         return [f"{_name(value)}: {traceback._safe_string(_Said(value, *said) if said else value, 'exception')}\n"]
 
     if args.exc_traceback is not None:
-        print("Traceback (most recent call last):", file=sys.stderr)
-        traceback.print_tb(args.exc_traceback)
+        _print_lines(["Traceback (most recent call last):\n", *traceback.extract_tb(args.exc_traceback, _limit()).format()], sys.stderr)
     if value is not None:
-        print(*ASK(value, lines), sep="", end="", file=sys.stderr)
+        _print_lines(ASK(value, lines), sys.stderr)
 
 
+@UNTRACED
 def _print_exception(kind, value, trace, limit=None):
-    """sys.excepthook with source lines, for programs that call it."""
     if sys.stderr is not None:
         _print_chain(value, trace, sys.stderr, limit)
 
 
+@UNTRACED
+def _excepthook(kind, value, trace, /):
+    """sys.excepthook with source lines, for programs that call it: of the exception's own traceback, where it has one."""
+    if sys.stderr is None:
+        return
+    if not issubclass(type(value), BaseException):
+        what = f"TypeError: print_exception(): Exception expected for value, {type(value).__name__} found\n"
+        return _print_lines([what], sys.stderr)
+    own = _trace(value)
+    _print_chain(value, own if own is not None or type(trace) is not types.TracebackType else trace, sys.stderr)
+
+
 sys.unraisablehook = sys.__unraisablehook__ = _print_unraisable
-sys.excepthook = sys.__excepthook__ = _print_exception
+sys.excepthook = sys.__excepthook__ = _excepthook
 
 # The site module, which is not run, would have made these.
 builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
@@ -527,7 +548,10 @@ reseeders = [_new_key] + ([sys.modules["numpy.random"].seed] if "numpy.random" i
 print_exception = _print_exception
 shutdown_threads = threading._shutdown
 threads = threading._active, threading._shutdown_locks, threading._threading_atexits
-# At exit, where a program has made a handler: that none is left unflushed costs nothing else.
+# At exit, where it has made a pool of multiprocessing's.
+shutdown_pools, finalizers = multiprocessing.util._exit_function, multiprocessing.util._finalizer_registry
+atexit.unregister(shutdown_pools)
+# And where a program has made a handler: that none is left unflushed costs nothing else.
 if "logging" in sys.modules:
     shutdown_logging, handlers = sys.modules["logging"].shutdown, sys.modules["logging"]._handlerList
     atexit.unregister(shutdown_logging)

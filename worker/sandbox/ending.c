@@ -9,7 +9,6 @@
 
 #include "common/cleanup.h"
 #include "common/ring.h"
-#include "worker/sandbox/deadline.h"
 #include "worker/sandbox/texts.h"
 
 #include <dlfcn.h>
@@ -26,8 +25,10 @@ struct watched {
 };
 
 static struct watched threads[3]; /* of threading: living, to be joined, exit functions */
+static struct watched finalizers; /* of multiprocessing */
 static struct watched handlers;   /* of logging */
 static PyObject *shutdown_threads;   /* threading._shutdown */
+static PyObject *shutdown_pools;     /* multiprocessing.util._exit_function */
 static PyObject *shutdown_logging;   /* logging.shutdown, or None */
 static PyObject *run_exit_functions; /* atexit._run_exitfuncs */
 static PyObject *get_objects;        /* gc.get_objects */
@@ -107,10 +108,13 @@ int ending_prepare(PyObject *globals)
     get_objects = function_of("gc", "get_objects");
     set_signal = function_of("_signal", "signal");
     shutdown_threads = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_threads"));
+    shutdown_pools = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_pools"));
     shutdown_logging = Py_XNewRef(PyDict_GetItemString(globals, "shutdown_logging"));
     last_ahead = last_module();
     if (run_exit_functions == NULL || get_objects == NULL || set_signal == NULL ||
-        last_ahead == NULL || shutdown_threads == NULL || shutdown_logging == NULL ||
+        last_ahead == NULL || shutdown_threads == NULL || shutdown_pools == NULL ||
+        shutdown_logging == NULL ||
+        watch(PyDict_GetItemString(globals, "finalizers"), &finalizers) != 0 ||
         watch_threads(PyDict_GetItemString(globals, "threads")) != 0) {
         return -1;
     }
@@ -166,26 +170,27 @@ void ending_flush(void)
     flush_both("stderr", "__stderr__");
 }
 
-void ending_flush_before_error(void)
+void ending_flush_main(void)
 {
     static const char *const names[] = {"stderr", "stdout"};
 
     for (size_t i = 0; i < array_size(names); i++) {
         PyObject *file = Py_XNewRef(PySys_GetObject(names[i]));
 
-        deadline_begin();
         flush(file);
-        (void)deadline_end();
         Py_XDECREF(file);
     }
 }
 
-void ending_join_threads(void)
+bool ending_join_threads(void)
 {
-    if (has_threads()) {
-        ending_flush();
+    bool has = has_threads();
+
+    if (has) {
+        ending_flush_main();
         call_and_forget(shutdown_threads);
     }
+    return has;
 }
 
 /* ---- modules ---- */
@@ -194,11 +199,12 @@ void ending_join_threads(void)
  * over all that a program has made takes as long as some small programs do, and much
  * longer where it has made much: it is done only where it can be seen. */
 static const char *const running_late[] = {
-    "__del__", "yield", "async",    /* finalizers, suspended generators and coroutines */
-    "weakref",                      /* which calls back */
-    "open",    "IO",    "Buffered", /* streams, which are written and closed */
-    "detach",                       /* of stdout, whose buffer then is one */
-    "exec",                         /* which may run any of these from elsewhere */
+    "__del__", "yield",  "async",    /* finalizers, suspended generators and coroutines */
+    "weakref",                       /* which calls back */
+    "open",    "IO",     "Buffered", /* streams, which are written and closed */
+    "File",    "gzip",               /* on others */
+    "detach",  "buffer",             /* of stdout, whose buffer then is one */
+    "exec",                          /* which may run any of these from elsewhere */
 };
 static bool runs_late;
 
@@ -405,7 +411,8 @@ static bool is_closed(PyObject *file)
 /* As flush_std_files() of CPython's pylifecycle.c: what fails is said. */
 static void flush_loudly(void)
 {
-    PyObject *file = Py_XNewRef(PySys_GetObject("stdout")), *result;
+    PyObject *file = Py_XNewRef(PySys_GetObject("stdout"));
+    PyObject *before = Py_XNewRef(PySys_GetObject("__stdout__")), *result;
 
     if (file != NULL && file != Py_None && !is_closed(file)) {
         result = PyObject_CallMethod(file, "flush", NULL);
@@ -414,16 +421,23 @@ static void flush_loudly(void)
         }
         Py_XDECREF(result);
     }
+    if (before != file) {
+        flush(before);
+    }
+    Py_XDECREF(before);
     Py_XDECREF(file);
-    ending_flush();
+    flush_both("stderr", "__stderr__");
 }
 
 /* What modules that were loaded ahead would do is left out where a program gave them
  * nothing to do: it takes as long as the smallest program. */
 void ending_run(void)
 {
-    ending_join_threads();
+    (void)ending_join_threads();
     call_and_forget(run_exit_functions);
+    if (has_changed(&finalizers)) {
+        call_and_forget(shutdown_pools);
+    }
     if (has_changed(&handlers)) {
         call_and_forget(shutdown_logging);
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <Python.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* In the zygote: takes what it needs from bootstrap.py's globals, so that nothing is
@@ -20,13 +21,13 @@ void ending_read(const char *source, size_t size);
 
 /* The following run code of the program's, and swallow its errors as Python does. */
 
-/* What has been printed comes before the error that the program ends with (flush_io() of
- * CPython's pythonrun.c). Each stream has a deadline. */
-void ending_flush_before_error(void);
-/* Waits for the threads that Python waits for, with what has been printed written before.
- * The second time it does nothing. */
-void ending_join_threads(void);
-/* Has stdout and stderr written. */
+/* Has stderr and stdout written, when the main module is over, before its error is told
+ * and its threads are waited for (flush_io() of CPython's pythonrun.c). */
+void ending_flush_main(void);
+/* Waits for the threads that Python waits for, with those written before. Returns whether
+ * there were any: the second time there are none. */
+bool ending_join_threads(void);
+/* Has stdout and stderr written, as at the very end. */
 void ending_flush(void);
 /* All of it; nothing of the program runs on the main thread afterwards. */
 void ending_run(void);

@@ -423,21 +423,30 @@ static void add_hint(PyObject *exception, const struct program *program,
     }
 }
 
+/* A stream that hangs costs no error. */
+static void flush_within_deadline(void)
+{
+    deadline_begin();
+    ending_flush_main();
+    (void)deadline_end();
+}
+
 /* What the program's author sees of it; here its own __str__, hooks and streams run. */
 static void tell(const struct program *program, struct outcome *outcome)
 {
     if (outcome->exception == NULL) {
         return;
     }
-    if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
-        (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
-    }
-    ending_flush_before_error();
     if (PyErr_GivenExceptionMatches(outcome->exception, PyExc_SystemExit)) {
+        flush_within_deadline();
         print_exit_text(outcome->exception);
         return;
     }
+    if (outcome->verdict == VERDICT_MEMORY_LIMIT) {
+        (void)rlimits_open_reserve(SIZE_MAX, 0); /* without it, it is shorter */
+    }
     report_watch(outcome->exception);
+    flush_within_deadline();
     recorder_tell(true);
     report_print(outcome->exception);
     recorder_tell(false);
@@ -488,22 +497,28 @@ static void say_where(const struct outcome *outcome)
 static void conclude(const struct program *program, struct outcome *outcome,
                      struct ring_writer *ring)
 {
+    bool written = false;
+
     if (outcome->verdict == VERDICT_OK) {
-        ending_join_threads();
+        written = ending_join_threads();
         give_back(outcome->result);
     }
     say_where(outcome);
     claim(ring, outcome);
-    tell(program, outcome);
     if (outcome->exception != NULL) {
+        tell(program, outcome);
         claim(ring, outcome);
+    } else if (!written) {
+        ending_flush_main();
     }
 }
 
 /* With the exception and the result go the program's frames, and what is in them. */
 static void end_program(struct outcome *outcome)
 {
-    ending_flush();
+    if (outcome->exception != NULL) {
+        ending_flush(); /* what has been printed of it, which may go on for long */
+    }
     Py_CLEAR(outcome->exception);
     Py_CLEAR(outcome->result);
     ending_run();

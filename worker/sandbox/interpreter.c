@@ -31,6 +31,7 @@
 
 #include <Python.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -45,14 +46,15 @@ static PyObject *reseeders; /* list of functions; of the bootstrap's globals */
 static PyObject *random_seed;
 
 /* Programs see pipes: what has been decided about a file object's nature (seekable, a
- * terminal) when Python creates sys.stdin and sys.stdout is what it will be in the
- * sandbox. */
-static int use_pipes_as_stdio(void)
+ * terminal) when Python creates sys.stdin, sys.stdout and sys.stderr is what it will be
+ * in the sandbox. Our own stderr is put back afterwards. */
+static int use_pipes_as_stdio(int *ret_errors)
 {
     int ends[2];
 
-    if (pipe(ends) != 0 || dup2(ends[0], STDIN_FILENO) < 0 ||
-        dup2(ends[1], STDOUT_FILENO) < 0) {
+    *ret_errors = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (*ret_errors < 0 || pipe(ends) != 0 || dup2(ends[0], STDIN_FILENO) < 0 ||
+        dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0) {
         return -errno;
     }
     close_fd(&ends[0]);
@@ -91,7 +93,7 @@ static PyStatus configure(PyConfig *config, int64_t hash_seed)
     return status;
 }
 
-static int start_python(int64_t hash_seed)
+static int start_python(int64_t hash_seed, int errors)
 {
     PyPreConfig preconfig;
     PyConfig config;
@@ -101,6 +103,7 @@ static int start_python(int64_t hash_seed)
     preconfig.utf8_mode = 1;
     status = Py_PreInitialize(&preconfig);
     if (PyStatus_Exception(status)) {
+        (void)dup2(errors, STDERR_FILENO);
         log_error("unable to start Python: %s", status.err_msg);
         return -EINVAL;
     }
@@ -109,6 +112,7 @@ static int start_python(int64_t hash_seed)
     if (!PyStatus_Exception(status)) {
         status = Py_InitializeFromConfig(&config);
     }
+    (void)dup2(errors, STDERR_FILENO);
     PyConfig_Clear(&config);
     if (PyStatus_Exception(status)) {
         log_error("unable to start Python: %s", status.err_msg);
@@ -202,6 +206,31 @@ static PyObject *ask(PyObject *self, PyObject *args)
 
 static PyMethodDef ask_method = {"ask", ask, METH_VARARGS, NULL};
 
+/* What Python has in C, and we in Python, is nothing that a program's own trace or
+ * profile function is told of. */
+static PyObject *call_untraced(PyObject *function, PyObject *args, PyObject *keywords)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    PyObject *result;
+
+    PyThreadState_EnterTracing(thread);
+    result = PyObject_Call(function, args, keywords);
+    PyThreadState_LeaveTracing(thread);
+    return result;
+}
+
+static PyMethodDef untraced_methods[] = {
+    {"hook", (PyCFunction)(void (*)(void))call_untraced, METH_VARARGS | METH_KEYWORDS,
+     NULL},
+};
+
+static PyObject *untraced(PyObject *self, PyObject *function)
+{
+    return PyCFunction_New(untraced_methods, function);
+}
+
+static PyMethodDef untraced_method = {"untraced", untraced, METH_O, NULL};
+
 /* Runs bootstrap.py; returns its globals (a new reference) or NULL. */
 static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *startup,
                                PyObject *notes, const char *added)
@@ -230,6 +259,7 @@ static PyObject *run_bootstrap(const struct message_setup *setup, PyObject *star
             {"LOADING", host_loading_function()},
             {"SUGGESTION", PyCFunction_New(&suggestion_method, NULL)},
             {"ASK", PyCFunction_New(&ask_method, NULL)},
+            {"UNTRACED", PyCFunction_New(&untraced_method, NULL)},
             {"ALLOW_CTYPES", PyBool_FromLong(setup->allow_ctypes != 0)},
         };
 
@@ -359,17 +389,18 @@ int interpreter_start(const struct message_setup *setup, int library_fd,
 {
     static struct library library;
     PyObject *globals = NULL, *startup, *notes;
+    autoclose int errors = -1;
     int error;
 
     /* One malloc arena: further ones would cost a job's memory limit 64 MiB of address
      * space each. */
     (void)mallopt(M_ARENA_MAX, 1);
     set_locale();
-    error = use_pipes_as_stdio();
+    error = use_pipes_as_stdio(&errors);
     if (error < 0) {
         return log_failure(error, "unable to make pipes");
     }
-    error = start_python(setup->hash_seed);
+    error = start_python(setup->hash_seed, errors);
     if (error < 0) {
         return error;
     }

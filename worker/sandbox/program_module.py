@@ -71,7 +71,7 @@ _TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": 
           "zip": "application/zip"}
 
 
-def _returned(value):
+def _returned(value, _print=print):
     """What the function of a job's entry returned."""
     if value is None:
         return
@@ -81,4 +81,4 @@ def _returned(value):
         why = "{1}"  # there is no room for it
         _host.value(text)
     except BaseException as error:
-        print("What the program returned is not kept, because " + why.format(type(error).__name__, error), file=_sys.stderr)
+        _print("What the program returned is not kept, because " + why.format(type(error).__name__, error), file=_sys.stderr)
