@@ -153,7 +153,8 @@ export class Queue {
      * @param {string} id @param {{from?: string, signal?: AbortSignal}} [options] @returns {AsyncGenerator<Entry, void, void>}
      */
     follow(id, { from = START, signal } = {}) {
-        if (!/^[0-9]{1,20}-[0-9]{1,20}$/.test(from)) { throw new BadField("position", "takes that of an entry"); }
+        const isOne = /^[0-9]{1,20}-[0-9]{1,20}$/.test(from) && from.split("-").every((number) => BigInt(number) < 1n << 64n);
+        if (!isOne) { throw new BadField("position", "takes that of an entry"); }
         return this.#entries(checkId(id), from, signal);
     }
 

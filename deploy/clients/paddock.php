@@ -204,7 +204,8 @@ final class Queue
      */
     public function follow(string $id, string $from = START, ?float $timeout = null): \Generator
     {
-        if (!preg_match('/^[0-9]{1,20}-[0-9]{1,20}\z/', $from)) {
+        $is64 = fn (string $number): bool => strcmp(str_pad($number, 20, '0', STR_PAD_LEFT), '18446744073709551615') <= 0;
+        if (!preg_match('/^([0-9]{1,20})-([0-9]{1,20})\z/', $from, $numbers) || !$is64($numbers[1]) || !$is64($numbers[2])) {
             throw new BadField('position', 'takes that of an entry');
         }
         return $this->entries(self::checked($id), $from, $timeout);

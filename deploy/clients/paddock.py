@@ -140,7 +140,7 @@ class Queue:
         """The entries of the job's Stream behind this position, as they come, up to its one result. At each "state" a reader
         forgets what it has: an attempt begins. Slices of a lost attempt are left out. Raises NoSuchJob where there is none (any
         more), and TimeoutError after so many seconds in all."""
-        if not re.fullmatch(r"[0-9]{1,20}-[0-9]{1,20}", position):
+        if not re.fullmatch(r"[0-9]{1,20}-[0-9]{1,20}", position) or max(map(int, position.split("-"))) >= 1 << 64:
             raise BadField("position", "takes that of an entry")
         return self._entries(_checked(job_id), position, timeout)
 

@@ -262,7 +262,7 @@ class Cases(Tier):
             for call in ("follow", "result", "cancel", "input", "exists", "status", "position"):
                 self.check_error(self.driver.call(call, id=id), "BadField", field="id")
             self.check_error(self.driver.enqueue("print(1)", id=id), "BadField", field="id")
-        for position in ("", "$", "0", "0-0\n", "x-1", "-", "1-1-1"):
+        for position in ("", "$", "0", "0-0\n", "x-1", "-", "1-1-1", "18446744073709551616-0", "0-99999999999999999999"):
             self.check_error(self.driver.call("follow", id="a", position=position), "BadField", field="position")
 
     def test_queues_that_are_none(self):
