@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""deploy/examples/gateway: 500 who look on, on one connection that waits; those who leave, come back, are slow; what it refuses; and
-a Redis that goes and comes. The viewers speak HTTP as a browser does, without one."""
+"""deploy/examples/gateway: 500 who look on, on one connection that waits; those who leave, come back, are slow; what it refuses; a
+Redis that goes and comes; and the page that makes the best of it. The viewers speak HTTP as a browser does, without one."""
 
 import asyncio
 import base64
@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 import clients_test
@@ -41,7 +42,8 @@ class Gateway:
     def __init__(self, server, **environment):
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.copytree(os.path.join(clients_test.ROOT, "deploy", "examples", "gateway"), FOLDER)
-        self.process = start(server.socket, stderr=subprocess.DEVNULL, **environment)
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = start(server.socket, stderr=self.errors, **environment)
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
 
     def __enter__(self):
@@ -51,7 +53,13 @@ class Gateway:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(pool.PATIENCE)
         self.process.stdout.close()
+        self.errors.close()
         assert code == 0, f"the gateway ends with {code}"
+
+    def complaints(self):
+        """All that it has said on standard error."""
+        self.errors.seek(0)
+        return self.errors.read()
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, what the JSON says)."""
@@ -113,6 +121,35 @@ class Viewer:
 
     def output(self):
         return recording.text(recording.decode(b"".join(base64.b64decode(data["data"]) for _, kind, data in self.events if kind == "slice")))
+
+
+class Page:
+    """The page's own script follows a job: `line` is the next event, or an answer about the job."""
+
+    def __init__(self, gateway, job):
+        self.process = subprocess.Popen(["node", os.path.join(clients_test.HERE, "page.mjs"), FOLDER, f"http://127.0.0.1:{gateway.port}/", job],
+                                        stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        """It ends by itself, for nothing is left to follow."""
+        if error[0] is not None:
+            self.process.kill()
+        code = self.process.wait(pool.PATIENCE)
+        self.process.stdout.close()
+        assert error[0] is not None or code == 0, f"the page ends with {code}"
+
+    def line(self):
+        return json.loads(self.process.stdout.readline())
+
+    def until(self, **wanted):
+        """The lines up to one that has this."""
+        lines = [self.line()]
+        while not wanted.items() <= lines[-1].items():
+            lines.append(self.line())
+        return lines
 
 
 class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
@@ -236,9 +273,14 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
     async def test_what_is_refused(self):
         ask = self.gateway.ask
         for method, path, status in (("GET", "/jobs/nobody", 404), ("GET", "/jobs/nobody/events", 404), ("POST", "/jobs/nobody/cancel", 404),
-                                     ("GET", "/jobs/a.b", 400), ("GET", "/elsewhere", 404), ("DELETE", "/jobs/a", 404)):
+                                     ("GET", "/jobs/a.b", 400), ("GET", "/elsewhere", 404), ("DELETE", "/jobs/a", 404),
+                                     ("GET", "//", 404), ("GET", "///", 404), ("GET", "//x", 404), ("GET", "*", 400), ("GET", "http://%", 400),
+                                     ("GET", "http://gateway/elsewhere", 404), ("GET", "/jobs/nobody/events?from=x", 400)):
             self.assertEqual(ask(method, path)[0], status, path)
-        self.assertEqual(ask("GET", "/jobs/nobody/events", headers={"Last-Event-ID": "x"})[0], 400)
+        for position in "x", "99999999999999999999-0":
+            self.assertEqual(ask("GET", "/jobs/nobody/events", headers={"Last-Event-ID": position})[0], 400)
+        self.assertEqual(ask("GET", f"/jobs/nobody/events?from={END}")[0], 204)
+        self.assertEqual(ask("GET", f"/jobs/nobody/events?from={END}", headers={"Last-Event-ID": "0-0"})[0], 404)
         program = pool.make_zip("print(1)")
         self.assertEqual(ask("POST", "/jobs?trace=all", program)[0], 400)
         status, _, told = ask("POST", "/jobs?trace=calls&cpu_ms=60000", program)
@@ -256,6 +298,7 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         status, headers, told = ask("POST", "/jobs", program)
         self.assertEqual((status, headers["Retry-After"]), (429, "1"), told)
         self.assertEqual(ask("POST", f"/jobs/{job}/cancel")[2], {"answer": "cancelled"})
+        self.assertNotIn("    at ", self.gateway.complaints())  # of none of these a stack
 
     async def test_redis_away_and_back(self):
         job = await self.in_thread(self.gateway.submit, clients_test.ASKS, live_input=1)
@@ -279,6 +322,40 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         await viewer.look()
         await viewer.go()
         await viewer.see_all()
+
+    def check_page(self, job, lines):
+        """Each entry once, and in order."""
+        told = [(line["kind"], line["data"]["data"] if line["kind"] == "slice" else line["data"]) for line in lines if "kind" in line]
+        self.assertEqual(told, [(f[b"k"].decode(), base64.b64encode(f[b"d"]).decode() if f[b"k"] == b"slice" else json.loads(f[b"d"]))
+                                for _, f in self.admin.xrange(PREFIX + "frames:" + job)])
+
+    def test_a_page_while_redis_is_away(self):
+        """A 503 ends its EventSource for good: it makes another one, that goes on where it was."""
+        job = pool.Client(self.admin, clients_test.QUEUE).enqueue(pool.make_zip(clients_test.ASKS), wall_ms=60000, live_input=1)
+        with Page(self.gateway, job) as page:
+            seen = page.until(kind="slice")
+            self.server.stop()
+            seen += page.until(asked=503)
+            self.start_again()
+            pool.wait_until(lambda: self.gateway.ask("GET", f"/jobs/{job}")[0] == 200, "it is back")
+            self.assertEqual(self.gateway.ask("POST", f"/jobs/{job}/input?eof=1", b"back\n")[2], {"answer": "ok"})
+            seen += page.until(kind="result")
+        self.check_page(job, seen)
+
+    async def test_a_page_of_too_many(self):
+        with Gateway(self.server, MAX_VIEWERS="1") as gateway:
+            job = await self.in_thread(gateway.submit, clients_test.ASKS, live_input=1)
+            viewer = Viewer(gateway, job)
+            await viewer.come()
+            with Page(gateway, job) as page:
+                await self.in_thread(page.until, asked=200)
+                await viewer.go()
+                await self.in_thread(gateway.ask, "POST", f"/jobs/{job}/input?eof=1", b"\n")
+                self.check_page(job, await self.in_thread(page.until, kind="result"))
+
+    def test_a_page_without_a_job(self):
+        with Page(self.gateway, "nobody") as page:
+            self.assertEqual(page.until(kind="gone"), [{"asked": 404}, {"kind": "gone"}])
 
     async def test_redis_is_away_at_the_start(self):
         """It listens, says so to who calls, ends when it is told to; and serves as soon as there is one."""
@@ -315,7 +392,7 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         self.gateway.ask("POST", f"/jobs/{job}/cancel")
 
     async def test_the_page(self):
-        for path in "/", "/recording.js":
+        for path in "/", "/follow.js", "/recording.js":
             connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=pool.PATIENCE)
             connection.request("GET", path)
             self.assertEqual(connection.getresponse().status, 200)

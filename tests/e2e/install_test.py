@@ -19,7 +19,7 @@ INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-
              "lib/tmpfiles.d/paddock.conf", "etc/paddock/redis.conf", "share/doc/paddock/README.md", "share/doc/paddock/PROTOCOL.md",
              "share/doc/paddock/examples/robot2010/robot.py", "etc/paddock/paddock.conf",
              *(f"share/paddock/clients/{name}" for name in ("paddock.py", "paddock.js", "paddock.php", "package.json", "follow.sh")),
-             *(f"share/doc/paddock/examples/gateway/{name}" for name in ("server.js", "index.html", "paddock.js", "recording.js"))]
+             *(f"share/doc/paddock/examples/gateway/{name}" for name in ("server.js", "index.html", "follow.js", "paddock.js", "recording.js"))]
 
 
 class Install(unittest.TestCase):

@@ -23,7 +23,10 @@ const GRACE_MS = 5000; // for requests that are under way at the end
 const NOT_LET_IN = /^(WRONGPASS|NOAUTH|NOPERM) /;
 const FIELDS = ["entry", "source", "trace", "tabs", "live_input"]; // what who calls may choose
 const TOLD = ["state", "verdict", "exit_code", "sentence", "where", "cpu_ms", "wall_ms", "memory_kb", "attempt"]; // of a job
-const FILES = { "/": ["index.html", "text/html; charset=utf-8"], "/recording.js": ["recording.js", "text/javascript"] };
+const FILES = {
+    "/": ["index.html", "text/html; charset=utf-8"], "/follow.js": ["follow.js", "text/javascript"],
+    "/recording.js": ["recording.js", "text/javascript"],
+};
 
 /** An answer that is no success. */
 class Answer extends Error {
@@ -106,10 +109,13 @@ async function taken(response, signal) {
     }
 }
 
-/** The job's Stream as Server-Sent Events, whose ids are the positions in it: a browser that comes back says the last one. */
-async function follow(request, response, id) {
+/**
+ * The job's Stream as Server-Sent Events, whose ids are the positions in it: a browser that comes back says the last one, and a
+ * page that makes it come anew says it in the address.
+ */
+async function follow(request, response, id, query) {
     permit(request, id);
-    const from = request.headers["last-event-id"] ?? paddock.START;
+    const from = request.headers["last-event-id"] ?? query.get("from") ?? paddock.START;
     if (from === paddock.END) {
         response.writeHead(204).end(); // the browser asks no more
         return;
@@ -140,7 +146,7 @@ async function file(request, response, path) {
 }
 
 const ROUTES = [
-    ["GET", /^(\/|\/recording\.js)$/, file],
+    ["GET", /^(\/|\/follow\.js|\/recording\.js)$/, file],
     ["POST", /^\/jobs$/, submit],
     ["GET", /^\/jobs\/([^/]+)$/, state],
     ["GET", /^\/jobs\/([^/]+)\/events$/, follow],
@@ -148,8 +154,17 @@ const ROUTES = [
     ["POST", /^\/jobs\/([^/]+)\/input$/, input],
 ];
 
+/** What is asked for: a path as it stands, which may begin with slashes, or as for a proxy a whole address. */
+function addressOf(request) {
+    try {
+        return new URL(request.url.startsWith("/") ? "http://gateway" + request.url : request.url);
+    } catch {
+        throw new Answer(400, "this is no address");
+    }
+}
+
 async function serve(request, response) {
-    const { pathname, searchParams } = new URL(request.url, "http://gateway");
+    const { pathname, searchParams } = addressOf(request);
     for (const [method, pattern, handle] of ROUTES) {
         const found = pattern.exec(pathname);
         if (found && method === request.method) { return handle(request, response, found[1], searchParams); }
