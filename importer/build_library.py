@@ -125,15 +125,41 @@ def refuse_name(name):
     raise Failure(f"there is no package {name}: install it from Debian first (python3-{name.lower()}?)")
 
 
-def add_package(builder, name, added):
-    if name in added or name in sys.stdlib_module_names:
+def resolve(name, found):
+    """Adds to `found` what there is to import by this name, and all that comes along with it."""
+    if name in found or name in sys.stdlib_module_names:
         return
     if not name.isidentifier():
         raise Failure(f"\"{name}\" is no package: --add takes one name that can be imported, without dots, such as numpy")
-    spec = find(name)
-    if spec is None:
+    if find(name) is None:
         refuse_name(name)
-    added.extend((name, *WITH.get(name, ())))
+    found.extend((name, *WITH.get(name, ())))
+    for other in [*required_by(name), *LATER.get(name, ())]:
+        if find(other) is not None:
+            resolve(other, found)
+
+
+def complaint(name):
+    """Why a package cannot be had; "" if it can. Asked in a child: what an import has loaded, and done, is not undone."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        why = ""
+        try:
+            resolve(name, [])
+        except Failure as error:
+            why = str(error)
+        os.write(writing, why.encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        why = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return why if status == 0 else f"{name} cannot be imported: Python ends of it"
+
+
+def add_package(builder, name):
+    spec = find(name)
     for folder in spec.submodule_search_locations or ():
         builder.add_folder(folder)
     if not spec.submodule_search_locations and spec.origin.endswith(".py"):
@@ -144,22 +170,37 @@ def add_package(builder, name, added):
             builder.add_folder(str(path))
     for folder in DATA.get(name, ()):
         builder.add_folder(folder)
-    for other in [*required_by(name), *LATER.get(name, ())]:
-        if find(other) is not None:
-            add_package(builder, other, added)
 
 
-def stamp(added):
-    """What says for which interpreter an archive was made, and with what."""
+def top_level(names):
+    return [name for name in names if "." not in name]
+
+
+def stamp(asked, added):
+    """What says for which interpreter an archive was made, what was asked for, and with what it was made, therefore."""
     magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
-    lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"add {name}" for name in added)]
+    lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"asked {name}" for name in asked),
+             *(f"add {name}" for name in added)]
     return "".join(line + "\n" for line in lines)
 
 
-def build(path, packages):
+def read_stamp(path):
+    """That of an archive, and what was asked for and added; nothing, where there is none, or it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(STAMP).decode()
+    except (FileNotFoundError, IsADirectoryError, zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+        text = ""
+    added = re.findall(r"^add (.*)$", text, re.M)
+    return text, re.findall(r"^asked (.*)$", text, re.M) or top_level(added), added
+
+
+def build(path, asked, kept):
+    """`asked`: packages; of those that are `kept` from before one that is gone is left out, and asked for the next time."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise Failure(f"unable to write {path}: it is a folder")
+    gone = {name: why for name in asked if name in kept and (why := complaint(name))}
     try:
         handle, temporary = tempfile.mkstemp(prefix=".python-library-", dir=folder)
     except OSError as error:
@@ -171,9 +212,12 @@ def build(path, packages):
                 builder.add_folder(STANDARD, LEFT_OUT)
                 builder.add_folder(ZONES, {"posix", "right"})
                 added = []
-                for package in packages:
-                    add_package(builder, package, added)
-                builder.add_bytes(STAMP, stamp(added), 0, zipfile.ZIP_STORED)
+                for name in asked:
+                    if name not in gone:
+                        resolve(name, added)
+                for name in top_level(added):
+                    add_package(builder, name)
+                builder.add_bytes(STAMP, stamp(asked, added), 0, zipfile.ZIP_STORED)
                 builder.note("")
             size = file.tell()
         os.chmod(temporary, 0o644)
@@ -181,22 +225,25 @@ def build(path, packages):
     except BaseException:
         os.unlink(temporary)
         raise
-    more = f", with {' '.join(name for name in added if '.' not in name)}" if added else ""
+    for name, why in gone.items():
+        print(f"paddock-library: warning: {name} is left out: {why}", file=sys.stderr)
+    more = f", with {' '.join(top_level(added))}" if added else ""
     print(f"{path}: Python {sys.version.split()[0]}, {builder.modules} modules, {size >> 20} MB{more}")
 
 
-def update(path, packages):
-    """Makes the archive anew only if it does not fit this interpreter or lacks a package; with those that it has."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(STAMP).decode()
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError, UnicodeDecodeError):
-        text = ""
-    added = re.findall(r"^add (.*)$", text, re.M)
-    if text == stamp(added) and set(added).issuperset(packages):
+def change(path, more, less, only_if_needed):
+    """Makes the archive anew: with the packages that were asked for before, and `more`, without `less`."""
+    text, kept, added = read_stamp(path)
+    for name in less:
+        if name not in kept:
+            raise Failure(f"{name} was not added: {', '.join(kept) or 'nothing'} was")
+    asked = [name for name in kept if name not in less]
+    asked += [name for name in dict.fromkeys(more) if name not in asked]
+    is_as_asked = text == stamp(asked, added) and all((find(name) is not None) == (name in added) for name in asked)
+    if only_if_needed and is_as_asked:
         print(f"{path}: fits Python {sys.version.split()[0]}")
     else:
-        build(path, [name for name in added if "." not in name] + packages)
+        build(path, asked, kept)
 
 
 def show(path):
@@ -211,12 +258,13 @@ def show(path):
 def main():
     parser = argparse.ArgumentParser(
         prog="paddock-library", description="Makes the archive that programs in Paddock's sandboxes import Python's "
-        "library from. Run it again when Debian has updated Python, or to offer further packages.")
+        "library from. Run it again when Debian has updated Python, or to offer further packages: those that were added before stay.")
     parser.add_argument("--output", metavar="FILE", default=DEFAULT, help="the archive (default: %(default)s)")
     parser.add_argument("--add", metavar="PACKAGE", action="append", default=[],
                         help="offer this package, too, with what it needs; from Debian's packages, e.g. numpy, PIL")
-    parser.add_argument("--update", action="store_true", help="keep the packages that were added before, and do nothing "
-                        "where the archive fits this Python")
+    parser.add_argument("--drop", metavar="PACKAGE", action="append", default=[], help="do not offer this one any more, nor what "
+                        "only it needs")
+    parser.add_argument("--update", action="store_true", help="do nothing where the archive fits this Python, and has what was added")
     parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
     options = parser.parse_args()
     try:
@@ -225,7 +273,7 @@ def main():
             return
         with tempfile.TemporaryDirectory() as folder:
             os.environ.update(MPLBACKEND="agg", MPLCONFIGDIR=folder)  # no screen, and nothing left in the user's home
-            (update if options.update else build)(options.output, options.add)
+            change(options.output, options.add, options.drop, options.update)
     except (Failure, OSError, zipfile.BadZipFile, KeyError) as error:
         print(f"paddock-library: {error}", file=sys.stderr)
         sys.exit(1)

@@ -149,7 +149,7 @@ class Debian(unittest.TestCase):
 
     def test_y_upgrades(self):
         """Of Paddock: jobs that run and jobs that wait are not lost, and the configuration stays. Of Python: the archive of its
-        library is made anew, and the pool goes over to it."""
+        library is made anew, without what is gone of Debian's, and the pool goes over to it."""
         with open(self.machine.path("/etc/paddock/paddock.conf"), "a") as file:
             file.write("# mine\n")
         next_version(self.machine.path("/root/paddock.deb"), self.machine.path("/root/next.deb"))
@@ -161,12 +161,15 @@ class Debian(unittest.TestCase):
         with open(self.machine.path("/etc/paddock/paddock.conf")) as file:
             self.assertTrue(file.read().endswith("# mine\n"))
 
+        self.apt("install", "python3-six")
+        self.machine.run("paddock-library", "--add", "six")
+        self.apt("remove", "python3-six")
         library, before = self.machine.path("/usr/libexec/paddock/python-library.zip"), self.process()
         made, told = os.stat(library).st_ino, self.machine.log("paddock").count("zygote ready")
         with open(self.machine.path("/etc/apt/sources.list.d/security.list"), "w") as file:
             file.write(f"deb {machine.SECURITY} bookworm-security main\n")
         self.machine.run("apt-get", "-qq", "update")
-        self.apt("install", "--only-upgrade", "libpython3.11-stdlib")
+        self.assertIn("six is left out", self.apt("install", "--only-upgrade", "libpython3.11-stdlib").stderr)
         self.assertNotEqual(os.stat(library).st_ino, made)
         self.assertIn("fits", self.machine.run("paddock-library", "--update").stdout)
         pool.wait_until(lambda: self.machine.log("paddock").count("zygote ready") > told, "the pool has a new zygote")

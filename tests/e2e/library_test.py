@@ -5,6 +5,7 @@ import base64
 import importlib
 import os
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -464,12 +465,12 @@ class Stamp(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         return done.stderr.decode()
 
-    def change(self, old, new):
+    def change(self, old, new, more=""):
         with zipfile.ZipFile(pool.program("python-library.zip")) as archive:
             stamp = archive.read("paddock-library").decode()
         self.assertIn(old, stamp)
         with zipfile.ZipFile(self.path, "w") as archive:
-            archive.writestr("paddock-library", stamp.replace(old, new))
+            archive.writestr("paddock-library", stamp.replace(old, new) + more)
 
     def test_another_interpreter(self):
         self.change("python 3.11.2", "python 3.11.1")
@@ -479,11 +480,7 @@ class Stamp(unittest.TestCase):
 
     def test_update(self):
         """Made anew where it does not fit, with the packages that were added, and else left alone."""
-        self.change("python 3.11.2", "python 3.11.1")
-        with zipfile.ZipFile(self.path) as archive:
-            stamp = archive.read("paddock-library").decode()
-        with zipfile.ZipFile(self.path, "w") as archive:
-            archive.writestr("paddock-library", stamp + "add six\n")
+        self.change("python 3.11.2", "python 3.11.1", "add six\n")
         said = paddock_library("--update", "--output", self.path)
         self.assertIn("with six", said.stdout, said.stderr)
         self.assertIn("add six\n", paddock_library("--show", "--output", self.path).stdout)
@@ -493,6 +490,35 @@ class Stamp(unittest.TestCase):
         self.assertEqual(os.stat(self.path), before)
         said = paddock_library("--update", "--output", self.path, "--add", "dateutil")
         self.assertIn("with six dateutil", said.stdout, said.stderr)
+
+    def made_of(self):
+        """What was asked for, and what the archive has, therefore."""
+        text = paddock_library("--show", "--output", self.path).stdout
+        return re.findall(r"^asked (.*)$", text, re.M), re.findall(r"^add (.*)$", text, re.M)
+
+    def test_what_was_added_stays(self):
+        """Until it is taken out."""
+        rows = ((("--add", "six"), ["six"]), (("--add", "dateutil", "--add", "six"), ["six", "dateutil"]), ((), ["six", "dateutil"]),
+                (("--drop", "six"), ["dateutil"]), (("--drop", "dateutil", "--add", "six", "--update"), ["six"]))
+        for words, names in rows:
+            with self.subTest(words):
+                said = paddock_library("--output", self.path, *words)
+                self.assertIn(f", with {' '.join(names)}\n", said.stdout, said.stderr)
+                self.assertEqual(self.made_of(), (names, names))
+        said = paddock_library("--output", self.path, "--drop", "dateutil")
+        self.assertEqual((said.returncode, said.stderr), (1, "paddock-library: dateutil was not added: six was\n"))
+
+    def test_what_was_added_and_is_gone(self):
+        """As the package that it came with: it is left out, with a warning, and not forgotten."""
+        self.change("python 3.11.2", "python 3.11.1", "asked nonono\nasked six\nadd nonono\nadd six\n")
+        said = paddock_library("--update", "--output", self.path)
+        self.assertEqual((said.returncode, said.stderr), (0, "paddock-library: warning: nonono is left out: there is no package nonono: "
+                                                             "install it from Debian first (python3-nonono?)\n"))
+        self.assertEqual(self.made_of(), (["nonono", "six"], ["six"]))
+        said = paddock_library("--update", "--output", self.path)
+        self.assertEqual((said.returncode, said.stdout), (0, f"{self.path}: fits Python 3.11.2\n"))
+        said = paddock_library("--update", "--output", self.path, "--drop", "nonono")
+        self.assertEqual((said.returncode, self.made_of()), (0, (["six"], ["six"])), said.stderr)
 
     def test_another_magic(self):
         self.change("magic ", "magic f")
