@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """deploy/loadtest at real pools: what it measures is there, and what goes wrong is found."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -16,6 +19,14 @@ LOADTEST = os.path.join(pool.ROOT, "deploy", "loadtest")
 
 def where(p):
     return "--redis", f"unix:{p.runtime}/redis.sock", "--queue", p.queue
+
+
+def measures():
+    """The program itself, as a module."""
+    loader = importlib.machinery.SourceFileLoader("loadtest", LOADTEST)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("loadtest", loader))
+    loader.exec_module(module)
+    return module
 
 
 class LoadTest(pool.TestCase):
@@ -83,6 +94,56 @@ class LoadTest(pool.TestCase):
         self.assertEqual((report["done"], len(report["lost"]), report["wait_ms"], report["fairness"]), (0, 3, None, None))
         self.assertIn("--max-lost 0: 3", report["missed"][0])
 
+    def test_measures(self):
+        loadtest = measures()
+        self.assertEqual([loadtest.percentile(list(range(count, 0, -1)), percent) for count, percent in
+                          ((1, 50), (2, 50), (3, 50), (10, 90), (20, 95), (100, 99), (7, 100))], [1, 1, 2, 9, 19, 99, 7])
+        self.assertGreater(loadtest.fairness([[1], [2, 5], [9]]), 0.99)  # which nobody feels
+        self.assertLess(loadtest.fairness([[1000], [2000, 3000], [9000]]), 0.7)
+        self.assertIsNone(loadtest.fairness([]))
+
+    def test_jobs_that_are_refused_for_good(self):
+        """They are told as what they are, beside the others."""
+        self.client.redis.hset(self.client.key("conf"), "max_zip_mb", 1)
+        self.addCleanup(self.client.redis.delete, self.client.key("conf"))
+        for words in [], ["--students", "1"]:
+            report = self.report("--jobs", "4", "--mix", "big,short", *words, code=1)
+            self.assertEqual((report["verdicts"], report["done"], report["refused"], report["never_submitted"]),
+                             ({"big": {"refused": 2}, "short": {"ok": 2}}, 2, 2, 0))
+            self.assertEqual([line.partition(": ")[2] for line in report["wrong"]], ["big was refused: more than 1048576 bytes"] * 2)
+
+    def test_redis_goes_away(self):
+        """What was measured until then is told, and what is open."""
+        with pool.RedisServer() as server, pool.Pool(workers=2, redis=server.address) as p:
+            words = [LOADTEST, "--jobs", "12", "--mix", "sleeping", "--rate", "0", "--json", "--redis", server.address, "--queue", p.queue]
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            pool.wait_until(lambda: p.read_log().count(" verdict=ok ") > 2, "some have ended")
+            server.stop()
+            out, err = process.communicate(timeout=pool.PATIENCE)
+        self.assertEqual((process.returncode, err.count("\n")), (3, 1), err)
+        report = json.loads(out)
+        self.assertIn(report["cut"], err)
+        self.assertGreater(report["done"], 0)
+        self.assertEqual((report["done"] + len(report["open"]), report["lost"]), (12, []))
+
+    def test_interrupted(self):
+        """By who looks on: the line of progress is gone then, too, and it says what there is."""
+        self.client.redis.execute_command("FCALL", "paddock_pause", 1, self.client.key("open"), "")
+        self.addCleanup(self.client.redis.execute_command, "FCALL", "paddock_resume", 1, self.client.key("open"))
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([LOADTEST, "--jobs", "3", "--mix", "short", "--rate", "0", *where(self.pool)], text=True,
+                                   stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        shown = ""
+        while "3 open" not in shown:
+            shown += os.read(ours, 1 << 16).decode()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=pool.PATIENCE)
+        self.assertTrue((shown + os.read(ours, 1 << 16).decode()).endswith("\r\x1b[K"))
+        os.close(ours)
+        self.assertIn("\ncut off     interrupted: 3 are open, 0 were not submitted\n", out)
+        self.assertEqual((process.returncode, out.splitlines()[-1]), (1, "missed      --max-lost 0: 3 (jobs without a result)"))
+
     def test_progress(self):
         """Where somebody looks, on one line that is gone in the end."""
         ours, theirs = pty.openpty()
@@ -98,7 +159,10 @@ class LoadTest(pool.TestCase):
     def test_wrong_usage(self):
         for words, sentence in ((["zork"], "there is no scenario 'zork'; there are smoke"), (["--mix", "zork=1"], "--mix zork=1: there is no program"),
                                 (["--mix", "short=none"], "--mix short=none: the share is a number"), (["--jobs", "0"], "--jobs 0: takes a number"),
-                                (["--rate", "-1"], "--rate -1: takes a number")):
+                                (["--rate", "-1"], "--rate -1: takes a number"), (["--rate", "nan"], "--rate nan: takes a number"),
+                                (["--patience-s", "-1"], "--patience-s -1: takes a number above 0"),
+                                (["--max-result-p95", "nan"], "--max-result-p95 nan: takes a number from 0 on"),
+                                (["--think-s", "inf"], "--think-s inf: takes a number")):
             with self.subTest(words):
                 done = self.run_it(*words)
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
