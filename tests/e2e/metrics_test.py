@@ -168,6 +168,16 @@ class Metrics(Command):
             p.client.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             pool.wait_until(lambda: self.figures()["paddock_redis_reconnects_total"] == 4, "all are counted")
 
+    def test_what_alerts_ask_for(self):
+        """Each figure that docs/OPERATIONS.md names is there."""
+        with open(os.path.join(pool.ROOT, "docs", "OPERATIONS.md"), encoding="utf-8") as file:
+            asked = set(re.findall(r"\bpaddock_[a-z0-9_]+\b", file.read().partition("\n## What to watch\n")[2].partition("\n## ")[0]))
+        with pool.Pool(workers=1, metrics=self.address) as p:
+            p.client.run("print(1)")
+            there = {re.sub(r"(_bucket)?\{.*", "", name) for name in self.figures()}
+        self.assertGreater(len(asked), 10)
+        self.assertEqual(asked - there, set())
+
     def test_reloads_are_counted(self):
         """With a zygote of their own and without."""
         config = self.path("pool.conf", "")
