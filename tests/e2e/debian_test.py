@@ -13,6 +13,7 @@ import pool
 
 NEW_VERSION = "0.1.0+next"
 HELLO = "/usr/share/doc/paddock/examples/hello.py"
+ARENA = "/usr/share/doc/paddock/examples/hosts/arena.py"
 FILES = ["/etc/paddock/paddock.conf", "/etc/paddock/redis.conf", "/usr/bin/paddock", "/usr/sbin/paddock-supervisor",
          "/lib/systemd/system/paddock.service", "/usr/share/man/man1/paddock.1", "/usr/share/man/man5/paddock.conf.5",
          "/usr/libexec/paddock/python-library.zip"]
@@ -146,6 +147,33 @@ class Debian(unittest.TestCase):
         self.machine.run("systemctl", "kill", "--kill-whom", "main", "--signal", "KILL", "paddock")
         self.assertEqual(self.follow(job).count("done"), 1)
         self.assertNotEqual(self.process(), before)
+
+    def test_what_takes_a_drop_in(self):
+        """A data_dir of one's own, and host modules below /home: good to a check, and not to the unit alone."""
+        config, drop_in = self.machine.path("/etc/paddock/paddock.conf"), "/etc/systemd/system/paddock.service.d/override.conf"
+        self.machine.run("mkdir", "-p", "/srv/queue", "/home/hosts", os.path.dirname(drop_in))
+        self.machine.run("cp", ARENA, "/home/hosts")
+        with open(config) as file:
+            good = file.read()
+        for words, line in ((("data_dir", "/srv/queue"), "ReadWritePaths=/srv/queue"), (("host_path", "/home/hosts"), "ProtectHome=read-only")):
+            with self.subTest(line):
+                text = re.sub("(?m)^redis = .*", "redis =", good.replace(f"{words[0]} =", " = ".join(words), 1))
+                with open(config, "w") as file:
+                    file.write(text.replace("host_modules =", "host_modules = arena", 1) if words[0] == "host_path" else text)
+                self.machine.run("paddock", "check", "--config", "/etc/paddock/paddock.conf")
+                self.assertNotEqual(self.machine.run("systemctl", "restart", "paddock", check=False).returncode, 0)
+                with open(self.machine.path(drop_in), "w") as file:
+                    file.write(f"[Service]\n{line}\n")
+                self.machine.run("systemctl", "daemon-reload")
+                self.machine.run("systemctl", "reset-failed", "paddock")
+                self.machine.run("systemctl", "start", "paddock")
+                self.assertEqual(self.machine.run("paddock", "run", HELLO).stdout, "Hello, world!\n")
+        with open(config, "w") as file:
+            file.write(good)
+        os.remove(self.machine.path(drop_in))
+        self.machine.run("rm", "-r", "/srv/queue", "/home/hosts")
+        self.machine.run("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "restart", "paddock")
 
     def test_y_upgrades(self):
         """Of Paddock: jobs that run and jobs that wait are not lost, and the configuration stays. Of Python: the archive of its
