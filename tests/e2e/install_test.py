@@ -28,7 +28,17 @@ class Install(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         os.chmod(self.folder, 0o755)
-        subprocess.run(["cmake", "--install", BUILD, "--prefix", self.folder], check=True, stdout=subprocess.DEVNULL)
+        self.warned = self.install("--prefix", self.folder)
+
+    def install(self, *words, **environment):
+        """What it complains of."""
+        return subprocess.run(["cmake", "--install", BUILD, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, **environment}).stderr
+
+    def test_another_prefix(self):
+        """The units would not find their files: it says so, and not of the prefix that the build was configured with."""
+        self.assertIn(f"-DCMAKE_INSTALL_PREFIX={self.folder}", self.warned)
+        self.assertEqual(self.install(DESTDIR=os.path.join(self.folder, "staged")), "")
 
     @unittest.skipIf(pool.SANITIZED, "a program without sanitizers cannot be linked with it")
     def test_the_importer_in_a_c_program(self):
