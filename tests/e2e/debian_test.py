@@ -197,7 +197,8 @@ class Debian(unittest.TestCase):
         with open(self.machine.path("/etc/apt/sources.list.d/security.list"), "w") as file:
             file.write(f"deb {machine.SECURITY} bookworm-security main\n")
         self.machine.run("apt-get", "-qq", "update")
-        self.assertIn("six is left out", self.apt("install", "--only-upgrade", "libpython3.11-stdlib").stderr)
+        done = self.apt("install", "--only-upgrade", "libpython3.11-stdlib")
+        self.assertIn("six is left out", done.stdout + done.stderr)
         self.assertNotEqual(os.stat(library).st_ino, made)
         self.assertIn("fits", self.machine.run("paddock-library", "--update").stdout)
         pool.wait_until(lambda: self.machine.log("paddock").count("zygote ready") > told, "the pool has a new zygote")
@@ -205,14 +206,22 @@ class Debian(unittest.TestCase):
         self.test_it_runs_programs()
 
     def test_z_removal(self):
-        """Leaves the configuration and the queue; purging leaves nothing but the user."""
+        """Leaves the configuration and the queue; purging leaves nothing but the user, also where the package was not configured."""
         self.apt("remove", "paddock")
         left = [name for name in FILES if self.machine.exists(name)]
         self.assertEqual(left, ["/etc/paddock/paddock.conf", "/etc/paddock/redis.conf"])
         self.assertTrue(self.machine.exists("/var/lib/paddock/appendonlydir"))
-        self.assertEqual([self.state(unit) for unit in ("paddock", "paddock-redis")], ["inactive", "inactive"])
         self.assertEqual(self.machine.run("pgrep", "-f", "paddock", check=False).stdout, "")
         self.apt("purge", "paddock")
+        self.check_purged()
+        self.apt("install", "/root/paddock.deb")
+        self.machine.run("dpkg", "--unpack", "/root/paddock.deb")  # anew, and no further
+        self.apt("purge", "paddock")
+        self.check_purged()
+
+    def check_purged(self):
+        self.assertEqual([self.state(unit) for unit in ("paddock", "paddock-redis")], ["inactive", "inactive"])
+        self.assertEqual(self.machine.run("find", "/run", "-maxdepth", "1", "-name", "paddock*").stdout, "")
         found = self.machine.run("find", "/", "-xdev", "-name", "*paddock*", "-not", "-path", "/proc/*", "-not", "-path", "/root/*").stdout
         self.assertEqual([line for line in found.splitlines() if not line.startswith(("/run/", "/sys/", "/var/lib/apt", "/var/cache"))], [])
 
