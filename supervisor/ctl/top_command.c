@@ -39,8 +39,16 @@ static int open_board(const struct args *args, struct scoreboard **ret,
     return args->redis == NULL ? local_pool_board(args, ret, why) : -ENOENT;
 }
 
-/* A pool that has ended may be followed by another, which has a scoreboard of its own.
- * The one before it is there until then: two samples of one address are of one board. */
+/* The next question finds its way anew. */
+static void leave_redis(struct top *top)
+{
+    endpoint_done(&top->endpoint);
+    top->endpoint = ENDPOINT_INIT;
+}
+
+/* A pool that has ended may be followed by another, which has a scoreboard of its own,
+ * and may have another Redis. The one before it is there until then: two samples of one
+ * address are of one board. */
 static void follow_board(struct top *top)
 {
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
@@ -55,6 +63,7 @@ static void follow_board(struct top *top)
 
         top->board = next;
         next = before;
+        leave_redis(top);
     }
     scoreboard_unmap(next);
 }
@@ -159,8 +168,7 @@ static void ask_queue(struct top *top, struct top_queue *queue)
     }
     queue->known = known;
     if (!known) {
-        endpoint_done(&top->endpoint);
-        top->endpoint = ENDPOINT_INIT;
+        leave_redis(top);
         (void)snprintf(queue->why, sizeof(queue->why), "%s",
                        why.data != NULL ? why.data : "the queue does not answer");
     }

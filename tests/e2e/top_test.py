@@ -95,19 +95,23 @@ class Top(Command):
             self.assertIn("zygote ready", self.top(p).stdout)
 
     def test_of_a_pool_that_follows(self):
-        """It is shown as soon as it is there, by the one that is looked at already."""
-        with pool.RedisServer() as server, pool.Pool(workers=1, redis=server.address) as p:
+        """It is shown as soon as it is there, by the one that is looked at already; its queue, too, which is in another Redis."""
+        with pool.RedisServer() as server, pool.RedisServer() as other, pool.Pool(workers=1, redis=server.address) as p:
             with subprocess.Popen([PADDOCK, "top", "--json", "--runtime-dir", p.runtime], stdout=subprocess.PIPE) as process:
                 self.addCleanup(process.kill)
                 self.assertEqual(json.loads(process.stdout.readline())["slots"][0]["pid"], p.relays()[0])
                 p.stop()
+                p.options["redis"] = other.address
                 p.start()
-                p.client.run("print(1)")
+                client = pool.Client(other.connect(), p.queue)
+                client.run("print(1)")
+                client.enqueue(pool.make_zip("print(2)"), delay_ms="600000")
                 for line in itertools.islice(process.stdout, 20):
                     seen = json.loads(line)
-                    if [slot["pid"] for slot in seen["slots"]] == p.relays():
+                    if [slot["pid"] for slot in seen["slots"]] == p.relays() and seen["queues"][0].get("delayed") == 1:
                         break
                 self.assertEqual([slot["pid"] for slot in seen["slots"]], p.relays())
+                self.assertEqual(seen["queues"][0].get("delayed"), 1, seen["queues"])
                 process.terminate()
 
     def test_without_redis(self):
