@@ -305,14 +305,24 @@ int config_check_redis(const struct config *config, const char *file,
     return 0;
 }
 
-/* Users of a Redis that Paddock starts itself: it has none. */
+/* What is the same for all of several pools: each may have what another lacks. */
+static bool is_shared(const struct config *config, const struct option_parts *parts)
+{
+    return parts->count > 0 && config->pool[0] == '\0';
+}
+
+/* Users of a Redis that Paddock starts itself: it has none. Of several pools one that has
+ * such a Redis may have got them from all. */
 static int check_users(const struct config *config, const char *file,
                        const struct option_parts *parts, struct buffer *why)
 {
     static const char *const names[] = {"redis_web", "redis_operator"};
     const char *values[] = {config->redis_web, config->redis_operator};
 
-    for (size_t i = 0; config->redis[0] == '\0' && i < array_size(names); i++) {
+    if (config->redis[0] != '\0' || is_shared(config, parts)) {
+        return 0;
+    }
+    for (size_t i = 0; i < array_size(names); i++) {
         if (values[i][0] != '\0') {
             say_line(file, parts, names[i], "redis", why);
             buffer_printf(why, "%s is for the Redis that redis names, and that is empty",
@@ -336,16 +346,14 @@ static int check_metrics(const struct config *config, const char *file,
     return 0;
 }
 
-/* The private Redis listens in the runtime folder. What is the same for all of several
- * pools does not show whether any needs one. */
+/* The private Redis listens in the runtime folder. */
 static int check_socket(const struct config *config, const char *file,
                         const struct option_parts *parts, struct buffer *why)
 {
     size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof("/redis.sock");
 
-    bool is_shared = parts->count > 0 && config->pool[0] == '\0';
-
-    if (config->redis[0] == '\0' && !is_shared && strlen(config->runtime_dir) > most) {
+    if (config->redis[0] == '\0' && !is_shared(config, parts) &&
+        strlen(config->runtime_dir) > most) {
         say_line(file, parts, "runtime_dir", "runtime_dir", why);
         buffer_printf(why,
                       "runtime_dir = %s: its sockets would have names that are too long: "
@@ -366,7 +374,7 @@ int config_check(const struct config *config, const char *file,
         config_check_redis(config, file, parts, why) < 0) {
         return -EINVAL;
     }
-    if (is_alone && check_users(config, file, parts, why) < 0) {
+    if (check_users(config, file, parts, why) < 0) {
         return -EINVAL;
     }
     if (config->max_workers != 0 && config->max_workers < config->workers) {

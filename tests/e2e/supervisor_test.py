@@ -103,6 +103,24 @@ class Configuration(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stderr), (100, "paddock-supervisor: library = /etc/passwd: it is no library of "
                                                                        "Python: paddock-library makes one\n"))
 
+    def test_users_of_a_redis_that_one_of_several_pools_does_not_have(self):
+        """Its commands would go to the Redis of others. (Of one pool: test_bad_files.)"""
+        shared = "[pool]\nredis_web = h:1\n"
+        for words, said in ((shared + "[pool x]\nredis = h:1\n[pool y]\nqueue = y\n", "pool y: {}:2: redis_web is for"),
+                            (shared + "redis = h:1\n[pool x]\n[pool y]\nredis =\n", "pool y: {}:2: redis_web is for"),
+                            ("[pool x]\nredis_operator = h:1\n[pool y]\nredis = h:1\n", "pool x: {}:2: redis_operator is for"),
+                            ("[pool x]\n[pool y]\nredis_web = h:1\n", "pool y: {}:3: redis_web is for"),
+                            (shared + "[pool x]\nredis = h:1\n[pool y]\nredis = h:2\n", None),
+                            (shared + "[pool x]\nredis = h:1\n[pool y]\nredis_web =\n", None)):
+            with self.subTest(words), tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+                file.write(words)
+                file.flush()
+                done = supervisor("--config", file.name, "--check-config")
+                said = said and f"{said.format(file.name)} the Redis that redis names, and that is empty\n"
+                self.assertEqual((done.returncode, done.stderr), (100, f"paddock-supervisor: {said}") if said else (0, ""))
+                if said:
+                    self.assertIn(said, supervisor("--config", file.name).stderr)
+
     def test_what_a_bad_file_holds_is_seen(self):
         """and does nothing to a terminal."""
         for bad, seen in ((b"queue = \x1b[31m", "queue = \\x1b[31m: takes"), (b"queue = a\xe2\x80\xaeb", "queue = a\\xe2\\x80\\xaeb: takes"),
