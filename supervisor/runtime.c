@@ -60,6 +60,33 @@ static int check_folder(const char *path, struct buffer *why)
                                       : refuse(path, why);
 }
 
+/* ---- locks ---- */
+
+static int open_lock(const char *path, int *ret_fd, struct buffer *why)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error = fd < 0 ? -errno : 0;
+
+    if (error < 0) {
+        buffer_printf(why, "unable to make %s: %s", path, strerror(-error));
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Returns 0, -EWOULDBLOCK where somebody has it, or another negative errno with a
+ * sentence. */
+static int hold_lock(int fd, const char *path, struct buffer *why)
+{
+    int error = flock(fd, LOCK_EX | LOCK_NB) != 0 ? -errno : 0;
+
+    if (error < 0 && error != -EWOULDBLOCK) {
+        buffer_printf(why, "unable to lock %s: %s", path, strerror(-error));
+    }
+    return error;
+}
+
 /* The third line of the lock, where somebody has left one. */
 static int inherit_name(struct runtime *runtime, const char *holder)
 {
@@ -80,20 +107,18 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
 {
     char path[LIMIT_PATH], holder[80] = "";
     ssize_t size;
+    int error;
 
     runtime_path(runtime, "lock", path);
-    runtime->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (runtime->lock < 0) {
-        buffer_printf(why, "unable to make %s: %s", path, strerror(errno));
-        return -errno;
+    error = open_lock(path, &runtime->lock, why);
+    if (error < 0) {
+        return error;
     }
     size = pread(runtime->lock, holder, sizeof(holder) - 1, 0);
-    if (flock(runtime->lock, LOCK_EX | LOCK_NB) != 0) {
-        int error = -errno;
-
+    error = hold_lock(runtime->lock, path, why);
+    if (error < 0) {
         close_fd(&runtime->lock);
         if (error != -EWOULDBLOCK) {
-            buffer_printf(why, "unable to lock %s: %s", path, strerror(-error));
             return error;
         }
         buffer_printf(why, "another supervisor (process %.*s) runs in %s",
@@ -173,30 +198,35 @@ int runtime_open(struct runtime *runtime, const struct config *config, struct bu
     return error;
 }
 
-/* It is left there: whoever removes a lock takes it from who waits for it. */
+/* It is left there: whoever removes a lock takes it from who waits for it. No pool starts
+ * without: what keeps a lock from being made there keeps Redis from writing, or says that
+ * somebody meddles. */
 int runtime_hold_data(struct runtime *runtime, const struct config *config,
                       struct buffer *why)
 {
     char path[LIMIT_PATH + 16];
     autoclose int fd = -1;
+    int error;
 
     if (config->data_dir[0] == '\0' || runtime->data >= 0) {
         return 0;
     }
     (void)snprintf(path, sizeof(path), "%s/paddock.lock", config->data_dir);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return 0; /* Redis cannot write there either, and says why */
+    error = open_lock(path, &fd, why);
+    if (error == 0) {
+        error = hold_lock(fd, path, why);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (error == -EWOULDBLOCK) {
         buffer_printf(why,
                       "data_dir = %s: the Redis of another supervisor keeps its "
                       "queue there",
                       config->data_dir);
         return -EBUSY;
     }
-    runtime->data = steal_fd(&fd);
-    return 0;
+    if (error == 0) {
+        runtime->data = steal_fd(&fd);
+    }
+    return error;
 }
 
 /* ---- what pools have left ---- */

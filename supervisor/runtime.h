@@ -39,8 +39,8 @@ int runtime_try(const struct config *config, struct buffer *why) must_check;
 int runtime_open(struct runtime *runtime, const struct config *config,
                  struct buffer *why) must_check;
 /* Where there is a data_dir, and that is not ours yet: takes its lock, for two Redis
- * would write the same file. Returns 0, also where it cannot be locked at all, or -EBUSY
- * with a sentence in `why`. */
+ * would write the same file. Returns 0, or a negative errno with a sentence in `why`
+ * (-EBUSY: another supervisor has it). */
 int runtime_hold_data(struct runtime *runtime, const struct config *config,
                       struct buffer *why) must_check;
 /* Removes the folders in it of pools that are not among these (NULL: of all) and whose

@@ -23,7 +23,7 @@
 int starting_open_redis_unit(const struct config *config, struct runtime *runtime,
                              struct unit *unit)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
+    autobuffer struct buffer why = BUFFER_INIT(2 * LIMIT_PATH);
     struct process process = PROCESS_INIT;
     int error = runtime_hold_data(runtime, config, &why);
 

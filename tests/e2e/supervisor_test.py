@@ -230,6 +230,17 @@ class Configuration(unittest.TestCase):
             self.assertIn("appendonlydir", done.stderr)
             self.assertEqual(os.listdir(folder), ["data"])
 
+    def test_data_dir_that_cannot_be_locked(self):
+        """No Redis is started, as another one could be there already."""
+        with tempfile.TemporaryDirectory() as folder:
+            data = folder + "/data" + ("/" + "x" * 200) * 6
+            os.makedirs(data)
+            os.symlink("elsewhere", data + "/paddock.lock")
+            done = supervisor("--runtime-dir", folder + "/run", "--data-dir", data)
+            self.assertEqual(done.returncode, 100)
+            self.assertIn(f"unable to make {data}/paddock.lock: {os.strerror(errno.ELOOP)}\n", done.stderr)
+            self.assertEqual((os.listdir(folder), os.listdir(data)), (["data"], ["paddock.lock"]))
+
     def test_sample_is_good(self):
         sample = supervisor("--print-config").stdout
         with tempfile.NamedTemporaryFile("w") as file:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * By which name a queue knows a pool: the same for the heir of one that was killed,
- * another one for any other. In folders under /tmp. Run by ctest.
+ * another one for any other; and whose data a pool has. In folders under /tmp. Run by
+ * ctest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +13,11 @@
 
 #include "supervisor/runtime.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct fixture {
@@ -152,6 +155,37 @@ static void a_configured_name_is_kept(void **state)
     runtime_close(&fixture->runtime);
 }
 
+/* Whatever stands where its lock belongs: it is held, or refused by name. */
+static void data_that_cannot_be_locked_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct runtime *runtime = &fixture->runtime;
+    char path[64];
+
+    (void)snprintf(fixture->config.data_dir, sizeof(fixture->config.data_dir), "%s",
+                   fixture->folder);
+    (void)snprintf(path, sizeof(path), "%s/paddock.lock", fixture->folder);
+    for (int turn = 0; turn < 2; turn++) {
+        autobuffer struct buffer why = BUFFER_INIT(1024);
+        char said[128];
+        int error = turn == 0 ? ELOOP : EISDIR;
+
+        *runtime = RUNTIME_INIT;
+        assert_int_equal(turn == 0 ? symlink("other", path) : mkdir(path, 0700), 0);
+        assert_int_equal(runtime_hold_data(runtime, &fixture->config, &why), -error);
+        (void)snprintf(said, sizeof(said), "unable to make %s: %s", path,
+                       strerror(error));
+        assert_string_equal(why.data, said);
+        assert_int_equal(runtime->data, -1);
+        assert_int_equal(remove(path), 0);
+        buffer_reset(&why);
+        assert_int_equal(runtime_hold_data(runtime, &fixture->config, &why), 0);
+        assert_true(runtime->data >= 0);
+        close_fd(&runtime->data);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +198,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_copy_of_the_folder_is_another_pool, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_configured_name_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(data_that_cannot_be_locked_are_refused, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
