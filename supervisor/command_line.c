@@ -222,11 +222,15 @@ static const struct flag *find_flag(const char *name)
     return NULL;
 }
 
+/* value: NULL where there is none. */
 static int apply_flag(const struct reading *reading, const struct flag *flag,
                       const char *value)
 {
     struct command_line *line = reading->line;
 
+    if (flag->alone && value != NULL) {
+        return refuse(reading, "--%s takes no value", flag->name);
+    }
     if (line == NULL) {
         return ROLE_EXIT_OK;
     }
@@ -288,7 +292,8 @@ static int parse_one(const struct reading *reading, char **argv, int *index, boo
     value = equals != NULL ? equals + 1 : argv[*index + 1];
     flag = find_flag(name);
     if (flag != NULL && flag->alone) {
-        return first ? apply_flag(reading, flag, NULL) : ROLE_EXIT_OK;
+        return first ? apply_flag(reading, flag, equals != NULL ? value : NULL)
+                     : ROLE_EXIT_OK;
     }
     if (flag != NULL && value == NULL) {
         return refuse(reading, "--%s needs a value", name);

@@ -146,6 +146,10 @@ static int parse_option(unsigned set, char **argv, int argc, int *index, struct 
         return refuse_unknown(set, field, nearest(set, name), why);
     }
     if (row != NULL && !row->takes_value) {
+        if (equals != NULL) {
+            buffer_printf(why, "--%s takes no value", name);
+            return -EINVAL;
+        }
         *(bool *)((char *)ret + row->offset) = true;
         return 0;
     }

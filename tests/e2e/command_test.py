@@ -119,7 +119,11 @@ class BadInput(Command):
                 (["run", "/dev/null"], "is neither a file nor a folder"),
                 (["run", "-x", file], "there is no option -x here"),
                 (["run", file, "-hx"], "there is no option -hx here"),
-                (["run", file, "--id", "a b"], "takes 1 to 64 letters")):
+                (["run", file, "--id", "a b"], "takes 1 to 64 letters"),
+                (["run", file, "--json=no"], "--json takes no value"),
+                (["status", "--help="], "--help takes no value"),
+                (["top", "--once=no"], "--once takes no value"),
+                (["dead", "drop", "--all=no"], "--all takes no value")):
             with self.subTest(words=words[1:]):
                 self.check(self.paddock(*words), 2, "", sentence)
 

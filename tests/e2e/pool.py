@@ -28,6 +28,8 @@ SANITIZED = bool(os.environ.get("PADDOCK_SANITIZED"))
 STRANGER = 54321
 # A watchdog, not an expectation: ten times what anything here should take.
 PATIENCE = 120
+# Options of a supervisor that take no value, whatever a test gives them.
+SWITCHES = {"hold"}
 LONG = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
 
 
@@ -283,7 +285,7 @@ class Pool:
         """Returns when it is ready. Also for one whose supervisor was killed: as an init system would start it again."""
         ours, theirs = socket.socketpair()
         command = [self.program, "--ready-fd", str(theirs.fileno()), f"--runtime_dir={self.runtime}"]
-        command += [f"--{name}={value}" for name, value in self.options.items() if value is not None]
+        command += [f"--{name}" if name in SWITCHES else f"--{name}={value}" for name, value in self.options.items() if value is not None]
         self.process = self.launch(command, pass_fds=[theirs.fileno()], **self.birth)
         theirs.close()
         if self.ready is not None:

@@ -142,6 +142,7 @@ class Configuration(unittest.TestCase):
                 (["--workers", "0"], "takes a whole number"), (["--queue", "{x}"], "queue = {x}: takes at most 8 different names"),
                 (["--runtime-dir", "x"], "takes an absolute path"), (["--pool", "x"], "--pool goes with --config"),
                 (["--hold"], "--hold goes with --pool and --ready-fd"),
+                (["--check-config=no"], "--check-config takes no value"), (["--version="], "--version takes no value"),
                 (["--config-fd", "0"], "--config-fd goes with --config and --ready-fd"), (["--json"], "--json goes with --check-sandbox"),
                 (["--workers", "4", "--max-workers", "2"], "max_workers (2) is less than workers (4)"),
                 (["--data-dir", "/dev/null/x"], "data_dir = /dev/null/x: takes the absolute path of a folder"),
