@@ -229,20 +229,30 @@ static const char *choose_address(const struct args *args, const struct pool_fil
     return own[0] != '\0' ? own : pool->redis;
 }
 
+int endpoint_check_queue(const char *name, struct buffer *why)
+{
+    if (!queue_name_valid(name)) {
+        buffer_printf(why, "--queue %s: takes at most %d letters, digits and _.-", name,
+                      LIMIT_QUEUE);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *why)
 {
     struct pool_file pool = {.queue = "default"};
     int error = args->redis == NULL ? find_pool(args, &pool, why) : 0;
 
+    const char *queue = args->queue != NULL ? args->queue : pool.queue;
+
+    if (error == 0) {
+        error = endpoint_check_queue(queue, why);
+    }
     if (error < 0) {
         return error;
     }
-    (void)snprintf(ret->queue, sizeof(ret->queue), "%s",
-                   args->queue != NULL ? args->queue : pool.queue);
-    if (!queue_name_valid(ret->queue)) {
-        buffer_printf(why, "--queue %s: takes letters, digits and _.-", ret->queue);
-        return -EINVAL;
-    }
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%s", queue);
     return connect_to(choose_address(args, &pool), &ret->redis, why);
 }
 

@@ -20,6 +20,8 @@ struct endpoint {
 
 #define ENDPOINT_INIT ((struct endpoint){.ready = -1})
 
+/* Can a queue have that name? Returns 0, or -EINVAL with a sentence in `why`. */
+int endpoint_check_queue(const char *name, struct buffer *why) must_check;
 /* The queue that the options or a running pool name. Returns 0, or a negative errno with
  * a sentence in `why` (-ENOENT: there is no pool, -EACCES: there is, but not for us). */
 int endpoint_find(const struct args *args, struct endpoint *ret,

@@ -242,6 +242,9 @@ int top_command(const struct command *command, struct args *args)
 
     args->operates = true;
     top = (struct top){.args = args, .endpoint = ENDPOINT_INIT};
+    if (args->queue != NULL && endpoint_check_queue(args->queue, &why) < 0) {
+        return complain_why(EXIT_CONFIG, &why);
+    }
     error = open_board(args, &top.board, &why);
     if (error < 0 && (error != -ENOENT || args->redis == NULL)) {
         return complain_why(EXIT_CONFIG, &why);

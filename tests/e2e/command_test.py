@@ -137,6 +137,13 @@ class BadInput(Command):
                 self.assertIn("\\x1b[2J", done.stderr)
         self.assertIn("no command 'r\u00fcm'", self.paddock("r\u00fcm").stderr)
 
+    def test_names_of_queues(self):
+        """One that is too long is not the one that begins like it."""
+        for name, shown in ("x" * 65, "x" * 65), ("\33[2J", "\\x1b[2J"):
+            for words in ["status"], ["top", "--once"]:
+                done = self.paddock(*words, "--redis", "127.0.0.1:1", "--queue", name)
+                self.check(done, 100, "", f"--queue {shown}: takes at most 64 letters, digits and _.-\n")
+
     def test_help(self):
         for words in (["status", "-h"], ["status", "--help"], ["status", "some-id", "-h"]):
             done = self.paddock(*words)
