@@ -171,17 +171,25 @@ static void add_hearsay(const struct top_sample *now, const char *name, struct b
     }
 }
 
+/* Does the pool's own line name it, and no other? */
+static bool is_told(const struct top_sample *now, const char *name)
+{
+    return now->board != NULL && now->board->head.queues == 1 &&
+           strcmp(now->board->queues[0].share.name, name) == 0;
+}
+
 /* The queue's own word, or where there is none that of others. */
 static void add_queue(const struct top_sample *now, size_t i, struct buffer *to)
 {
     const struct top_queue *queue = &now->queues[i];
 
-    if (now->count > 1) {
+    if (queue->name[0] != '\0' && !is_told(now, queue->name)) {
         buffer_printf(to, "%s: ", queue->name);
     }
     if (!queue->known) {
         add_hearsay(now, queue->name, to);
-        buffer_printf(to, "%s\n", queue->why);
+        buffer_add_visible(to, queue->why, strlen(queue->why));
+        buffer_add_char(to, '\n');
         return;
     }
     buffer_printf(to, "waiting %" PRId64, queue->waiting);
@@ -323,7 +331,7 @@ static void add_tenants(const struct top_sample *now, size_t i, struct buffer *t
         return;
     }
     buffer_add_text(to, "\nWAITING RUNNING  TENANT");
-    if (now->count > 1) {
+    if (!is_told(now, queue->name)) {
         buffer_printf(to, " OF %s", queue->name);
     }
     buffer_add_char(to, '\n');

@@ -142,6 +142,19 @@ class Top(Command):
             self.assertIn("PAUSED: ", text)
             self.assertNotIn("\33", text)
 
+    def test_of_another_queue(self):
+        """Whose figures these are is said, unless they are of the one that the pool's own line names."""
+        with FarRedis() as server, pool.Pool(workers=1, redis=server.address) as p:
+            other = pool.Client(p.redis, "other")
+            other.enqueue(pool.make_zip("print(1)"), tenant="team-7")
+            own = self.top(p).stdout
+            self.assertIn(f"queue {p.queue}, up ", own)
+            self.assertIn("\nwaiting 0, ", own)
+            for where in ["--runtime-dir", p.runtime], ["--redis", server.address]:
+                shown = self.paddock("top", "--once", "--queue", "other", *where).stdout
+                self.assertIn("\nother: waiting 1 ", "\n" + shown)
+                self.assertIn("\nWAITING RUNNING  TENANT OF other\n", shown)
+
     def test_where_there_is_none(self):
         self.check(self.paddock("top", "--once", "--runtime-dir", self.path("nothing")), 100, out="", err="no pool runs here")
         self.check(self.paddock("top", "word"), 2, out="", err="usage: paddock top")
