@@ -9,6 +9,7 @@
 #include "common/number.h"
 #include "common/redis_address.h"
 #include "common/share.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -297,7 +298,7 @@ static void say_unknown(const struct option_table *table, const char *name,
 {
     const char *nearest = option_nearest(table, name);
 
-    buffer_printf(why, "there is no option '%s'", name);
+    buffer_printf(why, "there is no option '%s'", text_quote(name).text);
     if (nearest != NULL) {
         buffer_printf(why, "; did you mean '%s'?", nearest);
     }
@@ -316,7 +317,7 @@ int option_set(const struct option_table *table, void *values, const char *name,
     if ((types[row->type].check != NULL && types[row->type].check(value, &wrong) < 0) ||
         !types[row->type].set(row, value, at(row, values))) {
         buffer_printf(why, types[row->type].secret ? "%s: takes " : "%s = %s: takes ",
-                      name, value);
+                      name, text_quote(value).text);
         types[row->type].say(row, why);
         if (wrong.size > 0) {
             buffer_printf(why, "; %s", wrong.data);

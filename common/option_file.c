@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A sentence has room in any buffer of the parser's callers, behind the file's name. */
+#define SENTENCE KIB(2)
+
 struct parser {
     const struct option_table *table;
     void *values;
@@ -33,7 +36,7 @@ static int refuse(struct parser *parser, const char *format, ...)
 {
     va_list args;
 
-    buffer_printf(parser->why, "%s:%d: ", parser->file, parser->line);
+    buffer_printf(parser->why, "%s:%d: ", text_quote(parser->file).text, parser->line);
     va_start(args, format);
     buffer_vprintf(parser->why, format, args);
     va_end(args);
@@ -116,7 +119,7 @@ static int enter_part(struct parser *parser, const char *name)
     if (!option_part_valid(name)) {
         return refuse(parser,
                       "[%s %s]: a %s has a name of at most %d letters, digits, _ and -",
-                      parts->kind, name, parts->kind, LIMIT_POOL);
+                      parts->kind, text_quote(name).text, parts->kind, LIMIT_POOL);
     }
     if (is_taken(parts, name)) {
         return refuse(parser, "[%s %s]: no %s can have this name, as a file has it",
@@ -156,7 +159,7 @@ static int enter_section(struct parser *parser, char *line)
             return 0;
         }
     }
-    return refuse(parser, "there is no section [%s]", line + 1);
+    return refuse(parser, "there is no section [%s]", text_quote(line + 1).text);
 }
 
 static int check_section(struct parser *parser, const struct option_row *row)
@@ -198,7 +201,7 @@ static bool counts(const struct parser *parser)
 
 static int set(struct parser *parser, const char *name, const char *value)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
+    autobuffer struct buffer why = BUFFER_INIT(SENTENCE);
 
     if (option_set(parser->table, parser->values, name, value, &why) < 0) {
         return refuse(parser, "%s", why.data != NULL ? why.data : "a bad value");
@@ -218,7 +221,7 @@ static int parse_setting(struct parser *parser, char *line)
     int error = 0;
 
     if (equals == NULL) {
-        return refuse(parser, "expected NAME = VALUE, got '%s'", line);
+        return refuse(parser, "expected NAME = VALUE, got '%s'", text_quote(line).text);
     }
     *equals = '\0';
     line = trim(line);

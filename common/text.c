@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions to a text. Runs everywhere; trusts nothing of the text but its end.
+ * Questions to a text, and quoting it. Runs everywhere; trusts nothing of the text but
+ * its end.
  */
 #include "common/text.h"
 
+#include "common/utf8.h"
+
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,6 +42,18 @@ size_t text_name_length(const char *text, const char *others)
         length += more;
     } while (more > 0);
     return length;
+}
+
+struct text_quote text_quote(const char *text)
+{
+    struct text_quote quote;
+    size_t size = strnlen(text, TEXT_QUOTED + 1);
+    bool is_whole = size <= TEXT_QUOTED;
+
+    size = is_whole ? size : utf8_whole(text, TEXT_QUOTED);
+    (void)snprintf(quote.text, sizeof(quote.text), "%.*s%s", (int)size, text,
+                   is_whole ? "" : "...");
+    return quote;
 }
 
 uint64_t text_add_hash(uint64_t hash, const char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions to a NUL-terminated text. */
+/* Questions to a NUL-terminated text, and quoting it. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +13,14 @@ bool text_ends_with_any_case(const char *text, const char *end);
 /* How many bytes at its beginning are letters and digits of ASCII, or among the others
  * that a name may have. */
 size_t text_name_length(const char *text, const char *others);
+
+/* So much of a text as a sentence about it quotes, whoever wrote it and however long it
+ * is: where it is longer, its beginning, cut between characters, and three dots. */
+#define TEXT_QUOTED 500
+struct text_quote {
+    char text[TEXT_QUOTED + sizeof("...")];
+};
+struct text_quote text_quote(const char *text);
 
 /* FNV-1a of 64 bits (Fowler, Noll and Vo): the same for the same text on every machine,
  * and nothing that an enemy could not forge. `hash` is that of the text before it,

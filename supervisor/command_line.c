@@ -10,6 +10,7 @@
 #include "common/message.h"
 #include "common/number.h"
 #include "common/role.h"
+#include "common/text.h"
 #include "supervisor/health.h"
 #include "supervisor/runtime.h"
 #include "supervisor/sizing.h"
@@ -84,7 +85,7 @@ static int try_names(const struct config *config, struct buffer *why)
         (read(fd, found, strlen(zip)) < 0 || strcmp(found, zip) != 0)) {
         buffer_printf(
             why, "library = %s: it is no library of Python: paddock-library makes one",
-            config->library);
+            text_quote(config->library).text);
         return -EINVAL;
     }
     return runtime_try(config, why);
@@ -237,7 +238,7 @@ static int apply_flag(const struct reading *reading, const struct flag *flag,
     line->instead = flag->instead != NULL ? flag->instead : line->instead;
     if (flag->take != NULL && flag->take(line, value) < 0) {
         return refuse(reading, "--%s: a bad value: %s", flag->name,
-                      value != NULL ? value : "");
+                      value != NULL ? text_quote(value).text : "");
     }
     return ROLE_EXIT_OK;
 }
@@ -247,7 +248,7 @@ static int apply_flag(const struct reading *reading, const struct flag *flag,
 static int apply_option(const struct reading *reading, const char *name,
                         const char *value)
 {
-    autobuffer struct buffer why = BUFFER_INIT(1024);
+    autobuffer struct buffer why = BUFFER_INIT(KIB(2));
     const struct option_row *row;
     char option[64];
 
@@ -260,7 +261,8 @@ static int apply_option(const struct reading *reading, const char *name,
         return refuse(reading, "--%s needs a value", name);
     }
     if (option_set(&config_table, reading->config, option, value, &why) < 0) {
-        return refuse(reading, "--%s: %s", name, why.data);
+        return refuse(reading, "--%s: %s", name,
+                      why.data != NULL ? why.data : "a bad value");
     }
     reading->parts->lines[row - config_table.rows] = 0;
     return ROLE_EXIT_OK;
@@ -286,7 +288,8 @@ static int parse_one(const struct reading *reading, char **argv, int *index, boo
     const struct flag *flag;
 
     if (strncmp(argument, "--", 2) != 0 || strlen(argument) < 3) {
-        return refuse(reading, "'%s' is no option; see --help", argument);
+        return refuse(reading, "'%s' is no option; see --help",
+                      text_quote(argument).text);
     }
     equals = take_name(argument, name);
     value = equals != NULL ? equals + 1 : argv[*index + 1];

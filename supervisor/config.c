@@ -215,14 +215,15 @@ static int read_regular(const char *path, char **ret_text, size_t *ret_size,
     int error = fd < 0 || fstat(fd, &status) != 0 ? -errno : 0;
 
     if (error == -ENXIO || (error == 0 && !S_ISREG(status.st_mode))) {
-        buffer_printf(why, "%s: is no regular file, and it is read more than once", path);
+        buffer_printf(why, "%s: is no regular file, and it is read more than once",
+                      text_quote(path).text);
         return -EINVAL;
     }
     if (error == 0) {
         error = fd_read_all(fd, MIB(1), ret_text, ret_size);
     }
     if (error < 0) {
-        buffer_printf(why, "%s: %s", path, strerror(-error));
+        buffer_printf(why, "%s: %s", text_quote(path).text, strerror(-error));
         return -EINVAL;
     }
     return 0;
@@ -241,7 +242,8 @@ int config_copy(const char *path, int *ret_fd, struct buffer *why)
     error = fd_memfd_sealed("paddock-config", size, &fd);
     error = error == 0 ? fd_write_full(fd, text, size) : error;
     if (error < 0) {
-        buffer_printf(why, "%s: it cannot be kept: %s", path, strerror(-error));
+        buffer_printf(why, "%s: it cannot be kept: %s", text_quote(path).text,
+                      strerror(-error));
         return error;
     }
     *ret_fd = steal_fd(&fd);
@@ -266,7 +268,8 @@ int config_read(struct config *config, const char *path, int copy, const char *p
         (struct option_parts){.kind = "pool", .taken = RUNTIME_FILES, .wanted = pool};
     error = option_parse(&config_table, config, path, text, size, parts, why);
     if (error == 0 && pool != NULL && !option_has_part(parts, pool)) {
-        buffer_printf(why, "%s: there is no section [pool %s]", path, pool);
+        buffer_printf(why, "%s: there is no section [pool %s]", text_quote(path).text,
+                      pool);
         return -EINVAL;
     }
     (void)snprintf(config->pool, sizeof(config->pool), "%s", pool != NULL ? pool : "");
@@ -281,7 +284,7 @@ static void say_line(const char *file, const struct option_parts *parts,
 
     line = line != 0 ? line : parts->lines[option_find(&config_table, second) - rows];
     if (line != 0) {
-        buffer_printf(why, "%s:%" PRIu32 ": ", file, line);
+        buffer_printf(why, "%s:%" PRIu32 ": ", text_quote(file).text, line);
     }
 }
 
@@ -358,7 +361,7 @@ static int check_socket(const struct config *config, const char *file,
         buffer_printf(why,
                       "runtime_dir = %s: its sockets would have names that are too long: "
                       "it may be %zu bytes long",
-                      config->runtime_dir, most);
+                      text_quote(config->runtime_dir).text, most);
         return -EINVAL;
     }
     return 0;

@@ -32,13 +32,14 @@ static int refuse(const char *path, struct buffer *why)
 {
     buffer_printf(
         why, "runtime_dir %s must be a folder of yours that nobody else can enter (0700)",
-        path);
+        text_quote(path).text);
     return -EPERM;
 }
 
 static int refuse_making(const char *path, int error, struct buffer *why)
 {
-    buffer_printf(why, "unable to make runtime_dir %s: %s", path, strerror(-error));
+    buffer_printf(why, "unable to make runtime_dir %s: %s", text_quote(path).text,
+                  strerror(-error));
     return error;
 }
 

@@ -142,7 +142,7 @@ static bool wait_for_end(struct scoreboard *board, int supervisor, int signals)
 
 int local_pool_drain(const struct command *command, struct args *args)
 {
-    autobuffer struct buffer why = BUFFER_INIT(4096);
+    autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
     autoclose int signals = interrupt_watch(), supervisor = -1;
     static const char *const negative[] = {NULL};
     struct scoreboard *board = NULL;

@@ -69,7 +69,7 @@ static int follow_and_exit(struct endpoint *endpoint, const char *id,
 static int enqueue(struct endpoint *endpoint, const struct args *args,
                    const struct pack *pack, char id[65])
 {
-    autobuffer struct buffer said = BUFFER_INIT(4096);
+    autobuffer struct buffer said = BUFFER_INIT(WHY_MAX);
     enum enqueued what;
 
     if (client_make_id(args, id, &said) < 0) {

@@ -137,6 +137,14 @@ class BadInput(Command):
                 self.assertIn("\\x1b[2J", done.stderr)
         self.assertIn("no command 'r\u00fcm'", self.paddock("r\u00fcm").stderr)
 
+    def test_what_is_long_is_named(self):
+        long = "x" * 6000
+        folder = os.path.dirname(self.path("run/pool", "redis=127.0.0.1:1\n"))
+        for words, code, sentence in ((["drain", "--runtime-dir", folder, "--pool", long], 100, f"--pool {long}: takes at most 32 letters"),
+                                      (["run", self.path("x.py", "print(1)"), "--id", long], 2, f"--id {long}: takes 1 to 64 letters")):
+            with self.subTest(words[0]):
+                self.check(self.paddock(*words), code, "", sentence)
+
     def test_names_of_queues(self):
         """One that is too long is not the one that begins like it."""
         for name, shown in ("x" * 65, "x" * 65), ("\33[2J", "\\x1b[2J"):

@@ -146,7 +146,9 @@ class Configuration(unittest.TestCase):
                 (["--config-fd", "0"], "--config-fd goes with --config and --ready-fd"), (["--json"], "--json goes with --check-sandbox"),
                 (["--workers", "4", "--max-workers", "2"], "max_workers (2) is less than workers (4)"),
                 (["--data-dir", "/dev/null/x"], "data_dir = /dev/null/x: takes the absolute path of a folder"),
-                (["--redis", "http://:secret@x"], "--redis: redis: takes unix:/PATH")):
+                (["--redis", "http://:secret@x"], "--redis: redis: takes unix:/PATH"),
+                (["--pool", "x" * 6000], "--pool: a bad value: xxx"), (["x" * 6000], "xxx...' is no option; see --help"),
+                (["--workers", "1" * 6000], "111...: takes a whole number"), (["--config", "x" * 6000], "xxx...: File name too long")):
             with self.subTest(words):
                 done = supervisor(*words)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (100, 1))

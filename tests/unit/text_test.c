@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions to a text: endings, and the hash by vectors of its authors. Run by ctest;
- * trusts nothing.
+ * Questions to a text: endings, and the hash by vectors of its authors; and what is
+ * quoted of it. Run by ctest; trusts nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,9 @@
 
 #include "common/cleanup.h"
 #include "common/text.h"
+
+#include <stdio.h>
+#include <string.h>
 
 /* clang-format off */
 static const struct {
@@ -59,11 +62,29 @@ static void hash(void **state)
                      text_add_hash(TEXT_HASH, "foobar"));
 }
 
+static void quotes(void **state)
+{
+    char text[TEXT_QUOTED + 2], expected[TEXT_QUOTED + 8];
+
+    (void)state;
+    memset(text, 'x', TEXT_QUOTED);
+    text[TEXT_QUOTED] = '\0';
+    assert_string_equal(text_quote("").text, "");
+    assert_string_equal(text_quote(text).text, text);
+    (void)snprintf(expected, sizeof(expected), "%s...", text);
+    memcpy(text + TEXT_QUOTED, "y", 2);
+    assert_string_equal(text_quote(text).text, expected);
+    memcpy(text + TEXT_QUOTED - 1, "\xc3\xbc", 3); /* cut between its bytes */
+    memcpy(expected + TEXT_QUOTED - 1, "...", 4);
+    assert_string_equal(text_quote(text).text, expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends),
         cmocka_unit_test(hash),
+        cmocka_unit_test(quotes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
