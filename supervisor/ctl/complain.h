@@ -20,6 +20,8 @@ enum {
 /* Bytes of a sentence, at most: it may name any word of a command line, of which Linux
  * takes 128 KB. */
 #define WHY_MAX KIB(256)
+/* Of an answer in JSON that names one: a byte may take six. */
+#define ANSWER_MAX (6 * WHY_MAX)
 
 /* Says it on stderr, behind our name, on one line and made visible as in the log. Returns
  * `code`. */

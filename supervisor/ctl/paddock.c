@@ -201,7 +201,7 @@ static int follow(const struct command *command, struct args *args)
 
 static int print_fed(const char *id, enum feed_answer answer, bool json)
 {
-    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
+    autobuffer struct buffer line = BUFFER_INIT(ANSWER_MAX);
 
     if (json) {
         buffer_add_text(&line, "{\"kind\":\"input\",\"id\":");

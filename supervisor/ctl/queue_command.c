@@ -209,7 +209,7 @@ int queue_status_command(const struct command *command, struct args *args)
 
 static void print_answer_json(const char *kind, const char *id, const char *answer)
 {
-    autobuffer struct buffer line = BUFFER_INIT(KIB(4));
+    autobuffer struct buffer line = BUFFER_INIT(ANSWER_MAX);
 
     buffer_printf(&line, "{\"kind\":\"%s\"", kind);
     if (id != NULL) {

@@ -144,6 +144,10 @@ class BadInput(Command):
                                       (["run", self.path("x.py", "print(1)"), "--id", long], 2, f"--id {long}: takes 1 to 64 letters")):
             with self.subTest(words[0]):
                 self.check(self.paddock(*words), code, "", sentence)
+        with FarRedis() as server:
+            for words in ["cancel", long], ["input", long, "word"]:
+                done = self.paddock(*words, "--json", "--redis", server.address)
+                self.assertEqual((done.returncode, json.loads(done.stdout)["id"]), (1, long), done.stderr)
 
     def test_names_of_queues(self):
         """One that is too long is not the one that begins like it."""
