@@ -46,6 +46,16 @@ class Failure(Exception):
     """Said as one sentence; exit code 1."""
 
 
+def visible(text):
+    """What would do something to a terminal is seen as what it is."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        super().error(visible(message))
+
+
 class Builder:
     def __init__(self, archive, shows_progress):
         self.archive = archive
@@ -249,14 +259,14 @@ def change(path, more, less, only_if_needed):
 def show(path):
     try:
         with zipfile.ZipFile(path) as archive:
-            print(archive.read(STAMP).decode(), end="")
+            print("\n".join(map(visible, archive.read(STAMP).decode().splitlines())))
             print(f"files {sum(not name.startswith('code/') for name in archive.namelist())}")
     except (zipfile.BadZipFile, KeyError):
         raise Failure(f"{path} is no library of Python") from None
 
 
 def main():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="paddock-library", description="Makes the archive that programs in Paddock's sandboxes import Python's "
         "library from. Run it again when Debian has updated Python, or to offer further packages: those that were added before stay.")
     parser.add_argument("--output", metavar="FILE", default=DEFAULT, help="the archive (default: %(default)s)")
@@ -275,7 +285,7 @@ def main():
             os.environ.update(MPLBACKEND="agg", MPLCONFIGDIR=folder)  # no screen, and nothing left in the user's home
             change(options.output, options.add, options.drop, options.update)
     except (Failure, OSError, zipfile.BadZipFile, KeyError) as error:
-        print(f"paddock-library: {error}", file=sys.stderr)
+        print(f"paddock-library: {visible(str(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -436,6 +436,19 @@ class Science(unittest.TestCase):
                 said = paddock_library("--output", os.path.join(folder, "x.zip"), *words)
                 self.assertEqual((said.returncode, said.stderr), (1, f"paddock-library: {sentence}\n"))
 
+    def test_what_is_quoted_shows_as_what_it_is(self):
+        """Also of what others have made; it is one line, and a terminal is told nothing by it."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/x.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("paddock-library", "format 2\nadd \33[2J\n")
+            for words, code in (("--add", "\33[2J\n"), 1), (("--\33[2J",), 2), (("--output", f"{folder}/\33[2J/x"), 1), (("--show",), 0):
+                with self.subTest(words):
+                    said = paddock_library("--output", path, *words)
+                    self.assertEqual(said.returncode, code)
+                    self.assertNotIn("\33", said.stdout + said.stderr)
+                    self.assertIn("\\x1b[2J", (said.stdout + said.stderr).splitlines()[1 if code == 0 else -1])
+
     def test_a_package_that_is_not_there(self):
         said = paddock_library("--output", "/nonexistent/x.zip", "--add", "nonono")
         self.assertEqual((said.returncode, said.stderr),
