@@ -77,20 +77,6 @@ static const char standard[] =
     "winsound wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib "
     "zoneinfo ";
 
-/* Does the list have a word of these first `size` bytes? */
-static bool has_word(const char *list, const char *word, size_t size)
-{
-    for (const char *at = list + strspn(list, " "); *at != '\0'; at += strspn(at, " ")) {
-        size_t length = strcspn(at, " ");
-
-        if (length == size && memcmp(at, word, size) == 0) {
-            return true;
-        }
-        at += length;
-    }
-    return false;
-}
-
 /* A name of Python's, or several with a dot between each two. */
 static bool is_module_name(const char *name, size_t size)
 {
@@ -118,10 +104,10 @@ static int check_name(const char *names, const char *name, size_t size,
     if (top == strlen("paddock") && memcmp(name, "paddock", top) == 0) {
         return refuse(why, "'%.*s' is Paddock's own name", (int)size, name);
     }
-    if (has_word(standard, name, top)) {
+    if (text_has_word(standard, name, top)) {
         return refuse(why, "'%.*s' is a name of Python's own library", (int)size, name);
     }
-    if (has_word(name + size, name, size)) {
+    if (text_has_word(name + size, name, size)) {
         return refuse(why, "'%.*s' is there twice", (int)size, name);
     }
     return 0;

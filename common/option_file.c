@@ -82,17 +82,7 @@ bool option_part_valid(const char *name)
 
 static bool is_taken(const struct option_parts *parts, const char *name)
 {
-    const char *taken = parts->taken != NULL ? parts->taken : "";
-
-    while (*taken != '\0') {
-        size_t size = strcspn(taken, " ");
-
-        if (size == strlen(name) && memcmp(taken, name, size) == 0) {
-            return true;
-        }
-        taken += size + strspn(taken + size, " ");
-    }
-    return false;
+    return parts->taken != NULL && text_has_word(parts->taken, name, strlen(name));
 }
 
 /* The name in KIND NAME, or NULL: that is none. */

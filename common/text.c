@@ -44,6 +44,19 @@ size_t text_name_length(const char *text, const char *others)
     return length;
 }
 
+bool text_has_word(const char *list, const char *word, size_t size)
+{
+    for (const char *at = list + strspn(list, " "); *at != '\0'; at += strspn(at, " ")) {
+        size_t length = strcspn(at, " ");
+
+        if (length == size && memcmp(at, word, size) == 0) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
 struct text_quote text_quote(const char *text)
 {
     struct text_quote quote;

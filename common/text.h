@@ -14,6 +14,10 @@ bool text_ends_with_any_case(const char *text, const char *end);
  * that a name may have. */
 size_t text_name_length(const char *text, const char *others);
 
+/* Is one of the words of the list, which have spaces between them, that of these `size`
+ * bytes? */
+bool text_has_word(const char *list, const char *word, size_t size);
+
 /* So much of a text as a sentence about it quotes, whoever wrote it and however long it
  * is: where it is longer, its beginning, cut between characters, and three dots. */
 #define TEXT_QUOTED 500

@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/option.h"
 #include "common/random.h"
+#include "common/text.h"
 #include "common/verdict.h"
 #include "queue/keys.h"
 #include "supervisor/ctl/interrupt.h"
@@ -138,6 +139,11 @@ static int find_named(const char *folder, const char *name, struct pool_file *re
     }
     error = read_pool_file(one, ret);
     if (error == -ENOENT && read_pool_file(folder, &all) == 0) {
+        if (text_has_word(all.pools, name, strlen(name))) {
+            buffer_printf(why, "--pool %s: it is configured in %s, and does not run now",
+                          name, folder);
+            return error;
+        }
         buffer_printf(why, "--pool %s: there is none of that name in %s", name, folder);
         buffer_printf(why, all.pools[0] != '\0' ? "; there are: %s" : "%s", all.pools);
         return -ENOENT;
@@ -243,7 +249,6 @@ int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *
 {
     struct pool_file pool = {.queue = "default"};
     int error = args->redis == NULL ? find_pool(args, &pool, why) : 0;
-
     const char *queue = args->queue != NULL ? args->queue : pool.queue;
 
     if (error == 0) {

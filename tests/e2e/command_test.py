@@ -149,6 +149,11 @@ class BadInput(Command):
                 done = self.paddock(*words, "--json", "--redis", server.address)
                 self.assertEqual((done.returncode, json.loads(done.stdout)["id"]), (1, long), done.stderr)
 
+    def test_a_pool_that_does_not_run(self):
+        folder = os.path.dirname(self.path("run/pool", "redis=127.0.0.1:1\npools=a bb\n"))
+        for name, said in ("bb", f"it is configured in {folder}, and does not run now"), ("b", f"there is none of that name in {folder}; there are: a bb"):
+            self.check(self.paddock("status", "--runtime-dir", folder, "--pool", name), 100, "", f"--pool {name}: {said}\n")
+
     def test_names_of_queues(self):
         """One that is too long is not the one that begins like it."""
         for name, shown in ("x" * 65, "x" * 65), ("\33[2J", "\\x1b[2J"):

@@ -62,6 +62,20 @@ static void hash(void **state)
                      text_add_hash(TEXT_HASH, "foobar"));
 }
 
+static void words(void **state)
+{
+    static const char *const lists[] = {"a bb c", " a  bb c ", "bb"};
+
+    (void)state;
+    for (size_t i = 0; i < array_size(lists); i++) {
+        assert_true(text_has_word(lists[i], "bbb", 2));
+        assert_false(text_has_word(lists[i], "bbb", 3));
+        assert_false(text_has_word(lists[i], "bbb", 1));
+        assert_false(text_has_word(lists[i], "", 0));
+    }
+    assert_false(text_has_word("", "bb", 2));
+}
+
 static void quotes(void **state)
 {
     char text[TEXT_QUOTED + 2], expected[TEXT_QUOTED + 8];
@@ -84,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends),
         cmocka_unit_test(hash),
+        cmocka_unit_test(words),
         cmocka_unit_test(quotes),
     };
 
