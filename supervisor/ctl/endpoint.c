@@ -63,7 +63,8 @@ static void take_line(const char *text, const char *name, char *to, size_t room)
 }
 
 struct pool_file {
-    char redis[1100], queue[65];
+    char redis[1100];
+    char queue[LIMIT_QUEUE + 2];                /* one that is too long shows as such */
     char as_web[1100], as_operator[1100];       /* for commands; "": the same */
     char pools[LIMIT_POOLS * (LIMIT_POOL + 1)]; /* names, where several run */
     char folder[LIMIT_PATH];                    /* that it lies in */
@@ -248,16 +249,17 @@ int endpoint_check_queue(const char *name, struct buffer *why)
 int endpoint_find(const struct args *args, struct endpoint *ret, struct buffer *why)
 {
     struct pool_file pool = {.queue = "default"};
-    int error = args->redis == NULL ? find_pool(args, &pool, why) : 0;
     const char *queue = args->queue != NULL ? args->queue : pool.queue;
+    int error = endpoint_check_queue(queue, why);
 
-    if (error == 0) {
-        error = endpoint_check_queue(queue, why);
+    if (error == 0 && args->redis == NULL) {
+        error = find_pool(args, &pool, why);
+        error = error == 0 ? endpoint_check_queue(queue, why) : error; /* the file's */
     }
     if (error < 0) {
         return error;
     }
-    (void)snprintf(ret->queue, sizeof(ret->queue), "%s", queue);
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%.*s", LIMIT_QUEUE, queue);
     return connect_to(choose_address(args, &pool), &ret->redis, why);
 }
 

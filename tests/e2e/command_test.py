@@ -160,6 +160,8 @@ class BadInput(Command):
             for words in ["status"], ["top", "--once"]:
                 done = self.paddock(*words, "--redis", "127.0.0.1:1", "--queue", name)
                 self.check(done, 100, "", f"--queue {shown}: takes at most 64 letters, digits and _.-\n")
+        folder = os.path.dirname(self.path("run/pool", "redis=127.0.0.1:1\nqueue=" + "x" * 70 + "\n"))
+        self.check(self.paddock("status", "--runtime-dir", folder), 100, "", "x: takes at most 64 letters, digits and _.-\n")
 
     def test_help(self):
         for words in (["status", "-h"], ["status", "--help"], ["status", "some-id", "-h"]):
