@@ -28,23 +28,24 @@ do
     if slice ~= "" and not (try("XRANGE", P .. "frames:" .. id, slice, slice) or {})[1] then
       return "forgotten a part of its recording"
     end
-    local is, last = 0, fed > 0 and redis.call("GETRANGE", P .. "in:" .. id, whole(math.max(fed - 64, 0)), whole(fed - 1)) or ""
+    local is, last = 0, fed > 0 and try("GETRANGE", P .. "in:" .. id, whole(math.max(fed - 64, 0)), whole(fed - 1)) or ""
     for i = 1, #last do
       is = (is * 31 + string.byte(last, i)) % 2 ^ 32
     end
     return (#last ~= math.min(fed, 64) or is ~= sum) and "forgotten input that it was given"
   end
 
-  -- The first on a connection says what the attempt had from the one before.
+  -- The first on a connection says what the attempt had from the one before. The lease is held last: by a beat that fails it is
+  -- not, or an attempt whose beats all do would run for ever.
   function beat(P, args)
     return of_attempt(P, args, "lost", function(id)
       local lease_ms, known = math.min(within(args[3], 1, 1e9, LEASE_AT_MOST), LEASE_AT_MOST), fields(P, id, "cancel", "lease_ms")
-      hold(P, id, now_ms(), lease_ms)
+      local gone = args[4] and forgotten(P, id, args[4], within(args[5], 0, 1e12, 0), within(args[6], 0, 1e12, 0))
       if known[2] ~= whole(lease_ms) then -- the version before did not say it
         redis.call("HSET", P .. "job:" .. id, "lease_ms", whole(lease_ms))
       end
-      return args[4] and forgotten(P, id, args[4], within(args[5], 0, 1e12, 0), within(args[6], 0, 1e12, 0))
-             or known[1] and "cancel" or "ok"
+      hold(P, id, now_ms(), lease_ms)
+      return gone or known[1] and "cancel" or "ok"
     end)
   end
 end

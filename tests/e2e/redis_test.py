@@ -560,6 +560,52 @@ class OlderData(unittest.TestCase):
                 self.assertEqual(recording.text(recording.decode(ended.recording)), f"begun\n{later}\n")
 
 
+class Damage(unittest.TestCase):
+    """Somebody damages what belongs to a job that runs."""
+
+    def setUp(self):
+        self.server = self.enterContext(pool.RedisServer())
+        self.pool = self.enterContext(pool.Pool(workers=1, redis=self.server.address, lease_ms=2000))
+        self.client = self.pool.client
+
+    def call(self, function, *words):
+        return self.client.redis.execute_command("FCALL", f"paddock_{function}", 1, self.client.key("open"), *words)
+
+    def check_it_works(self):
+        self.assertEqual(self.client.run("print(1)").verdict, "ok")
+
+    def test_input_that_it_was_given(self):
+        """With the next connection that is seen: it begins anew, and cannot."""
+        held = Held(self.client, "input()\nprint('begun', flush=True)\ninput()\n")
+        held.let_go()
+        pool.wait_until(held.has_begun, "it has read")
+        job = held.id
+        self.client.redis.delete(self.client.key("in:", job))
+        self.client.redis.rpush(self.client.key("in:", job), "x")
+        kill_clients(self.client.redis)
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.result["detail"]), ("fault", "it cannot be run: what stands in the place of its input is a list"))
+        self.assertIn(f"job={job} attempt=1 lost: Redis has forgotten input that it was given", self.pool.read_log())
+        self.check_it_works()
+
+    def test_a_job_whose_beats_are_refused(self):
+        """by something else than how Redis is: its relay gives it up when its lease is over, and takes others."""
+        job = self.client.begin()
+        about = self.client.redis.execute_command("FUNCTION", "LIST", "WITHCODE")[0]
+        code = about[about.index(b"library_code") + 1].decode()
+        refusing = code.replace('register("beat", beat, ', 'register("beat", function() return redis.error_reply("DAMAGED") end, ')
+        self.assertNotEqual(refusing, code)
+        self.client.redis.function_load(refusing, replace=True)
+        self.call("pause")
+        kill_clients(self.client.redis)
+        pool.wait_until(lambda: f"job={job} attempt=1 is not ours any more" in self.pool.read_log(), "it is given up")
+        pool.wait_until(lambda: self.client.job(job)["state"] == b"queued", "the queue has it")
+        self.client.redis.function_load(code, replace=True)
+        self.client.cancel(job)
+        self.call("resume")
+        self.check_it_works()
+
+
 class Connections(unittest.TestCase):
     LOAD = 60
 

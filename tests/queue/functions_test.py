@@ -1075,6 +1075,32 @@ class Beat(Test):
                 self.assertEqual(q.state("a"), "running")
                 self.begin_anew()
 
+    def test_what_stands_in_the_place_of_what_it_had(self):
+        """is as good as forgotten."""
+        q = self.q
+        for key, words, what in (("in:", ("", 1, ord("x")), "input that it was given"), ("frames:", ("1-1", 0, 0), "a part of its recording")):
+            with self.subTest(key):
+                q.enqueue("a", live_input=1)
+                job = q.claim(lease_ms=1000)
+                store.delete(q.key(key, "a"))
+                store.set(q.key(key, "a"), "x") if key == "frames:" else store.rpush(q.key(key, "a"), "x")
+                self.assertEqual(q.call("beat", "a", job["token"], 50000, *words), "forgotten " + what)
+                self.assertGreater(store.zscore(q.key("lease"), "a"), now_ms() + 20000, "it has time to be given back")
+                self.begin_anew()
+
+    def test_one_that_fails_renews_nothing(self):
+        """Else an attempt whose beats all fail would be nobody else's for ever."""
+        q = self.q
+        q.enqueue("a")
+        job = q.claim(lease_ms=1000)
+        self.assertEqual(q.call("beat", "a", job["token"], 1000), "ok")
+        before = store.zscore(q.key("lease"), "a")
+        store.execute_command("ACL", "SETUSER", users.WORKER, "-hset")
+        self.addCleanup(users.create, store)
+        with self.assertRaises(redis.ResponseError):
+            q.call("beat", "a", job["token"], 50000)
+        self.assertEqual(store.zscore(q.key("lease"), "a"), before)
+
     def test_unknown_and_final(self):
         q = self.q
         self.assertEqual(q.call("beat", "nobody", "x", 1000), "lost")

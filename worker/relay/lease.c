@@ -69,6 +69,18 @@ void lease_note_taken(const struct relay *relay, int64_t now_ms)
 
 /* ---- beats ---- */
 
+/* A beat is refused. Where that says how Redis is, time heals it; else, once the lease is
+ * over, there is nothing to wait for: the queue gives the job to somebody else. */
+static void note_refusal(struct relay *relay, const struct redisReply *reply)
+{
+    int64_t now_ms = clock_now_ms();
+
+    relay->lease.beat_ms = now_ms + RETRY_MS;
+    if (!broker_passes(reply) && now_ms >= relay->lease.until_ms) {
+        run_lease_lost(relay);
+    }
+}
+
 /* "forgotten a part of its recording": what has no answer of its own is "ok". */
 static const char forgotten[] = "forgotten ";
 
@@ -99,7 +111,7 @@ void lease_on_beat(void *context, const struct redisReply *reply)
     }
     if (!broker_accept(relay, BROKER_COMMANDS, "renew a lease", reply) ||
         (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_STRING)) {
-        lease->beat_ms = clock_now_ms() + RETRY_MS;
+        note_refusal(relay, reply);
         return;
     }
     board_taken(relay);

@@ -32,7 +32,8 @@ void lease_hurry(struct relay *relay);
  * somebody else can have the job. */
 void lease_doubt(struct relay *relay);
 /* Beyond the lease somebody else may have the job, or where it is doubted: nothing is
- * published or settled until a beat has said that it is still ours. */
+ * published or settled until a beat has said that it is still ours. A job whose beats are
+ * refused beyond it, for what is wrong with them alone, is given up. */
 bool lease_holds(const struct relay *relay, int64_t now_ms);
 
 /* How much of a relay's owner is its pool's: behind it come a dot and its slot. */
