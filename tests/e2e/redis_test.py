@@ -585,8 +585,31 @@ class Damage(unittest.TestCase):
         kill_clients(self.client.redis)
         ended = self.client.wait(job)
         self.assertEqual((ended.verdict, ended.result["detail"]), ("fault", "it cannot be run: what stands in the place of its input is a list"))
-        self.assertIn(f"job={job} attempt=1 lost: Redis has forgotten input that it was given", self.pool.read_log())
+        lost = f"job={job} attempt=1 lost: Redis has forgotten input that it was given"
+        pool.wait_until(lambda: lost in self.pool.read_log(), "it is said")
         self.check_it_works()
+
+    def test_a_recording_whose_first_part_is_not_answered(self):
+        """As where it is: what is refused is dropped, and counted."""
+        torn = []
+
+        def damage(moment, words):
+            if words[0] != "XADD" or torn:
+                return
+            if moment == "after":
+                torn.append(words)
+                raise proxy.Torn
+            client.redis.delete(words[1])
+            client.redis.set(words[1], "x")
+
+        with proxy.Proxy(self.server.socket) as proxied, pool.Pool(workers=1, redis=proxied.address, queue="other") as p:
+            client = pool.Client(self.server.connect(), "other")
+            proxied.hook = damage
+            job = client.enqueue(pool.make_zip("print('done')\n"))
+            pool.wait_until(lambda: client.job(job).get("state") == b"done", "its result is taken")
+            self.assertEqual(client.job(job)["attempt"], b"1")
+            self.assertGreater(int(client.job(job)["frames_dropped"]), 0)
+            self.assertEqual(len(torn), 1)
 
     def test_a_job_whose_beats_are_refused(self):
         """by something else than how Redis is: its relay gives it up when its lease is over, and takes others."""

@@ -245,6 +245,15 @@ static void settle_doubt(struct forward *forward, size_t count, const char *last
     forward->doubtful = 0;
 }
 
+/* Where what stands there is no Stream, it has none of them: they are offered again, and
+ * refused as they are. */
+static void note_unfound(struct forward *forward, const struct redisReply *reply)
+{
+    if (!broker_passes(reply)) {
+        settle_doubt(forward, 0, "");
+    }
+}
+
 static void on_found(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
@@ -258,6 +267,7 @@ static void on_found(void *context, const struct redisReply *reply)
     }
     forward->asking = false;
     if (!broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply)) {
+        note_unfound(forward, reply);
         return;
     }
     for (size_t i = 0; i < reply->elements; i++) {
