@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define SCOREBOARD_MAGIC   0x6f636153 /* "Saco" */
-#define SCOREBOARD_VERSION 6          /* bumped with any change below */
+#define SCOREBOARD_VERSION 7          /* bumped with any change below */
 
 /* Whoever has not turned his loop, or not answered, for so long stands still. All of them
  * are asked every 2 s (supervisor/health.h), so it is more than two questions: a machine
@@ -111,14 +111,14 @@ struct scoreboard_queue {
     atomic_uint paused;
     atomic_uint refused; /* it was asked last and did not say, but with an error */
     atomic_uint closed;  /* its configuration lets no job in */
+    /* The mark of the last that a relay of the pool was told of what none had heard
+     * (worker/relay/upkeep.h); 0: nothing yet. */
+    atomic_ullong heard;
 };
 
 /* Of the Redis of all queues. */
 struct scoreboard_redis {
     atomic_llong asked_ms; /* for the queues' figures, too */
-    /* The mark of the last that a relay of the pool was told of what none had heard
-     * (worker/relay/upkeep.h); 0: nothing yet. */
-    atomic_ullong heard;
     /* In bytes; 0: it has not said so, or has no maximum. */
     atomic_ullong memory, memory_most;
 };

@@ -177,35 +177,67 @@ do
     return flat, more
   end
 
-  -- What a pool was given last, with a mark: {mark = MARK, words = WORDS}. Nil where there is nothing, or something else.
-  local function given_before(P, pool)
+  -- What a pool was given last, and has not heard: {mark = MARK, words = WORDS}, of which `heard` is not the mark. Nil where there
+  -- is nothing, or something else.
+  local function unheard(P, pool, heard)
     local done, given = pcall(cjson.decode, try("GET", P .. "told:" .. pool) or "")
-    return done and type(given) == "table" and type(given.words) == "table" and given or nil
+    local is_one = done and type(given) == "table" and type(given.words) == "table" and type(given.mark) == "string"
+    return is_one and given.mark ~= heard and given or nil
   end
 
-  -- The same for a pool, which is given it again, with another mark, until `heard` is the last. (A relay of the version before has no
-  -- mark: it hears what it is given, or nobody does.)
+  -- The same for a pool, and whether there is more. Whoever of it asks is given it again, unchanged and with the mark that it got
+  -- (when it was made, so that no other has it), until `heard` is that mark: what ends meanwhile is for the next. (Relays of the
+  -- version before bring a mark, with which the last that was given it can say so. Those of the one before that have none: they hear
+  -- what they are given, or nobody does.)
   local function untold(P, pool, heard, mark)
-    if not mark then
-      return fetch_untold(P)
+    local given, more = pool and unheard(P, pool, heard), true
+    if not given then
+      local now, micros = now_ms()
+      given = {mark = whole(now * 1000 + micros)}
+      given.words, more = fetch_untold(P)
     end
-    local given, words, more = given_before(P, pool), nil, true
-    if given and given.mark ~= heard then
-      words = given.words
-    else
-      words, more = fetch_untold(P)
-    end
-    if words[1] then
-      redis.call("SET", P .. "told:" .. pool, cjson.encode({mark = mark, words = words}), "EX", UNTOLD.keep_s)
-    else
+    given.mark = mark or given.mark
+    if pool and given.words[1] then
+      redis.call("SET", P .. "told:" .. pool, cjson.encode(given), "EX", UNTOLD.keep_s)
+    elseif pool then
       redis.call("UNLINK", P .. "told:" .. pool)
     end
-    return words, more
+    return given, more
   end
 
-  -- {"idle_ms", MS}, or {} where nothing will be due; with "untold" as a second argument also what is to be said. Behind that come
-  -- the name of the caller's pool, the mark of what it has heard last, and that of this call.
-  function tend(P, args)
+  local function note_heard(P, pool, heard)
+    if not unheard(P, pool, heard) then
+      redis.call("UNLINK", P .. "told:" .. pool)
+    end
+  end
+
+  local function word_of(text, n)
+    for word in string.gmatch(text or "", "%S+") do
+      n = n - 1
+      if n == 0 then
+        return word
+      end
+    end
+  end
+
+  -- What a relay asks for behind the lease, of the n-th queue that it asks. Returns what is to be said, as `untold` does.
+  local TELLS = {
+    ends = function(P, args, n)
+      return untold(P, args[3] or "", word_of(args[4], n))
+    end,
+    heard = function(P, args, n)
+      note_heard(P, args[3] or "", word_of(args[4], n))
+    end,
+    untold = function(P, args) -- the versions before, which take no mark
+      local given, more = untold(P, args[5] and args[3], args[4], args[5])
+      return {words = given.words}, more
+    end,
+  }
+
+  -- {"idle_ms", MS}, or {} where nothing will be due; with "ends" as a second argument also what is to be said: "untold" with the
+  -- words, and "marks", {queue, mark}. Behind "ends" come the name of the caller's pool and the marks of what it has heard last, of
+  -- each queue; behind "heard" the same, to say that alone.
+  function tend(P, args, n)
     local now, lease_ms = now_ms(), within(args[1], 1, 1e9)
     if not lease_ms then
       return redis.error_reply("BADCALL takes the lease in ms")
@@ -216,13 +248,16 @@ do
       redis.call("UNLINK", P .. "wake")
     end
     local _, more = share_recordings(P, now, nil, 0)
-    local told, more_told = {}, false
-    if args[2] == "untold" then
-      told, more_told = untold(P, args[3], args[4], args[5])
+    local told, more_told
+    if TELLS[args[2]] then
+      told, more_told = TELLS[args[2]](P, args, n or 1)
     end
     local answer = (more or more_told) and {"idle_ms", "1"} or idle(P, now, "delayed", "lease", "waits")
-    if told[1] then
-      answer[#answer + 1], answer[#answer + 2] = "untold", told
+    if told and told.words[1] then
+      answer[#answer + 1], answer[#answer + 2] = "untold", told.words
+      if told.mark then
+        answer[#answer + 1], answer[#answer + 2] = "marks", {string.match(P, "{(.*)}"), told.mark}
+      end
     end
     return answer
   end

@@ -5,11 +5,11 @@
 -- have been a right.
 local MENDS = {claim = true, beat = true, finish = true, lost = true, requeue = true, recover = true, tend = true}
 
-local function attempt(name, callback, P, args)
+local function attempt(name, callback, P, args, n)
   if not NEEDS[name] then
     return callback(P, args)
   end
-  local done, reply = pcall(callback, P, args)
+  local done, reply = pcall(callback, P, args, n)
   if not done then
     pcall(distrust)
     if MENDS[name] then
@@ -43,23 +43,25 @@ local SEVERAL = {
   -- In how long one is to be tended again, and what is to be said of all. What one has given away is passed on, also where
   -- another fails: that shows the next time.
   tend = function(names, ask)
-    local idle_ms, told, failure = math.huge, {}
+    local idle_ms, lists, failure = math.huge, {untold = {}, marks = {}}
     for i = 1, #names do
       local reply = ask(i)
       failure = failure or reply.err and reply
       for k = 1, #reply, 2 do
         idle_ms = math.min(idle_ms, reply[k] == "idle_ms" and tonumber(reply[k + 1]) or math.huge)
-        for _, word in ipairs(reply[k] == "untold" and reply[k + 1] or {}) do
-          told[#told + 1] = word
+        for _, word in ipairs(lists[reply[k]] and reply[k + 1] or {}) do
+          table.insert(lists[reply[k]], word)
         end
       end
     end
-    if failure and not told[1] then
+    if failure and not lists.untold[1] then
       return failure
     end
     local answer = idle_ms < math.huge and {"idle_ms", whole(idle_ms)} or {}
-    if told[1] then
-      answer[#answer + 1], answer[#answer + 2] = "untold", told
+    for name, list in pairs(lists) do
+      if list[1] then
+        answer[#answer + 1], answer[#answer + 2] = name, list
+      end
     end
     return answer
   end,
@@ -90,13 +92,14 @@ local function queues_of(keys)
   return names[1] and names, prefixes
 end
 
-local function call(name, callback, P, args)
+-- `n`: P's queue is the n-th that is asked.
+local function call(name, callback, P, args, n)
   local missing = missing_right(P, name, args)
   if missing then
     return redis.error_reply("NOPERM paddock_" .. name .. " needs a right that its user has not: " .. missing ..
                              " of " .. P)
   end
-  return attempt(name, callback, P, args)
+  return attempt(name, callback, P, args, n)
 end
 
 local function register(name, callback, ...)
@@ -109,7 +112,7 @@ local function register(name, callback, ...)
       return call(name, callback, prefixes[1], args)
     end
     return SEVERAL[name](names, function(i)
-      return call(name, callback, prefixes[i], args)
+      return call(name, callback, prefixes[i], args, i)
     end)
   end
   redis.register_function({function_name = "paddock_" .. name, callback = checked, flags = {...}})

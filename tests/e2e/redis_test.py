@@ -893,6 +893,28 @@ class Connections(unittest.TestCase):
             self.check_said(p, jobs, 1)
             over.set()
 
+    def test_who_ends_hears_what_he_was_given(self):
+        """A pool that is stopped says it, and that it was heard: the next one would say it again, or nobody would."""
+        with proxy.Proxy(self.server.socket) as proxied, pool.Pool(workers=1, redis=proxied.address) as p:
+            client, given, ends = pool.Client(self.server.connect(), "test"), threading.Event(), threading.Event()
+            told = client.key("told:", "*")
+
+            def hold(moment, words):
+                if moment == "after" and "paddock_tend" in words and client.redis.keys(told) and not given.is_set():
+                    given.set()
+                    ends.wait()
+
+            client.redis.execute_command("FCALL", "paddock_pause", 1, client.key("open"))
+            proxied.hook = hold
+            jobs = self.cancel_some(client)
+            given.wait()
+            p.process.send_signal(signal.SIGTERM)
+            pool.wait_until(lambda: re.search(r"relay-0.* draining", p.read_log()), "its relay is to end")
+            ends.set()
+            p.process.wait(pool.PATIENCE)
+            self.assertEqual([p.read_log().count(f"job={job} attempt=0 verdict=cancelled ") for job in jobs], [1] * len(jobs))
+            self.assertEqual(client.redis.keys(told), [])
+
     def test_claims_whose_answers_are_lost(self):
         """Each time, until the job is a dead letter: that says why, and no worker is blamed, for none has ended."""
         with proxy.Proxy(self.server.socket) as proxied, self.through(proxied) as watched:

@@ -1421,6 +1421,59 @@ class GivenBack(Test):
         self.assertEqual(self.names("p", "5", "7"), [])
         self.assertEqual(store.exists(self.q.key("told:", "p"), self.q.key("untold")), 0)
 
+    def ends(self, *heard, queues=None, pool="p", word="ends"):
+        """What a relay of a pool is to say, as (queue, id), and the marks; it says what it has heard of each queue."""
+        keys = [q.key("open") for q in queues or [self.q]]
+        connection = self.q.connection(users.WORKER) if len(keys) == 1 else store
+        flat = text(connection.execute_command("FCALL", "paddock_tend", len(keys), *keys, LEASE_MS, word, pool, " ".join(heard)))
+        answer = dict(zip(flat[::2], flat[1::2]))
+        words, marks = answer.get("untold", []), answer.get("marks", [])
+        return list(zip(words[::6], words[1::6])), dict(zip(marks[::2], marks[1::2]))
+
+    def test_who_asks_meanwhile(self):
+        """is given the same, by the same mark, with nothing more, until it was heard: whoever of the pool hears it, and when."""
+        self.cancel_each("a", "b")
+        first, marks = self.ends("0")
+        self.assertEqual((first, list(marks)), ([(QUEUE, "a"), (QUEUE, "b")], [QUEUE]))
+        self.cancel_each("c")
+        for heard in "0", "1":
+            self.assertEqual(self.ends(heard), (first, marks))
+        self.assertTrue(0 < store.ttl(self.q.key("told:", "p")) <= 86400)
+        then, others = self.ends(marks[QUEUE])
+        self.assertEqual(then, [(QUEUE, "c")])
+        self.assertNotEqual(others, marks)
+        self.assertEqual(self.ends(marks[QUEUE]), (then, others))
+        self.assertEqual([self.ends(others[QUEUE]) for _ in range(2)], [([], {})] * 2)
+        self.assertEqual(store.exists(self.q.key("told:", "p")), 0)
+
+    def test_who_leaves(self):
+        """says what was heard, and is given nothing."""
+        self.cancel_each("a")
+        first, marks = self.ends("0")
+        self.cancel_each("b")
+        self.assertEqual([self.ends(heard, word="heard") for heard in ("0", marks[QUEUE])], [([], {})] * 2)
+        self.assertEqual(store.exists(self.q.key("told:", "p")), 0)
+        self.assertEqual([self.ends("0")[0], first], [[(QUEUE, "b")], [(QUEUE, "a")]])
+
+    def test_each_queue_has_its_mark(self):
+        """in the order in which they are asked."""
+        other = Queue("other")
+        self.cancel_each("a")
+        _, marks = self.ends("0", "0", queues=(self.q, other))
+        self.cancel_each("b", queue=other)
+        both, all_marks = self.ends("0", "0", queues=(self.q, other))
+        self.assertEqual((both, all_marks[QUEUE], list(all_marks)), ([(QUEUE, "a"), ("other", "b")], marks[QUEUE], [QUEUE, "other"]))
+        self.assertEqual(self.ends("0", marks[QUEUE], queues=(other, self.q)), ([("other", "b")], {"other": all_marks["other"]}))
+        self.assertEqual(self.ends(all_marks["other"], marks[QUEUE], queues=(other, self.q)), ([], {}))
+
+    def test_relays_of_the_version_before_hear_the_same(self):
+        """They name the mark of each call themselves."""
+        self.cancel_each("a")
+        first, marks = self.ends("0")
+        self.assertEqual(self.names("p", "0", "7"), ["a"])
+        self.assertEqual(self.ends(marks[QUEUE]), (first, {QUEUE: "7"}))
+        self.assertEqual(self.names("p", "7", "8"), [])
+
     def test_what_was_not_heard_is_asked_for_at_once(self):
         """Behind it there may be more."""
         self.cancel_each(*(f"a{i}" for i in range(150)))

@@ -133,18 +133,28 @@ int claims_beat(struct relay *relay)
                 number(input_sum(&relay->input)).text, NULL);
 }
 
-int claims_tend(struct relay *relay)
+/* One mark for each of the keys. */
+static void write_heard(const struct relay *relay, char *to, size_t size)
 {
-    const struct upkeep *upkeep = &relay->upkeep;
+    const struct queues *queues = &relay->queues;
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < queues->count && used < size; i++) {
+        used += (size_t)snprintf(to + used, size - used, "%" PRIu64 " ",
+                                 relay->upkeep.heard[queues->asked[i]]);
+    }
+}
+
+int claims_tend(struct relay *relay, const char *word)
+{
     const char *owner = relay->setup.owner;
     struct route route = route_to_all(relay);
-    char pool[sizeof(relay->setup.owner)];
+    char pool[sizeof(relay->setup.owner)], heard[sizeof(struct number) * LIMIT_QUEUES];
 
     (void)snprintf(pool, sizeof(pool), "%.*s", (int)lease_pool_length(owner), owner);
+    write_heard(relay, heard, sizeof(heard));
     return call(relay, upkeep_on_answer, relay, &route, "FCALL", "paddock_tend",
-                number(relay->setup.lease_ms).text, "untold", pool,
-                number((int64_t)upkeep->heard).text, number((int64_t)upkeep->mark).text,
-                NULL);
+                number(relay->setup.lease_ms).text, word, pool, heard, NULL);
 }
 
 int claims_recover(struct relay *relay)

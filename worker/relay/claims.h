@@ -66,9 +66,10 @@ size_t claims_most_bytes(const struct relay *relay);
 int claims_look_for_code(struct relay *relay);
 /* -> lease_on_beat */
 int claims_beat(struct relay *relay);
-/* What time demands of all queues; answered as a claim that brings no job
+/* What time demands of all queues; answered as a claim that brings no job. `word`:
+ * "ends", for what no relay has heard, or "heard", to say no more than what was
  * -> upkeep_on_answer */
-int claims_tend(struct relay *relay);
+int claims_tend(struct relay *relay, const char *word);
 /* Of all queues, for the reason that the lease has -> lease_on_recovered */
 int claims_recover(struct relay *relay);
 /* A function with the job's id and token and `argc` more arguments -> settle_on_answer */

@@ -247,7 +247,7 @@ static bool is_over(const struct relay *relay)
     if (relay->mode == RELAY_STOPPING && clock_now_ms() >= relay->stop_ms) {
         return true;
     }
-    return relay->mode != RELAY_SERVING && run_is_over(relay);
+    return relay->mode != RELAY_SERVING && run_is_over(relay) && upkeep_is_over(relay);
 }
 
 static void loop(struct relay *relay)

@@ -13,9 +13,15 @@
 #include "worker/relay/relay.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define MOST_MS  1000
 #define ID_SHOWN 256 /* of one that is none */
+
+static bool is_leaving(const struct relay *relay)
+{
+    return relay->mode != RELAY_SERVING && run_is_over(relay);
+}
 
 /* ---- what is still to be said ---- */
 
@@ -103,7 +109,9 @@ static void tell_ended(struct relay *relay, const char *const *words, int64_t at
               words[UNTOLD_DETAIL]);
 }
 
-static void tell_untold(struct relay *relay, const struct redisReply *list)
+/* Of one queue. */
+static void tell_untold(struct relay *relay, const struct redisReply *list,
+                        const char *queue)
 {
     const char *words[UNTOLD_WORDS];
     int64_t number;
@@ -114,7 +122,8 @@ static void tell_untold(struct relay *relay, const struct redisReply *list)
         struct buffer id autobuffer = BUFFER_INIT(KIB(4));
         enum verdict verdict;
 
-        if (!read_words(list->element + i, words, &number)) {
+        if (!read_words(list->element + i, words, &number) ||
+            strcmp(words[UNTOLD_QUEUE], queue) != 0) {
             continue;
         }
         show_id(list->element[i + UNTOLD_JOB], &id);
@@ -130,55 +139,92 @@ static void tell_untold(struct relay *relay, const struct redisReply *list)
     }
 }
 
-/* Whether it is for us to tell what came with the call's answer: another relay that took
- * over meanwhile has been given the same. */
-static bool hear(struct relay *relay)
+/* Whether it is for us to tell what a queue gave with that mark: another relay that asked
+ * meanwhile has been given the same. */
+static bool hear(struct relay *relay, uint32_t queue, int64_t mark)
 {
-    struct scoreboard_redis *redis = &relay->board.scoreboard->redis;
-    unsigned long long heard = relay->upkeep.heard;
+    unsigned long long heard = relay->upkeep.heard[queue];
 
-    return atomic_compare_exchange_strong(&redis->heard, &heard, relay->upkeep.mark);
+    return atomic_compare_exchange_strong(&relay->board.scoreboard->queues[queue].heard,
+                                          &heard, (unsigned long long)mark);
+}
+
+/* {queue, mark ...} */
+static void hear_all(struct relay *relay, const struct redisReply *marks,
+                     const struct redisReply *untold)
+{
+    for (size_t i = 0; marks->type == REDIS_REPLY_ARRAY && i + 1 < marks->elements;
+         i += 2) {
+        const struct redisReply *name = marks->element[i], *text = marks->element[i + 1];
+        uint32_t queue = QUEUES_NONE;
+        int64_t mark;
+
+        if (name->type == REDIS_REPLY_STRING && text->type == REDIS_REPLY_STRING &&
+            number_parse(text->str, 1, INT64_MAX, &mark) == 0) {
+            queue = queues_find(&relay->queues, name->str);
+        }
+        if (queue != QUEUES_NONE && hear(relay, queue, mark)) {
+            tell_untold(relay, untold, name->str);
+            relay->upkeep.owes = true;
+        }
+    }
 }
 
 /* ---- in turn ---- */
 
-/* No other call's, of this relay or another. */
-static uint64_t new_mark(const struct relay *relay)
-{
-    return (uint64_t)clock_now_us() * LIMIT_WORKERS + relay->setup.slot % LIMIT_WORKERS;
-}
-
 void upkeep_on_answer(void *context, const struct redisReply *reply)
 {
     struct relay *relay = context;
+    struct upkeep *upkeep = &relay->upkeep;
     bool accepted = broker_accept(relay, BROKER_COMMANDS, "look after the queue", reply);
-
     const struct redisReply *untold = accepted ? claims_find(reply, "untold") : NULL;
+    const struct redisReply *marks = accepted ? claims_find(reply, "marks") : NULL;
 
-    if (untold != NULL && hear(relay)) {
-        tell_untold(relay, untold);
-    }
-    relay->upkeep.asked = false;
-    relay->upkeep.due_ms =
+    upkeep->asked = false;
+    upkeep->owes = upkeep->owes && !accepted && !is_leaving(relay);
+    upkeep->due_ms =
         clock_now_ms() +
         (accepted ? claims_pause_ms(claims_idle_ms(reply), MOST_MS) : MOST_MS);
+    if (untold != NULL && marks != NULL) {
+        hear_all(relay, marks, untold);
+    }
+}
+
+/* Who leaves asks for nothing more, but says once what he has heard. */
+static bool is_due(const struct relay *relay, int64_t now_ms)
+{
+    const struct upkeep *upkeep = &relay->upkeep;
+
+    if (upkeep->asked) {
+        return false;
+    }
+    return is_leaving(relay) ? upkeep->owes
+                             : relay->board.asker && now_ms >= upkeep->due_ms;
 }
 
 void upkeep_tend(struct relay *relay, int64_t now_ms)
 {
     struct upkeep *upkeep = &relay->upkeep;
 
-    if (relay->board.asker && !upkeep->asked && now_ms >= upkeep->due_ms &&
-        broker_ready(relay, now_ms)) {
-        upkeep->heard = atomic_load(&relay->board.scoreboard->redis.heard);
-        upkeep->mark = new_mark(relay);
-        upkeep->asked = claims_tend(relay) == 0;
+    if (is_due(relay, now_ms) && broker_ready(relay, now_ms)) {
+        for (uint32_t i = 0; i < relay->queues.count; i++) {
+            upkeep->heard[i] = atomic_load(&relay->board.scoreboard->queues[i].heard);
+        }
+        upkeep->asked = claims_tend(relay, is_leaving(relay) ? "heard" : "ends") == 0;
     }
+}
+
+bool upkeep_is_over(const struct relay *relay)
+{
+    return !relay->upkeep.asked && (!relay->upkeep.owes || broker_is_away(relay));
 }
 
 int64_t upkeep_deadline(const struct relay *relay)
 {
-    return relay->board.asker && !relay->upkeep.asked
-               ? broker_when(relay, relay->upkeep.due_ms)
-               : CLOCK_NEVER;
+    const struct upkeep *upkeep = &relay->upkeep;
+
+    if (upkeep->asked || !(is_leaving(relay) ? upkeep->owes : relay->board.asker)) {
+        return CLOCK_NEVER;
+    }
+    return broker_when(relay, is_leaving(relay) ? 0 : upkeep->due_ms);
 }
