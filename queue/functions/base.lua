@@ -35,6 +35,7 @@ local BACKOFF_MS = 1000        -- before the third attempt; then four times as l
 local BACKOFF_MOST_MS = 60000
 local DEAD_AT_MOST = 1000
 local ATTEMPTS_AT_MOST = 1000000
+local TIME_AT_MOST = 1e15 - 1  -- ms
 local DEAD_S = 7 * 86400
 local DEAD_SHOWN = 100         -- dead letters per call
 local WAKE_TOKENS = 64

@@ -89,7 +89,8 @@ end
 local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   local attempt = counted(job.attempt) + 1
   local token = owner .. ":" .. whole(now) .. ":" .. whole(attempt)
-  local queue_ms = math.max(now - counted(job.queued_ms or job.enqueued_ms), 0) -- the version before had but that
+  local since = job.queued_ms or job.enqueued_ms -- the version before had but that
+  local queue_ms = since and math.max(now - counted(since), 0) or 0
   local wall_s = math.ceil(job.wall_ms / 1000)
   count(P, "tact", job.tenant, 1)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",

@@ -193,8 +193,9 @@ do
     repeat
       local id = (try("ZRANGE", line, rank, rank) or {})[1]
       known = id and fields(P, id, "queued_ms", "enqueued_ms", "delay_ms", "attempt") or {}
-      local from = known[1] or known[2] and whole(counted(known[2]) + counted(known[3])) -- the version before had but these
-      since, rank = math.min(since, from and counted(from) or since), rank + 1
+      local from = whole_within(known[1] or known[2], 0, TIME_AT_MOST) -- the version before had but that, and delay_ms
+      from = from and from + (known[1] and 0 or counted(known[3]))
+      since, rank = math.min(since, from or since), rank + 1
     until counted(known[4]) == 0 or rank > room
     return since, room - rank + 1
   end

@@ -73,6 +73,11 @@ do
         return nil, "its field " .. name .. " takes a whole number up to " .. ATTEMPTS_AT_MOST
       end
     end
+    for _, name in ipairs({"enqueued_ms", "queued_ms"}) do
+      if job[name] and not whole_within(job[name], 0, TIME_AT_MOST) then
+        return nil, "its field " .. name .. " takes a whole number up to " .. whole(TIME_AT_MOST)
+      end
+    end
     if job.bytes and not whole_within(job.bytes, 0, BYTES_AT_MOST) then
       return nil, "its field bytes takes a whole number up to " .. whole(BYTES_AT_MOST)
     end

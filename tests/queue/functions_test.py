@@ -3372,6 +3372,8 @@ class Malformed(Test):
             ("keep_s", "-1", "its field keep_s takes"),
             ("max_wait_s", "nan", "its field max_wait_s takes"),
             ("delay_ms", "", "its field delay_ms takes"),
+            ("queued_ms", "x", "its field queued_ms takes a whole number up to 999999999999999"),
+            ("enqueued_ms", "1e3", "its field enqueued_ms takes a whole number"),
             ("entry", "x" * 300, "its field entry takes"),
             ("stdin", b"x" * 2000000, "its field stdin takes"),
             ("no_such\r\n", "x", "there is no field no_such??"),
@@ -3382,6 +3384,15 @@ class Malformed(Test):
                     self.damage(lambda q: store.hdel(q.key("job:", "a"), name), reason)
                 else:
                     self.damage(lambda q: store.hset(q.key("job:", "a"), name, value), reason)
+
+    def test_since_when_it_waits_is_not_known(self):
+        """Then it has not waited: no figure says that it has since 1970."""
+        q = self.q
+        q.enqueue("a")
+        for damage in (lambda: store.hset(q.key("job:", "a"), "queued_ms", "x"), lambda: store.hdel(q.key("job:", "a"), "queued_ms", "enqueued_ms")):
+            damage()
+            self.assertEqual(q.call("depth")[:3], [1, 0, 0])
+        self.assertEqual(q.claim()["queue_ms"], "0")
 
     def test_fields_that_do_not_go_together(self):
         """What an enqueue refuses, too, in the same words."""
