@@ -43,7 +43,8 @@ do
   -- Whose turn it is: a class, then a tenant of it, then its job. Returns the id and the job, or nil if nobody waits.
   function next_job(P, now, cap, weights)
     for _ = 1, SKIP_AT_MOST do
-      local member = redis.call("ZRANGE", P .. "turns", 0, 0)[1]
+      local classes = redis.call("ZRANGE", P .. "turns", 0, 1, "WITHSCORES")
+      local member = classes[1]
       if not member then
         return nil
       end
@@ -67,7 +68,7 @@ do
         local job = id and take(P, id, line, tenant, now)
         if job then -- whose turn it was has had it, whichever of its jobs it is
           serve_tenant(P, round, tenant, weight_of(P, tenant))
-          serve(P, "turns", class, weights[class])
+          serve_class(P, classes, weights[class])
           if own then
             serve(P, "own:" .. tenant, line, weights[line])
           end

@@ -2,6 +2,7 @@
 """What somebody does to a queue from outside (keys that are none, rights that are taken away in the middle) may hold up its
 jobs, and loses none: each still comes to one result, and the counts are right again."""
 
+import collections
 import random
 import unittest
 
@@ -111,6 +112,23 @@ class Keys(Test):
                     someone = Persistent(self, q)
                     someone.run_all(running)
                     someone.check(self.JOBS)
+
+    def test_places_far_before_the_others(self):
+        """They are mended with the first turn: who has one takes no others' turns."""
+        store, q = functions_test.store, Queue()
+        for key, evil in ("turns1", "evil"), ("turns", "1"):
+            for place in "-inf", "-1000000", "-1", "7", "+inf":
+                with self.subTest(key=key, place=place):
+                    store.flushall()
+                    for i in range(40):
+                        q.enqueue(f"evil{i}", tenant="evil")
+                        q.enqueue(f"good{i}", tenant="good", priority="normal" if key == "turns1" else "interactive")
+                    store.hset(q.key("conf"), mapping={"weight_interactive": 1, "weight_normal": 1})
+                    q.order(40)
+                    store.zadd(q.key(key), {evil: place})
+                    served = collections.Counter(job.rstrip("0123456789") for job in q.order(20))
+                    self.assertLessEqual(served["evil"], 12)
+                    self.assertGreaterEqual(served["evil"], 8)
 
     def test_members_that_are_none(self):
         store = functions_test.store
