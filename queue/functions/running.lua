@@ -106,13 +106,17 @@ local function requeue(P, args)
   end)
 end
 
--- Live input from an offset on: {bytes, 1 if there are more of them, 1 if these end it}.
+-- Live input from an offset on: {bytes, 1 if there are more of them, 1 if these end it}. Where something else stands in its place
+-- the attempt is lost, as by a beat, and the next claim says why.
 local function input_from(P, args)
   local id, offset, most = args[1], within(args[2], 0, 1e12), within(args[3], 1, 1e12)
   if not offset or not most then
     return redis.error_reply("BADCALL takes a job's id, an offset and how many bytes at most")
   end
-  local bytes = redis.call("GETRANGE", P .. "in:" .. id, whole(offset), whole(offset + most - 1))
+  local bytes = try("GETRANGE", P .. "in:" .. id, whole(offset), whole(offset + most - 1))
+  if not bytes then
+    return redis.status_reply("forgotten its input")
+  end
   local more = redis.call("STRLEN", P .. "in:" .. id) > offset + #bytes
   return {bytes, more and 1 or 0, (not more and field(P, id, "input_eof")) and 1 or 0}
 end

@@ -1757,6 +1757,15 @@ class Input(Test):
         self.check_final("b", "done", "ok")
         self.assertEqual(q.keys("in:"), [])
 
+    def test_something_else_stands_in_its_place(self):
+        """Who runs hears that, and the job cannot be run again."""
+        job = self.begin(tenant="t")
+        store.rpush(self.q.key("in:", "a"), "x")
+        self.assertEqual(self.read(), "forgotten its input")
+        self.q.call("lost", "a", job["token"], "Redis has forgotten its input")
+        self.assertIsNone(self.q.claim())
+        self.assertEqual(self.check_final("a", "dead", "fault")["detail"], "it cannot be run: what stands in the place of its input is a list")
+
     def test_errors(self):
         self.begin()
         for words, pattern in ((["x" * (self.LIMIT + 1)], "^TOOBIG 65536$"), (["x", "end"], "^BADFIELD end: "),

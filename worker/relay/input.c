@@ -95,6 +95,10 @@ static void on_answer(void *context, const struct redisReply *reply)
         return;
     }
     input->asked = false;
+    if (reply != NULL && reply->type == REDIS_REPLY_STATUS && is_open(relay)) {
+        lease_hear_forgotten(relay, reply->str);
+        return;
+    }
     if (!broker_accept(relay, BROKER_COMMANDS, "read live input", reply) ||
         !is_answer(reply)) {
         input->wanted = true;

@@ -81,8 +81,14 @@ static void note_refusal(struct relay *relay, const struct redisReply *reply)
     }
 }
 
-/* "forgotten a part of its recording": what has no answer of its own is "ok". */
-static const char forgotten[] = "forgotten ";
+void lease_hear_forgotten(struct relay *relay, const char *answer)
+{
+    static const char forgotten[] = "forgotten ";
+
+    if (strncmp(answer, forgotten, sizeof(forgotten) - 1) == 0) {
+        run_forgotten(relay, answer);
+    }
+}
 
 static bool beats(const struct relay *relay)
 {
@@ -124,8 +130,8 @@ void lease_on_beat(void *context, const struct redisReply *reply)
     input_hear(relay); /* the word of it may have gone to who had the job before */
     if (strcmp(reply->str, "cancel") == 0) {
         run_cancel(relay);
-    } else if (strncmp(reply->str, forgotten, sizeof(forgotten) - 1) == 0) {
-        run_forgotten(relay, reply->str);
+    } else {
+        lease_hear_forgotten(relay, reply->str);
     }
 }
 

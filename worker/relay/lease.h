@@ -42,6 +42,10 @@ size_t lease_pool_length(const char *owner);
 /* The queue says that the job is not ours. Says so, and more where that should not be. */
 void lease_note_taken(const struct relay *relay, int64_t now_ms);
 
+/* "forgotten a part of its recording": Redis has not all any more that the attempt had,
+ * and it is lost; another answer is none of these. */
+void lease_hear_forgotten(struct relay *relay, const char *answer);
+
 void lease_tend(struct relay *relay, int64_t now_ms);
 int64_t lease_deadline(const struct relay *relay);
 
