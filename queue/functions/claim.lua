@@ -245,9 +245,12 @@ do
       return redis.error_reply("BADCALL takes the lease in ms")
     end
     look_around(P, now, lease_ms)
-    tend_rarities(P, now, configured(P, "max_tenant_running"))
+    local paused = tend_rarities(P, now, configured(P, "max_tenant_running"))
     if redis.call("TYPE", P .. "wake").ok ~= "list" then -- relays wait at it for all of their queues at once
       redis.call("UNLINK", P .. "wake")
+      if not paused and redis.call("EXISTS", P .. "turns") == 1 then
+        wake(P) -- who was woken may stand still
+      end
     end
     local _, more = share_recordings(P, now, nil, 0)
     local told, more_told

@@ -936,6 +936,18 @@ class Claim(Test):
         q.finish(q.claim())
         self.assertTrue(5000 <= q.result("a")["queue_ms"] < 8000)
 
+    def test_who_was_woken_does_not_come(self):
+        """Another is woken where somebody waits and nobody is on his way."""
+        q = self.q
+        deeds = {"enqueue": lambda: q.enqueue("a"), "pause": lambda: q.call("pause"), "resume": lambda: q.call("resume"),
+                 "claim": lambda: self.assertEqual([q.claim()["id"], q.claim()], ["a", None])}
+        for (deed, do), is_woken in zip(deeds.items(), (1, 0, 1, 0)):
+            do()
+            store.delete(q.key("wake"))
+            for _ in range(2):
+                q.call("tend", LEASE_MS)
+                self.assertEqual(store.llen(q.key("wake")), is_woken, deed)
+
 
 class Expired(Test):
     def test_while_all_workers_have_a_job(self):
