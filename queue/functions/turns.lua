@@ -19,12 +19,14 @@
 -- behind others again each time, and perhaps never run. How far a round had come when all were passed over is kept, too.
 local PLACE_AT_MOST = 1e12
 local HAD_AT_MOST = 1000
-local BEFORE_AT_MOST = 3 -- turns; who is further before the others, or where the round has come, was put there by somebody
 
-local CLASS_WEIGHTS = {[0] = "weight_interactive", "weight_normal", "weight_batch"}
+local weight_of_class
+do
+  local WEIGHTS = {[0] = "weight_interactive", "weight_normal", "weight_batch"}
 
-local function weight_of_class(P, class)
-  return configured(P, CLASS_WEIGHTS[class])
+  function weight_of_class(P, class)
+    return configured(P, WEIGHTS[class])
+  end
 end
 
 local function weight_of(P, tenant)
@@ -92,42 +94,45 @@ local function serve(P, round, member, weight)
   redis.call("ZADD", P .. round, "XX", "INCR", string.format("%.9f", 1 / weight), member)
 end
 
-local function serve_tenant(P, round, tenant, weight)
-  local members = redis.call("ZCARD", P .. round)
-  local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
-  local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
-  local front = within(redis.call("ZSCORE", P .. round, tenant), math.max(come - BEFORE_AT_MOST, 0), PLACE_AT_MOST)
-  if front then
-    serve(P, round, tenant, weight)
-  else -- he would have all turns until he is where the others are
-    redis.call("ZADD", P .. round, string.format("%.9f", come), tenant)
-  end
-  front = front or 0
-  come = math.max(come, front)
-  local first = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2], 0, PLACE_AT_MOST, front)
-  local comes = math.min(come + 1 / weight / math.min(of, members), math.max(first, front) + 1)
-  of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
-  redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
-end
+local serve_tenant, serve_class
+do
+  local BEFORE_AT_MOST = 3 -- turns; who is further before the others, or where the round has come, was put there by somebody
 
--- `places`: who is first of the classes, and who is next, each with his place.
-local function serve_class(P, places, weight)
-  local own, other = within(places[2], 0, PLACE_AT_MOST), within(places[4], 0, PLACE_AT_MOST)
-  if own and (not places[4] or other and other - own <= BEFORE_AT_MOST) then
-    return serve(P, "turns", places[1], weight)
+  function serve_tenant(P, round, tenant, weight)
+    local members = redis.call("ZCARD", P .. round)
+    local known = redis.call("HMGET", P .. "kept", round, "of:" .. round)
+    local come, of = within(known[1], 0, PLACE_AT_MOST, 0), within(known[2], 1, PLACE_AT_MOST, members)
+    local front = within(redis.call("ZSCORE", P .. round, tenant), math.max(come - BEFORE_AT_MOST, 0), PLACE_AT_MOST)
+    if front then
+      serve(P, round, tenant, weight)
+    else -- he would have all turns until he is where the others are
+      redis.call("ZADD", P .. round, string.format("%.9f", come), tenant)
+    end
+    front = front or 0
+    come = math.max(come, front)
+    local first = within(redis.call("ZRANGE", P .. round, 0, 0, "WITHSCORES")[2], 0, PLACE_AT_MOST, front)
+    local comes = math.min(come + 1 / weight / math.min(of, members), math.max(first, front) + 1)
+    of = math.floor(comes) > math.floor(come) and members or math.min(of, members)
+    redis.call("HSET", P .. "kept", round, string.format("%.9f", comes), "of:" .. round, whole(of))
   end
-  for i = 1, #places, 2 do
-    redis.call("ZADD", P .. "turns", string.format("%.9f", math.max(own or 0, other or 0)), places[i])
+
+  -- `places`: who is first of the classes, and who is next, each with his place.
+  function serve_class(P, places, weight)
+    local own, other = within(places[2], 0, PLACE_AT_MOST), within(places[4], 0, PLACE_AT_MOST)
+    if own and (not places[4] or other and other - own <= BEFORE_AT_MOST) then
+      return serve(P, "turns", places[1], weight)
+    end
+    for i = 1, #places, 2 do
+      redis.call("ZADD", P .. "turns", string.format("%.9f", math.max(own or 0, other or 0)), places[i])
+    end
   end
 end
 
 -- A tenant that was at its cap spends what it may run by turns of its own (`own:TENANT`): the classes have theirs by what all
 -- tenants do, and one of its lines could be behind another each time that it may run a job again.
-local OWN_S = 3600
-
 local function begin_own(P, tenant)
   force("ZADD", P .. "own:" .. tenant, "NX", 0, 0, 0, 1, 0, 2)
-  redis.call("EXPIRE", P .. "own:" .. tenant, OWN_S)
+  redis.call("EXPIRE", P .. "own:" .. tenant, 3600)
 end
 
 -- Whose turn it is of its classes. One without jobs saves nothing up.
