@@ -179,11 +179,14 @@ do
     return flat, more
   end
 
+  local MARK = {min = 1, max = 1e18} -- another is no relay's, and would never be heard
+
   -- What a pool was given last, and has not heard: {mark = MARK, words = WORDS}, of which `heard` is not the mark. Nil where there
   -- is nothing, or something else.
   local function unheard(P, pool, heard)
     local done, given = pcall(cjson.decode, try("GET", P .. "told:" .. pool) or "")
     local is_one = done and type(given) == "table" and type(given.words) == "table" and type(given.mark) == "string"
+                   and CHECKS.number(MARK, given.mark)
     return is_one and given.mark ~= heard and given or nil
   end
 

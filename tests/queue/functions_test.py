@@ -1587,7 +1587,9 @@ class GivenBack(Test):
         """It is lost, and nothing else."""
         key = self.q.key("told:", "p")
         for number, damage in enumerate((lambda: store.set(key, "damage"), lambda: store.set(key, "[1]"), lambda: store.set(key, "7"),
-                                         lambda: store.rpush(key, "damage"), lambda: store.set(key, '{"mark": 1, "words": 2}'))):
+                                         lambda: store.rpush(key, "damage"), lambda: store.set(key, '{"mark": 1, "words": 2}'),
+                                         lambda: store.set(key, '{"mark": "w", "words": ["default", "b", "0", "cancelled", "t", "x"]}'),
+                                         lambda: store.set(key, '{"mark": 7, "words": ["default", "b", "0", "cancelled", "t", "x"]}'))):
             store.delete(key)
             damage()
             self.cancel_each(f"a{number}")
