@@ -246,10 +246,12 @@ static void settle_doubt(struct forward *forward, size_t count, const char *last
 }
 
 /* Where what stands there is no Stream, it has none of them: they are offered again, and
- * refused as they are. */
+ * refused as they are. Of another error that is not known: it may have them. */
 static void note_unfound(struct forward *forward, const struct redisReply *reply)
 {
-    if (!broker_passes(reply)) {
+    static const char no_stream[] = "WRONGTYPE ";
+
+    if (reply != NULL && strncmp(reply->str, no_stream, sizeof(no_stream) - 1) == 0) {
         settle_doubt(forward, 0, "");
     }
 }
