@@ -271,8 +271,9 @@ class Stage:
         due, command, _ = self.left[0]
         if when != due or not COMMANDS[command](words, self.job or "no job"):
             return False
-        if (when, command) == ("after", "claim"):  # one that has brought the job
-            return self.client.job(self.job).get("state") == b"running"
+        if (when, command) == ("after", "claim"):  # the one that has brought the job: others may have been woken, too
+            job = self.client.job(self.job)
+            return job.get("state") == b"running" and job["owner"].decode() in words
         return True
 
     def act(self, when):
