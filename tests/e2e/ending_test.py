@@ -217,6 +217,10 @@ PRINTED = [
     # A hook of Python's that is called with what is no exception, and with another's traceback.
     "import sys\nsys.excepthook(None, None, None)\nsys.excepthook(ValueError, ValueError('x'), 5)\nsys.excepthook(1, 2, 3)\n",
     "import sys\ndef f(): g()\ndef g(): 1 / 0\nold = sys.excepthook\nsys.excepthook = lambda k, v, t: old(k, v, t.tb_next)\nf()\n",
+    # A text whose name can be no file's.
+    "import sys, threading\ncode = compile('1 / 0', 'x\\ud800', 'exec')\nclass D:\n    def __del__(self): exec(code)\nd = D(); del d\n"
+    "t = threading.Thread(target=exec, args=[code], name='T')\nt.start()\nt.join()\ntry: exec(code)\nexcept Exception: sys.excepthook(*sys.exc_info())\n"
+    "exec(code)\n",
     # What a program's own function for traces and profiles is told.
     *(f"import sys\ndef f(frame, event, arg):\n    print(event, frame.f_code.co_name)\n    return f\nsys.{hook}(f)\n{end}\n"
       for hook in ("settrace", "setprofile") for end in ("x = 1", "sys.exit('bye')")),
@@ -242,6 +246,8 @@ UNWRITTEN = [
     "import sys\nprint('a', end='')\nsys.stderr.write('b')\n",
     "import atexit, sys\nprint('a', end='')\nsys.stderr.write('b')\natexit.register(print, 'c', end='')\n",
     "import sys, threading, time\nprint('a', end='')\nsys.stderr.write('b')\nthreading.Timer(0.1, print, 'T').start()\n",
+    "import atexit, os, threading, time\ndef f():\n    time.sleep(0.1)\n    print('T', end='')\nthreading.Thread(target=f).start()\n"
+    "atexit.register(os.write, 2, b'bye')\n",
     "import sys\nclass S:\n    def write(self, text): return old.write(text)\n    def flush(self): old.write('F')\nold = sys.stdout\n"
     "sys.stdout = S()\nprint('a')\n",
     DOTS + "import threading, time\ndef f():\n    time.sleep(0.1)\n    os.write(1, b'raw')\nthreading.Thread(target=f).start()\n",

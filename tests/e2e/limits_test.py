@@ -308,6 +308,26 @@ class Limits(pool.TestCase):
                     places = [self.client.wait(job).result.get("where") for job in jobs]
                     self.assertEqual(set(places) - {None}, {"robot.py, line 3"})
 
+    def test_where_it_was_beside_threads_that_nap(self):
+        """They wake up now and then, and use little; the main one is met in the kernel, or holds the lock, or gives it away."""
+        begin = ("import os, threading, time\ndef nap(n, size):\n    while True:\n        time.sleep(n); list(range(size))\n"
+                 "for n, size in (0.001, 1), (0.005, 100), (0.01, 500): threading.Thread(target=nap, args=(n, size), daemon=True).start()\n")
+        for line, more in ((6, "while True: os.urandom(1 << 20)\n"), (6, "while True: print('x', flush=True)\n"), (6, "while True: time.sleep(0)\n"),
+                           (6, "while True: pass\n")):
+            with self.subTest(more):
+                jobs = [self.client.enqueue(pool.make_zip(begin + more), cpu_ms=800, output_kb=20000) for _ in range(4)]
+                places = [self.client.wait(job).result.get("where") for job in jobs]
+                self.assertGreaterEqual(places.count(f"robot.py, line {line}"), 3, places)
+
+    def test_where_it_was_among_many_threads(self):
+        """One that computes is found among them, the oldest, whose clock is looked at last."""
+        code = ("import threading, time\ndef compute():\n    while True: pass\ndef wait(): time.sleep(1000)\nthreading.stack_size(1 << 16)\n"
+                "threading.Thread(target=compute).start()\nfor i in range({}): threading.Thread(target=wait).start()\nwait()\n")
+        for count in 30, 90:
+            with self.subTest(count):
+                jobs = [self.client.enqueue(pool.make_zip(code.format(count)), cpu_ms=1500, memory_mb=512) for _ in range(3)]
+                self.assertEqual({self.client.wait(job).result.get("where") for job in jobs}, {"robot.py, line 3"})
+
     def test_where_it_was_on_a_busy_machine(self):
         """Threads that give way to each other, where the next one's turn comes late, and use up time meanwhile."""
         code = ("import threading\ndef f():\n    n = 0\n    while True: n += 1\nthreads = [threading.Thread(target=f) for _ in range(4)]\n"

@@ -509,6 +509,17 @@ def _lazycache(filename, module_globals, _lazycache=linecache.lazycache):
 
 
 linecache.lazycache = _lazycache
+
+
+def _updatecache(filename, module_globals=None, _updatecache=linecache.updatecache):
+    """linecache.updatecache, also for the name of a text that is none of a file."""
+    try:
+        return _updatecache(filename, module_globals)
+    except UnicodeError:
+        return []
+
+
+linecache.updatecache = _updatecache
 os.environ.clear()
 os.environ.update(LANG="C.UTF-8", HOME="/", USER="robot")
 # Without a word on it the C library looks for the machine's zone each time that it makes or prints a time, as for every member

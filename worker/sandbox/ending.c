@@ -131,7 +131,7 @@ static void call_and_forget(PyObject *function)
     PyErr_Clear();
 }
 
-static bool has_threads(void)
+bool ending_has_threads(void)
 {
     bool has = false;
 
@@ -182,15 +182,14 @@ void ending_flush_main(void)
     }
 }
 
-bool ending_join_threads(void)
+void ending_join_threads(void)
 {
-    bool has = has_threads();
+    static bool joined;
 
-    if (has) {
-        ending_flush_main();
+    if (!joined && ending_has_threads()) {
+        joined = true;
         call_and_forget(shutdown_threads);
     }
-    return has;
 }
 
 /* ---- modules ---- */
@@ -433,7 +432,7 @@ static void flush_loudly(void)
  * nothing to do: it takes as long as the smallest program. */
 void ending_run(void)
 {
-    (void)ending_join_threads();
+    ending_join_threads();
     call_and_forget(run_exit_functions);
     if (has_changed(&finalizers)) {
         call_and_forget(shutdown_pools);

@@ -24,9 +24,10 @@ void ending_read(const char *source, size_t size);
 /* Has stderr and stdout written, when the main module is over, before its error is told
  * and its threads are waited for (flush_io() of CPython's pythonrun.c). */
 void ending_flush_main(void);
-/* Waits for the threads that Python waits for, with those written before. Returns whether
- * there were any: the second time there are none. */
-bool ending_join_threads(void);
+/* Are there threads that Python waits for? */
+bool ending_has_threads(void);
+/* Waits for these. The second time it does nothing. */
+void ending_join_threads(void);
 /* Has stdout and stderr written, as at the very end. */
 void ending_flush(void);
 /* All of it; nothing of the program runs on the main thread afterwards. */

@@ -500,7 +500,11 @@ static void conclude(const struct program *program, struct outcome *outcome,
     bool written = false;
 
     if (outcome->verdict == VERDICT_OK) {
-        written = ending_join_threads();
+        written = ending_has_threads();
+        if (written) {
+            ending_flush_main();
+            ending_join_threads();
+        }
         give_back(outcome->result);
     }
     say_where(outcome);

@@ -84,7 +84,7 @@ static int64_t used_ns(const PyThreadState *thread)
     return clock_gettime(clock, &used) == 0 ? used.tv_sec * 1000000000 + used.tv_nsec : 0;
 }
 
-#define CLOCKS_MAX 64 /* threads beyond these are known by the lock alone */
+#define CLOCKS_MAX 256 /* threads beyond these are known by the lock alone */
 
 /* What each of the others has used, in the order in which Python has them. */
 static int read_clocks(int64_t *used)
@@ -99,43 +99,61 @@ static int read_clocks(int64_t *used)
 }
 
 /* The one that has used most since, if that is `least` or more. */
-static const PyThreadState *busiest(const int64_t *before, int count, int64_t least)
+static const PyThreadState *busiest(int64_t *before, int count, int64_t least)
 {
     const PyThreadState *one = PyInterpreterState_ThreadHead(main_thread->interp);
     const PyThreadState *found = NULL;
 
     for (int i = 0; i < count && one != NULL; i++, one = one->next) {
-        int64_t used = one != main_thread ? used_ns(one) - before[i] : 0;
+        int64_t now = one != main_thread ? used_ns(one) : 0;
 
-        if (used >= least) {
-            least = used;
+        if (now - before[i] >= least) {
+            least = now - before[i];
             found = one;
         }
+        before[i] = now;
     }
     return found;
 }
 
-/* On a busy machine one that computes gets its turn only now and then, as long as the
- * others of that machine take theirs. */
-#define LOOKS   50
-#define LOOK_NS 1000000
-
-/* One that gives way to another lets go of the interpreter's lock, which the other takes
- * only when its own turn comes: who had it at any look is told by *holds, if not NULL. */
-static const PyThreadState *computing_thread(const PyThreadState **holds)
+static int64_t monotonic_ns(void)
 {
-    bool alone = PyInterpreterState_ThreadHead(main_thread->interp)->next == NULL;
-    const struct timespec pause = {.tv_nsec = LOOK_NS};
-    const PyThreadState *found = NULL;
-    int64_t before[CLOCKS_MAX];
-    int count = alone ? 0 : read_clocks(before);
+    struct timespec now = {0};
 
-    for (int i = 0; i < LOOKS && found == NULL && !alone; i++) {
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* One that computes uses up a good part of some look: on a busy machine it gets its turn
+ * only now and then, as long as the others of that machine take theirs. One that only
+ * wakes up now and then never does. */
+#define LOOKS_NS 60000000
+#define LOOK_NS  1000000
+#define LEAST_NS (LOOK_NS / 2)
+#define PART     4 /* of a look that took longer */
+/* For so many looks in a row somebody holds the interpreter's lock. */
+#define HELD_MOST 8
+
+static const PyThreadState *computing_thread(void)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
+    const PyThreadState *found = NULL, *holds = NULL;
+    int64_t begin = monotonic_ns(), last = begin, before[CLOCKS_MAX];
+    int count = read_clocks(before), held = 0;
+
+    while (found == NULL && held < HELD_MOST && last - begin < LOOKS_NS) {
+        const PyThreadState *holder = frames_running(main_thread);
+        int64_t now, part;
+
+        held = holder != NULL && holder == holds ? held + 1 : 0;
+        holds = holder;
         (void)nanosleep(&pause, NULL);
-        found = busiest(before, count, LOOK_NS / 2);
-        *holds = *holds != NULL ? *holds : frames_running(main_thread);
+        now = monotonic_ns();
+        part = (now - last) / PART;
+        found = busiest(before, count, part > LEAST_NS ? part : LEAST_NS);
+        last = now;
     }
-    return found;
+    return found != NULL ? found : held == HELD_MOST ? holds : NULL;
 }
 
 /* A thread that runs can say it only by itself: its frames change. */
@@ -240,17 +258,15 @@ static bool was_in_kernel(const ucontext_t *context)
  * true where the calling one is to say it. */
 static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
 {
-    const PyThreadState *holds = frames_running(main_thread), *running;
+    bool alone = PyInterpreterState_ThreadHead(main_thread->interp)->next == NULL;
+    const PyThreadState *running;
 
-    if (own != main_thread) {
+    if (own != main_thread || alone) {
         return true; /* asked by the main thread */
     }
-    running = computing_thread(&holds);
-    if (!was_in_kernel(context)) {
-        return running == NULL || used_ns(running) < used_ns(own) || !ask(running);
-    }
-    running = running != NULL ? running : holds;
-    return running == NULL || running == main_thread || !ask(running);
+    running = computing_thread();
+    return running == NULL || running == main_thread ||
+           (!was_in_kernel(context) && used_ns(running) < used_ns(own)) || !ask(running);
 }
 
 /* ---- where nothing can be said yet ---- */
