@@ -243,7 +243,11 @@ void keeper_start_failed(struct keeper *keeper, struct unit *unit)
 {
     if (unit->kind == UNIT_POOL && unit->state == UNIT_OFF &&
         keeper_doubt_file(keeper, (size_t)(unit - keeper->units))) {
-        lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
+        unit->start_ms = 0; /* what comes after that waits for as long as ever */
+        unit->hopeless = false;
+    }
+    if (keeper->phase == POOL_RUNNING) {
+        publish_change(keeper);
     }
 }
 
