@@ -39,18 +39,29 @@ static int open_binary(int *ret_fd, struct buffer *why)
     return -ENOENT;
 }
 
+/* In quotes two characters mean something to Redis. */
+static void write_path(const char *name, const char *path, struct buffer *to)
+{
+    buffer_printf(to, "%s \"", name);
+    for (; *path != '\0'; path++) {
+        buffer_printf(to, "%s%c", *path == '\\' || *path == '"' ? "\\" : "", *path);
+    }
+    buffer_add_text(to, "\"\n");
+}
+
 static void write_settings(const struct config *config, const char *socket,
                            struct buffer *to)
 {
+    write_path("unixsocket", socket, to);
     buffer_printf(
         to,
-        "port 0\nunixsocket \"%s\"\nunixsocketperm 700\ndaemonize no\nlogfile \"\"\n"
+        "port 0\nunixsocketperm 700\ndaemonize no\nlogfile \"\"\n"
         "loglevel warning\nsave \"\"\nmaxmemory %lldmb\nmaxmemory-policy noeviction\n"
         "proc-title-template \"redis-server of paddock\"\n",
-        socket, (long long)config->maxmemory_mb);
+        (long long)config->maxmemory_mb);
     if (config->data_dir[0] != '\0') {
-        buffer_printf(to, "dir \"%s\"\nappendonly yes\nappendfsync everysec\n",
-                      config->data_dir);
+        write_path("dir", config->data_dir, to);
+        buffer_add_text(to, "appendonly yes\nappendfsync everysec\n");
     }
 }
 

@@ -286,6 +286,17 @@ class Life(unittest.TestCase):
                 p.start()
                 self.assertEqual(p.client.run("print(1)").verdict, "ok")
 
+    def test_a_data_dir_of_any_name(self):
+        """It is that folder, also where its name has what means something in a file of Redis's."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in "d\\x", 'd"x', "d 'x":
+                with self.subTest(name):
+                    data = os.path.join(folder, name)
+                    os.mkdir(data)
+                    with pool.Pool(workers=1, data_dir=data) as p:
+                        self.assertEqual(p.client.run("print(1)").verdict, "ok")
+                    self.assertIn("appendonlydir", os.listdir(data))
+
     def test_a_redis_that_does_not_come_up_again(self):
         """Why it does not is said, in its own words."""
         with tempfile.TemporaryDirectory() as data, pool.Pool(workers=1, data_dir=data) as p:
