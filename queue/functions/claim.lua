@@ -186,7 +186,10 @@ do
   local function unheard(P, pool, heard)
     local done, given = pcall(cjson.decode, try("GET", P .. "told:" .. pool) or "")
     local is_one = done and type(given) == "table" and type(given.words) == "table" and type(given.mark) == "string"
-                   and CHECKS.number(MARK, given.mark)
+                   and CHECKS.number(MARK, given.mark) and #given.words % 6 == 0
+    for _, word in ipairs(is_one and given.words or {}) do
+      is_one = is_one and type(word) == "string"  -- or what stands behind it would be another queue's
+    end
     return is_one and given.mark ~= heard and given or nil
   end
 

@@ -61,7 +61,7 @@ local function finish(P, id, state, result)
   object[#object + 1], object[#object + 2] = "state", state
   object[#object + 1], object[#object + 2] = "attempt", attempt
   object[#object + 1], object[#object + 2] = "queue_ms", counted(known[5])
-  if known[6] and known[6] ~= "" then
+  if known[6] and known[6] ~= "" and #known[6] <= FIELDS.meta.max then  -- else it is why there is a result, and no part of it
     object[#object + 1], object[#object + 2] = "meta", known[6]
   end
   redis.call("HSET", P .. "job:" .. id, unpack(set))

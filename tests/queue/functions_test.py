@@ -1588,6 +1588,8 @@ class GivenBack(Test):
         key = self.q.key("told:", "p")
         for number, damage in enumerate((lambda: store.set(key, "damage"), lambda: store.set(key, "[1]"), lambda: store.set(key, "7"),
                                          lambda: store.rpush(key, "damage"), lambda: store.set(key, '{"mark": 1, "words": 2}'),
+                                         lambda: store.set(key, '{"mark": "1000", "words": ["x"]}'),
+                                         lambda: store.set(key, '{"mark": "1000", "words": ["default", "b", 0, "cancelled", "t", "x"]}'),
                                          lambda: store.set(key, '{"mark": "w", "words": ["default", "b", "0", "cancelled", "t", "x"]}'),
                                          lambda: store.set(key, '{"mark": 7, "words": ["default", "b", "0", "cancelled", "t", "x"]}'))):
             store.delete(key)
@@ -3640,6 +3642,13 @@ class Malformed(Test):
             self.assertEqual([store.zcard(q.key(name)) for name in ("lease", "waits", "delayed")], [0, 0, 0], seed)
             self.assertEqual(store.zcard(q.key("open")), 0, seed)
             self.assertEqual(q.keys("line"), [], seed)
+
+
+    def test_what_is_too_long_for_a_result(self):
+        """It is no part of it: nobody has to wait until it is made JSON, or could not be."""
+        self.damage(lambda q: store.hset(q.key("job:", "a"), "meta", b"\xff" * (1 << 20)), "its field meta takes")
+        self.assertNotIn("meta", self.q.result("a"))
+        self.assertLess(store.memory_usage(self.q.key("frames:", "a")), 10000)
 
 
 class MalformedAndAudited(Malformed):
