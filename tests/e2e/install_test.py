@@ -2,6 +2,7 @@
 """`cmake --install` puts things where a Debian user looks, and they work from there."""
 
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -9,6 +10,7 @@ import unittest
 import pool
 
 MULTIARCH = "x86_64-linux-gnu"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.dirname(pool.BIN)
 INSTALLED = ["bin/paddock", "sbin/paddock-supervisor", "libexec/paddock/paddock-zygote",
              "libexec/paddock/paddock-relay", "share/man/man1/paddock.1", "share/man/man5/paddock.conf.5",
@@ -39,6 +41,17 @@ class Install(unittest.TestCase):
         """The units would not find their files: it says so, and not of the prefix that the build was configured with."""
         self.assertIn(f"-DCMAKE_INSTALL_PREFIX={self.folder}", self.warned)
         self.assertEqual(self.install(DESTDIR=os.path.join(self.folder, "staged")), "")
+
+    def test_files_that_the_units_name(self):
+        """Below a prefix of which CMake has another folder for them, too, they are where they are installed."""
+        prefix, build = "/opt/paddock", os.path.join(self.folder, "build")
+        subprocess.run(["cmake", "-S", ROOT, "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        named = ""
+        for name in "paddock.service", "paddock-redis.service", "paddock.tmpfiles", "redis.conf":
+            with open(os.path.join(build, "deploy", "systemd", name)) as file:
+                named += file.read()
+        self.assertEqual(set(re.findall(r"(\S*/)paddock/(?:paddock|redis)\.conf", named)), {prefix + "/etc/"})
 
     @unittest.skipIf(pool.SANITIZED, "a program without sanitizers cannot be linked with it")
     def test_the_importer_in_a_c_program(self):
