@@ -99,19 +99,17 @@ static int read_clocks(int64_t *used)
 }
 
 /* The one that has used most since, if that is `least` or more. */
-static const PyThreadState *busiest(int64_t *before, int count, int64_t least)
+static const PyThreadState *busiest(const int64_t *before, const int64_t *now, int count,
+                                    int64_t least)
 {
     const PyThreadState *one = PyInterpreterState_ThreadHead(main_thread->interp);
     const PyThreadState *found = NULL;
 
     for (int i = 0; i < count && one != NULL; i++, one = one->next) {
-        int64_t now = one != main_thread ? used_ns(one) : 0;
-
-        if (now - before[i] >= least) {
-            least = now - before[i];
+        if (now[i] - before[i] >= least) {
+            least = now[i] - before[i];
             found = one;
         }
-        before[i] = now;
     }
     return found;
 }
@@ -124,36 +122,46 @@ static int64_t monotonic_ns(void)
     return now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* One that computes uses up a good part of some look: on a busy machine it gets its turn
- * only now and then, as long as the others of that machine take theirs. One that only
- * wakes up now and then never does. */
-#define LOOKS_NS 60000000
-#define LOOK_NS  1000000
-#define LEAST_NS (LOOK_NS / 2)
-#define PART     4 /* of a look that took longer */
-/* For so many looks in a row somebody holds the interpreter's lock. */
-#define HELD_MOST 8
+/* One that computes uses up a good part of some look, or of all together: on a busy
+ * machine it gets its turn only now and then, as long as the others of that machine take
+ * theirs. One that only wakes up now and then does not, though it may be met with the
+ * interpreter's lock, and without a turn, for some looks. */
+#define LOOKS_NS  70000000
+#define LOOK_NS   1000000
+#define LEAST_NS  (LOOK_NS / 2)
+#define PART      8  /* of a look that took longer, and of all */
+#define HELD_MOST 20 /* looks in a row */
+
+static int64_t part_of(int64_t ns)
+{
+    return ns / PART > LEAST_NS ? ns / PART : LEAST_NS;
+}
 
 static const PyThreadState *computing_thread(void)
 {
     const struct timespec pause = {.tv_nsec = LOOK_NS};
     const PyThreadState *found = NULL, *holds = NULL;
-    int64_t begin = monotonic_ns(), last = begin, before[CLOCKS_MAX];
-    int count = read_clocks(before), held = 0;
+    int64_t begin = monotonic_ns(), last = begin;
+    int64_t used[3][CLOCKS_MAX]; /* at first, and at the last two looks in turn */
+    int count = read_clocks(used[0]), held = 0;
 
-    while (found == NULL && held < HELD_MOST && last - begin < LOOKS_NS) {
+    memcpy(used[1], used[0], sizeof(used[0]));
+    for (int turn = 0; found == NULL && last - begin < LOOKS_NS; turn = 1 - turn) {
         const PyThreadState *holder = frames_running(main_thread);
-        int64_t now, part;
+        int64_t now;
 
         held = holder != NULL && holder == holds ? held + 1 : 0;
         holds = holder;
         (void)nanosleep(&pause, NULL);
         now = monotonic_ns();
-        part = (now - last) / PART;
-        found = busiest(before, count, part > LEAST_NS ? part : LEAST_NS);
+        count = read_clocks(used[2 - turn]);
+        found = busiest(used[1 + turn], used[2 - turn], count, part_of(now - last));
+        if (found == NULL && now - begin >= LOOKS_NS) {
+            found = busiest(used[0], used[2 - turn], count, part_of(now - begin));
+        }
         last = now;
     }
-    return found != NULL ? found : held == HELD_MOST ? holds : NULL;
+    return found != NULL ? found : held >= HELD_MOST ? holds : NULL;
 }
 
 /* A thread that runs can say it only by itself: its frames change. */
