@@ -141,24 +141,41 @@ bool ending_has_threads(void)
     return has;
 }
 
-static void flush(PyObject *file)
+static bool is_closed(PyObject *file)
 {
-    PyObject *result =
-        file != NULL && file != Py_None ? PyObject_CallMethod(file, "flush", NULL) : NULL;
+    PyObject *closed = PyObject_GetAttrString(file, "closed");
+    bool is = closed != NULL && PyObject_IsTrue(closed) == 1;
 
+    Py_XDECREF(closed);
+    PyErr_Clear();
+    return is;
+}
+
+/* `loudly`: what fails is said, of a stream that is not closed. */
+static void flush(PyObject *file, bool loudly)
+{
+    PyObject *result;
+
+    if (file == NULL || file == Py_None || (loudly && is_closed(file))) {
+        return;
+    }
+    result = PyObject_CallMethod(file, "flush", NULL);
+    if (result == NULL && loudly) {
+        PyErr_WriteUnraisable(file);
+    }
     Py_XDECREF(result);
     PyErr_Clear();
 }
 
 /* Also one that the program has put another in the place of. */
-static void flush_both(const char *name, const char *original)
+static void flush_both(const char *name, const char *original, bool loudly)
 {
     PyObject *before = Py_XNewRef(PySys_GetObject(original));
     PyObject *file = Py_XNewRef(PySys_GetObject(name));
 
-    flush(file);
+    flush(file, loudly);
     if (before != file) {
-        flush(before);
+        flush(before, false);
     }
     Py_XDECREF(file);
     Py_XDECREF(before);
@@ -166,8 +183,8 @@ static void flush_both(const char *name, const char *original)
 
 void ending_flush(void)
 {
-    flush_both("stdout", "__stdout__");
-    flush_both("stderr", "__stderr__");
+    flush_both("stdout", "__stdout__", false);
+    flush_both("stderr", "__stderr__", false);
 }
 
 void ending_flush_main(void)
@@ -177,7 +194,7 @@ void ending_flush_main(void)
     for (size_t i = 0; i < array_size(names); i++) {
         PyObject *file = Py_XNewRef(PySys_GetObject(names[i]));
 
-        flush(file);
+        flush(file, false);
         Py_XDECREF(file);
     }
 }
@@ -397,37 +414,6 @@ static void end_modules(void)
     ending_flush();
 }
 
-static bool is_closed(PyObject *file)
-{
-    PyObject *closed = PyObject_GetAttrString(file, "closed");
-    bool is = closed != NULL && PyObject_IsTrue(closed) == 1;
-
-    Py_XDECREF(closed);
-    PyErr_Clear();
-    return is;
-}
-
-/* As flush_std_files() of CPython's pylifecycle.c: what fails is said. */
-static void flush_loudly(void)
-{
-    PyObject *file = Py_XNewRef(PySys_GetObject("stdout"));
-    PyObject *before = Py_XNewRef(PySys_GetObject("__stdout__")), *result;
-
-    if (file != NULL && file != Py_None && !is_closed(file)) {
-        result = PyObject_CallMethod(file, "flush", NULL);
-        if (result == NULL) {
-            PyErr_WriteUnraisable(file);
-        }
-        Py_XDECREF(result);
-    }
-    if (before != file) {
-        flush(before);
-    }
-    Py_XDECREF(before);
-    Py_XDECREF(file);
-    flush_both("stderr", "__stderr__");
-}
-
 /* What modules that were loaded ahead would do is left out where a program gave them
  * nothing to do: it takes as long as the smallest program. */
 void ending_run(void)
@@ -440,6 +426,7 @@ void ending_run(void)
     if (has_changed(&handlers)) {
         call_and_forget(shutdown_logging);
     }
-    flush_loudly();
+    flush_both("stdout", "__stdout__", true); /* as flush_std_files() of pylifecycle.c */
+    flush_both("stderr", "__stderr__", false);
     end_modules();
 }

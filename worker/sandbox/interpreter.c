@@ -219,14 +219,12 @@ static PyObject *call_untraced(PyObject *function, PyObject *args, PyObject *key
     return result;
 }
 
-static PyMethodDef untraced_methods[] = {
-    {"hook", (PyCFunction)(void (*)(void))call_untraced, METH_VARARGS | METH_KEYWORDS,
-     NULL},
-};
+static PyMethodDef hook_method = {"hook", (PyCFunction)(void (*)(void))call_untraced,
+                                  METH_VARARGS | METH_KEYWORDS, NULL};
 
 static PyObject *untraced(PyObject *self, PyObject *function)
 {
-    return PyCFunction_New(untraced_methods, function);
+    return PyCFunction_New(&hook_method, function);
 }
 
 static PyMethodDef untraced_method = {"untraced", untraced, METH_O, NULL};

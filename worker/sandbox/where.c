@@ -8,6 +8,7 @@
 
 #include "worker/sandbox/where.h"
 
+#include "common/clock.h"
 #include "common/utf8.h"
 #include "worker/sandbox/bytecode_lines.h"
 #include "worker/sandbox/interpreter.h"
@@ -79,7 +80,7 @@ static bool say_of(const PyThreadState *thread)
 static int64_t used_ns(const PyThreadState *thread)
 {
     clockid_t clock = (clockid_t)(~(unsigned)thread->native_thread_id << 3 | 6);
-    struct timespec used = {0};
+    struct timespec used = {0}; /* of one that is about to end there may be none */
 
     return clock_gettime(clock, &used) == 0 ? used.tv_sec * 1000000000 + used.tv_nsec : 0;
 }
@@ -114,14 +115,6 @@ static const PyThreadState *busiest(const int64_t *before, const int64_t *now, i
     return found;
 }
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec now = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* One that computes uses up a good part of some look, or of all together: on a busy
  * machine it gets its turn only now and then, as long as the others of that machine take
  * theirs. One that only wakes up now and then does not, though it may be met with the
@@ -141,7 +134,7 @@ static const PyThreadState *computing_thread(void)
 {
     const struct timespec pause = {.tv_nsec = LOOK_NS};
     const PyThreadState *found = NULL, *holds = NULL;
-    int64_t begin = monotonic_ns(), last = begin;
+    int64_t begin = clock_ns(CLOCK_MONOTONIC), last = begin;
     int64_t used[3][CLOCKS_MAX]; /* at first, and at the last two looks in turn */
     int count = read_clocks(used[0]), held = 0;
 
@@ -153,7 +146,7 @@ static const PyThreadState *computing_thread(void)
         held = holder != NULL && holder == holds ? held + 1 : 0;
         holds = holder;
         (void)nanosleep(&pause, NULL);
-        now = monotonic_ns();
+        now = clock_ns(CLOCK_MONOTONIC);
         count = read_clocks(used[2 - turn]);
         found = busiest(used[1 + turn], used[2 - turn], count, part_of(now - last));
         if (found == NULL && now - begin >= LOOKS_NS) {
