@@ -38,8 +38,9 @@ def program(name):
 
 
 def copy_programs(folder):
-    """The programs, where any user can run them: a build tree may lie in a folder of its owner alone."""
-    shutil.copytree(BIN, folder)
+    """The programs, where any user can run them: a build tree may lie in a folder of its owner alone. By a process of
+    its own: what a thread forks meanwhile would have them open for writing, and nobody could execute them."""
+    subprocess.run(["cp", "-R", BIN, folder], check=True)
     for name in os.listdir(folder):
         os.chmod(os.path.join(folder, name), 0o755)
 

@@ -151,8 +151,9 @@ def kill_clients(server):
 
 
 def unblock(server):
-    for one in server.client_list():
-        server.execute_command("CLIENT", "UNBLOCK", one["id"], "ERROR")
+    """Whom it finds waiting: after the situation before, nobody may wait yet."""
+    pool.wait_until(lambda: any([server.execute_command("CLIENT", "UNBLOCK", one["id"], "ERROR") for one in server.client_list()]),
+                    "somebody waited")
 
 
 def serve_no_stale_data(server):
