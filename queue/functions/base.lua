@@ -224,9 +224,10 @@ end
 -- the last id that there can be Redis takes nothing more, not what a relay has sent long ago on a way that was cut and heals.
 local LAST_ID = "18446744073709551615-18446744073709551615"
 
+-- Returns the entry's id.
 local function tell(P, id, kind, attempt, object)
-  force("XADD", P .. "frames:" .. id, kind == "result" and LAST_ID or "*", "k", kind, "a", whole(attempt), "d",
-        json_object(object))
+  return force("XADD", P .. "frames:" .. id, kind == "result" and LAST_ID or "*", "k", kind, "a", whole(attempt), "d",
+               json_object(object))
 end
 
 local function printable(name)

@@ -97,12 +97,12 @@ local function start(P, id, job, owner, lease_ms, max_deliveries, now)
   redis.call("HSET", P .. "job:" .. id, "state", "running", "owner", owner, "token", token, "started_ms",
              whole(now), "queue_ms", whole(queue_ms), "max_deliveries", whole(max_deliveries), "attempt",
              whole(attempt), "lease_ms", whole(math.min(lease_ms, LEASE_AT_MOST)))
-  tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
-                                 "queue_ms", queue_ms})
+  local told = tell(P, id, "state", attempt, {"kind", "state", "state", "running", "attempt", attempt, "time_ms", now,
+                                              "queue_ms", queue_ms})
   redis.call("EXPIRE", P .. "frames:" .. id, wall_s + job.keep_s + SPARE_S)
   guard(P, id, wall_s + job.max_wait_s, job.live_input == "1")
   hold(P, id, now, lease_ms)
-  return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms)}
+  return {"id", id, "token", token, "attempt", whole(attempt), "queue_ms", whole(queue_ms), "after", told}
 end
 
 -- What most calls find nothing of, by one look. Returns whether the queue is paused.

@@ -76,7 +76,7 @@ class Connection:
         reader = Reader(self.ends[0])
         while True:
             value, raw = reader.value()
-            words = [word.decode(errors="replace") for word in value]
+            words = [word.decode(errors="surrogateescape") for word in value]
             self.proxy.pass_by("before", words)
             self.asked.append(words)
             self.ends[1].sendall(raw)

@@ -647,6 +647,24 @@ class Claim(Test):
         self.assertEqual(store.hgetall(q.key("tact")), {b"t": b"1"})
         self.assertIsNone(q.claim())
 
+    def test_it_says_behind_which_entry_the_recording_comes(self):
+        """For each attempt: nothing that a relay of the one before sends comes behind it, nor the same twice."""
+        q = self.q
+        q.enqueue("a")
+        for number in range(1, 4):
+            after = text(q.claim(most=100)["after"])
+            self.assertEqual(text(q.connection(users.WEB).xrevrange(q.key("frames:", "a"), count=1)[0][0]), after)
+            ms, count = map(int, after.split("-"))
+            relay = q.connection(users.WORKER)
+            words = ["XADD", q.key("frames:", "a"), "NOMKSTREAM", f"{ms}-{count + 1}", "k", "slice", "a", number, "d", "x"]
+            relay.execute_command(*words)
+            with self.assertRaisesRegex(redis.ResponseError, "equal or smaller"):
+                relay.execute_command(*words)
+            q.call("requeue", "a", text(q.job("a")["token"]))
+            with self.assertRaisesRegex(redis.ResponseError, "equal or smaller"):
+                relay.execute_command(*words)
+        self.assertEqual([text(entry[b"k"]) for entry in q.entries("a")], ["state", "slice"] * 3)
+
     def test_lease_is_as_long_as_asked_by_the_clock_of_redis(self):
         q = self.q
         q.enqueue("a")

@@ -26,6 +26,10 @@ struct number {
     char text[24];
 };
 
+struct entry_id {
+    char text[48];
+};
+
 static struct number number(int64_t value)
 {
     struct number number;
@@ -212,14 +216,30 @@ int claims_version(struct relay *relay)
                 NULL);
 }
 
+/* A Stream takes ids in their order alone (XADD), and while the lease is ours nobody else
+ * writes there: what comes twice, or behind what follows it, is refused. A library of the
+ * version before does not say where we begin. */
+static struct entry_id slice_id(const struct claims_entry *after, uint64_t number)
+{
+    struct entry_id id = {"*"};
+
+    if (after->ms != 0) {
+        (void)snprintf(id.text, sizeof(id.text), "%" PRIu64 "-%" PRIu64, after->ms,
+                       after->number + number);
+    }
+    return id;
+}
+
 /* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
-int claims_publish(struct relay *relay, const void *bytes, size_t size,
+int claims_publish(struct relay *relay, uint64_t slice, const void *bytes, size_t size,
                    redis_answer *answer)
 {
-    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
-    struct number attempt = number(relay->run.job.attempt);
-    const char *argv[] = {"XADD",  key.text, "NOMKSTREAM", "*", "k",
-                          "slice", "a",      attempt.text, "d", bytes};
+    const struct claims_job *job = &relay->run.job;
+    struct queue_key key = queue_key(job->queue, "frames:", job->id);
+    struct entry_id id = slice_id(&job->after, slice);
+    struct number attempt = number(job->attempt);
+    const char *argv[] = {"XADD",  key.text, "NOMKSTREAM", id.text, "k",
+                          "slice", "a",      attempt.text, "d",     bytes};
     size_t lengths[array_size(argv)];
 
     for (size_t i = 0; i + 1 < array_size(argv); i++) {
@@ -230,16 +250,12 @@ int claims_publish(struct relay *relay, const void *bytes, size_t size,
                       argv, lengths);
 }
 
-int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer)
+bool claims_was_published(const struct redisReply *reply)
 {
-    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
-    char after[64] = "-";
+    static const char is_there[] = "ERR The ID specified in XADD is equal or smaller";
 
-    if (last_id[0] != '\0') {
-        (void)snprintf(after, sizeof(after), "(%s", last_id);
-    }
-    return redis_send_text(broker_commands(relay), COMMAND_MS, answer, relay, "XRANGE",
-                           key.text, after, "+", NULL);
+    return reply->type == REDIS_REPLY_ERROR &&
+           strncmp(reply->str, is_there, sizeof(is_there) - 1) == 0;
 }
 
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
@@ -268,31 +284,6 @@ void claims_wake_another(struct relay *relay, uint32_t queue)
 static bool is_text(const struct redisReply *reply)
 {
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-}
-
-static bool is_pair(const struct redisReply *pair, const char *name, const char *value)
-{
-    return is_text(&pair[0]) && is_text(&pair[1]) && strcmp(pair[0].str, name) == 0 &&
-           strcmp(pair[1].str, value) == 0;
-}
-
-const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt)
-{
-    const struct redisReply *fields;
-    bool is_slice = false, is_ours = false;
-
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
-        !is_text(entry->element[0]) || entry->element[1]->type != REDIS_REPLY_ARRAY) {
-        return NULL;
-    }
-    fields = entry->element[1];
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const struct redisReply pair[2] = {*fields->element[i], *fields->element[i + 1]};
-
-        is_slice = is_slice || is_pair(pair, "k", "slice");
-        is_ours = is_ours || is_pair(pair, "a", number(attempt).text);
-    }
-    return is_slice && is_ours ? entry->element[0]->str : NULL;
 }
 
 void claims_job_done(struct claims_job *job)
@@ -383,6 +374,17 @@ static int keep_queue_ms(struct claims_job *job, const struct redisReply *value)
     return number_parse(value->str, 0, INT64_MAX, &job->queue_ms) < 0 ? -EPROTO : 0;
 }
 
+static int keep_after(struct claims_job *job, const struct redisReply *value)
+{
+    uint64_t ms, number;
+
+    if (sscanf(value->str, "%" SCNu64 "-%" SCNu64, &ms, &number) != 2) {
+        return -EPROTO;
+    }
+    job->after = (struct claims_entry){ms, number};
+    return 0;
+}
+
 static int keep_waiting(struct claims_job *job, const struct redisReply *value)
 {
     job->others_wait = strcmp(value->str, "0") != 0;
@@ -395,7 +397,7 @@ static const struct {
 } answer_rows[] = {
     {"id", keep_id},           {"token", keep_token},       {"tenant", keep_tenant},
     {"attempt", keep_attempt}, {"queue_ms", keep_queue_ms}, {"waiting", keep_waiting},
-    {"queue", keep_queue},
+    {"queue", keep_queue},     {"after", keep_after},
 };
 
 static int keep_field(struct claims_job *job, const char *name,

@@ -16,17 +16,23 @@
 
 struct relay;
 
+/* Of an entry of a Stream. */
+struct claims_entry {
+    uint64_t ms, number; /* 0: none */
+};
+
 /* A job as it was claimed. */
 struct claims_job {
     char queue[LIMIT_QUEUE + 1]; /* one of relay->queues */
     char id[LIMIT_JOB_ID + 1];
     char token[192];
     char tenant[LIMIT_TENANT + 1];
-    int64_t queue_ms;         /* how long it had waited; -1: not known */
-    uint32_t attempt;         /* 0: it cannot be understood */
-    char unclear[32];         /* the first field that cannot be understood; "": none */
-    bool others_wait;         /* the queue held more jobs when this one was claimed */
-    struct job_limits limits; /* after the operator's maxima */
+    int64_t queue_ms;          /* how long it had waited; -1: not known */
+    uint32_t attempt;          /* 0: it cannot be understood */
+    char unclear[32];          /* the first field that cannot be understood; "": none */
+    struct claims_entry after; /* behind which its recording comes */
+    bool others_wait;          /* the queue held more jobs when this one was claimed */
+    struct job_limits limits;  /* after the operator's maxima */
     struct {
         char *bytes; /* owned; NULL: empty */
         size_t size;
@@ -92,13 +98,12 @@ bool claims_conf_is_closed(const struct redisReply *reply);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
 
-/* A slice of the running job's recording. */
-int claims_publish(struct relay *relay, const void *bytes, size_t size,
+/* A slice of the running job's recording, by number: 1 for the first. The same by the
+ * same number gets there once, however often it is sent, on whatever ways. */
+int claims_publish(struct relay *relay, uint64_t number, const void *bytes, size_t size,
                    redis_answer *answer);
-/* The entries of its Stream after `last_id` ("": all). */
-int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer);
-/* Returns the id of an entry that is a slice of this attempt, or NULL. */
-const char *claims_slice_id(const struct redisReply *entry, uint32_t attempt);
+/* Redis has it, or one behind it. */
+bool claims_was_published(const struct redisReply *reply);
 
 /* At most so many bytes of the running job's live input, from an offset on. */
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,

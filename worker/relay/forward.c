@@ -12,8 +12,9 @@
  * They are short while the ring fills fast (it must not stand) and longer for a trickle,
  * and for a bell that rings in vain.
  *
- * A lost connection leaves slices that were sent and not answered. Redis is asked what it
- * has of them before anything else is sent.
+ * A lost connection leaves slices that were sent and not answered. They are sent again,
+ * by the numbers that they had: what Redis has, or is brought later by what stood on the
+ * way of the former connection, it refuses.
  */
 #include "worker/relay/forward.h"
 
@@ -50,8 +51,7 @@ static void append(struct forward *forward, const void *bytes, size_t size)
         forward->dropped++;
         return;
     }
-    slice->next = NULL;
-    slice->size = size;
+    *slice = (struct forward_slice){.number = ++forward->slices, .size = size};
     memcpy(slice->bytes, bytes, size);
     *(forward->first != NULL ? &forward->last->next : &forward->first) = slice;
     forward->last = slice;
@@ -180,6 +180,31 @@ static void drop_refused(struct forward *forward)
     }
 }
 
+/* From here on nobody knows what became of those under way. */
+static void note_loss(struct forward *forward)
+{
+    struct forward_slice *slice = forward->first;
+
+    for (; forward->refused > 0; forward->refused--) {
+        slice = slice->next;
+    }
+    for (; slice != forward->unsent; slice = slice->next) {
+        slice->doubtful = true;
+    }
+    forward->unsent = forward->first;
+}
+
+/* The one that is answered next: those before it are, by errors that pass. */
+static const struct forward_slice *answered(const struct forward *forward)
+{
+    const struct forward_slice *slice = forward->first;
+
+    for (size_t i = 0; i < forward->refused; i++) {
+        slice = slice->next;
+    }
+    return slice;
+}
+
 static void note_refusal(struct forward *forward, const struct redisReply *reply)
 {
     if (broker_passes(reply)) {
@@ -217,68 +242,16 @@ static void on_published(void *context, const struct redisReply *reply)
         return;
     }
     forward->in_flight--;
-    if (reply == NULL) { /* the connection went down: not known */
-        forward->doubtful++;
-        forward->unsent = forward->first;
-        return;
-    }
-    if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply)) {
+    if (reply == NULL) {
+        note_loss(forward);
+    } else if (claims_was_published(reply) && answered(forward)->doubtful) {
+        drop_refused(forward); /* last_id stays: an older one that Redis has, too */
+        pop(forward);
+    } else if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply)) {
         note_taken(relay, reply);
     } else {
         note_refusal(forward, reply);
     }
-}
-
-/* Redis has the first `count` of the slices that were in doubt. */
-static void settle_doubt(struct forward *forward, size_t count, const char *last_id)
-{
-    if (count > 0) {
-        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", last_id);
-        drop_refused(forward);
-    }
-    for (size_t i = 0; i < count && i < forward->doubtful && forward->first != NULL;
-         i++) {
-        pop(forward);
-    }
-    forward->unsent = forward->first;
-    forward->refused = 0;
-    forward->doubtful = 0;
-}
-
-/* Where what stands there is no Stream, it has none of them: they are offered again, and
- * refused as they are. Of another error that is not known: it may have them. */
-static void note_unfound(struct forward *forward, const struct redisReply *reply)
-{
-    static const char no_stream[] = "WRONGTYPE ";
-
-    if (reply != NULL && strncmp(reply->str, no_stream, sizeof(no_stream) - 1) == 0) {
-        settle_doubt(forward, 0, "");
-    }
-}
-
-static void on_found(void *context, const struct redisReply *reply)
-{
-    struct relay *relay = context;
-    struct forward *forward = &relay->forward;
-    const char *last_id = "";
-    size_t count = 0;
-
-    if (forward->strays > 0) {
-        forward->strays--;
-        return;
-    }
-    forward->asking = false;
-    if (!broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply)) {
-        note_unfound(forward, reply);
-        return;
-    }
-    for (size_t i = 0; i < reply->elements; i++) {
-        const char *id = claims_slice_id(reply->element[i], relay->run.job.attempt);
-
-        count += id != NULL;
-        last_id = id != NULL ? id : last_id;
-    }
-    settle_doubt(forward, count, last_id);
 }
 
 static void send_slices(struct relay *relay)
@@ -286,18 +259,13 @@ static void send_slices(struct relay *relay)
     struct scoreboard_counts *counts = &relay->board.work.counts;
     struct forward *forward = &relay->forward;
 
-    if (forward->doubtful > 0) {
-        forward->asking =
-            forward->asking || claims_find_slices(relay, forward->last_id, on_found) == 0;
-        return;
-    }
     if (forward->refused > 0 && forward->in_flight == 0) {
         forward->unsent = forward->first;
         forward->refused = 0;
     }
     while (forward->refused == 0 && forward->unsent != NULL &&
-           claims_publish(relay, forward->unsent->bytes, forward->unsent->size,
-                          on_published) == 0) {
+           claims_publish(relay, forward->unsent->number, forward->unsent->bytes,
+                          forward->unsent->size, on_published) == 0) {
         counts->slices++;
         counts->slice_bytes += forward->unsent->size;
         forward->unsent = forward->unsent->next;
@@ -344,7 +312,7 @@ void forward_drain(struct relay *relay)
 void forward_reset(struct relay *relay)
 {
     struct forward *forward = &relay->forward;
-    size_t strays = forward->strays + forward->in_flight + (forward->asking ? 1 : 0);
+    size_t strays = forward->strays + forward->in_flight;
 
     while (forward->first != NULL) {
         pop(forward);

@@ -17,6 +17,8 @@ struct relay;
 
 struct forward_slice {
     struct forward_slice *next;
+    uint64_t number; /* of those of the attempt: 1 for the first */
+    bool doubtful;   /* sent on a connection that went down: Redis may have it */
     size_t size;
     unsigned char bytes[];
 };
@@ -26,6 +28,7 @@ struct forward {
     bool hostile;     /* its indexes were impossible: it is read no more */
     bool rang;        /* its bell was heard */
     uint64_t taken;   /* bytes out of the ring */
+    uint64_t slices;  /* that were kept, to be sent */
     uint64_t dropped; /* slices that did not get into the Stream */
     /* slices, the oldest first, owned */
     struct forward_slice *first; /* not acknowledged */
@@ -35,8 +38,6 @@ struct forward {
     size_t in_flight;             /* how many are sent and not answered */
     size_t strays;                /* answers to come for slices that are forgotten */
     size_t refused;   /* the oldest: sent, and answered by an error that passes */
-    size_t doubtful;  /* sent when the connection went down: Redis may have them */
-    bool asking;      /* ... and is being asked */
     char last_id[48]; /* of the newest acknowledged entry; "" before the first */
     /* pace */
     bool sleeping;   /* the writer will ring */
