@@ -184,25 +184,33 @@ local function wake(P, workers)
 end
 
 -- Bytes of a program may be in a text; JSON is UTF-8. What is no UTF-8 becomes '?'.
-local function utf8(text)
-  if not string.find(text, "[\128-\255]") then
-    return text
-  end
-  local out, i, size = {}, 1, #text
-  while i <= size do
-    local found
-    for _, pattern in ipairs({"^[%z\1-\127]", "^[\194-\223][\128-\191]", "^\224[\160-\191][\128-\191]",
-                              "^[\225-\236\238\239][\128-\191][\128-\191]", "^\237[\128-\159][\128-\191]",
-                              "^\240[\144-\191][\128-\191][\128-\191]",
-                              "^[\241-\243][\128-\191][\128-\191][\128-\191]",
-                              "^\244[\128-\143][\128-\191][\128-\191]"}) do
-      found = string.match(text, pattern, i)
-      if found then break end
+local utf8
+do
+  -- No byte that begins a character is within another, so each kind can be looked for by itself (RFC 3629).
+  local CHARACTERS = {"[\194-\223][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+                      "\237[\128-\159][\128-\191]", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+                      "\240[\144-\191][\128-\191][\128-\191]", "\244[\128-\143][\128-\191][\128-\191]"}
+  local SAME_LENGTH = {"..", "...", "...", "...", "....", "....", "...."}
+
+  function utf8(text)
+    local left = text
+    for i, character in ipairs(CHARACTERS) do
+      if not string.find(left, "[\128-\255]") then
+        return text
+      end
+      left = string.gsub(left, character, SAME_LENGTH[i])
     end
-    out[#out + 1] = found or "?"
-    i = i + (found and #found or 1)
+    local out, from = {}, 1
+    local first, last = string.find(left, "[\128-\255]+")
+    while first do
+      out[#out + 1] = string.sub(text, from, first - 1)
+      out[#out + 1] = string.rep("?", last - first + 1)
+      from = last + 1
+      first, last = string.find(left, "[\128-\255]+", from)
+    end
+    out[#out + 1] = string.sub(text, from)
+    return table.concat(out)
   end
-  return table.concat(out)
 end
 
 -- A JSON object from {name, value, name, value ...}: the order is kept, and "kind" comes first.
