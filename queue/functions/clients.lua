@@ -53,7 +53,7 @@ end
 
 -- It is counted with the job's program, until the job is final.
 local function count_input(P, id, size)
-  redis.call("HINCRBY", P .. "job:" .. id, "bytes", size)
+  redis.call("HSET", P .. "job:" .. id, "bytes", whole(counted_bytes(field(P, id, "bytes")) + size))
   add(P, "bytes", size)
   note_open(P, redis.call("ZSCORE", P .. "open", id) or math.huge, (place(P, id)), 0, size)
 end

@@ -26,8 +26,8 @@ local CLIENT = {"INFO", "DEL in:", "EXISTS up:", "EXPIRE later:", "GET audited",
                 "ZADD turns", "ZADD turns0", "ZADD turns_had0", "ZCARD delayed", "ZCARD lease", "ZCARD open",
                 "ZRANGE recordings", "ZRANGE recordings_until", "ZREM dead", "ZSCORE capped", "ZSCORE waits"}
 local INPUT = {"APPEND in:", "EXPIRE ctl:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL job:", "HEXISTS recordings_size",
-               "HINCRBY job:", "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes", "LPOS ctl:", "RPUSH ctl:", "SET bytes",
-               "STRLEN in:", "UNLINK ctl:", "UNLINK zip:", "ZADD recordings_until", "ZRANGE dead", "ZREM dead", "ZSCORE open"}
+               "HMGET conf", "HMGET job:", "HSET job:", "INCRBY bytes", "LPOS ctl:", "RPUSH ctl:", "SET bytes", "STRLEN in:",
+               "UNLINK ctl:", "UNLINK zip:", "ZADD recordings_until", "ZRANGE dead", "ZREM dead", "ZSCORE open"}
 local OPERATOR = {"EXISTS zip:", "EXPIRE frames:", "GET audited", "GET bytes", "HDEL kept", "HEXISTS recordings_size",
                   "HGET recordings_size", "HGET weights", "HGETALL tact", "HINCRBY topen", "HMGET conf", "HSET job:", "INCRBY recordings_bytes",
                   "LPUSH wake", "LTRIM wake", "SET bytes", "UNLINK in:", "ZADD line0:", "ZADD open",

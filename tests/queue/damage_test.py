@@ -224,6 +224,15 @@ class Keys(Test):
         self.assertEqual(q.order(1), ["a"])
         self.check_final("a", "done", "ok")
 
+    def test_a_job_whose_bytes_are_none_takes_input(self):
+        """What is answered by an error is not given to it, and all that is given is answered by none."""
+        store, q = functions_test.store, self.q
+        q.enqueue("a", live_input="1")
+        store.hset(q.key("job:", "a"), "bytes", "x")
+        self.assertEqual(q.call("input", "a", "word"), "queued")
+        self.assertEqual(store.get(q.key("in:", "a")), b"word")
+        self.assertEqual(store.hget(q.key("job:", "a"), "bytes"), b"4")
+
     def test_dead_letters_that_nobody_knows_any_more(self):
         """None of their keys stays for ever."""
         store, q = functions_test.store, self.q
