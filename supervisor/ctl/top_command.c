@@ -148,10 +148,11 @@ static size_t choose_queues(const struct top *top, struct top_queue queues[LIMIT
     return count;
 }
 
-static void ask_queue(struct top *top, struct top_queue *queue)
+/* Returns whether Redis is there to be asked of another. */
+static bool ask_queue(struct top *top, struct top_queue *queue)
 {
     autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
-    bool known = reach(top, &why) == 0;
+    bool known = reach(top, &why) == 0, is_there;
 
     if (queue->name[0] != '\0') {
         memcpy(top->endpoint.queue, queue->name, sizeof(queue->name));
@@ -167,10 +168,24 @@ static void ask_queue(struct top *top, struct top_queue *queue)
         }
     }
     queue->known = known;
+    is_there = top->endpoint.redis != NULL && redis_is_up(top->endpoint.redis);
     if (!known) {
         leave_redis(top);
         (void)snprintf(queue->why, sizeof(queue->why), "%s",
                        why.data != NULL ? why.data : "the queue does not answer");
+    }
+    return known || is_there;
+}
+
+/* All are in one Redis: who does not hear from it waits for it once. */
+static void ask_queues(struct top *top, struct top_queue *queues, size_t count)
+{
+    size_t asked = 0;
+
+    while (asked < count && ask_queue(top, &queues[asked++])) {
+    }
+    for (size_t i = asked; i < count; i++) {
+        memcpy(queues[i].why, queues[asked - 1].why, sizeof(queues[i].why));
     }
 }
 
@@ -205,9 +220,7 @@ static void take(struct top *top, struct top_sample *sample)
 {
     follow_board(top);
     sample->count = choose_queues(top, sample->queues);
-    for (size_t i = 0; i < sample->count; i++) {
-        ask_queue(top, &sample->queues[i]);
-    }
+    ask_queues(top, sample->queues, sample->count);
     top_take(sample, top->board, clock_now_ms());
     sample->gone = top->board != NULL && atomic_load(&top->board->head.supervisor) != 0 &&
                    local_pool_is_gone(top->board);

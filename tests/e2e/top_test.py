@@ -14,6 +14,7 @@ import termios
 import unittest
 
 import pool
+import proxy
 from command import PADDOCK, Command
 from command_test import FarRedis
 
@@ -126,6 +127,20 @@ class Top(Command):
                 self.assertIn("redis_error", seen["queues"][0])
                 self.assertEqual(seen["verdicts"], {"ok": 1})
                 self.assertIn("no redis", self.top(p).stdout)
+
+    def test_while_redis_stands_still(self):
+        """Of several queues it is waited for once, and each shows that it is not known."""
+        names = ["a", "b", "c", "d"]
+        with (pool.RedisServer() as server, proxy.Proxy(server.socket) as proxied,
+              pool.Pool(workers=1, redis=proxied.address, queue=" ".join(names)) as p):
+            proxied.hole()
+            top = subprocess.Popen([PADDOCK, "top", "--once", "--json", "--runtime-dir", p.runtime], stdout=subprocess.PIPE)
+            seen = json.loads(top.communicate()[0])
+            self.assertEqual([queue["queue"] for queue in seen["queues"]], names)
+            self.assertEqual([queue for queue in seen["queues"] if "redis_error" not in queue], [])
+            # Two looks, a second apart.
+            self.assertEqual(len([way for way in proxied.connections if way.pid == top.pid]), 2)
+            proxied.mend()
 
     def test_of_a_redis_alone(self):
         """A pool of another machine: what its queue says."""
