@@ -197,6 +197,23 @@ static void take_rest(unsigned set, int argc, char **argv, struct args *ret)
     }
 }
 
+/* Each says where the queue is: what one of them says would be passed over. */
+static int check_place(const struct args *args, struct buffer *why)
+{
+    const char *pool = args->pool != NULL          ? "pool"
+                       : args->runtime_dir != NULL ? "runtime-dir"
+                                                   : NULL;
+
+    if (args->redis == NULL || pool == NULL) {
+        return 0;
+    }
+    buffer_printf(why,
+                  "--redis names the queue's Redis and --%s a pool, which has its own: "
+                  "give one of them",
+                  pool);
+    return -EINVAL;
+}
+
 int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buffer *why)
 {
     int error = 0;
@@ -215,7 +232,7 @@ int args_parse(unsigned set, int argc, char **argv, struct args *ret, struct buf
             argv[ret->count++] = argv[i];
         }
     }
-    return error;
+    return error == 0 ? check_place(ret, why) : error;
 }
 
 void args_help(unsigned set, struct buffer *to)

@@ -123,7 +123,9 @@ class BadInput(Command):
                 (["run", file, "--json=no"], "--json takes no value"),
                 (["status", "--help="], "--help takes no value"),
                 (["top", "--once=no"], "--once takes no value"),
-                (["dead", "drop", "--all=no"], "--all takes no value")):
+                (["dead", "drop", "--all=no"], "--all takes no value"),
+                (["status", "--redis", "127.0.0.1:1", "--pool", "a"], "--redis names the queue's Redis and --pool a pool"),
+                (["top", "--runtime-dir", empty, "--redis", "127.0.0.1:1"], "and --runtime-dir a pool")):
             with self.subTest(words=words[1:]):
                 self.check(self.paddock(*words), 2, "", sentence)
 
