@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TURNS 100
+
 static const char *const files[] = {"pool", "pool.new", "redis.sock", RUNTIME_SCOREBOARD};
 static const char made_mark[] = "made"; /* in the lock: the folder is a pool's own */
 
@@ -88,6 +90,16 @@ static int hold_lock(int fd, const char *path, struct buffer *why)
     return error;
 }
 
+/* Whoever ends removes his lock while he holds it: what we waited for may be nobody's
+ * any more, and another one stand in its place. */
+static bool is_in_place(int fd, const char *path)
+{
+    struct stat ours, there;
+
+    return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 /* The third line of the lock, where somebody has left one. */
 static int inherit_name(struct runtime *runtime, const char *holder)
 {
@@ -104,6 +116,8 @@ static int inherit_name(struct runtime *runtime, const char *holder)
     return 0;
 }
 
+/* Returns 0, -ESTALE where it was removed meanwhile, or another negative errno with a
+ * sentence. */
 static int take_lock(struct runtime *runtime, struct buffer *why)
 {
     char path[LIMIT_PATH], holder[80] = "";
@@ -126,6 +140,10 @@ static int take_lock(struct runtime *runtime, struct buffer *why)
                       size > 0 ? (int)strcspn(holder, "\n") : 1, size > 0 ? holder : "?",
                       runtime->path);
         return -EBUSY;
+    }
+    if (!is_in_place(runtime->lock, path)) {
+        close_fd(&runtime->lock);
+        return -ESTALE;
     }
     /* A lock that nobody holds is of a supervisor that was killed: its folder is ours. */
     runtime->made |= strstr(holder, made_mark) != NULL;
@@ -180,19 +198,27 @@ int runtime_try(const struct config *config, struct buffer *why)
                : refuse_making(config->runtime_dir, error, why);
 }
 
-int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why)
+static int take_folder(struct runtime *runtime, struct buffer *why)
 {
     int error;
 
-    runtime->path = config->runtime_dir;
     runtime->made = mkdir(runtime->path, 0700) == 0;
     if (!runtime->made && errno != EEXIST) {
         return refuse_making(runtime->path, -errno, why);
     }
     error = check_folder(runtime->path, why);
-    if (error == 0) {
-        error = take_lock(runtime, why);
-    }
+    return error == 0 ? take_lock(runtime, why) : error;
+}
+
+int runtime_open(struct runtime *runtime, const struct config *config, struct buffer *why)
+{
+    int error, turns = TURNS;
+
+    runtime->path = config->runtime_dir;
+    do {
+        buffer_reset(why);
+        error = take_folder(runtime, why); /* who ends meanwhile removes it */
+    } while ((error == -ESTALE || error == -ENOENT) && --turns > 0);
     if (error == 0) {
         clear(runtime);
     }

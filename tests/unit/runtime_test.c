@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "supervisor/runtime.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fixture {
@@ -155,6 +157,53 @@ static void a_configured_name_is_kept(void **state)
     runtime_close(&fixture->runtime);
 }
 
+/* Opens it and ends, as often as it goes, for some time; each time nobody else has it. */
+static int come_and_go(struct fixture *fixture)
+{
+    int64_t end_ms = clock_now_ms() + 1000;
+    char mark[64];
+
+    (void)snprintf(mark, sizeof(mark), "%s/mark", fixture->folder);
+    while (clock_now_ms() < end_ms) {
+        autobuffer struct buffer why = BUFFER_INIT(1024);
+        int error;
+
+        fixture->runtime = RUNTIME_INIT;
+        error = runtime_open(&fixture->runtime, &fixture->config, &why);
+        if (error == -EBUSY) {
+            continue;
+        }
+        if (error < 0 || mkdir(mark, 0700) != 0 || rmdir(mark) != 0) {
+            return EXIT_FAILURE;
+        }
+        runtime_close(&fixture->runtime);
+    }
+    return EXIT_SUCCESS;
+}
+
+static void who_comes_while_another_ends_is_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t children[4];
+
+    begin(fixture, "a");
+    runtime_close(&fixture->runtime);
+    for (size_t i = 0; i < array_size(children); i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            _exit(come_and_go(fixture));
+        }
+        assert_true(children[i] > 0);
+    }
+    for (size_t i = 0; i < array_size(children); i++) {
+        int status;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, EXIT_SUCCESS);
+    }
+    (void)rmdir(fixture->config.runtime_dir); /* who found it has left it there */
+}
+
 /* Whatever stands where its lock belongs: it is held, or refused by name. */
 static void data_that_cannot_be_locked_are_refused(void **state)
 {
@@ -198,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_copy_of_the_folder_is_another_pool, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_configured_name_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_comes_while_another_ends_is_alone, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(data_that_cannot_be_locked_are_refused, set_up,
                                         tear_down),
     };
