@@ -245,6 +245,11 @@ void keeper_start_failed(struct keeper *keeper, struct unit *unit)
         keeper_doubt_file(keeper, (size_t)(unit - keeper->units))) {
         unit->start_ms = 0; /* what comes after that waits for as long as ever */
         unit->hopeless = false;
+    } else if (unit->state == UNIT_OFF) {
+        int64_t wait_ms = unit->start_ms - clock_now_ms();
+
+        log_info("%s is tried again in %.1f s", unit_label(unit).text,
+                 wait_ms > 0 ? (double)wait_ms / 1000 : 0);
     }
     if (keeper->phase == POOL_RUNNING) {
         publish_change(keeper);

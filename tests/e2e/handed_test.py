@@ -165,6 +165,29 @@ class Unanswered(Handing):
         self.reload(OTHER, ["exercises/supervisor", "reloaded: the new configuration is in force"])
         self.hashes_to(self.new, self.pool.read_log())
 
+    def test_neither_the_new_file_nor_the_one_before_starts(self):
+        """Each is tried once at once, and then they are waited for; a reload that mends it is not."""
+        module = os.path.join(self.folder, "shaky.py")
+        both = FILE.replace("hash_seed = 7", f"hash_seed = 7\nhost_path = {self.folder}\nhost_modules = shaky")
+
+        def write_module(words):
+            with open(module, "w", encoding="utf-8") as file:
+                file.write(words)
+
+        write_module("")
+        self.serve(both)
+        before = len(self.pool.read_log())
+        write_module("1 / 0\n")
+        self.assertEqual(self.command("drain", "--pool", "exercises").returncode, 0)
+        pool.wait_until(lambda: "pool exercises was drained" in self.pool.read_log(), "it has ended")
+        self.reload(both.replace("= 7", "= 8"), ["pool exercises is tried again in 30.0 s"])
+        log = self.pool.read_log()[before:]
+        self.assertEqual(log.count("pool exercises ended with exit code"), 2, log)
+        self.assertEqual(log.count("pool exercises is started with the configuration that was in force there"), 1, log)
+        write_module("")
+        self.reload(both.replace("= 7", "= 8"), [])
+        self.hashes_to(self.new, self.pool.read_log())
+
     def test_one_that_stands_still_is_taken_out_and_put_in_again(self):
         self.serve()
         stopped = self.supervisor("exercises")
