@@ -2,7 +2,9 @@
 """A pool of several has in force what its keeper has read: no other file, and none that it refused."""
 
 import os
+import re
 import signal
+import unittest
 
 import pool
 import pools_test
@@ -187,6 +189,21 @@ class Unanswered(Handing):
         write_module("")
         self.reload(both.replace("= 7", "= 8"), [])
         self.hashes_to(self.new, self.pool.read_log())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_no_process_can_be_had(self):
+        """As between two versions of the package: commands find it no more, and it is tried more and more rarely."""
+        self.serve(user=os.geteuid())  # with programs of its own
+        program = os.path.join(self.pool.folder, "bin", "paddock-supervisor")
+        os.rename(program, program + ".old")
+        os.kill(self.supervisor("exercises"), signal.SIGKILL)
+        waits = re.compile(r"unable to start pool exercises: unable to find paddock-supervisor.*\n.*pool exercises is tried again in ([0-9.]+) s\n")
+        pool.wait_until(lambda: len(waits.findall(self.pool.read_log())) >= 4, "it is tried again and again")
+        self.assertEqual(waits.findall(self.pool.read_log())[:4], ["0.1", "0.2", "0.4", "0.8"])
+        with open(os.path.join(self.pool.runtime, "pool"), encoding="utf-8") as file:
+            self.assertIn("pools=competition\n", file.read())
+        os.rename(program + ".old", program)
+        self.hashes_to(self.old, self.pool.read_log())
 
     def test_one_that_stands_still_is_taken_out_and_put_in_again(self):
         self.serve()
