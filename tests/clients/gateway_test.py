@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import clients_test
@@ -123,23 +124,27 @@ class Viewer:
         return recording.text(recording.decode(b"".join(base64.b64decode(data["data"]) for _, kind, data in self.events if kind == "slice")))
 
 
-class Page:
-    """The page's own script follows a job: `line` is the next event, or an answer about the job."""
+class Script:
+    """One that runs in node and prints lines of JSON."""
 
-    def __init__(self, gateway, job):
-        self.process = subprocess.Popen(["node", os.path.join(clients_test.HERE, "page.mjs"), FOLDER, f"http://127.0.0.1:{gateway.port}/", job],
-                                        stdout=subprocess.PIPE, text=True)
+    def __init__(self, gateway, name, *words):
+        self.process = subprocess.Popen(["node", os.path.join(clients_test.HERE, name), FOLDER, f"http://127.0.0.1:{gateway.port}/", *words],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.watchdog = threading.Timer(pool.PATIENCE, self.process.kill)
+        self.watchdog.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        """It ends by itself, for nothing is left to follow."""
+        """It ends by itself, for nothing is left to follow, or to be told."""
+        self.watchdog.cancel()
         if error[0] is not None:
             self.process.kill()
+        self.process.stdin.close()
         code = self.process.wait(pool.PATIENCE)
         self.process.stdout.close()
-        assert error[0] is not None or code == 0, f"the page ends with {code}"
+        assert error[0] is not None or code == 0, f"it ends with {code}"
 
     def line(self):
         return json.loads(self.process.stdout.readline())
@@ -150,6 +155,38 @@ class Page:
         while not wanted.items() <= lines[-1].items():
             lines.append(self.line())
         return lines
+
+
+class Page(Script):
+    """What the page follows a job with: `line` is the next event, or an answer about the job."""
+
+    def __init__(self, gateway, job):
+        super().__init__(gateway, "page.mjs", job)
+
+
+class Form(Script):
+    """Somebody at the page: `line` is what he sees next."""
+
+    def __init__(self, gateway):
+        super().__init__(gateway, "form.mjs")
+
+    def do(self, **acts):
+        self.process.stdin.write(json.dumps(acts) + "\n")
+        self.process.stdin.flush()
+
+    def run(self, program, name="robot.py"):
+        self.do(run=[name, program])
+
+    def output(self, seen):
+        """[[kind, text], ...], of pieces of one kind that follow on each other one, and none of them anything but text."""
+        pieces = []
+        for kind, text, elements in seen["output"]:
+            assert elements == 0, seen
+            if pieces and pieces[-1][0] == kind:
+                pieces[-1][1] += text
+            else:
+                pieces.append([kind, text])
+        return pieces
 
 
 class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
@@ -322,6 +359,49 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
         await viewer.look()
         await viewer.go()
         await viewer.see_all()
+
+    async def test_who_runs_a_program_at_the_page(self):
+        """He sees what it prints, as text; can type where it asks, and not elsewhere; and how it ended."""
+        with Form(self.gateway) as form:
+            self.assertEqual(form.line(), {"said": "", "output": [], "stop": False, "line": False})
+            form.run("import sys\nprint('<b>begun</b>')\nprint('&lt;', file=sys.stderr)\nprint('hello', input('who? '))\n")
+            seen = form.until(line=True)
+            self.assertTrue({"It runs."} <= {one["said"] for one in seen}, seen)
+            self.assertEqual((seen[-1]["stop"], seen[0]["line"]), (True, False))
+            form.do(type="<i>robot</i>")
+            last = form.until(stop=False)[-1]
+            self.assertEqual((last["said"], last["line"]), ("Your program ran to its end.", False))
+            self.assertEqual(form.output(last), [["out", "<b>begun</b>\n"], ["err", "&lt;\n"], ["out", "who? hello <i>robot</i>\n"]])
+
+    async def test_who_stops_it_at_the_page_and_runs_another(self):
+        """Of the one before nothing is left."""
+        with Form(self.gateway) as form:
+            form.run("print('first', flush=True)\nwhile True: pass\n")
+            while not form.line()["output"]:
+                pass
+            form.do(stop=True)
+            self.assertEqual(form.until(stop=False)[-1]["said"], "The run was cancelled.")
+            form.run("print('second')\n")
+            seen = form.until(said="Your program ran to its end.")
+            self.assertEqual(form.output(seen[-1]), [["out", "second\n"]])
+
+    async def test_what_is_refused_is_said_at_the_page(self):
+        with Form(self.gateway) as form:
+            form.run("x" * 100001)
+            while not (said := form.line())["said"]:
+                pass
+            self.assertEqual((said["stop"], said["line"]), (False, False))
+            self.assertEqual(said["said"], "more than 100000 bytes")
+            form.run("print('robot'", "a.py")
+            form.until(stop=True)
+            last = form.until(stop=False)[-1]
+            self.assertTrue(last["said"].startswith("Python cannot read your program: SyntaxError: '(' was never closed (a.py, line 1)."))
+            self.assertIn("SyntaxError", "".join(text for _, text in form.output(last)))
+        with Gateway(self.server) as gateway:
+            form = self.enterContext(Form(gateway))
+            form.line()
+        form.run("print('robot')")
+        form.until(said="The server cannot be reached: try again in a moment.")
 
     def check_page(self, job, lines):
         """Each entry once, and in order."""
