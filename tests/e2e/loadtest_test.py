@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -187,6 +188,17 @@ class LoadTest(pool.TestCase):
             if os.geteuid() == 0:
                 os.chown(path, 1234, 1234)
                 self.assertEqual(run_it(folder), (3, f"paddock-loadtest: {path}: it is another user's, and not believed\n"))
+
+    @unittest.skipIf(os.geteuid() != 0, "needs two users")
+    def test_of_a_pool_that_this_user_may_not_use(self):
+        """It is there all the same."""
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as copy:
+            os.chmod(copy, 0o755)
+            program = os.path.join(shutil.copytree(os.path.dirname(LOADTEST), os.path.join(copy, "deploy")), "loadtest")
+            os.mkdir(os.path.join(folder, "paddock"), 0o700)
+            done = subprocess.run([program], user=pool.STRANGER, group=pool.STRANGER, extra_groups=[], capture_output=True, text=True,
+                                  env={**os.environ, "XDG_RUNTIME_DIR": folder}, cwd="/")
+            self.assertEqual((done.returncode, done.stderr), (3, f"paddock-loadtest: {folder}/paddock/pool: Permission denied\n"))
 
 
 if __name__ == "__main__":
