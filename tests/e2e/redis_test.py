@@ -184,6 +184,11 @@ def fail_to_save(server):
     pool.wait_until(lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err", "it cannot save")
 
 
+def fail_to_save_and_close(server):
+    fail_to_save(server)
+    kill_clients(server)
+
+
 def save_again(server):
     server.config_set("save", "")
     server.config_set("dir", "/")
@@ -252,6 +257,7 @@ SITUATIONS = {
     "script": Situation('BUSY', endless, kill_script),
     "loading": Situation('"LOADING', load_slowly, load_quickly),
     "cannot save": Situation('"MISCONF', fail_to_save, save_again),
+    "cannot save, and connections closed": Situation('"MISCONF', fail_to_save_and_close, save_again),
     "no replicas": Situation('"NOREPLICAS', config("min-replicas-to-write", "1"), config("min-replicas-to-write", "0")),
     "connections closed": Situation("", kill_clients),
 }
@@ -275,6 +281,21 @@ class Answers(unittest.TestCase):
         with pool.RedisServer(*options) as server, \
                 Watched(self, server.address) as watched:
             self.walk(server.connect(), watched, SITUATIONS)
+
+    def test_who_asks_one_that_cannot_save(self):
+        """What it has is read; what is written is refused in its own words, and nobody says that it is not there."""
+        with pool.RedisServer("--enable-protected-configs", "yes") as server:
+            def paddock(*words):
+                return subprocess.run([pool.program("paddock"), *words, "--redis", server.address], stdin=subprocess.DEVNULL,
+                                      capture_output=True, text=True)
+
+            paddock("status")  # which loads the functions
+            fail_to_save(server.connect())
+            for words in (["status"], ["top", "--once"], ["dead", "list"]):
+                self.assertEqual(paddock(*words).returncode, 0, words)
+            done = paddock("pause")
+            self.assertEqual((done.returncode, done.stderr.partition("MISCONF")[0]), (100, "paddock: Redis answers to paddock_pause: "))
+            save_again(server.connect())
 
     def test_passwords(self):
         port = pool.free_port()
