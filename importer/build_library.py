@@ -5,6 +5,7 @@ Run by paddock-library in the very interpreter that will read the archive. Trust
 packages; writes one file, beside its final name first, so that who has the old one mapped keeps it."""
 
 import argparse
+import hashlib
 import importlib.metadata
 import importlib.util
 import marshal
@@ -168,18 +169,33 @@ def complaint(name):
     return why if status == 0 else f"{name} cannot be imported: Python ends of it"
 
 
-def add_package(builder, name):
+def parts(name):
+    """Folders, and files, of a package."""
     spec = find(name)
-    for folder in spec.submodule_search_locations or ():
-        builder.add_folder(folder)
+    yield from spec.submodule_search_locations or ()
     if not spec.submodule_search_locations and spec.origin.endswith(".py"):
-        builder.add_file(spec.origin)
+        yield spec.origin
     for distribution in importlib.metadata.packages_distributions().get(name, []):
         path = getattr(importlib.metadata.distribution(distribution), "_path", None)
         if path is not None and os.path.isdir(path):
-            builder.add_folder(str(path))
-    for folder in DATA.get(name, ()):
-        builder.add_folder(folder)
+            yield str(path)
+    yield from DATA.get(name, ())
+
+
+def add_package(builder, name):
+    for part in parts(name):
+        (builder.add_folder if os.path.isdir(part) else builder.add_file)(part)
+
+
+def state(names):
+    """A sum of what the packages are now, that is another one when Debian has updated any: names, sizes and times of all files, also
+    of those that an archive does not have, as they fit the others."""
+    files = []
+    for part in (part for name in names if find(name) is not None for part in parts(name)):
+        files += [part] if not os.path.isdir(part) else (
+            os.path.join(folder, name) for folder, _, names in os.walk(part) for name in names if not name.endswith(".pyc"))
+    about = sorted((path, status.st_size, status.st_mtime_ns) for path in files for status in [os.lstat(path)])
+    return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
 def top_level(names):
@@ -191,6 +207,8 @@ def stamp(asked, added):
     magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
     lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"asked {name}" for name in asked),
              *(f"add {name}" for name in added)]
+    if added:
+        lines.append(f"state {state(top_level(added))}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -274,7 +292,8 @@ def main():
                         help="offer this package, too, with what it needs; from Debian's packages, e.g. numpy, PIL")
     parser.add_argument("--drop", metavar="PACKAGE", action="append", default=[], help="do not offer this one any more, nor what "
                         "only it needs")
-    parser.add_argument("--update", action="store_true", help="do nothing where the archive fits this Python, and has what was added")
+    parser.add_argument("--update", action="store_true", help="do nothing where the archive fits this Python, and has what was "
+                        "added as it is now")
     parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
     options = parser.parse_args()
     try:

@@ -190,8 +190,15 @@ class Debian(unittest.TestCase):
             self.assertTrue(file.read().endswith("# mine\n"))
 
         self.apt("install", "python3-six")
+        self.machine.run("sh", "-c", "echo '# older' >> /usr/lib/python3/dist-packages/six.py")
         self.machine.run("paddock-library", "--add", "six")
-        self.apt("remove", "python3-six")
+        older = self.machine.run("paddock-library", "--show").stdout
+        self.apt("install", "--reinstall", "python3-six")
+        newer = self.machine.run("paddock-library", "--show").stdout
+        self.assertIn("add six\nstate ", newer)
+        self.assertNotEqual(newer, older, "an update of what was added is noticed")
+        done = self.apt("remove", "python3-six")
+        self.assertIn("six is left out", done.stdout + done.stderr)
         library, before = self.machine.path("/usr/libexec/paddock/python-library.zip"), self.process()
         made, told = os.stat(library).st_ino, self.machine.log("paddock").count("zygote ready")
         with open(self.machine.path("/etc/apt/sources.list.d/security.list"), "w") as file:

@@ -504,6 +504,20 @@ class Stamp(unittest.TestCase):
         said = paddock_library("--update", "--output", self.path, "--add", "dateutil")
         self.assertIn("with six dateutil", said.stdout, said.stderr)
 
+    def test_a_package_that_was_updated(self):
+        """Its files are others."""
+        words = "--add", "six", "--output", self.path
+        self.assertIn("with six", paddock_library(*words).stdout)
+        stamp = paddock_library("--show", "--output", self.path).stdout
+        self.assertEqual(paddock_library("--update", "--output", self.path).stdout, f"{self.path}: fits Python 3.11.2\n")
+        before, = re.findall("^state (.*)$", stamp, re.M)
+        with zipfile.ZipFile(self.path) as archive:
+            text = archive.read("paddock-library").decode()
+        with zipfile.ZipFile(self.path, "w") as archive:  # as before an update
+            archive.writestr("paddock-library", text.replace(before, before[::-1]))
+        self.assertIn("with six", paddock_library("--update", "--output", self.path).stdout)
+        self.assertEqual(paddock_library("--show", "--output", self.path).stdout, stamp)
+
     def made_of(self):
         """What was asked for, and what the archive has, therefore."""
         text = paddock_library("--show", "--output", self.path).stdout
