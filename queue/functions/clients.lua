@@ -72,8 +72,8 @@ local function input(P, args)
     return redis.status_reply(refusal)
   end
   if #bytes > 0 then
+    count_input(P, id, #bytes) -- first: what is damaged there is an error, by which nothing is given
     redis.call("APPEND", P .. "in:" .. id, bytes)
-    count_input(P, id, #bytes)
     redis.call("EXPIRE", P .. "in:" .. id, math.ceil((asked_field(P, id, "delay_ms") + asked_field(P, id, "wall_ms"))
                                                      / 1000) + asked_field(P, id, "max_wait_s") + SPARE_S)
   end

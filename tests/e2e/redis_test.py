@@ -806,38 +806,6 @@ class Connections(unittest.TestCase):
             pool.wait_until(lambda: "not ours any more" in watched.pool.read_log(), "it is given up")
             self.assertLess(len(slices), 50)
 
-    def test_slices_that_come_late(self):
-        """What stood on the way when its connection was given up, as in a tunnel or a proxy, is brought before it is sent again,
-        or behind that, or when its job is over: each line is there once."""
-        for moment in "before", "after", None:
-            with self.subTest(moment), proxy.Proxy(self.server.socket) as proxied, pool.Pool(workers=1, redis=proxied.address) as p:
-                client, late, seen = pool.Client(self.server.connect(), "test"), [], []
-
-                def bring():
-                    words = [word.encode(errors="surrogateescape") for word in late.pop()]
-                    with contextlib.suppress(redis.ResponseError):
-                        client.redis.execute_command(*words)
-
-                def hold(when, words):
-                    if words[0] != "XADD":
-                        return
-                    if when == "before" and words not in seen and len(seen) < 6 and (moment is None or not late):
-                        seen.append(words)
-                        late.append(words)
-                        raise proxy.Torn
-                    if when == moment and late:
-                        bring()
-
-                proxied.hook = hold
-                job = client.enqueue(pool.make_zip("import time\nfor i in range(300):\n    print('line', i, flush=True)\n    time.sleep(0.005)\n"))
-                ended = client.wait(job)
-                while late:
-                    bring()
-                self.assertEqual(len(seen), 6)
-                self.assertEqual((ended.verdict, ended.result["frames_dropped"]), ("ok", 0))
-                self.assertEqual(recording.text(recording.decode(ended.recording)), "".join(f"line {i}\n" for i in range(300)))
-                self.assertEqual(client.redis.xrange(client.key("frames:", job))[-1][1][b"k"], b"result")
-
     def test_an_answer_that_is_lost(self):
         """Who does not hear that its job was settled asks again, hears that it is not its own any more, and knows why: the job
         counts, and nobody is alarmed."""

@@ -232,6 +232,11 @@ class Keys(Test):
         self.assertEqual(q.call("input", "a", "word"), "queued")
         self.assertEqual(store.get(q.key("in:", "a")), b"word")
         self.assertEqual(store.hget(q.key("job:", "a"), "bytes"), b"4")
+        store.delete(q.key("open"))
+        store.set(q.key("open"), "x")
+        with self.assertRaisesRegex(redis.ResponseError, "WRONGTYPE"):
+            q.call("input", "a", " more")
+        self.assertEqual(store.get(q.key("in:", "a")), b"word")
 
     def test_dead_letters_that_nobody_knows_any_more(self):
         """None of their keys stays for ever."""

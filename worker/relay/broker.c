@@ -55,8 +55,6 @@ static const struct error_row error_rows[] = {
     {"ERR ACL failure in script", REACT_REST, true, "an ACL, the same since 7.2"},
     {"ERR The stream has exhausted", REACT_GO_ON, false,
      "the job has its result: another worker has run it"},
-    {"ERR The ID specified in XADD is equal or smaller", REACT_GO_ON, false,
-     "something stands behind it: another worker runs the job"},
     {"READONLY", REACT_RECONNECT, true, "it has become a replica"},
     {"UNBLOCKED", REACT_RECONNECT, true, "it has become a replica while we waited"},
     {"CROSSSLOT", REACT_REST, true,

@@ -26,10 +26,6 @@ struct number {
     char text[24];
 };
 
-struct entry_id {
-    char text[48];
-};
-
 static struct number number(int64_t value)
 {
     struct number number;
@@ -216,30 +212,34 @@ int claims_version(struct relay *relay)
                 NULL);
 }
 
-/* A Stream takes ids in their order alone (XADD), and while the lease is ours nobody else
- * writes there: what comes twice, or behind what follows it, is refused. A library of the
- * version before does not say where we begin. */
-static struct entry_id slice_id(const struct claims_entry *after, uint64_t number)
+struct claims_entry_text claims_entry_text(struct claims_entry id)
 {
-    struct entry_id id = {"*"};
+    struct claims_entry_text text;
 
-    if (after->ms != 0) {
-        (void)snprintf(id.text, sizeof(id.text), "%" PRIu64 "-%" PRIu64, after->ms,
-                       after->number + number);
+    (void)snprintf(text.text, sizeof(text.text), "%" PRIu64 "-%" PRIu64, id.ms,
+                   id.number);
+    return text;
+}
+
+int claims_compare(struct claims_entry one, struct claims_entry other)
+{
+    if (one.ms != other.ms) {
+        return one.ms < other.ms ? -1 : 1;
     }
-    return id;
+    return one.number < other.number ? -1 : one.number > other.number;
 }
 
 /* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
-int claims_publish(struct relay *relay, uint64_t slice, const void *bytes, size_t size,
-                   redis_answer *answer)
+int claims_publish(struct relay *relay, struct claims_entry id, const void *bytes,
+                   size_t size, redis_answer *answer)
 {
     const struct claims_job *job = &relay->run.job;
     struct queue_key key = queue_key(job->queue, "frames:", job->id);
-    struct entry_id id = slice_id(&job->after, slice);
+    struct claims_entry_text at = claims_entry_text(id);
     struct number attempt = number(job->attempt);
-    const char *argv[] = {"XADD",  key.text, "NOMKSTREAM", id.text, "k",
-                          "slice", "a",      attempt.text, "d",     bytes};
+    const char *argv[] = {"XADD", key.text, "NOMKSTREAM", id.ms != 0 ? at.text : "*",
+                          "k",    "slice",  "a",          attempt.text,
+                          "d",    bytes};
     size_t lengths[array_size(argv)];
 
     for (size_t i = 0; i + 1 < array_size(argv); i++) {
@@ -250,12 +250,16 @@ int claims_publish(struct relay *relay, uint64_t slice, const void *bytes, size_
                       argv, lengths);
 }
 
-bool claims_was_published(const struct redisReply *reply)
+int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer)
 {
-    static const char is_there[] = "ERR The ID specified in XADD is equal or smaller";
+    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
+    char after[64] = "-";
 
-    return reply->type == REDIS_REPLY_ERROR &&
-           strncmp(reply->str, is_there, sizeof(is_there) - 1) == 0;
+    if (last_id[0] != '\0') {
+        (void)snprintf(after, sizeof(after), "(%s", last_id);
+    }
+    return redis_send_text(broker_commands(relay), COMMAND_MS, answer, relay, "XRANGE",
+                           key.text, after, "+", NULL);
 }
 
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
@@ -284,6 +288,54 @@ void claims_wake_another(struct relay *relay, uint32_t queue)
 static bool is_text(const struct redisReply *reply)
 {
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+}
+
+static bool is_error(const struct redisReply *reply, const char *begins)
+{
+    return reply->type == REDIS_REPLY_ERROR &&
+           strncmp(reply->str, begins, strlen(begins)) == 0;
+}
+
+bool claims_is_behind(const struct redisReply *reply)
+{
+    return is_error(reply, "ERR The ID specified in XADD is equal or smaller");
+}
+
+bool claims_is_no_stream(const struct redisReply *reply)
+{
+    return is_error(reply, "WRONGTYPE ");
+}
+
+static bool is_pair(const struct redisReply *pair, const char *name, const char *value)
+{
+    return is_text(&pair[0]) && is_text(&pair[1]) && strcmp(pair[0].str, name) == 0 &&
+           strcmp(pair[1].str, value) == 0;
+}
+
+static bool read_entry_id(const char *text, struct claims_entry *ret)
+{
+    return sscanf(text, "%" SCNu64 "-%" SCNu64, &ret->ms, &ret->number) == 2;
+}
+
+bool claims_read_slice(const struct redisReply *entry, uint32_t attempt,
+                       struct claims_entry *ret)
+{
+    const struct redisReply *fields;
+    bool is_slice = false, is_ours = false;
+
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
+        !is_text(entry->element[0]) || entry->element[1]->type != REDIS_REPLY_ARRAY ||
+        !read_entry_id(entry->element[0]->str, ret)) {
+        return false;
+    }
+    fields = entry->element[1];
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const struct redisReply pair[2] = {*fields->element[i], *fields->element[i + 1]};
+
+        is_slice = is_slice || is_pair(pair, "k", "slice");
+        is_ours = is_ours || is_pair(pair, "a", number(attempt).text);
+    }
+    return is_slice && is_ours;
 }
 
 void claims_job_done(struct claims_job *job)
@@ -376,13 +428,7 @@ static int keep_queue_ms(struct claims_job *job, const struct redisReply *value)
 
 static int keep_after(struct claims_job *job, const struct redisReply *value)
 {
-    uint64_t ms, number;
-
-    if (sscanf(value->str, "%" SCNu64 "-%" SCNu64, &ms, &number) != 2) {
-        return -EPROTO;
-    }
-    job->after = (struct claims_entry){ms, number};
-    return 0;
+    return read_entry_id(value->str, &job->after) ? 0 : -EPROTO;
 }
 
 static int keep_waiting(struct claims_job *job, const struct redisReply *value)

@@ -16,9 +16,9 @@
 
 struct relay;
 
-/* Of an entry of a Stream. */
+/* The id of an entry of a Stream; ms 0: none. */
 struct claims_entry {
-    uint64_t ms, number; /* 0: none */
+    uint64_t ms, number;
 };
 
 /* A job as it was claimed. */
@@ -98,12 +98,25 @@ bool claims_conf_is_closed(const struct redisReply *reply);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
 
-/* A slice of the running job's recording, by number: 1 for the first. The same by the
- * same number gets there once, however often it is sent, on whatever ways. */
-int claims_publish(struct relay *relay, uint64_t number, const void *bytes, size_t size,
-                   redis_answer *answer);
-/* Redis has it, or one behind it. */
-bool claims_was_published(const struct redisReply *reply);
+/* A slice of the running job's recording, by that id, or by one of Redis's own. A Stream
+ * takes ids in their order alone: by the same it gets there once, however often it is
+ * sent, on whatever ways. */
+int claims_publish(struct relay *relay, struct claims_entry id, const void *bytes,
+                   size_t size, redis_answer *answer);
+/* Redis has it, or something behind it. */
+bool claims_is_behind(const struct redisReply *reply);
+/* What stands in the place of its Stream is none. */
+bool claims_is_no_stream(const struct redisReply *reply);
+/* The entries of its Stream after `last_id` ("": all). */
+int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer);
+/* Reads the id of one of these. Returns whether it is a slice of this attempt. */
+bool claims_read_slice(const struct redisReply *entry, uint32_t attempt,
+                       struct claims_entry *ret);
+/* Returns a number below, of, or above 0, as strcmp does. */
+int claims_compare(struct claims_entry one, struct claims_entry other);
+struct claims_entry_text {
+    char text[48];
+} claims_entry_text(struct claims_entry id);
 
 /* At most so many bytes of the running job's live input, from an offset on. */
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,

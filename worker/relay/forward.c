@@ -12,9 +12,13 @@
  * They are short while the ring fills fast (it must not stand) and longer for a trickle,
  * and for a bell that rings in vain.
  *
- * A lost connection leaves slices that were sent and not answered. They are sent again,
- * by the numbers that they had: what Redis has, or is brought later by what stood on the
- * way of the former connection, it refuses.
+ * Slices have ids that count on from what the claim has told: Redis takes each once, and
+ * in their order alone. So what stands on the way of a connection that was given up does
+ * not come in between, or once more. Where that leaves it unclear what there is (a
+ * connection was lost, or Redis has something behind one) it is asked before anything
+ * else is sent. What is not there and cannot get there any more, as something of ours is
+ * behind it, is a gap; where it is somebody else's, a relay's that has lost the job, the
+ * rest goes behind that.
  */
 #include "worker/relay/forward.h"
 
@@ -51,7 +55,7 @@ static void append(struct forward *forward, const void *bytes, size_t size)
         forward->dropped++;
         return;
     }
-    *slice = (struct forward_slice){.number = ++forward->slices, .size = size};
+    *slice = (struct forward_slice){.size = size};
     memcpy(slice->bytes, bytes, size);
     *(forward->first != NULL ? &forward->last->next : &forward->first) = slice;
     forward->last = slice;
@@ -180,31 +184,6 @@ static void drop_refused(struct forward *forward)
     }
 }
 
-/* From here on nobody knows what became of those under way. */
-static void note_loss(struct forward *forward)
-{
-    struct forward_slice *slice = forward->first;
-
-    for (; forward->refused > 0; forward->refused--) {
-        slice = slice->next;
-    }
-    for (; slice != forward->unsent; slice = slice->next) {
-        slice->doubtful = true;
-    }
-    forward->unsent = forward->first;
-}
-
-/* The one that is answered next: those before it are, by errors that pass. */
-static const struct forward_slice *answered(const struct forward *forward)
-{
-    const struct forward_slice *slice = forward->first;
-
-    for (size_t i = 0; i < forward->refused; i++) {
-        slice = slice->next;
-    }
-    return slice;
-}
-
 static void note_refusal(struct forward *forward, const struct redisReply *reply)
 {
     if (broker_passes(reply)) {
@@ -243,33 +222,170 @@ static void on_published(void *context, const struct redisReply *reply)
     }
     forward->in_flight--;
     if (reply == NULL) {
-        note_loss(forward);
-    } else if (claims_was_published(reply) && answered(forward)->doubtful) {
-        drop_refused(forward); /* last_id stays: an older one that Redis has, too */
-        pop(forward);
-    } else if (broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply)) {
-        note_taken(relay, reply);
+        forward->unclear = true;
+    } else if (claims_is_behind(reply)) {
+        forward->unclear = forward->behind = true;
     } else {
-        note_refusal(forward, reply);
+        bool taken =
+            broker_accept(relay, BROKER_COMMANDS, "publish the recording", reply);
+
+        if (forward->unclear) {
+            return; /* whose answer it is will be seen by what Redis has */
+        }
+        if (taken) {
+            note_taken(relay, reply);
+        } else {
+            note_refusal(forward, reply);
+        }
     }
+}
+
+/* ---- what Redis has ---- */
+
+/* By their ids; those of Redis's own by how many there are. */
+static void note_found(struct forward *forward, struct forward_slice **next,
+                       struct claims_entry id)
+{
+    struct forward_slice *slice = *next;
+
+    while (slice != forward->unsent && slice->id.ms != 0 &&
+           claims_compare(slice->id, id) < 0) {
+        slice = slice->next;
+    }
+    if (slice != forward->unsent &&
+        (slice->id.ms == 0 || claims_compare(slice->id, id) == 0)) {
+        slice->id = id;
+        slice->found = true;
+        slice = slice->next;
+    }
+    *next = slice;
+}
+
+/* Those up to the last that was found: the others among them are gaps. Returns whether
+ * any was. */
+static bool settle_found(struct forward *forward)
+{
+    const struct forward_slice *last = NULL;
+    bool any;
+
+    for (const struct forward_slice *slice = forward->first; slice != forward->unsent;
+         slice = slice->next) {
+        last = slice->found ? slice : last;
+    }
+    any = last != NULL;
+    while (last != NULL) {
+        struct forward_slice *slice = forward->first;
+
+        if (slice->found) {
+            (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s",
+                           claims_entry_text(slice->id).text);
+        } else {
+            forward->dropped++;
+        }
+        last = slice == last ? NULL : last;
+        pop(forward);
+    }
+    return any;
+}
+
+static void forget_ids(struct forward *forward)
+{
+    for (struct forward_slice *slice = forward->first; slice != NULL;
+         slice = slice->next) {
+        slice->id = (struct claims_entry){0};
+    }
+}
+
+/* What is left keeps its ids, unless what Redis has (`top`: the last of it) stands behind
+ * these: then it has others, which nothing on any way has. */
+static void give_anew(struct forward *forward, struct claims_entry top, bool any_found)
+{
+    const struct forward_slice *first = forward->first;
+    bool has_id = first != NULL && first->id.ms != 0;
+
+    if (forward->given.ms == 0 || (has_id && claims_compare(top, first->id) >= 0)) {
+        forward->given = claims_compare(top, forward->given) > 0 ? top : forward->given;
+        forget_ids(forward);
+    } else if (forward->behind && !any_found) {
+        forward->given = (struct claims_entry){0}; /* Redis alone knows where it is */
+        forget_ids(forward);
+    }
+}
+
+static void settle(struct relay *relay, const struct redisReply *reply)
+{
+    struct forward *forward = &relay->forward;
+    struct forward_slice *next = forward->first;
+    struct claims_entry id, top = {0};
+
+    for (size_t i = 0; i < reply->elements; i++) {
+        id = (struct claims_entry){0};
+        if (claims_read_slice(reply->element[i], relay->run.job.attempt, &id)) {
+            note_found(forward, &next, id);
+        }
+        top = id;
+    }
+    give_anew(forward, top, settle_found(forward));
+    forward->unsent = forward->first;
+    forward->refused = 0;
+    forward->unclear = forward->behind = false;
+}
+
+static void on_found(void *context, const struct redisReply *reply)
+{
+    struct relay *relay = context;
+    struct forward *forward = &relay->forward;
+
+    if (forward->strays > 0) {
+        forward->strays--;
+        return;
+    }
+    forward->asking = false;
+    /* Where what stands there is no Stream, it has none of them: they are offered again,
+     * and refused as they are. Of another error that is not known. */
+    if (broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply) ||
+        (reply != NULL && claims_is_no_stream(reply))) {
+        settle(relay, reply);
+    }
+}
+
+/* Returns 0, or a negative errno when the connection is down. */
+static int send_slice(struct relay *relay)
+{
+    struct scoreboard_counts *counts = &relay->board.work.counts;
+    struct forward *forward = &relay->forward;
+    struct forward_slice *slice = forward->unsent;
+    int error;
+
+    if (slice->id.ms == 0 && forward->given.ms != 0) {
+        forward->given.number++;
+        slice->id = forward->given;
+    }
+    error = claims_publish(relay, slice->id, slice->bytes, slice->size, on_published);
+    if (error == 0) {
+        counts->slices++;
+        counts->slice_bytes += slice->size;
+        forward->unsent = slice->next;
+        forward->in_flight++;
+    }
+    return error;
 }
 
 static void send_slices(struct relay *relay)
 {
-    struct scoreboard_counts *counts = &relay->board.work.counts;
     struct forward *forward = &relay->forward;
 
+    if (forward->unclear) {
+        forward->asking = forward->asking ||
+                          (forward->in_flight == 0 &&
+                           claims_find_slices(relay, forward->last_id, on_found) == 0);
+        return;
+    }
     if (forward->refused > 0 && forward->in_flight == 0) {
         forward->unsent = forward->first;
         forward->refused = 0;
     }
-    while (forward->refused == 0 && forward->unsent != NULL &&
-           claims_publish(relay, forward->unsent->number, forward->unsent->bytes,
-                          forward->unsent->size, on_published) == 0) {
-        counts->slices++;
-        counts->slice_bytes += forward->unsent->size;
-        forward->unsent = forward->unsent->next;
-        forward->in_flight++;
+    while (forward->refused == 0 && forward->unsent != NULL && send_slice(relay) == 0) {
     }
 }
 
@@ -280,6 +396,7 @@ void forward_begin(struct relay *relay)
     struct forward *forward = &relay->forward;
 
     forward->active = true;
+    forward->given = relay->run.job.after;
     forward->sleeping = true;
     forward->look_ms = clock_now_ms() + PAUSE_MAX_MS;
     ring_reader_sleep(&relay->link.current.ring, true);
@@ -312,7 +429,7 @@ void forward_drain(struct relay *relay)
 void forward_reset(struct relay *relay)
 {
     struct forward *forward = &relay->forward;
-    size_t strays = forward->strays + forward->in_flight;
+    size_t strays = forward->strays + forward->in_flight + (forward->asking ? 1 : 0);
 
     while (forward->first != NULL) {
         pop(forward);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common/ring.h"
+#include "worker/relay/claims.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,8 +18,8 @@ struct relay;
 
 struct forward_slice {
     struct forward_slice *next;
-    uint64_t number; /* of those of the attempt: 1 for the first */
-    bool doubtful;   /* sent on a connection that went down: Redis may have it */
+    struct claims_entry id; /* none: not sent yet, or by one of Redis's own */
+    bool found;             /* Redis has it */
     size_t size;
     unsigned char bytes[];
 };
@@ -28,17 +29,20 @@ struct forward {
     bool hostile;     /* its indexes were impossible: it is read no more */
     bool rang;        /* its bell was heard */
     uint64_t taken;   /* bytes out of the ring */
-    uint64_t slices;  /* that were kept, to be sent */
     uint64_t dropped; /* slices that did not get into the Stream */
     /* slices, the oldest first, owned */
     struct forward_slice *first; /* not acknowledged */
     struct forward_slice *last;
-    struct forward_slice *unsent; /* the first one that was not sent on this connection */
+    struct forward_slice *unsent; /* the first one that was not sent, or is to be again */
     size_t bytes;                 /* of all of them */
     size_t in_flight;             /* how many are sent and not answered */
     size_t strays;                /* answers to come for slices that are forgotten */
-    size_t refused;   /* the oldest: sent, and answered by an error that passes */
-    char last_id[48]; /* of the newest acknowledged entry; "" before the first */
+    size_t refused; /* the oldest: sent, and answered by an error that passes */
+    bool unclear;   /* what has become of those that were sent */
+    bool behind;    /* one was refused, as Redis has something behind it */
+    bool asking;    /* for what Redis has of them */
+    struct claims_entry given; /* the id that was given last; none: Redis gives its own */
+    char last_id[48];          /* of the newest acknowledged entry; "" before the first */
     /* pace */
     bool sleeping;   /* the writer will ring */
     bool vain;       /* it rang when there was nothing, and nothing came since */

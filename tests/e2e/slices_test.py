@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Slices of a recording on ways to Redis that are cut, slow or late, and that it refuses or forgets: each is there once and in its
+place, or is counted as dropped."""
+
+import contextlib
+import unittest
+
+import redis
+
+import pool
+import proxy
+import recording
+
+LINES = "".join(f"line {i}\n" for i in range(200))
+PROGRAM = "import time\nfor i in range(200):\n    print('line', i, flush=True)\n    time.sleep(0.005)\n"
+# A slice of its own for each line, and time for what is to happen in between.
+THREE = ("import time\nprint('begun', flush=True)\ntime.sleep(0.3)\nprint('two', flush=True)\ntime.sleep(0.3)\nprint('three', flush=True)\n"
+         "time.sleep(1.5)\nprint('four', flush=True)\n")
+
+
+class Slices(unittest.TestCase):
+    def setUp(self):
+        self.server = self.enterContext(pool.RedisServer())
+        self.proxied = self.enterContext(proxy.Proxy(self.server.socket))
+        self.pool = self.enterContext(pool.Pool(workers=1, redis=self.proxied.address))
+        self.client = pool.Client(self.server.connect(), "test")
+
+    def hook(self, do):
+        """`do(when, words)`, of what is published."""
+        self.proxied.hook = lambda when, words: do(when, words) if words[0] == "XADD" else None
+
+    def check(self, job, text, dropped=0, attempt=1):
+        ended = self.client.wait(job)
+        self.assertEqual((ended.verdict, ended.result["frames_dropped"], ended.result["attempt"]), ("ok", dropped, attempt))
+        self.assertEqual(recording.text(recording.decode(ended.recording)), text)
+
+    def bring_late(self, moment):
+        """A slice stands on the way as its connection is given up, six times. It is brought before it is sent again, or behind that;
+        or, None, all when the job is over."""
+        late, seen = [], []
+
+        def bring():
+            with contextlib.suppress(redis.ResponseError):
+                self.client.redis.execute_command(*[word.encode(errors="surrogateescape") for word in late.pop()])
+
+        def hold(when, words):
+            if when == "before" and words not in seen and len(seen) < 6 and (moment is None or not late):
+                seen.append(words)
+                late.append(words)
+                raise proxy.Torn
+            if when == moment and late:
+                bring()
+
+        self.hook(hold)
+        job = self.client.enqueue(pool.make_zip(PROGRAM))
+        self.client.wait(job)
+        while late:
+            bring()
+        self.assertEqual(len(seen), 6)
+        self.check(job, LINES)
+        self.assertEqual(self.client.redis.xrange(self.client.key("frames:", job))[-1][1][b"k"], b"result")
+
+    def test_brought_before_they_are_sent_again(self):
+        self.bring_late("before")
+
+    def test_brought_behind_that(self):
+        self.bring_late("after")
+
+    def test_brought_when_the_job_is_over(self):
+        self.bring_late(None)
+
+    def test_refused_and_not_answered(self):
+        """What follows was taken, so that there is no place for it any more: it is counted, and not taken to be there."""
+        answered = []
+
+        def refuse(when, words):
+            if "two" in words[-1] and not answered:
+                if when == "before":
+                    self.client.redis.config_set("maxmemory", 1)
+                    return
+                self.client.redis.config_set("maxmemory", 0)
+                answered.append(words)
+                pool.wait_until(lambda: any(b"three" in fields[b"d"] for _, fields in self.client.redis.xrange(key)), "the next is taken")
+                raise proxy.Torn
+
+        self.hook(refuse)
+        job = self.client.enqueue(pool.make_zip(THREE))
+        key = self.client.key("frames:", job)
+        self.check(job, "begun\nthree\nfour\n", dropped=1)
+        self.assertEqual(len(answered), 1)
+
+    def test_forgotten_when_it_was_not_answered(self):
+        """Redis had it when it was asked, and comes back without it: the recording is not whole."""
+        torn, asked = [], []
+
+        def tear(when, words):
+            if when == "after" and words[0] == "XADD" and "two" in words[-1] and not torn:
+                torn.append(words)
+                raise proxy.Torn
+            if when == "after" and words[0] == "XRANGE":
+                asked.append(words)
+
+        self.proxied.hook = tear
+        job = self.client.enqueue(pool.make_zip(THREE.replace("0.3", "3")))
+        key = self.client.key("frames:", job)
+        pool.wait_until(lambda: any(b"begun" in fields[b"d"] for _, fields in self.client.redis.xrange(key)), "it has begun")
+        self.client.redis.save()
+        pool.wait_until(lambda: asked, "it was asked")
+        self.server.process.kill()
+        self.server.process.wait()
+        self.server.start()
+        self.check(job, "begun\ntwo\nthree\nfour\n", attempt=2)
+
+    def test_what_another_relay_has_sent(self):
+        """One that has lost the job: what stands behind ours, or in its place, is passed by, and passed over by readers."""
+        for place in "behind", "its own":
+            with self.subTest(place):
+                strays = []
+
+                def get_before(when, words):
+                    if when == "before" and len(strays) < 5 and words[3] not in strays:
+                        strays.append(words[3])
+                        self.client.redis.xadd(words[1], {"k": "slice", "a": "9", "d": "stray"}, id="*" if place == "behind" else words[3])
+
+                self.hook(get_before)
+                self.check(self.client.enqueue(pool.make_zip(PROGRAM)), LINES)
+                self.assertEqual(len(strays), 5)
+
+    def test_a_library_that_does_not_say_where_they_begin(self):
+        """As that of the version before, which one of its relays has put back: what is in doubt is asked for."""
+        about = self.client.redis.execute_command("FUNCTION", "LIST", "WITHCODE")[0]
+        code = about[about.index(b"library_code") + 1].decode()
+        older = code.replace(', "after", told', "")
+        self.assertNotEqual(older, code)
+        self.client.redis.function_load(older, replace=True)
+        torn = []
+
+        def tear(when, words):
+            if when == "after" and words[3] not in torn and len(torn) < 6 and "line" in words[-1]:
+                torn.append(words[3])
+                raise proxy.Torn
+
+        self.hook(tear)
+        self.check(self.client.enqueue(pool.make_zip(PROGRAM)), LINES)
+        self.assertEqual((torn[0], len(torn)), ("*", 6))
+
+
+if __name__ == "__main__":
+    unittest.main()
