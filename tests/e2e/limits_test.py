@@ -329,6 +329,15 @@ class Limits(pool.TestCase):
                 places = [self.client.wait(job).result.get("where") for job in jobs]
                 self.assertGreaterEqual(places.count("robot.py, line 3"), 2, places)
 
+    def test_where_it_was_while_many_threads_compute_in_c(self):
+        """Each waits for its turn behind all others, and all use up time meanwhile."""
+        code = ("import hashlib, threading\ndata = bytes(60_000_000)\ndef compute():\n    while True:\n        hashlib.md5(data)\n"
+                "threads = [threading.Thread(target=compute) for _ in range(16)]\nfor t in threads: t.start()\nthreads[0].join()\n")
+        for limit in {"cpu_ms": 1000}, {"cpu_ms": 100000, "wall_ms": 700}:
+            with self.subTest(limit):
+                places = [self.client.run(code, **limit).result.get("where") for _ in range(6)]
+                self.assertGreaterEqual(places.count("robot.py, line 5"), 5, places)
+
     def test_where_it_was_on_a_busy_machine(self):
         """Threads that give way to each other, where the next one's turn comes late, and use up time meanwhile."""
         code = ("import threading\ndef f():\n    n = 0\n    while True: n += 1\nthreads = [threading.Thread(target=f) for _ in range(4)]\n"

@@ -186,11 +186,13 @@ int children_start(struct children *children, int place,
     return error == 0 ? lower_group(children, place, start->memory_mb) : error;
 }
 
-/* To say where it is, and to end, a program has so much computing time, or waiting time:
- * on a busy machine its turn may come late, and its threads' time counts for all. One
- * that does as it is asked takes less than a millisecond. */
+/* To say where it is, and to end, a program has this time at least, and then so much
+ * computing time, or waiting time: on a busy machine its turn may come late, and its
+ * threads' time counts for all. One that does as it is asked takes less than a
+ * millisecond, or as long as each of many threads that compute waits for its turn. */
 #define ASK_MS      20
-#define ASK_MOST_MS 100
+#define ASK_CPU_MS  150
+#define ASK_MOST_MS 200
 
 static bool is_asked(const struct child *child, enum kill_cause cause)
 {
@@ -201,7 +203,7 @@ static bool is_asked(const struct child *child, enum kill_cause cause)
 static bool had_its_turn(const struct child *child, int64_t now_ms)
 {
     return now_ms >= child->asked_ms + ASK_MOST_MS ||
-           clock_ns(cpu_clock(child)) >= child->asked_cpu_ns + ASK_MS * 1000000;
+           clock_ns(cpu_clock(child)) >= child->asked_cpu_ns + ASK_CPU_MS * 1000000;
 }
 
 int64_t children_tend(struct children *children, int64_t now_ms)
