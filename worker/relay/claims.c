@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMAND_MS   5000
 #define FETCH_MS     15000 /* a large ZIP over a slow line */
 #define ARGUMENTS    48
 #define PAUSE_MIN_MS 20
@@ -81,8 +80,8 @@ static int call(struct relay *relay, redis_answer *answer, void *context,
         argc++;
     }
     va_end(args);
-    return redis_send(broker_commands(relay), COMMAND_MS, answer, context, argc, argv,
-                      NULL);
+    return redis_send(broker_commands(relay), CLAIMS_COMMAND_MS, answer, context, argc,
+                      argv, NULL);
 }
 
 int claims_claim(struct relay *relay)
@@ -117,8 +116,8 @@ int claims_look_for_code(struct relay *relay)
 {
     struct queue_key key = queue_key(relay->run.job.queue, "zip:", relay->run.job.id);
 
-    return redis_send_text(broker_commands(relay), COMMAND_MS, fetch_on_look, relay,
-                           "EXISTS", key.text, NULL);
+    return redis_send_text(broker_commands(relay), CLAIMS_COMMAND_MS, fetch_on_look,
+                           relay, "EXISTS", key.text, NULL);
 }
 
 int claims_beat(struct relay *relay)
@@ -176,7 +175,7 @@ int claims_settle(struct relay *relay, const char *function, int argc,
         return -E2BIG;
     }
     memcpy(all + 6, argv, (size_t)argc * sizeof(*argv));
-    return redis_send(broker_commands(relay), COMMAND_MS, settle_on_answer, relay,
+    return redis_send(broker_commands(relay), CLAIMS_COMMAND_MS, settle_on_answer, relay,
                       6 + argc, all, NULL);
 }
 
@@ -190,8 +189,8 @@ int claims_depth(struct relay *relay, uint32_t queue)
 
 int claims_memory(struct relay *relay)
 {
-    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_memory, relay,
-                           "INFO", "memory", NULL);
+    return redis_send_text(broker_commands(relay), CLAIMS_COMMAND_MS, board_on_memory,
+                           relay, "INFO", "memory", NULL);
 }
 
 int claims_conf(struct relay *relay, uint32_t queue)
@@ -199,7 +198,7 @@ int claims_conf(struct relay *relay, uint32_t queue)
     struct queue_key key = queue_key(relay->queues.shares[queue].name, "conf", "");
 
     /* Where one of these is 0, none gets in (docs/PROTOCOL.md). */
-    return redis_send_text(broker_commands(relay), COMMAND_MS, board_on_conf,
+    return redis_send_text(broker_commands(relay), CLAIMS_COMMAND_MS, board_on_conf,
                            board_question(relay, queue), "HMGET", key.text, "max_jobs",
                            "max_tenant_jobs", "max_mb", "max_zip_mb", NULL);
 }
@@ -210,56 +209,6 @@ int claims_version(struct relay *relay)
 
     return call(relay, broker_on_version, relay, &route, "FCALL_RO", "paddock_version",
                 NULL);
-}
-
-struct claims_entry_text claims_entry_text(struct claims_entry id)
-{
-    struct claims_entry_text text;
-
-    (void)snprintf(text.text, sizeof(text.text), "%" PRIu64 "-%" PRIu64, id.ms,
-                   id.number);
-    return text;
-}
-
-int claims_compare(struct claims_entry one, struct claims_entry other)
-{
-    if (one.ms != other.ms) {
-        return one.ms < other.ms ? -1 : 1;
-    }
-    return one.number < other.number ? -1 : one.number > other.number;
-}
-
-/* NOMKSTREAM: the claim has made the Stream; where it is gone, so is the job. */
-int claims_publish(struct relay *relay, struct claims_entry id, const void *bytes,
-                   size_t size, redis_answer *answer)
-{
-    const struct claims_job *job = &relay->run.job;
-    struct queue_key key = queue_key(job->queue, "frames:", job->id);
-    struct claims_entry_text at = claims_entry_text(id);
-    struct number attempt = number(job->attempt);
-    const char *argv[] = {"XADD", key.text, "NOMKSTREAM", id.ms != 0 ? at.text : "*",
-                          "k",    "slice",  "a",          attempt.text,
-                          "d",    bytes};
-    size_t lengths[array_size(argv)];
-
-    for (size_t i = 0; i + 1 < array_size(argv); i++) {
-        lengths[i] = strlen(argv[i]);
-    }
-    lengths[array_size(argv) - 1] = size;
-    return redis_send(broker_commands(relay), COMMAND_MS, answer, relay, array_size(argv),
-                      argv, lengths);
-}
-
-int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer)
-{
-    struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
-    char after[64] = "-";
-
-    if (last_id[0] != '\0') {
-        (void)snprintf(after, sizeof(after), "(%s", last_id);
-    }
-    return redis_send_text(broker_commands(relay), COMMAND_MS, answer, relay, "XRANGE",
-                           key.text, after, "+", NULL);
 }
 
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,
@@ -276,7 +225,7 @@ void claims_wake_another(struct relay *relay, uint32_t queue)
 {
     struct queue_key key = queue_key(relay->queues.shares[queue].name, "wake", "");
 
-    if (redis_send_text(broker_commands(relay), COMMAND_MS, NULL, relay, "LPUSH",
+    if (redis_send_text(broker_commands(relay), CLAIMS_COMMAND_MS, NULL, relay, "LPUSH",
                         key.text, "1", NULL) < 0) {
         log_debug(
             "a wake-up is lost"); /* idle relays look by themselves every few seconds */
@@ -288,54 +237,6 @@ void claims_wake_another(struct relay *relay, uint32_t queue)
 static bool is_text(const struct redisReply *reply)
 {
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-}
-
-static bool is_error(const struct redisReply *reply, const char *begins)
-{
-    return reply->type == REDIS_REPLY_ERROR &&
-           strncmp(reply->str, begins, strlen(begins)) == 0;
-}
-
-bool claims_is_behind(const struct redisReply *reply)
-{
-    return is_error(reply, "ERR The ID specified in XADD is equal or smaller");
-}
-
-bool claims_is_no_stream(const struct redisReply *reply)
-{
-    return is_error(reply, "WRONGTYPE ");
-}
-
-static bool is_pair(const struct redisReply *pair, const char *name, const char *value)
-{
-    return is_text(&pair[0]) && is_text(&pair[1]) && strcmp(pair[0].str, name) == 0 &&
-           strcmp(pair[1].str, value) == 0;
-}
-
-static bool read_entry_id(const char *text, struct claims_entry *ret)
-{
-    return sscanf(text, "%" SCNu64 "-%" SCNu64, &ret->ms, &ret->number) == 2;
-}
-
-bool claims_read_slice(const struct redisReply *entry, uint32_t attempt,
-                       struct claims_entry *ret)
-{
-    const struct redisReply *fields;
-    bool is_slice = false, is_ours = false;
-
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 ||
-        !is_text(entry->element[0]) || entry->element[1]->type != REDIS_REPLY_ARRAY ||
-        !read_entry_id(entry->element[0]->str, ret)) {
-        return false;
-    }
-    fields = entry->element[1];
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const struct redisReply pair[2] = {*fields->element[i], *fields->element[i + 1]};
-
-        is_slice = is_slice || is_pair(pair, "k", "slice");
-        is_ours = is_ours || is_pair(pair, "a", number(attempt).text);
-    }
-    return is_slice && is_ours;
 }
 
 void claims_job_done(struct claims_job *job)
@@ -428,7 +329,7 @@ static int keep_queue_ms(struct claims_job *job, const struct redisReply *value)
 
 static int keep_after(struct claims_job *job, const struct redisReply *value)
 {
-    return read_entry_id(value->str, &job->after) ? 0 : -EPROTO;
+    return stream_read_id(value->str, &job->after) ? 0 : -EPROTO;
 }
 
 static int keep_waiting(struct claims_job *job, const struct redisReply *value)

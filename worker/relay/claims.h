@@ -10,16 +10,15 @@
 #include "common/job.h"
 #include "common/limits.h"
 #include "queue/redis.h"
+#include "worker/relay/stream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct relay;
 
-/* The id of an entry of a Stream; ms 0: none. */
-struct claims_entry {
-    uint64_t ms, number;
-};
+/* Of a command, from when it is sent. */
+#define CLAIMS_COMMAND_MS 5000
 
 /* A job as it was claimed. */
 struct claims_job {
@@ -27,12 +26,12 @@ struct claims_job {
     char id[LIMIT_JOB_ID + 1];
     char token[192];
     char tenant[LIMIT_TENANT + 1];
-    int64_t queue_ms;          /* how long it had waited; -1: not known */
-    uint32_t attempt;          /* 0: it cannot be understood */
-    char unclear[32];          /* the first field that cannot be understood; "": none */
-    struct claims_entry after; /* behind which its recording comes */
-    bool others_wait;          /* the queue held more jobs when this one was claimed */
-    struct job_limits limits;  /* after the operator's maxima */
+    int64_t queue_ms;         /* how long it had waited; -1: not known */
+    uint32_t attempt;         /* 0: it cannot be understood */
+    char unclear[32];         /* the first field that cannot be understood; "": none */
+    struct stream_id after;   /* behind which its recording comes */
+    bool others_wait;         /* the queue held more jobs when this one was claimed */
+    struct job_limits limits; /* after the operator's maxima */
     struct {
         char *bytes; /* owned; NULL: empty */
         size_t size;
@@ -97,26 +96,6 @@ int claims_conf(struct relay *relay, uint32_t queue);
 bool claims_conf_is_closed(const struct redisReply *reply);
 /* -> broker_on_version */
 int claims_version(struct relay *relay);
-
-/* A slice of the running job's recording, by that id, or by one of Redis's own. A Stream
- * takes ids in their order alone: by the same it gets there once, however often it is
- * sent, on whatever ways. */
-int claims_publish(struct relay *relay, struct claims_entry id, const void *bytes,
-                   size_t size, redis_answer *answer);
-/* Redis has it, or something behind it. */
-bool claims_is_behind(const struct redisReply *reply);
-/* What stands in the place of its Stream is none. */
-bool claims_is_no_stream(const struct redisReply *reply);
-/* The entries of its Stream after `last_id` ("": all). */
-int claims_find_slices(struct relay *relay, const char *last_id, redis_answer *answer);
-/* Reads the id of one of these. Returns whether it is a slice of this attempt. */
-bool claims_read_slice(const struct redisReply *entry, uint32_t attempt,
-                       struct claims_entry *ret);
-/* Returns a number below, of, or above 0, as strcmp does. */
-int claims_compare(struct claims_entry one, struct claims_entry other);
-struct claims_entry_text {
-    char text[48];
-} claims_entry_text(struct claims_entry id);
 
 /* At most so many bytes of the running job's live input, from an offset on. */
 int claims_read_input(struct relay *relay, uint64_t offset, size_t most,

@@ -24,8 +24,8 @@
 
 #include "common/chunk.h"
 #include "common/clock.h"
-#include "worker/relay/claims.h"
 #include "worker/relay/relay.h"
+#include "worker/relay/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,7 +223,7 @@ static void on_published(void *context, const struct redisReply *reply)
     forward->in_flight--;
     if (reply == NULL) {
         forward->unclear = true;
-    } else if (claims_is_behind(reply)) {
+    } else if (stream_is_behind(reply)) {
         forward->unclear = forward->behind = true;
     } else {
         bool taken =
@@ -244,16 +244,16 @@ static void on_published(void *context, const struct redisReply *reply)
 
 /* By their ids; those of Redis's own by how many there are. */
 static void note_found(struct forward *forward, struct forward_slice **next,
-                       struct claims_entry id)
+                       struct stream_id id)
 {
     struct forward_slice *slice = *next;
 
     while (slice != forward->unsent && slice->id.ms != 0 &&
-           claims_compare(slice->id, id) < 0) {
+           stream_compare(slice->id, id) < 0) {
         slice = slice->next;
     }
     if (slice != forward->unsent &&
-        (slice->id.ms == 0 || claims_compare(slice->id, id) == 0)) {
+        (slice->id.ms == 0 || stream_compare(slice->id, id) == 0)) {
         slice->id = id;
         slice->found = true;
         slice = slice->next;
@@ -278,7 +278,7 @@ static bool settle_found(struct forward *forward)
 
         if (slice->found) {
             (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s",
-                           claims_entry_text(slice->id).text);
+                           stream_id_text(slice->id).text);
         } else {
             forward->dropped++;
         }
@@ -292,22 +292,22 @@ static void forget_ids(struct forward *forward)
 {
     for (struct forward_slice *slice = forward->first; slice != NULL;
          slice = slice->next) {
-        slice->id = (struct claims_entry){0};
+        slice->id = (struct stream_id){0};
     }
 }
 
 /* What is left keeps its ids, unless what Redis has (`top`: the last of it) stands behind
  * these: then it has others, which nothing on any way has. */
-static void give_anew(struct forward *forward, struct claims_entry top, bool any_found)
+static void give_anew(struct forward *forward, struct stream_id top, bool any_found)
 {
     const struct forward_slice *first = forward->first;
     bool has_id = first != NULL && first->id.ms != 0;
 
-    if (forward->given.ms == 0 || (has_id && claims_compare(top, first->id) >= 0)) {
-        forward->given = claims_compare(top, forward->given) > 0 ? top : forward->given;
+    if (forward->given.ms == 0 || (has_id && stream_compare(top, first->id) >= 0)) {
+        forward->given = stream_compare(top, forward->given) > 0 ? top : forward->given;
         forget_ids(forward);
     } else if (forward->behind && !any_found) {
-        forward->given = (struct claims_entry){0}; /* Redis alone knows where it is */
+        forward->given = (struct stream_id){0}; /* Redis alone knows where it is */
         forget_ids(forward);
     }
 }
@@ -316,11 +316,11 @@ static void settle(struct relay *relay, const struct redisReply *reply)
 {
     struct forward *forward = &relay->forward;
     struct forward_slice *next = forward->first;
-    struct claims_entry id, top = {0};
+    struct stream_id id, top = {0};
 
     for (size_t i = 0; i < reply->elements; i++) {
-        id = (struct claims_entry){0};
-        if (claims_read_slice(reply->element[i], relay->run.job.attempt, &id)) {
+        id = (struct stream_id){0};
+        if (stream_read_slice(reply->element[i], relay->run.job.attempt, &id)) {
             note_found(forward, &next, id);
         }
         top = id;
@@ -344,7 +344,7 @@ static void on_found(void *context, const struct redisReply *reply)
     /* Where what stands there is no Stream, it has none of them: they are offered again,
      * and refused as they are. Of another error that is not known. */
     if (broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply) ||
-        (reply != NULL && claims_is_no_stream(reply))) {
+        (reply != NULL && stream_is_none(reply))) {
         settle(relay, reply);
     }
 }
@@ -361,7 +361,7 @@ static int send_slice(struct relay *relay)
         forward->given.number++;
         slice->id = forward->given;
     }
-    error = claims_publish(relay, slice->id, slice->bytes, slice->size, on_published);
+    error = stream_publish(relay, slice->id, slice->bytes, slice->size, on_published);
     if (error == 0) {
         counts->slices++;
         counts->slice_bytes += slice->size;
@@ -376,9 +376,9 @@ static void send_slices(struct relay *relay)
     struct forward *forward = &relay->forward;
 
     if (forward->unclear) {
-        forward->asking = forward->asking ||
-                          (forward->in_flight == 0 &&
-                           claims_find_slices(relay, forward->last_id, on_found) == 0);
+        forward->asking =
+            forward->asking || (forward->in_flight == 0 &&
+                                stream_find(relay, forward->last_id, on_found) == 0);
         return;
     }
     if (forward->refused > 0 && forward->in_flight == 0) {

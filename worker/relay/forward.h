@@ -8,7 +8,7 @@
 #pragma once
 
 #include "common/ring.h"
-#include "worker/relay/claims.h"
+#include "worker/relay/stream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +18,8 @@ struct relay;
 
 struct forward_slice {
     struct forward_slice *next;
-    struct claims_entry id; /* none: not sent yet, or by one of Redis's own */
-    bool found;             /* Redis has it */
+    struct stream_id id; /* none: not sent yet, or by one of Redis's own */
+    bool found;          /* Redis has it */
     size_t size;
     unsigned char bytes[];
 };
@@ -37,12 +37,12 @@ struct forward {
     size_t bytes;                 /* of all of them */
     size_t in_flight;             /* how many are sent and not answered */
     size_t strays;                /* answers to come for slices that are forgotten */
-    size_t refused; /* the oldest: sent, and answered by an error that passes */
-    bool unclear;   /* what has become of those that were sent */
-    bool behind;    /* one was refused, as Redis has something behind it */
-    bool asking;    /* for what Redis has of them */
-    struct claims_entry given; /* the id that was given last; none: Redis gives its own */
-    char last_id[48];          /* of the newest acknowledged entry; "" before the first */
+    size_t refused;         /* the oldest: sent, and answered by an error that passes */
+    bool unclear;           /* what has become of those that were sent */
+    bool behind;            /* one was refused, as Redis has something behind it */
+    bool asking;            /* for what Redis has of them */
+    struct stream_id given; /* the id that was given last; none: Redis gives its own */
+    char last_id[48];       /* of the newest acknowledged entry; "" before the first */
     /* pace */
     bool sleeping;   /* the writer will ring */
     bool vain;       /* it rang when there was nothing, and nothing came since */
