@@ -17,6 +17,7 @@
 #include "supervisor/ctl/recording.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,6 +335,19 @@ void render_note(struct renderer *renderer, const char *text)
     say(renderer, "%s", text);
 }
 
+static void say_dropped(struct renderer *renderer, const char *json)
+{
+    int64_t dropped;
+
+    if (json_number(json, "frames_dropped", &dropped) && dropped > 0) {
+        say(renderer,
+            "%" PRId64 " part%s of what the program did %s missing here: Redis, full or "
+            "away, did not take %s",
+            dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are",
+            dropped == 1 ? "it" : "them");
+    }
+}
+
 void render_result(struct renderer *renderer, const char *json, size_t size)
 {
     autobuffer struct buffer verdict = BUFFER_INIT(64), sentence = BUFFER_INIT(KIB(32));
@@ -344,9 +358,11 @@ void render_result(struct renderer *renderer, const char *json, size_t size)
     hide_line(renderer);
     if (renderer->json) {
         json_line(renderer, json, size);
-    } else if (json_text(json, "verdict", &verdict) &&
-               json_text(json, "sentence", &sentence) &&
-               strcmp(verdict.data, verdict_row(VERDICT_OK)->name) != 0) {
+        return;
+    }
+    say_dropped(renderer, json);
+    if (json_text(json, "verdict", &verdict) && json_text(json, "sentence", &sentence) &&
+        strcmp(verdict.data, verdict_row(VERDICT_OK)->name) != 0) {
         char clean[8192];
 
         (void)utf8_copy_clean(clean, sizeof(clean), sentence.data, sentence.size);

@@ -3,6 +3,7 @@
 place, or is counted as dropped."""
 
 import contextlib
+import subprocess
 import unittest
 
 import redis
@@ -88,6 +89,11 @@ class Slices(unittest.TestCase):
         key = self.client.key("frames:", job)
         self.check(job, "begun\nthree\nfour\n", dropped=1)
         self.assertEqual(len(answered), 1)
+        done = subprocess.run([pool.program("paddock"), "follow", job, "--redis", self.server.address, "--queue", "test"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, "begun\nthree\nfour\n",
+                          "paddock: 1 part of what the program did is missing here: Redis, full or away, did not take it\n"))
 
     def test_forgotten_when_it_was_not_answered(self):
         """Redis had it when it was asked, and comes back without it: the recording is not whole."""

@@ -89,6 +89,19 @@ bool broker_passes(const struct redisReply *reply)
            (reply->type == REDIS_REPLY_ERROR && error_row(reply->str)->passes);
 }
 
+/* What only reads may be answered in between, and so end each row of errors. */
+#define QUIET_MS 10000
+
+static bool is_said(struct broker_line *line, const struct error_row *row)
+{
+    int64_t now_ms = clock_now_ms();
+    bool said = line->said == row->prefix && now_ms < line->said_ms + QUIET_MS;
+
+    line->said = row->prefix;
+    line->said_ms = now_ms;
+    return said || line->errors > 0;
+}
+
 bool broker_accept(struct relay *relay, enum broker_line_name name, const char *what,
                    const struct redisReply *reply)
 {
@@ -105,7 +118,7 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
         return true;
     }
     row = error_row(reply->str);
-    log_event(line->errors == 0 ? LOG_WARNING : LOG_DEBUG,
+    log_event(is_said(line, row) ? LOG_DEBUG : LOG_WARNING,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
     if (row->reaction != REACT_GO_ON) {
         rest(line);

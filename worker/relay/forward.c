@@ -297,7 +297,7 @@ static void forget_ids(struct forward *forward)
 }
 
 /* What is left keeps its ids, unless what Redis has (`top`: the last of it) stands behind
- * these: then it has others, which nothing on any way has. */
+ * these: then it has others, behind all that were ever given. */
 static void give_anew(struct forward *forward, struct stream_id top, bool any_found)
 {
     const struct forward_slice *first = forward->first;
