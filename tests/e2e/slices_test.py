@@ -3,6 +3,8 @@
 place, or is counted as dropped."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import unittest
 
@@ -116,6 +118,31 @@ class Slices(unittest.TestCase):
         self.server.process.wait()
         self.server.start()
         self.check(job, "begun\ntwo\nthree\nfour\n", attempt=2)
+
+    def test_what_is_asked(self):
+        """No more than what is in doubt, by parts: nothing of the attempt before, and no more at once than a slow way brings."""
+        torn, asked = [], []
+
+        def tear(when, words):
+            if when == "after" and words[0] == "XADD" and words[7] == "2" and len(torn) < 3:
+                torn.append(words)
+                raise proxy.Torn
+            if when == "before" and words[0] == "XRANGE":
+                asked.append(words)
+
+        def newest():
+            return [fields[b"k"] for _, fields in self.client.redis.xrange(key)]
+
+        job = self.client.enqueue(pool.make_zip("import time\nfor i in range(20):\n    print('x' * 40000)\n    time.sleep(0.02)\n"))
+        key = self.client.key("frames:", job)
+        pool.wait_until(lambda: len(newest()) > 5, "it prints")
+        self.proxied.hook = tear
+        os.kill(self.pool.relays()[0], signal.SIGKILL)
+        self.check(job, ("x" * 40000 + "\n") * 20, attempt=2)
+        begun = [at for at, fields in self.client.redis.xrange(key) if fields[b"k"] == b"state"][-1].decode()
+        self.assertEqual((len(torn), asked[0][2]), (3, "(" + begun))
+        self.assertEqual({words[4] for words in asked}, {"COUNT"})
+        self.assertLessEqual(max(int(words[5]) for words in asked), 5)
 
     def test_what_another_relay_has_sent(self):
         """One that has lost the job: what stands behind ours, or in its place, is passed by, and passed over by readers."""

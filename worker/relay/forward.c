@@ -33,6 +33,7 @@
 
 #define PAUSE_MIN_MS 5
 #define PAUSE_MAX_MS 50 /* also: the ring is looked at that often, bell or not */
+#define LOOK_BYTES   KIB(128)
 #define FAST_BYTES   (RING_DATA / 4)
 
 /* How much may wait: while Redis answers, little; while it is away, so much that an
@@ -204,6 +205,7 @@ static void note_taken(struct relay *relay, const struct redisReply *reply)
     drop_refused(forward);
     if (reply->type == REDIS_REPLY_STRING) {
         (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
+        (void)stream_read_id(reply->str, &forward->seen);
     } else {
         forward->dropped++;
         lease_hurry(relay);
@@ -261,18 +263,16 @@ static void note_found(struct forward *forward, struct forward_slice **next,
     *next = slice;
 }
 
-/* Those up to the last that was found: the others among them are gaps. Returns whether
- * any was. */
-static bool settle_found(struct forward *forward)
+/* Those up to the last that was found: the others among them are gaps. */
+static void settle_found(struct forward *forward)
 {
     const struct forward_slice *last = NULL;
-    bool any;
 
     for (const struct forward_slice *slice = forward->first; slice != forward->unsent;
          slice = slice->next) {
         last = slice->found ? slice : last;
     }
-    any = last != NULL;
+    forward->any_found |= last != NULL;
     while (last != NULL) {
         struct forward_slice *slice = forward->first;
 
@@ -285,7 +285,6 @@ static bool settle_found(struct forward *forward)
         last = slice == last ? NULL : last;
         pop(forward);
     }
-    return any;
 }
 
 static void forget_ids(struct forward *forward)
@@ -296,17 +295,18 @@ static void forget_ids(struct forward *forward)
     }
 }
 
-/* What is left keeps its ids, unless what Redis has (`top`: the last of it) stands behind
+/* What is left keeps its ids, unless something that Redis has stands behind
  * these: then it has others, behind all that were ever given. */
-static void give_anew(struct forward *forward, struct stream_id top, bool any_found)
+static void give_anew(struct forward *forward)
 {
     const struct forward_slice *first = forward->first;
+    struct stream_id top = forward->seen;
     bool has_id = first != NULL && first->id.ms != 0;
 
     if (forward->given.ms == 0 || (has_id && stream_compare(top, first->id) >= 0)) {
         forward->given = stream_compare(top, forward->given) > 0 ? top : forward->given;
         forget_ids(forward);
-    } else if (forward->behind && !any_found) {
+    } else if (forward->behind && !forward->any_found) {
         forward->given = (struct stream_id){0}; /* Redis alone knows where it is */
         forget_ids(forward);
     }
@@ -316,19 +316,22 @@ static void settle(struct relay *relay, const struct redisReply *reply)
 {
     struct forward *forward = &relay->forward;
     struct forward_slice *next = forward->first;
-    struct stream_id id, top = {0};
+    struct stream_id id;
 
     for (size_t i = 0; i < reply->elements; i++) {
         id = (struct stream_id){0};
         if (stream_read_slice(reply->element[i], relay->run.job.attempt, &id)) {
             note_found(forward, &next, id);
         }
-        top = id;
+        forward->seen = id.ms != 0 ? id : forward->seen;
     }
-    give_anew(forward, top, settle_found(forward));
-    forward->unsent = forward->first;
-    forward->refused = 0;
-    forward->unclear = forward->behind = false;
+    settle_found(forward);
+    if (reply->elements < forward->asking || forward->first == forward->unsent) {
+        give_anew(forward);
+        forward->unsent = forward->first;
+        forward->refused = 0;
+        forward->unclear = forward->behind = forward->any_found = false;
+    }
 }
 
 static void on_found(void *context, const struct redisReply *reply)
@@ -340,12 +343,30 @@ static void on_found(void *context, const struct redisReply *reply)
         forward->strays--;
         return;
     }
-    forward->asking = false;
     /* Where what stands there is no Stream, it has none of them: they are offered again,
      * and refused as they are. Of another error that is not known. */
     if (broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply) ||
         (reply != NULL && stream_is_none(reply))) {
         settle(relay, reply);
+    }
+    forward->asking = 0;
+}
+
+/* They come with what is in them: no more of it than a slow way brings in its time, and
+ * one at least. */
+static void ask(struct relay *relay)
+{
+    struct forward *forward = &relay->forward;
+    size_t most = 0, bytes = 0;
+
+    for (const struct forward_slice *slice = forward->first; slice != forward->unsent;
+         slice = slice->next) {
+        bytes += slice->size;
+        most += bytes <= LOOK_BYTES;
+    }
+    most = most > 0 ? most : 1;
+    if (stream_find(relay, forward->seen, most, on_found) == 0) {
+        forward->asking = most;
     }
 }
 
@@ -376,9 +397,9 @@ static void send_slices(struct relay *relay)
     struct forward *forward = &relay->forward;
 
     if (forward->unclear) {
-        forward->asking =
-            forward->asking || (forward->in_flight == 0 &&
-                                stream_find(relay, forward->last_id, on_found) == 0);
+        if (forward->asking == 0 && forward->in_flight == 0) {
+            ask(relay);
+        }
         return;
     }
     if (forward->refused > 0 && forward->in_flight == 0) {
@@ -396,7 +417,7 @@ void forward_begin(struct relay *relay)
     struct forward *forward = &relay->forward;
 
     forward->active = true;
-    forward->given = relay->run.job.after;
+    forward->given = forward->seen = relay->run.job.after;
     forward->sleeping = true;
     forward->look_ms = clock_now_ms() + PAUSE_MAX_MS;
     ring_reader_sleep(&relay->link.current.ring, true);
@@ -429,7 +450,7 @@ void forward_drain(struct relay *relay)
 void forward_reset(struct relay *relay)
 {
     struct forward *forward = &relay->forward;
-    size_t strays = forward->strays + forward->in_flight + (forward->asking ? 1 : 0);
+    size_t strays = forward->strays + forward->in_flight + (forward->asking > 0);
 
     while (forward->first != NULL) {
         pop(forward);

@@ -40,8 +40,10 @@ struct forward {
     size_t refused;         /* the oldest: sent, and answered by an error that passes */
     bool unclear;           /* what has become of those that were sent */
     bool behind;            /* one was refused, as Redis has something behind it */
-    bool asking;            /* for what Redis has of them */
+    bool any_found;         /* Redis has some of them */
+    size_t asking;          /* for so many entries, what Redis has; 0: it does not */
     struct stream_id given; /* the id that was given last; none: Redis gives its own */
+    struct stream_id seen;  /* the last entry that is known to be there */
     char last_id[48];       /* of the newest acknowledged entry; "" before the first */
     /* pace */
     bool sleeping;   /* the writer will ring */

@@ -62,16 +62,18 @@ int stream_publish(struct relay *relay, struct stream_id id, const void *bytes,
                       array_size(argv), argv, lengths);
 }
 
-int stream_find(struct relay *relay, const char *last_id, redis_answer *answer)
+int stream_find(struct relay *relay, struct stream_id after, size_t most,
+                redis_answer *answer)
 {
     struct queue_key key = queue_key(relay->run.job.queue, "frames:", relay->run.job.id);
-    char after[64] = "-";
+    char from[64] = "-", count[24];
 
-    if (last_id[0] != '\0') {
-        (void)snprintf(after, sizeof(after), "(%s", last_id);
+    if (after.ms != 0) {
+        (void)snprintf(from, sizeof(from), "(%s", stream_id_text(after).text);
     }
+    (void)snprintf(count, sizeof(count), "%zu", most);
     return redis_send_text(broker_commands(relay), CLAIMS_COMMAND_MS, answer, relay,
-                           "XRANGE", key.text, after, "+", NULL);
+                           "XRANGE", key.text, from, "+", "COUNT", count, NULL);
 }
 
 /* ---- answers ---- */

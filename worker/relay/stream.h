@@ -37,8 +37,9 @@ int stream_publish(struct relay *relay, struct stream_id id, const void *bytes,
 bool stream_is_behind(const struct redisReply *reply);
 /* What stands in the place of its Stream is none. */
 bool stream_is_none(const struct redisReply *reply);
-/* The entries of its Stream after `last_id` ("": all). */
-int stream_find(struct relay *relay, const char *last_id, redis_answer *answer);
+/* The first `most` entries of its Stream after that one (none: of all). */
+int stream_find(struct relay *relay, struct stream_id after, size_t most,
+                redis_answer *answer);
 /* Reads the id of one of these. Returns whether it is a slice of this attempt. */
 bool stream_read_slice(const struct redisReply *entry, uint32_t attempt,
                        struct stream_id *ret);
