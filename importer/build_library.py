@@ -192,9 +192,11 @@ def state(names):
     of those that an archive does not have, as they fit the others."""
     files = []
     for part in (part for name in names if find(name) is not None for part in parts(name)):
-        files += [part] if not os.path.isdir(part) else (
-            os.path.join(folder, name) for folder, _, names in os.walk(part) for name in names if not name.endswith(".pyc"))
-    about = sorted((path, status.st_size, status.st_mtime_ns) for path in files for status in [os.lstat(path)])
+        if not os.path.isdir(part):
+            files.append(part)
+        for folder, _, inside in os.walk(part):
+            files += (os.path.join(folder, file) for file in inside if not file.endswith(".pyc"))
+    about = [(path, os.lstat(path).st_size, os.lstat(path).st_mtime_ns) for path in sorted(files)]
     return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
@@ -267,8 +269,7 @@ def change(path, more, less, only_if_needed):
             raise Failure(f"{name} was not added: {', '.join(kept) or 'nothing'} was")
     asked = [name for name in kept if name not in less]
     asked += [name for name in dict.fromkeys(more) if name not in asked]
-    is_as_asked = text == stamp(asked, added) and all((find(name) is not None) == (name in added) for name in asked)
-    if only_if_needed and is_as_asked:
+    if only_if_needed and text == stamp(asked, added) and all((find(name) is not None) == (name in added) for name in asked):
         print(f"{path}: fits Python {sys.version.split()[0]}")
     else:
         build(path, asked, kept)
