@@ -112,6 +112,12 @@ static const char *words_of(const struct redisReply *reply)
     return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : "no answer";
 }
 
+bool redis_is_error(const struct redisReply *reply, const char *begins)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+           strncmp(reply->str, begins, strlen(begins)) == 0;
+}
+
 void redis_info_value(const char *info, const char *name, char *to, size_t room)
 {
     size_t length = strlen(name);
@@ -187,8 +193,7 @@ static int version_of(const struct redis *redis, const struct redisReply *reply,
     if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
         return (int)reply->integer;
     }
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-        strncmp(reply->str, "ERR Function not found", 22) == 0) {
+    if (redis_is_error(reply, "ERR Function not found")) {
         return 0;
     }
     return refuse(redis, connect_error_of(reply), why,

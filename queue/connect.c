@@ -270,19 +270,14 @@ static const struct step {
     const char *passes;
 } steps[] = {{auth, true, NULL}, {choose, false, NULL}, {ping, false, "MISCONF"}};
 
-static bool passes(const struct step *step, const struct redisReply *reply)
-{
-    return step->passes != NULL && reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-           strncmp(reply->str, step->passes, strlen(step->passes)) == 0;
-}
-
 static void on_step(void *context, const struct redisReply *reply)
 {
     struct redis *redis = context;
     struct redis_task *task = redis_task(redis);
     struct buffer why autobuffer = BUFFER_INIT(REASON_BYTES);
     const struct step *step = &steps[task->step - 1];
-    int error = passes(step, reply) ? 0 : explain(redis, step->secret, reply, &why);
+    bool passes = step->passes != NULL && redis_is_error(reply, step->passes);
+    int error = passes ? 0 : explain(redis, step->secret, reply, &why);
 
     if (error == 0 && task->step < array_size(steps)) {
         error = connect_login(redis);

@@ -94,6 +94,9 @@ struct redisReply *redis_call(struct redis *redis, int timeout_ms, int argc,
 struct redisReply *redis_call_text(struct redis *redis, int timeout_ms, ...) must_check
     __attribute__((sentinel));
 
+/* Is it an error that begins so? NULL is none. */
+bool redis_is_error(const struct redisReply *reply, const char *begins);
+
 /* Copies the value of a line "name:value" of INFO's answer; "" if there is none. */
 void redis_info_value(const char *info, const char *name, char *to, size_t room);
 

@@ -95,9 +95,9 @@ bool broker_passes(const struct redisReply *reply)
 static bool is_said(struct broker_line *line, const struct error_row *row)
 {
     int64_t now_ms = clock_now_ms();
-    bool said = line->said == row->prefix && now_ms < line->said_ms + QUIET_MS;
+    bool said = line->said == row && now_ms < line->said_ms + QUIET_MS;
 
-    line->said = row->prefix;
+    line->said = row;
     line->said_ms = now_ms;
     return said || line->errors > 0;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct relay;
+struct error_row;
 
 enum broker_line_name { BROKER_COMMANDS, BROKER_WAITING, BROKER_LINES };
 
@@ -30,8 +31,8 @@ struct broker_line {
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
     bool away;           /* the last answer was an error that says how Redis is */
     unsigned errors;     /* in a row */
-    const char *said;    /* how the last error began, as in our table; NULL: none */
-    int64_t said_ms;     /* when that was: what goes on is a warning once */
+    const struct error_row *said; /* of the last error; NULL: there was none */
+    int64_t said_ms;              /* when that was: what goes on is a warning once */
 };
 
 struct broker {

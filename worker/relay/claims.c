@@ -124,10 +124,15 @@ int claims_beat(struct relay *relay)
 {
     const struct claims_job *job = &relay->run.job;
     struct route route = route_to(job->queue);
+    struct stream_id last = relay->forward.last_taken;
+    struct stream_id_text slice = {""}; /* none yet */
 
+    if (last.ms != 0) {
+        slice = stream_id_text(last);
+    }
     return call(relay, lease_on_beat, relay, &route, "FCALL", "paddock_beat", job->id,
                 job->token, number(relay->setup.lease_ms).text,
-                relay->lease.doubted ? relay->forward.last_id : NULL,
+                relay->lease.doubted ? slice.text : NULL,
                 number((int64_t)relay->input.fed).text,
                 number(input_sum(&relay->input)).text, NULL);
 }

@@ -204,8 +204,8 @@ static void note_taken(struct relay *relay, const struct redisReply *reply)
 
     drop_refused(forward);
     if (reply->type == REDIS_REPLY_STRING) {
-        (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s", reply->str);
         (void)stream_read_id(reply->str, &forward->seen);
+        forward->last_taken = forward->seen;
     } else {
         forward->dropped++;
         lease_hurry(relay);
@@ -277,8 +277,7 @@ static void settle_found(struct forward *forward)
         struct forward_slice *slice = forward->first;
 
         if (slice->found) {
-            (void)snprintf(forward->last_id, sizeof(forward->last_id), "%s",
-                           stream_id_text(slice->id).text);
+            forward->last_taken = slice->id;
         } else {
             forward->dropped++;
         }
@@ -346,7 +345,7 @@ static void on_found(void *context, const struct redisReply *reply)
     /* Where what stands there is no Stream, it has none of them: they are offered again,
      * and refused as they are. Of another error that is not known. */
     if (broker_accept(relay, BROKER_COMMANDS, "look at the recording", reply) ||
-        (reply != NULL && stream_is_none(reply))) {
+        stream_is_none(reply)) {
         settle(relay, reply);
     }
     forward->asking = 0;

@@ -44,7 +44,7 @@ struct forward {
     size_t asking;          /* for so many entries, what Redis has; 0: it does not */
     struct stream_id given; /* the id that was given last; none: Redis gives its own */
     struct stream_id seen;  /* the last entry that is known to be there */
-    char last_id[48];       /* of the newest acknowledged entry; "" before the first */
+    struct stream_id last_taken; /* of ours, that Redis said it has; none: not yet */
     /* pace */
     bool sleeping;   /* the writer will ring */
     bool vain;       /* it rang when there was nothing, and nothing came since */

@@ -78,20 +78,14 @@ int stream_find(struct relay *relay, struct stream_id after, size_t most,
 
 /* ---- answers ---- */
 
-static bool is_error(const struct redisReply *reply, const char *begins)
-{
-    return reply->type == REDIS_REPLY_ERROR &&
-           strncmp(reply->str, begins, strlen(begins)) == 0;
-}
-
 bool stream_is_behind(const struct redisReply *reply)
 {
-    return is_error(reply, "ERR The ID specified in XADD is equal or smaller");
+    return redis_is_error(reply, "ERR The ID specified in XADD is equal or smaller");
 }
 
 bool stream_is_none(const struct redisReply *reply)
 {
-    return is_error(reply, "WRONGTYPE ");
+    return redis_is_error(reply, "WRONGTYPE ");
 }
 
 static bool is_text(const struct redisReply *reply, const char *text)
