@@ -262,8 +262,8 @@ export class Queue {
 
     /** Was it enqueued since then? The answer that was lost was its own, then. @param {string} id @param {number} began */
     async #isOfLate(id, began) {
-        const elapsedMs = performance.now() - began;
         const [seconds, micros] = (await this.#call(["TIME"])).map(Number);
+        const elapsedMs = performance.now() - began; // after it: on its way it takes time, too
         const enqueued = await this.#call(["HGET", this.#prefix + "job:" + id, "enqueued_ms"]);
         return enqueued !== null && Number(enqueued) >= seconds * 1000 + Math.floor(micros / 1000) - elapsedMs - 1;
     }

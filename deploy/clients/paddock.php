@@ -335,8 +335,8 @@ final class Queue
     /** Was it enqueued since then? The answer that was lost was its own, then. */
     private function isOfLate(string $id, float $began): bool
     {
-        $elapsedMs = self::nowMs() - $began;
         [$seconds, $micros] = $this->call('TIME');
+        $elapsedMs = self::nowMs() - $began; // after it: on its way it takes time, too
         $enqueued = $this->call('HGET', $this->prefix . 'job:' . $id, 'enqueued_ms');
         return is_string($enqueued) && (int) $enqueued >= $seconds * 1000 + intdiv((int) $micros, 1000) - $elapsedMs - 1;
     }

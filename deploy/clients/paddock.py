@@ -224,8 +224,8 @@ class Queue:
 
     def _is_of_late(self, job_id: str, began: float) -> bool:
         """Was it enqueued since then? The answer that was lost was its own, then."""
-        elapsed_ms = (time.monotonic() - began) * 1000
         seconds, micros = self._call("TIME")
+        elapsed_ms = (time.monotonic() - began) * 1000  # after it: on its way it takes time, too
         enqueued = self._call("HGET", self._prefix + "job:" + job_id, "enqueued_ms")
         return enqueued is not None and int(enqueued) >= seconds * 1000 + micros // 1000 - elapsed_ms - 1
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import redis
@@ -386,6 +387,8 @@ class Cases(Tier):
             if when == moment and words[:2] == ["FCALL", "paddock_enqueue"] and not torn:
                 torn.append(words)
                 raise proxy.Torn
+            if when == "before" and words[0] == "TIME":
+                time.sleep(0.1)  # a way that is slow
         with proxy.Proxy(self.server.socket) as way, self.drive(way.socket, RESP="2") as driver:
             way.hook = hook
             answer = driver.enqueue("print(1)", id="once-" + moment)
