@@ -92,12 +92,20 @@ bool broker_passes(const struct redisReply *reply)
 /* What only reads may be answered in between, and so end each row of errors. */
 #define QUIET_MS 10000
 
-static bool is_said(struct broker_line *line, const struct error_row *row)
+static bool is_said(struct broker_line *line, const char *error)
 {
+    const char *script = strstr(error, " script: "); /* Redis adds who asked, and where */
+    size_t length = script != NULL ? (size_t)(script - error) : strlen(error);
     int64_t now_ms = clock_now_ms();
-    bool said = line->said == row && now_ms < line->said_ms + QUIET_MS;
+    bool said;
 
-    line->said = row;
+    if (length > sizeof(line->said) - 1) {
+        length = sizeof(line->said) - 1;
+    }
+    said = strlen(line->said) == length && memcmp(line->said, error, length) == 0 &&
+           now_ms < line->said_ms + QUIET_MS;
+    memcpy(line->said, error, length);
+    line->said[length] = '\0';
     line->said_ms = now_ms;
     return said || line->errors > 0;
 }
@@ -118,7 +126,7 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
         return true;
     }
     row = error_row(reply->str);
-    log_event(is_said(line, row) ? LOG_DEBUG : LOG_WARNING,
+    log_event(is_said(line, reply->str) ? LOG_DEBUG : LOG_WARNING,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
     if (row->reaction != REACT_GO_ON) {
         rest(line);

@@ -31,8 +31,8 @@ struct broker_line {
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
     bool away;           /* the last answer was an error that says how Redis is */
     unsigned errors;     /* in a row */
-    const struct error_row *said; /* of the last error; NULL: there was none */
-    int64_t said_ms;              /* when that was: what goes on is a warning once */
+    char said[128];      /* the last error, cut: what goes on is a warning once */
+    int64_t said_ms;     /* when that was */
 };
 
 struct broker {
