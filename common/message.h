@@ -8,27 +8,36 @@
  *
  * Who sends what (S supervisor, Z zygote, R relay, M metrics):
  *
- *   S>Z  SETUP    +fds of Python's library, and for what host modules print: once, first:
- *                 what to preload, how to lock down
- *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right after it
+ *   S>Z  SETUP    +fds of Python's library, and for what host modules print: once,
+ *                 first: what to preload, how to lock down
+ *   S>Z  GROUP    +fds of a control group's files: as many as SETUP said, right
+ *                 after it
  *   Z>S  LOADING  a host module is being loaded; at the end none is
- * (supervisor/loading.h) Z>S  READY    locked; layers in force S>R  RELAY    +fd of the
- * scoreboard: once, first: which Redis and queue, who it is R>S  READY    connected to
- * Redis, library loaded Z>S  WORN     it has forked as often as it may: to be renewed S>Z
- * LINK     +fd: a socket to the relay of `slot`; replaces the one before S>R  LINK +fd:
- * the other end; ask this zygote from now on Z>S  UNLINKED once for each LINK: it is
- * closed, and its sandboxes are reaped S>Z, S>R  PING  every few seconds: does its loop
- * turn? Z>S, R>S  PONG  it does; who owes it for too long is replaced
- * (supervisor/health.h) S>R  DRAIN    finish the running job, claim no other, exit Z>R
- * LINKED   first on a link: every sandbox of the slot's former link is reaped S>M METRICS
- * +fd of a socket that listens, and of the scoreboard, to be read: once M>S  READY serves
+ *                 (supervisor/loading.h)
+ *   Z>S  READY    locked; layers in force
+ *   S>R  RELAY    +fd of the scoreboard: once, first: which Redis and queue, who
+ *                 it is
+ *   R>S  READY    connected to Redis, library loaded
+ *   Z>S  WORN     it has forked as often as it may: to be renewed
+ *   S>Z  LINK     +fd: a socket to the relay of `slot`; replaces the one before
+ *   S>R  LINK     +fd: the other end; ask this zygote from now on
+ *   Z>S  UNLINKED once for each LINK: it is closed, and its sandboxes are reaped
+ *   S>Z  PING     every few seconds, to relays, too: does its loop turn?
+ *   Z>S  PONG     it does; so do relays; who owes it for too long is replaced
+ *                 (supervisor/health.h)
+ *   S>R  DRAIN    finish the running job, claim no other, exit
+ *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is
+ *                 reaped
+ *   S>M  METRICS  +fd of a socket that listens, and of the scoreboard, to be read:
+ *                 once
+ *   M>S  READY    serves
  *   R>Z  REQUEST  +ring, inbox, doorbell: fork a sandbox ahead of its job
  *   Z>R  FORKED   +pidfd: it exists and locks itself
  *   R>Z  START    its job begins: arm the CPU timer, set its group's limit
  *   R>Z  KILL     end it, for this cause
  *   Z>R  EXITED   reaped, with the evidence
- *   S>S  RELOAD   +fd of a copy of the configuration: from the one that keeps several
- *                 pools; the answer is a line (supervisor/command_line.h)
+ *   S>S  RELOAD   +fd of a copy of the configuration: from the one that keeps
+ *                 several pools; the answer is a line (supervisor/command_line.h)
  *
  * EOF means that the peer is gone: a zygote kills the slot's sandboxes, a relay stops its
  * sandbox and gives back its lease, everybody exits when the supervisor is gone.
