@@ -26,6 +26,7 @@
  *   Z>S  PONG     it does; so do relays; who owes it for too long is replaced
  *                 (supervisor/health.h)
  *   S>R  DRAIN    finish the running job, claim no other, exit
+ *   R>S  RELIEVED after DRAIN: no claim is under way any more
  *   Z>R  LINKED   first on a link: every sandbox of the slot's former link is
  *                 reaped
  *   S>M  METRICS  +fd of a socket that listens, and of the scoreboard, to be read:
@@ -52,7 +53,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MESSAGE_VERSION 15 /* bumped with any change below */
+#define MESSAGE_VERSION 16 /* bumped with any change below */
 
 /* A control group as the zygote gets it: its files, opened by the supervisor, because
  * nothing in a sandbox's world has a path to them. Where the kernel has no such file it
@@ -81,6 +82,7 @@ enum group_fd {
     M(PING, struct message_ping, 0)                                                      \
     M(PONG, struct message_pong, 0)                                                      \
     M(DRAIN, struct message_drain, 0)                                                    \
+    M(RELIEVED, struct message_relieved, 0)                                              \
     M(METRICS, struct message_metrics, 2)                                                \
     M(LINKED, struct message_linked, 0)                                                  \
     M(REQUEST, struct message_request, 3)                                                \
@@ -221,6 +223,10 @@ struct message_pong {
 };
 
 struct message_drain {
+    uint32_t unused;
+};
+
+struct message_relieved {
     uint32_t unused;
 };
 

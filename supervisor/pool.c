@@ -228,17 +228,23 @@ static void on_pong(struct pool *pool, struct unit *unit, const struct message *
     unit->answered_ms = clock_now_ms();
 }
 
+static void on_relieved(struct pool *pool, struct unit *unit,
+                        const struct message *message)
+{
+    unit->relieved = true;
+}
+
 static void (*const handlers[MESSAGE_COUNT])(struct pool *, struct unit *,
                                              const struct message *) = {
     [MESSAGE_LOADING] = on_loading, [MESSAGE_READY] = on_ready,
     [MESSAGE_WORN] = on_worn,       [MESSAGE_UNLINKED] = on_unlinked,
-    [MESSAGE_PONG] = on_pong,
+    [MESSAGE_PONG] = on_pong,       [MESSAGE_RELIEVED] = on_relieved,
 };
 
 static const uint32_t permitted[] = {
     [UNIT_ZYGOTE] = 1u << MESSAGE_LOADING | 1u << MESSAGE_READY | 1u << MESSAGE_WORN |
                     1u << MESSAGE_UNLINKED | 1u << MESSAGE_PONG,
-    [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_PONG,
+    [UNIT_RELAY] = 1u << MESSAGE_READY | 1u << MESSAGE_PONG | 1u << MESSAGE_RELIEVED,
     [UNIT_METRICS] = 1u << MESSAGE_READY,
 };
 

@@ -42,10 +42,11 @@ struct pool {
     struct config next;   /* to come, while there is a reload */
     struct config former; /* what is in force again if that fails */
     enum pool_reload reload;
-    bool reload_again;   /* it is to be read again when the start is over */
-    bool reload_waits;   /* for a place, which was said */
-    uint32_t generation; /* of the configuration: what relays are of */
-    uint32_t reloads;    /* how often it was read again, and is in force */
+    bool reload_again;       /* it is to be read again when the start is over */
+    bool reload_waits;       /* for a place, which was said */
+    const char *reload_news; /* what is in force, and not said yet; NULL: nothing */
+    uint32_t generation;     /* of the configuration: what relays are of */
+    uint32_t reloads;        /* how often it was read again, and is in force */
     struct runtime runtime;
     char owner[RUNTIME_OWNER]; /* of jobs that are claimed here */
     struct notify notify;

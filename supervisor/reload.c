@@ -69,12 +69,15 @@ static bool will_do(struct pool *pool, const struct config *fresh)
            !starting_library_changed(zygote, pool, fresh);
 }
 
-static void put_in_force(struct pool *pool, const struct config *config)
+static void put_in_force(struct pool *pool, const struct config *config, bool any)
 {
     pool->config = *config;
     pool->reloads++;
     pool->look_ms = 0;
-    notify_say(&pool->notify, "READY=1");
+    if (any || pool->reload_news == NULL) {
+        pool->reload_news =
+            any ? "the new configuration is in force" : "nothing has changed";
+    }
 }
 
 /* What concerns the supervisor alone waits for no zygote. */
@@ -173,14 +176,40 @@ bool reload(struct pool *pool, const struct command_line *line)
         put_in_force_at_once(pool);
         return true;
     }
-    put_in_force(pool, &fresh);
-    log_info("reloaded: %s",
-             changes.any ? "the new configuration is in force" : "nothing has changed");
+    put_in_force(pool, &fresh, changes.any);
     return true;
+}
+
+/* As they are told only now that they are to claim no more. */
+static bool is_former_claiming(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct unit *unit = &pool->units[i];
+
+        if (unit->kind == UNIT_RELAY && unit->generation != pool->generation &&
+            (unit->state == UNIT_READY || unit->state == UNIT_RETIRING) &&
+            !unit->relieved) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reload_is_over(const struct pool *pool)
+{
+    return pool->reload == RELOAD_NONE && !pool->reload_again &&
+           pool->reload_news == NULL;
 }
 
 void reload_tend(struct pool *pool, const struct command_line *line)
 {
+    if (pool->reload_news != NULL && !is_former_claiming(pool)) {
+        log_info("reloaded: %s", pool->reload_news);
+        pool->reload_news = NULL;
+        if (pool->reload == RELOAD_NONE) {
+            notify_say(&pool->notify, "READY=1");
+        }
+    }
     if (pool->reload_again && pool->phase == POOL_RUNNING) {
         pool->reload_again = false;
         (void)reload(pool, line);
@@ -238,9 +267,8 @@ void reload_done(struct pool *pool)
     if (pool->reload == RELOAD_CALLED) {
         pool->reload = RELOAD_NONE;
         pool->generation++;
-        put_in_force(pool, &pool->next);
+        put_in_force(pool, &pool->next, true);
         log_open("supervisor", config_log(&pool->config));
-        log_info("reloaded: the new configuration is in force");
     }
 }
 

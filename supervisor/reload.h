@@ -3,9 +3,10 @@
  * SIGHUP: the configuration is read again. A bad file changes nothing. What concerns the
  * supervisor alone is in force at once; for the rest a zygote of the new configuration is
  * called (succession.h), and when it is READY the relays are renewed, each when it has
- * finished its job (workers.h). A zygote that does not get so far takes the new
- * configuration with it, all of it: the old one is in force again. What only a restart
- * changes is said.
+ * finished its job (workers.h). It is said to be in force when no relay of the former one
+ * has a claim under way: a job that begins then has it. A zygote that does not get so far
+ * takes the new configuration with it, all of it: the old one is in force again. What
+ * only a restart changes is said.
  */
 #pragma once
 
@@ -17,6 +18,8 @@
  * comes of it shows in pool->reload and pool->reloads. */
 bool reload(struct pool *pool, const struct command_line *line);
 void reload_tend(struct pool *pool, const struct command_line *line);
+/* None is under way, and what came of the last one was said. */
+bool reload_is_over(const struct pool *pool);
 
 /* Where an option that only a restart changes is another one: says so, and puts it back.
  */

@@ -213,7 +213,10 @@ static void begin_reload(struct watch *watch, int64_t number)
         return;
     }
     if (watch->reloading) {
-        command_line_say(watch->line, COMMAND_LINE_KEPT, watch->number);
+        command_line_say(watch->line,
+                         before != watch->before ? COMMAND_LINE_RELOADED
+                                                 : COMMAND_LINE_KEPT,
+                         watch->number);
     }
     watch->reloading = true;
     watch->number = number;
@@ -239,7 +242,7 @@ static void read_again(void *context)
 static void tell_reloaded(struct watch *watch)
 {
     const struct pool *pool = watch->pool;
-    bool over = pool->reload == RELOAD_NONE && !pool->reload_again;
+    bool over = reload_is_over(pool);
     bool ends = pool->phase >= POOL_DRAINING;
 
     if (watch->reloading && (over || ends)) {

@@ -96,7 +96,7 @@ void unit_started(struct unit *unit, struct process process, int peer)
     unit->peer = peer;
     unit->state = UNIT_STARTING;
     unit->silent_ms = 0;
-    unit->worn = unit->called_off = false;
+    unit->worn = unit->called_off = unit->relieved = false;
 }
 
 void unit_ready(struct unit *unit)

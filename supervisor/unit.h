@@ -49,6 +49,7 @@ struct unit {
     bool busy;              /* a relay: has a job, as it was seen last */
     bool reloading;         /* a pool: was told to, and has not said that it is over */
     bool again;             /* a relay that is RETIRING: is followed by another */
+    bool relieved;          /* and claims no job any more */
     bool called_off;        /* a zygote: killed before it was READY: no news */
     uint32_t generation;    /* of a relay: of which configuration (pool.h) */
     uint32_t groups;        /* of a zygote: its set of control groups; 0: none */

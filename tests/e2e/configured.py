@@ -17,8 +17,12 @@ class Configured(unittest.TestCase):
         os.chmod(self.folder, 0o755)
         self.file = os.path.join(self.folder, "paddock.conf")
         self.write(self.FIRST)
-        self.pool = self.enterContext(pool.Pool(config=self.file, workers=None))
+        self.pool = self.enterContext(pool.Pool(config=self.file, workers=None, **self.options()))
         self.client = self.pool.client
+
+    def options(self):
+        """What the pool is given beside the file."""
+        return {}
 
     def write(self, text, name="paddock.conf"):
         with open(os.path.join(self.folder, name), "w") as file:

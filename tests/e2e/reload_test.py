@@ -5,10 +5,13 @@ the configuration before, and a job that runs for long holds none."""
 import os
 import resource
 import signal
+import threading
+import time
 import unittest
 
 import configured
 import pool
+import proxy
 
 PLAIN = configured.Configured.FIRST
 
@@ -32,6 +35,9 @@ class Reload(configured.Configured):
             self.assertIsNone(self.pool.process.poll(), self.pool.read_log())
             return all(s in self.pool.read_log() for s in sentences)
         pool.wait_until(has_come, sentences)
+
+    def wait_for_log(self, before, sentence):
+        pool.wait_until(lambda: sentence in self.pool.read_log()[before:], sentence)
 
     def check_works(self):
         self.assertEqual(self.client.run("print(1)").verdict, "ok")
@@ -137,6 +143,39 @@ class Unrenewed(Reload):
         pool.wait_until(lambda: self.client.run("import sim\nassert sim.x == 2\n").verdict == "ok", "jobs have the new one")
 
 
+class Claimed(Reload):
+    """One whose zygote is ready while the answer to a claim is on its way."""
+
+    FIRST = PLAIN.replace("2", "1")
+
+    def options(self):
+        server = self.enterContext(pool.RedisServer())
+        self.way = self.enterContext(proxy.Proxy(server.socket))
+        return {"redis": self.way.address}
+
+    def test_it_is_said_when_nobody_claims_for_the_former_one(self):
+        held, passes = threading.Event(), threading.Event()
+
+        def hook(moment, words):
+            if moment == "before" and words[1:2] == ["paddock_claim"]:
+                held.set()
+                passes.wait(pool.PATIENCE)
+
+        self.start_loading(then="", before=self.FIRST)
+        self.way.hook = hook
+        job = self.client.enqueue(pool.make_zip("import talks"))  # which the former one has not
+        self.assertTrue(held.wait(pool.PATIENCE))
+        before = len(self.pool.read_log())
+        self.go("zygote ready")
+        self.wait_for_log(before, "zygote ready")
+        time.sleep(0.5)
+        self.assertNotIn("reloaded", self.pool.read_log()[before:])
+        passes.set()
+        self.wait_for_log(before, "reloaded: the new configuration is in force")
+        self.assertEqual(self.client.run("import talks").verdict, "ok")
+        self.assertEqual(self.client.wait(job).verdict, "exception")
+
+
 class Long(Reload):
     """Jobs that run on in former zygotes."""
 
@@ -171,9 +210,6 @@ class Long(Reload):
             self.assertEqual((ended.verdict, ended.attempt), ("cancelled", b"1"))
         pool.wait_until(lambda: len(self.pool.zygotes()) == 1, "all former ones are over")
         self.count(4)
-
-    def wait_for_log(self, before, sentence):
-        pool.wait_until(lambda: sentence in self.pool.read_log()[before:], sentence)
 
     def test_a_newer_one_while_that_waits(self):
         jobs = [self.begin_and_reload(number) for number in (1, 2, 3)]

@@ -81,6 +81,17 @@ static void on_drain(struct relay *relay, struct message *message)
     }
 }
 
+/* A claim that was under way may have brought one job more. */
+static void say_relieved(struct relay *relay)
+{
+    const struct message_relieved relieved = {0};
+
+    if (relay->mode == RELAY_DRAINING && !relay->relieved && !relay->run.claim_asked) {
+        relay->relieved =
+            message_send(relay->peer, MESSAGE_RELIEVED, &relieved, NULL) == 0;
+    }
+}
+
 /* What cannot be sent now is asked for again. */
 void relay_is_there(struct relay *relay, uint32_t patience_ms)
 {
@@ -263,6 +274,7 @@ static void loop(struct relay *relay)
             return;
         }
         tend(relay, service(relay, fds));
+        say_relieved(relay);
     }
 }
 

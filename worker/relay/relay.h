@@ -55,7 +55,8 @@ struct relay {
     enum relay_mode mode;
     int64_t stop_ms; /* RELAY_STOPPING: when to leave in any case */
     int exit_code;
-    bool broken; /* can not go on: leave with exit_code */
+    bool broken;   /* can not go on: leave with exit_code */
+    bool relieved; /* RELAY_DRAINING: no claim is under way any more, which was said */
     struct queues queues;
     struct broker broker;
     struct watch watch;
