@@ -297,6 +297,8 @@ def main():
                         "added as it is now")
     parser.add_argument("--show", action="store_true", help="print what the archive was made for and of; change nothing")
     options = parser.parse_args()
+    for name in set(options.add) & set(options.drop):
+        parser.error(f"--add {name} beside --drop {name}")
     try:
         if options.show:
             show(options.output)

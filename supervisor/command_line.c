@@ -178,18 +178,19 @@ static const struct flag {
     bool alone;                                      /* takes no value */
     int (*instead)(const struct command_line *line); /* or */
     int (*take)(struct command_line *line, const char *value);
+    bool task; /* not beside another one */
 } flags[] = {
-    {"help", true, print_help, NULL},
-    {"version", true, print_version, NULL},
-    {"print-config", true, print_config, NULL},
-    {"check-config", true, check_config, NULL},
-    {"check-sandbox", true, NULL, take_check},
-    {"json", true, NULL, take_json},
-    {"hold", true, NULL, take_hold},
-    {"config", false, NULL, take_config},
-    {"config-fd", false, NULL, take_config_fd},
-    {"pool", false, NULL, take_pool},
-    {"ready-fd", false, NULL, take_ready_fd},
+    {"help", true, print_help, NULL, false},
+    {"version", true, print_version, NULL, false},
+    {"print-config", true, print_config, NULL, true},
+    {"check-config", true, check_config, NULL, true},
+    {"check-sandbox", true, NULL, take_check, true},
+    {"json", true, NULL, take_json, false},
+    {"hold", true, NULL, take_hold, false},
+    {"config", false, NULL, take_config, false},
+    {"config-fd", false, NULL, take_config_fd, false},
+    {"pool", false, NULL, take_pool, false},
+    {"ready-fd", false, NULL, take_ready_fd, false},
 };
 
 /* What is read into. */
@@ -235,6 +236,11 @@ static int apply_flag(const struct reading *reading, const struct flag *flag,
     if (line == NULL) {
         return ROLE_EXIT_OK;
     }
+    if (flag->task && line->task != NULL && strcmp(line->task, flag->name) != 0) {
+        return refuse(reading, "--%s beside --%s: one of these at a time", flag->name,
+                      line->task);
+    }
+    line->task = flag->task ? flag->name : line->task;
     line->instead = flag->instead != NULL ? flag->instead : line->instead;
     if (flag->take != NULL && flag->take(line, value) < 0) {
         return refuse(reading, "--%s: a bad value: %s", flag->name,

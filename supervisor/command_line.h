@@ -22,6 +22,7 @@ struct command_line {
     bool json;        /* say it in JSON */
     int64_t end_ms;   /* when a check is given up */
     int64_t alive_ms; /* when ready_fd is told again that we are there */
+    const char *task; /* which option says what is done instead of running a pool */
     int (*instead)(const struct command_line *line);
 };
 

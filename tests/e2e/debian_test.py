@@ -214,6 +214,8 @@ class Debian(unittest.TestCase):
 
     def test_z_removal(self):
         """Leaves the configuration and the queue; purging leaves nothing but the user, also where the package was not configured."""
+        self.machine.run("python3", "-c", "import sys; sys.path.append('/usr/share/paddock/clients'); import recording")
+        self.assertTrue(self.machine.exists("/usr/share/paddock/clients/__pycache__"))
         self.apt("remove", "paddock")
         left = [name for name in FILES if self.machine.exists(name)]
         self.assertEqual(left, ["/etc/paddock/paddock.conf", "/etc/paddock/redis.conf"])

@@ -535,6 +535,10 @@ class Stamp(unittest.TestCase):
         said = paddock_library("--output", self.path, "--drop", "dateutil")
         self.assertEqual((said.returncode, said.stderr), (1, "paddock-library: dateutil was not added: six was\n"))
 
+    def test_what_is_to_be_there_and_not(self):
+        said = paddock_library("--output", self.path, "--add", "six", "--drop", "six")
+        self.assertEqual((said.returncode, said.stderr.splitlines()[-1]), (2, "paddock-library: error: --add six beside --drop six"))
+
     def test_what_was_added_and_is_gone(self):
         """As the package that it came with: it is left out, with a warning, and not forgotten."""
         self.change("python 3.11.2", "python 3.11.1", "asked nonono\nasked six\nadd nonono\nadd six\n")

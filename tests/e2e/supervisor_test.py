@@ -55,6 +55,12 @@ class Configuration(unittest.TestCase):
             self.assertEqual(done.returncode, 100, done)
             self.assertIn(f"{file.name}:{sentence}", done.stderr)
 
+    def test_two_tasks(self):
+        for words in ("--check-config", "--check-sandbox"), ("--check-sandbox", "--print-config"):
+            done = supervisor(*words)
+            self.assertEqual((done.returncode, done.stdout), (100, ""))
+            self.assertIn(f"{words[1]} beside {words[0]}: one of these at a time", done.stderr)
+
     def test_bad_files(self):
         self.check_file("[pool]\nworkers = many\n", "2: workers = many: takes a whole number from 1 to 256")
         self.check_file("[pool]\nworker = 1\n", "2: there is no option 'worker'; did you mean 'workers'?")
