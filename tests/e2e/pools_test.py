@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -675,30 +676,32 @@ class Pools(Serving):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(path)
-            manager.settimeout(pool.PATIENCE)
+            said = []
+
+            def listen():  # all the time: a socket holds ten words, and a start takes more signs of life than that
+                while word := manager.recv(4096):
+                    said.extend(word.decode().split("\n"))
+
+            listener = threading.Thread(target=listen, daemon=True)
+            listener.start()
             environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
             self.serve(born={"env": environment})
-            said = []
-            while "STATUS=serving 2 pools" not in said or "WATCHDOG=1" not in said:
-                said += manager.recv(4096).decode().split("\n")
+            pool.wait_until(lambda: "STATUS=serving 2 pools" in said and "WATCHDOG=1" in said, "it says that it serves")
             self.assertEqual(said.count("READY=1"), 1)
             self.reload(FILE, ["exercises/supervisor", "nothing has changed"])
-            while said.count("READY=1") < 2:
-                said += manager.recv(4096).decode().split("\n")
+            pool.wait_until(lambda: said.count("READY=1") == 2, "it says that this is over")
             self.write(FILE.replace("hash_seed = 7", "hash_seed = 8") + THIRD)
             self.pool.process.send_signal(signal.SIGHUP)
-            while said.count("READY=1") < 3:
-                said += manager.recv(4096).decode().split("\n")
+            pool.wait_until(lambda: said.count("READY=1") == 3, "it says that the next one is over, too")
             self.assertEqual([line for line in said if line.startswith("STATUS=")],
                              ["STATUS=serving 2 pools"] * 2 + ["STATUS=serving 3 pools"])
             log = self.pool.read_log()
             self.assertIn("reloaded: the new configuration is in force", log)  # by then
             self.assertIn("pool ready queue=third", log)
             self.pool.stop()
-            manager.settimeout(1)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    said += manager.recv(4096).decode().split("\n")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", path)
+            listener.join(pool.PATIENCE)
             self.assertEqual(len([line for line in said if line.startswith("RELOADING=1")]), 2, said)
             self.assertEqual((said.count("READY=1"), said.count("STOPPING=1")), (3, 1), said)
 
