@@ -192,7 +192,7 @@ static void publish_change(struct keeper *keeper)
 static void on_ready(struct keeper *keeper, struct unit *unit)
 {
     lifecycle_handle(unit, NULL, LIFECYCLE_READY, 0);
-    keeper_prove_file(keeper, (size_t)(unit - keeper->units));
+    keeper_prove_file(keeper, keeper_place(keeper, unit));
     if (keeper->phase == POOL_RUNNING) {
         publish_change(keeper);
     }
@@ -200,7 +200,7 @@ static void on_ready(struct keeper *keeper, struct unit *unit)
 
 static void take_words(struct keeper *keeper, struct unit *unit)
 {
-    size_t place = (size_t)(unit - keeper->units);
+    size_t place = keeper_place(keeper, unit);
     char word[256];
     ssize_t size;
 
@@ -210,7 +210,7 @@ static void take_words(struct keeper *keeper, struct unit *unit)
         if (unit->state == UNIT_STARTING && strcmp(word, COMMAND_LINE_READY "\n") == 0) {
             on_ready(keeper, unit);
         }
-        keeper->draining[place] |= strcmp(word, COMMAND_LINE_DRAINING "\n") == 0;
+        keeper->endings[place].draining |= strcmp(word, COMMAND_LINE_DRAINING "\n") == 0;
         keeper_take_answer(keeper, place, word);
     }
     if (size == 0) {
@@ -242,7 +242,7 @@ static void on_failed_start(struct keeper *keeper, struct unit *unit, int status
 void keeper_start_failed(struct keeper *keeper, struct unit *unit)
 {
     if (unit->kind == UNIT_POOL && unit->state == UNIT_OFF &&
-        keeper_doubt_file(keeper, (size_t)(unit - keeper->units))) {
+        keeper_doubt_file(keeper, keeper_place(keeper, unit))) {
         unit->start_ms = 0; /* what comes after that waits for as long as ever */
         unit->hopeless = false;
     } else if (unit->state == UNIT_OFF) {
@@ -274,20 +274,20 @@ static bool any_left(const struct keeper *keeper)
  * before it could say so. */
 static void on_drained(struct keeper *keeper, struct unit *unit, int status)
 {
-    size_t place = (size_t)(unit - keeper->units);
-    bool again = keeper->again[place] || unit->reloading;
+    size_t place = keeper_place(keeper, unit);
+    bool again = keeper->endings[place].again || unit->reloading;
 
     log_info("%s was drained: %s", unit_label(unit).text,
              again ? "it is started again, as a reload has come since"
                    : "a reload starts it again");
-    keeper->drained[place] = !again;
+    keeper->endings[place].drained = !again;
     lifecycle_handle(unit, NULL, LIFECYCLE_UNWANTED, 0);
     lifecycle_handle(unit, NULL, LIFECYCLE_DIED, status);
 }
 
 static void take_death(struct keeper *keeper, struct unit *unit, int status)
 {
-    bool drains = keeper->draining[unit - keeper->units];
+    bool drains = keeper->endings[keeper_place(keeper, unit)].draining;
     bool ended = unit->kind == UNIT_POOL &&
                  ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || drains);
 
@@ -304,7 +304,7 @@ static void take_death(struct keeper *keeper, struct unit *unit, int status)
 
 static void on_death(struct keeper *keeper, struct unit *unit, int status)
 {
-    size_t place = (size_t)(unit - keeper->units);
+    size_t place = keeper_place(keeper, unit);
     bool started = unit->state != UNIT_STARTING;
 
     starting_redis_ended(unit, status);
@@ -313,7 +313,7 @@ static void on_death(struct keeper *keeper, struct unit *unit, int status)
     if (!started) {
         keeper_start_failed(keeper, unit);
     }
-    keeper->draining[place] = keeper->again[place] = false;
+    keeper->endings[place].draining = keeper->endings[place].again = false;
     if (keeper->phase == POOL_RUNNING) {
         keeper_want_pools(keeper, false); /* it may have been waited for */
         publish_change(keeper);

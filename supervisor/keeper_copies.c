@@ -166,10 +166,11 @@ static void drop(struct given *given, size_t at)
 void keeper_lose(struct keeper *keeper, size_t place)
 {
     struct given *given = &keeper->given[place];
+    struct ending *ending = &keeper->endings[place];
 
-    given->behind = given->behind || given->handed[0].copy >= 0 || given->undone ||
-                    keeper->again[place];
-    given->undone = false;
+    given->behind =
+        given->behind || given->handed[0].copy >= 0 || ending->undone || ending->again;
+    ending->undone = false;
     for (size_t i = 0; i < KEEPER_HANDED; i++) {
         close_fd(&given->handed[i].copy);
     }
@@ -238,8 +239,8 @@ void keeper_take_answer(struct keeper *keeper, size_t place, const char *word)
 
     if (answer != NULL) {
         take_answer(&keeper->given[place], answer, number);
-        keeper->again[place] |= answer->ends;
-        keeper->given[place].undone |= answer->undone;
+        keeper->endings[place].again |= answer->ends;
+        keeper->endings[place].undone |= answer->undone;
         keeper_read_for(keeper, place);
     }
     if (keeper->given[place].behind) {

@@ -29,7 +29,14 @@ struct given {
     bool tried; /* it did not start with ours */
     struct handed handed[KEEPER_HANDED]; /* the older one first */
     bool behind;                         /* our file is still to be handed over */
-    bool undone;                         /* and was not over when the pool began to end */
+};
+
+/* Of a pool that ends, or has, though the configuration has it. */
+struct ending {
+    bool draining; /* it has said that somebody drains it */
+    bool again;    /* and that a reload has come since */
+    bool undone;   /* one was under way as that began, and has not come to its end */
+    bool drained;  /* it is over: its place is kept until a reload */
 };
 
 struct keeper {
@@ -51,12 +58,16 @@ struct keeper {
     int signals;
     struct unit units[PLACES]; /* SPARE: not in use, or */
     struct given given[PLACES];
-    bool draining[PLACES]; /* it has said that somebody drains it */
-    bool drained[PLACES];  /* by somebody: its place is kept until a reload */
-    bool again[PLACES];    /* it is being drained, and a reload has come since */
+    struct ending endings[PLACES];
 };
 
 /* ---- keeper.c ---- */
+
+/* Of one of its units. */
+static inline size_t keeper_place(const struct keeper *keeper, const struct unit *unit)
+{
+    return (size_t)(unit - keeper->units);
+}
 
 /* All of it ends, with that exit code, or the one of whatever was first. */
 void keeper_give_up(struct keeper *keeper, int code);

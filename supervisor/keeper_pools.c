@@ -19,7 +19,7 @@
 
 static bool is_free(const struct keeper *keeper, size_t place)
 {
-    return keeper->units[place].state == UNIT_SPARE && !keeper->drained[place];
+    return keeper->units[place].state == UNIT_SPARE && !keeper->endings[place].drained;
 }
 
 /* The place of a pool of that name, or else a free one, or PLACES. */
@@ -55,7 +55,7 @@ static void want_pool(struct keeper *keeper, const struct config *config, size_t
 {
     struct unit *unit = &keeper->units[place];
 
-    keeper->drained[place] = false;
+    keeper->endings[place].drained = false;
     if (unit->state == UNIT_SPARE &&
         keeper_find_owner(keeper, config->pool, config->owner) != NULL) {
         return;
@@ -79,7 +79,7 @@ void keeper_want_pools(struct keeper *keeper, bool drained)
         const struct config *config = &keeper->pools->each[i];
         size_t place = place_for(keeper, config->pool);
 
-        if (place < PLACES && (drained || !keeper->drained[place])) {
+        if (place < PLACES && (drained || !keeper->endings[place].drained)) {
             want_pool(keeper, config, place);
         }
     }
@@ -194,8 +194,8 @@ static void pass_on(struct keeper *keeper)
         } else if (stays) {
             keeper_try_file(keeper, i);
             lifecycle_handle(unit, NULL, LIFECYCLE_MENDED, 0);
-        } else if (keeper->drained[i]) {
-            keeper->drained[i] = false;
+        } else if (keeper->endings[i].drained) {
+            keeper->endings[i].drained = false;
         } else if (unit->state != UNIT_SPARE) {
             log_info("pool %s is not in the new configuration: it is drained",
                      unit->name);

@@ -65,7 +65,7 @@ static int take_owner(struct keeper *keeper, const struct unit *unit, struct buf
 {
     const struct config *config = pools_find(keeper->pools, unit->name);
     const struct unit *other = keeper_find_owner(keeper, unit->name, config->owner);
-    struct given *given = &keeper->given[unit - keeper->units];
+    struct given *given = &keeper->given[keeper_place(keeper, unit)];
 
     if (other != NULL) {
         buffer_printf(why, "owner = %s: pool %s has it until it is started again",
@@ -83,7 +83,7 @@ static int start_pool(struct keeper *keeper, struct unit *unit, struct buffer *w
     const char *argv[1 + WORDS + OVER + 1] = {"paddock-supervisor"};
     size_t count = 1 + command_line_options(keeper->line, argv + 1, WORDS);
     autoclose int binary = -1, ours = -1, theirs = -1;
-    size_t place = (size_t)(unit - keeper->units);
+    size_t place = keeper_place(keeper, unit);
     struct spawn spawn = {.argv = argv,
                           .input = keeper_file_for(keeper, place),
                           .output = -1,
