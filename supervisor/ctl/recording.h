@@ -7,7 +7,7 @@
 
 /* What is said of one that the queue has cut to its result, behind whose it is. */
 #define RECORDING_CUT                                                                    \
-    "has given way to newer ones (recordings_mb, or Redis's memory): only its result "   \
+    "was given up for room (recordings_mb, or Redis's memory): only its result "         \
     "is left"
 
 /* Names within what `paddock save` makes (supervisor/ctl/save_command.h). */

@@ -536,7 +536,7 @@ class Sources(Case):
         self.addCleanup(self.client.redis.hdel, self.client.key("conf"), "recordings_mb")
         job = self.client.enqueue(pool.make_zip("import random\nprint(random.randbytes(9000).hex())\nraise SystemExit(3)"))
         self.client.wait(job)
-        gone = "has given way to newer ones (recordings_mb, or Redis's memory): only its result is left"
+        gone = "was given up for room (recordings_mb, or Redis's memory): only its result is left"
         for command in "trace", "save", "follow":
             with self.subTest(command):
                 done = subprocess.run([PADDOCK, command, job, "--runtime-dir", self.pool.runtime], cwd=self.folder,

@@ -4,6 +4,7 @@ them. (tests/queue/acl_test.py asks of each right whether it is needed.)"""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -203,6 +204,25 @@ class Users(Command):
                         kinds = [fields[b"k"] for _, fields in self.web.redis.xrange(self.web.key("frames:", job))]
                         self.assertEqual(kinds.count(b"result"), 1)
                     self.assertEqual(self.web.redis.zcard(self.web.key("open")), 0)
+        self.admin.acl_log_reset()
+
+    def test_each_right_that_is_missing_is_said(self):
+        """Once while that goes on, also where one is behind the other, and where what only reads is answered in between."""
+        with self.pool(workers=1) as p:
+            self.web.run("print(0)")
+            for right in ("-xrange", "-hset", "-fcall_ro"):
+                self.admin.execute_command("ACL", "SETUSER", users.WORKER, right)
+            self.web.enqueue(pool.make_zip("print(1)"))
+            pool.wait_until(lambda: p.read_log().count("(an ACL") >= 2, "it is refused")
+            time.sleep(5)
+            self.admin.execute_command("ACL", "SETUSER", users.WORKER, "+hset")
+            time.sleep(3)
+            said = re.findall(r'warning relay-0\[\d+\] .*?"(.*?)".*\(an ACL', p.read_log())
+            self.assertEqual(len(said), len(set(said)), said)
+            for right in "XRANGE", "fcall_ro":
+                self.assertTrue(any(right in one for one in said), said)
+            for right in ("+xrange", "+fcall_ro"):
+                self.admin.execute_command("ACL", "SETUSER", users.WORKER, right)
         self.admin.acl_log_reset()
 
     def test_a_program_that_cannot_be_read(self):

@@ -2,6 +2,8 @@
 unit_test(relay judge)
 unit_test(queues common)
 target_sources(queues_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/relay/queues.c)
+unit_test(complaints common)
+target_sources(complaints_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/relay/complaints.c)
 unit_test(guard common)
 target_sources(guard_test PRIVATE ${PROJECT_SOURCE_DIR}/worker/sandbox/guard.c)
 unit_test(rlimits common)

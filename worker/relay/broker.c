@@ -89,27 +89,6 @@ bool broker_passes(const struct redisReply *reply)
            (reply->type == REDIS_REPLY_ERROR && error_row(reply->str)->passes);
 }
 
-/* What only reads may be answered in between, and so end each row of errors. */
-#define QUIET_MS 10000
-
-static bool is_said(struct broker_line *line, const char *error)
-{
-    const char *script = strstr(error, " script: "); /* Redis adds who asked, and where */
-    size_t length = script != NULL ? (size_t)(script - error) : strlen(error);
-    int64_t now_ms = clock_now_ms();
-    bool said;
-
-    if (length > sizeof(line->said) - 1) {
-        length = sizeof(line->said) - 1;
-    }
-    said = strlen(line->said) == length && memcmp(line->said, error, length) == 0 &&
-           now_ms < line->said_ms + QUIET_MS;
-    memcpy(line->said, error, length);
-    line->said[length] = '\0';
-    line->said_ms = now_ms;
-    return said || line->errors > 0;
-}
-
 bool broker_accept(struct relay *relay, enum broker_line_name name, const char *what,
                    const struct redisReply *reply)
 {
@@ -126,7 +105,9 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
         return true;
     }
     row = error_row(reply->str);
-    log_event(is_said(line, reply->str) ? LOG_DEBUG : LOG_WARNING,
+    log_event(complaints_add(&broker->complaints, reply->str, clock_now_ms())
+                  ? LOG_WARNING
+                  : LOG_DEBUG,
               "unable to %s: Redis says \"%s\" (%s)", what, reply->str, row->why);
     if (row->reaction != REACT_GO_ON) {
         rest(line);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "queue/redis.h"
+#include "worker/relay/complaints.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,12 +32,11 @@ struct broker_line {
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
     bool away;           /* the last answer was an error that says how Redis is */
     unsigned errors;     /* in a row */
-    char said[128];      /* the last error, cut: what goes on is a warning once */
-    int64_t said_ms;     /* when that was */
 };
 
 struct broker {
     struct broker_line lines[BROKER_LINES];
+    struct complaints complaints;
     bool unchecked; /* whether the server will do is to be seen: at the start */
     bool reload;    /* the library is missing: load it with the next connection */
     bool version_asked;
