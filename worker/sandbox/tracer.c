@@ -434,12 +434,8 @@ static int on_point(PyObject *self)
 
 static void tell_exception(PyObject *exception)
 {
-    PyObject *name = PyUnicode_FromString(Py_TYPE(exception)->tp_name);
-    uint32_t type = name != NULL ? functions_name_number(name) : 0;
-
-    PyErr_Clear();
-    Py_XDECREF(name);
-    recorder_exception(exceptions_number(exception), type, stack.thread);
+    recorder_exception(exceptions_number(exception),
+                       functions_type_number(Py_TYPE(exception)), stack.thread);
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */

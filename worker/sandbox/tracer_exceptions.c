@@ -14,6 +14,8 @@
 
 #include "common/cleanup.h"
 
+#include <stddef.h>
+
 #define TOLD_MAX  64   /* exceptions of which something is kept */
 #define LINKS_MAX 1000 /* of a traceback that are looked at */
 
@@ -29,10 +31,14 @@ struct told {
     uint64_t number;
 };
 
+/* Where something is kept of an address is found out without looking at all that is. */
 static struct {
-    struct told told[TOLD_MAX]; /* each exception at most once */
-    size_t next;                /* the place of the next one that is new */
-    uint64_t count;             /* numbers given */
+    struct told told[TOLD_MAX];  /* each exception at most once */
+    uint32_t of[TOLD_MAX];       /* hint_of() of each's exception, */
+    uint32_t links[TOLD_MAX][2]; /* and of its links */
+    size_t next;                 /* the place of the next one that is new */
+    size_t last;                 /* of the one that was told last */
+    uint64_t count;              /* numbers given */
 } exceptions;
 
 static _Thread_local const PyObject *again; /* borrowed: for its address alone */
@@ -73,39 +79,75 @@ static bool is_among(const struct told *told, const PyTracebackObject *link)
     return false;
 }
 
-static void forget_link(struct link *link, const void *address)
+static uint32_t hint_of(const void *address)
 {
-    if (link->address == address) {
-        link->address = NULL;
-    }
+    return (uint32_t)((uintptr_t)address / _Alignof(max_align_t));
 }
 
-/* The one at that address. Where `made`, the first link of a traceback, is new, nobody
- * has it any more whose it was. */
-static struct told *find(const PyObject *exception, const PyTracebackObject *made)
+/* As many as there are, in a row: no branch but one. */
+static bool is_hinted(const uint32_t *hints, size_t count, uint32_t hint)
 {
-    struct told *found = NULL;
+    uint32_t found = 0;
 
+    for (size_t i = 0; i < count; i++) {
+        found |= hints[i] == hint;
+    }
+    return found != 0;
+}
+
+/* What is new there is nobody's whose it was. */
+static void forget_link(const void *address)
+{
+    if (!is_hinted(exceptions.links[0], array_size(exceptions.links) * 2,
+                   hint_of(address))) {
+        return;
+    }
     for (size_t i = 0; i < array_size(exceptions.told); i++) {
         struct told *told = &exceptions.told[i];
 
-        if (made != NULL) {
-            forget_link(&told->first, made);
-            forget_link(&told->last, made);
+        if (told->first.address == address) {
+            told->first.address = NULL;
+            exceptions.links[i][0] = 0;
         }
-        if (told->exception == exception) {
-            found = told;
+        if (told->last.address == address) {
+            told->last.address = NULL;
+            exceptions.links[i][1] = 0;
         }
     }
-    return found;
 }
 
-static struct told *take_next(void)
+/* The place of the one at that address, or TOLD_MAX. */
+static size_t find(const PyObject *exception)
 {
-    struct told *told = &exceptions.told[exceptions.next];
+    size_t place = 0;
+
+    if (exceptions.told[exceptions.last].exception == exception) {
+        return exceptions.last;
+    }
+    if (!is_hinted(exceptions.of, array_size(exceptions.of), hint_of(exception))) {
+        return TOLD_MAX;
+    }
+    while (place < TOLD_MAX && exceptions.told[place].exception != exception) {
+        place++;
+    }
+    return place;
+}
+
+static size_t take_next(void)
+{
+    size_t place = exceptions.next;
 
     exceptions.next = (exceptions.next + 1) % array_size(exceptions.told);
-    return told;
+    return place;
+}
+
+static void keep(size_t place, struct told told)
+{
+    exceptions.told[place] = told;
+    exceptions.of[place] = hint_of(told.exception);
+    exceptions.links[place][0] = hint_of(told.first.address);
+    exceptions.links[place][1] = hint_of(told.last.address);
+    exceptions.last = place;
 }
 
 uint64_t exceptions_number(PyObject *exception)
@@ -113,15 +155,23 @@ uint64_t exceptions_number(PyObject *exception)
     const PyTracebackObject *first = frames_traceback(exception);
     bool is_again = again == exception;
     const PyTracebackObject *made = is_again ? NULL : first;
-    struct told *told = find(exception, made);
+    size_t place = find(exception);
+    struct told told;
 
-    if (told == NULL || !is_among(told, made != NULL ? made->tb_next : first)) {
-        told = told != NULL ? told : take_next();
-        *told = (struct told){.exception = exception,
-                              .first = link_of(first),
-                              .number = ++exceptions.count};
+    if (made != NULL) {
+        forget_link(made);
     }
-    told->last = link_of(first);
+    if (place == TOLD_MAX ||
+        !is_among(&exceptions.told[place], made != NULL ? made->tb_next : first)) {
+        place = place < TOLD_MAX ? place : take_next();
+        told = (struct told){.exception = exception,
+                             .first = link_of(first),
+                             .number = ++exceptions.count};
+    } else {
+        told = exceptions.told[place];
+    }
+    told.last = link_of(first);
+    keep(place, told);
     again = is_again ? NULL : again;
-    return told->number;
+    return told.number;
 }

@@ -6,7 +6,11 @@
  */
 #include "worker/sandbox/tracer_parts.h"
 
+#include "common/cleanup.h"
 #include "worker/sandbox/recorder.h"
+
+#include <stddef.h>
+#include <string.h>
 
 static struct {
     Py_ssize_t extra;   /* slot of code with points: its function */
@@ -210,4 +214,32 @@ PyObject *functions_twin(PyObject *code)
         PyErr_Clear(); /* out of memory: it is made again */
     }
     return twin;
+}
+
+/* Kept by its letters: where a type was there may be another one by now. */
+uint32_t functions_type_number(const PyTypeObject *type)
+{
+    static struct {
+        char name[64];
+        uint32_t number;
+    } kept[4];
+    size_t place = (uintptr_t)type / _Alignof(max_align_t) % array_size(kept);
+    size_t size = strlen(type->tp_name) + 1;
+    bool is_short = size <= sizeof(kept[place].name);
+    PyObject *name;
+    uint32_t number;
+
+    if (is_short && kept[place].number != 0 &&
+        memcmp(kept[place].name, type->tp_name, size) == 0) {
+        return kept[place].number;
+    }
+    name = PyUnicode_FromString(type->tp_name);
+    number = name != NULL ? functions_name_number(name) : 0;
+    PyErr_Clear();
+    Py_XDECREF(name);
+    if (is_short) {
+        memcpy(kept[place].name, type->tp_name, size);
+        kept[place].number = number;
+    }
+    return number;
 }

@@ -40,6 +40,8 @@ bool functions_has_name(struct function *function);
 /* The number of a name of anything else, as it is in the recording's table; 0: there is
  * no room for it. */
 uint32_t functions_name_number(PyObject *text);
+/* And of a type's name. */
+uint32_t functions_type_number(const PyTypeObject *type);
 
 /* ---- tracer_variables.c ---- */
 
