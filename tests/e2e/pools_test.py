@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -314,7 +315,9 @@ class Pools(Serving):
                         os.unlink(self.file)
                 self.reload(words.replace("workers = 1", "workers = 2") + more, ["reloaded: the new configuration is in force"])
                 pool.wait_until(lambda: len(self.workers("one")) == 2, "what is good again is read")
-                for line in self.pool.read_log().splitlines():
+                # Killed while it looks for leaks, a sanitizer says so.
+                said = re.sub(r"(?m)^==\d+==Unable to get registers from thread \d+\.\n", "", self.pool.read_log())
+                for line in said.splitlines():
                     self.assertIn("message", json.loads(line))
 
     def test_one_that_dies_after_no_zygote_came_up(self):
