@@ -385,6 +385,17 @@ class GatewayTest(clients_test.Tier, unittest.IsolatedAsyncioTestCase):
             seen = form.until(said="Your program ran to its end.")
             self.assertEqual(form.output(seen[-1]), [["out", "second\n"]])
 
+    async def test_who_runs_another_while_one_runs(self):
+        """Nothing of the one before comes any more, not its end either. A name as Windows has it is one of a source file, too."""
+        slow = "import time\nfor i in range({}):\n    print('{}', flush=True)\n    time.sleep(0.1)\n"
+        with Form(self.gateway) as form:
+            form.run(slow.format(10, "first"))
+            while not form.line()["output"]:
+                pass
+            form.run(slow.format(25, "second"), "ROBOT.PY")
+            seen = form.until(said="Your program ran to its end.")
+            self.assertEqual((form.output(seen[-1]), seen[-1]["stop"]), ([["out", "second\n" * 25]], False))
+
     async def test_what_is_refused_is_said_at_the_page(self):
         with Form(self.gateway) as form:
             form.run("x" * 100001)

@@ -14,14 +14,17 @@ const PAUSE_MS = 3000; // on the mean: not all pages come at once
  * @param {string} job its id
  * @param {{state: Function, slice: Function, result: Function, gone: Function}} told what is called with the data of each event
  * of that kind; `gone`, without any, where there is no such job
+ * @returns {Function} to call where nobody looks any more: nothing is told from then on
  */
 export function follow(job, told) {
-    let last = "";
+    let last = "", left = false, source;
 
     function open() {
-        const source = new EventSource(`jobs/${job}/events` + (last && `?from=${last}`));
+        if (left) { return; }
+        source = new EventSource(`jobs/${job}/events` + (last && `?from=${last}`));
         for (const kind of ["state", "slice", "result"]) {
             source.addEventListener(kind, ({ data, lastEventId }) => {
+                if (left) { return; }
                 last = lastEventId;
                 if (kind === "result") { source.close(); }
                 told[kind](JSON.parse(data));
@@ -34,9 +37,14 @@ export function follow(job, told) {
 
     async function comeAgain() {
         const answer = await fetch(`jobs/${job}`).catch(() => null); // null: no connection, as little as before
+        if (left) { return; }
         if (answer?.status === 404) { return told.gone(); }
         setTimeout(open, PAUSE_MS * (0.5 + Math.random()));
     }
 
     open();
+    return () => {
+        left = true;
+        source.close();
+    };
 }
