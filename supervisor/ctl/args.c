@@ -18,7 +18,7 @@ static const struct row {
     size_t offset; /* of a const char *, or of a bool */
     const char *metavar, *help;
 } rows[] = {
-    {"redis", 0, ARGS_POOL, true, offsetof(struct args, redis), "ADDRESS",
+    {"redis", 0, ARGS_POOL | ARGS_CHECK, true, offsetof(struct args, redis), "ADDRESS",
      "the Redis of the queue: unix:/PATH, HOST:PORT or redis://..."},
     {"queue", 0, ARGS_POOL, true, offsetof(struct args, queue), "NAME",
      "the queue (default: the pool's)"},

@@ -128,6 +128,15 @@ static int run_program(const struct command *command, struct args *args)
     bool embed = args->redis == NULL && args->runtime_dir == NULL && args->pool == NULL;
     int code;
 
+    if (embed && args->queue != NULL) {
+        autobuffer struct buffer why = BUFFER_INIT(WHY_MAX);
+
+        if (endpoint_check_queue(args->queue, &why) < 0) {
+            return complain_why(EXIT_CONFIG, &why);
+        }
+        return complain(EXIT_USAGE, "--queue is one of a pool that runs: --redis, --pool "
+                                    "or --runtime-dir says which");
+    }
     args->feeds = input_feeds(args, args->words[0]);
     code = send_program(args, args->words[0], &pack, embed, &endpoint, id);
 
@@ -257,6 +266,10 @@ static int check(const struct command *command, struct args *args)
         return complain(EXIT_USAGE, "--json prints layers, not what %s does",
                         args->policy ? "--policy" : "--config");
     }
+    if (args->policy + (args->config != NULL) + (args->redis != NULL) > 1) {
+        return complain(EXIT_USAGE,
+                        "--policy, --config, --redis: one of these at a time");
+    }
     if (args->policy) {
         return become("paddock-zygote", policy);
     }
@@ -346,8 +359,8 @@ static const struct command commands[] = {
      "send a line, or standard input, to a job with --live-input",
      ARGS_POOL | ARGS_JSON | ARGS_EOF | ARGS_NAMES, 1, 2, input},
     {"check", "check [--redis ADDRESS] [--config FILE] [--policy]",
-     "attack the sandbox layer by layer and say which hold",
-     ARGS_POOL | ARGS_JSON | ARGS_CHECK, 0, 0, check},
+     "attack the sandbox layer by layer and say which hold", ARGS_JSON | ARGS_CHECK, 0, 0,
+     check},
     {"verdicts", "verdicts", "list how a job can end", ARGS_JSON, 0, 0, verdicts},
 };
 

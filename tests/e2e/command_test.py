@@ -583,6 +583,11 @@ class Pools(Command):
         self.assertTrue(all(layer["holds"] for layer in layers if layer["mandatory"]), layers)
         self.assertEqual({tuple(layer) for layer in layers}, {("kind", "name", "holds", "mandatory", "granted", "detail")})
         self.check(self.paddock("check", "--json", "--policy"), 2, "", "--policy")
+        for words in ("--config", "f", "--redis", "127.0.0.1:1"), ("--policy", "--config", "f"), ("--redis", "127.0.0.1:1", "--policy"):
+            self.check(self.paddock("check", *words), 2, "", "--policy, --config, --redis: one of these at a time")
+        self.check(self.paddock("check", "--queue", "q"), 2, "", "there is no option --queue here")
+        for name, code, sentence in ("{x}", 100, "takes at most 64 letters"), ("x", 2, "is one of a pool that runs"):
+            self.check(self.paddock("run", self.path("nobody.py"), "--queue", name), code, "", sentence)
         with pool.RedisServer() as server:
             first = self.paddock("check", "--json", "--redis", f"unix:{server.socket}").stdout.splitlines()[0]
         self.assertEqual(json.loads(first)["name"], "redis")
