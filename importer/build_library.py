@@ -187,14 +187,18 @@ def add_package(builder, name):
         (builder.add_folder if os.path.isdir(part) else builder.add_file)(part)
 
 
-def state(names):
-    """A sum of what the packages are now, that is another one when Debian has updated any: names, sizes and times of all files, also
+def parts_of(names):
+    return [part for name in names if find(name) is not None for part in parts(name)]
+
+
+def state(tops):
+    """A sum of what is there now, that is another one when Debian has updated any: names, sizes and times of all files, also
     of those that an archive does not have, as they fit the others."""
     files = []
-    for part in (part for name in names if find(name) is not None for part in parts(name)):
-        if not os.path.isdir(part):
-            files.append(part)
-        for folder, _, inside in os.walk(part):
+    for top in tops:
+        if not os.path.isdir(top):
+            files.append(top)
+        for folder, _, inside in os.walk(top):
             files += (os.path.join(folder, file) for file in inside if not file.endswith(".pyc"))
     about = [(path, os.lstat(path).st_size, os.lstat(path).st_mtime_ns) for path in sorted(files)]
     return hashlib.sha256(repr(about).encode()).hexdigest()
@@ -207,10 +211,10 @@ def top_level(names):
 def stamp(asked, added):
     """What says for which interpreter an archive was made, what was asked for, and with what it was made, therefore."""
     magic = int.from_bytes(importlib.util.MAGIC_NUMBER, "little")
-    lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", *(f"asked {name}" for name in asked),
-             *(f"add {name}" for name in added)]
+    lines = [f"format {FORMAT}", f"python {sys.version}", f"magic {magic:x}", f"zones {state([ZONES])}",
+             *(f"asked {name}" for name in asked), *(f"add {name}" for name in added)]
     if added:
-        lines.append(f"state {state(top_level(added))}")
+        lines.append(f"state {state(parts_of(top_level(added)))}")
     return "".join(line + "\n" for line in lines)
 
 

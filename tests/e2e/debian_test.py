@@ -199,6 +199,11 @@ class Debian(unittest.TestCase):
         self.assertNotEqual(newer, older, "an update of what was added is noticed")
         done = self.apt("remove", "python3-six")
         self.assertIn("six is left out", done.stdout + done.stderr)
+        self.machine.run("touch", "/usr/share/zoneinfo/Europe/Berlin")
+        self.assertNotIn("fits", self.machine.run("paddock-library", "--update").stdout)
+        older = self.machine.run("paddock-library", "--show").stdout
+        self.apt("install", "--reinstall", "tzdata")
+        self.assertNotEqual(self.machine.run("paddock-library", "--show").stdout, older, "an update of time zones is noticed")
         library, before = self.machine.path("/usr/libexec/paddock/python-library.zip"), self.process()
         made, told = os.stat(library).st_ino, self.machine.log("paddock").count("zygote ready")
         with open(self.machine.path("/etc/apt/sources.list.d/security.list"), "w") as file:
