@@ -19,7 +19,7 @@ enum args_set {
     ARGS_ID = 1 << 2,
     ARGS_FOLLOW = 1 << 3,
     ARGS_FIELDS_OF_JOB = 1 << 4,
-    ARGS_CHECK = 1 << 5, /* --policy, --config */
+    ARGS_CHECK = 1 << 5, /* --policy, --config, --redis */
     ARGS_TRACE = 1 << 6, /* --format, --output */
     ARGS_SAVE = 1 << 7,  /* --output */
     ARGS_EOF = 1 << 8,

@@ -358,7 +358,7 @@ static const struct command commands[] = {
     {"input", "input ID [TEXT] [--eof]",
      "send a line, or standard input, to a job with --live-input",
      ARGS_POOL | ARGS_JSON | ARGS_EOF | ARGS_NAMES, 1, 2, input},
-    {"check", "check [--redis ADDRESS] [--config FILE] [--policy]",
+    {"check", "check [--policy | --config FILE | --redis ADDRESS]",
      "attack the sandbox layer by layer and say which hold", ARGS_JSON | ARGS_CHECK, 0, 0,
      check},
     {"verdicts", "verdicts", "list how a job can end", ARGS_JSON, 0, 0, verdicts},
