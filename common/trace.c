@@ -271,13 +271,13 @@ static bool can_be_thread(struct trace *trace, uint64_t thread)
 
 static void apply_call(struct trace *trace, const struct trace_past *past)
 {
-    int64_t line = (int64_t)trace_function(trace, past->function).line + past->step;
+    int64_t line = (int64_t)trace_function(trace, past->number).line + past->step;
 
     if (can_call(trace) && can_be_line(trace, line)) {
         trace_set_known(trace, trace_known(trace) + 1);
         push(trace, past->kind, false,
              (struct trace_call){
-                 .function = past->function, .untold = trace->quiet, .line = line});
+                 .function = past->number, .untold = trace->quiet, .line = line});
     }
 }
 
@@ -317,14 +317,29 @@ static void apply_line(struct trace *trace, const struct trace_past *past)
     }
 }
 
+static void apply_exception(struct trace *trace, const struct trace_past *past)
+{
+    const struct trace_stack *stack = trace_stack_of(trace);
+    bool untold = stack->depth > 0 && stack->calls[stack->depth - 1].untold;
+
+    trace->exception += (uint32_t)past->step;
+    if (!trace->quiet && !untold && stack->over == 0) {
+        trace_tell_other(trace, (struct trace_event){.kind = WIRE_EXCEPTION,
+                                                     .time_us = trace->time_us,
+                                                     .exception = trace->exception,
+                                                     .type = past->number});
+    }
+}
+
 static const struct {
     void (*apply)(struct trace *trace,
                   const struct trace_past *past); /* NULL: no trace record */
     int level;                                    /* what it adds to the depth */
 } changes[WIRE_KIND_LIMIT] = {
-    [WIRE_CALL] = {apply_call, 1},      [WIRE_RESUME] = {apply_call, 1},
-    [WIRE_RETURN] = {apply_return, -1}, [WIRE_UNWIND] = {apply_return, -1},
-    [WIRE_YIELD] = {apply_return, -1},  [WIRE_LINE] = {apply_line, 0},
+    [WIRE_CALL] = {apply_call, 1},           [WIRE_RESUME] = {apply_call, 1},
+    [WIRE_RETURN] = {apply_return, -1},      [WIRE_UNWIND] = {apply_return, -1},
+    [WIRE_YIELD] = {apply_return, -1},       [WIRE_LINE] = {apply_line, 0},
+    [WIRE_EXCEPTION] = {apply_exception, 0},
 };
 
 int trace_level(enum wire_kind kind)
@@ -345,19 +360,27 @@ void trace_happen(struct trace *trace, struct trace_past past)
     trace_remember(trace, past);
 }
 
+/* Of a function, or of the name of an exception's type; 0: there is none such. */
+static uint32_t known_number(const struct trace *trace, enum wire_kind kind,
+                             uint64_t number)
+{
+    uint64_t most = kind == WIRE_EXCEPTION ? UINT32_MAX : trace->tables.functions.count;
+
+    return number <= most ? (uint32_t)number : 0;
+}
+
 static void take_trace(struct trace *trace, const struct wire_decoded *record)
 {
-    const struct wire_field *operand = &record->fields[1];
     struct trace_past past = {.kind = record->kind};
 
-    if (record->kind == WIRE_LINE) {
-        past.step = operand->integer;
-    } else if (record->field_count > 1 &&
-               operand->number <= trace->tables.functions.count) {
-        past.function = (uint32_t)operand->number;
-    }
-    if (record->kind == WIRE_RESUME) {
-        past.step = record->fields[2].integer;
+    for (size_t i = 1; i < record->field_count; i++) { /* behind the time */
+        const struct wire_field *field = &record->fields[i];
+
+        if (field->type == 's') {
+            past.step = field->integer;
+        } else {
+            past.number = known_number(trace, past.kind, field->number);
+        }
     }
     trace_advance(trace, record->time_us);
     trace_happen(trace, past);
@@ -461,6 +484,7 @@ static void take_sync(struct trace *trace, const struct wire_decoded *record)
     }
     trace->thread = record->fields[1].number;
     trace->remembered = 0;
+    trace->exception = 0;
     same = keep_same(trace, record);
     trace_set_known(trace, named);
     trace_advance(trace, record->time_us);
@@ -502,7 +526,7 @@ static void (*const takers[WIRE_KIND_LIMIT])(struct trace *trace,
     [WIRE_LINE] = take_trace,      [WIRE_YIELD] = take_trace,
     [WIRE_RESUME] = take_trace,    [WIRE_REPEAT] = trace_take_repeat,
     [WIRE_THREAD] = take_thread,   [WIRE_SYNC] = take_sync,
-    [WIRE_DROPPED] = take_dropped,
+    [WIRE_DROPPED] = take_dropped, [WIRE_EXCEPTION] = take_trace,
 };
 
 int trace_record(struct trace *trace, const struct wire_decoded *record,

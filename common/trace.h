@@ -49,6 +49,7 @@ struct trace_limits {
  *                           those that are not told count)
  *   RETURN, UNWIND, YIELD   a call is left: `call`, `depth`, `line` its last one
  *   LINE                    `line` of the innermost call, which is `call`, begins
+ *   EXCEPTION               `exception` has come to the innermost call, as above
  *   REPEAT                  `count` records of a repeat, which came again after `period`
  *                           records, are not told one by one
  *   every other kind        `record` is it; `call` the innermost one, `depth` how many
@@ -65,6 +66,8 @@ struct trace_event {
     uint32_t function; /* number of `call`; 0: not known */
     struct trace_function call;
     int64_t line;
+    uint32_t exception; /* its number, the same for the same one */
+    uint32_t type;      /* of it: a name's number, for trace_name() */
     uint64_t count, period;
     const struct wire_decoded *record; /* NULL for what is told by no record alone */
 };

@@ -10,8 +10,8 @@
 /* A trace record as a `repeat` means it. */
 struct trace_past {
     enum wire_kind kind;
-    uint32_t function; /* call, resume */
-    int64_t step;      /* line, resume */
+    uint32_t number; /* call, resume: of the function; exception: of its type's name */
+    int64_t step;    /* line, resume; exception: modulo 2^32 */
 };
 
 struct trace_call {
@@ -42,11 +42,12 @@ struct trace {
     uint64_t before_us; /* of the record before, of any kind */
     uint64_t latest_us; /* of all records */
     uint64_t thread;
-    uint64_t seen;    /* trace records */
-    uint64_t open;    /* calls on all stacks */
-    uint32_t known;   /* of these, that count for WIRE_OPEN_MAX */
-    uint64_t gaps;    /* so far: records that are missing */
-    uint32_t threads; /* one more than the highest number that had a call */
+    uint64_t seen;      /* trace records */
+    uint64_t open;      /* calls on all stacks */
+    uint32_t known;     /* of these, that count for WIRE_OPEN_MAX */
+    uint32_t exception; /* number of the last one */
+    uint64_t gaps;      /* so far: records that are missing */
+    uint32_t threads;   /* one more than the highest number that had a call */
     struct trace_past past[TRACE_PAST]; /* as a ring */
     uint32_t past_end, remembered;
     bool brief;          /* repeats are not told one by one */

@@ -40,6 +40,7 @@ struct repeat {
     int low;    /* the lowest level that it comes to, from where it begins: <= 0 */
     int high;   /* the highest: >= 0 */
     bool calls; /* there are others than lines in it */
+    uint32_t exceptions; /* what one round adds to the number of the last one */
     /* of the calls that a round finds, by how far below the innermost each is: down to
      * the one that it leaves where it is, at `low` */
     struct moves moves[TRACE_PAST];
@@ -57,6 +58,11 @@ static void measure_line(struct moves *moves, int64_t step)
     moves->most = moves->lines > moves->most ? moves->lines : moves->most;
 }
 
+static uint32_t exceptions_of(const struct trace_past *past)
+{
+    return past->kind == WIRE_EXCEPTION ? (uint32_t)past->step : 0;
+}
+
 static void measure(const struct trace *trace, struct repeat *repeat)
 {
     for (uint32_t back = repeat->period; back > 0; back--) {
@@ -69,6 +75,7 @@ static void measure(const struct trace *trace, struct repeat *repeat)
         if (past->kind == WIRE_LINE && repeat->net == repeat->low) {
             measure_line(&repeat->moves[-repeat->low], past->step);
         }
+        repeat->exceptions += exceptions_of(past);
     }
 }
 
@@ -91,8 +98,13 @@ static void tell_rest(struct trace *trace, const struct repeat *repeat, uint64_t
     }
 }
 
+/* As if so many had been told, from the first of a round on. */
 static void pass(struct trace *trace, struct repeat *repeat, uint64_t count)
 {
+    trace->exception += (uint32_t)(count / repeat->period) * repeat->exceptions;
+    for (uint64_t i = 0; i < count % repeat->period; i++) {
+        trace->exception += exceptions_of(past_at(trace, repeat->period - (uint32_t)i));
+    }
     remember_again(trace, repeat->period, count);
     repeat->done += count;
     trace->seen += count;

@@ -32,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 #define WIRE_MAGIC   "PADDOCK" /* first field of the header record */
 
 /* kind number, identifier, wire name, fields, what it says */
@@ -66,9 +66,10 @@
     R(15, RESUME, "resume", "t:time u:function s:step",                                  \
       "A suspended call of this function goes on, on the line that it was suspended "    \
       "on: so many below that of its function")                                          \
-    R(16, EXCEPTION, "exception", "t:time u:exception u:type",                           \
+    R(16, EXCEPTION, "exception", "t:time s:step u:type",                                \
       "An exception has come to the innermost call, which goes on with it or is left "   \
-      "by it; the same number again: the same one")                                      \
+      "by it; its number is so many above the last one's (at first, and behind a "       \
+      "`sync`: above 0)")                                                                \
     R(17, ERROR, "error",                                                                \
       "t:time x:relation x:type x:message [:frames x:file u:line u:column u:end_line "   \
       "u:end_column x:function x:source ]",                                              \

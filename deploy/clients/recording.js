@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). For browsers and node; needs nothing else, but
+ * Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 4). For browsers and node; needs nothing else, but
  * of node before 22 to be known as a module: by package.json, or as recording.mjs.
  * Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is
  * kept grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a
@@ -17,7 +17,7 @@
  * its program was killed.
  */
 
-const VERSION = 3, MAGIC = "PADDOCK";
+const VERSION = 4, MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
 const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
 const LINE = new TextEncoder().encode('{"kind":"header",');
@@ -46,7 +46,7 @@ const FIELDS = {
     13: "name name:u text:x",
     14: "yield time:t",
     15: "resume time:t function:u step:s",
-    16: "exception time:t exception:u type:u",
+    16: "exception time:t step:s type:u",
     17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u " +
         "function:x source:x ]",
     18: "dropped time:t produced:u",
@@ -61,7 +61,7 @@ const FIELDS = {
 };
 
 /** What a trace record adds to the depth. @type {{[kind: string]: number}} */
-const LEVELS = { call: 1, resume: 1, return: -1, unwind: -1, yield: -1, line: 0 };
+const LEVELS = { call: 1, resume: 1, return: -1, unwind: -1, yield: -1, line: 0, exception: 0 };
 
 /** @typedef {{name: string, letter: string, group: Field[]}} Field @typedef {{[field: string]: any}} Members */
 
@@ -285,15 +285,16 @@ const NOWHERE = Object.freeze({ function: "", file: "", line: 0 });
 /**
  * What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
  * `high`. To the line of a call that it finds, at a level of 0 (the innermost) down to `low`, it adds `lines` on the way
- * from a `least` to a `most`: these are in `moves`, the last of which is that of the lowest.
+ * from a `least` to a `most`: these are in `moves`, the last of which is that of the lowest. To the number of the last exception
+ * it adds `exceptions`, modulo 2^32.
  * @typedef {{lines: number, least: number, most: number}} Moves
  * @typedef {{pattern: RecordingRecord[], at: number, left: number, done: number, net: number, low: number, high: number,
- *     moves: Moves[]}} Repeat
+ *     exceptions: number, moves: Moves[]}} Repeat
  */
 
 /** @param {RecordingRecord[]} pattern @param {number} left @returns {Repeat} */
 function measured(pattern, left) {
-    const repeat = { pattern, at: 0, left, done: 0, net: 0, low: 0, high: 0, moves: [{ lines: 0, least: 0, most: 0 }] };
+    const repeat = { pattern, at: 0, left, done: 0, net: 0, low: 0, high: 0, exceptions: 0, moves: [{ lines: 0, least: 0, most: 0 }] };
     for (const { kind, step } of pattern) {
         repeat.net += LEVELS[kind];
         repeat.high = Math.max(repeat.high, repeat.net);
@@ -305,6 +306,8 @@ function measured(pattern, left) {
             moves.lines += step;
             moves.least = Math.min(moves.least, moves.lines);
             moves.most = Math.max(moves.most, moves.lines);
+        } else if (kind === "exception") {
+            repeat.exceptions = (repeat.exceptions + step) | 0;
         }
     }
     return repeat;
@@ -327,6 +330,7 @@ export class Trace {
     #stacks = /** @type {Map<number, Place[]>} */ (new Map());
     #stack = /** @type {Place[]} */ ([]); // of the thread
     #open = 0; // calls on all stacks
+    #exception = 0; // number of the last one
     #history = /** @type {RecordingRecord[]} */ ([]); // the last trace records, and some before these
     #repeat = /** @type {Repeat | null} */ (null); // that is being unfolded
     #seen = 0; // trace records, and those that are missing
@@ -388,8 +392,9 @@ export class Trace {
         const { pattern } = repeat;
         while (repeat.left > 0) {
             const canSkip = repeat.at === 0 && repeat.done >= this.#repeats && repeat.left >= pattern.length;
-            const records = canSkip ? this.#skip(repeat) * pattern.length : 0;
+            const rounds = canSkip ? this.#skip(repeat) : 0, records = rounds * pattern.length;
             if (records > 0) {
+                this.#exception = (this.#exception + Math.imul(rounds, repeat.exceptions)) >>> 0;
                 repeat.left -= records;
                 this.#seen += records;
                 yield this.#event("folded", { period: pattern.length, records, depth: this.#stack.length });
@@ -485,13 +490,13 @@ export class Trace {
     #apply(record) {
         const kind = record.kind;
         switch (kind) {
-        case "call": case "resume": case "line": case "return": case "unwind": case "yield": return this.#traced(record);
+        case "call": case "resume": case "line": case "return": case "unwind": case "yield": case "exception":
+            return this.#traced(record);
         case "repeat": return this.#begin(record);
         case "file": case "function": case "name": return this.#define(record);
         case "thread": return this.#switch(record.thread);
         case "sync": return this.#sync(record);
         case "header": return this.#event(kind, { level: record.level, engine: record.engine });
-        case "exception": return this.#here(kind, { exception: record.exception, type: this.#name(record.type) });
         case "variable": return this.#variable(record);
         case "out": case "err": return this.#event(kind, { text: this.#text[kind].decode(record.data, { stream: true }) });
         case "dropped": {
@@ -514,6 +519,10 @@ export class Trace {
         let depth = stack.length, call;
         if (this.#history.push(record) === 4 * HISTORY) { this.#history.splice(0, 3 * HISTORY); }
         this.#seen++;
+        if (kind === "exception") {
+            this.#exception = (this.#exception + record.step) >>> 0; // what is left of it by 2^32
+            return this.#here(kind, { exception: this.#exception, type: this.#name(record.type) });
+        }
         if (kind === "line") {
             call = depth > 0 ? stack[depth - 1] : NOWHERE;
             if (depth > 0) { call.line = this.#line(call.line + record.step); }
@@ -570,6 +579,7 @@ export class Trace {
         this.#open -= this.#stacks.get(thread)?.length ?? 0;
         this.#stacks.delete(thread);
         this.#switch(thread);
+        this.#exception = 0;
         this.#open += stack.length;
         for (const call of stack) { this.#stack.push({ ...this.#place(call.function), line: call.line }); }
         return this.#event("sync", { depth: stack.length, stack: this.#stack.map((call) => ({ ...call })) });

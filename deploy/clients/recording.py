@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 3). Python 3.9 or later, its library alone.
+"""Reads Paddock's recordings (docs/PROTOCOL.md, "The recording", version 4). Python 3.9 or later, its library alone.
 
 Trusts nothing: a recording is written in the process of the program that it tells of, which may be hostile. What is kept
 grows with the bytes that have come, and with calls that are open, of which there are 200,000 at most; what a `repeat` stands
@@ -21,10 +21,11 @@ from collections import deque
 from itertools import islice
 from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
 
-VERSION = 3
+VERSION = 4
 MAGIC = "PADDOCK"
 RECORD_MAX = 32768  # bytes
 NUMBER_MAX = 2**53 - 1
+NUMBERS = 2**32  # of exceptions: they begin again
 FIELDS_MAX = 1024  # of a record: each in a group, and a group's count
 LINE = b'{"kind":"header",'
 LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder"
@@ -52,7 +53,7 @@ FIELDS = {
     13: "name name:u text:x",
     14: "yield time:t",
     15: "resume time:t function:u step:s",
-    16: "exception time:t exception:u type:u",
+    16: "exception time:t step:s type:u",
     17: "error time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u end_column:u "
         "function:x source:x ]",
     18: "dropped time:t produced:u",
@@ -67,7 +68,7 @@ FIELDS = {
 }
 
 # What a trace record adds to the depth.
-LEVELS = {"call": 1, "resume": 1, "return": -1, "unwind": -1, "yield": -1, "line": 0}
+LEVELS = {"call": 1, "resume": 1, "return": -1, "unwind": -1, "yield": -1, "line": 0, "exception": 0}
 
 Fields = List[Tuple[str, str, Any]]
 # A record: its `kind`, and its fields by the names of PROTOCOL's table. `time` counts from the start of the job, in
@@ -306,6 +307,7 @@ class Trace:
         self._time = 0
         self._stacks: Dict[int, List[_Call]] = {}
         self._open = 0  # calls on all stacks
+        self._number = 0  # of the last exception
         self._repeat: Optional[_Repeat] = None  # that is being unfolded
         self._seen = 0  # trace records, and those that are missing
         self._files: List[str] = []  # from number 0
@@ -315,11 +317,11 @@ class Trace:
         decoder = codecs.getincrementaldecoder("utf-8")
         self._text = {"out": decoder("replace"), "err": decoder("replace")}
         self._tellers = {
-            **dict.fromkeys(("call", "resume", "line", "return", "unwind", "yield"), self._traced),
+            **dict.fromkeys(("call", "resume", "line", "return", "unwind", "yield", "exception"), self._traced),
             **dict.fromkeys(("error", "end", "level", "input", "input_end", "host"), self._as_it_is),
             **dict.fromkeys(("out", "err"), self._output), **dict.fromkeys(("value", "saved"), self._part),
             **dict.fromkeys(("file", "function", "name"), self._define), "header": self._header, "repeat": self._begin,
-            "thread": self._switch, "sync": self._sync, "dropped": self._dropped, "exception": self._exception,
+            "thread": self._switch, "sync": self._sync, "dropped": self._dropped,
             "variable": self._variable,
         }
         self._switch({"thread": 0})
@@ -362,6 +364,7 @@ class Trace:
             if repeat.at == 0 and self._repeats is not None and repeat.done >= self._repeats and repeat.left >= period:
                 rounds = self._skip(repeat)
                 if rounds > 0:
+                    self._number = (self._number + rounds * repeat.exceptions) % NUMBERS
                     repeat.left -= rounds * period
                     self._seen += rounds * period
                     yield self._event("folded", period=period, records=rounds * period, depth=len(self._stack))
@@ -457,6 +460,9 @@ class Trace:
         depth = len(stack)
         self._history.append(record)
         self._seen += 1
+        if kind == "exception":
+            self._number = (self._number + record["step"]) % NUMBERS
+            return self._here("exception", exception=self._number, type=self._named(record["type"]))
         if kind == "line":
             call = _NOWHERE
             if depth:
@@ -519,6 +525,7 @@ class Trace:
             self._line(place["line"])
         self._open -= len(self._stacks.pop(record["thread"], ()))
         self._switch(record)
+        self._number = 0
         self._open += len(record["stack"])
         for place in record["stack"]:
             call = self._call(place["function"])
@@ -540,9 +547,6 @@ class Trace:
 
     def _as_it_is(self, record: Record) -> Event:
         return {**self._event(record["kind"]), **record}
-
-    def _exception(self, record: Record) -> Event:
-        return self._here("exception", exception=record["exception"], type=self._named(record["type"]))
 
     def _variable(self, record: Record) -> Event:
         gone = record["type"] == 0
@@ -586,11 +590,12 @@ class Trace:
 class _Repeat:
     """What is left of one. A round of it adds `net` to the depth, on the way to which it is lowest by `low` and highest by
     `high`. To the line of a call that it finds, at a level of 0 (the innermost) down to `low`, it adds lines on the way from a
-    least to a most, which are in `moves`; `lines`, `least` and `most` are those at the lowest."""
+    least to a most, which are in `moves`; `lines`, `least` and `most` are those at the lowest. To the number of the last exception
+    it adds `exceptions`."""
 
     def __init__(self, pattern: List[Record], records: int) -> None:
         self.pattern, self.at, self.left, self.done = pattern, 0, records, 0
-        self.net = self.low = self.high = self.lines = self.least = self.most = 0
+        self.net = self.low = self.high = self.lines = self.least = self.most = self.exceptions = 0
         self.moves = [(0, 0)]
         for record in pattern:
             self.net += LEVELS[record["kind"]]
@@ -604,6 +609,8 @@ class _Repeat:
                 self.least = min(self.least, self.lines)
                 self.most = max(self.most, self.lines)
                 self.moves[-1] = self.least, self.most
+            elif record["kind"] == "exception":
+                self.exceptions += record["step"]
 
     def holds(self, line: int, level: int) -> bool:
         """Can a round begin where a call at this level is at this line?"""

@@ -192,8 +192,7 @@ static void write_dropped(struct chrome *chrome, const struct trace_event *event
 static void write_exception(struct chrome *chrome, const struct trace *trace,
                             const struct trace_event *event)
 {
-    begin(chrome, trace_name(trace, wire_find(event->record, "type")->number),
-          INSTANT("exception"), event);
+    begin(chrome, trace_name(trace, event->type), INSTANT("exception"), event);
     buffer_add_text(&chrome->line, "{\"in\":");
     add_name(&chrome->line, event->call.name);
     buffer_printf(&chrome->line, ",\"line\":%lld}", (long long)event->line);

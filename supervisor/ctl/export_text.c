@@ -152,7 +152,7 @@ static void write_output(struct text *text, const struct trace_event *event)
 static void write_exception(struct text *text, const struct trace_event *event)
 {
     buffer_add_text(&text->line, "exception ");
-    add_name(text, trace_name(text->trace, number_of(event, "type")));
+    add_name(text, trace_name(text->trace, event->type));
 }
 
 static void write_error(struct text *text, const struct trace_event *event)

@@ -46,7 +46,7 @@ def source_of(program, times=1):
         return file.read() * times
 
 
-EVENTS = (*recording.TRACE, "exception", "variable")
+EVENTS = (*recording.TRACE, "variable")
 
 
 def run_traced(client, source, level):

@@ -257,7 +257,8 @@ class Levels(trace_test.Reading):
         start = next(i for i, e in enumerate(events) if e["kind"] == "call" and e["function"] == "a")
         self.assertEqual([(e["kind"], e.get("function"), e.get("line")) for e in events[start:] if e["kind"] in (*trace_test.TRACED, "level")], [
             ("call", "a", 2), ("line", "a", 2), ("level", None, None), ("return", "a", 2), ("level", None, None), ("resume", "b", 4),
-            ("line", "b", 4), ("line", "b", 5), ("unwind", "b", 5), ("unwind", "<module>", 3)])
+            ("line", "b", 4), ("line", "b", 5), ("exception", "b", 5), ("unwind", "b", 5), ("exception", "<module>", 3),
+            ("unwind", "<module>", 3)])
 
     THREADS = ("import paddock, threading, time\nLEVEL = {level!r}\ndone = False\n"
                "def small():\n    for a in range(9000): pass\n    return a\n"
@@ -287,7 +288,7 @@ class Levels(trace_test.Reading):
                     elif e["kind"] in trace_test.TRACED:
                         self.assertEqual(e["function"], stack[-1])
                         self.assertIn(e["line"], self.LINES.get(e["function"], {e["line"]}))
-                        if e["kind"] != "line":
+                        if e["kind"] not in ("line", "exception"):
                             stack.pop()
                 self.assertEqual([stack for stack in stacks.values() if stack], [])
 

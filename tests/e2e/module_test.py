@@ -229,7 +229,7 @@ class Save(pool.TestCase):
             def text(value):
                 return bytes([len(value)]) + value
             return b"\x19\0" + text(name) + text(b"t") + bytes([len(part) if total is None else total]) + text(part)
-        header = b"\x01\x07PADDOCK\x03\x00\x00"
+        header = b"\x01\x07PADDOCK\x04\x00\x00"
         data = header + b"".join(saved(name, b"x") for name in (b"../up", b"/abs", b"..", b"", b"a\0b", b"a/b", b"\x1b[2J", "\u202e".encode(), b"\xff\xfe",
                                                                   b"\xc2\x9b"))
         data += saved(b"ok", b"1", 2) + saved(b"ok", b"2", 2) + saved(b"half", b"1", 9) + b"\x7f"
@@ -246,7 +246,7 @@ class Save(pool.TestCase):
 
     def save_bad(self, parts):
         with open(os.path.join(self.folder, "bad"), "wb") as file:
-            file.write(b"\x01\x07PADDOCK\x03\x00\x00" + parts)
+            file.write(b"\x01\x07PADDOCK\x04\x00\x00" + parts)
         return self.save("bad", "--output", "out")
 
     def test_values_of_a_hostile_recording(self):
@@ -312,7 +312,7 @@ class Save(pool.TestCase):
 
     def test_half_a_file(self):
         with open(os.path.join(self.folder, "half"), "wb") as file:
-            file.write(b"\x01\x07PADDOCK\x03\x00\x00" + b"\x19\0\x01a\x01t\x09\x01x")
+            file.write(b"\x01\x07PADDOCK\x04\x00\x00" + b"\x19\0\x01a\x01t\x09\x01x")
         done = self.save("half", "--output", "out")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "out\n", "paddock: 1 of the files came in part only\n"))
         self.assertEqual(self.read("out", "files", "a"), b"x")

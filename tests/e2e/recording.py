@@ -17,7 +17,7 @@ FIELDS = {
     13: ("name", "name:u text:x"),
     14: ("yield", "time:t"),
     15: ("resume", "time:t function:u step:s"),
-    16: ("exception", "time:t exception:u type:u"),
+    16: ("exception", "time:t step:s type:u"),
     17: ("error", "time:t relation:x type:x message:x frames:[ file:x line:u column:u end_line:u "
                   "end_column:u function:x source:x ]"),
     18: ("dropped", "time:t produced:u"),
@@ -110,7 +110,7 @@ def decode(data, partial=False):
     return records
 
 
-TRACE = "call", "return", "unwind", "line", "yield", "resume"
+TRACE = "call", "return", "unwind", "line", "yield", "resume", "exception"
 
 
 def unfold(records):

@@ -35,7 +35,7 @@ class Recording(pool.TestCase):
 
     def test_calls_in_order_with_output(self):
         _, records = self.run_program({"robot.py": ROBOT, "bees.py": BEES}, "ok", trace="calls")
-        self.assertEqual(records[0], {"kind": "header", "magic": "PADDOCK", "version": 3,
+        self.assertEqual(records[0], {"kind": "header", "magic": "PADDOCK", "version": 4,
                                       "level": "calls", "engine": records[0]["engine"]})
         names = [name for _, _, name in recording.calls(records)]
         self.assertEqual(names, ["<module>", "<module>", "Bee", "main", "Bee.buzz", "Bee.hum", "Bee.hum"])

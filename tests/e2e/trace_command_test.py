@@ -54,7 +54,7 @@ def text(value):
     return varint(len(value.encode())) + value.encode()
 
 
-HEADER = b"\x01" + text("PADDOCK") + b"\x03" + text("lines") + text("test")
+HEADER = b"\x01" + text("PADDOCK") + b"\x04" + text("lines") + text("test")
 TABLES = b"\x02\0" + text("/robot/a.py") + b"\x03\x01\0\x05" + text("f") + b"\x03\x02\0\x09" + text("g")
 
 
@@ -416,7 +416,7 @@ class Unreadable(Case):
         self.check_torn(whole + HEADER, whole, len(whole), "a second header")
         self.check_torn(b"PK\3\4 is a ZIP", b"", 0, "")
         self.check_torn(b"\x06\x01", b"", 0, "this is not the beginning of a recording")
-        self.check_torn(HEADER.replace(b"PADDOCK\x03", b"PADDOCK\x02"), b"", 0, "a recording of version 2, where this reader knows version 3")
+        self.check_torn(HEADER.replace(b"PADDOCK\x04", b"PADDOCK\x03"), b"", 0, "a recording of version 3, where this reader knows version 4")
         self.check_torn(HEADER.replace(b"PADDOCK", b"MANEGES"), b"", 0, "this is not a recording of Paddock")
         self.check_torn(b"", b"", 0, "there is nothing in it")
         self.check_torn(b'{"a":1}', b"", 0, "this is not the beginning of a recording")

@@ -16,7 +16,7 @@ import unittest
 import pool
 
 FILE = "/robot/robot.py"
-TRACED = "call", "return", "unwind", "line", "yield", "resume"
+TRACED = "call", "return", "unwind", "line", "yield", "resume", "exception"
 
 
 def load(*path):
@@ -468,7 +468,20 @@ class Trace(Reading):
                     self.assertRegex(line, r'^$|^(Current thread|Thread) 0x\w+ \(most recent call first\):$|'
                                            r'^Timeout \(0:00:00.001000\)!$|^  File "/[\w./]+", line \d+ in |^  <no Python frame>$')
 
-    EXCEPTIONS = "for i in range(400000):\n    try: raise ValueError\n    except ValueError: pass\ndef last(): pass\nlast()\n"
+    def test_exceptions_in_loops(self):
+        """They come again as they came before, and each is another one."""
+        source = ("def find(n):\n    if n: return find(n - 1)\n    raise KeyError\nfor i in range(3000):\n    try: find(3)\n"
+                  "    except KeyError: pass\n")
+        job = self.client.run(source, trace="lines")
+        events = self.read(job)
+        self.check_order(events)
+        self.assertEqual([e["exception"] for e in events if e["kind"] == "exception"], [1 + i // 5 for i in range(15000)])
+        self.assert_same(told(events), traced(source, "line")[1])
+        self.assertLess(sum(r["kind"] == "exception" for r in recording.Decoder().push(job.recording)), 7500)
+
+    # In a loop that never comes again as it came before.
+    EXCEPTIONS = ("x, count = 1, 0\nfor i in range(400000):\n    x = x * 1103515245 + 12345 & 0x7fffffff\n    if x >> 16 & 1:\n        count += 1\n"
+                  "        try: raise ValueError\n        except ValueError: pass\ndef last(): pass\nlast()\nprint(count)\n")
 
     def test_exceptions_are_not_output(self):
         """However many they are, `recording_kb` is for the trace and `output_kb` for what is printed."""
@@ -479,6 +492,9 @@ class Trace(Reading):
     def test_exceptions_are_not_names(self):
         events = self.run_program(self.EXCEPTIONS, **self.KEPT)
         self.assertTrue(any(function == "last" for function, *_ in told(events)))
+        # Behind a gap, the number of each is that which it has.
+        self.assertGreater(sum(e["missing"] for e in events if e["kind"] == "dropped"), 0)
+        self.assertEqual([e["exception"] for e in events if e["kind"] == "exception"][-1], int(text_of(events)))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 /*
  * Fuzz target: what a hostile program's recording is said to mean (common/trace.h). Calls
  * must nest and times never decrease, whatever the records are; and neither where the
- * stacks stand at the end nor what is refused may depend on how many records of a
- * `repeat` are told. Run by libFuzzer.
+ * stacks and the number of the last exception stand at the end nor what is refused may
+ * depend on how many records of a `repeat` are told. Run by libFuzzer.
  */
 #include "common/trace.h"
 
@@ -35,7 +35,8 @@ struct told {
         } calls[DEPTH];
     } threads[THREADS];
     uint64_t time_us;
-    uint64_t open; /* hash of what is open at the end */
+    uint64_t open;      /* hash of what is open at the end */
+    uint32_t exception; /* number of one at the end */
     uint64_t count;
     size_t read; /* bytes until one was refused */
     bool ending;
@@ -86,10 +87,22 @@ static void leave(struct told *told, const struct trace_event *event)
     }
 }
 
+static void take_number(struct told *told, const struct trace_event *event)
+{
+    if (told->ending) {
+        told->exception = event->exception;
+    }
+}
+
 static void (*const checks[WIRE_KIND_LIMIT])(struct told *told,
                                              const struct trace_event *event) = {
-    [WIRE_CALL] = enter,   [WIRE_RESUME] = enter, [WIRE_RETURN] = leave,
-    [WIRE_UNWIND] = leave, [WIRE_YIELD] = leave,  [WIRE_LINE] = stay,
+    [WIRE_CALL] = enter,
+    [WIRE_RESUME] = enter,
+    [WIRE_RETURN] = leave,
+    [WIRE_UNWIND] = leave,
+    [WIRE_YIELD] = leave,
+    [WIRE_LINE] = stay,
+    [WIRE_EXCEPTION] = take_number,
 };
 
 static void on_event(void *context, const struct trace_event *event)
@@ -106,6 +119,17 @@ static void on_event(void *context, const struct trace_event *event)
     if (event->thread < THREADS) {
         checks[event->kind](told, event);
     }
+}
+
+/* One more, where all that is open is told. */
+static void raise(struct trace *trace)
+{
+    static struct wire_decoded record = {
+        .kind = WIRE_EXCEPTION,
+        .field_count = 3,
+        .fields = {{.type = 't'}, {.type = 's', .integer = 1}, {.type = 'u'}}};
+
+    (void)trace_record(trace, &record, NULL);
 }
 
 /* Reads it all. Returns whether no repeat was too long to be told as a whole. */
@@ -135,6 +159,7 @@ static bool read_all(const uint8_t *data, size_t size, struct trace_limits limit
     }
     told->read = at;
     told->ending = true;
+    raise(trace);
     trace_end(trace, 0);
     trace_free(trace);
     for (size_t i = 0; i < THREADS; i++) {
@@ -158,6 +183,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)read_all(data, size, nothing, &flat);
     (void)read_all(data, size, least, &brief);
     require(few.read == all.read && flat.read == all.read && brief.read == all.read);
-    require(!fits || few.open == all.open);
+    require(!fits || (few.open == all.open && few.exception == all.exception));
     return 0;
 }

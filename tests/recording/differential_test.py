@@ -65,6 +65,8 @@ def step(chance):
         return b"\x05\0" + varint(chance.choice((1, 1, 2, 3)))
     if pick < 0.6:
         return b"\x0f\0" + varint(chance.choice((1, 1, 2, 3))) + varint(chance.choice((0, 1, 2, 5, 2**31, 2**32 - 4)))
+    if pick < 0.7:
+        return b"\x10\0" + varint(chance.choice((0, 1, 2, 3, 2**32, 2**53 - 1))) + varint(chance.choice((1, 1, 2, 3)))
     return bytes([chance.choice((6, 6, 7, 14)), chance.randrange(3)])
 
 

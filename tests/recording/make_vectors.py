@@ -11,6 +11,8 @@ from vectors import FOLDER, varint
 
 sys.path.insert(0, os.path.join(FOLDER, "..", "..", "e2e"))
 
+VERSION = vectors.recording.VERSION
+
 
 def text(value):
     value = value.encode() if isinstance(value, str) else value
@@ -24,7 +26,7 @@ class Recording:
         self.about, self.repeats = about, repeats
         self.lines = []
         if header:
-            self.header("PADDOCK", 3, "lines", "test")
+            self.header("PADDOCK", VERSION, "lines", "test")
 
     def raw(self, hexadecimal, comment=""):
         self.lines.append(f"{hexadecimal}  # {comment}" if comment else hexadecimal)
@@ -90,7 +92,7 @@ def every_kind():
     r.line(1, -299)
     r.exception(3, 1, 3)
     r.unwind(0)
-    r.exception(0, 1, 3)
+    r.exception(0, 0, 3)
     r.resume(1, 3, 4)
     r.short(1)
     r.yield_(1)
@@ -167,7 +169,7 @@ def repeats():
     r.unwind(1)
     r.out(1, "x")
     r.name(9, "y")
-    r.repeat(5, 3, 6)
+    r.repeat(5, 4, 8)
     r.call(0, 2)
     r.short(1)
     r.repeat(5, 2, 4)
@@ -177,7 +179,37 @@ def repeats():
     r.short(3)
     r.yield_(0)
     r.repeat(5, 3, 3)
-    r.end(1, 82)
+    r.end(1, 85)
+    return r
+
+
+def exceptions(repeats=None):
+    r = Recording("Numbers of exceptions: each so many above the last one, in whatever thread, from 0 to 2^32 - 1 and round again;\n"
+                  "in loops, of which a part may be folded, and anew behind a sync.", repeats=repeats)
+    tables(r)
+    for step in 5, 0, -5, -1, 1, 1 << 40, -(1 << 52), (1 << 52) - 1:
+        r.exception(1, step, 3)
+    r.thread(1)
+    r.exception(1, 2, 3)
+    r.thread(0)
+    r.exception(1, 1, 99)
+    r.call(1, 2)
+    r.exception(1, 1, 3)
+    r.short(1)
+    r.exception(0, -3, 1)
+    r.unwind(1)
+    r.exception(0, 7, 3)
+    r.repeat(5, 6, 3002)
+    r.exception(1, 1, 3)
+    r.sync(4000, 0, [(2, 12)])
+    r.exception(1, 3, 3)
+    r.short(1)
+    r.repeat(5, 2, 3001)
+    r.thread(1)
+    r.exception(1, 0, 1 << 32)
+    r.exception(1, 1, 3)
+    r.repeat(5, 1, 2000)
+    r.exception(1, 0, 3)
     return r
 
 
@@ -469,9 +501,9 @@ def unwinds():
     r.exception(1, 1, 3)
     r.variable(1, 2, "1")
     r.call(1, 2)
-    r.exception(0, 2, 3)
+    r.exception(0, 1, 3)
     r.unwind(0)
-    r.exception(0, 2, 3)
+    r.exception(0, 0, 3)
     r.unwind(0)
     r.repeat(1, 2, 3)
     return r
@@ -613,7 +645,8 @@ def numbers(about, hexadecimal):
 
 
 HANDMADE = {
-    "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "resumes": resumes(), "repeat_255": repeat_255(),
+    "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "resumes": resumes(), "exceptions": exceptions(),
+    "exceptions_folded": exceptions(510), "repeat_255": repeat_255(),
     "repeat_after_thread": repeat_of_too_much("A repeat of what was forgotten with the thread.", ("thread", (0,)), period=1),
     "repeat_after_sync": repeat_of_too_much("A repeat of what was forgotten with the sync.", ("sync", (50, 0, [(1, 3)])), period=1),
     "repeat_after_thread_ok": repeat_of_too_much("What came since the thread's record can come again.", ("thread", (1,)),
@@ -623,7 +656,7 @@ HANDMADE = {
     "repeat_huge": repeat_huge(), "repeat_deep": repeat_deep(), "threads": threads(), "sync": sync(), "unwinds": unwinds(),
     "variables": variables(), "utf8": utf8(), "utf8_cut": utf8_cut(), "parts": parts(),
     "empty": Recording("Nothing at all.", header=False),
-    "header_torn": starts("A header without its end.", header(3, "05 6c 69")),
+    "header_torn": starts("A header without its end.", header(VERSION, "05 6c 69")),
     "header_late": starts("No header.", "05 64 01", "c1"),
     "header_short_line": starts("A file of another kind, whose first byte would be a short line.", "89 50 4e 47 0d 0a 1a 0a"),
     "header_text": starts("A file of another kind, whose first byte is no kind.", "47 49 46 38"),
@@ -632,12 +665,12 @@ HANDMADE = {
     "header_json": starts("JSON of somebody else.", b'{"a":1}'.hex(" ")),
     "header_magic": starts("A recording of somebody else.", "01 07 50 41 44 44 4f 43 58 03 00 00"),
     "header_magic_long": starts("A magic without end.", "01 ff 01 50 41 44 44"),
-    "header_twice": ends("A second header.", header(3)),
-    "version_2": starts("The version before.", header(2), "05 64 01"),
-    "version_4": starts("The version after, whose header may have any other fields.", header(4, "ff ff ff"), "05 64 01"),
-    "version_4_shorter": starts("The version after, whose header ends there.", header(4, ""), "05 64 01"),
-    "version_4_text": starts("The version after, whose header goes on with a long text.", header(4, "ff 7f 41"), "05 64 01"),
-    "version_4_cut": starts("The version after, of which no more has come.", header(4, "")),
+    "header_twice": ends("A second header.", header(VERSION)),
+    "version_before": starts("The version before.", header(VERSION - 1), "05 64 01"),
+    "version_after": starts("The version after, whose header may have any other fields.", header(VERSION + 1, "ff ff ff"), "05 64 01"),
+    "version_after_shorter": starts("The version after, whose header ends there.", header(VERSION + 1, ""), "05 64 01"),
+    "version_after_text": starts("The version after, whose header goes on with a long text.", header(VERSION + 1, "ff 7f 41"), "05 64 01"),
+    "version_after_cut": starts("The version after, of which no more has come.", header(VERSION + 1, "")),
     "version_largest": starts("The last version that there can be.", header((1 << 53) - 1, "ff ff ff")),
     "version_2_53": starts("One more, which is no number.", header(1 << 53, "ff ff ff")),
     "version_2_64": starts("The largest of ten bytes, which is none either.", header((1 << 64) - 1)),

@@ -46,6 +46,12 @@ static void add_record(struct buffer *to, const struct trace *trace,
 
 static struct trace *trace;
 
+static void add_exception(struct buffer *to, const struct trace_event *event)
+{
+    add_number(to, "exception", event->exception);
+    add_text(to, "type", trace_name(trace, event->type));
+}
+
 static void on_event(void *context, const struct trace_event *event)
 {
     autobuffer struct buffer line = BUFFER_INIT(KIB(512));
@@ -63,6 +69,9 @@ static void on_event(void *context, const struct trace_event *event)
     add_number(&line, "count", event->count);
     if (event->record != NULL) {
         add_record(&line, trace, event);
+    }
+    if (event->kind == WIRE_EXCEPTION) {
+        add_exception(&line, event);
     }
     (void)printf("%s}\n", line.data);
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define HEADER                                                                           \
-    "{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","        \
+    "{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4,\"level\":\"off\","        \
     "\"engine\":\"test\"}\n"
 
 static struct wire_writer record;
@@ -236,18 +236,18 @@ static void foreign_lines(void **state)
         {HEADER "{\"kind\":\"sync\",\"time\":0,\"thread\":0,\"stack\":"
                 "[{\"function\":1,\"line\":2},]}\n",
          "no record"},
-        {"{\"kind\":\"header\",\"magic\":\"Paddock\",\"version\":3,\"level\":\"off\","
+        {"{\"kind\":\"header\",\"magic\":\"Paddock\",\"version\":4,\"level\":\"off\","
          "\"engine\":\"\"}\n",
          "not a recording of Paddock"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":2,\"level\":\"off\","
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,\"level\":\"off\","
          "\"engine\":\"\"}\n",
          "of version"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4,\"more\":[]}\n",
-         "of version 4"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4}\n", "of version 4"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":5,\"more\":[]}\n",
+         "of version 5"},
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":5}\n", "of version 5"},
         {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":9007199254740992}\n",
          "a number beyond 2^53 - 1"},
-        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":\"3\"}\n",
+        {"{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":\"4\"}\n",
          "not the beginning"},
         {HEADER "{\"kind\":\"end\",\"time\":0,\"produced\":9}\n{", "more behind its end"},
     };

@@ -322,16 +322,16 @@ static const struct {
     {"another magic", "\x01\7PADDOCH\1\0\0", 12, true, -EBADMSG, "not a recording"},
     {"a shorter magic", "\x01\6PADDOC\1\0\0", 11, true, -EBADMSG, "not a recording"},
     {"no magic", "\x01\0\1\0\0", 5, true, -EBADMSG, "not a recording"},
-    {"an older version", "\x01\7PADDOCK\2\0\0", 12, true, -EBADMSG, "of version"},
-    {"a newer version", "\x01\7PADDOCK\4\0\0", 12, true, -EBADMSG, "of version"},
-    {"a newer version, of other fields", "\x01\7PADDOCK\4" FF9, 18, true, -EBADMSG, "of version 4"},
-    {"a newer version, and no more", "\x01\7PADDOCK\4", 10, true, -EBADMSG, "of version 4"},
+    {"an older version", "\x01\7PADDOCK\3\0\0", 12, true, -EBADMSG, "of version"},
+    {"a newer version", "\x01\7PADDOCK\5\0\0", 12, true, -EBADMSG, "of version"},
+    {"a newer version, of other fields", "\x01\7PADDOCK\5" FF9, 18, true, -EBADMSG, "of version 5"},
+    {"a newer version, and no more", "\x01\7PADDOCK\5", 10, true, -EBADMSG, "of version 5"},
     {"the last version", "\x01\7PADDOCK" FF7 "\x0f", 17, true, -EBADMSG, "of version 9007199254740991"},
     {"a version beyond", "\x01\7PADDOCK\x80\x80\x80\x80\x80\x80\x80\x10", 17, true, -EBADMSG,
      "at byte 0: a number beyond 2^53 - 1"},
     {"a newer version, cut", "\x01\7PADDOCK\x83", 10, true, 0, NULL},
     {"another magic, cut", "\x01\7PADDOCH", 9, true, -EBADMSG, "not a recording"},
-    {"a header", "\x01\7PADDOCK\3\0\0", 12, true, 12, NULL},
+    {"a header", "\x01\7PADDOCK\4\0\0", 12, true, 12, NULL},
 };
 /* clang-format on */
 
@@ -482,7 +482,7 @@ static void put_frame(const char *file, uint64_t line)
 static void json_objects(void **state)
 {
     put_header();
-    check_json("{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":3,"
+    check_json("{\"kind\":\"header\",\"magic\":\"PADDOCK\",\"version\":4,"
                "\"level\":\"calls\",\"engine\":\"test\"}");
 
     wire_begin(&record, WIRE_OUT);

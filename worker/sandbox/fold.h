@@ -2,7 +2,7 @@
 /*
  * Folding hot loops: trace records that come again as they came before are counted, not
  * written, and become one `repeat` (common/wire.h). A record is here a symbol: its kind,
- * its function and its step. Pure: no clock, no record, no lock. Inline, because it is
+ * its number and its step. Pure: no clock, no record, no lock. Inline, because it is
  * asked for every line that a program runs.
  */
 #pragma once
@@ -26,10 +26,10 @@ struct fold {
     uint32_t matched;               /* symbols counted and not written */
 };
 
-/* 5 bits of a kind, 32 of a function's number, 27 of a step. */
-static inline uint64_t fold_symbol(enum wire_kind kind, uint32_t function, int32_t step)
+/* 5 bits of a kind, 32 of the number of a function or of a type's name, 27 of a step. */
+static inline uint64_t fold_symbol(enum wire_kind kind, uint32_t number, int32_t step)
 {
-    return (uint64_t)kind << 59 | (uint64_t)function << 27 |
+    return (uint64_t)kind << 59 | (uint64_t)number << 27 |
            (((uint32_t)step << 1 ^ (uint32_t)(step >> 31)) & 0x7ffffff);
 }
 
@@ -38,7 +38,7 @@ static inline enum wire_kind fold_kind(uint64_t symbol)
     return (enum wire_kind)(symbol >> 59);
 }
 
-static inline uint32_t fold_function(uint64_t symbol)
+static inline uint32_t fold_number(uint64_t symbol)
 {
     return (uint32_t)(symbol >> 27);
 }

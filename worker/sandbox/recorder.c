@@ -29,6 +29,7 @@ static struct recorder {
     int64_t ring_us;           /* since then: of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
     bool names_threads;        /* something may be traced */
+    uint32_t exception;        /* number of the one that was told last */
     uint32_t thread;           /* of the last trace record, */
     uint32_t ring_thread;      /* and that of the last record in the ring */
     uint64_t produced;         /* trace records, dropped ones included */
@@ -170,6 +171,7 @@ static void put_sync(struct recorder_writer *writer)
                        : 0;
 
     recorder.thread = writer->number - 1;
+    recorder.exception = 0;
     fold_reset(&recorder.fold);
     wire_begin(record, WIRE_SYNC);
     wire_unsigned(record, (uint64_t)recorder.chunk_us);
@@ -283,6 +285,11 @@ static bool is_brief(uint64_t symbol, uint64_t ticks)
            step <= WIRE_STEP_MAX && ticks - recorder.written_ticks < recorder.brief;
 }
 
+static inline bool has_step(enum wire_kind kind)
+{
+    return kind == WIRE_LINE || kind == WIRE_RESUME || kind == WIRE_EXCEPTION;
+}
+
 static void encode_symbol(struct wire_writer *record, uint64_t symbol, uint64_t ticks)
 {
     enum wire_kind kind = fold_kind(symbol);
@@ -295,10 +302,13 @@ static void encode_symbol(struct wire_writer *record, uint64_t symbol, uint64_t 
     wire_begin(record, kind);
     write_trace_time(record, ticks);
     if (kind == WIRE_CALL || kind == WIRE_RESUME) {
-        wire_unsigned(record, fold_function(symbol));
+        wire_unsigned(record, fold_number(symbol));
     }
-    if (kind == WIRE_LINE || kind == WIRE_RESUME) {
+    if (has_step(kind)) {
         wire_signed(record, fold_step(symbol));
+    }
+    if (kind == WIRE_EXCEPTION) {
+        wire_unsigned(record, fold_number(symbol));
     }
 }
 
@@ -396,13 +406,17 @@ size_t recorder_name_thread(void)
     return recorder_put(&recorder.record);
 }
 
-static void add_event(uint64_t symbol, uint64_t ticks, uint32_t thread)
+static void begin_event(uint64_t ticks, uint32_t thread)
 {
     flush_repeat();
     set_clock(ticks);
     recorder.last_ticks = ticks;
     make_room(recorder.encoding->event_max);
     name_thread(thread);
+}
+
+static void add_symbol(uint64_t symbol, uint64_t ticks)
+{
     if (recorder.encoding->folds &&
         fold_begins(&recorder.fold, symbol, ticks, recorder.hot)) {
         chunk_open_repeat(recorder.ring->shared, counted());
@@ -456,8 +470,27 @@ void recorder_event(enum wire_kind kind, uint32_t function, int32_t step, uint32
 
     (void)guard_enter(&recorder.guard, thread + 1); /* no signal handler traces */
     if (!goes_on(symbol, ticks, thread)) {
-        add_event(symbol, ticks, thread);
+        begin_event(ticks, thread);
+        add_symbol(symbol, ticks);
     }
+    leave();
+}
+
+static uint64_t exception_symbol(uint32_t exception, uint32_t type)
+{
+    return fold_symbol(WIRE_EXCEPTION, type, (int32_t)(exception - recorder.exception));
+}
+
+void recorder_exception(uint32_t exception, uint32_t type, uint32_t thread)
+{
+    uint64_t ticks = ticks_now(&recorder.ticks);
+
+    (void)recorder_enter();
+    if (!goes_on(exception_symbol(exception, type), ticks, thread)) {
+        begin_event(ticks, thread); /* behind a `sync` it is another step */
+        add_symbol(exception_symbol(exception, type), ticks);
+    }
+    recorder.exception = exception;
     leave();
 }
 
@@ -481,21 +514,6 @@ void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t si
     wire_unsigned(record, name);
     wire_unsigned(record, type);
     wire_bytes(record, text, size);
-    publish_trace(record);
-    leave();
-}
-
-void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread)
-{
-    uint64_t ticks = ticks_now(&recorder.ticks);
-    struct wire_writer *record;
-
-    (void)recorder_enter();
-    record = begin_detail(WIRE_EXCEPTION, 0, thread);
-    set_clock(ticks);
-    write_trace_time(record, ticks);
-    wire_unsigned(record, exception);
-    wire_unsigned(record, type);
     publish_trace(record);
     leave();
 }

@@ -44,7 +44,7 @@ bool recorder_parts(enum wire_kind kind, const char *name, const char *media_typ
 #define RECORDER_HOST_MAX LIMIT_CHUNK
 void recorder_host(const char *json, size_t size);
 
-/* A line's step is kept in 27 bits. Code may name any line; what is beyond is told as the
+/* A step is kept in 27 bits. Code may name any line; what is beyond is told as the
  * last one that there is. */
 #define RECORDER_LINE_MAX ((1 << 26) - 1)
 static inline int recorder_line(int line)
@@ -60,8 +60,11 @@ void recorder_event(enum wire_kind kind, uint32_t function, int32_t step,
  * value's text. */
 void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t size,
                        uint32_t thread);
-/* An exception has come to the innermost call of this thread. */
-void recorder_exception(uint64_t exception, uint32_t type, uint32_t thread);
+/* An exception has come to the innermost call of this thread: its number, below
+ * RECORDER_EXCEPTIONS, and that of its type's name. Told is by how much one number is
+ * above the last one, so that a loop of them comes again as it came before. */
+#define RECORDER_EXCEPTIONS (1 << 26) /* so that they differ by no more than a step */
+void recorder_exception(uint32_t exception, uint32_t type, uint32_t thread);
 /* The number of this thread, from 0. */
 uint32_t recorder_thread(void);
 

@@ -13,6 +13,7 @@
 #include "worker/sandbox/tracer_parts.h"
 
 #include "common/cleanup.h"
+#include "worker/sandbox/recorder.h"
 
 #include <stddef.h>
 
@@ -28,7 +29,7 @@ struct link {
 struct told {
     const void *exception;   /* NULL: nobody */
     struct link first, last; /* how its traceback began, each time that it was told */
-    uint64_t number;
+    uint32_t number;
 };
 
 /* Where something is kept of an address is found out without looking at all that is. */
@@ -38,7 +39,7 @@ static struct {
     uint32_t links[TOLD_MAX][2]; /* and of its links */
     size_t next;                 /* the place of the next one that is new */
     size_t last;                 /* of the one that was told last */
-    uint64_t count;              /* numbers given */
+    uint32_t number;             /* the last one that was given */
 } exceptions;
 
 static _Thread_local const PyObject *again; /* borrowed: for its address alone */
@@ -141,6 +142,12 @@ static size_t take_next(void)
     return place;
 }
 
+/* They begin again where there are no more: the last with that one is long forgotten. */
+static uint32_t take_number(void)
+{
+    return exceptions.number = exceptions.number % (RECORDER_EXCEPTIONS - 1) + 1;
+}
+
 static void keep(size_t place, struct told told)
 {
     exceptions.told[place] = told;
@@ -150,7 +157,7 @@ static void keep(size_t place, struct told told)
     exceptions.last = place;
 }
 
-uint64_t exceptions_number(PyObject *exception)
+uint32_t exceptions_number(PyObject *exception)
 {
     const PyTracebackObject *first = frames_traceback(exception);
     bool is_again = again == exception;
@@ -164,9 +171,8 @@ uint64_t exceptions_number(PyObject *exception)
     if (place == TOLD_MAX ||
         !is_among(&exceptions.told[place], made != NULL ? made->tb_next : first)) {
         place = place < TOLD_MAX ? place : take_next();
-        told = (struct told){.exception = exception,
-                             .first = link_of(first),
-                             .number = ++exceptions.count};
+        told = (struct told){
+            .exception = exception, .first = link_of(first), .number = take_number()};
     } else {
         told = exceptions.told[place];
     }

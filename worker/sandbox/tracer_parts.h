@@ -58,9 +58,9 @@ void known_tell(struct known *known, const frame *of, uint32_t thread);
 
 /* ---- tracer_exceptions.c ---- */
 
-/* The number of one that has come to a call, from 1: the same where it was told before,
- * as far as that can be known. */
-uint64_t exceptions_number(PyObject *exception);
+/* The number of one that has come to a call, from 1, below RECORDER_EXCEPTIONS: the same
+ * where it was told before, as far as that can be known. */
+uint32_t exceptions_number(PyObject *exception);
 /* This thread is about to raise it again, without a new link in its traceback. */
 void exceptions_raise_again(const PyObject *exception);
 
