@@ -7,7 +7,6 @@
 #include "worker/sandbox/recorder_parts.h"
 
 #include "common/chunk.h"
-#include "common/clock.h"
 #include "worker/sandbox/encoding.h"
 #include "worker/sandbox/fold.h"
 #include "worker/sandbox/ticks.h"
@@ -15,18 +14,16 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define HOT_US    200  /* what comes again within this can be counted in a repeat */
-#define REPEAT_US 500  /* that a repeat may stay open */
-#define SHORT_US  50   /* since a time was written: a line needs none of its own */
-#define PERIOD_US 5000 /* between looks at the true clock */
+#define HOT_US    200 /* what comes again within this can be counted in a repeat */
+#define REPEAT_US 500 /* that a repeat may stay open */
+#define SHORT_US  50  /* since a time was written: a line needs none of its own */
 
 static struct recorder {
     struct ring_writer *ring;
     const struct encoding *encoding;
     struct guard guard;
     struct wire_writer record; /* the one being put together, under the guard */
-    int64_t start_us;          /* the clock when the job began */
-    int64_t ring_us;           /* since then: of the last record in the ring */
+    int64_t ring_us;           /* of the last record in the ring */
     int64_t chunk_us;          /* of the last record in the chunk */
     bool names_threads;        /* something may be traced */
     uint32_t exception;        /* number of the one that was told last */
@@ -43,11 +40,9 @@ static struct recorder {
     struct fold fold;
     /* time by the counter */
     struct ticks ticks;
-    uint64_t base_ticks; /* when base_us was */
-    int64_t base_us;
-    uint64_t written_ticks;              /* when a time was last written */
-    uint64_t last_ticks;                 /* of the last event */
-    uint32_t hot, repeat, brief, period; /* the times above, in ticks */
+    uint64_t written_ticks;      /* when a time was last written */
+    uint64_t last_ticks;         /* of the last event */
+    uint32_t hot, repeat, brief; /* the times above, in ticks */
 } recorder;
 
 void recorder_init(void)
@@ -66,26 +61,6 @@ void recorder_set_stack(size_t (*stack)(const void *of, struct recorder_call *ca
 {
     recorder.stack = stack;
     recorder_threads_init(end);
-}
-
-static int64_t now_us(void)
-{
-    return clock_now_us() - recorder.start_us;
-}
-
-/* The time of an event, without asking the kernel for each. */
-static int64_t event_us(uint64_t ticks)
-{
-    return recorder.base_us +
-           (int64_t)((double)(ticks - recorder.base_ticks) / recorder.ticks.per_us);
-}
-
-static void set_clock(uint64_t ticks)
-{
-    if (ticks - recorder.base_ticks > recorder.period) {
-        recorder.base_us = now_us();
-        recorder.base_ticks = ticks;
-    }
 }
 
 /* Each of the two streams has its own last time: deltas must be right in the order of
@@ -132,13 +107,10 @@ static void write_header(const struct job_limits *limits)
 void recorder_start(const struct job_limits *limits)
 {
     recorder.encoding = &encodings[limits->encoding];
-    recorder.start_us = clock_now_us();
     ticks_settle(&recorder.ticks);
-    recorder.base_ticks = ticks_now(&recorder.ticks);
     recorder.hot = (uint32_t)(HOT_US * recorder.ticks.per_us);
     recorder.repeat = (uint32_t)(REPEAT_US * recorder.ticks.per_us);
     recorder.brief = (uint32_t)(SHORT_US * recorder.ticks.per_us);
-    recorder.period = (uint32_t)(PERIOD_US * recorder.ticks.per_us);
     recorder.room = (uint64_t)limits->recording_kb << 10;
     recorder.tables_left = LIMIT_TABLES;
     recorder.level = recorder.ring_level = (enum job_trace)limits->trace;
@@ -217,7 +189,7 @@ static void begin_chunk(struct recorder_writer *writer)
 {
     static struct wire_writer record;
 
-    recorder.chunk_us = now_us();
+    recorder.chunk_us = ticks_true_us(&recorder.ticks);
     recorder.chunks++;
     chunk_begin(recorder.ring->shared);
     put_sync(writer);
@@ -273,7 +245,7 @@ static int64_t *trace_us(void)
 
 static void write_trace_time(struct wire_writer *record, uint64_t ticks)
 {
-    write_time(record, event_us(ticks), trace_us());
+    write_time(record, ticks_us(&recorder.ticks, ticks), trace_us());
     recorder.written_ticks = ticks;
 }
 
@@ -409,7 +381,7 @@ size_t recorder_name_thread(void)
 static void begin_event(uint64_t ticks, uint32_t thread)
 {
     flush_repeat();
-    set_clock(ticks);
+    ticks_set_right(&recorder.ticks, ticks);
     recorder.last_ticks = ticks;
     make_room(recorder.encoding->event_max);
     name_thread(thread);
@@ -537,7 +509,7 @@ struct wire_writer *recorder_begin(enum wire_kind kind)
 {
     flush_repeat();
     wire_begin(&recorder.record, kind);
-    write_time(&recorder.record, now_us(), &recorder.ring_us);
+    write_time(&recorder.record, ticks_true_us(&recorder.ticks), &recorder.ring_us);
     return &recorder.record;
 }
 

@@ -2,7 +2,8 @@
 /*
  * A clock that may be asked a hundred million times a second: the processor's counter
  * where there is one that never stops or changes pace, else CLOCK_MONOTONIC. Ticks are of
- * no unit; ticks_per_us says how many there are.
+ * no unit; per_us says how many there are. What they say of the time is set right by the
+ * kernel's clock now and then, for which ticks_set_right() is to be called.
  */
 #pragma once
 
@@ -46,7 +47,13 @@ struct ticks {
     uint64_t first_ticks;
     int64_t first_ns;
     double per_us;
+    int64_t start_us; /* the kernel's clock when it was settled */
+    uint64_t base;    /* ticks when it was last asked, */
+    int64_t base_us;  /* and how long since it was settled */
+    uint32_t period;  /* between looks at it */
 };
+
+#define TICKS_PERIOD_US 5000
 
 static inline void ticks_begin(struct ticks *ticks)
 {
@@ -56,7 +63,12 @@ static inline void ticks_begin(struct ticks *ticks)
     ticks->per_us = 1000;
 }
 
-/* A comparison over less than a millisecond would be none. */
+static inline uint64_t ticks_now(const struct ticks *ticks)
+{
+    return ticks->counted ? ticks_counter() : (uint64_t)clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Times count from here. A comparison over less than a millisecond would be none. */
 static inline void ticks_settle(struct ticks *ticks)
 {
     int64_t ns = clock_ns(CLOCK_MONOTONIC) - ticks->first_ns;
@@ -67,9 +79,27 @@ static inline void ticks_settle(struct ticks *ticks)
     } else {
         ticks->counted = false;
     }
+    ticks->start_us = clock_now_us();
+    ticks->base = ticks_now(ticks);
+    ticks->period = (uint32_t)(TICKS_PERIOD_US * ticks->per_us);
 }
 
-static inline uint64_t ticks_now(const struct ticks *ticks)
+/* How long it is since it was settled: by the kernel's clock, */
+static inline int64_t ticks_true_us(const struct ticks *ticks)
 {
-    return ticks->counted ? ticks_counter() : (uint64_t)clock_ns(CLOCK_MONOTONIC);
+    return clock_now_us() - ticks->start_us;
+}
+
+/* or when it was so many ticks, without asking the kernel. */
+static inline int64_t ticks_us(const struct ticks *ticks, uint64_t when)
+{
+    return ticks->base_us + (int64_t)((double)(when - ticks->base) / ticks->per_us);
+}
+
+static inline void ticks_set_right(struct ticks *ticks, uint64_t now)
+{
+    if (now - ticks->base > ticks->period) {
+        ticks->base_us = ticks_true_us(ticks);
+        ticks->base = now;
+    }
 }
