@@ -40,16 +40,15 @@ def depth_of(frame):
     return depth
 
 
-def traced(source, wanted="line"):
-    """(what it printed, [(function, line, depth)] of the wanted events) under sys.settrace."""
+def watched(source):
+    """(what it printed, [(event, function, line, depth)]) under sys.settrace."""
     found, out = [], io.StringIO()
 
     def trace(frame, event, argument):
         if frame.f_code.co_filename != FILE:
             return None
-        if event == wanted:
-            line = frame.f_lineno if event == "line" else frame.f_code.co_firstlineno
-            found.append((frame.f_code.co_qualname, line, depth_of(frame)))
+        line = frame.f_lineno if event != "call" else frame.f_code.co_firstlineno
+        found.append((event, frame.f_code.co_qualname, line, depth_of(frame)))
         return trace
 
     code = compile(source, FILE, "exec", dont_inherit=True)
@@ -60,6 +59,12 @@ def traced(source, wanted="line"):
         finally:
             sys.settrace(None)
     return out.getvalue(), found
+
+
+def traced(source, wanted="line"):
+    """(what it printed, [(function, line, depth)] of the wanted events) under sys.settrace."""
+    out, found = watched(source)
+    return out, [(function, line, depth) for event, function, line, depth in found if event == wanted]
 
 
 def told(events, wanted="line"):
@@ -292,10 +297,17 @@ class Trace(Reading):
         first = "try: raise KeyError\nexcept KeyError: pass\n"
         other = "try: raise ValueError\nexcept ValueError: pass\n"
         handled = "def f():\n    try: raise KeyError\n    except KeyError:\n        try: raise ValueError\n        except ValueError: pass\n        raise\n"
+        again = ("kept = [KeyError() for _ in range(63)]\nfirst = KeyError()\ntry: raise first\nexcept KeyError: pass\nfor e in kept:\n"
+                 "    try: raise e\n    except KeyError: pass\nother = ValueError()\ndel first\nsecond = KeyError()\ndef f():\n    try: raise second\n"
+                 "    except KeyError:\n        try: raise other\n        except ValueError: pass\n        raise\ntry: f()\nexcept KeyError: pass\n")
+        unseen = ("import paddock\ndef f(e, handled):\n    try: raise e\n    except handled: pass\ndef g():\n    paddock.trace('off')\n"
+                  "    try: f(ValueError, ())\n    except ValueError:\n        paddock.trace('lines')\n        raise\n"
+                  "for i in range(3):\n    f(KeyError, KeyError)\n    try: g()\n    except ValueError: pass\n")
         threads = ("import threading\ndef f(mine, its):\n    try: raise KeyError\n    except KeyError:\n        its.set()\n        mine.wait()\n"
                    "        raise\ndef run(*a):\n    try: f(*a)\n    except KeyError: pass\none, two = threading.Event(), threading.Event()\n"
                    "thread = threading.Thread(target=run, args=(one, two))\nthread.start()\ntwo.wait()\nrun(two, one)\nthread.join()\n")
         for source, numbers in ((first + other, [[1, 2]]), (handled + "try: f()\nexcept KeyError: pass\n", [[1, 2, 1, 1]]),
+                                (again, [[*range(1, 67), 65, 65]]), (unseen, [[1, 2, 2, 3, 4, 4, 5, 6, 6]]),
                                 (threads, [[1, 1, 1], [2, 2, 2]])):
             found = {}
             for event in self.run_program(source):
@@ -467,6 +479,29 @@ class Trace(Reading):
                 for line in text["err"].splitlines()[:-1]:  # the program's end may cut the last one
                     self.assertRegex(line, r'^$|^(Current thread|Thread) 0x\w+ \(most recent call first\):$|'
                                            r'^Timeout \(0:00:00.001000\)!$|^  File "/[\w./]+", line \d+ in |^  <no Python frame>$')
+
+    def test_exceptions_in_their_order(self):
+        """Each before the lines that it leads to, also of code that only puts things in order. One that goes on by a `finally` is told again."""
+        begin = "def stop(n):\n    if n: raise ValueError\ndef f():\n"
+        end = "try: f()\nexcept Exception: pass\n"
+        for name, source in {
+            "finally": "    try: stop(1)\n    finally:\n        x = 1\n        stop(1)\n        y = 2\n",
+            "finally, in another": "    try: stop(1)\n    finally:\n        try:\n            stop(1)\n        finally:\n            y = 2\n",
+            "finally, handled": "    try:\n        try: stop(1)\n        finally:\n            stop(1)\n            y = 2\n    except Exception:\n        x = 1\n",
+            "finally, in a loop": "    for i in range(2):\n        try: stop(1)\n        finally:\n            if i: stop(1)\n            if stop(1): break\n            y = 2\n",
+            "finally, alone": "    try: stop(0)\n    finally:\n        stop(1)\n        y = 2\n",
+            "with": "    import contextlib\n    with contextlib.suppress(ValueError):\n        try: stop(1)\n        finally:\n            stop(1)\n            y = 2\n    x = 1\n",
+            "as": "    try: stop(1)\n    except ValueError as e:\n        x = 1\n        stop(1)\n        y = 2\n",
+            "from": "    try: stop(1)\n    except ValueError as e:\n        x = 1\n        raise KeyError from e\n",
+        }.items():
+            with self.subTest(name):
+                events = [e for e in self.run_program(begin + source + end) if e["kind"] in ("line", "exception")]
+                found, came = [], {}
+                for e in events:
+                    if e["kind"] == "line" or came.get(e["depth"]) != e["exception"]:
+                        found.append((e["kind"], e["function"], e["line"], e["depth"]))
+                    came[e["depth"]] = e.get("exception", came.get(e["depth"]))
+                self.assertEqual(found, [e for e in watched(begin + source + end)[1] if e[0] in ("line", "exception")])
 
     def test_exceptions_in_loops(self):
         """They come again as they came before, and each is another one."""

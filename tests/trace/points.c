@@ -70,6 +70,9 @@ static int mark_contains(PyObject *self, PyObject *exception)
     } else {
         tell(mark, exception);
     }
+    if (mark->what == POINT_AHEAD) {
+        exceptions_raise_again(exception);
+    }
     return 1;
 }
 

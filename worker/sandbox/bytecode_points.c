@@ -221,17 +221,15 @@ static bool put_again(struct code *code, const struct edges *edges, int handler)
     return done;
 }
 
-/* Where an exception may have been thrown into the call, and no handler says so, it is
- * said before the line is told: whether it is one hangs on where that was. */
-static bool put_back(struct code *code, int handler)
+/* Code that only puts things in order on the way out has a line of what stands before it.
+ * An exception is told of before that: it was raised on another one. */
+static bool put_ahead(struct code *code, int handler)
 {
-    static const int suspends = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
     struct instruction *first = &code->instructions[handler];
 
-    if ((code->object->co_flags & suspends) == 0 || first->exception != NOWHERE) {
-        return true;
+    if (first->exception == NOWHERE) {
+        first->exception = point(code, POINT_AHEAD, 0);
     }
-    first->exception = point(code, POINT_BACK, 0);
     return first->exception != NOWHERE;
 }
 
@@ -252,7 +250,8 @@ static bool put_lines(struct code *code)
             code->instructions[i].line =
                 point(code, what, code->instructions[i].position.line);
             done = code->instructions[i].line != NOWHERE &&
-                   (!edges[i].unsure || (put_again(code, edges, i) && put_back(code, i)));
+                   (edges[i].covered == 0 || put_ahead(code, i)) &&
+                   (!edges[i].unsure || put_again(code, edges, i));
         }
     }
     for (int i = 0; done && i < code->count; i++) {

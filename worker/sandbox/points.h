@@ -41,9 +41,9 @@ enum {
     /* What it is asked for is about to be raised again, as it is: what is handled, where
      * it is not asked for any. */
     POINT_RERAISE = 1 << 9,
-    /* What it is asked for has come to code that puts things in order on its way out: the
-     * call may have gone on by it. */
-    POINT_BACK = 1 << 10,
+    /* The exception has come to code that puts things in order on its way out, which is
+     * to be told of a line: the exception is told of before that. */
+    POINT_AHEAD = 1 << 10,
 };
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,

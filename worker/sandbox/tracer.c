@@ -39,6 +39,7 @@ struct call {
     uint32_t suspends : 1; /* of a generator or a coroutine */
     int line;              /* the last one, */
     int at;                /* and where the interpreter takes it to be */
+    uint32_t ahead;        /* number of an exception that was told ahead; 0: none */
     struct known known;
 };
 
@@ -432,10 +433,21 @@ static int on_point(PyObject *self)
     return 1;
 }
 
-static void tell_exception(PyObject *exception)
+/* Of the innermost call. One that was told ahead of code that puts things in order comes
+ * once more when that is done: to a handler of the same call, or to leave it. */
+static void tell_exception(PyObject *exception, bool is_ahead)
 {
-    recorder_exception(exceptions_number(exception),
-                       functions_type_number(Py_TYPE(exception)), stack.thread);
+    uint32_t number = exceptions_number(exception);
+    struct call *call = top();
+
+    if (number != call->ahead) {
+        recorder_exception(number, functions_type_number(Py_TYPE(exception)),
+                           stack.thread);
+    }
+    call->ahead = is_ahead ? number : 0;
+    if (is_ahead) {
+        exceptions_raise_again(exception);
+    }
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
@@ -459,9 +471,8 @@ static int on_exception(PyObject *self, PyObject *exception)
     }
     look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) &&
-        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES &&
-        point->what != POINT_BACK) {
-        tell_exception(exception);
+        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
+        tell_exception(exception, point->what == POINT_AHEAD);
     }
     if (point->what == POINT_UNWIND) {
         leave(point->function, WIRE_UNWIND);
@@ -583,6 +594,9 @@ void tracer_set_level(enum job_trace level)
     if (level != tracer.level) {
         tracer.level = level;
         tracer.levels++;
+        if (level < JOB_TRACE_LINES) {
+            exceptions_forget();
+        }
         recorder_level(level);
     }
 }

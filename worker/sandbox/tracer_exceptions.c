@@ -134,14 +134,6 @@ static size_t find(const PyObject *exception)
     return place;
 }
 
-static size_t take_next(void)
-{
-    size_t place = exceptions.next;
-
-    exceptions.next = (exceptions.next + 1) % array_size(exceptions.told);
-    return place;
-}
-
 /* They begin again where there are no more: the last with that one is long forgotten. */
 static uint32_t take_number(void)
 {
@@ -157,6 +149,30 @@ static void keep(size_t place, struct told told)
     exceptions.last = place;
 }
 
+/* A place for a new one: that of the one that is new the longest, which is forgotten. */
+static size_t take_next(void)
+{
+    size_t place = exceptions.next;
+
+    exceptions.next = (exceptions.next + 1) % array_size(exceptions.told);
+    return place;
+}
+
+/* What was kept of the one that was at that address is of nobody any more. */
+static void forget(size_t place)
+{
+    if (place < TOLD_MAX) {
+        keep(place, (struct told){0});
+    }
+}
+
+void exceptions_forget(void)
+{
+    for (size_t i = 0; i < array_size(exceptions.told); i++) {
+        forget(i);
+    }
+}
+
 uint32_t exceptions_number(PyObject *exception)
 {
     const PyTracebackObject *first = frames_traceback(exception);
@@ -170,7 +186,8 @@ uint32_t exceptions_number(PyObject *exception)
     }
     if (place == TOLD_MAX ||
         !is_among(&exceptions.told[place], made != NULL ? made->tb_next : first)) {
-        place = place < TOLD_MAX ? place : take_next();
+        forget(place);
+        place = take_next();
         told = (struct told){
             .exception = exception, .first = link_of(first), .number = take_number()};
     } else {
