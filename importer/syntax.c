@@ -151,6 +151,46 @@ static bool explain_encoding(PySyntaxErrorObject *error, PyObject *source)
     return true;
 }
 
+/* ---- one line ---- */
+
+/* Both count from 1. The column's bytes were counted as characters of `lines`, and are of
+ * the last of these. */
+static void count_in_line(PyObject **column, PyObject *lines, PyObject *line)
+{
+    long number = *column != NULL && PyLong_Check(*column) ? PyLong_AsLong(*column) : 0;
+    PyObject *before =
+        number > 0 ? PyUnicode_Substring(lines, 0, (Py_ssize_t)number - 1) : NULL;
+    Py_ssize_t size = 0;
+    PyObject *counted = before != NULL && PyUnicode_AsUTF8AndSize(before, &size) != NULL
+                            ? PyLong_FromSsize_t(size + 1)
+                            : NULL;
+
+    if (counted != NULL) {
+        Py_XSETREF(*column, counted);
+        count_characters(column, line);
+    }
+    PyErr_Clear();
+    Py_XDECREF(before);
+}
+
+/* Behind a backslash, or a text of several lines, Python 3.11 tells all lines from where
+ * these begin, and columns of the last of them. In a source's file it reads that one. */
+static void show_last_line(PySyntaxErrorObject *error)
+{
+    PyObject *lines = error->text;
+    Py_ssize_t size =
+        lines != NULL && PyUnicode_Check(lines) ? PyUnicode_GetLength(lines) : 0;
+    Py_ssize_t end = size > 1 ? PyUnicode_FindChar(lines, '\n', 0, size - 1, -1) : -1;
+    PyObject *line = end >= 0 ? PyUnicode_Substring(lines, end + 1, size) : NULL;
+
+    if (line != NULL) {
+        count_in_line(&error->offset, lines, line);
+        count_in_line(&error->end_offset, lines, line);
+        Py_XSETREF(error->text, line);
+    }
+    PyErr_Clear();
+}
+
 /* ---- bytes for characters ---- */
 
 bool importer_counts_bytes(PyObject *exception)
@@ -254,8 +294,10 @@ void syntax_count(PyObject *source)
     PyErr_NormalizeException(&type, &value, &traceback);
     if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
         PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
-        PyObject *line = line_around(error, source);
+        PyObject *line;
 
+        show_last_line(error);
+        line = line_around(error, source);
         if (importer_counts_bytes(value) || line != NULL) {
             count_characters(&error->offset, error->text);
             count_characters(&error->end_offset, error->text);
@@ -287,6 +329,7 @@ static bool explain(PySyntaxErrorObject *error, PyObject *source)
         show_line(error, source);
         return false;
     }
+    show_last_line(error);
     return !is_ascii(source);
 }
 

@@ -2,6 +2,9 @@
 """What a recording holds: order, calls, errors, caps, and the last call before a kill."""
 
 import json
+import os
+import subprocess
+import tempfile
 import unittest
 
 import pool
@@ -118,6 +121,39 @@ class Recording(pool.TestCase):
                         lines = recording.text(records, "err").splitlines()
                         caret = lines[lines.index("    " + code.strip()) + 1]
                         self.assertEqual(caret, " " * (3 + column) + "^" * max(end - column, 1))
+
+    def python_says(self, code):
+        """What python3 itself prints of a program that is a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "robot.py")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(code)
+            return subprocess.run(["/usr/bin/python3", path], capture_output=True, text=True, check=False).stderr.replace(folder, "/robot")
+
+    def test_lines_that_go_on_behind_a_backslash(self):
+        """Or are of a text: each error has its line, and the marks stand where those of python3 do."""
+        for code in ("total = 1 + \\\n    2 3\n", "print('a') \\\nprint('b')\n", "if x == 1 and \\\n   y == 2\n    pass\n", "x = '''a\nb''' 3\n",
+                     "x = \\\n\\\n  1 1\n", "x = 1 \\\n  $\n", "for x in '''a\n''' y: pass\n", "x = 1 + \\\ny = (2\n", "x = 'é' + \\\n  , 2\n"):
+            with self.subTest(code):
+                _, records = self.run_program({"robot.py": code}, "compile_error")
+                frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                self.assertEqual(frame["source"], code.splitlines()[frame["line"] - 1])
+                self.assertEqual(recording.text(records, "err"), self.python_says(code))
+        # python3 counts the bytes of the one line in the other.
+        for code in "x = 'é' \\\n  , 'éé' 2\n", "x = 'a' \\\n  , 'éé' 2\n":
+            with self.subTest(code):
+                _, records = self.run_program({"robot.py": code}, "compile_error")
+                frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+                self.assertEqual(frame["source"][frame["column"] - 1:frame["end_column"] - 1], "2", frame)
+
+    def test_marks_of_lines_with_blanks_behind_them(self):
+        for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):
+            for blanks in "", " ", "   ", "\t":
+                with self.subTest(code, blanks=blanks):
+                    source = "import math\ndef f(a):\n    " + code + blanks + "\nf(1)\n"
+                    _, records = self.run_program(source, "exception")
+                    self.assertEqual([line.rstrip() for line in recording.text(records, "err").splitlines()],
+                                     [line.rstrip() for line in self.python_says(source).splitlines()])
 
     def test_columns_within_an_f_string_are_those_of_its_line(self):
         """Python 3.11 shows its expression as a line of its own. Where that cannot be found in the line there are none."""

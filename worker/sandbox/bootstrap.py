@@ -218,13 +218,13 @@ def _own(value):
 
 def _points(told):
     """Can the place in its text be shown? The interpreter takes numbers alone, and leaves out what is beyond the line."""
-    for name in "lineno", "end_lineno":
-        int(getattr(told, name) or 0)
+    first, last = (int(getattr(told, name) or 0) for name in ("lineno", "end_lineno"))
     if told.text is None or told.offset is None:
         return
     most = len(told.text) + 1
     told.offset = min(told.offset, most)
-    told.end_offset = max(told.offset, min(told.end_offset or 0, most))
+    end = len(told.text.rstrip("\n")) + 1 if last > first else told.end_offset or 0
+    told.end_offset = max(told.offset, min(end, most))
 
 
 class _Said:
@@ -350,6 +350,9 @@ def _bind(function, **modules):
     return types.FunctionType(function.__code__, {**function.__globals__, "__builtins__": own}, function.__name__)
 
 
+# Its own takes what trails a line for what it begins with: marks would stand too far to the left.
+_whole_line = traceback.FrameSummary._original_line.fget
+traceback.FrameSummary._original_line = property(lambda self: _whole_line(self).rstrip() + "\n")
 traceback._extract_caret_anchors_from_line_segment = _bind(traceback._extract_caret_anchors_from_line_segment, ast=ast)
 
 

@@ -344,8 +344,9 @@ static void raise_again(const struct point *point, int line)
  * suspended; one that is about to go on was. */
 static void end_known(unsigned what)
 {
+    static const unsigned ends = POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
     const frame *current = frames_current(frames_thread());
-    uint32_t depth = stack.depth;
+    uint32_t depth = (what & ends) != 0 ? stack.depth : 0;
 
     while (depth > 0 && stack.calls[depth - 1].frame != current) {
         if (!stack.calls[--depth].suspends) {
@@ -413,9 +414,7 @@ static int on_point(PyObject *self)
         return 1;
     }
     if (tracer.level == JOB_TRACE_OFF) {
-        if ((point->what & (POINT_RETURN | POINT_YIELD | POINT_RESUME)) != 0) {
-            end_known(point->what);
-        }
+        end_known(point->what);
         return 1;
     }
     look_at_thread(point);
@@ -464,9 +463,7 @@ static int on_exception(PyObject *self, PyObject *exception)
         return 1;
     }
     if (tracer.level == JOB_TRACE_OFF) {
-        if (point->what == POINT_UNWIND) {
-            end_known(point->what);
-        }
+        end_known(point->what);
         return 1;
     }
     look_at_thread(point);
