@@ -102,8 +102,8 @@ struct scoreboard_slot {
 
 /* Of a queue, as the library says (paddock_depth). */
 struct scoreboard_queue {
-    struct share share; /* set before anybody else has the file */
-    atomic_llong told_ms;
+    struct share share;    /* set before anybody else has the file */
+    atomic_llong told_ms;  /* 0: never */
     atomic_ullong waiting; /* jobs that could run now */
     atomic_ullong running;
     atomic_llong oldest_ms; /* how long the first that waits has waited */

@@ -201,14 +201,24 @@ bool reload_is_over(const struct pool *pool)
            pool->reload_news == NULL;
 }
 
+/* Not while news are to come, nor where it is said that it stops. */
+static void say_ready(const struct pool *pool)
+{
+    if (pool->reload == RELOAD_NONE && pool->reload_news == NULL &&
+        pool->phase < POOL_DRAINING) {
+        notify_say(&pool->notify, "READY=1");
+    }
+}
+
 void reload_tend(struct pool *pool, const struct command_line *line)
 {
+    if (pool->phase >= POOL_DRAINING) {
+        pool->reload_news = NULL;
+    }
     if (pool->reload_news != NULL && !is_former_claiming(pool)) {
         log_info("reloaded: %s", pool->reload_news);
         pool->reload_news = NULL;
-        if (pool->reload == RELOAD_NONE) {
-            notify_say(&pool->notify, "READY=1");
-        }
+        say_ready(pool);
     }
     if (pool->reload_again && pool->phase == POOL_RUNNING) {
         pool->reload_again = false;
@@ -278,7 +288,7 @@ bool reload_failed(struct pool *pool, struct unit *heir)
         return false;
     }
     end_reload(pool);
-    notify_say(&pool->notify, "READY=1");
+    say_ready(pool);
     log_error("the configuration stays as it was: no zygote starts with the new one");
     lifecycle_handle(heir, NULL, LIFECYCLE_UNWANTED, 0);
     return true;

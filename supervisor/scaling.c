@@ -47,7 +47,8 @@ static int serve_more(const struct look *look)
                              look->rules->most - look->view->workers);
 
     scaling->rate = wanted == 0 ? 1 : least_of(2 * scaling->rate, RATE_MAX);
-    return has_less_than(look, look->rules->spare_mb) ? 0 : (int)more;
+    scaling->held = more > 0 && has_less_than(look, look->rules->spare_mb);
+    return scaling->held ? 0 : (int)more;
 }
 
 static bool one_can_go(const struct look *look)
@@ -85,6 +86,7 @@ int scaling_decide(struct scaling *scaling, const struct scaling_rules *rules,
         scaling->rate = scaling->rate > 0 ? scaling->rate : 1;
         scaling->needed_ms = now_ms;
     }
+    scaling->held = false;
     for (int reason = SCALING_NONE + 1; reason < SCALING_REASONS; reason++) {
         int difference = steps[reason](&look);
 

@@ -45,6 +45,7 @@ enum scaling_reason {
 struct scaling {
     uint32_t rate;     /* workers at the next step up */
     int64_t needed_ms; /* when no more than one was idle, last */
+    bool held;         /* there would be more, were it not for the memory */
 };
 
 /* Returns how many more there should be, or fewer (negative), or 0. */

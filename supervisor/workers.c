@@ -199,6 +199,14 @@ static const char *const reasons[SCALING_REASONS] = {
     [SCALING_MEMORY] = "the machine's memory is short",
 };
 
+static void say_held(const struct scaling_view *view)
+{
+    log_info("workers=%u waiting=%llu oldest_ms=%lld: there are no more while the "
+             "machine's memory is short (available_mb=%lld)",
+             view->workers, (unsigned long long)view->waiting, (long long)view->oldest_ms,
+             (long long)view->available_mb);
+}
+
 static uint32_t at_most(int64_t wanted, uint32_t room)
 {
     return wanted < room ? (uint32_t)wanted : room;
@@ -217,6 +225,7 @@ void workers_tend(struct pool *pool, int64_t now_ms)
                                         .spare_mb = config->spare_memory_mb};
     enum scaling_reason reason;
     struct scaling_view view;
+    bool was_held = pool->scaling.held;
     int difference;
 
     if (pool->phase != POOL_RUNNING) {
@@ -237,6 +246,9 @@ void workers_tend(struct pool *pool, int64_t now_ms)
                  reasons[reason]);
         change(pool, difference);
         workers_say(pool, "");
+    }
+    if (pool->scaling.held && !was_held) {
+        say_held(&view);
     }
 }
 

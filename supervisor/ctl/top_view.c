@@ -160,6 +160,10 @@ static void add_hearsay(const struct top_sample *now, const char *name, struct b
         if (strcmp(told->share.name, name) != 0) {
             continue;
         }
+        if (atomic_load(&told->told_ms) == 0) {
+            buffer_add_text(to, "no relay has heard of it yet\n");
+            continue;
+        }
         buffer_printf(to, "waiting %llu", atomic_load(&told->waiting));
         if (atomic_load(&told->oldest_ms) > 0) {
             buffer_add_text(to, " for ");

@@ -167,15 +167,16 @@ static double weight(const struct scoreboard_queue *queue, int64_t now_ms)
 static const struct {
     const char *name, *help;
     double (*value)(const struct scoreboard_queue *queue, int64_t now_ms);
+    bool is_told; /* by Redis: there is none before */
 } queue_figures[] = {
-    {"queue_waiting", "Jobs of the queue that could run now.", waiting},
-    {"queue_running", "Jobs of the queue that run, in all pools.", running},
-    {"queue_oldest_seconds", "Wait of the oldest that could run.", oldest_s},
-    {"queue_delayed", "Jobs that were put off.", delayed},
-    {"queue_dead", "Dead letters.", dead},
-    {"queue_paused", "1: no job begins.", paused},
-    {"queue_told_seconds", "Since the queue's figures came from Redis.", told_s},
-    {"queue_weight", "Its share of the pool, as it is configured.", weight},
+    {"queue_waiting", "Jobs of the queue that could run now.", waiting, true},
+    {"queue_running", "Jobs of the queue that run, in all pools.", running, true},
+    {"queue_oldest_seconds", "Wait of the oldest that could run.", oldest_s, true},
+    {"queue_delayed", "Jobs that were put off.", delayed, true},
+    {"queue_dead", "Dead letters.", dead, true},
+    {"queue_paused", "1: no job begins.", paused, true},
+    {"queue_told_seconds", "Since the queue's figures came from Redis.", told_s, true},
+    {"queue_weight", "Its share of the pool, as it is configured.", weight, false},
 };
 
 /* What slots count: sums over all of them. */
@@ -220,6 +221,9 @@ static void add_queue_figures(const struct view *view, struct buffer *to)
         for (uint32_t k = 0; k < view->board->head.queues; k++) {
             const struct scoreboard_queue *queue = &view->board->queues[k];
 
+            if (queue_figures[i].is_told && atomic_load(&queue->told_ms) == 0) {
+                continue;
+            }
             buffer_printf(to, "paddock_%s{queue=\"%s\"} %.15g\n", queue_figures[i].name,
                           queue->share.name, queue_figures[i].value(queue, view->now_ms));
         }

@@ -287,6 +287,20 @@ class Metrics(Command):
                     p.redis.execute_command(*gone)
             self.wait_for_health(200)
 
+    def test_a_queue_that_is_refused(self):
+        """It is named. Of what was never heard there is no figure."""
+        with FarRedis() as server:
+            server.connect().execute_command("ACL", "SETUSER", "one", "on", ">secret", "+@all", "~paddock:{one}:*")
+            address = server.address.replace("//", "//one:secret@") if "//" in server.address else f"redis://one:secret@{server.address}"
+            with pool.Pool(workers=2, redis=address, metrics=self.address, queue="one other") as p:
+                self.wait_for_health(503, "Redis refuses to tell of the queue other")
+                self.assertEqual(p.read_log().count("queue=other: Redis refuses it to the pool's user: NOPERM"), 1)
+                found = self.figures()
+                self.assertEqual([name for name in found if 'queue="other"' in name], ['paddock_queue_weight{queue="other"}'])
+                self.assertLess(found['paddock_queue_told_seconds{queue="one"}'], 60)
+                done = subprocess.run([pool.program("paddock"), "top", "--once", "--runtime-dir", p.runtime], capture_output=True, text=True)
+                self.assertIn("\nother: no relay has heard of it yet\n", done.stdout)
+
     def test_keys_that_are_damaged(self):
         """What the next claim mends is no reason to call a pool ill; who is refused each time is."""
         with FarRedis() as server, pool.Pool(workers=1, redis=server.address, metrics=self.address) as p:

@@ -282,6 +282,19 @@ class Answers(unittest.TestCase):
                 Watched(self, server.address) as watched:
             self.walk(server.connect(), watched, SITUATIONS)
 
+    def test_a_replica_cuts_no_connections(self):
+        """The relay does, to find another server. It is said what Redis is, and no connection was lost."""
+        with pool.RedisServer() as server, pool.Pool(workers=3, redis=server.address) as p:
+            follow_nobody(server.connect())
+            pool.wait_until(lambda: p.read_log().count('"READONLY') >= 2, "it is found out")
+            time.sleep(4)
+            lead_again(server.connect())
+            self.assertEqual(p.client.run("print(1)").verdict, "ok")
+            self.assertNotIn("cuts connections", p.read_log())
+            self.assertLessEqual(p.read_log().count('"READONLY'), 2 * 3)
+            done = subprocess.run([pool.program("paddock"), "top", "--once", "--runtime-dir", p.runtime], capture_output=True, text=True)
+            self.assertIn("reconnects 0\n", done.stdout)
+
     def test_who_asks_one_that_cannot_save(self):
         """What it has is read; what is written is refused in its own words, and nobody says that it is not there."""
         with pool.RedisServer("--enable-protected-configs", "yes") as server:

@@ -2,9 +2,11 @@
 """A reload beside what else befalls zygotes: one that fails takes nothing with it, one that mends is held up by nothing that is of
 the configuration before, and a job that runs for long holds none."""
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 import unittest
@@ -151,9 +153,21 @@ class Claimed(Reload):
     def options(self):
         server = self.enterContext(pool.RedisServer())
         self.way = self.enterContext(proxy.Proxy(server.socket))
-        return {"redis": self.way.address}
+        self.manager = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        self.manager.bind(os.path.join(self.folder, "notify"))
+        self.manager.setblocking(False)
+        return {"redis": self.way.address, "born": {"env": {**os.environ, "NOTIFY_SOCKET": os.path.join(self.folder, "notify")}}}
 
-    def test_it_is_said_when_nobody_claims_for_the_former_one(self):
+    def told(self):
+        """What the service manager has been told since it was asked last, of being ready or not."""
+        words = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                words += self.manager.recv(4096).decode().split("\n")
+        return [word for word in words if word in ("READY=1", "RELOADING=1", "STOPPING=1")]
+
+    def hold_a_claim(self):
+        """The job that it takes, once the zygote of the reload is ready, and what lets it pass."""
         held, passes = threading.Event(), threading.Event()
 
         def hook(moment, words):
@@ -168,8 +182,34 @@ class Claimed(Reload):
         before = len(self.pool.read_log())
         self.go("zygote ready")
         self.wait_for_log(before, "zygote ready")
+        return job, passes
+
+    def test_one_that_fails_meanwhile(self):
+        """It is ready when the one before is in force, which is said once."""
+        _, passes = self.hold_a_claim()
+        before = len(self.pool.read_log())
+        self.reload(self.with_modules("nosuch", before=self.FIRST), Refused.KEPT)
+        self.assertEqual(self.told(), ["READY=1", "RELOADING=1", "RELOADING=1"])
+        passes.set()
+        self.wait_for_log(before, "reloaded: the new configuration is in force")
+        pool.wait_until(lambda: self.told() == ["READY=1"], "it is ready")
+        self.assertEqual(self.client.run("import talks").verdict, "ok")
+
+    def test_an_end_meanwhile(self):
+        """Nothing is ready any more, nor in force."""
+        _, passes = self.hold_a_claim()
+        self.pool.process.send_signal(signal.SIGTERM)
+        self.wait_for("draining")
+        passes.set()
+        self.pool.process.wait(pool.PATIENCE)
+        self.assertEqual(self.told(), ["READY=1", "RELOADING=1", "STOPPING=1"])
+        self.assertNotIn("reloaded", self.pool.read_log())
+
+    def test_it_is_said_when_nobody_claims_for_the_former_one(self):
+        job, passes = self.hold_a_claim()
+        before = len(self.pool.read_log())
         time.sleep(0.5)
-        self.assertNotIn("reloaded", self.pool.read_log()[before:])
+        self.assertNotIn("reloaded", self.pool.read_log())
         passes.set()
         self.wait_for_log(before, "reloaded: the new configuration is in force")
         self.assertEqual(self.client.run("import talks").verdict, "ok")

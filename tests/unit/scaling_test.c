@@ -56,6 +56,25 @@ static void single_looks(void **state)
     }
 }
 
+static void memory_holds_back(void **state)
+{
+    static const struct {
+        struct scaling_view view;
+        bool held;
+    } rows[] = {
+        {{4, 0, 0, 100, 900, 255}, true}, {{4, 0, 0, 100, 900, 256}, false},
+        {{4, 0, 0, 100, 0, 255}, false},  {{16, 0, 0, 100, 900, 255}, false},
+        {{4, 0, 4, 1, 900, 255}, false},  {{1, 0, 0, 100, 900, 255}, false},
+    };
+    struct scaling scaling = {.rate = 4};
+    enum scaling_reason reason;
+
+    for (size_t i = 0; i < array_size(rows); i++) {
+        (void)scaling_decide(&scaling, &rules, &rows[i].view, 100000, &reason);
+        assert_int_equal(scaling.held, rows[i].held);
+    }
+}
+
 struct pool {
     struct scaling scaling;
     struct scaling_view view;
@@ -126,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_looks),
+        cmocka_unit_test(memory_holds_back),
         cmocka_unit_test(up_in_steps_that_double),
         cmocka_unit_test(down_after_a_while_and_one_by_one),
         cmocka_unit_test(a_pause_costs_nobody),

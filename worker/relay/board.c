@@ -99,6 +99,18 @@ struct board_question *board_question(struct relay *relay, uint32_t queue)
     return question;
 }
 
+/* Of all that are asked at once Redis does not say which one it refuses. */
+static void note_refusal(struct scoreboard_queue *queue, const struct redisReply *reply)
+{
+    bool refused = reply != NULL && reply->type == REDIS_REPLY_ERROR;
+
+    if (atomic_exchange(&queue->refused, refused) == 0 && refused &&
+        strncmp(reply->str, "NOPERM", 6) == 0) {
+        log_warning("queue=%s: Redis refuses it to the pool's user: %s",
+                    queue->share.name, reply->str);
+    }
+}
+
 void board_on_depth(void *context, const struct redisReply *reply)
 {
     const struct board_question *question = context;
@@ -107,7 +119,7 @@ void board_on_depth(void *context, const struct redisReply *reply)
     struct claims_depth depth;
 
     relay->board.unanswered--;
-    atomic_store(&queue->refused, reply != NULL && reply->type == REDIS_REPLY_ERROR);
+    note_refusal(queue, reply);
     if (broker_accept(relay, BROKER_COMMANDS, "look at the queue's depth", reply) &&
         claims_read_depth(reply, &depth)) {
         atomic_store(&queue->waiting, depth.waiting);

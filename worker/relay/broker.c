@@ -114,10 +114,12 @@ bool broker_accept(struct relay *relay, enum broker_line_name name, const char *
     }
     line->errors++;
     line->away = row->passes;
-    line->drop |= row->reaction == REACT_RECONNECT || row->reaction == REACT_RELOAD;
+    line->refused |= row->reaction == REACT_RECONNECT || row->reaction == REACT_RELOAD;
+    line->drop |= line->refused;
     if (row->reaction == REACT_RELOAD) {
         broker->reload = true;
         broker->lines[BROKER_COMMANDS].drop = true;
+        broker->lines[BROKER_COMMANDS].refused = true;
     }
     return false;
 }
@@ -185,7 +187,8 @@ static void notice_down(struct relay *relay, enum broker_line_name name, int64_t
 
     line->up = false;
     line->retry_ms = now_ms + pause_before_retry_ms(line);
-    if (!redis_lasted(line->redis) && line->errors == 0) { /* else that was said */
+    if (!redis_lasted(line->redis) && line->errors == 0 &&
+        !line->refused) { /* else that was said */
         log_event(line->complained ? LOG_DEBUG : LOG_WARNING,
                   "Redis, or what is before it, cuts connections that it has taken (%s)",
                   line_names[name]);
@@ -203,8 +206,9 @@ static void notice_up(struct relay *relay, enum broker_line_name name)
     struct broker_line *line = &relay->broker.lines[name];
 
     line->up = true;
-    relay->board.work.counts.reconnects += line->before;
+    relay->board.work.counts.reconnects += line->before && !line->refused;
     line->before = true;
+    line->refused = false;
     line->reaching = false;
     line->up_ms = clock_now_ms();
     if (name == BROKER_WAITING) {

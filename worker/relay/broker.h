@@ -27,6 +27,7 @@ struct broker_line {
     int refusal;         /* the error that was logged, where time does not mend it; 0 */
     bool before;         /* it has been up before */
     bool leave;          /* take it down, though it is as good as any */
+    bool refused;        /* it is taken down for what Redis has answered */
     int64_t up_ms;       /* since when it is up */
     int64_t retry_ms;    /* when to connect again */
     int64_t rest_ms;     /* after an error that time heals: send nothing before */
