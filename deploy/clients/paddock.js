@@ -15,7 +15,8 @@
  * Needs no more rights than the user `paddock-web` of redis-users.acl has. All Streams that a Queue follows at a time are
  * waited for on one more connection, a duplicate of the client, which is closed when nobody follows. Each follower is served
  * as it asks: one that is slow holds nobody up, and has four entries at most (of up to 256 KB) that it has not taken.
- * Where Redis is away calls are repeated for `patience` seconds, and `follow` goes on where it was, for as long each time; an
+ * Where Redis is away calls are repeated for `patience` seconds, and `follow` goes on where it was, for as long each time, or
+ * until its signal is aborted; an
  * error that is none of those below is node-redis's own. (Its `disableOfflineQueue` lets calls fail then; without it they wait
  * as long as it tries.)
  */
@@ -184,7 +185,7 @@ export class Queue {
     }
 
     /** @param {string} id */
-    async exists(id) { return Number(await this.#call(["EXISTS", this.#prefix + "job:" + checkId(id)])) > 0; }
+    exists(id) { return this.#exists(id); }
 
     /**
      * The job's hash: its `state`, the fields that it was enqueued with, and when it has ended those of its result.
@@ -212,12 +213,12 @@ export class Queue {
         const key = this.#prefix + "frames:" + id, tail = this.#tail ??= new Tail(this.#client, this.#prefix);
         tail.followers++;
         try {
-            let attempt = await this.#attemptAt(key, position), isBehind = true, isSilent = true;
+            let attempt = await this.#attemptAt(key, position, signal), isBehind = true, isSilent = true;
             while (position !== END) {
                 signal?.throwIfAborted();
-                if (isSilent && !await this.exists(id)) { throw new NoSuchJob(id); }
+                if (isSilent && !await this.#exists(id, signal)) { throw new NoSuchJob(id); }
                 /** @type {Read[]} */
-                const entries = isBehind ? await this.#range(key, "(" + position, "+") : await tail.next(key, position, signal);
+                const entries = isBehind ? await this.#range(key, "(" + position, "+", signal) : await tail.next(key, position, signal);
                 isSilent = !isBehind && entries.length === 0;
                 isBehind = entries.length === COUNT || isSilent;
                 for (const { at, fields } of entries) {
@@ -236,15 +237,23 @@ export class Queue {
         }
     }
 
-    /** Of the entry that a reader has seen last, if it has seen one. @param {string} key @param {string} position */
-    async #attemptAt(key, position) {
+    /** @param {string} id @param {AbortSignal} [signal] */
+    async #exists(id, signal) { return Number(await this.#call(["EXISTS", this.#prefix + "job:" + checkId(id)], {}, signal)) > 0; }
+
+    /**
+     * Of the entry that a reader has seen last, if it has seen one.
+     * @param {string} key @param {string} position @param {AbortSignal} [signal]
+     */
+    async #attemptAt(key, position, signal) {
         if (position === START || position === BEFORE_RESULT || position === END) { return undefined; }
-        const [seen] = await this.#range(key, position, position);
+        const [seen] = await this.#range(key, position, position, signal);
         return seen && Number(seen.fields.get("a"));
     }
 
-    /** @param {string} key @param {string} from @param {string} to */
-    async #range(key, from, to) { return readOf(await this.#call(["XRANGE", key, from, to, "COUNT", String(COUNT)], AS_BYTES)); }
+    /** @param {string} key @param {string} from @param {string} to @param {AbortSignal} [signal] */
+    async #range(key, from, to, signal) {
+        return readOf(await this.#call(["XRANGE", key, from, to, "COUNT", String(COUNT)], AS_BYTES, signal));
+    }
 
     /** @param {Uint8Array} program @param {string} id @param {(string | Buffer)[]} words @returns {Promise<string>} */
     async #submit(program, id, words) {
@@ -271,22 +280,23 @@ export class Queue {
     /** @param {string} how @param {string} name @param {string[]} words @returns {Promise<any>} */
     #function(how, name, ...words) { return this.#call([how, "paddock_" + name, "1", this.#prefix + "open", ...words]); }
 
-    /** @param {string[]} words @param {object} [options] @returns {Promise<any>} */
-    async #call(words, options) { return (await this.#repeat(() => this.#client.sendCommand(words, options)))[0]; }
+    /** @param {string[]} words @param {object} [options] @param {AbortSignal} [signal] @returns {Promise<any>} */
+    async #call(words, options, signal) { return (await this.#repeat(() => this.#client.sendCommand(words, options), signal))[0]; }
 
     /**
      * The answer, and whether it took more than one call.
-     * @template T @param {() => Promise<T>} ask @returns {Promise<[T, boolean]>}
+     * @template T @param {() => Promise<T>} ask @param {AbortSignal} [signal] @returns {Promise<[T, boolean]>}
      */
-    async #repeat(ask) {
+    async #repeat(ask, signal) {
         const giveUp = performance.now() + this.#patienceMs;
         for (let asked = 0; ; asked++) {
             try {
-                return [await ask(), asked > 0];
+                return [await unless(signal, ask()), asked > 0];
             } catch (error) {
+                signal?.throwIfAborted();
                 if (isAnswer(error) || !this.#client.isOpen || performance.now() > giveUp) { fail(error); }
             }
-            await sleep(PAUSES_MS[Math.min(asked, PAUSES_MS.length - 1)]);
+            await unless(signal, sleep(PAUSES_MS[Math.min(asked, PAUSES_MS.length - 1)]));
         }
     }
 }
@@ -304,6 +314,7 @@ class Tail {
     #wakeKey; // no job's: there is no dot in their ids
     #wakeAt = START;
     #isRunning = false;
+    #isConnecting = false;
     #isStopped = false;
 
     /** @param {any} client @param {string} prefix */
@@ -311,12 +322,18 @@ class Tail {
         this.#client = client;
         this.#wakeKey = `${prefix}frames:.wake-${randomBytes(16).toString("hex")}`;
         this.#reader = client.duplicate();
-        this.#reader.on("error", () => {}); // it connects again, and followers look by themselves meanwhile
+        this.#reader.on("error", () => { // it connects again, and followers look by themselves meanwhile
+            if (this.#isStopped) { this.#leave(); }
+        });
     }
 
     /** For good: nobody follows. */
     stop() {
         this.#isStopped = true;
+        if (!this.#isConnecting) { this.#leave(); } // else it would be there all the same, and nobody could close it
+    }
+
+    #leave() {
         if (!this.#reader.isOpen) { return; }
         Promise.resolve(this.#reader.destroy ? this.#reader.destroy() : this.#reader.disconnect()).catch(() => {});
         this.#client.sendCommand(["UNLINK", this.#wakeKey]).catch(() => {}); // or it expires
@@ -351,7 +368,8 @@ class Tail {
         this.#isRunning = true;
         while (this.#waiters.size > 0 && !this.#isStopped) {
             try {
-                if (!this.#reader.isOpen) { await this.#reader.connect(); }
+                if (!this.#reader.isOpen) { await this.#connect(); }
+                if (this.#isStopped) { break; }
                 const asked = this.#asked = this.#positions();
                 const words = ["COUNT", String(COUNT), "BLOCK", String(BLOCK_MS), "STREAMS", ...asked.keys(), ...asked.values()];
                 const reply = await this.#reader.sendCommand(["XREAD", ...words], AS_BYTES);
@@ -364,6 +382,16 @@ class Tail {
             await sleep(GATHER_MS);
         }
         this.#isRunning = false;
+    }
+
+    async #connect() {
+        this.#isConnecting = true;
+        try {
+            await this.#reader.connect();
+        } finally {
+            this.#isConnecting = false;
+            if (this.#isStopped) { this.#leave(); }
+        }
     }
 
     /** Of each key the one of who is most behind. */
@@ -390,6 +418,25 @@ class Tail {
         for (const words of [["XADD", this.#wakeKey, "MAXLEN", "1", "*", "k", "wake"], ["EXPIRE", this.#wakeKey, "60"]]) {
             this.#client.sendCommand(words).catch(() => {});
         }
+    }
+}
+
+/**
+ * What is promised, or, as soon as the signal is aborted, what it was aborted for.
+ * @template T @param {AbortSignal | undefined} signal @param {Promise<T>} promise @returns {Promise<T>}
+ */
+async function unless(signal, promise) {
+    if (signal === undefined) { return promise; }
+    promise.catch(() => {}); // it may fail later
+    signal.throwIfAborted();
+    let stop = () => {};
+    try {
+        return await Promise.race([promise, /** @type {Promise<never>} */ (new Promise((_, reject) => {
+            stop = () => reject(signal.reason);
+            signal.addEventListener("abort", stop);
+        }))]);
+    } finally {
+        signal.removeEventListener("abort", stop);
     }
 }
 

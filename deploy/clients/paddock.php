@@ -198,7 +198,8 @@ final class Queue
     /**
      * The entries of the job's Stream behind the position $from, as they come, up to its one result. At each "state" a reader
      * forgets what it has: an attempt begins. Slices of a lost attempt are left out. Throws NoSuchJob where there is none (any
-     * more), and TimedOut after so many seconds in all.
+     * more), and TimedOut after so many seconds in all, also where Redis is away; one that stands still holds each call for as long
+     * as the connection waits, 5 seconds at most.
      *
      * @return \Generator<int, Entry>
      */
@@ -276,17 +277,17 @@ final class Queue
     private function entries(string $id, string $position, ?float $timeout): \Generator
     {
         $end = $timeout === null ? INF : self::nowMs() + $timeout * 1000;
-        $attempt = $this->attemptAt($id, $position);
+        $attempt = $this->attemptAt($id, $position, $end);
         $silent = true; // the first time, too: whether there is such a job is known before one waits
         while ($position !== END) {
-            if ($silent && !$this->exists($id)) {
+            if ($silent && $this->callUntil($end, 'EXISTS', $this->prefix . 'job:' . $id) <= 0) {
                 throw new NoSuchJob($id);
             }
             $blockMs = (int) min($this->blockMs, ceil($end - self::nowMs()));
             if ($blockMs <= 0) {
                 throw new TimedOut("job $id has no result yet");
             }
-            $entries = $this->read($id, $position, $blockMs);
+            $entries = $this->read($id, $position, $blockMs, $end);
             $silent = $entries === [];
             foreach ($entries as [$position, $words]) {
                 ['k' => $kind, 'a' => $number, 'd' => $data] = self::pairs($words);
@@ -300,20 +301,20 @@ final class Queue
     }
 
     /** @return list<array{string, list<string>}> */
-    private function read(string $id, string $position, int $blockMs): array
+    private function read(string $id, string $position, int $blockMs, float $end): array
     {
         $words = ['COUNT', (string) COUNT, 'BLOCK', (string) $blockMs, 'STREAMS', $this->prefix . 'frames:' . $id, $position];
-        $answer = $this->call('XREAD', ...$words);
+        $answer = $this->callUntil($end, 'XREAD', ...$words);
         return $answer ? $answer[0][1] : [];
     }
 
     /** Of the entry that a reader has seen last, if it has seen one. */
-    private function attemptAt(string $id, string $position): ?int
+    private function attemptAt(string $id, string $position, float $end): ?int
     {
         if (in_array($position, [START, BEFORE_RESULT, END], true)) {
             return null;
         }
-        $entries = $this->call('XRANGE', $this->prefix . 'frames:' . $id, $position, $position);
+        $entries = $this->callUntil($end, 'XRANGE', $this->prefix . 'frames:' . $id, $position, $position);
         return $entries ? (int) self::pairs($entries[0][1])['a'] : null;
     }
 
@@ -343,7 +344,12 @@ final class Queue
 
     private function call(string ...$words): mixed
     {
-        return $this->repeat(fn () => $this->once(...$words))[0];
+        return $this->callUntil(INF, ...$words);
+    }
+
+    private function callUntil(float $endMs, string ...$words): mixed
+    {
+        return $this->repeat(fn () => $this->once(...$words), $endMs)[0];
     }
 
     /** Throws a \RedisException also where Redis's error is one that phpredis returns. */
@@ -369,7 +375,7 @@ final class Queue
     }
 
     /** @return array{mixed, bool} the answer, and whether it took more than one call */
-    private function repeat(\Closure $ask): array
+    private function repeat(\Closure $ask, float $endMs = INF): array
     {
         $giveUp = self::nowMs() + $this->patience * 1000;
         for ($asked = 0;; $asked++) {
@@ -382,8 +388,11 @@ final class Queue
                 if (self::isAnswer($error) || self::nowMs() > $giveUp) {
                     throw self::meaning($error);
                 }
+                if (self::nowMs() >= $endMs) {
+                    throw new TimedOut('Redis is away', 0, $error);
+                }
             }
-            usleep(1000 * PAUSES_MS[min($asked, count(PAUSES_MS) - 1)]);
+            usleep((int) (1000 * min(PAUSES_MS[min($asked, count(PAUSES_MS) - 1)], max($endMs - self::nowMs(), 0))));
         }
     }
 

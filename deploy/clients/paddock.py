@@ -16,6 +16,7 @@ seconds, and `follow` goes on where it was, for as long each time; what Redis it
 redis.ConnectionError or redis.TimeoutError."""
 
 import json
+import math
 import re
 import secrets
 import time
@@ -139,7 +140,8 @@ class Queue:
     def follow(self, job_id: str, position: str = START, timeout: Optional[float] = None) -> Iterator[Entry]:
         """The entries of the job's Stream behind this position, as they come, up to its one result. At each "state" a reader
         forgets what it has: an attempt begins. Slices of a lost attempt are left out. Raises NoSuchJob where there is none (any
-        more), and TimeoutError after so many seconds in all."""
+        more), and TimeoutError after so many seconds in all, also where Redis is away; one that stands still holds each call for
+        as long as the connection waits (its `socket_timeout`)."""
         if not re.fullmatch(r"[0-9]{1,20}-[0-9]{1,20}", position) or max(map(int, position.split("-"))) >= 1 << 64:
             raise BadField("position", "takes that of an entry")
         return self._entries(_checked(job_id), position, timeout)
@@ -181,16 +183,16 @@ class Queue:
         return Position(ahead, wait_ms) if ahead >= 0 else None
 
     def _entries(self, job_id: str, position: str, timeout: Optional[float]) -> Iterator[Entry]:
-        end = None if timeout is None else time.monotonic() + timeout
-        attempt = self._attempt_at(job_id, position)
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        attempt = self._attempt_at(job_id, position, end)
         silent = True  # the first time, too: whether there is such a job is known before one waits
         while position != END:
-            if silent and not self.exists(job_id):
+            if silent and not self._call("EXISTS", self._prefix + "job:" + job_id, end=end):
                 raise NoSuchJob(job_id)
-            left_ms = self._block_ms if end is None else int((end - time.monotonic()) * 1000)
-            if left_ms <= 0:
+            block_ms = int(min((end - time.monotonic()) * 1000, self._block_ms))
+            if block_ms <= 0:
                 raise TimeoutError(f"job {job_id} has no result yet")
-            entries = self._read(job_id, position, min(left_ms, self._block_ms))
+            entries = self._read(job_id, position, block_ms, end)
             silent = not entries
             for position, fields in entries:
                 kind, number = _text(fields[b"k"]), int(fields[b"a"])
@@ -199,15 +201,16 @@ class Queue:
                 attempt = number
                 yield Entry(position, kind, number, fields[b"d"] if kind == "slice" else json.loads(fields[b"d"]))
 
-    def _read(self, job_id: str, position: str, block_ms: int) -> List[Tuple[str, Dict[bytes, bytes]]]:
-        answer = self._call("XREAD", "COUNT", COUNT, "BLOCK", block_ms, "STREAMS", self._prefix + "frames:" + job_id, position)
+    def _read(self, job_id: str, position: str, block_ms: int, end: float) -> List[Tuple[str, Dict[bytes, bytes]]]:
+        key = self._prefix + "frames:" + job_id
+        answer = self._call("XREAD", "COUNT", COUNT, "BLOCK", block_ms, "STREAMS", key, position, end=end)
         return [(_text(at), fields) for _, entries in answer or () for at, fields in entries]
 
-    def _attempt_at(self, job_id: str, position: str) -> Optional[int]:
+    def _attempt_at(self, job_id: str, position: str, end: float) -> Optional[int]:
         """Of the entry that a reader has seen last, if it has seen one."""
         if position in (START, BEFORE_RESULT, END):
             return None
-        entries = self._call("XRANGE", self._prefix + "frames:" + job_id, position, position)
+        entries = self._call("XRANGE", self._prefix + "frames:" + job_id, position, position, end=end)
         return int(entries[0][1][b"a"]) if entries else None
 
     def _submit(self, program: bytes, job_id: str, words: List[Any]) -> str:
@@ -237,11 +240,11 @@ class Queue:
             raise NoSuchJob(job_id)
         return word
 
-    def _call(self, *words: Any) -> Any:
-        return self._repeat(lambda: self._redis.execute_command(*words))[0]
+    def _call(self, *words: Any, end: float = math.inf) -> Any:
+        return self._repeat(lambda: self._redis.execute_command(*words), end)[0]
 
-    def _repeat(self, ask: Callable[[], Any]) -> Tuple[Any, bool]:
-        """The answer, and whether it took more than one call."""
+    def _repeat(self, ask: Callable[[], Any], end: float = math.inf) -> Tuple[Any, bool]:
+        """The answer, and whether it took more than one call. Raises TimeoutError where there is none by `end`."""
         give_up, asked = time.monotonic() + self._patience, 0
         while True:
             try:
@@ -251,7 +254,9 @@ class Queue:
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 if isinstance(error, redis.AuthenticationError) or time.monotonic() > give_up:
                     raise
-            time.sleep(PAUSES_S[min(asked, len(PAUSES_S) - 1)])
+                if time.monotonic() >= end:
+                    raise TimeoutError("Redis is away") from error
+            time.sleep(min(PAUSES_S[min(asked, len(PAUSES_S) - 1)], max(end - time.monotonic(), 0)))
             asked += 1
 
 

@@ -373,6 +373,16 @@ class Cases(Tier):
             server.start("--aclfile", self.options[1])
             pool.wait_until(lambda: driver.call("exists", id="a") is False, "it is there again")
 
+    def test_a_limit_while_redis_is_away(self):
+        """It is one in all, however long calls would be repeated."""
+        with pool.RedisServer("--aclfile", self.options[1]) as server, self.drive(server.socket) as driver:
+            self.assertIs(driver.call("exists", id="a"), False)
+            server.stop()
+            for call in "result", "follow":
+                self.check_error(driver.call(call, id="a", timeout=0.3), self.TIMED_OUT)
+            server.start("--aclfile", self.options[1])
+            pool.wait_until(lambda: driver.call("exists", id="a") is False, "it is there again")
+
     def test_a_redis_without_a_pool(self):
         with pool.RedisServer("--aclfile", self.options[1]) as server, self.drive(server.socket) as driver:
             self.check_error(driver.enqueue("print(1)"), "NoPool")
@@ -431,6 +441,20 @@ class Node5(Cases, unittest.TestCase):
         npm.install(os.path.join(HERE, "packages"), PACKAGES)
         cls.COMMAND = ["node", os.path.join(HERE, "driver.mjs"), os.path.join(PACKAGES, "node_modules", cls.VERSION)]
         super().setUpClass()
+
+    def test_followers_who_leave_at_once(self):
+        """The connection that waits for them is closed, also where it was not there yet; the driver ends."""
+        def connections():
+            return sum(c["user"] == users.WEB for c in self.admin.client_list())
+
+        job, _ = self.begun()
+        with self.drive() as driver:
+            driver.call("exists", id=job)
+            before = connections()
+            driver.call("churn", id=job, times=200)
+            pool.wait_until(lambda: connections() == before, "nobody waits any more")
+        self.admin.execute_command("FCALL", "paddock_cancel", 1, PREFIX + "open", job)
+        self.rest()
 
     def test_types(self):
         types = ["--typeRoots", os.path.join(PACKAGES, "node_modules", "@types"), "--types", "node", "--module", "node16"]

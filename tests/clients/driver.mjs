@@ -20,6 +20,18 @@ const CALLS = {
         return null;
     },
     result: ({ id, timeout }) => queue.result(id, { signal: limit(timeout) }),
+    async churn({ id, times }) {
+        for (let i = 0; i < times; i++) {
+            const leaving = new AbortController();
+            setTimeout(() => leaving.abort(), i % 9);
+            try {
+                for await (const entry of queue.follow(id, { signal: leaving.signal })) { void entry; }
+            } catch (error) {
+                if (!leaving.signal.aborted) { throw error; }
+            }
+        }
+        return null;
+    },
     cancel: ({ id }) => queue.cancel(id),
     input: ({ id, data, eof }) => queue.input(id, data && bytes(data), eof),
     exists: ({ id }) => queue.exists(id),
