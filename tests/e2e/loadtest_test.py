@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import pool
@@ -75,10 +76,10 @@ class LoadTest(pool.TestCase):
         self.assertGreater(report["refusals"], 0)
 
     def test_thresholds(self):
-        done = self.run_it("--jobs", "4", "--mix", "short", "--max-result-p95", "0.001", "--min-fairness", "1.5", "--min-rate", "0")
+        done = self.run_it("--jobs", "4", "--mix", "short", "--max-result-p95", "0.001", "--min-fairness", "1", "--min-rate", "1e9")
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(re.findall(r"missed      --(\S+) (\S+):", done.stdout), [("max-result-p95", "0.001"), ("min-fairness", "1.5")])
-        self.assertRegex(done.stdout, r"smoke: 4 of 4 jobs of 4 tenants in .*\nms +p50 +p90 +p95 +p99 +max\nwait .*\nstart .*\nresult .*\n"
+        self.assertEqual(re.findall(r"missed      --(\S+) (\S+):", done.stdout), [("max-result-p95", "0.001"), ("min-rate", "1e+09")])
+        self.assertRegex(done.stdout, r"smoke: 4 of 4 jobs of 4 tenants in .*\nms +p50 +p90 +p95 +p99 +max\nlate .*\nwait .*\nstart .*\nresult .*\n"
                                       r"verdicts    short: 4 ok\nfairness    [01].*\nrefused     0 .*\nlost        0, double 0, wrong 0, ")
 
     def test_jobs_that_end_as_they_must_not(self):
@@ -116,7 +117,8 @@ class LoadTest(pool.TestCase):
     def test_redis_goes_away(self):
         """What was measured until then is told, and what is open."""
         with pool.RedisServer() as server, pool.Pool(workers=2, redis=server.address) as p:
-            words = [LOADTEST, "--jobs", "12", "--mix", "sleeping", "--rate", "0", "--json", "--redis", server.address, "--queue", p.queue]
+            words = [LOADTEST, "--jobs", "12", "--mix", "sleeping", "--rate", "0", "--json", "--redis", server.address, "--queue", p.queue,
+                     "--patience-s", "5"]
             process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             pool.wait_until(lambda: p.read_log().count(" verdict=ok ") > 2, "some have ended")
             server.stop()
@@ -126,6 +128,22 @@ class LoadTest(pool.TestCase):
         self.assertIn(report["cut"], err)
         self.assertGreater(report["done"], 0)
         self.assertEqual((report["done"] + len(report["open"]), report["lost"]), (12, []))
+
+    def test_redis_is_started_again(self):
+        """Whoever sees nothing lost by that has seen it to the end. Jobs that were due meanwhile have waited since then."""
+        with pool.RedisServer("--appendonly", "yes", "--appendfsync", "always") as server, pool.Pool(workers=2, redis=server.address) as p:
+            words = [LOADTEST, "--jobs", "60", "--mix", "short", "--rate", "20", "--json", "--redis", server.address, "--queue", p.queue]
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            pool.wait_until(lambda: p.read_log().count(" verdict=ok ") > 2, "some have ended")
+            server.stop()
+            time.sleep(1)
+            server.start("--appendonly", "yes", "--appendfsync", "always")
+            out, err = process.communicate(timeout=pool.PATIENCE)
+        self.assertEqual((process.returncode, err), (0, ""), out)
+        report = json.loads(out)
+        self.assertEqual((report["done"], report["lost"], report["double"], report["wrong"]), (60, [], [], []))
+        for name in "late_ms", "start_ms", "result_ms":
+            self.assertGreater(report[name]["max"], 900, name)
 
     def test_interrupted(self):
         """By who looks on: the line of progress is gone then, too, and it says what there is."""
@@ -142,7 +160,7 @@ class LoadTest(pool.TestCase):
         out, _ = process.communicate(timeout=pool.PATIENCE)
         self.assertTrue((shown + os.read(ours, 1 << 16).decode()).endswith("\r\x1b[K"))
         os.close(ours)
-        self.assertIn("\ncut off     interrupted: 3 are open, 0 were not submitted\n", out)
+        self.assertIn("\ncut off     interrupted: 3 are open, and run on; 0 were not submitted\n", out)
         self.assertEqual((process.returncode, out.splitlines()[-1]), (1, "missed      --max-lost 0: 3 (jobs without a result)"))
 
     def test_progress(self):
@@ -163,7 +181,12 @@ class LoadTest(pool.TestCase):
                                 (["--rate", "-1"], "--rate -1: takes a number"), (["--rate", "nan"], "--rate nan: takes a number"),
                                 (["--patience-s", "-1"], "--patience-s -1: takes a number above 0"),
                                 (["--max-result-p95", "nan"], "--max-result-p95 nan: takes a number from 0 on"),
-                                (["--think-s", "inf"], "--think-s inf: takes a number")):
+                                (["--think-s", "inf"], "--think-s inf: takes a number"), (["--mix", ""], "--mix : there is no program ''"),
+                                (["--mix", "short=9,short=1"], "--mix short=9,short=1: short is in it twice"),
+                                (["--jobs", "99999999999999"], "--jobs 1e+14: takes 1e+06 at most"),
+                                (["--min-fairness", "2"], "--min-fairness 2: takes 1 at most"),
+                                (["steady", "--rate", "1", "--students", "2"], "--rate, --students: an open loop has no students"),
+                                (["deadline", "--think-s", "9"], "--think-s: in an open loop nobody waits")):
             with self.subTest(words):
                 done = self.run_it(*words)
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
