@@ -221,6 +221,7 @@ class Debian(unittest.TestCase):
         """Leaves the configuration and the queue; purging leaves nothing but the user, also where the package was not configured."""
         self.machine.run("python3", "-c", "import sys; sys.path.append('/usr/share/paddock/clients'); import recording")
         self.assertTrue(self.machine.exists("/usr/share/paddock/clients/__pycache__"))
+        self.machine.run("mkdir", "-p", "/usr/share/doc/paddock/examples/gateway/node_modules/redis")  # as npm would
         self.apt("remove", "paddock")
         left = [name for name in FILES if self.machine.exists(name)]
         self.assertEqual(left, ["/etc/paddock/paddock.conf", "/etc/paddock/redis.conf"])

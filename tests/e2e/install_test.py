@@ -42,6 +42,22 @@ class Install(unittest.TestCase):
         self.assertIn(f"-DCMAKE_INSTALL_PREFIX={self.folder}", self.warned)
         self.assertEqual(self.install(DESTDIR=os.path.join(self.folder, "staged")), "")
 
+    def test_a_configuration_that_is_there(self):
+        """An installation over another one keeps what was changed, and puts what is new beside it."""
+        changed = {"paddock.conf": "[pool]\nworkers = 3\n", "redis.conf": "maxmemory 1gb\n"}
+        for name, text in changed.items():
+            path = os.path.join(self.folder, "etc", "paddock", name)
+            with open(path, encoding="utf-8") as file:
+                sample = file.read()
+            self.install("--prefix", self.folder)
+            self.assertFalse(os.path.exists(path + ".new"), "it is the same")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(path, 0o640)
+            self.assertIn(f"kept: {path}; what is new is in {name}.new", self.install("--prefix", self.folder))
+            with open(path, encoding="utf-8") as file, open(path + ".new", encoding="utf-8") as new:
+                self.assertEqual((file.read(), os.fstat(file.fileno()).st_mode & 0o777, new.read()), (text, 0o640, sample))
+
     def test_files_that_the_units_name(self):
         """Below a prefix of which CMake has another folder for them, too, they are where they are installed."""
         prefix, build = "/opt/paddock", os.path.join(self.folder, "build")
