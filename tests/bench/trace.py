@@ -14,7 +14,7 @@ import recording
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = "fib", "nbody", "richards", "pidigits", "json_regex"
-EACH = (*PROGRAMS, "raising")  # of which no figure is an aim: exceptions cost a trace most
+EACH = (*PROGRAMS, "raising")  # of which no figure is an aim
 LEVELS = "off", "calls", "lines", "steps"
 PYTHON = "/usr/bin/python3"
 LONG = {"cpu_ms": 300_000, "wall_ms": 600_000, "memory_mb": 512}
