@@ -317,29 +317,18 @@ static void apply_line(struct trace *trace, const struct trace_past *past)
     }
 }
 
-static void apply_exception(struct trace *trace, const struct trace_past *past)
-{
-    const struct trace_stack *stack = trace_stack_of(trace);
-    bool untold = stack->depth > 0 && stack->calls[stack->depth - 1].untold;
-
-    trace->exception += (uint32_t)past->step;
-    if (!trace->quiet && !untold && stack->over == 0) {
-        trace_tell_other(trace, (struct trace_event){.kind = WIRE_EXCEPTION,
-                                                     .time_us = trace->time_us,
-                                                     .exception = trace->exception,
-                                                     .type = past->number});
-    }
-}
-
 static const struct {
     void (*apply)(struct trace *trace,
                   const struct trace_past *past); /* NULL: no trace record */
     int level;                                    /* what it adds to the depth */
 } changes[WIRE_KIND_LIMIT] = {
-    [WIRE_CALL] = {apply_call, 1},           [WIRE_RESUME] = {apply_call, 1},
-    [WIRE_RETURN] = {apply_return, -1},      [WIRE_UNWIND] = {apply_return, -1},
-    [WIRE_YIELD] = {apply_return, -1},       [WIRE_LINE] = {apply_line, 0},
-    [WIRE_EXCEPTION] = {apply_exception, 0},
+    [WIRE_CALL] = {apply_call, 1},
+    [WIRE_RESUME] = {apply_call, 1},
+    [WIRE_RETURN] = {apply_return, -1},
+    [WIRE_UNWIND] = {apply_return, -1},
+    [WIRE_YIELD] = {apply_return, -1},
+    [WIRE_LINE] = {apply_line, 0},
+    [WIRE_EXCEPTION] = {trace_apply_exception, 0},
 };
 
 int trace_level(enum wire_kind kind)
@@ -485,6 +474,7 @@ static void take_sync(struct trace *trace, const struct wire_decoded *record)
     trace->thread = record->fields[1].number;
     trace->remembered = 0;
     trace->exception = 0;
+    wire_values_forget(&trace->values);
     same = keep_same(trace, record);
     trace_set_known(trace, named);
     trace_advance(trace, record->time_us);
@@ -520,13 +510,21 @@ static void take_dropped(struct trace *trace, const struct wire_decoded *record)
 
 static void (*const takers[WIRE_KIND_LIMIT])(struct trace *trace,
                                              const struct wire_decoded *record) = {
-    [WIRE_FILE] = take_file,       [WIRE_FUNCTION] = take_function,
-    [WIRE_NAME] = take_name,       [WIRE_CALL] = take_trace,
-    [WIRE_RETURN] = take_trace,    [WIRE_UNWIND] = take_trace,
-    [WIRE_LINE] = take_trace,      [WIRE_YIELD] = take_trace,
-    [WIRE_RESUME] = take_trace,    [WIRE_REPEAT] = trace_take_repeat,
-    [WIRE_THREAD] = take_thread,   [WIRE_SYNC] = take_sync,
-    [WIRE_DROPPED] = take_dropped, [WIRE_EXCEPTION] = take_trace,
+    [WIRE_FILE] = take_file,
+    [WIRE_FUNCTION] = take_function,
+    [WIRE_NAME] = take_name,
+    [WIRE_CALL] = take_trace,
+    [WIRE_RETURN] = take_trace,
+    [WIRE_UNWIND] = take_trace,
+    [WIRE_LINE] = take_trace,
+    [WIRE_YIELD] = take_trace,
+    [WIRE_RESUME] = take_trace,
+    [WIRE_REPEAT] = trace_take_repeat,
+    [WIRE_THREAD] = take_thread,
+    [WIRE_SYNC] = take_sync,
+    [WIRE_DROPPED] = take_dropped,
+    [WIRE_EXCEPTION] = take_trace,
+    [WIRE_VARIABLE] = trace_take_variable,
 };
 
 int trace_record(struct trace *trace, const struct wire_decoded *record,
@@ -572,6 +570,7 @@ struct trace *trace_new(struct trace_limits limits, trace_tell *tell, void *cont
     trace->limits = limits;
     trace->left = limits.total;
     trace->tell = tell;
+    trace->value = (struct buffer)BUFFER_INIT(4 * LIMIT_RECORD);
     trace->context = context;
     trace->stacks[NO_THREAD] =
         (struct trace_stack){.next = NO_THREAD, .previous = NO_THREAD};
@@ -591,5 +590,6 @@ void trace_free(struct trace *trace)
         free(trace->stacks[i].calls);
     }
     trace_tables_done(&trace->tables);
+    buffer_done(&trace->value);
     free(trace);
 }

@@ -50,6 +50,7 @@ struct trace_limits {
  *   RETURN, UNWIND, YIELD   a call is left: `call`, `depth`, `line` its last one
  *   LINE                    `line` of the innermost call, which is `call`, begins
  *   EXCEPTION               `exception` has come to the innermost call, as above
+ *   VARIABLE                `name` of the innermost call is `text` now; `type` 0: is gone
  *   REPEAT                  `count` records of a repeat, which came again after `period`
  *                           records, are not told one by one
  *   every other kind        `record` is it; `call` the innermost one, `depth` how many
@@ -67,7 +68,10 @@ struct trace_event {
     struct trace_function call;
     int64_t line;
     uint32_t exception; /* its number, the same for the same one */
-    uint32_t type;      /* of it: a name's number, for trace_name() */
+    uint64_t type;      /* of it: a name's number, for trace_name() */
+    uint64_t name;      /* likewise, of a variable */
+    const char *text;   /* its value, UTF-8, valid until the next record */
+    size_t text_size;
     uint64_t count, period;
     const struct wire_decoded *record; /* NULL for what is told by no record alone */
 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What reading a recording as what happened consists of (trace.c, trace_repeat.c): its
- * state, and what a repeat does with it. For these two alone. */
+/* What reading a recording as what happened consists of (trace.c, trace_repeat.c,
+ * trace_details.c): its state, what a repeat does with it, and what is told beside calls
+ * and lines. For these alone. */
 #pragma once
 
 #include "common/trace.h"
+#include "common/trace_table.h"
+#include "common/wire_values.h"
 
 #define TRACE_PAST 256 /* a power of two, more than WIRE_PERIOD_MAX */
 
@@ -55,6 +58,8 @@ struct trace {
     const char *refusal; /* why it cannot be read on; NULL: it can */
     char said[80];       /* where it names a number */
     struct trace_tables tables;
+    struct wire_values values;
+    struct buffer value;                             /* the text of a variable */
     struct trace_stack stacks[WIRE_THREADS_MAX + 1]; /* the last one closes the ring */
 };
 
@@ -111,5 +116,9 @@ void trace_set_known(struct trace *trace, uint32_t known);
 /* Returns 0, or -EBADMSG with a sentence in `why`: a repeat of what is not remembered. */
 int trace_check_repeat(const struct trace *trace, const struct wire_decoded *record,
                        struct buffer *why) must_check;
+/* One has come to the innermost call. */
+void trace_apply_exception(struct trace *trace, const struct trace_past *past);
+/* Tells the whole value, or refuses the recording. */
+void trace_take_variable(struct trace *trace, const struct wire_decoded *record);
 /* Of one that has been checked. */
 void trace_take_repeat(struct trace *trace, const struct wire_decoded *record);

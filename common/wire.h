@@ -55,8 +55,11 @@
     R(9, REPEAT, "repeat", "t:time u:period u:records",                                  \
       "The last so many trace records came again, one after the other and from the "     \
       "first again, so many in all; the time is that of the last")                       \
-    R(10, VARIABLE, "variable", "u:name u:type x:value",                                 \
-      "A local variable of the innermost call has got this value; type 0: it is gone")   \
+    R(10, VARIABLE, "variable", "u:name u:type u:head u:tail x:value",                   \
+      "A local variable of the innermost call has got another value; type 0: it is "     \
+      "gone. Its text is the last one of this name, but for what stands between the "    \
+      "first `head` and the last `tail` bytes of that: in the place of it stands "       \
+      "`value`")                                                                         \
     R(11, OUT, "out", "t:time b:data", "Bytes written to standard output")               \
     R(12, ERR, "err", "t:time b:data", "Bytes written to standard error")                \
     R(13, NAME, "name", "u:name x:text",                                                 \
@@ -118,6 +121,11 @@ extern const struct wire_record wire_records[WIRE_KIND_LIMIT];
 #define WIRE_DEPTH_MAX   100000
 #define WIRE_OPEN_MAX    200000
 #define WIRE_THREADS_MAX 65536
+
+/* What a `variable` can go on from: the last values of so many names, the first ones, of
+ * so many bytes at most. */
+#define WIRE_VALUES    1024
+#define WIRE_VALUE_MAX 256
 
 /* ---- encoder ---- */
 

@@ -175,17 +175,45 @@ static void count_in_line(PyObject **column, PyObject *lines, PyObject *line)
 
 /* Behind a backslash, or a text of several lines, Python 3.11 tells all lines from where
  * these begin, and columns of the last of them. In a source's file it reads that one. */
-static void show_last_line(PySyntaxErrorObject *error)
+static PyObject *last_line(PySyntaxErrorObject *error, PyObject *lines)
 {
-    PyObject *lines = error->text;
-    Py_ssize_t size =
-        lines != NULL && PyUnicode_Check(lines) ? PyUnicode_GetLength(lines) : 0;
+    Py_ssize_t size = PyUnicode_GetLength(lines);
     Py_ssize_t end = size > 1 ? PyUnicode_FindChar(lines, '\n', 0, size - 1, -1) : -1;
     PyObject *line = end >= 0 ? PyUnicode_Substring(lines, end + 1, size) : NULL;
 
     if (line != NULL) {
         count_in_line(&error->offset, lines, line);
         count_in_line(&error->end_offset, lines, line);
+    }
+    return line;
+}
+
+static long number_of(PyObject *object)
+{
+    return object != NULL && PyLong_Check(object) ? PyLong_AsLong(object) : 0;
+}
+
+/* What goes on in later lines has the end of its own there, in a source's file. */
+static PyObject *whole_line(const PySyntaxErrorObject *error, PyObject *line)
+{
+    Py_ssize_t size = PyUnicode_GetLength(line);
+
+    return number_of(error->end_lineno) > number_of(error->lineno) && size > 0 &&
+                   PyUnicode_READ_CHAR(line, size - 1) != '\n'
+               ? PyUnicode_FromFormat("%U\n", line)
+               : NULL;
+}
+
+static void show_one_line(PySyntaxErrorObject *error)
+{
+    PyObject *line;
+
+    if (error->text == NULL || !PyUnicode_Check(error->text)) {
+        return;
+    }
+    line = last_line(error, error->text);
+    line = line != NULL ? line : whole_line(error, error->text);
+    if (line != NULL) {
         Py_XSETREF(error->text, line);
     }
     PyErr_Clear();
@@ -296,7 +324,7 @@ void syntax_count(PyObject *source)
         PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
         PyObject *line;
 
-        show_last_line(error);
+        show_one_line(error);
         line = line_around(error, source);
         if (importer_counts_bytes(value) || line != NULL) {
             count_characters(&error->offset, error->text);
@@ -329,7 +357,7 @@ static bool explain(PySyntaxErrorObject *error, PyObject *source)
         show_line(error, source);
         return false;
     }
-    show_last_line(error);
+    show_one_line(error);
     return !is_ascii(source);
 }
 

@@ -20,13 +20,15 @@
 const VERSION = 4, MAGIC = "PADDOCK";
 const RECORD_MAX = 32768; // bytes
 const FIELDS_MAX = 1024; // of a record: each in a group, and a group's count
-const LINE = new TextEncoder().encode('{"kind":"header",');
+const ENCODER = new TextEncoder();
+const LINE = ENCODER.encode('{"kind":"header",');
 const LINES = "a recording as lines of JSON (encoding=json): each line is a record, and needs no decoder";
 const HISTORY = 255; // trace records that a repeat can reach back
 const DEPTH_MAX = 100000; // calls within one another: what is deeper is not traced
 const OPEN_MAX = 200000; // calls that are open in all threads: what is more is not traced
 const THREADS_MAX = 65536; // what more there are is not traced
 const LINE_MIN = -(2 ** 31), LINE_MAX = 2 ** 31 - 1;
+const VALUES = 1024, VALUE_MAX = 256; // names whose last values are kept, and bytes of one
 const CAP_MIN = 2 * HISTORY; // of a repeat: so much, and all that can be reached back to is of it
 
 /** Fields of each kind, as PROTOCOL has them. */
@@ -40,7 +42,7 @@ const FIELDS = {
     7: "unwind time:t",
     8: "line time:t step:s",
     9: "repeat time:t period:u records:u",
-    10: "variable name:u type:u value:x",
+    10: "variable name:u type:u head:u tail:u value:x",
     11: "out time:t data:b",
     12: "err time:t data:b",
     13: "name name:u text:x",
@@ -331,6 +333,7 @@ export class Trace {
     #stack = /** @type {Place[]} */ ([]); // of the thread
     #open = 0; // calls on all stacks
     #exception = 0; // number of the last one
+    #values = /** @type {Map<number, Uint8Array>} */ (new Map()); // the last ones, by the number of the name
     #history = /** @type {RecordingRecord[]} */ ([]); // the last trace records, and some before these
     #repeat = /** @type {Repeat | null} */ (null); // that is being unfolded
     #seen = 0; // trace records, and those that are missing
@@ -580,15 +583,30 @@ export class Trace {
         this.#stacks.delete(thread);
         this.#switch(thread);
         this.#exception = 0;
+        this.#values.clear();
         this.#open += stack.length;
         for (const call of stack) { this.#stack.push({ ...this.#place(call.function), line: call.line }); }
         return this.#event("sync", { depth: stack.length, stack: this.#stack.map((call) => ({ ...call })) });
     }
 
     /** @param {RecordingRecord} record */
-    #variable({ name, type, value }) {
+    #variable({ name, type, head, tail, value: part }) {
+        const value = this.#value(name, head, tail, part);
         const now = type === 0 ? { type: null, value: null } : { type: this.#name(type), value };
         return this.#here("variable", { name: this.#name(name), ...now });
+    }
+
+    /** The last one of that name, but for a part of it. @param {number} name @param {number} head @param {number} tail @param {string} part */
+    #value(name, head, tail, part) {
+        const last = this.#values.get(name) ?? new Uint8Array(0), bytes = ENCODER.encode(part);
+        if (head + tail > last.length) { this.#fail(`a value that goes on from one of ${last.length} bytes beyond these`); }
+        const joined = new Uint8Array(head + bytes.length + tail);
+        joined.set(last.subarray(0, head));
+        joined.set(bytes, head);
+        joined.set(last.subarray(last.length - tail), head + bytes.length);
+        const value = UTF8.decode(joined), whole = ENCODER.encode(value);
+        if (name >= 1 && name <= VALUES) { this.#values.set(name, whole.length <= VALUE_MAX ? whole : new Uint8Array(0)); }
+        return value;
     }
 
     /**

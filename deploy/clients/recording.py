@@ -34,6 +34,7 @@ DEPTH_MAX = 100000  # calls within one another: what is deeper is not traced
 OPEN_MAX = 200000  # calls that are open in all threads: what is more is not traced
 THREADS_MAX = 65536  # what more there are is not traced
 LINE_MIN, LINE_MAX = -2**31, 2**31 - 1
+VALUES, VALUE_MAX = 1024, 256  # names whose last values are kept, and bytes of one
 CAP_MIN = 2 * HISTORY  # of a repeat: so much, and all that can be reached back to is of it
 
 # Fields of each kind, as PROTOCOL has them.
@@ -47,7 +48,7 @@ FIELDS = {
     7: "unwind time:t",
     8: "line time:t step:s",
     9: "repeat time:t period:u records:u",
-    10: "variable name:u type:u value:x",
+    10: "variable name:u type:u head:u tail:u value:x",
     11: "out time:t data:b",
     12: "err time:t data:b",
     13: "name name:u text:x",
@@ -308,6 +309,7 @@ class Trace:
         self._stacks: Dict[int, List[_Call]] = {}
         self._open = 0  # calls on all stacks
         self._number = 0  # of the last exception
+        self._values: Dict[int, bytes] = {}  # the last ones, by the number of the name
         self._repeat: Optional[_Repeat] = None  # that is being unfolded
         self._seen = 0  # trace records, and those that are missing
         self._files: List[str] = []  # from number 0
@@ -526,6 +528,7 @@ class Trace:
         self._open -= len(self._stacks.pop(record["thread"], ()))
         self._switch(record)
         self._number = 0
+        self._values.clear()
         self._open += len(record["stack"])
         for place in record["stack"]:
             call = self._call(place["function"])
@@ -549,10 +552,22 @@ class Trace:
         return {**self._event(record["kind"]), **record}
 
     def _variable(self, record: Record) -> Event:
-        gone = record["type"] == 0
+        gone, value = record["type"] == 0, self._value(record)
         return self._here("variable", name=self._named(record["name"]),
                           type=None if gone else self._named(record["type"]),
-                          value=None if gone else record["value"])
+                          value=None if gone else value)
+
+    def _value(self, record: Record) -> str:
+        """The last one of that name, but for a part of it."""
+        name, head, tail = record["name"], record["head"], record["tail"]
+        last = self._values.get(name, b"")
+        if head + tail > len(last):
+            raise self._refuse(f"a value that goes on from one of {len(last)} bytes beyond these")
+        value: str = (last[:head] + record["value"].encode() + last[len(last) - tail:]).decode("utf-8", "replace")
+        if 1 <= name <= VALUES:
+            whole = value.encode()
+            self._values[name] = whole if len(whole) <= VALUE_MAX else b""
+        return value
 
     def _output(self, record: Record) -> Event:
         decoder = self._text[record["kind"]]

@@ -188,6 +188,22 @@ static void write_dropped(struct chrome *chrome, const struct trace_event *event
     end(chrome);
 }
 
+static void write_variable(struct chrome *chrome, const struct trace *trace,
+                           const struct trace_event *event)
+{
+    begin(chrome, "variable", INSTANT("record"), event);
+    buffer_add_text(&chrome->line, "{\"name\":");
+    add_name(&chrome->line, trace_name(trace, event->name));
+    if (event->type != 0) {
+        buffer_add_text(&chrome->line, ",\"type\":");
+        add_name(&chrome->line, trace_name(trace, event->type));
+        buffer_add_text(&chrome->line, ",\"value\":");
+        buffer_add_json_string(&chrome->line, event->text, event->text_size);
+    }
+    buffer_add_text(&chrome->line, "}");
+    end(chrome);
+}
+
 /* The one record whose name says more than its kind. */
 static void write_exception(struct chrome *chrome, const struct trace *trace,
                             const struct trace_event *event)
@@ -202,16 +218,15 @@ static void write_exception(struct chrome *chrome, const struct trace *trace,
 /* A `thread` is told by the events' numbers, a `sync` by the calls that it names. */
 static void (*const writers[WIRE_KIND_LIMIT])(struct chrome *chrome,
                                               const struct trace_event *event) = {
-    [WIRE_CALL] = write_call,        [WIRE_RESUME] = write_call,
-    [WIRE_RETURN] = write_leave,     [WIRE_UNWIND] = write_leave,
-    [WIRE_YIELD] = write_leave,      [WIRE_REPEAT] = write_repeat,
-    [WIRE_DROPPED] = write_dropped,  [WIRE_VARIABLE] = write_record,
-    [WIRE_OUT] = write_record,       [WIRE_ERR] = write_record,
-    [WIRE_ERROR] = write_record,     [WIRE_END] = write_record,
-    [WIRE_LEVEL] = write_record,     [WIRE_INPUT] = write_record,
-    [WIRE_HOST] = write_record,      [WIRE_VALUE] = write_record,
-    [WIRE_SAVED] = write_record,     [WIRE_HEADER] = write_record,
-    [WIRE_INPUT_END] = write_record,
+    [WIRE_CALL] = write_call,       [WIRE_RESUME] = write_call,
+    [WIRE_RETURN] = write_leave,    [WIRE_UNWIND] = write_leave,
+    [WIRE_YIELD] = write_leave,     [WIRE_REPEAT] = write_repeat,
+    [WIRE_DROPPED] = write_dropped, [WIRE_OUT] = write_record,
+    [WIRE_ERR] = write_record,      [WIRE_ERROR] = write_record,
+    [WIRE_END] = write_record,      [WIRE_LEVEL] = write_record,
+    [WIRE_INPUT] = write_record,    [WIRE_HOST] = write_record,
+    [WIRE_VALUE] = write_record,    [WIRE_SAVED] = write_record,
+    [WIRE_HEADER] = write_record,   [WIRE_INPUT_END] = write_record,
 };
 
 static void chrome_event(void *state, const struct trace *trace,
@@ -222,6 +237,9 @@ static void chrome_event(void *state, const struct trace *trace,
     if (event->kind == WIRE_EXCEPTION) {
         name_thread(chrome, event);
         write_exception(chrome, trace, event);
+    } else if (event->kind == WIRE_VARIABLE) {
+        name_thread(chrome, event);
+        write_variable(chrome, trace, event);
     } else if (writers[event->kind] != NULL) {
         name_thread(chrome, event);
         writers[event->kind](chrome, event);

@@ -192,17 +192,15 @@ static void write_end(struct text *text, const struct trace_event *event)
 
 static void write_variable(struct text *text, const struct trace_event *event)
 {
-    uint64_t type = number_of(event, "type");
-
-    add_name(text, trace_name(text->trace, number_of(event, "name")));
-    if (type == 0) {
+    add_name(text, trace_name(text->trace, event->name));
+    if (event->type == 0) {
         buffer_add_text(&text->line, " is gone");
         return;
     }
     buffer_add_text(&text->line, ": ");
-    add_name(text, trace_name(text->trace, type));
+    add_name(text, trace_name(text->trace, event->type));
     buffer_add_text(&text->line, " = ");
-    add_field(text, event, "value");
+    buffer_add_visible(&text->line, event->text, event->text_size);
 }
 
 static void write_input(struct text *text, const struct trace_event *event)

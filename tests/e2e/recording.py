@@ -11,7 +11,7 @@ FIELDS = {
     7: ("unwind", "time:t"),
     8: ("line", "time:t step:s"),
     9: ("repeat", "time:t period:u records:u"),
-    10: ("variable", "name:u type:u value:x"),
+    10: ("variable", "name:u type:u head:u tail:u value:x"),
     11: ("out", "time:t data:b"),
     12: ("err", "time:t data:b"),
     13: ("name", "name:u text:x"),
@@ -114,10 +114,11 @@ TRACE = "call", "return", "unwind", "line", "yield", "resume", "exception"
 
 
 def unfold(records):
-    """The records with each `repeat` written out, and in every `line` and `resume` its `line` and the function that it is of."""
+    """The records with each `repeat` written out, in every `line` and `resume` its `line` and the function that it is of, and in every
+    `variable` the whole `value`."""
     functions = {r["function"]: r for r in records if r["kind"] == "function"}
     files = {r["file"]: r["path"] for r in records if r["kind"] == "file"}
-    stacks, thread, history = {}, 0, []
+    stacks, thread, history, values = {}, 0, [], {}
 
     def apply(record):
         stack = stacks.setdefault(thread, [])
@@ -142,7 +143,13 @@ def unfold(records):
             continue
         if record["kind"] in ("thread", "sync"):
             thread, history = record["thread"], []
+        if record["kind"] == "variable":
+            last = values.get(record["name"], b"")
+            whole = last[:record["head"]] + record["value"].encode() + last[len(last) - record["tail"]:]
+            values[record["name"]] = whole if len(whole) <= 256 and record["name"] <= 1024 else b""
+            record = {**record, "value": whole.decode()}
         if record["kind"] == "sync":
+            values = {}
             stacks[thread] = [[functions[c["function"]]["name"], files[functions[c["function"]]["file"]], c["line"]]
                               for c in record["stack"]]
         yield apply(record)

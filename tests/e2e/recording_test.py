@@ -133,7 +133,8 @@ class Recording(pool.TestCase):
     def test_lines_that_go_on_behind_a_backslash(self):
         """Or are of a text: each error has its line, and the marks stand where those of python3 do."""
         for code in ("total = 1 + \\\n    2 3\n", "print('a') \\\nprint('b')\n", "if x == 1 and \\\n   y == 2\n    pass\n", "x = '''a\nb''' 3\n",
-                     "x = \\\n\\\n  1 1\n", "x = 1 \\\n  $\n", "for x in '''a\n''' y: pass\n", "x = 1 + \\\ny = (2\n", "x = 'é' + \\\n  , 2\n"):
+                     "x = \\\n\\\n  1 1\n", "x = 1 \\\n  $\n", "for x in '''a\n''' y: pass\n", "x = 1 + \\\ny = (2\n", "(a,\nb) += 1\n", "del f(1,\n2)\n", "f(\n1) = 2\n", "x = (1,\n 2\n",
+                     "x = '''a\nb\nc\n", "x = 'é' + \\\n  , 2\n"):
             with self.subTest(code):
                 _, records = self.run_program({"robot.py": code}, "compile_error")
                 frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]

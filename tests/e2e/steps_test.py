@@ -89,6 +89,24 @@ class Steps(pool.TestCase):
             with self.subTest(value):
                 self.assertEqual(self.changes(begin.format(value) + change + "\n")[1:], [(3, "x", kind, shown)] if shown else [])
 
+    def test_what_stays_of_a_value(self):
+        """Told is what stands between, whole characters of it, and each value is whole again; of so many names as are kept."""
+        values = ["ab€cd", "ab₭cd", "ab₭xcd", "ab₭cd", "€€", "€€€", "🐎12345", "🐏12345", "é12345", "É12345",
+                  "", "ababab", "abababab", "abab", "x" * 40, "x" * 39]
+        code = "".join(f"a = {value!r}\n" for value in values) + "a = None\nb = [1, 2, 3, 4, 5]\nfor i in range(5):\n    b[i] = 77\n"
+        code += "".join(f"v{i} = {'w' * 20!r}\n" for i in range(1100)) + "del v0\nv1 = v1099 = 'wwwwwwwwwwwwwwwwwww.'\n"
+        job = self.client.run(code, trace="steps", cpu_ms=20000, wall_ms=60000)
+        self.assertEqual(job.verdict, "ok", job.result)
+        records = recording.decode(job.recording)
+        found = changes(records)
+        self.assertEqual([value for _, name, kind, value in found if name == "a" and kind == "str"], [repr(value) for value in values])
+        self.assertEqual([value for _, name, _, value in found if name == "b"],
+                         [str([77] * i + [1, 2, 3, 4, 5][i:]) for i in range(6)])
+        self.assertEqual([value for _, name, _, value in found if name in ("v1", "v1099")], [repr("w" * 20)] * 2 + [repr("w" * 19 + ".")] * 2)
+        told = [r["value"] for r in records if r["kind"] == "variable"]
+        self.assertIn("77", told)
+        self.assertIn("₭", told)
+
     def test_what_is_a_function_now(self):
         """or a class or a module, and was something else: that is told, and where it is gone."""
         for body, kind, shown in (("lambda: 1", "function", "<function>"), ("int", "type", "<class int>"), ("sys", "module", "<module>")):

@@ -70,6 +70,14 @@ def step(chance):
     return bytes([chance.choice((6, 6, 7, 14)), chance.randrange(3)])
 
 
+def variable(chance):
+    """One that may go on from the last one of its name."""
+    text = chance.choice((b"", b"a", b"abc", b"ab" * 20, b"\xc3\xa9", b"\xa9", b"\xf0\x9f", b"y" * 250, b"\xff"))
+    shares = 0 if chance.random() < 0.5 else chance.choice((1, 2, 3, 5))
+    numbers = chance.choice((1, 1, 1, 2, 2, 3, 1024, 1025)), chance.randrange(3), shares, chance.choice((0, 0, shares, 1))
+    return b"\x0a" + b"".join(map(varint, numbers)) + varint(len(text)) + text
+
+
 def woven(chance):
     """Threads that go on in turn, in loops and in one another, with gaps: what can be refused is that there is too much of it."""
     data = HEADER + TABLES
@@ -81,6 +89,8 @@ def woven(chance):
             count = chance.choice((0, 1, 3, 64, 70))
             data += b"\x13" + varint(chance.randrange(2000)) + varint(chance.randrange(3)) + varint(count)
             data += b"".join(varint(chance.choice((1, 2))) + varint(chance.choice((1, 5, 2**31 - 2))) for _ in range(count))
+        elif kind < 0.35:
+            data += b"".join(variable(chance) for _ in range(chance.randrange(1, 8)))
         elif kind < 0.4:
             data += b"\x12\0" + varint(chance.choice((0, 100, 10**6)))
         else:

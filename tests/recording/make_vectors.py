@@ -55,6 +55,9 @@ class Recording:
                 data += text(value) if letter in "bdx" else varint(value)
         return data
 
+    def variable(self, name, kind, value, head=0, tail=0):
+        self.record(10, (name, kind, head, tail, value))
+
     def __getattr__(self, name):
         kind = {row: number for number, (row, _) in vectors.recording._KINDS.items()}[name.rstrip("_")]
         return lambda *values: self.record(kind, values)
@@ -180,6 +183,48 @@ def repeats():
     r.yield_(0)
     r.repeat(5, 3, 3)
     r.end(1, 85)
+    return r
+
+
+def values():
+    r = Recording("Values that go on from the last one of their name: at its beginning, its end, both and neither, of characters of\n"
+                  "several bytes, within one, too long to be kept, of a name that is not, gone between, and anew behind a sync.")
+    tables(r)
+    r.call(100, 1)
+    r.variable(1, 2, "[1, 2, 3]")
+    r.variable(1, 2, "20", 4, 4)
+    r.variable(1, 2, "", 3, 1)
+    r.variable(1, 2, "", 4, 0)
+    r.variable(2, 2, "other")
+    r.variable(1, 2, "7", 1, 1)
+    r.variable(2, 2, "", 2, 3)
+    r.variable(1, 0, "")
+    r.variable(1, 2, "\u00e9\u20ac\U0001f40e")
+    r.variable(1, 2, "x", 2, 4)
+    r.variable(1, 2, b"\xff", 1, 2)
+    r.variable(1, 2, b"\xc3", 0, 1)
+    r.variable(1, 2, "y" * 256)
+    r.variable(1, 2, "z", 255, 0)
+    r.variable(1, 2, "y" * 257)
+    r.variable(1, 2, "n")
+    r.variable(1024, 2, "kept")
+    r.variable(1024, 2, "", 2, 0)
+    r.variable(1025, 2, "not kept")
+    r.variable(1025, 2, "")
+    r.variable(0, 2, "nor is this")
+    r.thread(1)
+    r.variable(1, 2, "", 1, 0)
+    r.sync(4000, 0, [(2, 12)])
+    r.variable(1, 2, "new")
+    return r
+
+
+def values_beyond(*records):
+    r = Recording("A value that goes on from what is not there.")
+    tables(r)
+    for record in records:
+        r.variable(*record)
+    r.short(1)
     return r
 
 
@@ -646,6 +691,10 @@ def numbers(about, hexadecimal):
 
 HANDMADE = {
     "every_kind": every_kind(), "example": example(), "lines": lines(), "repeats": repeats(), "resumes": resumes(), "exceptions": exceptions(),
+    "values": values(), "values_head": values_beyond((1, 2, "ab"), (1, 2, "", 3, 0)), "values_tail": values_beyond((1, 2, "ab"), (1, 2, "x", 0, 3)),
+    "values_both": values_beyond((1, 2, "ab"), (1, 2, "x", 1, 1), (1, 2, "x", 2, 2)), "values_first": values_beyond((1, 2, "x", 0, 1)),
+    "values_long": values_beyond((1, 2, "y" * 257), (1, 2, "", 0, 1)), "values_of_1025": values_beyond((1025, 2, "ab"), (1025, 2, "", 1, 0)),
+    "values_largest": values_beyond((1, 2, "ab"), (1, 2, "", (1 << 53) - 1, (1 << 53) - 1)),
     "exceptions_folded": exceptions(510), "repeat_255": repeat_255(),
     "repeat_after_thread": repeat_of_too_much("A repeat of what was forgotten with the thread.", ("thread", (0,)), period=1),
     "repeat_after_sync": repeat_of_too_much("A repeat of what was forgotten with the sync.", ("sync", (50, 0, [(1, 3)])), period=1),

@@ -102,7 +102,8 @@ def common_record(event):
     """In the words of the event that recording.py makes of it."""
     told = {**event["record"], "kind": event["kind"], "time": event["time"], "thread": event["thread"]}
     if event["kind"] == "variable":
-        told.update((key, cleaned(event[key])) for key in (*PLACE, "line", "name", "type"))
+        told.update((key, cleaned(event[key])) for key in (*PLACE, "line", "name", "type", "value"))
+        del told["head"], told["tail"]
         if event["record"]["type"] == 0:
             told.update(type=None, value=None)
     if event["kind"] == "dropped":

@@ -52,6 +52,12 @@ static void add_exception(struct buffer *to, const struct trace_event *event)
     add_text(to, "type", trace_name(trace, event->type));
 }
 
+static void add_value(struct buffer *to, const struct trace_event *event)
+{
+    buffer_add_text(to, ",\"value\":");
+    buffer_add_json_string(to, event->text, event->text_size);
+}
+
 static void on_event(void *context, const struct trace_event *event)
 {
     autobuffer struct buffer line = BUFFER_INIT(KIB(512));
@@ -72,6 +78,9 @@ static void on_event(void *context, const struct trace_event *event)
     }
     if (event->kind == WIRE_EXCEPTION) {
         add_exception(&line, event);
+    }
+    if (event->kind == WIRE_VARIABLE) {
+        add_value(&line, event);
     }
     (void)printf("%s}\n", line.data);
 }

@@ -47,9 +47,9 @@ static const struct {
      "{\"kind\":\"call\",\"time\":5,\"function\":9007199254740991}\n"},
     {WIRE_LINE, "\5\xff\xff\xff\xff\xff\xff\xff\x0f", 9,
      "{\"kind\":\"line\",\"time\":5,\"step\":-4503599627370496}\n"},
-    {WIRE_VARIABLE, "\1\2\3\0\x1f\x7f", 6,
-     "{\"kind\":\"variable\",\"name\":1,\"type\":2,\"value\":\"\\u0000\\u001f\\u007f\"}"
-     "\n"},
+    {WIRE_VARIABLE, "\1\2\4\5\3\0\x1f\x7f", 8,
+     "{\"kind\":\"variable\",\"name\":1,\"type\":2,\"head\":4,\"tail\":5,\"value\":"
+     "\"\\u0000\\u001f\\u007f\"}\n"},
     {WIRE_SAVED, "\0\1a\1b\4\4\0\xff\x10\x80", 11,
      "{\"kind\":\"saved\",\"time\":0,\"name\":\"a\",\"media_type\":\"b\",\"total\":4,"
      "\"part\":\"AP8QgA==\"}\n"},

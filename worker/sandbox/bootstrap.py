@@ -218,12 +218,12 @@ def _own(value):
 
 def _points(told):
     """Can the place in its text be shown? The interpreter takes numbers alone, and leaves out what is beyond the line."""
-    first, last = (int(getattr(told, name) or 0) for name in ("lineno", "end_lineno"))
+    first, last = int(told.lineno or 0), int(told.end_lineno or told.lineno or 0)
     if told.text is None or told.offset is None:
         return
     most = len(told.text) + 1
     told.offset = min(told.offset, most)
-    end = len(told.text.rstrip("\n")) + 1 if last > first else told.end_offset or 0
+    end = len(told.text) if last > first else told.end_offset or 0
     told.end_offset = max(told.offset, min(end, most))
 
 

@@ -10,6 +10,7 @@
 #include "worker/sandbox/encoding.h"
 #include "worker/sandbox/fold.h"
 #include "worker/sandbox/ticks.h"
+#include "worker/sandbox/values.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -38,6 +39,7 @@ static struct recorder {
     enum job_trace ring_level; /* as who reads the ring alone knows it */
     size_t (*stack)(const void *of, struct recorder_call *calls, size_t room);
     struct fold fold;
+    struct wire_values values;
     /* time by the counter */
     struct ticks ticks;
     uint64_t written_ticks;      /* when a time was last written */
@@ -144,6 +146,7 @@ static void put_sync(struct recorder_writer *writer)
 
     recorder.thread = writer->number - 1;
     recorder.exception = 0;
+    wire_values_forget(&recorder.values);
     fold_reset(&recorder.fold);
     wire_begin(record, WIRE_SYNC);
     wire_unsigned(record, (uint64_t)recorder.chunk_us);
@@ -480,12 +483,17 @@ void recorder_variable(uint32_t name, uint32_t type, const char *text, size_t si
                        uint32_t thread)
 {
     struct wire_writer *record;
+    size_t head, tail;
 
     (void)recorder_enter();
     record = begin_detail(WIRE_VARIABLE, size, thread);
+    values_share(&recorder.values, name, text, size, &head, &tail);
+    wire_values_keep(&recorder.values, name, text, size);
     wire_unsigned(record, name);
     wire_unsigned(record, type);
-    wire_bytes(record, text, size);
+    wire_unsigned(record, head);
+    wire_unsigned(record, tail);
+    wire_bytes(record, text + head, size - head - tail);
     publish_trace(record);
     leave();
 }
