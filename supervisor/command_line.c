@@ -137,7 +137,7 @@ static int take_json(struct command_line *line, const char *value)
 static int take_config(struct command_line *line, const char *value)
 {
     line->config_file = value;
-    return 0;
+    return value[0] != '\0' ? 0 : -EINVAL;
 }
 
 static int take_fd(const char *value, int least, int *ret)

@@ -61,6 +61,7 @@ struct pool {
     int board_fd;
     int listener; /* of figures; -1: none */
     struct scaling scaling;
+    int64_t held_said_ms; /* when it is to be said again that memory holds workers back */
     int64_t look_ms;      /* when it is to be scaled again */
     int64_t asked_ms;     /* when all were asked whether they are there (health.h) */
     int64_t residence_ms; /* when memory is to be looked at again (residence.h) */

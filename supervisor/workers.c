@@ -13,9 +13,10 @@
 #include "supervisor/sizing.h"
 #include "supervisor/succession.h"
 
-#define LOOK_MS  1000
-#define STALE_MS 5000 /* what was said of the queue is no longer believed */
-#define DYING    4    /* sandboxes, beside those that run and that wait */
+#define LOOK_MS      1000
+#define HELD_SAID_MS 600000
+#define STALE_MS     5000 /* what was said of the queue is no longer believed */
+#define DYING        4    /* sandboxes, beside those that run and that wait */
 
 uint32_t workers_most(const struct config *config)
 {
@@ -123,10 +124,22 @@ static struct unit *find_unwanted(struct pool *pool, enum unit_state state)
     return NULL;
 }
 
-/* Where each slot has a worker, one that is on its way out is followed by another. */
+/* Those on their way out count: what runs in them is a worker's. */
+static bool has_place(const struct pool *pool)
+{
+    uint32_t there = 0;
+
+    for (size_t i = 0; i < pool->count; i++) {
+        there += pool->units[i].kind == UNIT_RELAY && pool->units[i].state != UNIT_SPARE;
+    }
+    return there < workers_most(&pool->config);
+}
+
+/* Where there are as many as there may be, one that is on its way out is followed by
+ * another. */
 static void add(struct pool *pool)
 {
-    struct unit *spare = find_unwanted(pool, UNIT_SPARE);
+    struct unit *spare = has_place(pool) ? find_unwanted(pool, UNIT_SPARE) : NULL;
     struct unit *leaving = find_unwanted(pool, UNIT_RETIRING);
 
     if (spare != NULL) {
@@ -225,7 +238,6 @@ void workers_tend(struct pool *pool, int64_t now_ms)
                                         .spare_mb = config->spare_memory_mb};
     enum scaling_reason reason;
     struct scaling_view view;
-    bool was_held = pool->scaling.held;
     int difference;
 
     if (pool->phase != POOL_RUNNING) {
@@ -247,7 +259,8 @@ void workers_tend(struct pool *pool, int64_t now_ms)
         change(pool, difference);
         workers_say(pool, "");
     }
-    if (pool->scaling.held && !was_held) {
+    if (pool->scaling.held && now_ms >= pool->held_said_ms) {
+        pool->held_said_ms = now_ms + HELD_SAID_MS;
         say_held(&view);
     }
 }

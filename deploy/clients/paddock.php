@@ -283,12 +283,11 @@ final class Queue
             if ($silent && $this->callUntil($end, 'EXISTS', $this->prefix . 'job:' . $id) <= 0) {
                 throw new NoSuchJob($id);
             }
-            $blockMs = (int) min($this->blockMs, ceil($end - self::nowMs()));
-            if ($blockMs <= 0) {
+            $entries = $this->read($id, $position, $end);
+            $silent = $entries === [];
+            if ($silent && self::nowMs() >= $end) {
                 throw new TimedOut("job $id has no result yet");
             }
-            $entries = $this->read($id, $position, $blockMs, $end);
-            $silent = $entries === [];
             foreach ($entries as [$position, $words]) {
                 ['k' => $kind, 'a' => $number, 'd' => $data] = self::pairs($words);
                 if ($kind === 'slice' && $attempt !== null && $attempt !== (int) $number) {
@@ -301,10 +300,14 @@ final class Queue
     }
 
     /** @return list<array{string, list<string>}> */
-    private function read(string $id, string $position, int $blockMs, float $end): array
+    private function read(string $id, string $position, float $end): array
     {
-        $words = ['COUNT', (string) COUNT, 'BLOCK', (string) $blockMs, 'STREAMS', $this->prefix . 'frames:' . $id, $position];
-        $answer = $this->callUntil($end, 'XREAD', ...$words);
+        $key = $this->prefix . 'frames:' . $id;
+        $ask = function () use ($key, $position, $end): mixed {
+            $blockMs = (int) max(min($this->blockMs, ceil($end - self::nowMs())), 1); // for what is left by then
+            return $this->once('XREAD', 'COUNT', (string) COUNT, 'BLOCK', (string) $blockMs, 'STREAMS', $key, $position);
+        };
+        $answer = $this->repeat($ask, $end)[0];
         return $answer ? $answer[0][1] : [];
     }
 

@@ -189,11 +189,10 @@ class Queue:
         while position != END:
             if silent and not self._call("EXISTS", self._prefix + "job:" + job_id, end=end):
                 raise NoSuchJob(job_id)
-            block_ms = int(min((end - time.monotonic()) * 1000, self._block_ms))
-            if block_ms <= 0:
-                raise TimeoutError(f"job {job_id} has no result yet")
-            entries = self._read(job_id, position, block_ms, end)
+            entries = self._read(job_id, position, end)
             silent = not entries
+            if silent and time.monotonic() >= end:
+                raise TimeoutError(f"job {job_id} has no result yet")
             for position, fields in entries:
                 kind, number = _text(fields[b"k"]), int(fields[b"a"])
                 if kind == "slice" and attempt not in (number, None):
@@ -201,9 +200,14 @@ class Queue:
                 attempt = number
                 yield Entry(position, kind, number, fields[b"d"] if kind == "slice" else json.loads(fields[b"d"]))
 
-    def _read(self, job_id: str, position: str, block_ms: int, end: float) -> List[Tuple[str, Dict[bytes, bytes]]]:
+    def _read(self, job_id: str, position: str, end: float) -> List[Tuple[str, Dict[bytes, bytes]]]:
         key = self._prefix + "frames:" + job_id
-        answer = self._call("XREAD", "COUNT", COUNT, "BLOCK", block_ms, "STREAMS", key, position, end=end)
+
+        def ask() -> Any:  # for what is left by then
+            block_ms = max(int(min((end - time.monotonic()) * 1000, self._block_ms)), 1)
+            return self._redis.execute_command("XREAD", "COUNT", COUNT, "BLOCK", block_ms, "STREAMS", key, position)
+
+        answer, _ = self._repeat(ask, end)
         return [(_text(at), fields) for _, entries in answer or () for at, fields in entries]
 
     def _attempt_at(self, job_id: str, position: str, end: float) -> Optional[int]:

@@ -148,6 +148,7 @@ class Cases(Tier):
     EXTRA = {}
     TIMED_OUT = "TimeoutError"
     FAILS = True  # where Redis stays away
+    BLOCKS = True  # for no longer than its limit
 
     def setUp(self):
         super().setUp()
@@ -373,6 +374,25 @@ class Cases(Tier):
             server.start("--aclfile", self.options[1])
             pool.wait_until(lambda: driver.call("exists", id="a") is False, "it is there again")
 
+    def test_a_limit_where_a_connection_is_lost(self):
+        """What is asked once more is asked for what is left of it."""
+        blocks = []
+
+        def hook(when, words):
+            if when == "before" and words[0] == "XREAD":
+                blocks.append(int(words[words.index("BLOCK") + 1]))
+                if len(blocks) == 1:
+                    time.sleep(1)
+                    raise proxy.Torn
+
+        job = self.driver.enqueue("print(1)", delay_ms=600000)["id"]
+        with proxy.Proxy(self.server.socket) as way, self.drive(way.socket, RESP="2") as driver:
+            way.hook = hook
+            self.check_error(driver.call("result", id=job, timeout=4), self.TIMED_OUT)
+        self.driver.call("cancel", id=job)
+        if self.BLOCKS:
+            self.assertLess(blocks[1], blocks[0] - 900, blocks)
+
     def test_a_limit_while_redis_is_away(self):
         """It is one in all, however long calls would be repeated."""
         with pool.RedisServer("--aclfile", self.options[1]) as server, self.drive(server.socket) as driver:
@@ -435,6 +455,7 @@ class Node5(Cases, unittest.TestCase):
 
     VERSION = "redis"
     FAILS = False  # unless it is told so, it waits as long as its library tries
+    BLOCKS = False  # for all who follow: a limit is each one's own
 
     @classmethod
     def setUpClass(cls):

@@ -216,6 +216,29 @@ class Claimed(Reload):
         self.assertEqual(self.client.wait(job).verdict, "exception")
 
 
+class Lowered(Reload):
+    """A pool that had more workers once."""
+
+    FIRST = "[pool]\nworkers = 6\n"
+
+    def test_those_on_their_way_out_count(self):
+        """There are no more than the most that is in force, however often it was another one."""
+        self.reload("[pool]\nworkers = 2\n", "reloaded: the new configuration is in force")
+        self.count(2)
+        running = [self.client.begin() for _ in range(2)]
+        waiting = [self.client.enqueue(pool.make_zip("print(1)")) for _ in range(2)]
+        for _ in range(2):
+            for workers in 1, 2:
+                self.reload(f"[pool]\nworkers = {workers}\n", "reloaded: the new configuration is in force")
+                time.sleep(1.2)  # until the pool is looked at
+        self.assertEqual(len(self.pool.relays()), 2)
+        self.assertEqual([self.client.job(job)["state"] for job in waiting], [b"queued"] * 2)
+        for job in running:
+            self.client.cancel(job)
+        self.assertEqual([self.client.wait(job).verdict for job in waiting], ["ok"] * 2)
+        self.count(2)
+
+
 class Long(Reload):
     """Jobs that run on in former zygotes."""
 

@@ -503,6 +503,26 @@ class Trace(Reading):
                     came[e["depth"]] = e.get("exception", came.get(e["depth"]))
                 self.assertEqual(found, [e for e in watched(begin + source + end)[1] if e[0] in ("line", "exception")])
 
+    def test_an_exception_whose_name_cannot_end(self):
+        """It is told of, before the one that follows."""
+        source = ("import enum\ndef stop(): raise ValueError\ntry:\n    class Color(enum.Enum):\n        try: {}['x']\n        except LookupError as e: stop()\n"
+                  "except TypeError: pass\n")
+        told_of = [(e["type"], e["line"]) for e in self.run_program(source) if e["kind"] == "exception" and e["function"] == "Color"]
+        self.assertEqual(told_of[:2] + told_of[-1:], [("KeyError", 5), ("ValueError", 6), ("TypeError", 6)])
+
+    def test_numbers_of_exceptions_of_threads_that_saw_nothing(self):
+        """One that is raised again while less is traced is gone by when its address comes again."""
+        source = ("import paddock, threading\nclass A(Exception): pass\nclass B(Exception): pass\nclass C(Exception): pass\ndef f(k):\n    try: raise k\n"
+                  "    except k: pass\ndef unseen():\n    paddock.trace('off')\n    try:\n        try: raise A\n        except A: raise\n    except A: pass\n"
+                  "    paddock.trace('lines')\ndef work():\n    for _ in range(20):\n        one.acquire()\n        unseen()\n        two.release()\n        one.acquire()\n"
+                  "        f(C)\n        two.release()\none, two = threading.Semaphore(0), threading.Semaphore(0)\nthread = threading.Thread(target=work)\n"
+                  "thread.start()\nfor _ in range(20):\n    one.release()\n    two.acquire()\n    f(B)\n    one.release()\n    two.acquire()\nthread.join()\n")
+        types = {}
+        for event in self.run_program(source):
+            if event["kind"] == "exception" and event["type"] in "BC":
+                types.setdefault(event["exception"], set()).add(event["type"])
+        self.assertEqual(len(types), 40, types)
+
     def test_exceptions_in_loops(self):
         """They come again as they came before, and each is another one."""
         source = ("def find(n):\n    if n: return find(n - 1)\n    raise KeyError\nfor i in range(3000):\n    try: find(3)\n"

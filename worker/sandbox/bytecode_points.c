@@ -317,6 +317,14 @@ static bool is_collected(const struct code *code, int at)
     return code->instructions[at].opcode == LIST_APPEND;
 }
 
+/* The end of the name of an `except ... as`, in a namespace that may refuse it: an
+ * exception that has come there is followed by another one. */
+static bool ends_name(const struct code *code, int at)
+{
+    return at + 1 < code->count && code->instructions[at].opcode == LOAD_CONST &&
+           code->instructions[at + 1].opcode == STORE_NAME;
+}
+
 static bool put_exceptions(struct code *code)
 {
     bool done = true;
@@ -328,6 +336,8 @@ static bool put_exceptions(struct code *code)
         if (target->exception == NOWHERE &&
             (target->opcode == PUSH_EXC_INFO || is_collected(code, at))) {
             done = put(code, &target->exception, POINT_EXCEPTION);
+        } else if ((code->what & POINT_EXCEPTION) != 0 && ends_name(code, at)) {
+            done = put_ahead(code, at);
         }
     }
     return done;

@@ -589,11 +589,11 @@ void tracer_set_level(enum job_trace level)
 {
     level = level < tracer.most ? level : tracer.most;
     if (level != tracer.level) {
-        tracer.level = level;
-        tracer.levels++;
-        if (level < JOB_TRACE_LINES) {
+        if (level < JOB_TRACE_LINES || tracer.level < JOB_TRACE_LINES) {
             exceptions_forget();
         }
+        tracer.level = level;
+        tracer.levels++;
         recorder_level(level);
     }
 }

@@ -40,13 +40,20 @@ static struct {
     size_t next;                 /* the place of the next one that is new */
     size_t last;                 /* of the one that was told last */
     uint32_t number;             /* the last one that was given */
+    uint32_t forgotten;          /* how often all were */
 } exceptions;
 
-static _Thread_local const PyObject *again; /* borrowed: for its address alone */
+/* The one that this thread is about to raise again, for its address alone; and when that
+ * was, as it may be gone where nothing was told meanwhile. */
+static _Thread_local struct {
+    const PyObject *exception;
+    uint32_t forgotten;
+} again;
 
 void exceptions_raise_again(const PyObject *exception)
 {
-    again = exception;
+    again.exception = exception;
+    again.forgotten = exceptions.forgotten;
 }
 
 static struct link link_of(const PyTracebackObject *object)
@@ -168,6 +175,7 @@ static void forget(size_t place)
 
 void exceptions_forget(void)
 {
+    exceptions.forgotten++;
     for (size_t i = 0; i < array_size(exceptions.told); i++) {
         forget(i);
     }
@@ -176,7 +184,8 @@ void exceptions_forget(void)
 uint32_t exceptions_number(PyObject *exception)
 {
     const PyTracebackObject *first = frames_traceback(exception);
-    bool is_again = again == exception;
+    bool is_again =
+        again.exception == exception && again.forgotten == exceptions.forgotten;
     const PyTracebackObject *made = is_again ? NULL : first;
     size_t place = find(exception);
     struct told told;
@@ -195,6 +204,6 @@ uint32_t exceptions_number(PyObject *exception)
     }
     told.last = link_of(first);
     keep(place, told);
-    again = is_again ? NULL : again;
+    again.exception = is_again ? NULL : again.exception;
     return told.number;
 }

@@ -61,8 +61,8 @@ void known_tell(struct known *known, const frame *of, uint32_t thread);
 /* The number of one that has come to a call, from 1, below RECORDER_EXCEPTIONS: the same
  * where it was told before, as far as that can be known. */
 uint32_t exceptions_number(PyObject *exception);
-/* Some are not told from here on: whoever is where one of those was that were is not to
- * be taken for it. */
+/* Some are not told from here on, or were not until here: whoever is where one of those
+ * was that were is not to be taken for it. */
 void exceptions_forget(void);
 /* This thread is about to raise it again, without a new link in its traceback. */
 void exceptions_raise_again(const PyObject *exception);
