@@ -388,7 +388,7 @@ class Cases(Tier):
         job = self.driver.enqueue("print(1)", delay_ms=600000)["id"]
         with proxy.Proxy(self.server.socket) as way, self.drive(way.socket, RESP="2") as driver:
             way.hook = hook
-            self.check_error(driver.call("result", id=job, timeout=4), self.TIMED_OUT)
+            self.check_error(driver.call("result", id=job, timeout=1.8), self.TIMED_OUT)
         self.driver.call("cancel", id=job)
         if self.BLOCKS:
             self.assertLess(blocks[1], blocks[0] - 900, blocks)
