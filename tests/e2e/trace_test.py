@@ -523,6 +523,14 @@ class Trace(Reading):
                 types.setdefault(event["exception"], set()).add(event["type"])
         self.assertEqual(len(types), 40, types)
 
+    def test_numbers_behind_what_is_too_deep(self):
+        """What is raised there is not told, and gives its number to nobody."""
+        source = ("import sys\nsys.setrecursionlimit(300000)\nclass A(Exception): pass\nclass B(Exception): pass\ndef f(k):\n    try: raise k\n"
+                  "    except k: pass\ndef deep(n):\n    if n: return deep(n - 1)\n    try:\n        try: raise A\n        except A: raise\n    except A: pass\n"
+                  "deep(100010)\nf(A)\ndeep(100010)\nf(B)\n")
+        events = self.run_program(source, cpu_ms="60000", wall_ms="60000", memory_mb=512)
+        self.assertEqual([(e["exception"], e["type"]) for e in events if e["kind"] == "exception"], [(1, "A"), (2, "B")])
+
     def test_exceptions_in_loops(self):
         """They come again as they came before, and each is another one."""
         source = ("def find(n):\n    if n: return find(n - 1)\n    raise KeyError\nfor i in range(3000):\n    try: find(3)\n"

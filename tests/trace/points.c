@@ -31,7 +31,7 @@ static PyObject *said_of(PyObject *asked, enum how how)
     if (asked == NULL) {
         return Py_NewRef(Py_None);
     }
-    return how == NUMBER ? PyLong_FromUnsignedLongLong(exceptions_number(asked))
+    return how == NUMBER ? PyLong_FromUnsignedLongLong(exceptions_number(asked, false))
                          : Py_NewRef(how == TYPE ? (PyObject *)Py_TYPE(asked) : asked);
 }
 
@@ -70,7 +70,7 @@ static int mark_contains(PyObject *self, PyObject *exception)
     } else {
         tell(mark, exception);
     }
-    if (mark->what == POINT_AHEAD) {
+    if (mark->what == POINT_AHEAD) { /* as the tracer, where it comes once more */
         exceptions_raise_again(exception);
     }
     return 1;

@@ -39,7 +39,7 @@ struct call {
     uint32_t suspends : 1; /* of a generator or a coroutine */
     int line;              /* the last one, */
     int at;                /* and where the interpreter takes it to be */
-    uint32_t ahead;        /* number of an exception that was told ahead; 0: none */
+    const PyObject *ahead; /* an exception that was told ahead; for its address alone */
     struct known known;
 };
 
@@ -436,17 +436,15 @@ static int on_point(PyObject *self)
  * once more when that is done: to a handler of the same call, or to leave it. */
 static void tell_exception(PyObject *exception, bool is_ahead)
 {
-    uint32_t number = exceptions_number(exception);
     struct call *call = top();
+    bool is_told = call->ahead == exception; /* it has been on its way since */
+    uint32_t number = exceptions_number(exception, is_told);
 
-    if (number != call->ahead) {
+    if (!is_told) {
         recorder_exception(number, functions_type_number(Py_TYPE(exception)),
                            stack.thread);
     }
-    call->ahead = is_ahead ? number : 0;
-    if (is_ahead) {
-        exceptions_raise_again(exception);
-    }
+    call->ahead = is_ahead ? exception : NULL;
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
@@ -464,12 +462,15 @@ static int on_exception(PyObject *self, PyObject *exception)
     }
     if (tracer.level == JOB_TRACE_OFF) {
         end_known(point->what);
+        exceptions_raise_again(NULL);
         return 1;
     }
     look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) &&
         come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
         tell_exception(exception, point->what == POINT_AHEAD);
+    } else {
+        exceptions_raise_again(NULL);
     }
     if (point->what == POINT_UNWIND) {
         leave(point->function, WIRE_UNWIND);

@@ -40,20 +40,14 @@ static struct {
     size_t next;                 /* the place of the next one that is new */
     size_t last;                 /* of the one that was told last */
     uint32_t number;             /* the last one that was given */
-    uint32_t forgotten;          /* how often all were */
 } exceptions;
 
-/* The one that this thread is about to raise again, for its address alone; and when that
- * was, as it may be gone where nothing was told meanwhile. */
-static _Thread_local struct {
-    const PyObject *exception;
-    uint32_t forgotten;
-} again;
+/* What comes next in this thread, or NULL; for its address alone. */
+static _Thread_local const PyObject *again;
 
 void exceptions_raise_again(const PyObject *exception)
 {
-    again.exception = exception;
-    again.forgotten = exceptions.forgotten;
+    again = exception;
 }
 
 static struct link link_of(const PyTracebackObject *object)
@@ -175,17 +169,15 @@ static void forget(size_t place)
 
 void exceptions_forget(void)
 {
-    exceptions.forgotten++;
     for (size_t i = 0; i < array_size(exceptions.told); i++) {
         forget(i);
     }
 }
 
-uint32_t exceptions_number(PyObject *exception)
+uint32_t exceptions_number(PyObject *exception, bool is_known)
 {
     const PyTracebackObject *first = frames_traceback(exception);
-    bool is_again =
-        again.exception == exception && again.forgotten == exceptions.forgotten;
+    bool is_again = is_known || again == exception;
     const PyTracebackObject *made = is_again ? NULL : first;
     size_t place = find(exception);
     struct told told;
@@ -204,6 +196,6 @@ uint32_t exceptions_number(PyObject *exception)
     }
     told.last = link_of(first);
     keep(place, told);
-    again.exception = is_again ? NULL : again.exception;
+    again = NULL;
     return told.number;
 }
