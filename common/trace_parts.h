@@ -5,7 +5,6 @@
 #pragma once
 
 #include "common/trace.h"
-#include "common/trace_table.h"
 #include "common/wire_values.h"
 
 #define TRACE_PAST 256 /* a power of two, more than WIRE_PERIOD_MAX */

@@ -9,11 +9,17 @@
 #include "importer/source.h"
 #include "importer/types.h"
 
+/* Of any object, or NULL: 0 where it is none. */
+static long number_of(PyObject *object)
+{
+    return object != NULL && PyLong_Check(object) ? PyLong_AsLong(object) : 0;
+}
+
 /* The line of that number (any object, or NULL) of a source's text, or NULL without an
  * exception. New reference. */
 static PyObject *line_of(PyObject *text, PyObject *number)
 {
-    long wanted = number != NULL && PyLong_Check(number) ? PyLong_AsLong(number) : 0;
+    long wanted = number_of(number);
     Py_ssize_t size = 0;
     const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
     struct source_line line;
@@ -32,7 +38,7 @@ static void count_characters(PyObject **column, PyObject *line)
 {
     Py_ssize_t size = 0;
     const char *bytes = line != NULL ? PyUnicode_AsUTF8AndSize(line, &size) : NULL;
-    long number = *column != NULL && PyLong_Check(*column) ? PyLong_AsLong(*column) : 0;
+    long number = number_of(*column);
     PyObject *counted;
 
     if (bytes != NULL && number > 0 && number - 1 <= size) {
@@ -157,7 +163,7 @@ static bool explain_encoding(PySyntaxErrorObject *error, PyObject *source)
  * the last of these. */
 static void count_in_line(PyObject **column, PyObject *lines, PyObject *line)
 {
-    long number = *column != NULL && PyLong_Check(*column) ? PyLong_AsLong(*column) : 0;
+    long number = number_of(*column);
     PyObject *before =
         number > 0 ? PyUnicode_Substring(lines, 0, (Py_ssize_t)number - 1) : NULL;
     Py_ssize_t size = 0;
@@ -186,11 +192,6 @@ static PyObject *last_line(PySyntaxErrorObject *error, PyObject *lines)
         count_in_line(&error->end_offset, lines, line);
     }
     return line;
-}
-
-static long number_of(PyObject *object)
-{
-    return object != NULL && PyLong_Check(object) ? PyLong_AsLong(object) : 0;
 }
 
 /* What goes on in later lines has the end of its own there, in a source's file. */
@@ -276,7 +277,7 @@ static Py_ssize_t only_place(PyObject *line, PyObject *part)
 /* From the expression in its brackets to its line, where it begins at `at`. */
 static void move_column(PyObject **column, Py_ssize_t at)
 {
-    long number = *column != NULL && PyLong_Check(*column) ? PyLong_AsLong(*column) : 0;
+    long number = number_of(*column);
 
     if (at >= 0 && number > 1) {
         set_number(column, (size_t)(number - 1) + (size_t)at);

@@ -41,8 +41,8 @@ enum {
     /* What it is asked for is about to be raised again, as it is: what is handled, where
      * it is not asked for any. */
     POINT_RERAISE = 1 << 9,
-    /* The exception has come to code that puts things in order on its way out, which is
-     * to be told of a line: the exception is told of before that. */
+    /* The exception has come to code that puts things in order on its way out, which has
+     * a line to tell, or may raise another one: the exception is told of before that. */
     POINT_AHEAD = 1 << 10,
 };
 
