@@ -153,6 +153,21 @@ void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t siz
     buffer_add_char(buffer, '"');
 }
 
+void buffer_add_utf8(struct buffer *buffer, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        int length = utf8_sequence(bytes + i, size - i);
+
+        if (length > 0) {
+            buffer_add(buffer, bytes + i, (size_t)length);
+            i += (size_t)length;
+        } else {
+            buffer_add_text(buffer, "\xef\xbf\xbd");
+            i += utf8_replaced(bytes + i, size - i);
+        }
+    }
+}
+
 /* Appends the character at `bytes`; returns how many bytes it took. */
 static size_t add_visible_character(struct buffer *buffer, const char *bytes, size_t size)
 {

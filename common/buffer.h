@@ -46,6 +46,10 @@ void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
 void buffer_add_json_string(struct buffer *buffer, const char *bytes, size_t size);
 /* The same without the quotes: part of such a string. */
 void buffer_add_json_text(struct buffer *buffer, const char *bytes, size_t size);
+/* Appends a text of anybody's as UTF-8: of what is none U+FFFD, as utf8_replaced() has
+ * it.
+ */
+void buffer_add_utf8(struct buffer *buffer, const char *bytes, size_t size);
 /* Appends a text of anybody's so that it is seen as what it is, on one line: control
  * characters, bytes that are no UTF-8, line separators and what turns the direction of
  * writing become \n, \x1b and the like, and a backslash becomes two. */

@@ -7,8 +7,6 @@
  */
 #include "common/trace_parts.h"
 
-#include "common/utf8.h"
-
 #include <stdio.h>
 
 void trace_apply_exception(struct trace *trace, const struct trace_past *past)
@@ -25,22 +23,6 @@ void trace_apply_exception(struct trace *trace, const struct trace_past *past)
     }
 }
 
-/* As every reader has a text: what is no UTF-8 is U+FFFD. */
-static void add_clean(struct buffer *to, const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size;) {
-        int length = utf8_sequence(bytes + i, size - i);
-
-        if (length > 0) {
-            buffer_add(to, bytes + i, (size_t)length);
-            i += (size_t)length;
-        } else {
-            buffer_add_text(to, "\xef\xbf\xbd");
-            i += utf8_replaced(bytes + i, size - i);
-        }
-    }
-}
-
 /* The whole text, into trace->value. Where there is no memory it is what there is of it.
  */
 static void join(struct trace *trace, const struct wire_decoded *record, const char *last,
@@ -51,12 +33,12 @@ static void join(struct trace *trace, const struct wire_decoded *record, const c
     struct buffer *value = &trace->value;
 
     buffer_add(&joined, last, fields[2].number);
-    add_clean(&joined, fields[4].bytes, fields[4].size);
+    buffer_add_utf8(&joined, fields[4].bytes, fields[4].size);
     buffer_add(&joined, last + (known - fields[3].number), fields[3].number);
     buffer_reset(value);
     buffer_add(value, "", 0); /* an empty one is a text, too */
     if (joined.size > 0) {
-        add_clean(value, joined.data, joined.size);
+        buffer_add_utf8(value, joined.data, joined.size);
     }
     if (buffer_error(&joined) == 0 && buffer_error(value) == 0) {
         wire_values_keep(&trace->values, fields[0].number, value->data, value->size);

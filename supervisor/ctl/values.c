@@ -33,18 +33,9 @@ static void put_line(struct values *values, const char *bytes, size_t size)
 {
     autobuffer struct buffer line = BUFFER_INIT(6 * LIMIT_RECORD);
 
-    for (size_t at = 0; at < size;) {
-        int length = utf8_sequence(bytes + at, size - at);
-
-        if (length <= 0) {
-            buffer_add_text(&line, "\xef\xbf\xbd");
-            at += utf8_replaced(bytes + at, size - at);
-        } else {
-            bool is_control = (unsigned char)bytes[at] < ' ';
-
-            buffer_add(&line, is_control ? " " : bytes + at, (size_t)length);
-            at += (size_t)length;
-        }
+    buffer_add_utf8(&line, bytes, size);
+    for (size_t i = 0; i < line.size; i++) {
+        line.data[i] = (unsigned char)line.data[i] < ' ' ? ' ' : line.data[i];
     }
     put(values, line.data, line.size);
 }
