@@ -141,11 +141,13 @@ class Recording(pool.TestCase):
                 self.assertEqual(frame["source"], code.splitlines()[frame["line"] - 1])
                 self.assertEqual(recording.text(records, "err"), self.python_says(code))
         # python3 counts the bytes of the one line in the other.
-        for code in "x = 'é' \\\n  , 'éé' 2\n", "x = 'a' \\\n  , 'éé' 2\n":
+        for code, marked in (("x = 'é' \\\n  , 'éé' 2\n", "2"), ("x = 'a' \\\n  , 'éé' 2\n", "2"), ("f('''é\né''', 1 2)\n", "1 2"),
+                             ("x = '''é\né''' + $\n", "$"), ("x = '''é\nüü''' é é\n", "é"), ("ü = '''€\n\n€€\né''' 5 ü\n", "5"),
+                             ("x = '''€\n€''' \u00ac\n", "\u00ac")):
             with self.subTest(code):
                 _, records = self.run_program({"robot.py": code}, "compile_error")
                 frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
-                self.assertEqual(frame["source"][frame["column"] - 1:frame["end_column"] - 1], "2", frame)
+                self.assertEqual(frame["source"][frame["column"] - 1:max(frame["end_column"] - 1, frame["column"])], marked, frame)
 
     def test_marks_of_lines_with_blanks_behind_them(self):
         for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):
