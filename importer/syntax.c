@@ -159,47 +159,6 @@ static bool explain_encoding(PySyntaxErrorObject *error, PyObject *source)
 
 /* ---- one line ---- */
 
-/* The same source in ASCII, each byte where it was: what is no ASCII may stand in texts,
- * comments and names, where an x may stand too. */
-static PyObject *in_ascii(PyObject *source)
-{
-    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
-    Py_ssize_t size = 0;
-    const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
-    PyObject *ascii = bytes != NULL ? PyUnicode_New(size, 127) : NULL;
-
-    for (Py_ssize_t i = 0; ascii != NULL && i < size; i++) {
-        PyUnicode_1BYTE_DATA(ascii)[i] = (Py_UCS1)(bytes[i] < 0 ? 'x' : bytes[i]);
-    }
-    Py_XDECREF(text);
-    return ascii;
-}
-
-/* The same error of that source (new), or NULL. */
-static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *source)
-{
-    PyObject *ascii = in_ascii(source), *code = NULL, *type, *value, *traceback;
-    const PySyntaxErrorObject *other;
-
-    if (ascii != NULL) {
-        code = PyObject_CallFunctionObjArgs(importer.compile_checked, ascii, ascii, NULL);
-    }
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    other = (PySyntaxErrorObject *)value;
-    if (value != NULL && (!PyErr_GivenExceptionMatches(value, PyExc_SyntaxError) ||
-                          number_of(other->lineno) != number_of(error->lineno) ||
-                          PyObject_RichCompareBool(other->msg, error->msg, Py_EQ) != 1)) {
-        Py_CLEAR(value);
-    }
-    PyErr_Clear();
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    Py_XDECREF(code);
-    Py_XDECREF(ascii);
-    return value;
-}
-
 /* Both count from 1. The column's bytes were counted as characters of `lines`, and are of
  * the last of these. */
 static void count_in_line(PyObject **column, PyObject *lines, PyObject *line)
@@ -220,36 +179,17 @@ static void count_in_line(PyObject **column, PyObject *lines, PyObject *line)
     Py_XDECREF(before);
 }
 
-/* By the columns in ASCII, which are bytes of `line`. Those that Python made of other
- * lines' characters can be of either byte of one. */
-static void count_columns(PySyntaxErrorObject *error, PyObject *lines, PyObject *line,
-                          PyObject *source)
-{
-    PyObject *value = source != NULL ? same_in_ascii(error, source) : NULL;
-    const PySyntaxErrorObject *other = (PySyntaxErrorObject *)value;
-
-    if (value == NULL) {
-        count_in_line(&error->offset, lines, line);
-        count_in_line(&error->end_offset, lines, line);
-        return;
-    }
-    Py_XSETREF(error->offset, Py_XNewRef(other->offset));
-    Py_XSETREF(error->end_offset, Py_XNewRef(other->end_offset));
-    count_characters(&error->offset, line);
-    count_characters(&error->end_offset, line);
-    Py_DECREF(value);
-}
-
 /* Behind a backslash, or a text of several lines, Python 3.11 tells all lines from where
  * these begin, and columns of the last of them. In a source's file it reads that one. */
-static PyObject *last_line(PySyntaxErrorObject *error, PyObject *lines, PyObject *source)
+static PyObject *last_line(PySyntaxErrorObject *error, PyObject *lines)
 {
     Py_ssize_t size = PyUnicode_GetLength(lines);
     Py_ssize_t end = size > 1 ? PyUnicode_FindChar(lines, '\n', 0, size - 1, -1) : -1;
     PyObject *line = end >= 0 ? PyUnicode_Substring(lines, end + 1, size) : NULL;
 
     if (line != NULL) {
-        count_columns(error, lines, line, source);
+        count_in_line(&error->offset, lines, line);
+        count_in_line(&error->end_offset, lines, line);
     }
     return line;
 }
@@ -265,14 +205,14 @@ static PyObject *whole_line(const PySyntaxErrorObject *error, PyObject *line)
                : NULL;
 }
 
-static void show_one_line(PySyntaxErrorObject *error, PyObject *source)
+static void show_one_line(PySyntaxErrorObject *error)
 {
     PyObject *line;
 
     if (error->text == NULL || !PyUnicode_Check(error->text)) {
         return;
     }
-    line = last_line(error, error->text, source);
+    line = last_line(error, error->text);
     line = line != NULL ? line : whole_line(error, error->text);
     if (line != NULL) {
         Py_XSETREF(error->text, line);
@@ -375,6 +315,76 @@ void syntax_place(PyObject *source)
     PyErr_Restore(type, value, traceback);
 }
 
+/* ---- characters ---- */
+
+/* The same source in ASCII, each byte where it was: what is no ASCII may stand in texts,
+ * comments and names, where an x may stand too. */
+static PyObject *in_ascii(PyObject *source)
+{
+    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
+    Py_ssize_t size = 0;
+    const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
+    PyObject *ascii = bytes != NULL ? PyUnicode_New(size, 127) : NULL;
+
+    for (Py_ssize_t i = 0; ascii != NULL && i < size; i++) {
+        PyUnicode_1BYTE_DATA(ascii)[i] = (Py_UCS1)(bytes[i] < 0 ? 'x' : bytes[i]);
+    }
+    Py_XDECREF(text);
+    return ascii;
+}
+
+/* The same error of that source (new), or NULL. */
+static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *source)
+{
+    PyObject *ascii = in_ascii(source), *code = NULL, *type, *value, *traceback;
+    const PySyntaxErrorObject *other;
+
+    if (ascii != NULL) {
+        code = PyObject_CallFunctionObjArgs(importer.compile_checked, ascii, ascii, NULL);
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    other = (PySyntaxErrorObject *)value;
+    if (value != NULL && (!PyErr_GivenExceptionMatches(value, PyExc_SyntaxError) ||
+                          number_of(other->lineno) != number_of(error->lineno) ||
+                          PyObject_RichCompareBool(other->msg, error->msg, Py_EQ) != 1)) {
+        Py_CLEAR(value);
+    }
+    PyErr_Clear();
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    Py_XDECREF(code);
+    Py_XDECREF(ascii);
+    return value;
+}
+
+/* Where one line's bytes were counted as characters of another, by Python 3.11: behind a
+ * text of several lines, and at an end in a later line. Returns whether they are right.
+ */
+static bool count_again(PySyntaxErrorObject *error, PyObject *source)
+{
+    PyObject *same = same_in_ascii(error, source);
+    const PySyntaxErrorObject *other = (PySyntaxErrorObject *)same;
+    PyObject *text, *line, *end;
+
+    if (same == NULL) {
+        return false;
+    }
+    text = PyObject_CallOneArg(importer.decode_source, source);
+    line = line_of(text, error->lineno);
+    end = line_of(text, other->end_lineno);
+    Py_XSETREF(error->offset, Py_XNewRef(other->offset));
+    Py_XSETREF(error->end_offset, Py_XNewRef(other->end_offset));
+    count_characters(&error->offset, line);
+    count_characters(&error->end_offset, end);
+    PyErr_Clear();
+    Py_XDECREF(line);
+    Py_XDECREF(end);
+    Py_XDECREF(text);
+    Py_DECREF(same);
+    return true;
+}
+
 void syntax_count(PyObject *source)
 {
     PyObject *type, *value, *traceback;
@@ -385,9 +395,10 @@ void syntax_count(PyObject *source)
         PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
         PyObject *line;
 
-        show_one_line(error, source);
+        show_one_line(error);
         line = line_around(error, source);
-        if (importer_counts_bytes(value) || line != NULL) {
+        if (line != NULL ||
+            (!count_again(error, source) && importer_counts_bytes(value))) {
             count_characters(&error->offset, error->text);
             count_characters(&error->end_offset, error->text);
         }
@@ -418,7 +429,7 @@ static bool explain(PySyntaxErrorObject *error, PyObject *source)
         show_line(error, source);
         return false;
     }
-    show_one_line(error, NULL); /* one that is not ASCII is refused again, as a text */
+    show_one_line(error);
     return !is_ascii(source);
 }
 

@@ -148,6 +148,10 @@ class Recording(pool.TestCase):
                 _, records = self.run_program({"robot.py": code}, "compile_error")
                 frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
                 self.assertEqual(frame["source"][frame["column"] - 1:max(frame["end_column"] - 1, frame["column"])], marked, frame)
+        # An end in a later line is a column of that one.
+        _, records = self.run_program({"robot.py": "f(1 2 + '''é\U0001f600\n\U0001f600xxx''')\n"}, "compile_error")
+        frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+        self.assertEqual([frame[key] for key in ("line", "column", "end_line", "end_column")], [1, 3, 2, 8])
 
     def test_marks_of_lines_with_blanks_behind_them(self):
         for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):
