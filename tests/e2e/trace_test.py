@@ -523,6 +523,42 @@ class Trace(Reading):
                 types.setdefault(event["exception"], set()).add(event["type"])
         self.assertEqual(len(types), 40, types)
 
+    def test_a_number_is_an_exception(self):
+        """And each has one: beside objects that all are there at the end, by their addresses. What frees others meanwhile, what hangs
+        an old traceback behind a new exception, what goes on where nothing was traced."""
+        begin = ("import paddock\nseen = []\nclass A(Exception):\n    pass\nclass B(ValueError):\n    pass\n"
+                 "class Held(Exception):\n    def __del__(self):\n        try: raise B\n        except B as e: seen.append(e)\n")
+        for name, body, count in (
+                ("a generator that is dropped", "def rows():\n    try:\n        yield '1'\n        yield 'x'\n    finally:\n        pass\ndef total():\n"
+                 "    for row in rows():\n        try: int(row)\n        except KeyError: pass\nfor i in range(5):\n    try: total()\n    except ValueError as e: KEEP\n", 10),
+                ("a `raise` as it goes", "def rows():\n    yield '1'\n    yield 'x'\ndef total():\n    for row in rows():\n        try: int(row)\n"
+                 "        except ValueError: raise\nfor i in range(5):\n    try: total()\n    except ValueError as e: KEEP\n", 10),
+                ("__del__", "def f():\n    try: raise A\n    except A as e:\n        e = Held()\n        raise\nfor i in range(5):\n    try: f()\n    except A as e: KEEP\n", 10),
+                ("an old traceback", "import sys\ndef work(): raise A\ndef fetch():\n    try: work()\n    except A as e:\n        tb = sys.exc_info()[2]\n        KEEP\n"
+                 "    raise B().with_traceback(tb)\nfor i in range(5):\n    try: fetch()\n    except B as e: KEEP\n", 10),
+                ("a level", "def items():\n    with paddock.trace('lines'):\n        yield '1'\n        yield 'x'\npaddock.trace('off')\nfor i in range(5):\n    try:\n"
+                 "        for item in items():\n            try: int(item)\n            except ValueError as e:\n                KEEP\n                raise\n    except ValueError: pass\n", 10),
+                ("the same one", "one = A()\nfor i in range(5):\n    try: raise one\n    except A as e: KEEP\n", 1),
+                ("many that are there", "many = [A() for i in range(63)]\nfor i in range(3):\n    for one in many:\n        try: raise one\n        except A as e: KEEP\n", 63),
+                ("many that are gone", "one = A()\nfor i in range(200):\n    try:\n        if i % 100: raise B\n        raise one\n    except (A, B) as e: KEEP\n", 199)):
+            told = []
+            if "gone" in name:
+                body = body.replace("KEEP", "pass")
+            for keep in "pass", "seen.append(e)":
+                with self.subTest(name, keep=keep):
+                    events = [e for e in self.run_program(begin + body.replace("KEEP", keep)) if e["kind"] == "exception"]
+                    self.assertEqual(len({e["exception"] for e in events}), count)
+                    self.assertEqual(len({(e["exception"], e["type"]) for e in events}), count)
+                    told.append([(e["function"], e["line"], e["exception"]) for e in events if e["function"] != "Held.__del__"])
+            self.assertEqual(told[0], told[1])
+
+    def test_long_chains_of_exceptions(self):
+        """They are freed in turns, as without a trace."""
+        source = ("class A(Exception): pass\ndef make(kind):\n    one = None\n    for i in range(300000):\n        one, last = kind('x'), one\n"
+                  "        one.__context__ = last\n    return one\nfor kind in ValueError, A, MemoryError, OSError, SystemExit, StopIteration, SyntaxError:\n"
+                  "    try: raise make(kind)\n    except kind: pass\nprint('done')\n")
+        self.assertEqual(text_of(self.run_program(source, recording_kb=64, cpu_ms=60000, wall_ms=120000, memory_mb=768)), "done\n")
+
     def test_numbers_behind_what_is_too_deep(self):
         """What is raised there is not told, and gives its number to nobody."""
         source = ("import sys\nsys.setrecursionlimit(300000)\nclass A(Exception): pass\nclass B(Exception): pass\ndef f(k):\n    try: raise k\n"
@@ -530,6 +566,11 @@ class Trace(Reading):
                   "deep(100010)\nf(A)\ndeep(100010)\nf(B)\n")
         events = self.run_program(source, cpu_ms="60000", wall_ms="60000", memory_mb=512)
         self.assertEqual([(e["exception"], e["type"]) for e in events if e["kind"] == "exception"], [(1, "A"), (2, "B")])
+        source = source.partition("def deep")[0] + ("def fall(n, k):\n    if n: return fall(n - 1, k)\n    raise k\ndef deep(n):\n    if n: return deep(n - 1)\n    for k in A, B, A, B:\n"
+                                                    "        try: fall(14, k)\n        except k: pass\ndeep(99992)\n")
+        events = [e for e in self.run_program(source, cpu_ms="60000", wall_ms="60000", memory_mb=512) if e["kind"] == "exception"]
+        self.assertGreater(len(events), 4)
+        self.assertEqual(sorted({(e["exception"], e["type"]) for e in events}), [(1, "A"), (2, "B"), (3, "A"), (4, "B")])
 
     def test_exceptions_in_loops(self):
         """They come again as they came before, and each is another one."""

@@ -31,7 +31,7 @@ static PyObject *said_of(PyObject *asked, enum how how)
     if (asked == NULL) {
         return Py_NewRef(Py_None);
     }
-    return how == NUMBER ? PyLong_FromUnsignedLongLong(exceptions_number(asked, false))
+    return how == NUMBER ? PyLong_FromUnsignedLongLong(exceptions_number(asked))
                          : Py_NewRef(how == TYPE ? (PyObject *)Py_TYPE(asked) : asked);
 }
 
@@ -51,28 +51,13 @@ static void tell(struct mark *mark, PyObject *asked)
 
 static int mark_is_true(PyObject *self)
 {
-    struct mark *mark = (struct mark *)self;
-
-    if (mark->what == POINT_RERAISE) {
-        exceptions_raise_again(frames_handled(frames_thread()));
-    } else {
-        tell(mark, NULL);
-    }
+    tell((struct mark *)self, NULL);
     return 1;
 }
 
 static int mark_contains(PyObject *self, PyObject *exception)
 {
-    struct mark *mark = (struct mark *)self;
-
-    if (mark->what == POINT_RERAISE) {
-        exceptions_raise_again(exception);
-    } else {
-        tell(mark, exception);
-    }
-    if (mark->what == POINT_AHEAD) { /* as the tracer, where it comes once more */
-        exceptions_raise_again(exception);
-    }
+    tell((struct mark *)self, exception);
     return 1;
 }
 
@@ -225,6 +210,7 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "points
 
 static PyObject *make_module(void)
 {
+    exceptions_start();
     return PyType_Ready(&mark_type) == 0 ? PyModule_Create(&definition) : NULL;
 }
 

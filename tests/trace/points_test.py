@@ -16,8 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import points  # of the program
 from programs import EXCEPTIONS, PROGRAMS, random_program
 
-CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN, RERAISE, BACK = (1 << i for i in range(11))
-ALL = 127 | RERAISE
+CALL, LINE, RETURN, YIELD, RESUME, EXCEPTION, UNWIND, ELSEWHERE, AGAIN, AHEAD = (1 << i for i in range(10))
+ALL = 127
 ITSELF, NUMBER = 1, 2  # how an exception is told
 FILE = "/robot/robot.py"
 
@@ -62,7 +62,7 @@ def settled(log):
             if what & ELSEWHERE and line.get(function) == number:
                 continue
             line[function] = number
-        elif what == BACK:
+        elif what == AHEAD:
             continue
         elif what == AGAIN:
             line[function] = number
@@ -302,6 +302,11 @@ class Other(Plain):
     pass
 
 
+class Log(io.StringIO):
+    def __init__(self, x):
+        self.x = x
+
+
 class Frames(unittest.TestCase):
     def stack(self):
         """As Python's own frames have it, from the caller of whoever asks."""
@@ -365,6 +370,8 @@ class Frames(unittest.TestCase):
         self.assertEqual(points.attributes(plain), {"x": 1, "later": [1]})
         del plain.x
         self.assertEqual(points.attributes(plain), {"later": [1]})
+        for value in types.SimpleNamespace(x=1, y=[2]), Log(1):
+            self.assertEqual(points.attributes(value), vars(value))
         for value in 1, "a", [], {}, None, Plain, len:
             self.assertEqual(points.attributes(value), {})
 

@@ -155,7 +155,6 @@ static void read_instructions(struct code *code, const unsigned char *bytes,
                                  .exception = NOWHERE,
                                  .line = NOWHERE,
                                  .leave = NOWHERE,
-                                 .again = NOWHERE,
                                  .after = NOWHERE,
                                  .stub = NOWHERE};
         unit += 1 + _PyOpcode_Caches[instruction->opcode];

@@ -35,7 +35,7 @@ struct instruction {
     bool to_line; /* its jump is a line event: to the target's point */
     struct position position;
     /* points before it, in this order; an index of a constant, or NOWHERE */
-    int exception, line, leave, again;
+    int exception, line, leave;
     int after; /* the point behind it, likewise */
     int stub;  /* number of the stub that its jump goes to, or NOWHERE */
     /* where it stands: code units */

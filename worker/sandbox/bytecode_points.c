@@ -343,24 +343,6 @@ static bool put_exceptions(struct code *code)
     return done;
 }
 
-/* Code that only puts things in order on the way out raises with an argument of 1: what
- * has come to it may be new. */
-static bool put_reraises(struct code *code)
-{
-    bool done = true;
-
-    for (int i = 0; done && i < code->count; i++) {
-        struct instruction *raising = &code->instructions[i];
-
-        if (raising->opcode == RERAISE && raising->argument != 1) {
-            done = put(code, &raising->again, POINT_RERAISE);
-        } else if (raising->opcode == RAISE_VARARGS && raising->argument == 0) {
-            done = put(code, &raising->leave, POINT_RERAISE);
-        }
-    }
-    return done;
-}
-
 bool bytecode_put_points(struct code *code)
 {
     int conditional = 0;
@@ -374,6 +356,6 @@ bool bytecode_put_points(struct code *code)
         PyErr_NoMemory();
         return false;
     }
-    return put_ways(code) && put_exceptions(code) && put_reraises(code) &&
+    return put_ways(code) && put_exceptions(code) &&
            ((code->what & POINT_LINE) == 0 || put_lines(code));
 }

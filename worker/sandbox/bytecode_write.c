@@ -78,7 +78,6 @@ static int place(struct code *code)
         at += point_units(instruction->line);
         instruction->at_leave = at;
         at += point_units(instruction->leave);
-        at += exception_units(instruction->again);
         instruction->at = at;
         at += instruction_units(instruction->opcode, instruction->argument);
         at += point_units(instruction->after);
@@ -260,7 +259,6 @@ static void write_instruction(struct writer *writer, const struct code *code, in
     write_exception(writer, instruction->exception, asked_depth(instruction), position);
     write_point(writer, instruction->line, position);
     write_point(writer, instruction->leave, position);
-    write_exception(writer, instruction->again, 1, position);
     if (instruction->target != NOWHERE) {
         set_jump(code, instruction);
     }

@@ -151,19 +151,6 @@ static inline int frames_line_at(const frame *of, PyObject *number)
                : -1;
 }
 
-/* The exception that this thread handles, which `raise` alone raises again; borrowed,
- * NULL: none. */
-static inline PyObject *frames_handled(PyThreadState *thread)
-{
-    const _PyErr_StackItem *item = thread->exc_info;
-
-    while ((item->exc_value == NULL || item->exc_value == Py_None) &&
-           item->previous_item != NULL) {
-        item = item->previous_item;
-    }
-    return item->exc_value != Py_None ? item->exc_value : NULL;
-}
-
 /* Likewise: what a program has made of them is forgotten. */
 static inline void frames_put_builtins_back(void)
 {

@@ -21,7 +21,7 @@
 
 typedef PyObject *callback(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-static callback on_frame, on_exception, on_handled, on_reraise, on_line, on_jump;
+static callback on_frame, on_exception, on_handled, on_line, on_jump;
 
 static const struct event {
     const char *name; /* among sys.monitoring.events */
@@ -36,7 +36,6 @@ static const struct event {
     {"PY_YIELD", POINT_YIELD, false, on_frame},
     {"PY_UNWIND", POINT_UNWIND, true, on_exception},
     {"EXCEPTION_HANDLED", POINT_EXCEPTION, true, on_handled},
-    {"RERAISE", POINT_RERAISE, true, on_reraise},
     {"LINE", POINT_LINE, false, on_line},
     {"JUMP", POINT_LINE, false, on_jump},
 };
@@ -104,17 +103,15 @@ static PyObject *on_frame(PyObject *self, PyObject *const *args, Py_ssize_t coun
     return done(point != NULL ? PyObject_IsTrue(point) : 0);
 }
 
-/* The instruction there, its argument included; 0: there is none. */
-static unsigned instruction_at(PyObject *code, PyObject *offset)
+/* The instruction there, without its argument; 0: there is none. */
+static unsigned opcode_at(PyObject *code, PyObject *offset)
 {
     PyObject *bytes = PyCode_GetCode((PyCodeObject *)code);
     long at = PyLong_AsLong(offset);
     unsigned found = 0;
 
-    if (bytes != NULL && at >= 0 && at + 1 < PyBytes_GET_SIZE(bytes)) {
-        const unsigned char *unit = (unsigned char *)PyBytes_AS_STRING(bytes) + at;
-
-        found = (unsigned)unit[0] << 8 | unit[1];
+    if (bytes != NULL && at >= 0 && at < PyBytes_GET_SIZE(bytes)) {
+        found = (unsigned char)PyBytes_AS_STRING(bytes)[at];
     }
     Py_XDECREF(bytes);
     PyErr_Clear();
@@ -127,17 +124,7 @@ static PyObject *on_handled(PyObject *self, PyObject *const *args, Py_ssize_t co
     PyObject *point = point_of_event(self, args[0]);
 
     /* of the program's, and none that only puts things in order on the way out */
-    return done(point != NULL && instruction_at(args[0], args[1]) >> 8 == PUSH_EXC_INFO
-                    ? PySequence_Contains(point, args[2])
-                    : 0);
-}
-
-/* (code, offset, exception): what puts things in order raises with an argument of 1. */
-static PyObject *on_reraise(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    PyObject *point = point_of_event(self, args[0]);
-
-    return done(point != NULL && instruction_at(args[0], args[1]) != (RERAISE << 8 | 1)
+    return done(point != NULL && opcode_at(args[0], args[1]) == PUSH_EXC_INFO
                     ? PySequence_Contains(point, args[2])
                     : 0);
 }

@@ -38,12 +38,9 @@ enum {
     /* For it: an exception is about to be raised again, as if from this line; or, without
      * one, from the instruction whose number it is asked for (frames_line_at()). */
     POINT_AGAIN = 1 << 8,
-    /* What it is asked for is about to be raised again, as it is: what is handled, where
-     * it is not asked for any. */
-    POINT_RERAISE = 1 << 9,
     /* The exception has come to code that puts things in order on its way out, which has
      * a line to tell, or may raise another one: the exception is told of before that. */
-    POINT_AHEAD = 1 << 10,
+    POINT_AHEAD = 1 << 9,
 };
 
 /* Returns a new reference to the object of a point: its truth value must be true, and,

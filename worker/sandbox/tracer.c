@@ -39,7 +39,8 @@ struct call {
     uint32_t suspends : 1; /* of a generator or a coroutine */
     int line;              /* the last one, */
     int at;                /* and where the interpreter takes it to be */
-    const PyObject *ahead; /* an exception that was told ahead; for its address alone */
+    uint32_t ahead;        /* an exception that was told ahead, by its number; 0: none, */
+    uint32_t ahead_levels; /* and when */
     struct known known;
 };
 
@@ -409,10 +410,6 @@ static int on_point(PyObject *self)
 {
     const struct point *point = (struct point *)self;
 
-    if (point->what == POINT_RERAISE) {
-        exceptions_raise_again(frames_handled(frames_thread()));
-        return 1;
-    }
     if (tracer.level == JOB_TRACE_OFF) {
         end_known(point->what);
         return 1;
@@ -437,14 +434,14 @@ static int on_point(PyObject *self)
 static void tell_exception(PyObject *exception, bool is_ahead)
 {
     struct call *call = top();
-    bool is_told = call->ahead == exception; /* it has been on its way since */
-    uint32_t number = exceptions_number(exception, is_told);
+    uint32_t number = exceptions_number(exception);
 
-    if (!is_told) {
+    if (call->ahead != number || call->ahead_levels != tracer.levels) {
         recorder_exception(number, functions_type_number(Py_TYPE(exception)),
                            stack.thread);
     }
-    call->ahead = is_ahead ? exception : NULL;
+    call->ahead = is_ahead ? number : 0;
+    call->ahead_levels = tracer.levels;
 }
 
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
@@ -452,25 +449,18 @@ static int on_exception(PyObject *self, PyObject *exception)
 {
     const struct point *point = (struct point *)self;
 
-    if (point->what == POINT_RERAISE) {
-        exceptions_raise_again(exception);
-        return 1;
-    }
     if (point->what == POINT_AGAIN) {
         raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
         return 1;
     }
     if (tracer.level == JOB_TRACE_OFF) {
         end_known(point->what);
-        exceptions_raise_again(NULL);
         return 1;
     }
     look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) &&
         come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
         tell_exception(exception, point->what == POINT_AHEAD);
-    } else {
-        exceptions_raise_again(NULL);
     }
     if (point->what == POINT_UNWIND) {
         leave(point->function, WIRE_UNWIND);
@@ -513,7 +503,7 @@ static unsigned points_of(enum job_trace level)
 {
     unsigned calls =
         POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
-    unsigned lines = calls | POINT_LINE | POINT_EXCEPTION | POINT_RERAISE;
+    unsigned lines = calls | POINT_LINE | POINT_EXCEPTION;
 
     return level == JOB_TRACE_OFF ? 0 : level == JOB_TRACE_CALLS ? calls : lines;
 }
@@ -570,6 +560,9 @@ void tracer_start(enum job_trace level)
 {
     tracer.most = tracer.level = level;
     tracer.levels = 1;
+    if (level >= JOB_TRACE_LINES) {
+        exceptions_start();
+    }
     if (level != JOB_TRACE_OFF) {
         importer_set_code_hook(tracer_instrument);
         texts_trace();
@@ -590,9 +583,6 @@ void tracer_set_level(enum job_trace level)
 {
     level = level < tracer.most ? level : tracer.most;
     if (level != tracer.level) {
-        if (level < JOB_TRACE_LINES || tracer.level < JOB_TRACE_LINES) {
-            exceptions_forget();
-        }
         tracer.level = level;
         tracer.levels++;
         recorder_level(level);

@@ -2,200 +2,164 @@
 /*
  * The numbers of exceptions: the same again for the same one. Runs in the sandbox, under
  * the interpreter's lock. Holds no exception, as that would change when a program's
- * objects end, and writes into none: it knows them by their addresses, and these come
- * again. Must never follow what it has kept of them.
- *
- * One that was told before brings the traceback along that it had then: behind the link
- * that the interpreter has put before it for this call or, where it is raised again as it
- * is, without one. A new one has nothing but links that were made since. Where a library
- * takes links off again (contextlib does), that of the first time is still there.
+ * objects end, and writes into none: it knows each by its address, until it is freed. It
+ * hears of that as it stands between the interpreter and the functions by which the types
+ * of Python's own exceptions free them; those of classes derived from these do it by the
+ * same ones (CPython Objects/typeobject.c, subtype_dealloc).
  */
 #include "worker/sandbox/tracer_parts.h"
 
 #include "common/cleanup.h"
 #include "worker/sandbox/recorder.h"
 
-#include <stddef.h>
+#define TOLD_MAX 64 /* exceptions that are known at once: as many as `taken` has bits */
 
-#define TOLD_MAX  64   /* exceptions of which something is kept */
-#define LINKS_MAX 1000 /* of a traceback that are looked at */
-
-struct link {
-    const void *address; /* of the traceback's object; NULL: none */
-    const void *code;    /* that it is of, */
-    int at;              /* and where in it */
-};
-
-struct told {
-    const void *exception;   /* NULL: nobody */
-    struct link first, last; /* how its traceback began, each time that it was told */
-    uint32_t number;
-};
-
-/* Where something is kept of an address is found out without looking at all that is. */
 static struct {
-    struct told told[TOLD_MAX];  /* each exception at most once */
-    uint32_t of[TOLD_MAX];       /* hint_of() of each's exception, */
-    uint32_t links[TOLD_MAX][2]; /* and of its links */
-    size_t next;                 /* the place of the next one that is new */
-    size_t last;                 /* of the one that was told last */
-    uint32_t number;             /* the last one that was given */
+    const PyObject *told[TOLD_MAX]; /* not held: known as long as they are there */
+    uint32_t numbers[TOLD_MAX];     /* theirs */
+    uint64_t came[TOLD_MAX];        /* when they were asked for last, counted in these */
+    uint64_t taken;                 /* places of these that are somebody's, as bits */
+    uint64_t asked;                 /* times that one was asked for */
+    uint32_t number;                /* the last one that was given */
 } exceptions;
 
-/* What comes next in this thread, or NULL; for its address alone. */
-static _Thread_local const PyObject *again;
-
-void exceptions_raise_again(const PyObject *exception)
-{
-    again = exception;
-}
-
-static struct link link_of(const PyTracebackObject *object)
-{
-    struct link none = {0};
-
-    return object == NULL ? none
-                          : (struct link){.address = object,
-                                          .code = frames_code(object->tb_frame->f_frame),
-                                          .at = object->tb_lasti};
-}
-
-static bool is_link(const struct link *link, const PyTracebackObject *object)
-{
-    struct link its;
-
-    if (link->address != object) {
-        return false;
-    }
-    its = link_of(object);
-    return its.code == link->code && its.at == link->at;
-}
-
-static bool is_among(const struct told *told, const PyTracebackObject *link)
-{
-    for (int i = 0; link != NULL && i < LINKS_MAX; i++, link = link->tb_next) {
-        if (is_link(&told->last, link) || is_link(&told->first, link)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint32_t hint_of(const void *address)
-{
-    return (uint32_t)((uintptr_t)address / _Alignof(max_align_t));
-}
-
-/* As many as there are, in a row: no branch but one. */
-static bool is_hinted(const uint32_t *hints, size_t count, uint32_t hint)
-{
-    uint32_t found = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        found |= hints[i] == hint;
-    }
-    return found != 0;
-}
-
-/* What is new there is nobody's whose it was. */
-static void forget_link(const void *address)
-{
-    if (!is_hinted(exceptions.links[0], array_size(exceptions.links) * 2,
-                   hint_of(address))) {
-        return;
-    }
-    for (size_t i = 0; i < array_size(exceptions.told); i++) {
-        struct told *told = &exceptions.told[i];
-
-        if (told->first.address == address) {
-            told->first.address = NULL;
-            exceptions.links[i][0] = 0;
-        }
-        if (told->last.address == address) {
-            told->last.address = NULL;
-            exceptions.links[i][1] = 0;
-        }
-    }
-}
-
-/* The place of the one at that address, or TOLD_MAX. */
+/* Its place, or TOLD_MAX. */
 static size_t find(const PyObject *exception)
 {
-    size_t place = 0;
+    for (uint64_t left = exceptions.taken; left != 0; left &= left - 1) {
+        size_t place = (size_t)__builtin_ctzll(left);
 
-    if (exceptions.told[exceptions.last].exception == exception) {
-        return exceptions.last;
+        if (exceptions.told[place] == exception) {
+            return place;
+        }
     }
-    if (!is_hinted(exceptions.of, array_size(exceptions.of), hint_of(exception))) {
-        return TOLD_MAX;
-    }
-    while (place < TOLD_MAX && exceptions.told[place].exception != exception) {
-        place++;
-    }
-    return place;
+    return TOLD_MAX;
 }
 
-/* They begin again where there are no more: the last with that one is long forgotten. */
+/* ---- their end ---- */
+
+/* A function of ours for each of the interpreter's: the types share some ten. */
+#define FREES(X)                                                                         \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define FREE(n)                                                                          \
+    static void free_##n(PyObject *exception)                                            \
+    {                                                                                    \
+        end(exception, n);                                                               \
+    }
+#define ADDRESS(n) free_##n,
+
+static void end(PyObject *exception, size_t of);
+
+FREES(FREE)
+static const destructor ours[] = {FREES(ADDRESS)};
+static destructor theirs[array_size(ours)];
+static destructor of_classes; /* it calls that of the first base that is none */
+
+/* Long chains of exceptions, by their contexts, are freed in turns, not within one
+ * another: the interpreter's own functions see to that only where they are the type's. */
+static void end(PyObject *exception, size_t of)
+{
+    size_t place = find(exception);
+
+    if (place < TOLD_MAX) {
+        exceptions.taken &= ~(UINT64_C(1) << place);
+    }
+    PyObject_GC_UnTrack(exception); /* who may have to wait is nobody's to look at */
+    Py_TRASHCAN_BEGIN(exception, ours[of]);
+    PyObject_GC_Track(exception);
+    theirs[of](exception);
+    Py_TRASHCAN_END;
+}
+
+static bool is_ours(destructor function)
+{
+    bool is = false;
+
+    for (size_t i = 0; i < array_size(ours); i++) {
+        is |= ours[i] == function;
+    }
+    return is;
+}
+
+static void listen_to(PyTypeObject *type)
+{
+    size_t of = 0;
+
+    while (of < array_size(theirs) && theirs[of] != NULL &&
+           theirs[of] != type->tp_dealloc) {
+        of++;
+    }
+    if (of < array_size(theirs)) {
+        theirs[of] = type->tp_dealloc;
+        type->tp_dealloc = ours[of];
+    }
+}
+
+/* Is it heard of when one of this type ends? Not of those that a library in C frees in a
+ * way of its own. */
+static bool is_heard(const PyTypeObject *type)
+{
+    while (type->tp_dealloc == of_classes) {
+        type = type->tp_base;
+    }
+    return is_ours(type->tp_dealloc);
+}
+
+/* One of them, ExceptionGroup, is a class as a program's are. */
+void exceptions_start(void)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+
+    while (PyDict_Next(PyEval_GetBuiltins(), &at, &name, &value)) {
+        PyTypeObject *type = (PyTypeObject *)value;
+
+        if (!PyExceptionClass_Check(value)) {
+            continue;
+        }
+        if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+            of_classes = type->tp_dealloc;
+        } else if (!is_ours(type->tp_dealloc)) {
+            listen_to(type);
+        }
+    }
+}
+
+/* ---- their numbers ---- */
+
+/* They begin again where there are no more. */
 static uint32_t take_number(void)
 {
     return exceptions.number = exceptions.number % (RECORDER_EXCEPTIONS - 1) + 1;
 }
 
-static void keep(size_t place, struct told told)
+/* A place for a new one: where none is free, that of whom nobody has seen the longest. */
+static size_t take_place(void)
 {
-    exceptions.told[place] = told;
-    exceptions.of[place] = hint_of(told.exception);
-    exceptions.links[place][0] = hint_of(told.first.address);
-    exceptions.links[place][1] = hint_of(told.last.address);
-    exceptions.last = place;
-}
+    size_t place = 0;
 
-/* A place for a new one: that of the one that is new the longest, which is forgotten. */
-static size_t take_next(void)
-{
-    size_t place = exceptions.next;
-
-    exceptions.next = (exceptions.next + 1) % array_size(exceptions.told);
+    if (~exceptions.taken != 0) {
+        return (size_t)__builtin_ctzll(~exceptions.taken);
+    }
+    for (size_t i = 1; i < TOLD_MAX; i++) {
+        place = exceptions.came[i] < exceptions.came[place] ? i : place;
+    }
     return place;
 }
 
-/* What was kept of the one that was at that address is of nobody any more. */
-static void forget(size_t place)
+uint32_t exceptions_number(const PyObject *exception)
 {
-    if (place < TOLD_MAX) {
-        keep(place, (struct told){0});
-    }
-}
-
-void exceptions_forget(void)
-{
-    for (size_t i = 0; i < array_size(exceptions.told); i++) {
-        forget(i);
-    }
-}
-
-uint32_t exceptions_number(PyObject *exception, bool is_known)
-{
-    const PyTracebackObject *first = frames_traceback(exception);
-    bool is_again = is_known || again == exception;
-    const PyTracebackObject *made = is_again ? NULL : first;
     size_t place = find(exception);
-    struct told told;
 
-    if (made != NULL) {
-        forget_link(made);
+    if (place == TOLD_MAX) {
+        if (!is_heard(Py_TYPE(exception))) {
+            return take_number();
+        }
+        place = take_place();
+        exceptions.told[place] = exception;
+        exceptions.numbers[place] = take_number();
+        exceptions.taken |= UINT64_C(1) << place;
     }
-    if (place == TOLD_MAX ||
-        !is_among(&exceptions.told[place], made != NULL ? made->tb_next : first)) {
-        forget(place);
-        place = take_next();
-        told = (struct told){
-            .exception = exception, .first = link_of(first), .number = take_number()};
-    } else {
-        told = exceptions.told[place];
-    }
-    told.last = link_of(first);
-    keep(place, told);
-    again = NULL;
-    return told.number;
+    exceptions.came[place] = ++exceptions.asked;
+    return exceptions.numbers[place];
 }

@@ -58,16 +58,12 @@ void known_tell(struct known *known, const frame *of, uint32_t thread);
 
 /* ---- tracer_exceptions.c ---- */
 
-/* The number of one that has come to a call, from 1, below RECORDER_EXCEPTIONS: the same
- * where it was told before, as far as that can be known; or `is_known`: it comes again,
- * without a new link in its traceback. */
-uint32_t exceptions_number(PyObject *exception, bool is_known);
-/* Some are not told from here on, or were not until here: whoever is where one of those
- * was that were is not to be taken for it. */
-void exceptions_forget(void);
-/* This thread is about to raise it again, without a new link in its traceback: it is what
- * comes next. Or, with NULL, what came was not asked for. */
-void exceptions_raise_again(const PyObject *exception);
+/* Before the first is asked for, once in a process. */
+void exceptions_start(void);
+/* The number of one, from 1, below RECORDER_EXCEPTIONS: the same for the same one, as
+ * long as no more than 64 were asked for that are there still; of a type that a library
+ * in C frees in a way of its own, a new one each time. */
+uint32_t exceptions_number(const PyObject *exception);
 
 /* ---- tracer.c ---- */
 
