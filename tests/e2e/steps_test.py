@@ -85,7 +85,8 @@ class Steps(pool.TestCase):
                 ("range(0, 10, 3)", "x = range(0, 12, 3)", "range", "range(0, 12, 3)"), ("complex(-1)", "x = complex(-2)", "complex", "(-2+0j)"),
                 ("1 << 300", "x = 1 << 301", "int", "an integer of 302 bits"),
                 ("type('B', (type('A', (), {'__slots__': 'a'}),), {})()", "x.y = 1; del x.y; x.a = 5", "B", "B(a=5)"),
-                ("type('P', (), {'__slots__': 'a'})()", "x.a = 5", "P", "P(a=5)"), ("type('D', (collections.deque,), {})()", "x.append(1)", "D", "D([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
+                ("type('P', (), {'__slots__': 'a'})()", "x.a = 5", "P", "P(a=5)"), ("__import__('types').SimpleNamespace()", "x.a = 5", "types.SimpleNamespace", "SimpleNamespace(a=5)"),
+                ("type('S', (__import__('io').StringIO,), {})()", "x.a = 5", "S", "S(a=5)"), ("[[type('P', (), {})()]]", "x[0][0].a = 5", "list", "[[...]]"), ("type('D', (collections.deque,), {})()", "x.append(1)", "D", "D([1])"), ("[0] * 100", "x[50] = 1", "", ""), ("[[[0]]]", "x[0][0][0] = 1", "", "")):
             with self.subTest(value):
                 self.assertEqual(self.changes(begin.format(value) + change + "\n")[1:], [(3, "x", kind, shown)] if shown else [])
 

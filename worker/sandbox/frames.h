@@ -223,20 +223,31 @@ static inline PyDictValues *frames_values(PyObject *object, PyObject **ret_dict)
 #endif
 }
 
+/* The dict of an instance whose class keeps it in a place of its own, as types in C do;
+ * borrowed, NULL: there is none. */
+static inline PyObject *frames_dict(PyObject *object)
+{
+    PyObject **place = PyType_Check(object) ? NULL : _PyObject_GetDictPtr(object);
+
+    return place != NULL ? *place : NULL;
+}
+
 /* The attributes of an instance, one by one from *at = 0, borrowed; runs no code of its
  * class, and makes no dict where there is none yet. */
 static inline bool frames_attribute(PyObject *object, Py_ssize_t *at, PyObject **ret_name,
                                     PyObject **ret_value)
 {
     PyTypeObject *type = Py_TYPE(object);
+    bool is_managed = (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) != 0;
     PyDictKeysObject *keys;
-    PyDictValues *values;
+    PyDictValues *values = NULL;
     PyObject *dict;
 
-    if ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) == 0) {
-        return false;
+    if (is_managed) {
+        values = frames_values(object, &dict);
+    } else {
+        dict = frames_dict(object);
     }
-    values = frames_values(object, &dict);
     if (values == NULL) {
         return dict != NULL && PyDict_CheckExact(dict) &&
                PyDict_Next(dict, at, ret_name, ret_value) != 0;

@@ -116,6 +116,23 @@ static void walk_attributes(PyObject *value, see *saw, void *context)
     }
 }
 
+bool variables_is_data(PyObject *value)
+{
+    return !PyModule_Check(value) && !PyType_Check(value) && !PyFunction_Check(value) &&
+           !PyCFunction_Check(value);
+}
+
+static bool has_elements(PyObject *value)
+{
+    struct frames_slots slots = {NULL, 0};
+    Py_ssize_t at = 0;
+    PyObject *name, *element;
+
+    return is_sequence(value) || is_braced(value) ||
+           (variables_is_data(value) && (frames_attribute(value, &at, &name, &element) ||
+                                         frames_slot(value, &slots, &name, &element)));
+}
+
 /* Shows the elements that count. */
 static void walk(PyObject *value, see *saw, void *context)
 {
@@ -133,7 +150,7 @@ static void walk(PyObject *value, see *saw, void *context)
         for (int i = 0; i < MEMBERS && _PySet_NextEntry(value, &at, &key, &hash); i++) {
             saw(context, NULL, key);
         }
-    } else {
+    } else if (variables_is_data(value)) {
         walk_attributes(value, saw, context);
     }
 }
@@ -256,6 +273,8 @@ static void sum_up(struct summing *summing, PyObject *value)
         summing->depth++;
         walk(value, sum_element, summing);
         summing->depth--;
+    } else {
+        summing->sum = mix(summing->sum, has_elements(value)); /* that is shown */
     }
 }
 
@@ -265,12 +284,6 @@ uint64_t variables_fingerprint(PyObject *value)
 
     sum_up(&summing, value);
     return summing.sum | 1;
-}
-
-bool variables_is_data(PyObject *value)
-{
-    return !PyModule_Check(value) && !PyType_Check(value) && !PyFunction_Check(value) &&
-           !PyCFunction_Check(value);
 }
 
 /* ---- texts ---- */
@@ -494,17 +507,6 @@ static void write_container(struct writing *writing, PyObject *value)
         buffer_add_char(writing->to, ',');
     }
     buffer_add_text(writing->to, manner[1]);
-}
-
-static bool has_elements(PyObject *value)
-{
-    struct frames_slots slots = {NULL, 0};
-    Py_ssize_t at = 0;
-    PyObject *name, *element;
-
-    return is_sequence(value) || is_braced(value) ||
-           (variables_is_data(value) && (frames_attribute(value, &at, &name, &element) ||
-                                         frames_slot(value, &slots, &name, &element)));
 }
 
 static void write_value(struct writing *writing, PyObject *value)
