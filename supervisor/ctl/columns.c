@@ -6,6 +6,7 @@
  */
 #include "supervisor/ctl/columns.h"
 
+#include "common/cleanup.h"
 #include "common/utf8.h"
 
 #include <locale.h>
@@ -28,21 +29,26 @@ size_t columns_of_terminal(void)
 /* What libc does not know may be wide. */
 static size_t width_of(uint32_t code)
 {
-    int width = wcwidth((wchar_t)code);
+    static locale_t unicode;
+    locale_t before;
+    int width;
 
+    if (code < 0x80) {
+        return 1;
+    }
+    if (unicode == (locale_t)0) {
+        unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    }
+    before = uselocale(unicode); /* 0, where there is none, only asks */
+    width = wcwidth((wchar_t)code);
+    (void)uselocale(before);
     return width >= 0 ? (size_t)width : 2;
 }
 
 size_t columns_fit(const char *text, size_t columns)
 {
-    static locale_t unicode;
     size_t size = strlen(text), at = 0, taken = 0;
-    locale_t before;
 
-    if (unicode == (locale_t)0) {
-        unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    }
-    before = uselocale(unicode); /* 0, where there is none, only asks */
     while (at < size) {
         int length = utf8_sequence(text + at, size - at);
         size_t width = length > 0 ? width_of(utf8_decode(text + at, (size_t)length)) : 1;
@@ -53,6 +59,104 @@ size_t columns_fit(const char *text, size_t columns)
         taken += width;
         at += length > 0 ? (size_t)length : 1;
     }
-    (void)uselocale(before);
     return at;
+}
+
+/* ---- the cursor ---- */
+
+#define TAB 8
+
+/* Of a sequence (ECMA-48, 5.4): ESC, and what it begins with. */
+enum { NO_ESCAPE, ESCAPE, CONTROL_SEQUENCE };
+
+/* Emoji, and what makes one of two: each terminal has its own idea of their width. */
+static bool is_unsure(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x200d, 0x200d}, {0x2300, 0x2bff}, {0xfe00, 0xfe0f}, {0x1f000, 0x1ffff}};
+
+    for (size_t i = 0; i < array_size(ranges); i++) {
+        if (code >= ranges[i].first && code <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put(struct columns_cursor *cursor, size_t width, size_t columns)
+{
+    cursor->column = cursor->column + width > columns ? width : cursor->column + width;
+}
+
+static void move(struct columns_cursor *cursor, char control, size_t columns)
+{
+    size_t last = columns - 1, *column = &cursor->column;
+
+    if (control == '\n' || control == '\r') {
+        *column = cursor->unsure = 0;
+    } else if (control == '\b') {
+        *column = *column > last ? last : *column;
+        *column -= *column > 0;
+    } else if (control == '\t' && *column < last) {
+        *column += TAB - *column % TAB;
+        *column = *column > last ? last : *column;
+    } else if (control == '\033') {
+        cursor->in_escape = ESCAPE;
+    }
+}
+
+static void pass_escape(struct columns_cursor *cursor, char byte)
+{
+    if (cursor->in_escape == ESCAPE && byte == '[') {
+        cursor->in_escape = CONTROL_SEQUENCE;
+    } else if (cursor->in_escape == ESCAPE || (byte >= 0x40 && byte < 0x7f)) {
+        cursor->column = byte == 'm' ? cursor->column : 0;
+        cursor->in_escape = NO_ESCAPE;
+    }
+}
+
+/* What is no character is one column wide. */
+static void add_byte(struct columns_cursor *cursor, char byte, size_t columns)
+{
+    uint32_t code = 0;
+    int length;
+
+    if (cursor->size > 0 && (byte & 0xc0) != 0x80) {
+        cursor->size = 0;
+        put(cursor, 1, columns);
+    }
+    cursor->begun[cursor->size++] = byte;
+    length = utf8_sequence(cursor->begun, cursor->size);
+    if (length > 0) {
+        code = utf8_decode(cursor->begun, cursor->size);
+        cursor->unsure += is_unsure(code);
+    }
+    if (length >= 0) {
+        put(cursor, length > 0 ? width_of(code) : 1, columns);
+        cursor->size = 0;
+    }
+}
+
+void columns_follow(struct columns_cursor *cursor, const char *bytes, size_t size,
+                    size_t columns)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (cursor->in_escape != NO_ESCAPE) {
+            pass_escape(cursor, bytes[i]);
+        } else if ((unsigned char)bytes[i] < ' ') {
+            move(cursor, bytes[i], columns);
+        } else {
+            add_byte(cursor, bytes[i], columns);
+        }
+    }
+}
+
+bool columns_is_free(const struct columns_cursor *cursor, size_t columns)
+{
+    size_t column = cursor->column, unsure = cursor->unsure;
+
+    return column + unsure < columns && (unsure == 0 || column > unsure) &&
+           cursor->size == 0 && cursor->in_escape == NO_ESCAPE;
 }

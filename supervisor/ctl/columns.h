@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts on a terminal: how much of one its row holds. */
+/* Texts on a terminal: how much of one its row holds, and where in it the cursor is then.
+ */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The columns of the terminal that stderr is; 80 where it does not say. They change as
@@ -10,3 +12,21 @@ size_t columns_of_terminal(void);
 /* How many bytes of a text take at most so many columns: whole characters, with those
  * that are shown upon them. The text is UTF-8 without control characters. */
 size_t columns_fit(const char *text, size_t columns);
+
+/* Where the cursor is behind what was written, which may be anything: begins as {0}, at
+ * the beginning of a row. Colours do not move it; behind any other sequence of a
+ * terminal's its column is not known, and taken for the first. */
+struct columns_cursor {
+    size_t column;           /* from 0 */
+    size_t unsure;           /* characters of the line that may take one more, or less */
+    char begun[4];           /* of a character that is not whole yet */
+    size_t size;             /* bytes of it */
+    unsigned char in_escape; /* of a sequence: how far it is known */
+};
+
+/* More was written, to a terminal of so many columns. */
+void columns_follow(struct columns_cursor *cursor, const char *bytes, size_t size,
+                    size_t columns);
+/* May it be moved, and put back? Not within a character or a sequence, nor behind a full
+ * row, from where the next character begins another one. */
+bool columns_is_free(const struct columns_cursor *cursor, size_t columns);

@@ -6,7 +6,6 @@
 #include "supervisor/ctl/live.h"
 
 #include "common/buffer.h"
-#include "supervisor/ctl/columns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 
 /* What terminals have in common (ECMA-48, and DEC's VT100 before it). */
 #define ERASE       "\r\033[K" /* the row that the cursor is on */
-#define ERASE_BELOW "\033[J"   /* what is behind the cursor: also when a line was typed */
+#define ERASE_AFTER "\033[J"   /* what is behind the cursor */
 #define DOWN        "\033D"    /* scrolls where there is no row */
 #define UP          "\033M"
 #define SAVE        "\0337" /* the cursor's place */
@@ -41,19 +40,23 @@ const char *live_hide(struct live *live)
     bool shown = live->shown;
 
     live->shown = false;
-    return !shown ? "" : live->below ? ERASE_BELOW : ERASE;
+    return !shown ? "" : live->below ? SAVE DOWN ERASE RESTORE : ERASE;
 }
 
 const char *live_typed(struct live *live)
 {
-    live->in_line = false;
-    return live_hide(live);
+    const char *hide = live->shown && live->below ? ERASE_AFTER : live_hide(live);
+
+    live->shown = live->in_line = false;
+    live->cursor = (struct columns_cursor){0};
+    return hide;
 }
 
 void live_wrote(struct live *live, int fd, const char *bytes, size_t size)
 {
     if (size > 0 && live->is_terminal && (fd == STDERR_FILENO || isatty(fd))) {
         live->in_line = bytes[size - 1] != '\n';
+        columns_follow(&live->cursor, bytes, size, columns_of_terminal());
     }
 }
 
@@ -65,6 +68,9 @@ static const char *show(struct live *live, const char *text, bool below,
     int fits =
         (int)columns_fit(text, columns > SPARE_COLUMNS ? columns - SPARE_COLUMNS : 0);
 
+    if (below && !columns_is_free(&live->cursor, columns)) {
+        return "";
+    }
     /* The row below is there before the place is saved: to make it may scroll. */
     (void)snprintf(to, LIVE_MAX,
                    below ? "%s" DOWN UP SAVE DOWN ERASE "%.*s" RESTORE
@@ -110,13 +116,14 @@ bool live_waits(const struct live *live)
 
 const char *live_show_wait(struct live *live, const char *note, char to[LIVE_MAX])
 {
+    const char *row;
     char text[200];
 
     if (!live->is_terminal) {
         return "";
     }
     (void)snprintf(text, sizeof(text), "> %s", note);
-    (void)show(live, text, true, to);
-    live->waits = true;
-    return to;
+    row = show(live, text, true, to);
+    live->waits = live->shown;
+    return row;
 }

@@ -3,12 +3,14 @@
  * At the foot of a terminal: the line that the program is on, while it is, or that it
  * waits for input. It takes one row, whatever the window's width. Where what was printed
  * last does not end with a newline, or somebody may type, it is the row below, and the
- * cursor stays where it was. Where stderr is no terminal, or cannot move its cursor,
- * nothing of it appears.
+ * cursor stays where it was; nothing of its own row is erased. Where that cannot be (it
+ * is behind a full row), or stderr is no terminal, or cannot move its cursor, nothing of
+ * it appears.
  */
 #pragma once
 
 #include "common/trace.h"
+#include "supervisor/ctl/columns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +22,7 @@ struct live {
     bool shown, below; /* there is a row; it is the one below the cursor's */
     bool waits;        /* it says that the program waits */
     bool in_line;      /* what was printed last does not end with a newline */
+    struct columns_cursor cursor;
 };
 
 void live_init(struct live *live);

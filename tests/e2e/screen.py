@@ -17,10 +17,10 @@ import pool
 SEQUENCE = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[^\[])")
 
 
-def width_of(character):
+def width_of(character, emoji=2):
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return emoji if character >= "\U0001f000" else 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 class Screen:
@@ -30,6 +30,7 @@ class Screen:
         self.x = self.y = 0
         self.saved = (0, 0)
         self.pending = ""
+        self.emoji = 2  # the width of one: terminals do not agree
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def lines(self):
@@ -43,7 +44,7 @@ class Screen:
             self.rows = [*self.rows[1:], []]
 
     def put(self, character):
-        width = width_of(character)
+        width = width_of(character, self.emoji)
         if width == 0:
             if self.x:
                 self.rows[self.y][self.x - 1] += character
@@ -72,13 +73,30 @@ class Screen:
     def up(self):
         assert self.y > 0
         self.y -= 1
+        self.stay()
+
+    def index(self):
+        self.down()
+        self.stay()
+
+    def stay(self):
+        """Who is moved is no longer about to begin the next row."""
+        self.x = min(self.x, self.columns - 1)
+
+    def back(self):
+        self.stay()
+        self.x -= self.x > 0
+
+    def tab(self):
+        if self.x < self.columns:
+            self.x = min((self.x // 8 + 1) * 8, self.columns - 1)
 
     def begin(self):
         self.x = 0
 
     def feed(self, data):
-        actions = {"\r": self.begin, "\n": self.down, "\x1b[K": self.erase, "\x1b[J": self.erase_below, "\x1bD": self.down,
-                   "\x1bM": self.up, "\x1b7": self.save, "\x1b8": self.restore}
+        actions = {"\r": self.begin, "\n": self.down, "\b": self.back, "\t": self.tab, "\x1b[K": self.erase, "\x1b[J": self.erase_below,
+                   "\x1bD": self.index, "\x1bM": self.up, "\x1b7": self.save, "\x1b8": self.restore}
         text = self.pending + self.decoder.decode(data)
         self.pending = ""
         while text:
@@ -91,6 +109,9 @@ class Screen:
             if action:
                 action()
             else:
+                if sequence and one.endswith("m"):  # colours
+                    text = text[len(one):]
+                    continue
                 assert one >= " ", f"a terminal is not asked for {one!r}"
                 self.put(one)
             text = text[len(one):]

@@ -37,6 +37,34 @@ class Rows(Command):
                 self.assertEqual(terminal.end(), 0)
                 self.assertEqual([line for line in terminal.screen.lines() if line], [*whole, "... over"][1 - rows:])
 
+    def test_nothing_is_erased(self):
+        """Of a line that the program goes back in, or that fills its row: it looks as the program alone would have made it."""
+        bar = "print('[..........] moving', end='' + chr(8) * 18, flush=True)\nfor i in range(5):\n    print('##', end='', flush=True)\n    time.sleep(0.2)\n"
+        for name, code, seen in (
+                ("a bar", bar, "[##########] moving"),
+                ("a line that begins again", "for i in range(3):\n    print('part', i, 'of 3', end=chr(13), flush=True)\n    time.sleep(0.2)\n", "part 2 of 3"),
+                ("a full row", "print('w' * 40, end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "w" * 40 + "\nABC"),
+                ("a full row of colours", "print('w' * 30 + chr(27) + '[31m' + 'r' * 10 + chr(27) + '[0m', end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n",
+                 "w" * 30 + "r" * 10 + "\nABC"),
+                ("two rows, wide", "print('\u8a9e' * 40, end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "\u8a9e" * 20 + "\n" + "\u8a9e" * 20 + "\nABC"),
+                ("a full row, in parts", "import os\nfor b in ('\u8a9e' * 20).encode():\n    os.write(1, bytes([b]))\n    time.sleep(0.02)\nprint('ABC')\n", "\u8a9e" * 20 + "\nABC"),
+                ("back from the end", "print('w' * 40, end=chr(8) * 2, flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "w" * 37 + "ABC"),
+                ("tabs", "print(chr(9) * 7 + 'x', end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", " " * 39 + "x\nABC")):
+            for rows in 5, 24:
+                with self.subTest(name, rows=rows):
+                    terminal = self.run_at("import time\n" + code + "time.sleep(0.3)\n", "--trace", "lines", columns=40, rows=rows)
+                    self.assertEqual(terminal.end(), 0)
+                    self.assertEqual([line.replace("\x00", "") for line in terminal.screen.lines()][1:], seen.split("\n"))
+
+    def test_nothing_is_erased_where_it_is_not_sure(self):
+        for emoji in 1, 2:
+            for filled in 36, 37, 38, 39:
+                with self.subTest(emoji=emoji, filled=filled):
+                    terminal = self.run_at(f"import time\nprint('\U0001f40d' + 'w' * {filled}, end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "--trace", "lines", columns=40)
+                    terminal.screen.emoji = emoji
+                    self.assertEqual(terminal.end(), 0)
+                    self.assertEqual("".join(terminal.screen.lines()[1:]), "\U0001f40d" + "w" * filled + "ABC")
+
     def test_no_wider_than_the_terminal(self):
         names = {"a" * 60: "/robot/" + "a" * 12, "\u8a9e" * 30: "/robot/" + "\u8a9e" * 5, "e\u0301" * 30: "/robot/" + "e\u0301" * 10,
                  "new\nline \x1b[2J\u202e.py": "/robot/new\\nline ?[2J?.py"}
