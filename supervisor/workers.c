@@ -124,15 +124,20 @@ static struct unit *find_unwanted(struct pool *pool, enum unit_state state)
     return NULL;
 }
 
+static uint32_t at_most(int64_t wanted, uint32_t room)
+{
+    return wanted < room ? (uint32_t)wanted : room;
+}
+
 /* Those on their way out count: what runs in them is a worker's. */
-static bool has_place(const struct pool *pool)
+static bool has_place(struct pool *pool)
 {
     uint32_t there = 0;
 
     for (size_t i = 0; i < pool->count; i++) {
         there += pool->units[i].kind == UNIT_RELAY && pool->units[i].state != UNIT_SPARE;
     }
-    return there < workers_most(&pool->config);
+    return there < at_most(workers_most(&pool->config), workers_room(pool));
 }
 
 /* Where there are as many as there may be, one that is on its way out is followed by
@@ -218,11 +223,6 @@ static void say_held(const struct scaling_view *view)
              "machine's memory is short (available_mb=%lld)",
              view->workers, (unsigned long long)view->waiting, (long long)view->oldest_ms,
              (long long)view->available_mb);
-}
-
-static uint32_t at_most(int64_t wanted, uint32_t room)
-{
-    return wanted < room ? (uint32_t)wanted : room;
 }
 
 /* More than the zygote that serves has room for wait for the one that the reload which

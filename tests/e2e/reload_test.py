@@ -239,6 +239,22 @@ class Lowered(Reload):
         self.count(2)
 
 
+    def test_nor_more_than_the_zygote_has_room_for(self):
+        """While a reload that wants more, and another zygote for them, is under way."""
+        running = [self.client.begin() for _ in range(6)]
+        self.reload("[pool]\nworkers = 1\n", "reloaded: the new configuration is in force")
+        waiting = [self.client.enqueue(pool.make_zip("print(1)")) for _ in range(6)]
+        self.start_loading(before="[pool]\nworkers = 6\nmax_workers = 32\n")
+        time.sleep(2.5)  # the pool is looked at
+        self.assertEqual(len(self.pool.relays()), 6)
+        self.assertEqual([self.client.job(job)["state"] for job in waiting], [b"queued"] * 6)
+        self.go("the configuration stays as it was: no zygote starts with the new one")
+        for job in running:
+            self.client.cancel(job)
+        self.assertEqual([self.client.wait(job).verdict for job in waiting], ["ok"] * 6)
+        self.count(1)
+
+
 class Long(Reload):
     """Jobs that run on in former zygotes."""
 
