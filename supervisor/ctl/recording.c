@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -339,6 +340,30 @@ int recording_read(const struct args *args, recording_taker *take, void *context
     }
     return error == 0 || error == -EBADMSG || error == -EIO || error == -EEXIST ? error
                                                                                 : -EINVAL;
+}
+
+void recording_describe_dropped(const char *result, struct buffer *to)
+{
+    int64_t dropped;
+
+    if (json_number(result, "frames_dropped", &dropped) && dropped > 0) {
+        buffer_printf(to,
+                      "%" PRId64
+                      " part%s of what the program did %s missing here: Redis, "
+                      "full or away, did not take %s",
+                      dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are",
+                      dropped == 1 ? "it" : "them");
+    }
+}
+
+void recording_say_dropped(const struct buffer *result)
+{
+    autobuffer struct buffer text = BUFFER_INIT(KIB(1));
+
+    recording_describe_dropped(result->data != NULL ? result->data : "", &text);
+    if (text.size > 0) {
+        (void)complain_why(0, &text);
+    }
 }
 
 int recording_exit(int error)

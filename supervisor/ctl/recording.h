@@ -33,6 +33,12 @@ struct recording_end {
 };
 #define RECORDING_END_INIT ((struct recording_end){.result = BUFFER_INIT(MIB(1))})
 
+/* What is to be said of parts that Redis did not take (`frames_dropped` of such a
+ * result), appended; nothing where there are none. */
+void recording_describe_dropped(const char *result, struct buffer *to);
+/* Says it on stderr, of what `recording_end` has; that may be empty. */
+void recording_say_dropped(const struct buffer *result);
+
 /* Reads what the first word of a command line names: a file to its end, or what there is
  * by now of the last attempt of a job. Where that is read to its end, `ret_end` (may be
  * NULL) is filled. Returns 0, -EINVAL (it names neither, or a file that cannot be read),

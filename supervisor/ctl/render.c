@@ -17,7 +17,6 @@
 #include "supervisor/ctl/recording.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,14 +336,11 @@ void render_note(struct renderer *renderer, const char *text)
 
 static void say_dropped(struct renderer *renderer, const char *json)
 {
-    int64_t dropped;
+    autobuffer struct buffer text = BUFFER_INIT(KIB(1));
 
-    if (json_number(json, "frames_dropped", &dropped) && dropped > 0) {
-        say(renderer,
-            "%" PRId64 " part%s of what the program did %s missing here: Redis, full or "
-            "away, did not take %s",
-            dropped, dropped == 1 ? "" : "s", dropped == 1 ? "is" : "are",
-            dropped == 1 ? "it" : "them");
+    recording_describe_dropped(json, &text);
+    if (text.size > 0) {
+        say(renderer, "%s", text.data);
     }
 }
 

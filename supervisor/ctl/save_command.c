@@ -280,6 +280,7 @@ static int save_all(struct saving *saving, const struct args *args, struct buffe
     }
     if (error == 0) {
         save_result(saving, &end.result);
+        recording_say_dropped(&end.result);
     }
     buffer_done(&end.result);
     if (error == 0 && decoder_end(&saving->decoder) < 0) {

@@ -44,6 +44,7 @@ static int trace_write(const struct args *args, const struct export_format *form
             error = ended;
         }
     }
+    recording_say_dropped(&end.result);
     buffer_done(&end.result);
     export_left_out(export, note);
     export_free(export);

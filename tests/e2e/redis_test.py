@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import typing
@@ -430,6 +431,11 @@ class Answers(unittest.TestCase):
                 self.assertEqual(ended.verdict, "ok")
                 self.assertNotIn(b"the result", ended.recording)
                 self.assertGreater(ended.result["frames_dropped"], 0)
+                with tempfile.TemporaryDirectory() as folder:
+                    for words in (["follow"], ["trace"], ["trace", "--format", "chrome"], ["save", "--output", folder + "/saved"]):
+                        done = subprocess.run([pool.program("paddock"), *words, job, "--redis", server.address, "--queue", p.queue], capture_output=True, text=True)
+                        self.assertEqual(done.returncode, 0, done.stderr)
+                        self.assertRegex(done.stderr, r"(?m)^paddock: \d+ parts? of what the program did (is|are) missing here: Redis, full or away, did not take (it|them)$")
 
     def test_memory_is_full_of_recordings(self):
         """Those of jobs that are over give way, the oldest first: many more jobs than it holds print all they may, one after the
