@@ -72,6 +72,16 @@ class Shortage(pool.TestCase):
     def test_fork(self):
         self.suffer(resource.RLIMIT_NPROC, [self.pool.zygote()], lambda _: 1, "can not fork: Resource temporarily unavailable")
 
+    def test_another_cause_than_before(self):
+        """It is said, too: what waited is gone, and none follows."""
+        with limited(resource.RLIMIT_NPROC, [self.pool.zygote()], lambda _: 1):
+            for sandbox in self.pool.sandboxes():
+                os.kill(sandbox, signal.SIGKILL)
+            for sentence in "it ended before its job by signal 9", "can not fork: Resource temporarily unavailable":
+                pool.wait_until(lambda: self.log().count(sentence) == WORKERS, sentence)
+            job = self.enqueue()
+        self.check(job)
+
     def test_timers(self):
         self.suffer(resource.RLIMIT_SIGPENDING, [self.pool.zygote()], lambda _: 0,
                     "can not fork: Resource temporarily unavailable")

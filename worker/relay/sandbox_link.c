@@ -82,10 +82,14 @@ static void fail(struct relay *relay, struct sandbox *asked, int error, const ch
 {
     struct sandbox_link *link = &relay->link;
     int64_t pause = RETRY_MIN_MS << (link->failures < 4 ? link->failures : 4);
+    char why[sizeof(link->said)];
+    bool is_news;
 
-    log_event(link->failures == 0 ? LOG_WARNING : LOG_DEBUG,
-              "unable to get a sandbox: %s%s%s", what, error != 0 ? ": " : "",
-              error != 0 ? strerror(-error) : "");
+    (void)snprintf(why, sizeof(why), "%s%s%s", what, error != 0 ? ": " : "",
+                   error != 0 ? strerror(-error) : "");
+    is_news = link->failures == 0 || strcmp(link->said, why) != 0;
+    log_event(is_news ? LOG_WARNING : LOG_DEBUG, "unable to get a sandbox: %s", why);
+    memcpy(link->said, why, sizeof(why));
     link->failures++;
     link->retry_ms = clock_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
     sandbox_done(asked);

@@ -53,6 +53,7 @@ struct sandbox_link {
     unsigned
         failures; /* sandboxes in a row that died, or never were, ahead of their job */
     int64_t retry_ms; /* when to ask again after a failure */
+    char said[128];   /* why the last of them failed */
 };
 
 void sandbox_link_init(struct sandbox_link *link);
