@@ -60,6 +60,17 @@ static int64_t add_each(const struct pools *pools, struct buffer *to)
     return sum;
 }
 
+/* Does any of them have a Redis that is not ours? */
+static bool has_other_redis(const struct pools *pools)
+{
+    bool has = pools->count == 0 && pools->common.redis[0] != '\0';
+
+    for (uint32_t i = 0; i < pools->count; i++) {
+        has |= pools->each[i].redis[0] != '\0';
+    }
+    return has;
+}
+
 bool sizing_add_up(const struct pools *pools, struct buffer *to)
 {
     const struct config *common = &pools->common;
@@ -74,7 +85,9 @@ bool sizing_add_up(const struct pools *pools, struct buffer *to)
         sum += common->maxmemory_mb;
     }
     buffer_printf(to, " = %" PRId64 " MB%s", sum,
-                  own_redis ? "" : ", and what its Redis may have where that runs here");
+                  has_other_redis(pools)
+                      ? ", and what another Redis may have where that runs here"
+                      : "");
     if (total > 0) {
         buffer_printf(to, "; this machine has %" PRId64 " MB", total);
     }

@@ -818,4 +818,6 @@ class BadInput(unittest.TestCase):
         self.assertEqual(lines[0], "the configuration is good")
         self.assertIn("  pool a: 3 workers x (92 MB of a job + 8 MB) + 100 MB of zygotes = 400 MB", lines)
         self.assertIn("  pool b: 5 workers x (92 MB of a job + 8 MB) + 100 MB of zygotes = 600 MB", lines)
-        self.assertTrue(lines[4].startswith("  together + 50 MB of Redis = 1050 MB"), lines)
+        self.assertTrue(lines[4].startswith("  together + 50 MB of Redis = 1050 MB;"), lines)
+        done = self.start("[pool]\nworkers = 3\n[limits]\nmax_memory_mb = 92\n[pool a]\n[pool b]\nredis = 127.0.0.1:1\n[redis]\nmaxmemory_mb = 50\n", "--check-config")
+        self.assertIn("  together + 50 MB of Redis = 850 MB, and what another Redis may have where that runs here;", done.stdout)
