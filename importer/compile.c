@@ -56,6 +56,24 @@ static PyObject *compile_checked(PyObject *self, PyObject *const *args, Py_ssize
 static PyMethodDef compile_method = {
     "compile", (PyCFunction)(void (*)(void))compile_checked, METH_FASTCALL, NULL};
 
+/* A source of which all has been said that is to be: warnings have. Returns the filters
+ * that were in force, new, or NULL. */
+static PyObject *silence(PyObject *warnings)
+{
+    PyObject *filters =
+        warnings != NULL ? PyObject_GetAttrString(warnings, "filters") : NULL;
+    PyObject *ignore =
+        Py_BuildValue("[(sOOOi)]", "ignore", Py_None, PyExc_Warning, Py_None, 0);
+
+    if (filters == NULL || ignore == NULL ||
+        PyObject_SetAttrString(warnings, "filters", ignore) != 0) {
+        Py_CLEAR(filters);
+    }
+    PyErr_Clear();
+    Py_XDECREF(ignore);
+    return filters;
+}
+
 static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
 {
     PyObject *const args[] = {source, path};
@@ -64,6 +82,22 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                                                   importer.compile_checked, source, path,
                                                   NULL)
                    : compile_checked(NULL, args, 2);
+}
+
+PyObject *compile_again(PyObject *source, PyObject *path, int trimmed)
+{
+    PyObject *warnings = PyImport_AddModule("warnings"); /* borrowed */
+    PyObject *filters = silence(warnings);
+    PyObject *code = compile_source(source, path, trimmed);
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (filters != NULL && PyObject_SetAttrString(warnings, "filters", filters) != 0) {
+        PyErr_Clear();
+    }
+    PyErr_Restore(type, value, traceback);
+    Py_XDECREF(filters);
+    return code;
 }
 
 /* Lines keep their numbers; columns change with the tabs in front of them. */
@@ -98,7 +132,7 @@ static void refuse_text(PyObject *source, PyObject *path, int trimmed)
 
     PyErr_Fetch(&type, &value, &traceback);
     text = PyObject_CallOneArg(importer.decode_source, source);
-    code = text != NULL ? compile_source(text, path, trimmed) : NULL;
+    code = text != NULL ? compile_again(text, path, trimmed) : NULL;
     if (code == NULL && text != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
         Py_XDECREF(type);
         Py_XDECREF(value);
@@ -124,11 +158,31 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
     }
 }
 
+/* Behind a last CR LF Python 3.11 adds a line to a source that is no file (Parser/
+ * tokenizer.c, translate_newlines), which an error at its end is then in. New reference.
+ */
+static PyObject *with_plain_end(PyObject *source)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(source);
+    const char *end = PyBytes_AS_STRING(source) + size;
+    PyObject *plain;
+
+    if (size < 2 || end[-2] != '\r' || end[-1] != '\n') {
+        return Py_NewRef(source);
+    }
+    plain = PyBytes_FromStringAndSize(PyBytes_AS_STRING(source), size - 1);
+    if (plain != NULL) {
+        PyBytes_AS_STRING(plain)[size - 2] = '\n';
+    }
+    return plain;
+}
+
 PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed)
 {
-    PyObject *code = compile_source(source, path, trimmed);
-    PyObject *expanded = NULL;
+    PyObject *plain = with_plain_end(source), *expanded = NULL;
+    PyObject *code = plain != NULL ? compile_source(plain, path, trimmed) : NULL;
 
+    source = plain;
     if (code == NULL && (flags & IMPORTER_TABS) != 0 &&
         PyErr_ExceptionMatches(PyExc_TabError)) {
         PyErr_Clear();
@@ -139,6 +193,7 @@ PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int t
         explain(source, path, trimmed);
     }
     Py_XDECREF(expanded);
+    Py_XDECREF(plain);
     return code;
 }
 

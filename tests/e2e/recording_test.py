@@ -153,6 +153,23 @@ class Recording(pool.TestCase):
         frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
         self.assertEqual([frame[key] for key in ("line", "column", "end_line", "end_column")], [1, 3, 2, 8])
 
+    def test_errors_at_the_end_of_a_source(self):
+        """Whatever its lines end with: in the line that it has there."""
+        for code in "x = 1\nwhile x:\n", "def f():\n", "x = (1,\n", "x = 1 +\n", "s = '''abc\n", "try:\n    x = 1\n", "x = 1 \\\n", "if 1:\n\n\n":
+            for end in "\n", "\r\n", "\r":
+                with self.subTest(code, end=end):
+                    _, records = self.run_program({"robot.py": code.replace("\n", end)}, "compile_error")
+                    lines, expected = recording.text(records, "err").splitlines(), self.python_says(code).splitlines()
+                    self.assertEqual((lines[:2], lines[-1]), (expected[:2], expected[-1]))
+
+    def test_warnings_of_a_source_that_is_refused(self):
+        """Are said once, however often it is looked at to find out where it is wrong."""
+        code = ("import warnings\nfound = []\nwarnings.showwarning = lambda m, c, f, l, *a, **k: found.append((f, l))\nwarnings.simplefilter('always')\n"
+                "before = warnings.filters\ntry: import m\nexcept SyntaxError: print(found, warnings.filters is before)\n")
+        for word in "e", "é":
+            _, records = self.run_program({"robot.py": code, "m.py": f"{word} = 1\ny = '\\d'\nz = = 3\n"}, "ok")
+            self.assertIn(recording.text(records, "out"), [str([("/robot/m.py", 2)] * n) + " True\n" for n in (1, 2)])  # Python's parser looks twice
+
     def test_marks_of_lines_with_blanks_behind_them(self):
         for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):
             for blanks in "", " ", "   ", "\t":
