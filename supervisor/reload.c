@@ -59,6 +59,15 @@ static bool has_host_modules(const struct config *fresh)
     return fresh->host_modules[0] != '\0';
 }
 
+/* One that starts and would serve next was started for what was in force. */
+static bool heir_has_room(struct pool *pool, const struct config *fresh)
+{
+    const struct unit *heir = succession_heir(pool->units, pool->count);
+
+    return heir == NULL || heir->state != UNIT_STARTING ||
+           workers_sandboxes(fresh) <= heir->sandboxes;
+}
+
 /* A zygote has room for the workers that there could be when it was started, and Python's
  * library as it was then: it is made anew where Python is updated. */
 static bool will_do(struct pool *pool, const struct config *fresh)
@@ -66,7 +75,7 @@ static bool will_do(struct pool *pool, const struct config *fresh)
     const struct unit *zygote = succession_server(pool->units, pool->count);
 
     return zygote != NULL && workers_most(fresh) <= workers_room(pool) &&
-           !starting_library_changed(zygote, pool, fresh);
+           heir_has_room(pool, fresh) && !starting_library_changed(zygote, pool, fresh);
 }
 
 static void put_in_force(struct pool *pool, const struct config *config, bool any)

@@ -210,6 +210,20 @@ static void renew(struct pool *pool)
     }
 }
 
+/* The zygote that serves may have been started for fewer workers, while the bounds were
+ * lower for a time: it is followed by another as if it were worn. */
+static void outgrow(struct pool *pool)
+{
+    struct unit *server = succession_server(pool->units, pool->count);
+
+    if (server != NULL && !server->worn && pool->reload == RELOAD_NONE &&
+        workers_sandboxes(&pool->config) > server->sandboxes) {
+        log_info("zygote %u has no room for %u workers: it is to be renewed",
+                 server->slot, workers_most(&pool->config));
+        server->worn = true;
+    }
+}
+
 static const char *const reasons[SCALING_REASONS] = {
     [SCALING_BOUNDS] = "as configured",
     [SCALING_JOBS] = "jobs wait",
@@ -244,6 +258,7 @@ void workers_tend(struct pool *pool, int64_t now_ms)
         return;
     }
     renew(pool);
+    outgrow(pool);
     if (now_ms < pool->look_ms) {
         return;
     }

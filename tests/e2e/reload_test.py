@@ -111,6 +111,47 @@ class Worn(Reload):
         self.check_works()
 
 
+class Outgrown(Worn):
+    """Bounds that are raised again while the zygote's successor, for fewer workers, is on its way, or serves."""
+
+    FIRST = "[pool]\nworkers = 2\nmax_workers = 8\n[sandbox]\nzygote_forks = 40\n"
+    LOWERED = FIRST.replace("8", "2")
+    RAISED = "[pool]\nworkers = 8\n[sandbox]\nzygote_forks = 40\n"
+    IN_FORCE = "reloaded: the new configuration is in force"
+
+    def check_all(self):
+        self.count(8)
+        jobs = [self.client.begin() for _ in range(8)]
+        for job in jobs:
+            self.client.cancel(job)
+            self.assertEqual(self.client.wait(job).verdict, "cancelled")
+        self.assertEqual(len(self.pool.relays()), 8)
+        self.assertNotIn("unable to get a sandbox", self.pool.read_log())
+
+    def test_while_it_starts(self):
+        self.reload(self.LOWERED, self.IN_FORCE)
+        first, heirs = self.pool.zygote(), []
+        while not heirs:
+            self.client.enqueue(pool.make_zip("print(1)"))
+            heirs = [pid for pid in self.pool.zygotes() if pid != first]
+        os.kill(heirs[0], signal.SIGSTOP)
+        self.reload(self.RAISED)
+        with contextlib.suppress(ProcessLookupError):
+            pool.wait_until(lambda: "a zygote of the new configuration is started" in self.pool.read_log() or os.kill(heirs[0], signal.SIGCONT), "it is called off")
+        self.wait_for(self.IN_FORCE)
+        self.check_all()
+
+    def test_when_it_serves(self):
+        self.reload(self.LOWERED, self.IN_FORCE)
+        first = self.pool.zygote()
+        self.wear("zygote 0 is to be renewed")
+        pool.wait_until(lambda: first not in self.pool.zygotes(), "it is renewed")
+        self.reload(self.RAISED, self.IN_FORCE)
+        self.check_all()
+
+    test_during_a_reload_that_fails = None
+
+
 class Unrenewed(Reload):
     """The zygote that serves is worn, and what its configuration names cannot be loaded any more."""
 
