@@ -90,6 +90,7 @@ static void put(struct columns_cursor *cursor, size_t width, size_t columns)
     cursor->column = cursor->column + width > columns ? width : cursor->column + width;
 }
 
+/* BEL and NUL move nothing. */
 static void move(struct columns_cursor *cursor, char control, size_t columns)
 {
     size_t last = columns - 1, *column = &cursor->column;
@@ -104,6 +105,8 @@ static void move(struct columns_cursor *cursor, char control, size_t columns)
         *column = *column > last ? last : *column;
     } else if (control == '\033') {
         cursor->in_escape = ESCAPE;
+    } else if (control != '\t' && control != '\a' && control != '\0') {
+        cursor->is_driven = true;
     }
 }
 
@@ -111,8 +114,12 @@ static void pass_escape(struct columns_cursor *cursor, char byte)
 {
     if (cursor->in_escape == ESCAPE && byte == '[') {
         cursor->in_escape = CONTROL_SEQUENCE;
-    } else if (cursor->in_escape == ESCAPE || (byte >= 0x40 && byte < 0x7f)) {
-        cursor->column = byte == 'm' ? cursor->column : 0;
+        cursor->is_plain = true;
+    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte >= 0x20 && byte < 0x40) {
+        cursor->is_plain = cursor->is_plain && (byte == '0' || byte == ';');
+    } else {
+        cursor->is_driven |= cursor->in_escape == ESCAPE || byte != 'm';
+        cursor->is_colour = !cursor->is_plain;
         cursor->in_escape = NO_ESCAPE;
     }
 }
@@ -132,7 +139,9 @@ static void add_byte(struct columns_cursor *cursor, char byte, size_t columns)
     if (length > 0) {
         code = utf8_decode(cursor->begun, cursor->size);
         cursor->unsure += is_unsure(code);
+        cursor->is_driven |= code >= 0x7f && code < 0xa0; /* controls as well */
     }
+    cursor->unsure += length == 0;
     if (length >= 0) {
         put(cursor, length > 0 ? width_of(code) : 1, columns);
         cursor->size = 0;
@@ -158,5 +167,6 @@ bool columns_is_free(const struct columns_cursor *cursor, size_t columns)
     size_t column = cursor->column, unsure = cursor->unsure;
 
     return column + unsure < columns && (unsure == 0 || column > unsure) &&
-           cursor->size == 0 && cursor->in_escape == NO_ESCAPE;
+           cursor->size == 0 && cursor->in_escape == NO_ESCAPE && !cursor->is_colour &&
+           !cursor->is_driven;
 }

@@ -13,20 +13,24 @@ size_t columns_of_terminal(void);
  * that are shown upon them. The text is UTF-8 without control characters. */
 size_t columns_fit(const char *text, size_t columns);
 
-/* Where the cursor is behind what was written, which may be anything: begins as {0}, at
- * the beginning of a row. Colours do not move it; behind any other sequence of a
- * terminal's its column is not known, and taken for the first. */
+/* Where the cursor is behind what a program wrote, which may be anything: begins as {0},
+ * at the beginning of a row. Of the sequences of terminals only those for colours are
+ * known; whoever uses others drives the terminal himself. */
 struct columns_cursor {
-    size_t column;           /* from 0 */
-    size_t unsure;           /* characters of the line that may take one more, or less */
-    char begun[4];           /* of a character that is not whole yet */
-    size_t size;             /* bytes of it */
-    unsigned char in_escape; /* of a sequence: how far it is known */
+    size_t column;  /* from 0 */
+    size_t unsure;  /* characters of the line that may take one more, or less */
+    char begun[4];  /* of a character that is not whole yet */
+    size_t size;    /* bytes of it */
+    int in_escape;  /* of a sequence: how far it is known */
+    bool is_plain;  /* of one for colours: it puts all back to what it was */
+    bool is_colour; /* what is erased now would have a colour */
+    bool is_driven; /* by the program, from here on */
 };
 
 /* More was written, to a terminal of so many columns. */
 void columns_follow(struct columns_cursor *cursor, const char *bytes, size_t size,
                     size_t columns);
-/* May it be moved, and put back? Not within a character or a sequence, nor behind a full
- * row, from where the next character begins another one. */
+/* May it be moved, rows be erased, and it be put back? Not within a character or a
+ * sequence, nor behind a full row, from where the next character begins another one, nor
+ * in colours, nor where the program drives the terminal. */
 bool columns_is_free(const struct columns_cursor *cursor, size_t columns);

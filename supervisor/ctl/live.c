@@ -48,7 +48,7 @@ const char *live_typed(struct live *live)
     const char *hide = live->shown && live->below ? ERASE_AFTER : live_hide(live);
 
     live->shown = live->in_line = false;
-    live->cursor = (struct columns_cursor){0};
+    live->cursor.column = live->cursor.unsure = 0;
     return hide;
 }
 
@@ -68,7 +68,7 @@ static const char *show(struct live *live, const char *text, bool below,
     int fits =
         (int)columns_fit(text, columns > SPARE_COLUMNS ? columns - SPARE_COLUMNS : 0);
 
-    if (below && !columns_is_free(&live->cursor, columns)) {
+    if (!columns_is_free(&live->cursor, columns)) {
         return "";
     }
     /* The row below is there before the place is saved: to make it may scroll. */

@@ -4,8 +4,8 @@
  * waits for input. It takes one row, whatever the window's width. Where what was printed
  * last does not end with a newline, or somebody may type, it is the row below, and the
  * cursor stays where it was; nothing of its own row is erased. Where that cannot be (it
- * is behind a full row), or stderr is no terminal, or cannot move its cursor, nothing of
- * it appears.
+ * is behind a full row), or the program drives the terminal itself, or stderr is none or
+ * cannot move its cursor, nothing of it appears.
  */
 #pragma once
 

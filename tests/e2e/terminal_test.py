@@ -65,6 +65,20 @@ class Rows(Command):
                     self.assertEqual(terminal.end(), 0)
                     self.assertEqual("".join(terminal.screen.lines()[1:]), "\U0001f40d" + "w" * filled + "ABC")
 
+    def test_who_drives_the_terminal(self):
+        """Or prints in colours: a row of ours would be in the way. Behind the colours there is one again."""
+        for text in "\x1b[A", "\x1b[?25h", "\x1b]0;robot\x07", "\x1b(0", "\x1b7", "\x1bD", "\x1b[2;3H", "\x0e", "\x0b", "\x9d", "\x1b[41m", "\x1b[1;44m", "\x1b[3":
+            for end in "", "\n":
+                with self.subTest(text, end=end):
+                    terminal = self.run_at(f"import sys, time\nsys.stdout.write({text + 'moved' + end!r})\nsys.stdout.flush()\ntime.sleep(0.3)\n", "--trace", "lines")
+                    terminal.screen.strict = False
+                    self.assertEqual(terminal.end(), 0)
+                    self.assertNotIn(b"\x1b", terminal.bytes.partition(b"moved")[2])
+                    self.assertNotIn(b"> /robot", terminal.bytes.partition(b"moved")[2])
+        terminal = self.run_at("import time\nprint('\x1b[31;42mred\x1b[0m and \x1b[32mgreen\x1b[m', end='', flush=True)\ntime.sleep(0.3)\n", "--trace", "lines")
+        self.assertEqual(terminal.end(), 0)
+        self.assertIn(b"> /robot/x.py:3", terminal.bytes.partition(b"green")[2])
+
     def test_no_wider_than_the_terminal(self):
         names = {"a" * 60: "/robot/" + "a" * 12, "\u8a9e" * 30: "/robot/" + "\u8a9e" * 5, "e\u0301" * 30: "/robot/" + "e\u0301" * 10,
                  "new\nline \x1b[2J\u202e.py": "/robot/new\\nline ?[2J?.py"}
