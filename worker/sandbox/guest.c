@@ -562,7 +562,7 @@ _Noreturn void guest_run(const struct sandbox_settings *settings,
     stdio_set_input(input.bytes, input.size, inbox->limits.live_input != 0 ? ring : NULL);
     recorder_start(&inbox->limits);
     hosts_begin(inbox, ring);
-    where_watch(ring, inbox->limits.cpu_ms);
+    where_watch(ring);
     run_program(&program, &outcome, ring);
     stdio_flush();
     recorder_settle();

@@ -27,7 +27,6 @@ static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
 static const PyThreadState *main_thread;
 static volatile sig_atomic_t asked; /* by another process */
 static PyObject *threads;           /* threading's own dict of them, by their numbers */
-static int64_t end_ns;              /* about when all computing time is used up */
 
 #define FRAMES_MAX 2000
 
@@ -158,20 +157,6 @@ static const PyThreadState *computing_thread(void)
     return found != NULL ? found : held >= HELD_MOST ? holds : NULL;
 }
 
-#define BORN_NS 20000000 /* more than has been counted already when a program begins */
-
-/* Where nobody has had a turn for so long, though the computing time is used up: who has
- * used most of it. */
-static const PyThreadState *greediest_thread(void)
-{
-    static const int64_t none[CLOCKS_MAX];
-    int64_t used[CLOCKS_MAX];
-
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID) >= end_ns
-               ? busiest(none, used, read_clocks(used), used_ns(main_thread) + 1)
-               : NULL;
-}
-
 /* A thread that runs can say it only by itself: its frames change. */
 static bool ask(const PyThreadState *thread)
 {
@@ -281,7 +266,6 @@ static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
         return true; /* asked by the main thread */
     }
     running = computing_thread();
-    running = running != NULL ? running : greediest_thread();
     return running == NULL || running == main_thread ||
            (!was_in_kernel(context) && used_ns(running) < used_ns(own)) || !ask(running);
 }
@@ -379,9 +363,8 @@ int where_prepare(void)
     return sigaction(RING_WHERE_SIGNAL, &action, NULL) == 0 ? 0 : -errno;
 }
 
-void where_watch(struct ring_writer *where, int64_t cpu_ms)
+void where_watch(struct ring_writer *where)
 {
     ring = where;
-    end_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + cpu_ms * 1000000 - BORN_NS;
     main_thread = frames_thread();
 }

@@ -14,9 +14,8 @@ int where_find_threads(void) must_check;
 /* Before the filter, which lets nobody have the signal for himself. Returns 0 or a
  * negative errno. */
 int where_prepare(void) must_check;
-/* In the main thread of a sandbox, before its program runs, which has so much computing
- * time. */
-void where_watch(struct ring_writer *ring, int64_t cpu_ms);
+/* In the main thread of a sandbox, before its program runs. */
+void where_watch(struct ring_writer *ring);
 /* Says where the thread that calls it is, if it is in the program. From anywhere. */
 void where_say(void);
 /* Says where the program was: a path below its root, or what a text is called. Nothing
