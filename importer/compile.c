@@ -56,8 +56,22 @@ static PyObject *compile_checked(PyObject *self, PyObject *const *args, Py_ssize
 static PyMethodDef compile_method = {
     "compile", (PyCFunction)(void (*)(void))compile_checked, METH_FASTCALL, NULL};
 
-/* A source of which all has been said that is to be: warnings have. Returns the filters
- * that were in force, new, or NULL. */
+/* Python's own module, if it is there and nothing else is in its place: new, or NULL. */
+static PyObject *find_warnings(void)
+{
+    PyObject *name = PyUnicode_FromString("warnings");
+    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
+
+    if (module != NULL && !PyModule_CheckExact(module)) {
+        Py_CLEAR(module);
+    }
+    PyErr_Clear();
+    Py_XDECREF(name);
+    return module;
+}
+
+/* Of this source has been said what is to be. No thread sees it meanwhile: compiling lets
+ * no other have the interpreter. Returns the filters that were in force, new, or NULL. */
 static PyObject *silence(PyObject *warnings)
 {
     PyObject *filters =
@@ -84,11 +98,11 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                    : compile_checked(NULL, args, 2);
 }
 
-PyObject *compile_again(PyObject *source, PyObject *path, int trimmed)
+PyObject *compile_again(PyObject *source, PyObject *path)
 {
-    PyObject *warnings = PyImport_AddModule("warnings"); /* borrowed */
-    PyObject *filters = silence(warnings);
-    PyObject *code = compile_source(source, path, trimmed);
+    PyObject *const args[] = {source, path};
+    PyObject *warnings = find_warnings(), *filters = silence(warnings);
+    PyObject *code = compile_checked(NULL, args, 2);
     PyObject *type, *value, *traceback;
 
     PyErr_Fetch(&type, &value, &traceback);
@@ -97,6 +111,7 @@ PyObject *compile_again(PyObject *source, PyObject *path, int trimmed)
     }
     PyErr_Restore(type, value, traceback);
     Py_XDECREF(filters);
+    Py_XDECREF(warnings);
     return code;
 }
 
@@ -125,21 +140,23 @@ static void say_which(PyObject *path)
 
 /* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
  * bytes, where nothing in it says that they are UTF-8, and of a text in characters: it is
- * refused as a text. */
-static void refuse_text(PyObject *source, PyObject *path, int trimmed)
+ * refused as a text, in the same place. */
+static void refuse_text(PyObject *source, PyObject *path)
 {
     PyObject *type, *value, *traceback, *text, *code;
 
     PyErr_Fetch(&type, &value, &traceback);
     text = PyObject_CallOneArg(importer.decode_source, source);
-    code = text != NULL ? compile_again(text, path, trimmed) : NULL;
+    code = text != NULL ? compile_again(text, path) : NULL;
     if (code == NULL && text != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        PyObject *nowhere;
+
         Py_XDECREF(type);
         Py_XDECREF(value);
-        Py_XDECREF(traceback);
-    } else {
-        PyErr_Restore(type, value, traceback);
+        PyErr_Fetch(&type, &value, &nowhere);
+        Py_XDECREF(nowhere);
     }
+    PyErr_Restore(type, value, traceback);
     Py_XDECREF(code);
     Py_XDECREF(text);
 }
@@ -151,7 +168,7 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
         say_which(path);
     } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
         if (syntax_explain(source)) {
-            refuse_text(source, path, trimmed);
+            refuse_text(source, path);
             syntax_count(source);
         }
         syntax_place(source);

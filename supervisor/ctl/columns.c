@@ -26,8 +26,8 @@ size_t columns_of_terminal(void)
                : USUAL_COLUMNS;
 }
 
-/* What libc does not know may be wide. */
-static size_t width_of(uint32_t code)
+/* -1: libc does not know. */
+static int known_width(uint32_t code)
 {
     static locale_t unicode;
     locale_t before;
@@ -42,6 +42,14 @@ static size_t width_of(uint32_t code)
     before = uselocale(unicode); /* 0, where there is none, only asks */
     width = wcwidth((wchar_t)code);
     (void)uselocale(before);
+    return width;
+}
+
+/* What libc does not know may be wide. */
+static size_t width_of(uint32_t code)
+{
+    int width = known_width(code);
+
     return width >= 0 ? (size_t)width : 2;
 }
 
@@ -82,7 +90,7 @@ static bool is_unsure(uint32_t code)
             return true;
         }
     }
-    return false;
+    return known_width(code) < 0;
 }
 
 static void put(struct columns_cursor *cursor, size_t width, size_t columns)
@@ -110,29 +118,61 @@ static void move(struct columns_cursor *cursor, char control, size_t columns)
     }
 }
 
+/* One parameter of Select Graphic Rendition (ECMA-48, 8.3.117; 38 and 48: ISO 8613-6). */
+static void colour(struct columns_cursor *cursor)
+{
+    unsigned value = cursor->value;
+
+    cursor->value = 0;
+    if (cursor->skip > 0) { /* 5 and a number, or 2 and three */
+        cursor->skip = cursor->skip != 4 ? cursor->skip - 1 : value == 5 ? 1 : 3;
+        return;
+    }
+    cursor->skip = value == 38 || value == 48 ? 4 : 0;
+    if (value == 0) {
+        cursor->is_paper = cursor->is_turned = false;
+    } else if (value == 7 || value == 27) {
+        cursor->is_turned = value == 7;
+    } else if ((value >= 40 && value <= 49) || (value >= 100 && value <= 107)) {
+        cursor->is_paper = value != 49;
+    }
+}
+
 static void pass_escape(struct columns_cursor *cursor, char byte)
 {
     if (cursor->in_escape == ESCAPE && byte == '[') {
         cursor->in_escape = CONTROL_SEQUENCE;
-        cursor->is_plain = true;
-    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte >= 0x20 && byte < 0x40) {
-        cursor->is_plain = cursor->is_plain && (byte == '0' || byte == ';');
+        cursor->value = cursor->skip = 0;
+    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte >= '0' && byte <= '9') {
+        cursor->value = (cursor->value * 10 + (unsigned)(byte - '0')) % 100000;
+    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte == ';') {
+        colour(cursor);
+    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte == 'm') {
+        colour(cursor);
+        cursor->in_escape = NO_ESCAPE;
     } else {
-        cursor->is_driven |= cursor->in_escape == ESCAPE || byte != 'm';
-        cursor->is_colour = !cursor->is_plain;
+        cursor->is_driven = true;
         cursor->in_escape = NO_ESCAPE;
     }
 }
 
-/* What is no character is one column wide. */
+/* What is no character is one column wide, or is not shown. */
+static void end_character(struct columns_cursor *cursor, size_t columns)
+{
+    if (cursor->size > 0) {
+        cursor->size = 0;
+        cursor->unsure++;
+        put(cursor, 1, columns);
+    }
+}
+
 static void add_byte(struct columns_cursor *cursor, char byte, size_t columns)
 {
     uint32_t code = 0;
     int length;
 
-    if (cursor->size > 0 && (byte & 0xc0) != 0x80) {
-        cursor->size = 0;
-        put(cursor, 1, columns);
+    if ((byte & 0xc0) != 0x80) {
+        end_character(cursor, columns);
     }
     cursor->begun[cursor->size++] = byte;
     length = utf8_sequence(cursor->begun, cursor->size);
@@ -155,6 +195,7 @@ void columns_follow(struct columns_cursor *cursor, const char *bytes, size_t siz
         if (cursor->in_escape != NO_ESCAPE) {
             pass_escape(cursor, bytes[i]);
         } else if ((unsigned char)bytes[i] < ' ') {
+            end_character(cursor, columns);
             move(cursor, bytes[i], columns);
         } else {
             add_byte(cursor, bytes[i], columns);
@@ -167,6 +208,6 @@ bool columns_is_free(const struct columns_cursor *cursor, size_t columns)
     size_t column = cursor->column, unsure = cursor->unsure;
 
     return column + unsure < columns && (unsure == 0 || column > unsure) &&
-           cursor->size == 0 && cursor->in_escape == NO_ESCAPE && !cursor->is_colour &&
-           !cursor->is_driven;
+           cursor->size == 0 && cursor->in_escape == NO_ESCAPE && !cursor->is_paper &&
+           !cursor->is_turned && !cursor->is_driven;
 }

@@ -21,9 +21,11 @@ struct columns_cursor {
     size_t unsure;  /* characters of the line that may take one more, or less */
     char begun[4];  /* of a character that is not whole yet */
     size_t size;    /* bytes of it */
-    int in_escape;  /* of a sequence: how far it is known */
-    bool is_plain;  /* of one for colours: it puts all back to what it was */
-    bool is_colour; /* what is erased now would have a colour */
+    int in_escape;  /* of a sequence: how far it is known; of one for colours: */
+    unsigned value; /* the parameter that it is in, */
+    unsigned skip;  /* and how many more are of the one before */
+    bool is_paper;  /* what is erased now would have a colour, */
+    bool is_turned; /* or that of the text */
     bool is_driven; /* by the program, from here on */
 };
 
@@ -32,5 +34,5 @@ void columns_follow(struct columns_cursor *cursor, const char *bytes, size_t siz
                     size_t columns);
 /* May it be moved, rows be erased, and it be put back? Not within a character or a
  * sequence, nor behind a full row, from where the next character begins another one, nor
- * in colours, nor where the program drives the terminal. */
+ * on a coloured ground, nor where the program drives the terminal. */
 bool columns_is_free(const struct columns_cursor *cursor, size_t columns);

@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -238,7 +239,7 @@ static void wait_once(struct follow *follow, int signals)
     struct pollfd fds[] = {{.fd = redis_fd(redis), .events = redis_events(redis)},
                            {.fd = signals, .events = POLLIN},
                            {.fd = feed_fd(&follow->feed), .events = POLLIN}};
-    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
+    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms()), typed = 0;
 
     if (poll(fds, array_size(fds), wait) < 0) {
         return; /* EINTR */
@@ -247,7 +248,8 @@ static void wait_once(struct follow *follow, int signals)
         on_signal(follow, signals);
     }
     if (fds[2].revents != 0) {
-        if (isatty(STDIN_FILENO)) {
+        if (isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, FIONREAD, &typed) == 0 &&
+            typed > 0) { /* of an end nothing is seen */
             render_typed(follow->renderer);
         }
         feed_service(&follow->feed, follow->endpoint);

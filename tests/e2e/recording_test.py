@@ -169,6 +169,10 @@ class Recording(pool.TestCase):
         for word in "e", "é":
             _, records = self.run_program({"robot.py": code, "m.py": f"{word} = 1\ny = '\\d'\nz = = 3\n"}, "ok")
             self.assertIn(recording.text(records, "out"), [str([("/robot/m.py", 2)] * n) + " True\n" for n in (1, 2)])  # Python's parser looks twice
+        for place in "del sys.modules['warnings']", "sys.modules['warnings'] = None", "sys.modules['warnings'] = one = object()":
+            code = f"import sys\n{place}\nbefore = sys.modules.get('warnings', 0)\ntry: import m\nexcept SyntaxError: print(sys.modules.get('warnings', 0) is before)\n"
+            _, records = self.run_program({"robot.py": code, "m.py": "é = 1\nz = = 3\n"}, "ok")
+            self.assertEqual(recording.text(records, "out"), "True\n")
 
     def test_marks_of_lines_with_blanks_behind_them(self):
         for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):

@@ -82,6 +82,17 @@ class Shortage(pool.TestCase):
             job = self.enqueue()
         self.check(job)
 
+    def test_causes_in_turns(self):
+        """Each is said, and not again and again."""
+        for _ in range(6):
+            with limited(resource.RLIMIT_NPROC, [self.pool.zygote()], lambda _: 1):
+                for sandbox in self.pool.sandboxes():
+                    os.kill(sandbox, signal.SIGKILL)
+                time.sleep(0.3)
+            pool.wait_until(lambda: len(self.pool.sandboxes()) == WORKERS, "a sandbox waits for each")
+        self.assertLessEqual(self.log().count("unable to get a sandbox"), 2 * WORKERS)
+        self.check(self.enqueue())
+
     def test_timers(self):
         self.suffer(resource.RLIMIT_SIGPENDING, [self.pool.zygote()], lambda _: 0,
                     "can not fork: Resource temporarily unavailable")

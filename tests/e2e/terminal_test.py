@@ -49,12 +49,22 @@ class Rows(Command):
                 ("two rows, wide", "print('\u8a9e' * 40, end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "\u8a9e" * 20 + "\n" + "\u8a9e" * 20 + "\nABC"),
                 ("a full row, in parts", "import os\nfor b in ('\u8a9e' * 20).encode():\n    os.write(1, bytes([b]))\n    time.sleep(0.02)\nprint('ABC')\n", "\u8a9e" * 20 + "\nABC"),
                 ("back from the end", "print('w' * 40, end=chr(8) * 2, flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "w" * 37 + "ABC"),
+                ("no character at the end of a line", "import os\nos.write(1, b'caf' + bytes([0xe9, 10]) + b'=' * 40)\ntime.sleep(0.3)\nprint('ABC')\n", "caf\ufffd\n" + "=" * 40 + "\nABC"),
                 ("tabs", "print(chr(9) * 7 + 'x', end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", " " * 39 + "x\nABC")):
             for rows in 5, 24:
                 with self.subTest(name, rows=rows):
                     terminal = self.run_at("import time\n" + code + "time.sleep(0.3)\n", "--trace", "lines", columns=40, rows=rows)
                     self.assertEqual(terminal.end(), 0)
                     self.assertEqual([line.replace("\x00", "") for line in terminal.screen.lines()][1:], seen.split("\n"))
+
+    def test_a_prompt_that_is_answered_by_an_end(self):
+        """Nothing ends its line."""
+        code = "import time\ntry: input('name: ')\nexcept EOFError: pass\ntime.sleep(0.5)\nprint('ABC')\n"
+        terminal = self.run_at(code, "--trace", "lines")
+        terminal.wait_until(lambda lines: any("waiting for input" in line for line in lines))
+        terminal.type("\4")
+        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.screen.lines()[1:], ["name: ABC"])
 
     def test_nothing_is_erased_where_it_is_not_sure(self):
         for emoji in 1, 2:
@@ -67,7 +77,7 @@ class Rows(Command):
 
     def test_who_drives_the_terminal(self):
         """Or prints in colours: a row of ours would be in the way. Behind the colours there is one again."""
-        for text in "\x1b[A", "\x1b[?25h", "\x1b]0;robot\x07", "\x1b(0", "\x1b7", "\x1bD", "\x1b[2;3H", "\x0e", "\x0b", "\x9d", "\x1b[41m", "\x1b[1;44m", "\x1b[3":
+        for text in "\x1b[A", "\x1b[?25h", "\x1b]0;robot\x07", "\x1b(0", "\x1b7", "\x1bD", "\x1b[2;3H", "\x0e", "\x0b", "\x9d", "\x1b[41m", "\x1b[1;44m", "\x1b[48;2;1;2;3m", "\x1b[7m", "\x1b[0;100m", "\x1b[>4m":
             for end in "", "\n":
                 with self.subTest(text, end=end):
                     terminal = self.run_at(f"import sys, time\nsys.stdout.write({text + 'moved' + end!r})\nsys.stdout.flush()\ntime.sleep(0.3)\n", "--trace", "lines")
@@ -75,9 +85,11 @@ class Rows(Command):
                     self.assertEqual(terminal.end(), 0)
                     self.assertNotIn(b"\x1b", terminal.bytes.partition(b"moved")[2])
                     self.assertNotIn(b"> /robot", terminal.bytes.partition(b"moved")[2])
-        terminal = self.run_at("import time\nprint('\x1b[31;42mred\x1b[0m and \x1b[32mgreen\x1b[m', end='', flush=True)\ntime.sleep(0.3)\n", "--trace", "lines")
-        self.assertEqual(terminal.end(), 0)
-        self.assertIn(b"> /robot/x.py:3", terminal.bytes.partition(b"green")[2])
+        for colours in "\x1b[31;42m{}\x1b[0m", "\x1b[32m{}\x1b[m", "\x1b[31m{}\x1b[39m", "\x1b[44m{}\x1b[49m", "\x1b[7m{}\x1b[27m", "\x1b[38;5;48m{}", "\x1b[38;2;48;7;44m{}", "\x1b[1;48;5;9m{}\x1b[;m":
+            with self.subTest(colours):
+                terminal = self.run_at(f"import time\nprint({colours.format('green')!r}, end='', flush=True)\ntime.sleep(0.3)\n", "--trace", "lines")
+                self.assertEqual(terminal.end(), 0)
+                self.assertIn(b"> /robot/x.py:3", terminal.bytes.partition(b"green")[2])
 
     def test_no_wider_than_the_terminal(self):
         names = {"a" * 60: "/robot/" + "a" * 12, "\u8a9e" * 30: "/robot/" + "\u8a9e" * 5, "e\u0301" * 30: "/robot/" + "e\u0301" * 10,

@@ -82,14 +82,13 @@ static void fail(struct relay *relay, struct sandbox *asked, int error, const ch
 {
     struct sandbox_link *link = &relay->link;
     int64_t pause = RETRY_MIN_MS << (link->failures < 4 ? link->failures : 4);
-    char why[sizeof(link->said)];
+    char why[128];
     bool is_news;
 
     (void)snprintf(why, sizeof(why), "%s%s%s", what, error != 0 ? ": " : "",
                    error != 0 ? strerror(-error) : "");
-    is_news = link->failures == 0 || strcmp(link->said, why) != 0;
+    is_news = complaints_add(&link->said, why, clock_now_ms());
     log_event(is_news ? LOG_WARNING : LOG_DEBUG, "unable to get a sandbox: %s", why);
-    memcpy(link->said, why, sizeof(why));
     link->failures++;
     link->retry_ms = clock_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
     sandbox_done(asked);

@@ -11,6 +11,7 @@
 #include "common/job.h"
 #include "common/message.h"
 #include "common/ring.h"
+#include "worker/relay/complaints.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,8 +53,8 @@ struct sandbox_link {
     struct sandbox heir; /* of `next`, which came over the former link */
     unsigned
         failures; /* sandboxes in a row that died, or never were, ahead of their job */
-    int64_t retry_ms; /* when to ask again after a failure */
-    char said[128];   /* why the last of them failed */
+    int64_t retry_ms;       /* when to ask again after a failure */
+    struct complaints said; /* why they failed */
 };
 
 void sandbox_link_init(struct sandbox_link *link);
