@@ -70,8 +70,8 @@ static PyObject *find_warnings(void)
     return module;
 }
 
-/* Of this source has been said what is to be. No thread sees it meanwhile: compiling lets
- * no other have the interpreter. Returns the filters that were in force, new, or NULL. */
+/* Of this source has been said what is to be. Returns the filters that were in force,
+ * new, or NULL. */
 static PyObject *silence(PyObject *warnings)
 {
     PyObject *filters =
@@ -98,11 +98,14 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                    : compile_checked(NULL, args, 2);
 }
 
-PyObject *compile_again(PyObject *source, PyObject *path)
+/* No other thread may have the interpreter meanwhile, and see that: it would while Python
+ * looks for a file of that name, to show a line. No file's name can be encoded so. */
+PyObject *compile_again(PyObject *source)
 {
-    PyObject *const args[] = {source, path};
+    PyObject *nobody = PyUnicode_FromOrdinal(0xd800);
+    PyObject *const args[] = {source, nobody};
     PyObject *warnings = find_warnings(), *filters = silence(warnings);
-    PyObject *code = compile_checked(NULL, args, 2);
+    PyObject *code = nobody != NULL ? compile_checked(NULL, args, 2) : NULL;
     PyObject *type, *value, *traceback;
 
     PyErr_Fetch(&type, &value, &traceback);
@@ -112,6 +115,7 @@ PyObject *compile_again(PyObject *source, PyObject *path)
     PyErr_Restore(type, value, traceback);
     Py_XDECREF(filters);
     Py_XDECREF(warnings);
+    Py_XDECREF(nobody);
     return code;
 }
 
@@ -138,6 +142,21 @@ static void say_which(PyObject *path)
                  path);
 }
 
+/* A SyntaxError of that path, whatever it was made with. */
+static void set_path(PyObject *exception, PyObject *path)
+{
+    PySyntaxErrorObject *error = (PySyntaxErrorObject *)exception;
+    PyObject *args =
+        Py_BuildValue("(O(OOOOOO))", error->msg, path, error->lineno, error->offset,
+                      error->text, error->end_lineno, error->end_offset);
+
+    Py_XSETREF(error->filename, Py_NewRef(path));
+    if (args != NULL) {
+        Py_XSETREF(error->args, args);
+    }
+    PyErr_Clear();
+}
+
 /* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
  * bytes, where nothing in it says that they are UTF-8, and of a text in characters: it is
  * refused as a text, in the same place. */
@@ -147,14 +166,18 @@ static void refuse_text(PyObject *source, PyObject *path)
 
     PyErr_Fetch(&type, &value, &traceback);
     text = PyObject_CallOneArg(importer.decode_source, source);
-    code = text != NULL ? compile_again(text, path) : NULL;
+    code = text != NULL ? compile_again(text) : NULL;
     if (code == NULL && text != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
         PyObject *nowhere;
 
         Py_XDECREF(type);
         Py_XDECREF(value);
         PyErr_Fetch(&type, &value, &nowhere);
+        PyErr_NormalizeException(&type, &value, &nowhere);
         Py_XDECREF(nowhere);
+        if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
+            set_path(value, path); /* there may have been no memory for it */
+        }
     }
     PyErr_Restore(type, value, traceback);
     Py_XDECREF(code);

@@ -340,7 +340,7 @@ static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *sourc
     const PySyntaxErrorObject *other;
 
     if (ascii != NULL) {
-        code = compile_again(ascii, ascii); /* whose path nobody sees */
+        code = compile_again(ascii);
     }
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);

@@ -79,7 +79,7 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
  */
 PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed);
 /* Likewise, without all that, of a source that was refused: warnings have been said. */
-PyObject *compile_again(PyObject *source, PyObject *path);
+PyObject *compile_again(PyObject *source);
 /* 0, or -1 with an exception. */
 int compile_install(void);
 
