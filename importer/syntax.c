@@ -317,11 +317,10 @@ void syntax_place(PyObject *source)
 
 /* ---- characters ---- */
 
-/* The same source in ASCII, each byte where it was: what is no ASCII may stand in texts,
+/* The same text in ASCII, each byte where it was: what is no ASCII may stand in texts,
  * comments and names, where an x may stand too. */
-static PyObject *in_ascii(PyObject *source)
+static PyObject *in_ascii(PyObject *text)
 {
-    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
     Py_ssize_t size = 0;
     const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
     PyObject *ascii = bytes != NULL ? PyUnicode_New(size, 127) : NULL;
@@ -329,14 +328,13 @@ static PyObject *in_ascii(PyObject *source)
     for (Py_ssize_t i = 0; ascii != NULL && i < size; i++) {
         PyUnicode_1BYTE_DATA(ascii)[i] = (Py_UCS1)(bytes[i] < 0 ? 'x' : bytes[i]);
     }
-    Py_XDECREF(text);
     return ascii;
 }
 
-/* The same error of that source (new), or NULL. */
-static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *source)
+/* The same error of that (new), or NULL. */
+static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *ascii = in_ascii(source), *code = NULL, *type, *value, *traceback;
+    PyObject *ascii = in_ascii(text), *code = NULL, *type, *value, *traceback;
     const PySyntaxErrorObject *other;
 
     if (ascii != NULL) {
@@ -363,26 +361,26 @@ static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *sourc
  */
 static bool count_again(PySyntaxErrorObject *error, PyObject *source)
 {
-    PyObject *same = same_in_ascii(error, source);
-    const PySyntaxErrorObject *other = (PySyntaxErrorObject *)same;
-    PyObject *text, *line, *end;
+    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
+    PyObject *same = same_in_ascii(error, text);
+    bool is_same = same != NULL;
 
-    if (same == NULL) {
-        return false;
+    if (is_same) {
+        const PySyntaxErrorObject *other = (PySyntaxErrorObject *)same;
+        PyObject *line = line_of(text, error->lineno);
+        PyObject *end = line_of(text, other->end_lineno);
+
+        Py_XSETREF(error->offset, Py_XNewRef(other->offset));
+        Py_XSETREF(error->end_offset, Py_XNewRef(other->end_offset));
+        count_characters(&error->offset, line);
+        count_characters(&error->end_offset, end);
+        Py_XDECREF(line);
+        Py_XDECREF(end);
     }
-    text = PyObject_CallOneArg(importer.decode_source, source);
-    line = line_of(text, error->lineno);
-    end = line_of(text, other->end_lineno);
-    Py_XSETREF(error->offset, Py_XNewRef(other->offset));
-    Py_XSETREF(error->end_offset, Py_XNewRef(other->end_offset));
-    count_characters(&error->offset, line);
-    count_characters(&error->end_offset, end);
     PyErr_Clear();
-    Py_XDECREF(line);
-    Py_XDECREF(end);
     Py_XDECREF(text);
-    Py_DECREF(same);
-    return true;
+    Py_XDECREF(same);
+    return is_same;
 }
 
 void syntax_count(PyObject *source)

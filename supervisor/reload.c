@@ -64,8 +64,7 @@ static bool heir_has_room(struct pool *pool, const struct config *fresh)
 {
     const struct unit *heir = succession_heir(pool->units, pool->count);
 
-    return heir == NULL || heir->state != UNIT_STARTING ||
-           workers_sandboxes(fresh) <= heir->sandboxes;
+    return heir == NULL || heir->state != UNIT_STARTING || workers_have_room(heir, fresh);
 }
 
 /* A zygote has room for the workers that there could be when it was started, and Python's
@@ -74,7 +73,7 @@ static bool will_do(struct pool *pool, const struct config *fresh)
 {
     const struct unit *zygote = succession_server(pool->units, pool->count);
 
-    return zygote != NULL && workers_most(fresh) <= workers_room(pool) &&
+    return zygote != NULL && workers_have_room(zygote, fresh) &&
            heir_has_room(pool, fresh) && !starting_library_changed(zygote, pool, fresh);
 }
 

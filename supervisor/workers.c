@@ -29,6 +29,11 @@ uint32_t workers_sandboxes(const struct config *config)
     return 2 * workers_most(config) + DYING;
 }
 
+bool workers_have_room(const struct unit *zygote, const struct config *config)
+{
+    return workers_sandboxes(config) <= zygote->sandboxes;
+}
+
 uint32_t workers_room(struct pool *pool)
 {
     const struct unit *server = succession_server(pool->units, pool->count);
@@ -129,6 +134,13 @@ static uint32_t at_most(int64_t wanted, uint32_t room)
     return wanted < room ? (uint32_t)wanted : room;
 }
 
+/* More than the zygote that serves has room for wait for the one that the reload which
+ * wants them has called. */
+static uint32_t most_now(struct pool *pool)
+{
+    return at_most(workers_most(&pool->config), workers_room(pool));
+}
+
 /* Those on their way out count: what runs in them is a worker's. */
 static bool has_place(struct pool *pool)
 {
@@ -137,7 +149,7 @@ static bool has_place(struct pool *pool)
     for (size_t i = 0; i < pool->count; i++) {
         there += pool->units[i].kind == UNIT_RELAY && pool->units[i].state != UNIT_SPARE;
     }
-    return there < at_most(workers_most(&pool->config), workers_room(pool));
+    return there < most_now(pool);
 }
 
 /* Where there are as many as there may be, one that is on its way out is followed by
@@ -217,7 +229,7 @@ static void outgrow(struct pool *pool)
     struct unit *server = succession_server(pool->units, pool->count);
 
     if (server != NULL && !server->worn && pool->reload == RELOAD_NONE &&
-        workers_sandboxes(&pool->config) > server->sandboxes) {
+        !workers_have_room(server, &pool->config)) {
         log_info("zygote %u has no room for %u workers: it is to be renewed",
                  server->slot, workers_most(&pool->config));
         server->worn = true;
@@ -239,14 +251,12 @@ static void say_held(const struct scaling_view *view)
              (long long)view->available_mb);
 }
 
-/* More than the zygote that serves has room for wait for the one that the reload which
- * wants them has called. */
 void workers_tend(struct pool *pool, int64_t now_ms)
 {
     const struct config *config = &pool->config;
-    uint32_t room = workers_room(pool);
-    const struct scaling_rules rules = {.least = at_most(config->workers, room),
-                                        .most = at_most(workers_most(config), room),
+    uint32_t most = most_now(pool);
+    const struct scaling_rules rules = {.least = at_most(config->workers, most),
+                                        .most = most,
                                         .up_ms = config->scale_up_ms,
                                         .down_ms = config->scale_down_s * 1000,
                                         .spare_mb = config->spare_memory_mb};

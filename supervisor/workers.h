@@ -14,6 +14,8 @@ uint32_t workers_most(const struct config *config);
 /* And sandboxes: each worker's current one and its next, and some that are dying. */
 uint32_t workers_sandboxes(const struct config *config);
 
+/* Was that zygote started for as many? */
+bool workers_have_room(const struct unit *zygote, const struct config *config);
 /* For how many the zygote that serves has room; without one, for any number. */
 uint32_t workers_room(struct pool *pool);
 

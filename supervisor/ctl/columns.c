@@ -46,10 +46,8 @@ static int known_width(uint32_t code)
 }
 
 /* What libc does not know may be wide. */
-static size_t width_of(uint32_t code)
+static size_t room_of(int width)
 {
-    int width = known_width(code);
-
     return width >= 0 ? (size_t)width : 2;
 }
 
@@ -59,7 +57,8 @@ size_t columns_fit(const char *text, size_t columns)
 
     while (at < size) {
         int length = utf8_sequence(text + at, size - at);
-        size_t width = length > 0 ? width_of(utf8_decode(text + at, (size_t)length)) : 1;
+        size_t width =
+            length > 0 ? room_of(known_width(utf8_decode(text + at, (size_t)length))) : 1;
 
         if (taken + width > columns) {
             break;
@@ -78,7 +77,7 @@ size_t columns_fit(const char *text, size_t columns)
 enum { NO_ESCAPE, ESCAPE, CONTROL_SEQUENCE };
 
 /* Emoji, and what makes one of two: each terminal has its own idea of their width. */
-static bool is_unsure(uint32_t code)
+static bool is_emoji(uint32_t code)
 {
     static const struct {
         uint32_t first, last;
@@ -90,7 +89,7 @@ static bool is_unsure(uint32_t code)
             return true;
         }
     }
-    return known_width(code) < 0;
+    return false;
 }
 
 static void put(struct columns_cursor *cursor, size_t width, size_t columns)
@@ -166,9 +165,17 @@ static void end_character(struct columns_cursor *cursor, size_t columns)
     }
 }
 
+static void add_character(struct columns_cursor *cursor, uint32_t code, size_t columns)
+{
+    int width = known_width(code);
+
+    cursor->unsure += width < 0 || is_emoji(code);
+    cursor->is_driven |= code >= 0x7f && code < 0xa0; /* controls as well */
+    put(cursor, room_of(width), columns);
+}
+
 static void add_byte(struct columns_cursor *cursor, char byte, size_t columns)
 {
-    uint32_t code = 0;
     int length;
 
     if ((byte & 0xc0) != 0x80) {
@@ -176,14 +183,10 @@ static void add_byte(struct columns_cursor *cursor, char byte, size_t columns)
     }
     cursor->begun[cursor->size++] = byte;
     length = utf8_sequence(cursor->begun, cursor->size);
-    if (length > 0) {
-        code = utf8_decode(cursor->begun, cursor->size);
-        cursor->unsure += is_unsure(code);
-        cursor->is_driven |= code >= 0x7f && code < 0xa0; /* controls as well */
-    }
-    cursor->unsure += length == 0;
-    if (length >= 0) {
-        put(cursor, length > 0 ? width_of(code) : 1, columns);
+    if (length == 0) {
+        end_character(cursor, columns);
+    } else if (length > 0) {
+        add_character(cursor, utf8_decode(cursor->begun, cursor->size), columns);
         cursor->size = 0;
     }
 }

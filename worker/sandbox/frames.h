@@ -151,7 +151,7 @@ static inline int frames_line_at(const frame *of, PyObject *number)
                : -1;
 }
 
-/* Likewise: what a program has made of them is forgotten. */
+/* The builtins as they were: what a program has made of them is forgotten. */
 static inline void frames_put_builtins_back(void)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
