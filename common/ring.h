@@ -46,8 +46,9 @@ struct ring_claim {
 
 /* Where the program was when it was asked with the signal, before it was killed. One that
  * nothing else sends, and none of real time: these are refused where those of the same id
- * that wait are too many. */
+ * that wait are too many. Its value (0 where the kernel had no room for it) says why. */
 #define RING_WHERE_SIGNAL SIGSTKFLT
+#define RING_WHERE_CPU    1 /* the computing time is used up */
 
 struct ring_where {
     _Atomic uint32_t made; /* 1: the rest is complete (release store) */

@@ -346,8 +346,7 @@ class Limits(pool.TestCase):
             jobs = [p.client.enqueue(pool.make_zip(code), cpu_ms=150) for _ in range(30)]
             places = [p.client.wait(job).result.get("where") for job in jobs]
         self.assertLessEqual(places.count(None), 10, "all the time may be over before its turn comes")
-        self.assertEqual(set(places) - {None, "robot.py, line 7"}, {"robot.py, line 4"})
-        self.assertLessEqual(places.count("robot.py, line 7"), 3, "nobody may be met at work, where the main thread waits")
+        self.assertEqual(set(places) - {None}, {"robot.py, line 4"})
 
     def test_nesting_is_no_memory(self):
         job = self.client.run("x = " + "not " * 7000 + "1\n")

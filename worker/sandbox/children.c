@@ -230,6 +230,19 @@ int64_t children_tend(struct children *children, int64_t now_ms)
     return next_ms;
 }
 
+static void ask(struct child *child, enum kill_cause cause)
+{
+    siginfo_t info = {.si_signo = RING_WHERE_SIGNAL, .si_code = SI_QUEUE};
+
+    info.si_pid = getpid();
+    info.si_value.sival_int = cause == KILL_CPU ? RING_WHERE_CPU : 0;
+    child->asked_ms = clock_now_ms();
+    child->asked_cpu_ns = clock_ns(cpu_clock(child));
+    child->kill_ms = child->asked_ms + ASK_MS;
+    (void)syscall(SYS_rt_tgsigqueueinfo, child->pid, child->pid, RING_WHERE_SIGNAL,
+                  &info);
+}
+
 void children_kill(struct children *children, int place, enum kill_cause cause)
 {
     struct child *child = &children->places[place];
@@ -241,10 +254,7 @@ void children_kill(struct children *children, int place, enum kill_cause cause)
         child->cause = cause;
     }
     if (is_asked(child, cause)) {
-        child->asked_ms = clock_now_ms();
-        child->asked_cpu_ns = clock_ns(cpu_clock(child));
-        child->kill_ms = child->asked_ms + ASK_MS;
-        (void)syscall(SYS_tgkill, child->pid, child->pid, RING_WHERE_SIGNAL);
+        ask(child, cause);
         return;
     }
     /* Not yet reaped, so the number is still its own; ESRCH would mean a bug, not a race.

@@ -25,8 +25,9 @@
 
 static struct ring_writer *ring; /* NULL: there is nothing to say, or no more */
 static const PyThreadState *main_thread;
-static volatile sig_atomic_t asked; /* by another process */
-static PyObject *threads;           /* threading's own dict of them, by their numbers */
+static volatile sig_atomic_t asked;   /* by another process */
+static volatile sig_atomic_t cpu_out; /* as the computing time is used up */
+static PyObject *threads;             /* threading's own dict of them, by their numbers */
 
 #define FRAMES_MAX 2000
 
@@ -157,6 +158,15 @@ static const PyThreadState *computing_thread(void)
     return found != NULL ? found : held >= HELD_MOST ? holds : NULL;
 }
 
+/* The one that has used most of all. */
+static const PyThreadState *greediest_thread(void)
+{
+    static const int64_t none[CLOCKS_MAX];
+    int64_t used[CLOCKS_MAX];
+
+    return busiest(none, used, read_clocks(used), 1);
+}
+
 /* A thread that runs can say it only by itself: its frames change. */
 static bool ask(const PyThreadState *thread)
 {
@@ -253,10 +263,19 @@ static bool was_in_kernel(const ucontext_t *context)
            memcmp(next, call, sizeof(call)) == 0;
 }
 
+/* Has it come upon one that waits for a lock, for however long that takes? Of all that is
+ * begun again only such a wait without an end has its number where the call was. */
+static bool was_at_a_lock(const ucontext_t *context)
+{
+    return was_in_kernel(context) && context->uc_mcontext.gregs[REG_RAX] == SYS_futex;
+}
+
 /* The thread that computes, if there is one, is what used up the time, with the lock or,
  * in C, without; or else the main thread is what the program waits in. Where both do, it
- * is who has used more: one that only wakes up now and then may be met awake. Returns
- * true where the calling one is to say it. */
+ * is who has used more: one that only wakes up now and then may be met awake. Where the
+ * computing time is used up and the main thread only waits, somebody else did so, also if
+ * none of them gets a turn on a busy machine. Returns true where the calling one is to
+ * say it. */
 static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
 {
     bool alone = PyInterpreterState_ThreadHead(main_thread->interp)->next == NULL;
@@ -266,6 +285,9 @@ static bool is_its_own(const PyThreadState *own, const ucontext_t *context)
         return true; /* asked by the main thread */
     }
     running = computing_thread();
+    if (running == NULL && cpu_out && was_at_a_lock(context)) {
+        running = greediest_thread();
+    }
     return running == NULL || running == main_thread ||
            (!was_in_kernel(context) && used_ns(running) < used_ns(own)) || !ask(running);
 }
@@ -286,15 +308,17 @@ static bool is_at_beginning(const ucontext_t *context)
     return at - (uintptr_t)_PyEval_EvalFrameDefault < BEGINNING;
 }
 
-static void say_where(int signo, siginfo_t *info, void *context);
+static void say_where(ucontext_t *context);
 
 static void on_step(int signo, siginfo_t *info, void *context)
 {
     ucontext_t *at = context;
 
+    (void)signo;
+    (void)info;
     if (!is_at_beginning(at)) {
         at->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
-        say_where(signo, info, context);
+        say_where(at);
     }
 }
 
@@ -313,18 +337,30 @@ static void go_on_by_steps(ucontext_t *context)
 
 /* ---- the handler ---- */
 
-/* A signal of the program's own asks nothing. */
-static void say_where(int signo, siginfo_t *info, void *context)
+static void say_where(ucontext_t *context)
 {
     const PyThreadState *own = PyGILState_GetThisThreadState();
-    int saved = errno;
 
-    asked = asked || info->si_pid != getpid();
-    if (asked && own != NULL && is_at_beginning(context)) {
+    if (own != NULL && is_at_beginning(context)) {
         go_on_by_steps(context);
-    } else if (asked && own != NULL && is_its_own(own, context)) {
+    } else if (own != NULL && is_its_own(own, context)) {
         say_of_all(own);
         end();
+    }
+}
+
+/* A signal of the program's own asks nothing. */
+static void on_question(int signo, siginfo_t *info, void *context)
+{
+    int saved = errno;
+
+    (void)signo;
+    if (info->si_pid != getpid()) {
+        asked = 1;
+        cpu_out = info->si_code == SI_QUEUE && info->si_value.sival_int == RING_WHERE_CPU;
+    }
+    if (asked) {
+        say_where(context);
     }
     errno = saved;
 }
@@ -355,7 +391,7 @@ int where_find_threads(void)
 
 int where_prepare(void)
 {
-    struct sigaction action = {.sa_sigaction = say_where,
+    struct sigaction action = {.sa_sigaction = on_question,
                                .sa_flags = SA_RESTART | SA_SIGINFO};
 
     (void)sigfillset(&action.sa_mask);
