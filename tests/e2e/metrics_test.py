@@ -67,7 +67,8 @@ class Metrics(Command):
                 p.client.run(source)
             p.client.enqueue(pool.make_zip("1"), delay_ms="600000")
             long = p.client.enqueue(pool.make_zip("import time\ntime.sleep(600)"))
-            pool.wait_until(lambda: self.figures()['paddock_queue_running{queue="test"}'] == 1, "the queue's figures come in")
+            pool.wait_until(lambda: (now := self.figures())['paddock_queue_running{queue="test"}'] == now['paddock_queue_delayed{queue="test"}'] == 1,
+                            "the queue's figures come in")
             pool.wait_until(lambda: sum(self.figures()[f'paddock_jobs_total{{verdict="{name}"}}'] for name in ("ok", "exception")) == 3,
                             "all are counted")
             found = self.figures()

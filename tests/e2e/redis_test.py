@@ -143,6 +143,11 @@ def follow_nobody(server):
     server.execute_command("REPLICAOF", "127.0.0.1", "1")
 
 
+def follow_while_one_waits(server):
+    pool.wait_until(lambda: any("b" in one["flags"] for one in server.client_list()), "somebody waits")
+    follow_nobody(server)
+
+
 def lead_again(server):
     server.execute_command("REPLICAOF", "NO", "ONE")
 
@@ -247,7 +252,7 @@ class Situation(typing.NamedTuple):
 
 SITUATIONS = {
     "replica": Situation('"READONLY', follow_nobody, lead_again),
-    "replica, while it is waited for": Situation('"UNBLOCKED', follow_nobody, lead_again),
+    "replica, while it is waited for": Situation('"UNBLOCKED', follow_while_one_waits, lead_again),
     "unblocked": Situation('"UNBLOCKED', unblock),
     "no master": Situation('MASTERDOWN', serve_no_stale_data, serve_again),
     "functions flushed": Situation('"ERR Function not found', lambda s: s.execute_command("FUNCTION", "FLUSH")),

@@ -15,8 +15,19 @@ WORKERS = 3
 SLEEPER = "import time\nprint('begun', flush=True)\ntime.sleep({})\nprint('done')\n"
 
 
+def descriptors(pid):
+    return {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+
+
+def have_settled(pids):
+    """None of them is about to close what it has for a moment."""
+    before = [descriptors(pid) for pid in pids]
+    time.sleep(0.3)
+    return before == [descriptors(pid) for pid in pids]
+
+
 def lowest_free(pid):
-    taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    taken = descriptors(pid)
     return min(set(range(len(taken) + 1)) - taken)
 
 
@@ -56,6 +67,7 @@ class Shortage(pool.TestCase):
         running = self.enqueue(SLEEPER.format(2))
         pool.wait_until(lambda: self.client.redis.xlen(self.client.key("frames:", running)) >= 2, "it has begun")
         pool.wait_until(lambda: len(self.pool.sandboxes()) == WORKERS + 1, "a sandbox waits for each")
+        pool.wait_until(lambda: have_settled(pids), "they have what they need")
         with limited(limit, pids, most):
             jobs = [self.enqueue(code) for _ in range(2 * WORKERS)]
             pool.wait_until(lambda: sentence in self.log(), sentence)
