@@ -64,6 +64,20 @@ PROGRAMS = {
     "expressions": "def mark(*_): return 1\ng = (mark(x) for x in (1, 2, 3))\nfor _ in g: mark()\nh = (x\n     for x in (1, 2)\n     if mark())\nprint(list(h))\n"
                    "i = (mark(x)\n     for x in (1, 2))\nnext(i)\ntry: i.throw(KeyError())\nexcept KeyError: mark()\n",
 }
+# Nothing is thrown here: whatever goes on and is suspended says so.
+TURNS = {
+    "tree": "class Tree:\n    def __init__(self, *trees): self.trees = trees\n    def __iter__(self):\n        for tree in self.trees: yield from tree\n        yield self\n"
+            "def mark(): pass\nfor tree in Tree(Tree(), Tree(Tree(Tree()), Tree())): mark()\n",
+    "of the library": "def mark(*_): pass\ndef f(of):\n    yield from of\n    mark()\nfor x in f([1, 2]): mark()\nfor x in f(f(range(3))): mark()\n"
+                      "for x in f(map(mark, 'ab')): print(x)\nfor x in f(i for i in 'ab'): print(x)\nprint(list(zip(f('abc'), f(f('ab')))))\n",
+    "sent": "def add():\n    n = 0\n    while n < 9: n += yield n\n    return n\ndef f():\n    print((yield from add()))\n    x = yield from add()\n    yield x\n"
+            "g = f()\nnext(g)\ntry:\n    while True: g.send(4)\nexcept StopIteration: pass\n",
+    "awaits": "import asyncio, types\ndef mark(): pass\n@types.coroutine\ndef turn(): yield\nclass Turns:\n    def __await__(self):\n        yield from turn()\n        yield\n"
+              "async def deep(n): await (deep(n - 1) if n else Turns())\nasync def ticks(n):\n    for i in range(n):\n        await deep(1)\n        yield i\n"
+              "async def main(n):\n    async for i in ticks(n): await deep(n)\n    async with asyncio.Lock(): await asyncio.sleep(0)\n    mark()\n"
+              "async def all(): await asyncio.gather(main(2), main(3))\nasyncio.run(all())\n",
+    "many constants": "def f(of):\n    x = [" + ", ".join(f"{i}.5" for i in range(70000)) + "]\n    yield from of\n    return sum(x)\nfor x in f('ab'): print(x)\n",
+}
 QUIET = "StopIteration", "StopAsyncIteration"  # of which trace functions are told wherever they end a loop, too
 
 
@@ -168,6 +182,56 @@ class Suspended(trace_test.Reading):
                 expected, told = self.check_same(source, self.client.run(source, trace="lines"))
                 self.assert_same(told.lines, expected.lines)
                 self.assertGreater(len(told.stacks), 1)
+
+    def test_turns(self):
+        """Told as they are taken, before whoever goes on does anything."""
+        for name, source in TURNS.items():
+            expected = []
+
+            def trace(frame, event, _):
+                if frame.f_code.co_filename == FILE and event in ("call", "return"):
+                    expected.append((event == "call", frame.f_code.co_qualname))
+                return trace if frame.f_code.co_filename == FILE else None
+
+            with contextlib.redirect_stdout(io.StringIO()):
+                code = compile(source, FILE, "exec", dont_inherit=True)
+                sys.settrace(trace)
+                try:
+                    exec(code, types.ModuleType("__main__").__dict__)
+                finally:
+                    sys.settrace(None)
+            for level in "calls", "lines", "steps":
+                with self.subTest(name, level=level):
+                    found = [(e["kind"] in ("call", "resume"), e["function"]) for e in self.run_program(source, level)
+                             if e["kind"] in ("call", "resume", "return", "yield", "unwind")]
+                    self.assert_same(found, expected)
+
+    def test_turns_of_what_waits_for_another(self):
+        """One is told before what its caller does, which may be all that is told; where something is thrown through it, too."""
+        begin = "def inner():\n    while True:\n        try: yield 1\n        except KeyError: print('caught')\ndef outer(): yield from {}\ng = outer()\nnext(g)\n"
+        goes_on, waits = ["resume outer", "resume inner"], ["yield inner", "yield outer"]
+        for level, thrown in ("calls", ["out caught\n", *goes_on, *waits]), ("lines", [*goes_on, "out caught\n", *waits]):
+            for of, throw, thrown in ("inner()", "g.throw(KeyError())\n", thrown), ("iter((1, 2))", "", []):
+                with self.subTest(of, level=level):
+                    events = self.run_program(begin.format(of) + "print('on')\n" + throw + "print('end')\n", level)
+                    told = [f"{e['kind']} {e.get('function') or e['text']}" for e in events if e["kind"] in ("resume", "yield", "out")]
+                    self.assertEqual([t for t in told if t != "yield inner"][:2], ["yield outer", "out on\n"])
+                    begin_at, end_at = told.index("out on\n") + 1, told.index("out end\n")
+                    self.assertEqual(told[begin_at:end_at], thrown)
+
+    def test_where_one_was_as_another_waited(self):
+        for level, line in ("calls", ""), ("lines", ", at line 5"):
+            job = self.client.run("def waits():\n    yield from [60]\nimport time\nh = waits()\ntime.sleep(next(h))\n", trace=level, wall_ms=300)
+            self.assertEqual((job.verdict, job.result["where"]), ("wall_limit", "robot.py, line 5"))
+            self.assertIn(f"unfinished <module>{line}\n", self.listing(job))
+            self.assertNotIn("unfinished waits", self.listing(job))
+
+    def test_one_goes_on_in_another_thread(self):
+        source = ("import threading\ndef outer(): yield from range(9)\ng = outer()\nnext(g)\nt = threading.Thread(target=lambda: [next(g), next(g)])\n"
+                  "t.start()\nt.join()\nnext(g)\n")
+        for level in "calls", "lines":
+            told = [(e["kind"], e["thread"]) for e in self.run_program(source, level) if e.get("function") == "outer" and e["kind"] in ("resume", "yield")]
+            self.assertEqual(told[:7], [("yield", 0), *[("resume", 1), ("yield", 1)] * 2, ("resume", 0), ("yield", 0)], level)
 
     def test_programs_by_chance(self):
         seeds = range(60)

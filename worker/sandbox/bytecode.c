@@ -133,6 +133,12 @@ bool bytecode_goes_on(unsigned char opcode)
            opcode != RERAISE && opcode != RAISE_VARARGS;
 }
 
+bool bytecode_waits(const struct code *code, int number)
+{
+    return number > 0 && code->instructions[number].opcode == YIELD_VALUE &&
+           code->instructions[number - 1].opcode == SEND;
+}
+
 /* The instructions, with their jumps' targets still in code units; `numbers` gets for
  * each unit the number of the instruction that it belongs to. */
 static void read_instructions(struct code *code, const unsigned char *bytes,

@@ -84,6 +84,9 @@ int bytecode_target(unsigned char opcode, uint32_t argument, int next);
 bool bytecode_always_jumps(unsigned char opcode);
 /* The next instruction may follow it. */
 bool bytecode_goes_on(unsigned char opcode);
+/* It suspends its call as what that waits for is suspended (`yield from`, `await`): the
+ * interpreter looks from it at the SEND before it, and at the RESUME behind it. */
+bool bytecode_waits(const struct code *code, int number);
 
 /* ---- bytecode_points.c ---- */
 

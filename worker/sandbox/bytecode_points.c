@@ -44,15 +44,14 @@ static bool is_line_event(const struct code *code, int from, int to)
            (to < from && next->opcode != SEND);
 }
 
-/* Nothing may come between: the interpreter looks at the one from the other. */
+/* No line begins between them: the interpreter looks at the one from the other. */
 static bool is_bound(const struct code *code, int number)
 {
     unsigned char opcode = code->instructions[number].opcode;
     unsigned char before = number > 0 ? code->instructions[number - 1].opcode : NOP;
 
     return opcode == RESUME || opcode == CALL ||
-           (opcode == PRECALL && before == KW_NAMES) ||
-           (opcode == YIELD_VALUE && before == SEND);
+           (opcode == PRECALL && before == KW_NAMES) || bytecode_waits(code, number);
 }
 
 /* How the edges to an instruction are divided. */
@@ -291,7 +290,7 @@ static bool put_ways(struct code *code)
 
         if (instruction->opcode == RETURN_VALUE) {
             done = put(code, &instruction->leave, POINT_RETURN);
-        } else if (instruction->opcode == YIELD_VALUE && !is_bound(code, i)) {
+        } else if (instruction->opcode == YIELD_VALUE) {
             done = put(code, &instruction->leave, POINT_YIELD);
         } else if (instruction->opcode == RESUME && instruction->argument != 0) {
             done = put_at(code, &instruction->after, POINT_RESUME,

@@ -28,6 +28,13 @@ static int point_units(int constant)
     return constant == NOWHERE ? 0 : argument_units((uint32_t)constant) + 1;
 }
 
+/* Behind the point of a call that waits for another stands, passed over, the SEND that
+ * the interpreter finds there (Objects/genobject.c, _gen_throw). */
+static bool has_second_send(const struct code *code, int number)
+{
+    return code->instructions[number].leave != NOWHERE && bytecode_waits(code, number);
+}
+
 /* COPY, LOAD_CONST, CONTAINS_OP, POP_TOP. */
 static int exception_units(int constant)
 {
@@ -77,7 +84,7 @@ static int place(struct code *code)
         instruction->at_line = at;
         at += point_units(instruction->line);
         instruction->at_leave = at;
-        at += point_units(instruction->leave);
+        at += point_units(instruction->leave) + has_second_send(code, i);
         instruction->at = at;
         at += instruction_units(instruction->opcode, instruction->argument);
         at += point_units(instruction->after);
@@ -223,6 +230,16 @@ static void write_point(struct writer *writer, int constant,
     }
 }
 
+static void write_point_of_wait(struct writer *writer, const struct code *code,
+                                int number)
+{
+    const struct instruction *yield = &code->instructions[number];
+
+    write_short(writer, LOAD_CONST, yield->leave, &yield->position);
+    write_short(writer, POP_JUMP_FORWARD_IF_TRUE, 1, &yield->position);
+    write_short(writer, SEND, jump_to(code, yield - 1) - yield->at, &yield->position);
+}
+
 /* `depth`: on the stack, of what is asked for. */
 static void write_exception(struct writer *writer, int constant, int depth,
                             const struct position *position)
@@ -258,7 +275,11 @@ static void write_instruction(struct writer *writer, const struct code *code, in
 
     write_exception(writer, instruction->exception, asked_depth(instruction), position);
     write_point(writer, instruction->line, position);
-    write_point(writer, instruction->leave, position);
+    if (has_second_send(code, number)) {
+        write_point_of_wait(writer, code, number);
+    } else {
+        write_point(writer, instruction->leave, position);
+    }
     if (instruction->target != NOWHERE) {
         set_jump(code, instruction);
     }

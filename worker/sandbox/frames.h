@@ -15,6 +15,7 @@
 #include <internal/pycore_object.h>
 #include <internal/pycore_pystate.h>
 #include <internal/pycore_runtime.h>
+#include <opcode.h>
 #include <structmember.h>
 
 #include <stdbool.h>
@@ -113,24 +114,44 @@ static inline int frames_at(const frame *of)
     return (int)(at - _PyCode_CODE(frames_code(of)));
 }
 
+/* Does a call wait for another one, without running itself? What is thrown into it goes
+ * into that, which finds it among its callers all the same. */
+static inline bool frames_waits(const frame *of)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    unsigned opcode = of->instr_ptr->op.code; /* of the next one */
+
+    return opcode == RESUME || opcode == RESUME_CHECK || opcode == INSTRUMENTED_RESUME;
+#else
+    unsigned opcode = _Py_OPCODE(*of->prev_instr);
+
+#if PY_VERSION_HEX >= 0x030C0000
+    if (opcode == INSTRUMENTED_YIELD_VALUE) {
+        return true;
+    }
+#endif
+    return opcode == YIELD_VALUE;
+#endif
+}
+
 /* The line that runs, or -1; takes no memory. */
 static inline int frames_line(const frame *of)
 {
     return PyCode_Addr2Line(frames_code(of), frames_at(of) * (int)sizeof(_Py_CODEUNIT));
 }
 
-/* The first link of an exception's traceback; borrowed, NULL: none. */
+/* The first link of an exception's traceback, if there is one; borrowed, NULL: none. */
 static inline const PyTracebackObject *frames_traceback(PyObject *exception)
 {
-    PyObject *first = PyExceptionInstance_Check(exception)
+    PyObject *first = exception != NULL && PyExceptionInstance_Check(exception)
                           ? ((PyBaseExceptionObject *)exception)->traceback
                           : NULL;
 
     return first != NULL && PyTraceBack_Check(first) ? (PyTracebackObject *)first : NULL;
 }
 
-/* The line of a call that runs on which an exception came to it: where none was thrown
- * into it, or no more is known, that which it is on now. */
+/* The line of a call that runs on which an exception came to it: where there is none,
+ * none was thrown into it, or no more is known, that which it is on now. */
 static inline int frames_line_thrown(const frame *of, PyObject *exception)
 {
     const PyTracebackObject *first = frames_traceback(exception);

@@ -29,7 +29,7 @@ enum {
     POINT_CALL = 1 << 0,      /* entered */
     POINT_LINE = 1 << 1,      /* a line begins */
     POINT_RETURN = 1 << 2,    /* about to be left with a value */
-    POINT_YIELD = 1 << 3,     /* about to be suspended by a yield of its own */
+    POINT_YIELD = 1 << 3,     /* about to be suspended by a yield or an await */
     POINT_RESUME = 1 << 4,    /* goes on after a yield or an await */
     POINT_EXCEPTION = 1 << 5, /* an exception has come to a handler of it */
     POINT_UNWIND = 1 << 6,    /* an exception leaves it */

@@ -263,16 +263,14 @@ static inline bool is_top(const frame *of, const struct function *function)
 static bool come_back(struct function *function, PyObject *exception)
 {
     const frame *current = frames_current(frames_thread());
-    int line;
 
     if (is_top(current, function)) {
         return true;
     }
     leave_suspended(current);
     if (!is_top(current, function)) {
-        line = exception != NULL ? frames_line_thrown(current, exception)
-                                 : frames_line(current);
-        enter(function, WIRE_RESUME, recorder_line(line));
+        enter(function, WIRE_RESUME,
+              recorder_line(frames_line_thrown(current, exception)));
         if (exception == NULL && is_top(current, function)) {
             top()->at = 0; /* from where is not known: what begins now is a line */
         }
@@ -296,14 +294,29 @@ static void tell_variables(struct call *call)
     known_tell(&call->known, frames_current(frames_thread()), stack.thread);
 }
 
+/* Calls through which an exception was thrown into the one that yields now wait again
+ * without a word. */
+static void leave_waiting(const frame *of)
+{
+    while (of != NULL && frames_waits(of)) {
+        if (stack.depth > 0 && top()->frame == of) {
+            leave_top(WIRE_YIELD);
+        }
+        of = frames_back(of);
+    }
+}
+
 static void leave(struct function *function, enum wire_kind kind)
 {
-    if (is_beyond(frames_current(frames_thread()))) {
-        stack.beyond--;
-    } else if (come_back(function, NULL)) {
+    const frame *current = frames_current(frames_thread());
+
+    if (!is_beyond(current) && come_back(function, NULL)) {
         tell_variables(top());
         leave_top(kind);
-    } else if (stack.beyond > 0) { /* it has come back to no room */
+        if (kind == WIRE_YIELD) {
+            leave_waiting(frames_back(current));
+        }
+    } else if (stack.beyond > 0) { /* there is no room, or it has come back to none */
         stack.beyond--;
     }
 }
@@ -394,16 +407,13 @@ static void end_stack(void *of)
 
 static void begin_call(const struct point *point)
 {
+    bool resumes = point->what != POINT_CALL;
     int line = point->line;
 
-    if (point->what == POINT_CALL) {
-        enter(point->function, WIRE_CALL, 0);
-        return;
-    }
-    if (line == 0) {
+    if (resumes && line == 0) {
         line = recorder_line(frames_line(frames_current(frames_thread())));
     }
-    enter(point->function, WIRE_RESUME, line);
+    enter(point->function, resumes ? WIRE_RESUME : WIRE_CALL, line);
 }
 
 static int on_point(PyObject *self)
