@@ -56,38 +56,6 @@ static PyObject *compile_checked(PyObject *self, PyObject *const *args, Py_ssize
 static PyMethodDef compile_method = {
     "compile", (PyCFunction)(void (*)(void))compile_checked, METH_FASTCALL, NULL};
 
-/* Python's own module, if it is there and nothing else is in its place: new, or NULL. */
-static PyObject *find_warnings(void)
-{
-    PyObject *name = PyUnicode_FromString("warnings");
-    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
-
-    if (module != NULL && !PyModule_CheckExact(module)) {
-        Py_CLEAR(module);
-    }
-    PyErr_Clear();
-    Py_XDECREF(name);
-    return module;
-}
-
-/* Of this source has been said what is to be. Returns the filters that were in force,
- * new, or NULL. */
-static PyObject *silence(PyObject *warnings)
-{
-    PyObject *filters =
-        warnings != NULL ? PyObject_GetAttrString(warnings, "filters") : NULL;
-    PyObject *ignore =
-        Py_BuildValue("[(sOOOi)]", "ignore", Py_None, PyExc_Warning, Py_None, 0);
-
-    if (filters == NULL || ignore == NULL ||
-        PyObject_SetAttrString(warnings, "filters", ignore) != 0) {
-        Py_CLEAR(filters);
-    }
-    PyErr_Clear();
-    Py_XDECREF(ignore);
-    return filters;
-}
-
 static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
 {
     PyObject *const args[] = {source, path};
@@ -96,27 +64,6 @@ static PyObject *compile_source(PyObject *source, PyObject *path, int trimmed)
                                                   importer.compile_checked, source, path,
                                                   NULL)
                    : compile_checked(NULL, args, 2);
-}
-
-/* No other thread may have the interpreter meanwhile, and see that: it would while Python
- * looks for a file of that name, to show a line. No file's name can be encoded so. */
-PyObject *compile_again(PyObject *source)
-{
-    PyObject *nobody = PyUnicode_FromOrdinal(0xd800);
-    PyObject *const args[] = {source, nobody};
-    PyObject *warnings = find_warnings(), *filters = silence(warnings);
-    PyObject *code = nobody != NULL ? compile_checked(NULL, args, 2) : NULL;
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    if (filters != NULL && PyObject_SetAttrString(warnings, "filters", filters) != 0) {
-        PyErr_Clear();
-    }
-    PyErr_Restore(type, value, traceback);
-    Py_XDECREF(filters);
-    Py_XDECREF(warnings);
-    Py_XDECREF(nobody);
-    return code;
 }
 
 /* Lines keep their numbers; columns change with the tabs in front of them. */
@@ -142,45 +89,20 @@ static void say_which(PyObject *path)
                  path);
 }
 
-/* A SyntaxError of that path, whatever it was made with. */
-static void set_path(PyObject *exception, PyObject *path)
-{
-    PySyntaxErrorObject *error = (PySyntaxErrorObject *)exception;
-    PyObject *args =
-        Py_BuildValue("(O(OOOOOO))", error->msg, path, error->lineno, error->offset,
-                      error->text, error->end_lineno, error->end_offset);
-
-    Py_XSETREF(error->filename, Py_NewRef(path));
-    if (args != NULL) {
-        Py_XSETREF(error->args, args);
-    }
-    PyErr_Clear();
-}
-
 /* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
  * bytes, where nothing in it says that they are UTF-8, and of a text in characters: it is
  * refused as a text, in the same place. */
-static void refuse_text(PyObject *source, PyObject *path)
+static void refuse_text(PyObject *source)
 {
-    PyObject *type, *value, *traceback, *text, *code;
+    PyObject *type, *value, *traceback, *text, *same = NULL;
 
     PyErr_Fetch(&type, &value, &traceback);
     text = PyObject_CallOneArg(importer.decode_source, source);
-    code = text != NULL ? compile_again(text) : NULL;
-    if (code == NULL && text != NULL && PyErr_ExceptionMatches(PyExc_SyntaxError)) {
-        PyObject *nowhere;
-
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        PyErr_Fetch(&type, &value, &nowhere);
-        PyErr_NormalizeException(&type, &value, &nowhere);
-        Py_XDECREF(nowhere);
-        if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
-            set_path(value, path); /* there may have been no memory for it */
-        }
+    same = text != NULL ? syntax_again(value, text) : NULL;
+    if (same != NULL) {
+        Py_XSETREF(value, same);
     }
     PyErr_Restore(type, value, traceback);
-    Py_XDECREF(code);
     Py_XDECREF(text);
 }
 
@@ -191,10 +113,11 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
         say_which(path);
     } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
         if (syntax_explain(source)) {
-            refuse_text(source, path);
+            refuse_text(source);
             syntax_count(source);
         }
         syntax_place(source);
+        syntax_settle(path);
     }
 }
 

@@ -317,43 +317,38 @@ void syntax_place(PyObject *source)
 
 /* ---- characters ---- */
 
+/* What says how a source is encoded stands in a comment. */
+static void forget_encoding(char *bytes, Py_ssize_t size)
+{
+    struct source_walk walk = {.rest = bytes, .left = (size_t)size};
+    struct source_line line;
+
+    while (source_next(&walk, &line) && line.number <= 2) {
+        const char *end = line.text + line.size;
+        char *at = memchr(line.text, '#', line.size);
+
+        while (at != NULL && (at = memmem(at, (size_t)(end - at), "coding", 6)) != NULL) {
+            *at = 'x';
+        }
+    }
+}
+
 /* The same text in ASCII, each byte where it was: what is no ASCII may stand in texts,
- * comments and names, where an x may stand too. */
+ * comments and names, where an x may stand too. Of bytes that nothing is said of Python
+ * counts bytes, and cuts nothing. */
 static PyObject *in_ascii(PyObject *text)
 {
     Py_ssize_t size = 0;
     const char *bytes = text != NULL ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
-    PyObject *ascii = bytes != NULL ? PyUnicode_New(size, 127) : NULL;
+    PyObject *ascii = bytes != NULL ? PyBytes_FromStringAndSize(bytes, size) : NULL;
 
     for (Py_ssize_t i = 0; ascii != NULL && i < size; i++) {
-        PyUnicode_1BYTE_DATA(ascii)[i] = (Py_UCS1)(bytes[i] < 0 ? 'x' : bytes[i]);
+        PyBytes_AS_STRING(ascii)[i] = bytes[i] < 0 ? 'x' : bytes[i];
+    }
+    if (ascii != NULL) {
+        forget_encoding(PyBytes_AS_STRING(ascii), size);
     }
     return ascii;
-}
-
-/* The same error of that (new), or NULL. */
-static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *text)
-{
-    PyObject *ascii = in_ascii(text), *code = NULL, *type, *value, *traceback;
-    const PySyntaxErrorObject *other;
-
-    if (ascii != NULL) {
-        code = compile_again(ascii);
-    }
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    other = (PySyntaxErrorObject *)value;
-    if (value != NULL && (!PyErr_GivenExceptionMatches(value, PyExc_SyntaxError) ||
-                          number_of(other->lineno) != number_of(error->lineno) ||
-                          PyObject_RichCompareBool(other->msg, error->msg, Py_EQ) != 1)) {
-        Py_CLEAR(value);
-    }
-    PyErr_Clear();
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    Py_XDECREF(code);
-    Py_XDECREF(ascii);
-    return value;
 }
 
 /* Where one line's bytes were counted as characters of another, by Python 3.11: behind a
@@ -362,7 +357,8 @@ static PyObject *same_in_ascii(const PySyntaxErrorObject *error, PyObject *text)
 static bool count_again(PySyntaxErrorObject *error, PyObject *source)
 {
     PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
-    PyObject *same = same_in_ascii(error, text);
+    PyObject *ascii = in_ascii(text);
+    PyObject *same = ascii != NULL ? syntax_again((PyObject *)error, ascii) : NULL;
     bool is_same = same != NULL;
 
     if (is_same) {
@@ -378,6 +374,7 @@ static bool count_again(PySyntaxErrorObject *error, PyObject *source)
         Py_XDECREF(end);
     }
     PyErr_Clear();
+    Py_XDECREF(ascii);
     Py_XDECREF(text);
     Py_XDECREF(same);
     return is_same;
@@ -401,6 +398,38 @@ void syntax_count(PyObject *source)
             count_characters(&error->end_offset, error->text);
         }
         Py_XDECREF(line);
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+static PyObject *or_none(PyObject *member)
+{
+    return member != NULL ? member : Py_None;
+}
+
+static void settle(PySyntaxErrorObject *error, PyObject *path)
+{
+    PyObject *args =
+        Py_BuildValue("(O(OOOOOO))", or_none(error->msg), path, or_none(error->lineno),
+                      or_none(error->offset), or_none(error->text),
+                      or_none(error->end_lineno), or_none(error->end_offset));
+
+    Py_XSETREF(error->filename, Py_NewRef(path));
+    if (args != NULL && PyTuple_GET_SIZE(error->args) == 2) {
+        Py_SETREF(error->args, Py_NewRef(args));
+    }
+    PyErr_Clear();
+    Py_XDECREF(args);
+}
+
+void syntax_settle(PyObject *path)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
+        settle((PySyntaxErrorObject *)value, path);
     }
     PyErr_Restore(type, value, traceback);
 }

@@ -78,10 +78,14 @@ PyObject *mount_compile(struct mount *mount, size_t index, int trimmed);
  * of these flags. New reference; NULL with an exception that says what its reader needs.
  */
 PyObject *compile_member(PyObject *source, PyObject *path, unsigned flags, int trimmed);
-/* Likewise, without all that, of a source that was refused: warnings have been said. */
-PyObject *compile_again(PyObject *source);
 /* 0, or -1 with an exception. */
 int compile_install(void);
+
+/* again.c: compiles a source that was refused with that SyntaxError in another form
+ * (bytes or str). Returns what that is refused with if it is the same, of the same
+ * message and line: new; or NULL without an exception. No warning is shown again; those
+ * that the program's filters make errors are. */
+PyObject *syntax_again(PyObject *exception, PyObject *source);
 
 /* Of the SyntaxError that is set for a source (bytes): sees to it that it has its line,
  * and columns in characters. What Python finds wrong once it has read a source to its
@@ -96,6 +100,8 @@ void syntax_count(PyObject *source);
  * source: this puts the source's own in its place, and columns of that, or none where the
  * expression stands in it more than once. */
 void syntax_place(PyObject *source);
+/* Of the SyntaxError that is set: it is of that path, and its args are as it is. */
+void syntax_settle(PyObject *path);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
  * mount without a file view. New reference. */

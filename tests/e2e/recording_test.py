@@ -152,6 +152,11 @@ class Recording(pool.TestCase):
         _, records = self.run_program({"robot.py": "f(1 2 + '''é\U0001f600\n\U0001f600xxx''')\n"}, "compile_error")
         frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
         self.assertEqual([frame[key] for key in ("line", "column", "end_line", "end_column")], [1, 3, 2, 8])
+        # Also where that is longer than the first one, and however the source says that it is encoded.
+        for first in "e = 1", "é = 1", "# coding: utf-8 é", "#!/robot é -*- coding: utf-8 -*-":
+            _, records = self.run_program({"robot.py": f"{first}\n(a,\n b, c) + 1 = 3\n"}, "compile_error")
+            frame = [r for r in records if r["kind"] == "error"][0]["frames"][-1]
+            self.assertEqual([frame[key] for key in ("line", "column", "end_line", "end_column")], [2, 1, 3, 11], first)
 
     def test_errors_at_the_end_of_a_source(self):
         """Whatever its lines end with: in the line that it has there."""
@@ -173,6 +178,34 @@ class Recording(pool.TestCase):
             code = f"import sys\n{place}\nbefore = sys.modules.get('warnings', 0)\ntry: import m\nexcept SyntaxError: print(sys.modules.get('warnings', 0) is before)\n"
             _, records = self.run_program({"robot.py": code, "m.py": "é = 1\nz = = 3\n"}, "ok")
             self.assertEqual(recording.text(records, "out"), "True\n")
+        # However a program has hidden them, and also behind that.
+        for place in ("del sys.modules['warnings']", "sys.modules['warnings'] = None", "sys.modules['warnings'] = object()", "del warnings.filters",
+                      "warnings.__class__ = type('M', (type(sys),), {})"):
+            code = f"import sys, warnings\nwarnings.simplefilter('always')\n{place}\ntry: import m\nexcept SyntaxError: import n\n"
+            said = [recording.text(self.run_program({"robot.py": code, "m.py": f"{word} = 1\ny = '\\d'\nz = = 3\n", "n.py": "x = 1 is 1\n"}, "ok")[1], "err")
+                    for word in ("e", "é")]
+            self.assertEqual(said[0], said[1], place)
+            self.assertIn("DeprecationWarning: invalid escape", said[0])
+            self.assertIn("SyntaxWarning", said[0])
+
+    def test_warnings_that_are_errors(self):
+        """Are what a source was refused for, whatever else is wrong with it."""
+        for filters, line, words in (("[('error', None, Warning, None, 0)]", 1, "invalid escape sequence"),
+                                     ("[('always', None, DeprecationWarning, None, 0), ('error', None, SyntaxWarning, None, 0)]", 2, 'with a literal'),
+                                     ("[('always', None, Warning, None, 0)]", 3, "outside function")):
+            for word in "e", "é":
+                code = f"import warnings\nwarnings.filters[:] = {filters}\nimport m\n"
+                _, records = self.run_program({"robot.py": code, "m.py": f"{word} = '\\d'\nx = 1 is 1\nreturn\n"}, "compile_error")
+                error, = [r for r in records if r["kind"] == "error"]
+                self.assertIn(words, error["message"])
+                self.assertEqual([error["frames"][-1][key] for key in ("file", "line", "source")],
+                                 ["/robot/m.py", line, [f"{word} = '\\d'", "x = 1 is 1", "return"][line - 1]])
+
+    def test_what_a_syntax_error_is_made_of(self):
+        code = "try: import m\nexcept SyntaxError as e: print(e.args == (e.msg, (e.filename, e.lineno, e.offset, e.text, e.end_lineno, e.end_offset)), e.filename)\n"
+        for source in "return\n", "é = 1\nreturn\n", "é = = 3\n", "f'{é é}'\n", "x = (\n", "x = '''é\n":
+            _, records = self.run_program({"robot.py": code, "m.py": source}, "ok")
+            self.assertEqual(recording.text(records, "out"), "True /robot/m.py\n", source)
 
     def test_marks_of_lines_with_blanks_behind_them(self):
         for code in ("x = math.sqr(2)", "return a + len(5)", "print('a' + 1)  # sum", "x = 1 + len(5) + 2", "x = len(\n   5)"):
