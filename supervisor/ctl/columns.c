@@ -71,7 +71,8 @@ size_t columns_fit(const char *text, size_t columns)
 
 /* ---- the cursor ---- */
 
-#define TAB 8
+#define TAB        8
+#define VALUE_MOST 9999 /* of a parameter: none that large means anything */
 
 /* Of a sequence (ECMA-48, 5.4): ESC, and what it begins with. */
 enum { NO_ESCAPE, ESCAPE, CONTROL_SEQUENCE };
@@ -117,17 +118,25 @@ static void move(struct columns_cursor *cursor, char control, size_t columns)
     }
 }
 
-/* One parameter of Select Graphic Rendition (ECMA-48, 8.3.117; 38 and 48: ISO 8613-6). */
+/* Terminals take so many, and each does something else with more. */
+#define PARAMETERS_MAX 16
+
+/* One parameter of Select Graphic Rendition (ECMA-48, 8.3.117; 38 and 48: ISO 8613-6; 58,
+ * an underline's, has their form). */
 static void colour(struct columns_cursor *cursor)
 {
     unsigned value = cursor->value;
 
     cursor->value = 0;
+    cursor->is_driven |= ++cursor->count > PARAMETERS_MAX;
+    if (cursor->is_part) {
+        return;
+    }
     if (cursor->skip > 0) { /* 5 and a number, or 2 and three */
         cursor->skip = cursor->skip != 4 ? cursor->skip - 1 : value == 5 ? 1 : 3;
         return;
     }
-    cursor->skip = value == 38 || value == 48 ? 4 : 0;
+    cursor->skip = value == 38 || value == 48 || value == 58 ? 4 : 0;
     if (value == 0) {
         cursor->is_paper = cursor->is_turned = false;
     } else if (value == 7 || value == 27) {
@@ -141,11 +150,15 @@ static void pass_escape(struct columns_cursor *cursor, char byte)
 {
     if (cursor->in_escape == ESCAPE && byte == '[') {
         cursor->in_escape = CONTROL_SEQUENCE;
-        cursor->value = cursor->skip = 0;
+        cursor->value = cursor->count = cursor->skip = 0;
+        cursor->is_part = false;
     } else if (cursor->in_escape == CONTROL_SEQUENCE && byte >= '0' && byte <= '9') {
-        cursor->value = (cursor->value * 10 + (unsigned)(byte - '0')) % 100000;
-    } else if (cursor->in_escape == CONTROL_SEQUENCE && byte == ';') {
+        cursor->value = cursor->value * 10 + (unsigned)(byte - '0');
+        cursor->value = cursor->value < VALUE_MOST ? cursor->value : VALUE_MOST;
+    } else if (cursor->in_escape == CONTROL_SEQUENCE && (byte == ';' || byte == ':')) {
         colour(cursor);
+        cursor->is_part = byte == ':';
+        cursor->skip = byte == ':' ? 0 : cursor->skip;
     } else if (cursor->in_escape == CONTROL_SEQUENCE && byte == 'm') {
         colour(cursor);
         cursor->in_escape = NO_ESCAPE;
@@ -168,8 +181,13 @@ static void end_character(struct columns_cursor *cursor, size_t columns)
 static void add_character(struct columns_cursor *cursor, uint32_t code, size_t columns)
 {
     int width = known_width(code);
+    bool is_unsure = width < 0 || is_emoji(code);
 
-    cursor->unsure += width < 0 || is_emoji(code);
+    cursor->unsure += is_unsure;
+    if ((is_unsure || width > 1) && cursor->unsure > 0 &&
+        cursor->column + cursor->unsure + 2 > columns) {
+        cursor->unsure++; /* it may be at the end of a row, or begin the next */
+    }
     cursor->is_driven |= code >= 0x7f && code < 0xa0; /* controls as well */
     put(cursor, room_of(width), columns);
 }

@@ -23,7 +23,9 @@ struct columns_cursor {
     size_t size;    /* bytes of it */
     int in_escape;  /* of a sequence: how far it is known; of one for colours: */
     unsigned value; /* the parameter that it is in, */
+    unsigned count; /* how many there were before, */
     unsigned skip;  /* and how many more are of the one before */
+    bool is_part;   /* it is a part of the one before */
     bool is_paper;  /* what is erased now would have a colour, */
     bool is_turned; /* or that of the text */
     bool is_driven; /* by the program, from here on */

@@ -163,12 +163,19 @@ static void say_lost(struct feed *feed, int answer, struct buffer *why)
     }
 }
 
-void feed_service(struct feed *feed, const struct endpoint *endpoint)
+size_t feed_read(const char **ret_bytes)
 {
     static char piece[LIMIT_INPUT];
+
+    *ret_bytes = piece;
+    return read_piece(piece);
+}
+
+void feed_send(struct feed *feed, const struct endpoint *endpoint, const char *bytes,
+               size_t size)
+{
     autobuffer struct buffer why = BUFFER_INIT(4096);
-    size_t size = read_piece(piece);
-    int answer = send_again(feed, endpoint, piece, size, &why);
+    int answer = send_again(feed, endpoint, bytes, size, &why);
 
     feed->wanted = false;
     feed->open = size > 0 && (answer == FEED_OK || answer == FEED_QUEUED);

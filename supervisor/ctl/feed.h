@@ -44,5 +44,8 @@ void feed_init(struct feed *feed, const struct endpoint *endpoint, const char *i
 void feed_done(struct feed *feed);
 /* The fd to read when something comes, or -1. */
 int feed_fd(const struct feed *feed);
-/* Something came: sends it. What fails is said on standard error. */
-void feed_service(struct feed *feed, const struct endpoint *endpoint);
+/* Something came: returns how much, 0 at its end; the bytes are there until the next. */
+size_t feed_read(const char **ret_bytes);
+/* Sends it. What fails is said on standard error. */
+void feed_send(struct feed *feed, const struct endpoint *endpoint, const char *bytes,
+               size_t size);

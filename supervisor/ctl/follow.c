@@ -22,7 +22,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -233,13 +232,25 @@ static void check_exists(struct follow *follow)
     freeReplyObject(job);
 }
 
+/* A terminal shows what is typed where the cursor is. */
+static void on_input(struct follow *follow)
+{
+    const char *bytes;
+    size_t size = feed_read(&bytes);
+
+    if (isatty(STDIN_FILENO)) {
+        render_typed(follow->renderer, bytes, size);
+    }
+    feed_send(&follow->feed, follow->endpoint, bytes, size);
+}
+
 static void wait_once(struct follow *follow, int signals)
 {
     struct redis *redis = follow->endpoint->redis;
     struct pollfd fds[] = {{.fd = redis_fd(redis), .events = redis_events(redis)},
                            {.fd = signals, .events = POLLIN},
                            {.fd = feed_fd(&follow->feed), .events = POLLIN}};
-    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms()), typed = 0;
+    int wait = clock_poll_ms(redis_deadline_ms(redis), clock_now_ms());
 
     if (poll(fds, array_size(fds), wait) < 0) {
         return; /* EINTR */
@@ -248,11 +259,7 @@ static void wait_once(struct follow *follow, int signals)
         on_signal(follow, signals);
     }
     if (fds[2].revents != 0) {
-        if (isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, FIONREAD, &typed) == 0 &&
-            typed > 0) { /* of an end nothing is seen */
-            render_typed(follow->renderer);
-        }
-        feed_service(&follow->feed, follow->endpoint);
+        on_input(follow);
     }
     redis_service(redis, fds[0].revents);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What terminals have in common (ECMA-48, and DEC's VT100 before it). */
@@ -27,12 +28,21 @@
 #define NAME_COLUMNS 31 /* of a function's name; of a file's */
 #define PATH_COLUMNS 39
 
+/* To another program, which may print it on this terminal, at any time. */
+static bool is_passed_on(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
 void live_init(struct live *live)
 {
     const char *terminal = getenv("TERM");
 
     live->is_terminal = isatty(STDERR_FILENO) && terminal != NULL && *terminal != '\0' &&
-                        strcmp(terminal, "dumb") != 0;
+                        strcmp(terminal, "dumb") != 0 && !is_passed_on(STDOUT_FILENO);
 }
 
 const char *live_hide(struct live *live)
@@ -43,12 +53,37 @@ const char *live_hide(struct live *live)
     return !shown ? "" : live->below ? SAVE DOWN ERASE RESTORE : ERASE;
 }
 
-const char *live_typed(struct live *live)
+/* A row further down, the one of ours is where the cursor is. */
+static const char *hide_below_line(struct live *live)
 {
-    const char *hide = live->shown && live->below ? ERASE_AFTER : live_hide(live);
+    bool below = live->shown && live->below;
 
-    live->shown = live->in_line = false;
-    live->cursor.column = live->cursor.unsure = 0;
+    live->shown = live->shown && !below;
+    return below ? ERASE_AFTER : live_hide(live);
+}
+
+/* What is typed is shown as it is, but for controls, such as ^G. */
+static void follow_echo(struct live *live, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        bool is_control =
+            (unsigned char)bytes[i] < ' ' && bytes[i] != '\n' && bytes[i] != '\t';
+
+        columns_follow(&live->cursor, is_control ? "^x" : bytes + i, is_control ? 2 : 1,
+                       columns_of_terminal());
+    }
+}
+
+const char *live_typed(struct live *live, const char *bytes, size_t size)
+{
+    const char *hide = memchr(bytes, '\n', size) != NULL ? hide_below_line(live)
+                       : size > 0                        ? live_hide(live)
+                                                         : "";
+
+    if (size > 0) {
+        live->in_line = bytes[size - 1] != '\n';
+        follow_echo(live, bytes, size);
+    }
     return hide;
 }
 

@@ -5,7 +5,8 @@
  * last does not end with a newline, or somebody may type, it is the row below, and the
  * cursor stays where it was; nothing of its own row is erased. Where that cannot be (it
  * is behind a full row), or the program drives the terminal itself, or stderr is none or
- * cannot move its cursor, nothing of it appears.
+ * cannot move its cursor, or what is printed goes through another program, which may
+ * print it there, too, nothing of it appears.
  */
 #pragma once
 
@@ -29,8 +30,9 @@ void live_init(struct live *live);
 /* Before anything else is written: returns what to write to stderr first, "" for nothing.
  */
 const char *live_hide(struct live *live);
-/* Likewise where a line was typed, which has moved the cursor on to the row below. */
-const char *live_typed(struct live *live);
+/* Likewise where this was typed: a line has moved the cursor on to the row below, and
+ * what is no line stands where the cursor was. At its end nothing was. */
+const char *live_typed(struct live *live, const char *bytes, size_t size);
 /* These bytes were written, to stdout or stderr. */
 void live_wrote(struct live *live, int fd, const char *bytes, size_t size);
 /* These return what to write to stderr, in `to`; "" for nothing: what is shown then is to

@@ -103,9 +103,9 @@ void render_queued(struct renderer *renderer)
     write_raw(renderer, STDERR_FILENO, text, strlen(text));
 }
 
-void render_typed(struct renderer *renderer)
+void render_typed(struct renderer *renderer, const char *bytes, size_t size)
 {
-    const char *erase = live_typed(&renderer->live);
+    const char *erase = live_typed(&renderer->live, bytes, size);
 
     write_raw(renderer, STDERR_FILENO, erase, strlen(erase));
 }

@@ -33,8 +33,8 @@ void render_result(struct renderer *renderer, const char *json, size_t size);
 void render_queued(struct renderer *renderer);
 /* A word of ours on the way. */
 void render_note(struct renderer *renderer, const char *text);
-/* A line was typed at the terminal: what is shown at its foot stands in the way. */
-void render_typed(struct renderer *renderer);
+/* This was typed at the terminal: what is shown at its foot stands in the way. */
+void render_typed(struct renderer *renderer, const char *bytes, size_t size);
 /* 0, or the negative errno with which our own output could not be written: from there on
  * nothing is. */
 int render_error(const struct renderer *renderer);

@@ -14,7 +14,7 @@ import unicodedata
 
 import pool
 
-SEQUENCE = re.compile(r"\x1b(\[[0-9;]*[A-Za-z]|[^\[])")
+SEQUENCE = re.compile(r"\x1b(\[[0-9:;]*[A-Za-z]|[^\[])")
 
 
 def width_of(character, emoji=2):

@@ -66,6 +66,27 @@ class Rows(Command):
         self.assertEqual(terminal.end(), 0)
         self.assertEqual(terminal.screen.lines()[1:], ["name: ABC"])
 
+    def test_a_prompt_that_is_answered_by_what_is_no_line(self):
+        """An end behind a text only sends that: it stands where it was typed."""
+        code = "import os, time\nprint('name: ', end='', flush=True)\nname = os.read(0, 10)\nprint(end='!', flush=True)\ntime.sleep(0.5)\nprint('ABC')\n"
+        for typed, shown in ("Ada\4", "Ada"), ("\x16\7b\4", "^Gb"):
+            terminal = self.run_at(code, "--trace", "lines")
+            terminal.wait_until(lambda lines: any("waiting for input" in line for line in lines))
+            terminal.type(typed)
+            terminal.wait_until(lambda lines: lines[-1].startswith("> /robot/x.py:5"), "there is a row")
+            self.assertEqual(terminal.end(), 0)
+            self.assertEqual(terminal.screen.lines()[1:], [f"name: {shown}!ABC"])
+
+    def test_what_is_passed_on_may_come_back(self):
+        """Another program prints it on the same terminal, whenever it likes."""
+        source = self.path("x.py", "import time\nfor i in range(5):\n    print('.', end='', flush=True)\n    time.sleep(0.3)\nprint(' over')\n")
+        for words, row in ("| cat", False), ("| tee /dev/null", False), ("> /dev/null", True):
+            with self.subTest(words):
+                terminal = Terminal(["/bin/sh", "-c", f"{PADDOCK} run {source} --trace lines {words}"])
+                self.assertEqual(terminal.end(), 0)
+                self.assertEqual(b"> /robot/x.py:4" in terminal.bytes, row)
+                self.assertEqual(terminal.screen.lines()[1:], [] if row else ["..... over"])
+
     def test_nothing_is_erased_where_it_is_not_sure(self):
         for emoji in 1, 2:
             for filled in 36, 37, 38, 39:
@@ -74,10 +95,17 @@ class Rows(Command):
                     terminal.screen.emoji = emoji
                     self.assertEqual(terminal.end(), 0)
                     self.assertEqual("".join(terminal.screen.lines()[1:]), "\U0001f40d" + "w" * filled + "ABC")
+            for text in "w" * 39 + "\U0001f40d", "w" * 38 + "\U0001f40d", "\U0001f40d" + "w" * 37 + "\u8a9e", "w" * 39 + "\U0001f40dw":
+                with self.subTest(text, emoji=emoji):
+                    terminal = self.run_at(f"import time\nprint({text!r}, end='', flush=True)\ntime.sleep(0.3)\nprint('ABC')\n", "--trace", "lines", columns=40)
+                    terminal.screen.emoji = emoji
+                    self.assertEqual(terminal.end(), 0)
+                    self.assertEqual("".join(terminal.screen.lines()[1:]).replace("\x00", ""), text + "ABC")
 
     def test_who_drives_the_terminal(self):
         """Or prints in colours: a row of ours would be in the way. Behind the colours there is one again."""
-        for text in "\x1b[A", "\x1b[?25h", "\x1b]0;robot\x07", "\x1b(0", "\x1b7", "\x1bD", "\x1b[2;3H", "\x0e", "\x0b", "\x9d", "\x1b[41m", "\x1b[1;44m", "\x1b[48;2;1;2;3m", "\x1b[7m", "\x1b[0;100m", "\x1b[>4m":
+        for text in ("\x1b[A", "\x1b[?25h", "\x1b]0;robot\x07", "\x1b(0", "\x1b7", "\x1bD", "\x1b[2;3H", "\x0e", "\x0b", "\x9d", "\x1b[41m", "\x1b[1;44m", "\x1b[48;2;1;2;3m", "\x1b[7m", "\x1b[0;100m", "\x1b[>4m",
+                     "\x1b[41;58;5;49m", "\x1b[41m\x1b[58;2;0;0;0m", "\x1b[48:5:1m", "\x1b[48:2::1:0:0m", "\x1b[41;100000m", "\x1b[" + "41;" * 40 + "49m"):
             for end in "", "\n":
                 with self.subTest(text, end=end):
                     terminal = self.run_at(f"import sys, time\nsys.stdout.write({text + 'moved' + end!r})\nsys.stdout.flush()\ntime.sleep(0.3)\n", "--trace", "lines")
@@ -85,7 +113,8 @@ class Rows(Command):
                     self.assertEqual(terminal.end(), 0)
                     self.assertNotIn(b"\x1b", terminal.bytes.partition(b"moved")[2])
                     self.assertNotIn(b"> /robot", terminal.bytes.partition(b"moved")[2])
-        for colours in "\x1b[31;42m{}\x1b[0m", "\x1b[32m{}\x1b[m", "\x1b[31m{}\x1b[39m", "\x1b[44m{}\x1b[49m", "\x1b[7m{}\x1b[27m", "\x1b[38;5;48m{}", "\x1b[38;2;48;7;44m{}", "\x1b[1;48;5;9m{}\x1b[;m":
+        for colours in "\x1b[31;42m{}\x1b[0m", "\x1b[32m{}\x1b[m", "\x1b[31m{}\x1b[39m", "\x1b[44m{}\x1b[49m", "\x1b[7m{}\x1b[27m", "\x1b[38;5;48m{}", "\x1b[38;2;48;7;44m{}", "\x1b[1;48;5;9m{}\x1b[;m", \
+                "\x1b[38:5:1m{}", "\x1b[4:3;58;5;41m{}", "\x1b[48:5:1m{}\x1b[49m":
             with self.subTest(colours):
                 terminal = self.run_at(f"import time\nprint({colours.format('green')!r}, end='', flush=True)\ntime.sleep(600)\n", "--trace", "lines")
                 terminal.wait_until(lambda lines: lines[-1].startswith("> /robot/x.py:3"), "there is a row")
