@@ -79,14 +79,27 @@ static PyObject *without_tabs(PyObject *source)
                : PyErr_NoMemory();
 }
 
-/* Python's compiler says MemoryError without a word, and not of which module: the
- * traceback ends at the import. */
+/* Of a source that nests too deep Python's compiler says MemoryError without a word, or
+ * RecursionError, and not of which module: the traceback ends at the import. */
 static void say_which(PyObject *path)
 {
-    PyErr_Format(PyExc_MemoryError,
-                 "%U cannot be compiled: it is nested too deep, or there is no memory for"
-                 " it",
-                 path);
+    PyObject *type, *value, *traceback, *plain;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (PyErr_GivenExceptionMatches(type, PyExc_RecursionError)) {
+        PyErr_Format(type, "%U cannot be compiled: %S", path, value);
+    } else {
+        PyErr_Format(type,
+                     "%U cannot be compiled: it is nested too deep, or there is no memory"
+                     " for it",
+                     path);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    PyErr_Fetch(&type, &value, &plain);
+    PyErr_Restore(type, value, traceback);
+    Py_XDECREF(plain);
 }
 
 /* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
@@ -109,7 +122,8 @@ static void refuse_text(PyObject *source)
 /* Makes of the error that is set what its reader needs. */
 static void explain(PyObject *source, PyObject *path, int trimmed)
 {
-    if (trimmed && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (trimmed && (PyErr_ExceptionMatches(PyExc_MemoryError) ||
+                    PyErr_ExceptionMatches(PyExc_RecursionError))) {
         say_which(path);
     } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
         if (syntax_explain(source)) {

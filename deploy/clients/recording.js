@@ -121,11 +121,13 @@ export class Decoder {
     /** Where the next record begins. */
     get offset() { return this.#before + this.#at; }
 
-    /** Takes bytes in without reading them: for `next`. @param {Uint8Array} bytes are copied */
+    /** Takes bytes in without reading them: for `next`. @param {Uint8Array | ArrayBuffer} bytes are copied */
     feed(bytes) {
-        const left = this.#bytes.subarray(this.#at), joined = new Uint8Array(left.length + bytes.length);
+        const more = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+        if (!(more instanceof Uint8Array)) { throw new TypeError("a recording is bytes: of a Uint8Array or an ArrayBuffer"); }
+        const left = this.#bytes.subarray(this.#at), joined = new Uint8Array(left.length + more.length);
         joined.set(left);
-        joined.set(bytes, left.length);
+        joined.set(more, left.length);
         this.#before += this.#at;
         this.#at = 0;
         this.#bytes = joined;
@@ -152,7 +154,7 @@ export class Decoder {
     /**
      * The records that are whole with these bytes. Where one cannot be read, those before it are returned first, and the
      * error comes with the next call of `push` or `finish`.
-     * @param {Uint8Array} bytes @returns {RecordingRecord[]}
+     * @param {Uint8Array | ArrayBuffer} bytes @returns {RecordingRecord[]}
      */
     push(bytes) {
         const records = [];
@@ -353,7 +355,7 @@ export class Trace {
     /**
      * What these bytes tell. Throws a RecordingError after the last event that can be told. What is not asked for now
      * comes first in the next call.
-     * @param {Uint8Array} bytes are copied @returns {Generator<RecordingEvent, void, void>}
+     * @param {Uint8Array | ArrayBuffer} bytes are copied @returns {Generator<RecordingEvent, void, void>}
      */
     push(bytes) {
         this.#decoder.feed(bytes);

@@ -339,9 +339,11 @@ int save_command(const struct command *command, struct args *args)
         return complain(EXIT_OURS, "there is not enough memory");
     }
     error = save_write(args, folder.data, &missing, &why);
+    if (error == 0 || error == -EBADMSG) { /* what came before it is there */
+        (void)puts(folder.data);
+    }
     if (error < 0) {
         return complain_why(recording_exit(error), &why);
     }
-    (void)puts(folder.data);
     return missing ? EXIT_NEGATIVE : 0;
 }

@@ -94,6 +94,23 @@ class Entry(pool.TestCase):
         self.assertEqual(err, '  File "/robot/pkg/wrong.py", line 1\n    x = (\n        ^\n'
                               "SyntaxError: '(' was never closed\n")
         self.assertIn("(pkg/wrong.py, line 1)", job.result["sentence"])
+        for entry in "pkg.wrong:f", "pkg.wrong:wrong":
+            self.assertEqual(self.run_entry(entry, "compile_error")[2], err)
+
+    def test_one_that_is_nested_too_deep(self):
+        """It is named, and what to do about it is said."""
+        for source, name in ("+".join("1" * 5000), "RecursionError"), ("not " * 7000 + "1", "MemoryError"):
+            files = pool.make_zip({"deep.py": f"x = {source}\ndef f(): pass\n", "main.py": "import deep\n"})
+            for entry, verdict, frames in ("deep", "compile_error", 0), ("deep:f", "compile_error", 0), ("main", "exception", 1), ("main:f", "exception", 1):
+                with self.subTest(name, entry=entry):
+                    job = self.client.run(files, entry=entry)
+                    err = recording.text(recording.decode(job.recording), "err")
+                    self.assertEqual((job.verdict, err.count("  File ")), (verdict, frames), err)
+                    self.assertIn(name, job.result["sentence"])
+                    if entry != "deep":
+                        self.assertIn("/robot/deep.py cannot be compiled", err)
+                    if verdict == "compile_error":
+                        self.assertIn("write it in smaller steps", job.result["sentence"])
 
     def test_calls_are_traced(self):
         job, _, _ = self.run_entry("pkg", trace="calls")

@@ -334,7 +334,7 @@ class Save(pool.TestCase):
                 is_whole = size == before > 0
                 reason = "a record that is cut off" if size else "there is nothing in it"
                 said = f"paddock: the recording cannot be read on, at byte {before}: {reason}\n"
-                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "out\n", "") if is_whole else (1, "", said))
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "out\n", "") if is_whole else (1, "out\n", said))
                 self.assertEqual(self.read("out", "recording"), data[:size])
                 self.assertEqual(os.listdir(os.path.join(self.folder, "out", "files")), ["a"] * (b"\x03abc" in data[:before]))
 

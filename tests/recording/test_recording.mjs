@@ -164,6 +164,16 @@ test("what is fed may be used again", () => {
     assert.deepEqual([...events], [...new Trace().push(data)]);
 });
 
+test("what the web has for bytes is taken, and nothing else", () => {
+    const bytes = Uint8Array.from([1, 7, ...new TextEncoder().encode("PADDOCK"), 4, 0, 0]);
+    assert.equal(new Decoder().push(bytes.buffer).length, 1);
+    assert.equal([...new Trace().push(bytes.buffer)].length, 1);
+    for (const wrong of ["text", undefined, [1, 7], new DataView(bytes.buffer)]) {
+        assert.throws(() => new Decoder().push(wrong), TypeError);
+        assert.throws(() => new Trace().push(wrong), TypeError);
+    }
+});
+
 test("speed, for whoever wants to know", (context) => {
     const data = readHex("real_loop");
     const began = performance.now();

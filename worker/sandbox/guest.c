@@ -356,8 +356,9 @@ static void judge(PyObject *result, struct outcome *outcome)
     if (value == NULL || !PyExceptionInstance_Check(value)) { /* or its class is asked */
         PyErr_NormalizeException(&type, &value, &traceback);
     }
-    if (traceback != NULL && value != NULL) {
-        (void)PyException_SetTraceback(value, traceback);
+    /* It has what the import system has taken off the other: none is left. */
+    if (value != NULL && PyExceptionInstance_Check(value)) {
+        (void)PyException_SetTraceback(value, traceback != NULL ? traceback : Py_None);
     }
     if (value != NULL && PyErr_GivenExceptionMatches(value, PyExc_SystemExit)) {
         judge_exit(value, outcome);

@@ -28,16 +28,17 @@ def _json(value):
 
 
 @_host.plain
-def result(value):
+def result(obj):
     """Gives a value back to whoever runs the program: anything that can be JSON. May be called more than once."""
-    _host.value(_json(value))
+    _host.value(_json(obj))
 
 
 @_host.plain
 def save(name, data, media_type=None):
     """Gives a file back: `data` is bytes, a text, or a figure of matplotlib. A later one of the same name takes its place.
 
-    Its media type is guessed from the name where it is not said."""
+    Where its media type is not said it is guessed from the end of the name: of usual pictures, sounds and texts, .csv, .json, .pdf
+    and .zip. Anything else is application/octet-stream."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a file is a text, not {type(name).__name__}")
     if not name or name in (".", "..") or "/" in name or "\\" in name:
@@ -68,7 +69,8 @@ _is_media_type = _re.compile(rf'{_TOKEN}/{_TOKEN}( *; *{_TOKEN}=({_TOKEN}|"([ !#
 _TEXT = "text/plain;charset=utf-8"
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "svg": "image/svg+xml",
           "pdf": "application/pdf", "json": "application/json", "csv": "text/csv", "txt": "text/plain", "html": "text/html",
-          "zip": "application/zip"}
+          "zip": "application/zip", "webp": "image/webp", "mp4": "video/mp4", "webm": "video/webm", "wav": "audio/wav", "mp3": "audio/mpeg",
+          "md": "text/markdown", "xml": "text/xml", "gz": "application/gzip"}
 
 
 def _returned(value, _print=print):

@@ -201,7 +201,5 @@ bool report_is_nested_too_deep(PyObject *exception)
 {
     return (Py_TYPE(exception) == (PyTypeObject *)PyExc_MemoryError ||
             Py_TYPE(exception) == (PyTypeObject *)PyExc_RecursionError) &&
-           !memory_was_refused() &&
-           ((PyBaseExceptionObject *)exception)->traceback ==
-               NULL; /* and never had one */
+           !memory_was_refused() && frames_traceback(exception) == NULL;
 }
