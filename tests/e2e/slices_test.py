@@ -167,8 +167,8 @@ class Slices(unittest.TestCase):
                 self.assertEqual(len(sent - taken), ended.result["frames_dropped"], sent - taken)  # also of what prints nothing: the header
                 if len(numbers) < 200:
                     self.assertGreater(ended.result["frames_dropped"], 0)
-                if place == "behind":
-                    self.assertEqual((len(numbers), ended.result["frames_dropped"]), (200, 0))
+                if place == "behind":  # one of five may be a gap: where the next, with an id behind the stray's, was under way, too
+                    self.assertLessEqual(ended.result["frames_dropped"], 1)
 
     def test_a_library_that_does_not_say_where_they_begin(self):
         """As that of the version before, which one of its relays has put back: what is in doubt is asked for."""
