@@ -233,6 +233,51 @@ class Suspended(trace_test.Reading):
             told = [(e["kind"], e["thread"]) for e in self.run_program(source, level) if e.get("function") == "outer" and e["kind"] in ("resume", "yield")]
             self.assertEqual(told[:7], [("yield", 0), *[("resume", 1), ("yield", 1)] * 2, ("resume", 0), ("yield", 0)], level)
 
+    def turns_of(self, source, level):
+        return [f"{e['kind']} {e.get('function') or e['text'].strip()}" for e in self.run_program(source, level)
+                if e["kind"] in ("call", "resume", "return", "yield", "unwind", "out")]
+
+    def test_what_is_not_traced_answers_a_throw(self):
+        """The `throw` of a class, or a coroutine of the library's that awaits again behind a call of ours."""
+        it = "class It:\n    def __iter__(self): return self\n    def __next__(self): return 1\n    def throw(self, *_): return 2\n"
+        cancelled = ("import asyncio, contextlib\ndef back(): pass\nasync def f():\n    async with contextlib.AsyncExitStack() as stack:\n"
+                     "        stack.push_async_callback(asyncio.sleep, 9)\n        stack.callback(back)\n        stack.push_async_callback(asyncio.sleep, 9)\n"
+                     "        asyncio.get_running_loop().call_later(0.05, asyncio.current_task().cancel)\nasyncio.run(f())\n")
+        for level in "calls", "lines":
+            with self.subTest(level):
+                told = self.turns_of(it + "def f(n): yield from (f(n - 1) if n else It())\ng = f(2)\nnext(g)\ng.throw(KeyError())\nprint('x')\n", level)
+                self.assertEqual(told[told.index("return It.throw"):][:4], ["return It.throw", "yield f", "yield f", "out x"])
+                job = self.client.run(cancelled, trace=level, wall_ms=500)
+                self.assertEqual(job.verdict, "wall_limit")
+                self.assertNotIn("unfinished f", self.listing(job))
+                self.assertIn("unfinished <module>", self.listing(job))
+
+    def test_one_that_unwinds_does_not_wait(self):
+        """Though it stands at its yield: what it drops may yield meanwhile, and ignore that it is closed."""
+        source = ("import sys\nsys.unraisablehook = lambda _: None\ndef other():\n    while True:\n        try: yield 1\n        except GeneratorExit: print('no')\n"
+                  "def outer():\n    try:\n        for x in other(): yield x\n    except KeyError: yield 7\ndef wrap(): yield from outer()\n"
+                  "g = wrap()\nnext(g)\ng.throw(KeyError())\nprint('on')\n")
+        told = [turn for turn in self.turns_of(source, "lines") if "<lambda>" not in turn]
+        self.assertEqual(told[told.index("out no"):][:5], ["out no", "yield other", "yield outer", "yield wrap", "out on"])
+
+    def test_one_of_the_same_function_goes_on(self):
+        """Thrown into, without a word: the lines are its own, not those of its caller."""
+        source = ("def mark(*_): return 1\nclass It:\n    def __iter__(self): return self\n    def __next__(self): return 1\n"
+                  "    def throw(self, *_):\n        mark()\n        raise StopIteration(3)\ndef f(n):\n    x = yield from (f(n - 1) if n else It())\n"
+                  "    x = 2\n    mark(x)\n    return x\ng = f(2)\nnext(g)\ntry: g.throw(KeyError())\nexcept StopIteration: mark()\n")
+        self.check_same(source, self.client.run(source, trace="lines"))
+
+    def test_copies_of_code(self):
+        """As types.coroutine makes one: it is the same function."""
+        source = ("import types\ndef mark(): pass\n@types.coroutine\ndef turn():\n    try: yield 1\n    except KeyError: mark()\n"
+                  "async def wait(): await turn()\nc = wait()\nc.send(None)\ntry: c.throw(KeyError())\nexcept StopIteration: pass\n")
+        for level in "calls", "lines":
+            told = self.turns_of(source, level)
+            self.assertEqual(told[-7:-1], ["resume wait", "resume turn", "call mark", "return mark", "return turn", "return wait"], level)
+        source = ("import paddock\ndef mark(): pass\ndef f():\n    paddock.trace('calls')\n    mark()\nf.__code__ = f.__code__.replace(co_name='f')\n"
+                  "paddock.trace('off')\nf()\n")
+        self.assertEqual(self.turns_of(source, "calls")[-5:-1], ["resume f", "call mark", "return mark", "return f"])
+
     def test_programs_by_chance(self):
         seeds = range(60)
         jobs = [self.client.enqueue(pool.make_zip(programs.random_suspended(seed)), trace="lines") for seed in seeds]

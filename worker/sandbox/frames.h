@@ -119,18 +119,20 @@ static inline int frames_at(const frame *of)
 static inline bool frames_waits(const frame *of)
 {
 #if PY_VERSION_HEX >= 0x030D0000
-    unsigned opcode = of->instr_ptr->op.code; /* of the next one */
+    _Py_CODEUNIT next = *of->instr_ptr;
+    bool is_there = next.op.code == RESUME || next.op.code == RESUME_CHECK ||
+                    next.op.code == INSTRUMENTED_RESUME;
 
-    return opcode == RESUME || opcode == RESUME_CHECK || opcode == INSTRUMENTED_RESUME;
+    return is_there && (next.op.arg & 3) >= 2;
 #else
-    unsigned opcode = _Py_OPCODE(*of->prev_instr);
+    unsigned opcode = _Py_OPCODE(of->prev_instr[0]);
+    bool is_there = opcode == YIELD_VALUE;
 
 #if PY_VERSION_HEX >= 0x030C0000
-    if (opcode == INSTRUMENTED_YIELD_VALUE) {
-        return true;
-    }
+    is_there = is_there || opcode == INSTRUMENTED_YIELD_VALUE;
 #endif
-    return opcode == YIELD_VALUE;
+    return is_there &&
+           _Py_OPARG(of->prev_instr[1]) >= 2; /* of RESUME: not a yield's own */
 #endif
 }
 

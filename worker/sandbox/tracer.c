@@ -44,12 +44,15 @@ struct call {
     struct known known;
 };
 
+#define FUNCTIONS 256 /* those beyond are taken together */
+
 static _Thread_local struct stack {
     struct call *calls; /* owned */
     uint32_t depth, room;
-    uint32_t beyond; /* calls that there was no room for */
-    uint32_t levels; /* of the tracer's, when this one last looked; 0: never */
-    uint32_t thread; /* the recorder's number of it */
+    uint32_t beyond;           /* calls that there was no room for */
+    uint32_t known[FUNCTIONS]; /* how many there are, by the function's number */
+    uint32_t levels;           /* of the tracer's, when this one last looked; 0: never */
+    uint32_t thread;           /* the recorder's number of it */
 } stack;
 
 static void tell(enum wire_kind kind, uint32_t function, int32_t step)
@@ -97,6 +100,7 @@ static inline void pop(void)
     struct call *call = &stack.calls[--stack.depth];
 
     tracer.open--;
+    stack.known[call->number % FUNCTIONS]--;
     known_done(&call->known);
 }
 
@@ -167,6 +171,7 @@ static inline void push(const frame *of, struct function *function, enum wire_ki
     } else if (functions_has_name(function)) {
         tell(kind, function->number, line - function->line);
         tracer.open++;
+        stack.known[function->number % FUNCTIONS]++;
         stack.calls[stack.depth++] = (struct call){.frame = of,
                                                    .function = function,
                                                    .number = function->number,
@@ -294,13 +299,19 @@ static void tell_variables(struct call *call)
     known_tell(&call->known, frames_current(frames_thread()), stack.thread);
 }
 
-/* Calls through which an exception was thrown into the one that yields now wait again
- * without a word. */
-static void leave_waiting(const frame *of)
+/* Calls that wait, and are on the stack as an exception was thrown through them, wait
+ * again without a word as soon as what it was thrown into has answered: by a yield or,
+ * where that is no generator, at the end of its `throw`. What is not traced between them
+ * may do so, too: whoever goes on all the same says so. `of`: who called what is left. */
+static void leave_waiting(const frame *of, bool has_answered)
 {
-    while (of != NULL && frames_waits(of)) {
-        if (stack.depth > 0 && top()->frame == of) {
+    while (of != NULL && stack.depth > 0) {
+        if (top()->frame != of) {
+            has_answered = true;
+        } else if (has_answered && frames_waits(of)) {
             leave_top(WIRE_YIELD);
+        } else {
+            return;
         }
         of = frames_back(of);
     }
@@ -313,12 +324,17 @@ static void leave(struct function *function, enum wire_kind kind)
     if (!is_beyond(current) && come_back(function, NULL)) {
         tell_variables(top());
         leave_top(kind);
-        if (kind == WIRE_YIELD) {
-            leave_waiting(frames_back(current));
-        }
+        leave_waiting(frames_back(current),
+                      kind == WIRE_YIELD || (kind == WIRE_RETURN && !function->suspends));
     } else if (stack.beyond > 0) { /* there is no room, or it has come back to none */
         stack.beyond--;
     }
+}
+
+/* Of a function that can be suspended another call may have gone on without a word. */
+static bool is_another(const struct call *call)
+{
+    return call->suspends && call->frame != frames_current(frames_thread());
 }
 
 static void begin_line(const struct point *point)
@@ -328,7 +344,7 @@ static void begin_line(const struct point *point)
     if (stack.beyond > 0 && is_beyond(frames_current(frames_thread()))) {
         return;
     }
-    if (call == NULL || call->function != point->function) {
+    if (call == NULL || call->function != point->function || is_another(call)) {
         if (!come_back(point->function, NULL)) {
             return;
         }
@@ -356,11 +372,13 @@ static void raise_again(const struct point *point, int line)
 /* While the level is off nothing is told but the ends of calls that are known: no frame
  * on our stack is one that is gone. Above a call that runs there are only such as can be
  * suspended; one that is about to go on was. */
-static void end_known(unsigned what)
+static void end_known(const struct point *point)
 {
     static const unsigned ends = POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
     const frame *current = frames_current(frames_thread());
-    uint32_t depth = (what & ends) != 0 ? stack.depth : 0;
+    unsigned what = point->what;
+    bool is_known = stack.known[point->function->number % FUNCTIONS] > 0;
+    uint32_t depth = (what & ends) != 0 && is_known ? stack.depth : 0;
 
     while (depth > 0 && stack.calls[depth - 1].frame != current) {
         if (!stack.calls[--depth].suspends) {
@@ -416,12 +434,25 @@ static void begin_call(const struct point *point)
     enter(point->function, resumes ? WIRE_RESUME : WIRE_CALL, line);
 }
 
+/* A program may have made a copy of its code. */
+static inline void adopt(PyObject *point, struct function *function)
+{
+    PyCodeObject *code = frames_code(frames_current(frames_thread()));
+
+    if (code->co_extra == NULL) {
+        functions_adopt(code, point, function);
+    }
+}
+
 static int on_point(PyObject *self)
 {
     const struct point *point = (struct point *)self;
 
+    if (point->what == POINT_CALL) {
+        adopt(self, point->function);
+    }
     if (tracer.level == JOB_TRACE_OFF) {
-        end_known(point->what);
+        end_known(point);
         return 1;
     }
     look_at_thread(point);
@@ -464,7 +495,7 @@ static int on_exception(PyObject *self, PyObject *exception)
         return 1;
     }
     if (tracer.level == JOB_TRACE_OFF) {
-        end_known(point->what);
+        end_known(point);
         return 1;
     }
     look_at_thread(point);
@@ -495,7 +526,7 @@ static PyTypeObject point_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 };
 
-static PyObject *make_point(void *context, unsigned what, int line)
+PyObject *tracer_point(void *context, unsigned what, int line)
 {
     struct point *point = PyObject_New(struct point, &point_type);
 
@@ -507,57 +538,12 @@ static PyObject *make_point(void *context, unsigned what, int line)
     return (PyObject *)point;
 }
 
-/* ---- code ---- */
-
-static unsigned points_of(enum job_trace level)
-{
-    unsigned calls =
-        POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
-    unsigned lines = calls | POINT_LINE | POINT_EXCEPTION;
-
-    return level == JOB_TRACE_OFF ? 0 : level == JOB_TRACE_CALLS ? calls : lines;
-}
-
-/* The constants with points in those that are code. */
-static PyObject *instrument_constants(PyCodeObject *code)
-{
-    PyObject *constants = PySequence_List(code->co_consts);
-
-    for (Py_ssize_t i = 0; constants != NULL && i < PyList_GET_SIZE(constants); i++) {
-        PyObject *constant = PyList_GET_ITEM(constants, i);
-        PyObject *inner = PyCode_Check(constant) ? tracer_instrument(constant) : NULL;
-
-        if (inner != NULL) {
-            (void)PyList_SetItem(constants, i, inner); /* cannot fail here */
-        } else if (PyErr_Occurred()) {
-            Py_CLEAR(constants);
-        }
-    }
-    return constants;
-}
-
-/* Deep nesting of functions is bounded by Python's compiler. */
-PyObject *tracer_instrument(PyObject *object)
-{
-    PyCodeObject *code = (PyCodeObject *)object;
-    struct function *function = functions_new(code);
-    PyObject *constants = function != NULL ? instrument_constants(code) : NULL;
-    PyObject *result = NULL;
-
-    if (constants != NULL) {
-        result = points_instrument(code, points_of(tracer.most), constants, make_point,
-                                   function);
-    }
-    /* Code that got no point does not hold it. */
-    if (result != NULL && result != object) {
-        functions_bind(result, function);
-    }
-    Py_XDECREF(constants);
-    Py_XDECREF(function);
-    return result;
-}
-
 /* ---- start and stop ---- */
+
+enum job_trace tracer_most(void)
+{
+    return tracer.most;
+}
 
 int tracer_init(void)
 {

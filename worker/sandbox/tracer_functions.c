@@ -195,6 +195,18 @@ struct function *functions_of(PyCodeObject *code)
     return function;
 }
 
+void functions_adopt(PyCodeObject *code, const PyObject *point, struct function *function)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(code->co_consts), at = 0;
+
+    while (at < count && PyTuple_GET_ITEM(code->co_consts, at) != point) {
+        at++;
+    }
+    if (at < count) { /* whoever has a point may ask it */
+        functions_bind((PyObject *)code, function);
+    }
+}
+
 PyObject *functions_twin(PyObject *code)
 {
     void *known = NULL;

@@ -9,6 +9,8 @@
 
 #include "worker/sandbox/frames.h" /* first: what it defines decides what Python.h has */
 
+#include "common/job.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +32,9 @@ int functions_init(void);
 struct function *functions_new(const PyCodeObject *code);
 /* Lets functions_of() find it from its code with points. */
 void functions_bind(PyObject *code, struct function *function);
+/* Likewise of a copy, which has the same points, among its constants: this one. */
+void functions_adopt(PyCodeObject *code, const PyObject *point,
+                     struct function *function);
 /* Borrowed; NULL: the code has no points. */
 struct function *functions_of(PyCodeObject *code);
 /* Of code without points: the same with points, made once, a new reference. NULL: it has
@@ -65,8 +70,15 @@ void exceptions_start(void);
  * in C frees in a way of its own, a new one each time. */
 uint32_t exceptions_number(const PyObject *exception);
 
-/* ---- tracer.c ---- */
+/* ---- tracer_code.c ---- */
 
 /* The code with points, also in what is in it; a new reference, NULL with an exception.
  */
 PyObject *tracer_instrument(PyObject *code);
+
+/* ---- tracer.c ---- */
+
+/* The level that the job asked for. */
+enum job_trace tracer_most(void);
+/* What points_make() wants; of a struct function. */
+PyObject *tracer_point(void *context, unsigned what, int line);
