@@ -237,20 +237,28 @@ class Suspended(trace_test.Reading):
         return [f"{e['kind']} {e.get('function') or e['text'].strip()}" for e in self.run_program(source, level)
                 if e["kind"] in ("call", "resume", "return", "yield", "unwind", "out")]
 
-    def test_what_is_not_traced_answers_a_throw(self):
-        """The `throw` of a class, or a coroutine of the library's that awaits again behind a call of ours."""
+    def test_a_throw_of_a_class(self):
+        """Answers by its end, unlike whatever else may run meanwhile: behind that, those that wait go on."""
         it = "class It:\n    def __iter__(self): return self\n    def __next__(self): return 1\n    def throw(self, *_): return 2\n"
-        cancelled = ("import asyncio, contextlib\ndef back(): pass\nasync def f():\n    async with contextlib.AsyncExitStack() as stack:\n"
-                     "        stack.push_async_callback(asyncio.sleep, 9)\n        stack.callback(back)\n        stack.push_async_callback(asyncio.sleep, 9)\n"
-                     "        asyncio.get_running_loop().call_later(0.05, asyncio.current_task().cancel)\nasyncio.run(f())\n")
+        begin = "def mark(): pass\nclass E(Exception):\n    def __init__(self): mark()\nclass D:\n    def __del__(self): mark()\n"
         for level in "calls", "lines":
             with self.subTest(level):
                 told = self.turns_of(it + "def f(n): yield from (f(n - 1) if n else It())\ng = f(2)\nnext(g)\ng.throw(KeyError())\nprint('x')\n", level)
                 self.assertEqual(told[told.index("return It.throw"):][:4], ["return It.throw", "yield f", "yield f", "out x"])
-                job = self.client.run(cancelled, trace=level, wall_ms=500)
-                self.assertEqual(job.verdict, "wall_limit")
-                self.assertNotIn("unfinished f", self.listing(job))
-                self.assertIn("unfinished <module>", self.listing(job))
+                told = self.turns_of(begin + "def f():\n    try: yield 1\n    except E: print('x')\ndef top(): yield from f()\ng = top()\nnext(g)\n"
+                                     "try: g.throw(E)\nexcept StopIteration: pass\n", level)
+                self.assertNotIn("yield top", told[told.index("return E.__init__"):told.index("return top")])
+                told = self.turns_of(begin + "def f():\n    try: x = [D(), (yield from [1])]\n    except GeneratorExit: print('x')\ng = f()\nnext(g)\ng.close()\n", level)
+                self.assertEqual(told[told.index("return D.__del__"):][:3], ["return D.__del__", "out x", "return f"])
+
+    def test_a_library_that_goes_on(self):
+        """What it catches may go on to us, or it may wait again: nothing is said that does not happen."""
+        source = ("import asyncio, contextlib\ndef back(): print('back')\nasync def f():\n    stack = contextlib.AsyncExitStack()\n    stack.callback(back)\n"
+                  "    stack.push_async_callback(asyncio.sleep, 9)\n    asyncio.get_running_loop().call_later(0.05, asyncio.current_task().cancel)\n"
+                  "    try: await stack.aclose()\n    except asyncio.CancelledError: print('x')\nasyncio.run(f())\n")
+        for level in "calls", "lines":
+            told = self.turns_of(source, level)
+            self.assertEqual(told[told.index("call back"):][:5], ["call back", "out back", "return back", "out x", "return f"], level)
 
     def test_one_that_unwinds_does_not_wait(self):
         """Though it stands at its yield: what it drops may yield meanwhile, and ignore that it is closed."""

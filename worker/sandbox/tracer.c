@@ -300,18 +300,14 @@ static void tell_variables(struct call *call)
 }
 
 /* Calls that wait, and are on the stack as an exception was thrown through them, wait
- * again without a word as soon as what it was thrown into has answered: by a yield or,
- * where that is no generator, at the end of its `throw`. What is not traced between them
- * may do so, too: whoever goes on all the same says so. `of`: who called what is left. */
-static void leave_waiting(const frame *of, bool has_answered)
+ * again without a word as soon as what it was thrown into has answered: by a yield or, of
+ * a class, at the end of its `throw`. `of`: who called what has answered. What is not
+ * traced between them may answer, or not: of that is known what comes next. */
+static void leave_waiting(const frame *of)
 {
-    while (of != NULL && stack.depth > 0) {
-        if (top()->frame != of) {
-            has_answered = true;
-        } else if (has_answered && frames_waits(of)) {
+    while (of != NULL && frames_waits(of)) {
+        if (stack.depth > 0 && top()->frame == of) {
             leave_top(WIRE_YIELD);
-        } else {
-            return;
         }
         of = frames_back(of);
     }
@@ -324,8 +320,9 @@ static void leave(struct function *function, enum wire_kind kind)
     if (!is_beyond(current) && come_back(function, NULL)) {
         tell_variables(top());
         leave_top(kind);
-        leave_waiting(frames_back(current),
-                      kind == WIRE_YIELD || (kind == WIRE_RETURN && !function->suspends));
+        if (kind == WIRE_YIELD || (kind == WIRE_RETURN && function->throws)) {
+            leave_waiting(frames_back(current));
+        }
     } else if (stack.beyond > 0) { /* there is no room, or it has come back to none */
         stack.beyond--;
     }

@@ -172,6 +172,8 @@ struct function *functions_new(const PyCodeObject *code)
         function->number = 0;
         function->nameless = false;
         function->suspends = (code->co_flags & SUSPENDS) != 0;
+        function->throws = !function->suspends &&
+                           PyUnicode_CompareWithASCIIString(code->co_name, "throw") == 0;
     }
     return function;
 }

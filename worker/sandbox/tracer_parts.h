@@ -24,6 +24,7 @@ struct function {
     uint32_t number;                     /* 0: not named yet */
     bool nameless; /* there was no room for its name: it is not traced */
     bool suspends; /* a generator or a coroutine */
+    bool throws;   /* a class's own `throw`, as generators have one */
 };
 
 /* In the zygote. 0, or -1 with an exception. */
