@@ -63,11 +63,12 @@ static bool claimed(const struct judge_case *facts, int unused)
 }
 
 /* Whatever else befell it on its way out (a thread that used up the computing time, an
- * exit function that crashed), it had failed by then. */
-static bool had_failed(const struct judge_case *facts, int unused)
+ * exit function that crashed), it had failed by then: also where it was on its way out as
+ * a limit struck, and was faster. */
+static bool had_failed(const struct judge_case *facts, int exited)
 {
     return facts->claim != NULL && facts->claim->verdict != VERDICT_OK &&
-           !facts->exited->exited;
+           facts->exited->exited == exited;
 }
 
 static bool had_ended(const struct judge_case *facts, int cause)
@@ -104,7 +105,8 @@ static const struct rule rules[] = {
     {killed_for, KILL_FAULT, VERDICT_FAULT, "stopped for a fault of ours"},
     {died_of, SIGSYS, VERDICT_FORBIDDEN, "killed by the filter"},
     {had_ended, KILL_GRACE, VERDICT_NONE, "still there a grace after its own end"},
-    {had_failed, 0, VERDICT_NONE, "ended by a signal after its own end"},
+    {had_failed, false, VERDICT_NONE, "ended by a signal after its own end"},
+    {had_failed, true, VERDICT_NONE, ""},
     {killed_for, KILL_GRACE, VERDICT_VANISHED, "took back its claim"},
     {killed_for, KILL_CPU, VERDICT_CPU_LIMIT, ""},
     {stood_full, KILL_WALL, VERDICT_MEMORY_LIMIT, "stood still with no memory left"},
