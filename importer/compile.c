@@ -102,23 +102,6 @@ static void say_which(PyObject *path)
     Py_XDECREF(plain);
 }
 
-/* Of the SyntaxError that is set. Of a source's bytes Python 3.11 counts columns in
- * bytes, where nothing in it says that they are UTF-8, and of a text in characters: it is
- * refused as a text, in the same place. */
-static void refuse_text(PyObject *source)
-{
-    PyObject *type, *value, *traceback, *text, *same = NULL;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    text = PyObject_CallOneArg(importer.decode_source, source);
-    same = text != NULL ? syntax_again(value, text) : NULL;
-    if (same != NULL) {
-        Py_XSETREF(value, same);
-    }
-    PyErr_Restore(type, value, traceback);
-    Py_XDECREF(text);
-}
-
 /* Makes of the error that is set what its reader needs. */
 static void explain(PyObject *source, PyObject *path, int trimmed)
 {
@@ -126,12 +109,7 @@ static void explain(PyObject *source, PyObject *path, int trimmed)
                     PyErr_ExceptionMatches(PyExc_RecursionError))) {
         say_which(path);
     } else if (PyErr_ExceptionMatches(PyExc_SyntaxError)) {
-        if (syntax_explain(source)) {
-            refuse_text(source);
-            syntax_count(source);
-        }
-        syntax_place(source);
-        syntax_settle(path);
+        syntax_explain(source, path);
     }
 }
 

@@ -50,9 +50,8 @@ static void count_characters(PyObject **column, PyObject *line)
     PyErr_Clear();
 }
 
-static void show_line(PySyntaxErrorObject *error, PyObject *source)
+static void show_line(PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
     PyObject *line = line_of(text, error->lineno);
     PyObject *end = line_of(text, error->end_lineno);
 
@@ -63,7 +62,6 @@ static void show_line(PySyntaxErrorObject *error, PyObject *source)
     }
     PyErr_Clear();
     Py_XDECREF(end);
-    Py_XDECREF(text);
 }
 
 /* ---- encodings ---- */
@@ -236,9 +234,8 @@ static bool begins_with(PyObject *text, PyObject *beginning)
 /* An expression within an f-string is read as a source of its own, with brackets around
  * it, which is then the error's text: its columns are of that. Returns the line that it
  * stands in (new), or NULL: it is about none. */
-static PyObject *line_around(const PySyntaxErrorObject *error, PyObject *source)
+static PyObject *line_around(const PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
     PyObject *line = line_of(text, error->lineno);
 
     if (line == NULL || error->text == NULL || !PyUnicode_Check(error->text) ||
@@ -247,7 +244,6 @@ static PyObject *line_around(const PySyntaxErrorObject *error, PyObject *source)
         Py_CLEAR(line);
     }
     PyErr_Clear();
-    Py_XDECREF(text);
     return line;
 }
 
@@ -299,20 +295,14 @@ static void place_in_line(PySyntaxErrorObject *error, PyObject *line)
     Py_XDECREF(expression);
 }
 
-void syntax_place(PyObject *source)
+static void show_line_around(PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *type, *value, *traceback, *line = NULL;
+    PyObject *line = line_around(error, text);
 
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
-        line = line_around((PySyntaxErrorObject *)value, source);
-    }
     if (line != NULL) {
-        place_in_line((PySyntaxErrorObject *)value, line);
+        place_in_line(error, line);
     }
     Py_XDECREF(line);
-    PyErr_Restore(type, value, traceback);
 }
 
 /* ---- characters ---- */
@@ -354,9 +344,8 @@ static PyObject *in_ascii(PyObject *text)
 /* Where one line's bytes were counted as characters of another, by Python 3.11: behind a
  * text of several lines, and at an end in a later line. Returns whether they are right.
  */
-static bool count_again(PySyntaxErrorObject *error, PyObject *source)
+static bool count_again(PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *text = PyObject_CallOneArg(importer.decode_source, source);
     PyObject *ascii = in_ascii(text);
     PyObject *same = ascii != NULL ? syntax_again((PyObject *)error, ascii) : NULL;
     bool is_same = same != NULL;
@@ -375,32 +364,24 @@ static bool count_again(PySyntaxErrorObject *error, PyObject *source)
     }
     PyErr_Clear();
     Py_XDECREF(ascii);
-    Py_XDECREF(text);
     Py_XDECREF(same);
     return is_same;
 }
 
-void syntax_count(PyObject *source)
+/* What Python 3.11 counts in bytes even in a source that it was given as a text. */
+static void count_bytes(PySyntaxErrorObject *error, PyObject *text)
 {
-    PyObject *type, *value, *traceback;
+    PyObject *line = line_around(error, text);
 
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
-        PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
-        PyObject *line;
-
-        show_one_line(error);
-        line = line_around(error, source);
-        if (line != NULL ||
-            (!count_again(error, source) && importer_counts_bytes(value))) {
-            count_characters(&error->offset, error->text);
-            count_characters(&error->end_offset, error->text);
-        }
-        Py_XDECREF(line);
+    if (line != NULL ||
+        (!count_again(error, text) && importer_counts_bytes((PyObject *)error))) {
+        count_characters(&error->offset, error->text);
+        count_characters(&error->end_offset, error->text);
     }
-    PyErr_Restore(type, value, traceback);
+    Py_XDECREF(line);
 }
+
+/* ---- all of it ---- */
 
 static PyObject *or_none(PyObject *member)
 {
@@ -422,20 +403,6 @@ static void settle(PySyntaxErrorObject *error, PyObject *path)
     Py_XDECREF(args);
 }
 
-void syntax_settle(PyObject *path)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (PyErr_GivenExceptionMatches(value, PyExc_SyntaxError)) {
-        settle((PySyntaxErrorObject *)value, path);
-    }
-    PyErr_Restore(type, value, traceback);
-}
-
-/* ---- all of it ---- */
-
 static bool is_ascii(PyObject *source)
 {
     const char *bytes = PyBytes_AS_STRING(source);
@@ -447,30 +414,54 @@ static bool is_ascii(PyObject *source)
     return is;
 }
 
-static bool explain(PySyntaxErrorObject *error, PyObject *source)
+/* Of a source's bytes Python 3.11 counts columns in bytes, where nothing in it says that
+ * they are UTF-8, and of a text in characters: it is refused as a text, in the same
+ * place. Takes a reference, and returns one. */
+static PyObject *refuse_text(PyObject *error, PyObject *text)
 {
-    if (explain_encoding(error, source)) {
-        return false;
+    PyObject *same = text != NULL ? syntax_again(error, text) : NULL;
+
+    if (same != NULL) {
+        Py_SETREF(error, same);
     }
-    if (error->text == NULL || error->text == Py_None) {
-        show_line(error, source);
-        return false;
-    }
-    show_one_line(error);
-    return !is_ascii(source);
+    return error;
 }
 
-bool syntax_explain(PyObject *source)
+/* Takes a reference, and returns one. */
+static PyObject *explain(PyObject *value, PyObject *source, PyObject *text)
 {
-    PyObject *type, *value, *traceback;
-    bool in_bytes = false;
+    PySyntaxErrorObject *error = (PySyntaxErrorObject *)value;
+
+    if (explain_encoding(error, source)) {
+        return value;
+    }
+    if (error->text == NULL || error->text == Py_None) {
+        show_line(error, text);
+    } else if (is_ascii(source)) {
+        show_one_line(error);
+    } else {
+        value = refuse_text(value, text);
+        error = (PySyntaxErrorObject *)value;
+        show_one_line(error);
+        count_bytes(error, text);
+    }
+    return value;
+}
+
+void syntax_explain(PyObject *source, PyObject *path)
+{
+    PyObject *type, *value, *traceback, *text;
 
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     if (PyErr_GivenExceptionMatches(value,
                                     PyExc_SyntaxError)) { /* it may be out of memory */
-        in_bytes = explain((PySyntaxErrorObject *)value, source);
+        text = PyObject_CallOneArg(importer.decode_source, source);
+        PyErr_Clear(); /* it has none, then */
+        value = explain(value, source, text);
+        show_line_around((PySyntaxErrorObject *)value, text);
+        settle((PySyntaxErrorObject *)value, path);
+        Py_XDECREF(text);
     }
     PyErr_Restore(type, value, traceback);
-    return in_bytes;
 }

@@ -87,21 +87,14 @@ int compile_install(void);
  * that the program's filters make errors are. */
 PyObject *syntax_again(PyObject *exception, PyObject *source);
 
-/* Of the SyntaxError that is set for a source (bytes): sees to it that it has its line,
- * and columns in characters. What Python finds wrong once it has read a source to its
- * end, such as a `return` outside of a function, it shows with the line that it reads
- * from the file, which is not there, and with columns in bytes of UTF-8. Returns true
- * where they may be in bytes also of what it has found before. */
-bool syntax_explain(PyObject *source);
-/* Of the SyntaxError that is set for a source (bytes) that was compiled as a text: what
- * Python 3.11 counts in bytes even then it counts in characters. */
-void syntax_count(PyObject *source);
-/* Of an expression within an f-string Python 3.11 tells a line that is none of the
- * source: this puts the source's own in its place, and columns of that, or none where the
+/* Of the SyntaxError that is set for a source (bytes) of that path: sees to it that it
+ * has its line, columns in characters, and args as they are. What Python 3.11 finds wrong
+ * once it has read a source to its end, such as a `return` outside of a function, it
+ * shows with the line that it reads from the file, which is not there, and with columns
+ * in bytes of UTF-8; of an expression within an f-string it tells a line that is none of
+ * the source: that gets the source's own, and columns of that, or none where the
  * expression stands in it more than once. */
-void syntax_place(PyObject *source);
-/* Of the SyntaxError that is set: it is of that path, and its args are as it is. */
-void syntax_settle(PyObject *path);
+void syntax_explain(PyObject *source, PyObject *path);
 
 /* importlib.resources.abc.ResourceReader of the package whose __init__ is at `path`, in a
  * mount without a file view. New reference. */
