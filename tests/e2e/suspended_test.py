@@ -182,6 +182,11 @@ class Suspended(trace_test.Reading):
                 expected, told = self.check_same(source, self.client.run(source, trace="lines"))
                 self.assert_same(told.lines, expected.lines)
                 self.assertGreater(len(told.stacks), 1)
+                self.assert_same(self.callers(Told(self.run_program(source, "calls"))), self.callers(expected))
+
+    @staticmethod
+    def callers(of):
+        return [[function for function, _ in stack] for stack in of.stacks]
 
     def test_turns(self):
         """Told as they are taken, before whoever goes on does anything."""
@@ -207,11 +212,12 @@ class Suspended(trace_test.Reading):
                     self.assert_same(found, expected)
 
     def test_turns_of_what_waits_for_another(self):
-        """One is told before what its caller does, which may be all that is told; where something is thrown through it, too."""
+        """One is told before what its caller does, or what it does itself, which may be all that is told; where something is thrown through
+        it, too."""
         begin = "def inner():\n    while True:\n        try: yield 1\n        except KeyError: print('caught')\ndef outer(): yield from {}\ng = outer()\nnext(g)\n"
         goes_on, waits = ["resume outer", "resume inner"], ["yield inner", "yield outer"]
-        for level, thrown in ("calls", ["out caught\n", *goes_on, *waits]), ("lines", [*goes_on, "out caught\n", *waits]):
-            for of, throw, thrown in ("inner()", "g.throw(KeyError())\n", thrown), ("iter((1, 2))", "", []):
+        for level in "calls", "lines":
+            for of, throw, thrown in ("inner()", "g.throw(KeyError())\n", [*goes_on, "out caught\n", *waits]), ("iter((1, 2))", "", []):
                 with self.subTest(of, level=level):
                     events = self.run_program(begin.format(of) + "print('on')\n" + throw + "print('end')\n", level)
                     told = [f"{e['kind']} {e.get('function') or e['text']}" for e in events if e["kind"] in ("resume", "yield", "out")]
@@ -288,12 +294,13 @@ class Suspended(trace_test.Reading):
 
     def test_programs_by_chance(self):
         seeds = range(60)
-        jobs = [self.client.enqueue(pool.make_zip(programs.random_suspended(seed)), trace="lines") for seed in seeds]
+        jobs = [[self.client.enqueue(pool.make_zip(programs.random_suspended(seed)), trace=level) for level in ("lines", "calls")] for seed in seeds]
         found = 0
-        for seed, job in zip(seeds, jobs):
+        for seed, (lines, calls) in zip(seeds, jobs):
             with self.subTest(seed):
-                _, told = self.check_same(programs.random_suspended(seed), self.client.wait(job))
+                expected, told = self.check_same(programs.random_suspended(seed), self.client.wait(lines))
                 found += len(told.exceptions)
+                self.assert_same(self.callers(Told(self.read(self.client.wait(calls)))), self.callers(expected))
         self.assertGreater(found, 200)
 
     def listing(self, job):

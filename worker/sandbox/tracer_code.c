@@ -8,10 +8,11 @@
 
 #include "worker/sandbox/points.h"
 
-static unsigned points_of(enum job_trace level)
+/* What catches an exception that was thrown into it goes on without a POINT_RESUME. */
+static unsigned points_of(enum job_trace level, bool suspends)
 {
-    unsigned calls =
-        POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME | POINT_UNWIND;
+    unsigned calls = POINT_CALL | POINT_RETURN | POINT_YIELD | POINT_RESUME |
+                     POINT_UNWIND | (suspends ? POINT_EXCEPTION : 0);
     unsigned lines = calls | POINT_LINE | POINT_EXCEPTION;
 
     return level == JOB_TRACE_OFF ? 0 : level == JOB_TRACE_CALLS ? calls : lines;
@@ -44,8 +45,8 @@ PyObject *tracer_instrument(PyObject *object)
     PyObject *result = NULL;
 
     if (constants != NULL) {
-        result = points_instrument(code, points_of(tracer_most()), constants,
-                                   tracer_point, function);
+        result = points_instrument(code, points_of(tracer_most(), function->suspends),
+                                   constants, tracer_point, function);
     }
     /* Code that got no point does not hold it. */
     if (result != NULL && result != object) {
