@@ -5,7 +5,9 @@ run by the program `points`, in each version of Python that there is."""
 import contextlib
 import gc
 import io
+import itertools
 import os
+import re
 import sys
 import traceback
 import types
@@ -173,6 +175,39 @@ class Points(unittest.TestCase):
         for one, another in zip(code.co_consts, other.co_consts):
             if isinstance(one, types.CodeType):
                 self.compare_positions(one, another)
+
+    def test_tracebacks_of_what_is_thrown_through(self):
+        """Python 3.11 forgets some of what is thrown through a generator that waits within an `except`: with points, no more and no less."""
+        begin = ("def library(code):\n    names = dict(globals())\n    exec(compile(code, 'library.py', 'exec'), names)\n    return names['made']\n"
+                 "class Loud:\n    def __del__(self): print('freed')\n"
+                 "def waits(of, handles):\n    if not handles: return (yield from of)\n    try: 1 / 0\n    except ZeroDivisionError: yield from of\n")
+        inner = {
+            "at once": "def made():\n    loud = Loud()\n    yield 1\n",
+            "raises": "def fail(n):\n    if n: fail(n - 1)\n    raise OSError('mine')\ndef made():\n    try: yield 1\n    except KeyError: fail(3)\n",
+            "raises again": "def made():\n    try: yield 1\n    except KeyError as e: raise\n",
+            "another": "def made():\n    try: yield 1\n    except KeyError as e: raise LookupError() from e\n",
+            "puts in order": "def made():\n    loud = Loud()\n    try: yield 1\n    finally: print('in order')\n",
+            "deep": "def fail(n):\n    if n: fail(n - 1)\n    1 / 0\ndef made():\n    try: yield 1\n    except KeyError: fail(400)\n",
+            "of a library": "made = library('def made(): yield 1')\n",
+            "of a library that handles": "made = library('def made():\\n  try: yield 1\\n  finally: print(2)')\n",
+        }
+        around = {
+            "one": "waits(made(), {0})",
+            "two": "waits(waits(made(), {0}), {1})",
+            "library": "waits(library('def made(of): yield from of')(made()), {0})",
+            "library that handles": "waits(library('def made(of):\\n  try: yield from of\\n  finally: print(3)')(waits(made(), {1})), {0})",
+            "three": "waits(waits(waits(made(), {0}), {1}), {2})",
+        }
+        caught = set()
+        for (name, begin_inner), (way, expression) in itertools.product(inner.items(), around.items()):
+            for handles in itertools.product((0, 1), repeat=1 + max(int(n) for n in re.findall(r"{(\d)}", expression))):
+                source = begin + begin_inner + f"g = {expression.format(*handles)}\nnext(g)\ng.throw(KeyError('thrown'))\n"
+                with self.subTest(name, way=way, handles=handles):
+                    said = run(compile_program(source))
+                    caught.add(str(said))
+                    for what in (CALL | RETURN | UNWIND | YIELD | RESUME, ALL):
+                        self.assertEqual(pointed(compile_program(source), what)[0], said)
+        self.assertGreater(len(caught), 20)
 
     def test_exceptions(self):
         source = PROGRAMS["try, raised again"]

@@ -17,7 +17,8 @@
  * - 3.12 and later, monitoring.c: sys.monitoring calls us, PEP 669, and we ask the point.
  *
  * Sources: CPython 3.11 Python/ceval.c (maybe_call_line_trace), Objects/genobject.c
- * (_PyGen_yf, _gen_throw), Objects/locations.md, Objects/exception_handling_notes.txt;
+ * (_PyGen_yf, _gen_throw), Python/errors.c (_PyErr_ChainStackItem), Objects/locations.md,
+ * Objects/exception_handling_notes.txt;
  * CPython 3.12 Python/legacy_tracing.c, PEP 669.
  */
 #pragma once
@@ -55,3 +56,7 @@ typedef PyObject *points_make(void *context, unsigned what, int line);
  * stands in for co_consts, same in number, and is appended to. */
 PyObject *points_instrument(PyCodeObject *code, unsigned what, PyObject *constants,
                             points_make *make, void *context);
+
+/* At a POINT_UNWIND, once that is told: the exception's traceback is to be what it is
+ * without points. */
+void points_unwind(PyObject *exception);

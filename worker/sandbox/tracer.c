@@ -482,19 +482,8 @@ static void tell_exception(PyObject *exception, bool is_ahead)
     call->ahead_levels = tracer.levels;
 }
 
-/* The interpreter has taken the exception off its state: ours is to leave it so. */
-static int on_exception(PyObject *self, PyObject *exception)
+static void exception_comes(const struct point *point, PyObject *exception)
 {
-    const struct point *point = (struct point *)self;
-
-    if (point->what == POINT_AGAIN) {
-        raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
-        return 1;
-    }
-    if (tracer.level == JOB_TRACE_OFF) {
-        end_known(point);
-        return 1;
-    }
     look_at_thread(point);
     if (!is_beyond(frames_current(frames_thread())) &&
         come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
@@ -502,6 +491,23 @@ static int on_exception(PyObject *self, PyObject *exception)
     }
     if (point->what == POINT_UNWIND) {
         leave(point->function, WIRE_UNWIND);
+    }
+}
+
+/* The interpreter has taken the exception off its state: ours is to leave it so. */
+static int on_exception(PyObject *self, PyObject *exception)
+{
+    const struct point *point = (struct point *)self;
+
+    if (point->what == POINT_AGAIN) {
+        raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
+    } else if (tracer.level == JOB_TRACE_OFF) {
+        end_known(point);
+    } else {
+        exception_comes(point, exception);
+    }
+    if (point->what == POINT_UNWIND) {
+        points_unwind(exception);
     }
     return 1;
 }
