@@ -58,9 +58,6 @@ static int mark_is_true(PyObject *self)
 static int mark_contains(PyObject *self, PyObject *exception)
 {
     tell((struct mark *)self, exception);
-    if (((struct mark *)self)->what == POINT_UNWIND) {
-        points_unwind(exception);
-    }
     return 1;
 }
 

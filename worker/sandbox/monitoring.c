@@ -129,11 +129,6 @@ static PyObject *on_handled(PyObject *self, PyObject *const *args, Py_ssize_t co
                     : 0);
 }
 
-/* Nothing of ours handles it. */
-void points_unwind(PyObject *exception)
-{
-}
-
 /* (code, offset, exception) */
 static PyObject *on_exception(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {

@@ -7,7 +7,10 @@
  * What is asked is an object's truth value or, where there is an exception to be told of,
  * whether it contains that. Where a line event falls is what sys.settrace of the same
  * version says of the code as it was. Positions, tracebacks and exception handling are
- * those of the code as it was.
+ * those of the code as it was; but a point of unwinding is a handler, to the interpreter,
+ * which writes its traceback into the exception there: 3.11 then has lines that it would
+ * forget (Python/errors.c, _PyErr_ChainStackItem). To forget them as well would take what
+ * was written there before, which nobody is told.
  *
  * All that depends on the version of Python is behind this header, and in frames.h:
  *
@@ -17,8 +20,7 @@
  * - 3.12 and later, monitoring.c: sys.monitoring calls us, PEP 669, and we ask the point.
  *
  * Sources: CPython 3.11 Python/ceval.c (maybe_call_line_trace), Objects/genobject.c
- * (_PyGen_yf, _gen_throw), Python/errors.c (_PyErr_ChainStackItem), Objects/locations.md,
- * Objects/exception_handling_notes.txt;
+ * (_PyGen_yf, _gen_throw), Objects/locations.md, Objects/exception_handling_notes.txt;
  * CPython 3.12 Python/legacy_tracing.c, PEP 669.
  */
 #pragma once
@@ -56,7 +58,3 @@ typedef PyObject *points_make(void *context, unsigned what, int line);
  * stands in for co_consts, same in number, and is appended to. */
 PyObject *points_instrument(PyCodeObject *code, unsigned what, PyObject *constants,
                             points_make *make, void *context);
-
-/* At a POINT_UNWIND, once that is told: the exception's traceback is to be what it is
- * without points. */
-void points_unwind(PyObject *exception);

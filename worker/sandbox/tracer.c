@@ -482,18 +482,6 @@ static void tell_exception(PyObject *exception, bool is_ahead)
     call->ahead_levels = tracer.levels;
 }
 
-static void exception_comes(const struct point *point, PyObject *exception)
-{
-    look_at_thread(point);
-    if (!is_beyond(frames_current(frames_thread())) &&
-        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
-        tell_exception(exception, point->what == POINT_AHEAD);
-    }
-    if (point->what == POINT_UNWIND) {
-        leave(point->function, WIRE_UNWIND);
-    }
-}
-
 /* The interpreter has taken the exception off its state: ours is to leave it so. */
 static int on_exception(PyObject *self, PyObject *exception)
 {
@@ -501,13 +489,19 @@ static int on_exception(PyObject *self, PyObject *exception)
 
     if (point->what == POINT_AGAIN) {
         raise_again(point, frames_line_at(frames_current(frames_thread()), exception));
-    } else if (tracer.level == JOB_TRACE_OFF) {
+        return 1;
+    }
+    if (tracer.level == JOB_TRACE_OFF) {
         end_known(point);
-    } else {
-        exception_comes(point, exception);
+        return 1;
+    }
+    look_at_thread(point);
+    if (!is_beyond(frames_current(frames_thread())) &&
+        come_back(point->function, exception) && tracer.level >= JOB_TRACE_LINES) {
+        tell_exception(exception, point->what == POINT_AHEAD);
     }
     if (point->what == POINT_UNWIND) {
-        points_unwind(exception);
+        leave(point->function, WIRE_UNWIND);
     }
     return 1;
 }
