@@ -115,7 +115,8 @@ static inline int frames_at(const frame *of)
 }
 
 /* Does a call wait for another one, without running itself? What is thrown into it goes
- * into that, which finds it among its callers all the same. */
+ * into that, which finds it among its callers all the same. (Where another call runs, of
+ * an instruction with a cache, it is the cache that is looked at.) */
 static inline bool frames_waits(const frame *of)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -123,7 +124,7 @@ static inline bool frames_waits(const frame *of)
     bool is_there = next.op.code == RESUME || next.op.code == RESUME_CHECK ||
                     next.op.code == INSTRUMENTED_RESUME;
 
-    return is_there && (next.op.arg & 3) >= 2;
+    return of->owner == FRAME_OWNED_BY_GENERATOR && is_there && (next.op.arg & 3) >= 2;
 #else
     unsigned opcode = _Py_OPCODE(of->prev_instr[0]);
     bool is_there = opcode == YIELD_VALUE;
@@ -131,7 +132,7 @@ static inline bool frames_waits(const frame *of)
 #if PY_VERSION_HEX >= 0x030C0000
     is_there = is_there || opcode == INSTRUMENTED_YIELD_VALUE;
 #endif
-    return is_there &&
+    return of->owner == FRAME_OWNED_BY_GENERATOR && is_there &&
            _Py_OPARG(of->prev_instr[1]) >= 2; /* of RESUME: not a yield's own */
 #endif
 }
