@@ -120,21 +120,21 @@ static inline int frames_at(const frame *of)
 static inline bool frames_waits(const frame *of)
 {
 #if PY_VERSION_HEX >= 0x030D0000
-    _Py_CODEUNIT next = *of->instr_ptr;
-    bool is_there = next.op.code == RESUME || next.op.code == RESUME_CHECK ||
-                    next.op.code == INSTRUMENTED_RESUME;
-
-    return of->owner == FRAME_OWNED_BY_GENERATOR && is_there && (next.op.arg & 3) >= 2;
+    _Py_CODEUNIT resume = *of->instr_ptr;
+    bool is_suspended = resume.op.code == RESUME || resume.op.code == RESUME_CHECK ||
+                        resume.op.code == INSTRUMENTED_RESUME;
+    unsigned argument = resume.op.arg;
 #else
     unsigned opcode = _Py_OPCODE(of->prev_instr[0]);
-    bool is_there = opcode == YIELD_VALUE;
+    bool is_suspended = opcode == YIELD_VALUE;
+    unsigned argument = _Py_OPARG(of->prev_instr[1]); /* of RESUME */
 
 #if PY_VERSION_HEX >= 0x030C0000
-    is_there = is_there || opcode == INSTRUMENTED_YIELD_VALUE;
+    is_suspended = is_suspended || opcode == INSTRUMENTED_YIELD_VALUE;
 #endif
-    return of->owner == FRAME_OWNED_BY_GENERATOR && is_there &&
-           _Py_OPARG(of->prev_instr[1]) >= 2; /* of RESUME: not a yield's own */
 #endif
+    return of->owner == FRAME_OWNED_BY_GENERATOR && is_suspended &&
+           (argument & 3) >= 2; /* not a yield's own */
 }
 
 /* The line that runs, or -1; takes no memory. */
